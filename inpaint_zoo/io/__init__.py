@@ -1,0 +1,1 @@
+"""Files: pictures decoded safely, folders listed, results written atomically. No torch here."""
