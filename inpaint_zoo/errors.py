@@ -1,7 +1,7 @@
 """Errors whose text is written for the person at the keyboard.
 
-A `ZooError` says what was wrong, where, and what to do. The command line prints it as one line and exits with 2; in Python it
-is a `ValueError`. Anything else that escapes a command is a fault of ours.
+A `ZooError` says what was wrong, where, and what to do. The command line prints it as one line and exits with 2; in
+Python it is a `ValueError`. Anything else that escapes a command is a fault of ours.
 """
 
 from __future__ import annotations

@@ -19,15 +19,15 @@ err_console = Console(stderr=True, highlight=False)
 def auto(components: Callable[..., Any] | Mapping[str, Callable[..., Any]], args: list[str], prog: str) -> int:
     """Run a function, or one of several by its name, with arguments parsed from ``args``.
 
-    Parameters without a default become positional arguments, the others options; types and help come from the signature and
-    the docstring. The function returns the exit code, or None for 0.
+    Parameters without a default become positional arguments, the others options; types and help come from the
+    signature and the docstring. The function returns the exit code, or None for 0.
     """
     result = auto_cli(components, args=args, prog=prog)
     return int(result or 0)
 
 
 def progress_bar() -> Progress:
-    """The one look of progress: description, bar, count, elapsed and remaining time; silent when there is no terminal."""
+    """The one look of progress: description, bar, count, time spent and left; silent when there is no terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

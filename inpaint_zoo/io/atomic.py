@@ -1,7 +1,7 @@
 """Writing that a kill cannot tear: a file or folder is there whole, or not at all.
 
-Everything is written under a temporary name beside its target, flushed to the disk and then renamed, which POSIX and NTFS
-do in one step. Leftovers of a killed process carry `TEMPORARY_PREFIX` in their names.
+Everything is written under a temporary name beside its target, flushed to the disk and then renamed, which POSIX and
+NTFS do in one step. Leftovers of a killed process carry `TEMPORARY_PREFIX` in their names.
 """
 
 from __future__ import annotations

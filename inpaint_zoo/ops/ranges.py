@@ -1,0 +1,28 @@
+"""Value ranges: [0, 1] outside, whatever a paper chose inside, bytes on the disk."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["from_range", "to_range", "to_uint8"]
+
+
+def to_range(image: Tensor, low: float, high: float) -> Tensor:
+    """Map [0, 1] linearly to [low, high]."""
+    return image if (low, high) == (0.0, 1.0) else image * (high - low) + low
+
+
+def from_range(x: Tensor, low: float, high: float) -> Tensor:
+    """Map [low, high] linearly to [0, 1]; values beyond the ends stay beyond."""
+    return x if (low, high) == (0.0, 1.0) else (x - low) / (high - low)
+
+
+def to_uint8(image: Tensor) -> Tensor:
+    """Bytes of an image in [0, 1]: rounded, never truncated; what lies outside is clamped.
+
+    Example:
+        >>> to_uint8(torch.tensor([-0.1, 0.5, 254.6 / 255, 2.0]))
+        tensor([  0, 128, 255, 255], dtype=torch.uint8)
+    """
+    return (image.float().clamp(0, 1) * 255).round().to(torch.uint8)

@@ -1,0 +1,26 @@
+"""Where weights are found, how ours are written, and loading that runs no code."""
+
+from inpaint_zoo.weights.backbones import BACKBONES, Backbone, WeightsNotFoundError, find_backbone
+from inpaint_zoo.weights.files import (
+    WeightsError,
+    WeightsFile,
+    load_state,
+    load_weights,
+    save_weights,
+    shipped_weights,
+    state_sha256,
+)
+
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "WeightsError",
+    "WeightsFile",
+    "WeightsNotFoundError",
+    "find_backbone",
+    "load_state",
+    "load_weights",
+    "save_weights",
+    "shipped_weights",
+    "state_sha256",
+]
