@@ -1,4 +1,4 @@
-"""The model families. Each is one folder, found here by itself; an error inside a family is let through, never hidden."""
+"""The model families. Each is one folder, found here by itself; an error inside a family is never hidden."""
 
 import importlib
 import pkgutil

@@ -1,7 +1,7 @@
 """Classical methods: nothing to train, the same contract, so that no runner has a special case.
 
-`telea` and `navier_stokes` are OpenCV's implementations of the two papers; `mean_fill` is the floor below which a learned
-model has learned nothing. Where no pixel is known, all three answer mid-grey.
+`telea` and `navier_stokes` are OpenCV's implementations of the two papers; `mean_fill` is the floor below which a
+learned model has learned nothing. Where no pixel is known, all three answer mid-grey.
 
 Paper against code: OpenCV works on 8-bit pixels, so the known pixels are rounded to bytes before they are spread (the
 result keeps the originals). Its Navier-Stokes follows edges by a fast-marching front instead of solving the transport

@@ -1,0 +1,86 @@
+"""inpaint-zoo: train, compare and use image-inpainting models.
+
+One contract for every model: images are float (B, 3, H, W) RGB in [0, 1], masks float (B, 1, H, W) with 1 = hole.
+
+    import inpaint_zoo as iz
+    net = iz.create_model("telea")
+    filled = iz.inpaint(net, "photo.jpg", "mask.png")
+
+Importing the package loads nothing heavy: each name below is fetched when it is first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from inpaint_zoo._version import __version__
+
+if TYPE_CHECKING:
+    from inpaint_zoo.errors import UnknownNameError, ZooError
+    from inpaint_zoo.inference import inpaint, optimize
+    from inpaint_zoo.interfaces import InpaintingNetwork
+    from inpaint_zoo.masks import MaskConfigError, create_generator, create_mask, list_masks
+    from inpaint_zoo.metrics import create_metric, list_metrics
+    from inpaint_zoo.registry import (
+        convert_official,
+        create_discriminator,
+        create_model,
+        list_discriminators,
+        list_models,
+        model_info,
+        register_model,
+    )
+    from inpaint_zoo.weights import save_weights
+
+__all__ = [
+    "InpaintingNetwork",
+    "MaskConfigError",
+    "UnknownNameError",
+    "ZooError",
+    "__version__",
+    "convert_official",
+    "create_discriminator",
+    "create_generator",
+    "create_mask",
+    "create_metric",
+    "create_model",
+    "inpaint",
+    "list_discriminators",
+    "list_masks",
+    "list_metrics",
+    "list_models",
+    "model_info",
+    "optimize",
+    "register_model",
+    "save_weights",
+]
+
+_MODULES = {
+    "errors": ("UnknownNameError", "ZooError"),
+    "inference": ("inpaint", "optimize"),
+    "interfaces": ("InpaintingNetwork",),
+    "masks": ("MaskConfigError", "create_generator", "create_mask", "list_masks"),
+    "metrics": ("create_metric", "list_metrics"),
+    "registry": (
+        "convert_official",
+        "create_discriminator",
+        "create_model",
+        "list_discriminators",
+        "list_models",
+        "model_info",
+        "register_model",
+    ),
+    "weights": ("save_weights",),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'inpaint_zoo' has no attribute '{name}'")
+    value = getattr(importlib.import_module(f"inpaint_zoo.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,3 @@
+"""Modules that two or more families use."""
+
+__all__: list[str] = []

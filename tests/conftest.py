@@ -1,0 +1,30 @@
+"""Fixtures that every test may use. Nothing here needs a network, a GPU or files beside the repository."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(min(2, os.cpu_count() or 1))
+os.environ.setdefault("INPAINT_ZOO_OFFLINE", "1")
+os.environ.setdefault("WANDB_MODE", "offline")
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The founders' recorded outputs, photographs and weights; tests that want them are skipped where they are absent."""
+    folder = Path(os.environ.get("INPAINT_ZOO_SHARED", REPOSITORY.parent / "shared"))
+    if not (folder / "vectors").is_dir():
+        pytest.skip(f"no shared folder at {folder}: set INPAINT_ZOO_SHARED to run the tests on recorded outputs")
+    return folder
+
+
+@pytest.fixture
+def shared_weights(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """INPAINT_ZOO_WEIGHTS set to the shared backbone weights."""
+    folder = shared / "weights"
+    monkeypatch.setenv("INPAINT_ZOO_WEIGHTS", str(folder))
+    return folder
