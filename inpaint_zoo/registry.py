@@ -105,7 +105,8 @@ def natural_order(names: Iterable[str]) -> list[str]:
         >>> natural_order(["isnet_b10", "isnet_b2", "isnet"])
         ['isnet', 'isnet_b2', 'isnet_b10']
     """
-    return sorted(names, key=lambda name: [(part.isdigit(), part.zfill(9)) for part in re.split(r"(\d+)", name)])
+    # a split by digits alternates text and number, so parts of equal position compare with their like
+    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
 
 
 @functools.cache

@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).parent.parent
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The founders' recorded outputs, photographs and weights; tests that want them are skipped where they are absent."""
+    """The founders' recorded outputs, photographs and weights; where they are absent, their tests are skipped."""
     folder = Path(os.environ.get("INPAINT_ZOO_SHARED", REPOSITORY.parent / "shared"))
     if not (folder / "vectors").is_dir():
         pytest.skip(f"no shared folder at {folder}: set INPAINT_ZOO_SHARED to run the tests on recorded outputs")

@@ -36,17 +36,16 @@ def opencv_inpaint(image: Tensor, mask: Tensor, method: str, radius: float) -> T
     flag = {"telea": cv2.INPAINT_TELEA, "navier_stokes": cv2.INPAINT_NS}[method]
     pixels = to_uint8(image).permute(0, 2, 3, 1).cpu().numpy()  # (B, H, W, 3)
     holes = (mask[:, 0] > 0.5).to(torch.uint8).cpu().numpy()  # (B, H, W)
-    filled = np.full_like(pixels, 128)
+    filled = np.full(pixels.shape, 128, np.uint8)
     for picture, hole, out in zip(pixels, holes, filled, strict=True):
         if not hole.all():
             cv2.inpaint(np.ascontiguousarray(picture), hole, radius, flag, dst=out)
-    return torch.from_numpy(filled).permute(0, 3, 1, 2).to(image) / 255
+    return torch.from_numpy(filled).permute(0, 3, 1, 2).to(image).contiguous() / 255
 
 
 @opencv_inpaint.register_fake
 def _(image: Tensor, mask: Tensor, method: str, radius: float) -> Tensor:
-    # the strides that the real one returns: channels last
-    return torch.empty_like(image.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    return torch.empty_like(image, memory_format=torch.contiguous_format)
 
 
 class OpenCVInpainting(InpaintingNetwork):

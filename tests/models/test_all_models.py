@@ -1,0 +1,253 @@
+"""The contract, over every registered model, now and later, and over a learned toy."""
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import inpaint_zoo as iz
+from tests.toy import registered_toy
+
+SIZES = [(16, 16), (16, 45), (64, 64), (63, 41)]
+FULL_SIZE = (300, 451)
+BF16_TOLERANCE = 0.1
+
+
+@pytest.fixture(scope="module", autouse=True)
+def toy_is_registered():
+    with registered_toy():
+        yield
+
+
+@pytest.fixture(params=[*iz.list_models(), "toy"])
+def name(request):
+    return request.param
+
+
+def sample(size, batch=1, seed=0):
+    """Smooth pictures with a block of hole, a different one for each picture, and a scattering of single pixels."""
+    H, W = size
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.rand(batch, 3, 4, 4, generator=generator)
+    image = torch.nn.functional.interpolate(image, size, mode="bilinear").clamp(0, 1)
+    mask = (torch.rand(batch, 1, H, W, generator=generator) > 0.97).float()
+    for k in range(batch):
+        mask[k, :, H // 4 : H // 2 + k, W // 4 : W // 2 + 2 * k] = 1
+    return image, mask
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_shape_range_and_known_pixels(name, size):
+    net = iz.create_model(name)
+    assert not net.training
+    image, mask = sample(size, batch=2)
+    with torch.no_grad():
+        out = net(image, mask)
+        stages = net.stages(image, mask)
+    assert out.shape == image.shape
+    assert out.dtype == image.dtype
+    assert out.min() >= 0
+    assert out.max() <= 1
+    known = (mask == 0).expand_as(image)
+    assert torch.equal(out[known], image[known])
+    assert stages
+    assert all(stage.shape == image.shape and stage.isfinite().all() for stage in stages.values())
+    last = list(stages.values())[-1]
+    assert torch.equal(out[~known], last.clamp(0, 1)[~known])
+
+
+@pytest.mark.slow
+def test_full_size(name):
+    image, mask = sample(FULL_SIZE)
+    with torch.no_grad():
+        assert iz.create_model(name)(image, mask).shape == image.shape
+
+
+@pytest.mark.parametrize("rubbish", [float("nan"), float("inf"), -7.0, 0.25])
+def test_hole_content_is_ignored(name, rubbish):
+    net = iz.create_model(name)
+    image, mask = sample((48, 40))
+    with torch.no_grad():
+        assert torch.equal(net(image, mask), net(image.masked_fill(mask > 0, rubbish), mask))
+
+
+@pytest.mark.parametrize("share", ["none", "all", "one hole pixel", "one known pixel"])
+def test_extreme_masks(name, share):
+    net = iz.create_model(name)
+    image, _ = sample((32, 32))
+    mask = torch.full((1, 1, 32, 32), float(share in {"all", "one known pixel"}))
+    if share.startswith("one"):
+        mask[..., 5, 7] = 1 - mask[..., 5, 7]
+    with torch.no_grad():
+        out = net(image, mask)
+    assert out.isfinite().all()
+    assert torch.equal(out[(mask == 0).expand_as(out)], image[(mask == 0).expand_as(out)])
+
+
+def test_batch_equals_singles_and_eval_repeats(name):
+    net = iz.create_model(name)
+    image, mask = sample((40, 56), batch=3)
+    with torch.no_grad():
+        batch = net(image, mask)
+        assert torch.equal(batch, net(image, mask))
+        singles = torch.cat([net(image[k : k + 1], mask[k : k + 1]) for k in range(3)])
+    torch.testing.assert_close(batch, singles, atol=1e-5, rtol=0)
+
+
+def test_gradients_reach_every_parameter(name):
+    if not iz.model_info(name).learned:
+        assert not list(iz.create_model(name).parameters())
+        return
+    net = iz.create_model(name).train()
+    image, mask = sample((64, 64), batch=2)
+    loss = sum((stage - 0.3).square().mean() for stage in net.stages(image, mask).values())
+    loss.backward()
+    without = [key for key, value in net.named_parameters() if value.grad is None or not value.grad.abs().sum() > 0]
+    assert not without
+
+
+def test_state_dict_and_file_round_trip(name, tmp_path):
+    info = iz.model_info(name)
+    net = iz.create_model(name)
+    image, mask = sample((64, 64))
+    with torch.no_grad():
+        expected = net(image, mask)
+        twin = iz.create_model(name)
+        twin.load_state_dict(net.state_dict(), strict=True)
+        assert torch.equal(twin(image, mask), expected)
+        if not info.learned:
+            return
+        path = iz.save_weights(net, tmp_path / "net.safetensors", licence="Apache-2.0", training={"data": "none"})
+        assert torch.equal(iz.create_model(name, weights=path)(image, mask), expected)
+        torch.save(
+            {"state_dict": {f"network.{key}": value for key, value in net.state_dict().items()}}, tmp_path / "a.ckpt"
+        )
+        assert torch.equal(iz.create_model(name, weights=tmp_path / "a.ckpt")(image, mask), expected)
+
+
+@pytest.mark.slow
+def test_export(name):
+    net = iz.create_model(name)
+    image, mask = sample((64, 64))
+    with torch.no_grad():
+        program = torch.export.export(net, (image, mask))
+        torch.testing.assert_close(program.module()(image, mask), net(image, mask), atol=1e-5, rtol=0)
+
+
+def test_bf16_autocast(name):
+    net = iz.create_model(name)
+    image, mask = sample((64, 64))
+    with torch.no_grad():
+        plain = net(image, mask)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = net(image, mask)
+    assert half.dtype == torch.float32
+    assert torch.equal(half[(mask == 0).expand_as(half)], image[(mask == 0).expand_as(half)])
+    torch.testing.assert_close(half, plain, atol=BF16_TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("bf16", BF16_TOLERANCE)])
+def test_optimized_form_gives_the_same(name, precision, tolerance):
+    net = iz.create_model(name)
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    image, mask = sample((64, 72))
+    fast = iz.optimize(net, precision)
+    with torch.no_grad():
+        torch.testing.assert_close(fast(image, mask), net(image, mask), atol=tolerance, rtol=0)
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_cuda(name):
+    net = iz.create_model(name)
+    image, mask = sample((64, 72), batch=2)
+    with torch.no_grad():
+        expected = net(image, mask)
+        out = net.cuda()(image.cuda(), mask.cuda())
+    assert out.is_cuda
+    torch.testing.assert_close(out.cpu(), expected, atol=1e-2, rtol=0)
+
+
+def broken():
+    """Every kind of bad input: what is wrong, the arguments, and what the message must name."""
+    image, mask = sample((32, 32), batch=2)
+    bad_known = image.clone()
+    bad_known[0, 0, 0, 0] = 1.5
+    nan_known = image.clone()
+    nan_known[1, 2, -1, -1] = float("nan")
+    clear = mask.clone()
+    clear[0, 0, 0, 0] = clear[1, 0, -1, -1] = 0
+    return {
+        "image rank": (image[0], mask, r"`image` must be \(B, 3, H, W\), got \(3, 32, 32\)"),
+        "mask rank": (image, mask[:, 0], r"`mask` must be \(B, 1, H, W\), got \(2, 32, 32\)"),
+        "image channels": (image[:, :1], mask, r"`image` must have 3 channel"),
+        "mask channels": (image, mask.expand(-1, 3, -1, -1), r"`mask` must have 1 channel.*mask\[:, :1\]"),
+        "image dtype": ((image * 255).byte(), mask, r"`image` must be a floating-point tensor, got .*uint8"),
+        "mask dtype": (image, mask.bool(), r"`mask` must be a floating-point tensor, got .*bool"),
+        "no tensor": (image.numpy(), mask, r"`image` must be a tensor.*got ndarray"),
+        "batch": (image, mask[:1], r"`mask` must be \(2, 1, 32, 32\) to match"),
+        "sides": (image, mask[..., :31], r"`mask` must be \(2, 1, 32, 32\) to match"),
+        "too small": (image[..., :15, :], mask[..., :15, :], r"sides from 16 px up, got \(2, 3, 15, 32\)"),
+        "empty batch": (image[:0], mask[:0], r"at least one picture"),
+        "device": (image, mask.to("meta"), r"`mask` must be on the device of `image` \(cpu\), got meta"),
+        "grey mask": (image, clear * 0.5, r"`mask` must hold only 0 \(known\) and 1 \(hole\), got 0\.5"),
+        "nan mask": (image, clear * float("nan"), r"`mask` must hold only 0"),
+        "known above 1": (bad_known, clear, r"`image` must lie in \[0, 1\] wherever the mask is 0, got 1\.5"),
+        "known nan": (nan_known, clear, r"`image` must lie in \[0, 1\].*got nan"),
+        "known -1": (image * 2 - 1, clear, r"From \[-1, 1\]"),
+    }
+
+
+@pytest.mark.parametrize("case", broken())
+def test_bad_input_is_refused_by_name(name, case):
+    image, mask, message = broken()[case]
+    with pytest.raises(ValueError, match=message), torch.no_grad():
+        iz.create_model(name)(image, mask)
+
+
+def test_training_steps_check_shapes_but_not_values(name):
+    net = iz.create_model(name).train()
+    image, mask = sample((32, 32), batch=2)
+    net.stages(image * 1.5, mask)
+    with pytest.raises(ValueError, match="to match `image`"):
+        net.stages(image, mask[:1])
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(H=st.integers(16, 80), W=st.integers(16, 80), seed=st.integers(0, 99))
+def test_any_size(name, H, W, seed):
+    image, mask = sample((H, W), seed=seed)
+    with torch.no_grad():
+        out = iz.create_model(name)(image, mask)
+    assert torch.equal(torch.where(mask > 0, 0, out), torch.where(mask > 0, 0, image))
+
+
+def test_info(name):
+    info = iz.model_info(name)
+    assert info.name == name
+    assert info.description
+    assert info.source
+    assert info.parameters == sum(parameter.numel() for parameter in iz.create_model(name).parameters())
+    assert info.ready == (not info.learned or bool(info.weights))
+
+
+def test_unknown_names_suggest_the_nearest():
+    with pytest.raises(iz.UnknownNameError, match=r"Unknown model 'tela'\. Did you mean 'telea'\? list_models\(\)"):
+        iz.create_model("tela")
+    with pytest.raises(iz.UnknownNameError, match=r"option of model 'telea': 'radios'\. Did you mean 'radius'"):
+        iz.create_model("telea", radios=3)
+    with pytest.raises(iz.UnknownNameError, match=r"'mean_fill' takes none"):
+        iz.create_model("mean_fill", radius=3)
+    with pytest.raises(iz.UnknownNameError, match="Unknown precision 'fp16'"):
+        iz.optimize(iz.create_model("toy"), "fp16")
+    with pytest.raises(iz.UnknownNameError, match="Unknown discriminator 'lamma'"):
+        iz.create_discriminator("lamma")
+    with pytest.raises(iz.UnknownNameError, match="Unknown converter 'nothing'"):
+        iz.convert_official("nothing", {})
+
+
+def test_lists_filter_like_a_shell():
+    assert iz.list_models("tel*") == ["telea"]
+    assert iz.list_models("nothing*") == []
+    assert {"telea", "navier_stokes", "mean_fill"} <= set(iz.list_models())

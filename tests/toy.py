@@ -1,0 +1,54 @@
+"""A learned network of the tests' own, so that the contract's tests see weights, norms, padding and a private range."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from inpaint_zoo import registry
+from inpaint_zoo.interfaces import InpaintingNetwork
+
+
+class Toy(InpaintingNetwork):
+    """Three convolutions in [-1, 1] that want sides that are multiples of 8 and at least 32; two stages."""
+
+    divisor = 8
+    min_size = 32
+    value_range = (-1.0, 1.0)
+    hole_value = 1.0
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.encode = nn.Sequential(nn.Conv2d(4, width, 3, 2, 1), nn.BatchNorm2d(width), nn.ReLU())
+        self.decode = nn.Sequential(nn.ConvTranspose2d(width, width, 2, 2), nn.BatchNorm2d(width), nn.ReLU())
+        self.coarse = nn.Conv2d(width, 3, 3, 1, 1)
+        self.fine = nn.Conv2d(6, 3, 3, 1, 1)
+
+    def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        assert image.shape[-1] % 8 == 0
+        assert min(image.shape[-2:]) >= 32
+        coarse = self.coarse(self.decode(self.encode(torch.cat([image, mask], 1)))).tanh()
+        return {"coarse": coarse, "fine": self.fine(torch.cat([coarse, image], 1)).tanh()}
+
+
+def toy(width: int = 8) -> Toy:
+    """A toy."""
+    torch.manual_seed(0)
+    net = Toy(width)
+    for module in net.modules():  # statistics that folding must get right
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, 0, 0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+            nn.init.normal_(module.weight, 1, 0.1)
+    return net
+
+
+@contextmanager
+def registered_toy() -> Iterator[None]:
+    """Have `toy` in the registry for a while."""
+    registry.register_model(source="tests")(toy)
+    try:
+        yield
+    finally:
+        del registry._models["toy"]
