@@ -1,0 +1,166 @@
+"""From one row per image to one row per table entry: means, intervals, ranks, and which ranks the data carry.
+
+A *table* is one (dataset, mask set, metric): methods compared on the same images under the same masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from inpaint_zoo.benchmark.statistics import ALPHA, bootstrap_interval, holm, sign_flip_test
+from inpaint_zoo.errors import ZooError, unknown_name
+
+__all__ = ["RESULT_COLUMNS", "SUMMARY_COLUMNS", "summarise"]
+
+RESULT_COLUMNS = ("method", "dataset", "mask", "image", "metric", "value", "group", "hole_ratio")
+SUMMARY_COLUMNS = (
+    "dataset",
+    "mask",
+    "metric",
+    "method",
+    "n_images",
+    "n_groups",
+    "mean",
+    "ci_low",
+    "ci_high",
+    "rank",
+    "p_value",
+    "tied_with_best",
+    "n_nan",
+)
+
+Floats = NDArray[np.float64]
+Strings = NDArray[np.str_]
+Row = dict[str, object]
+
+
+def summarise(results: pd.DataFrame, directions: Mapping[str, bool]) -> pd.DataFrame:
+    """Summarise every table of ``results``; methods and metrics keep the order in which they first appear.
+
+    Args:
+        results: RESULT_COLUMNS in long form. Rows without an image are values of a whole set (FID, KID).
+        directions: For each metric, whether higher is better.
+
+    Returns:
+        SUMMARY_COLUMNS, one row per (dataset, mask, metric, method):
+        n_images, n_groups: images and source photographs with a finite value. For a value of a whole set: the method's
+            images in that table if other metrics name them, else missing.
+        mean: over images (not over photographs), non-finite values left out and counted in n_nan.
+        ci_low, ci_high: 95 % cluster-bootstrap interval; NaN for a value of a whole set and below two photographs.
+        rank: 1 is best; equal means share a rank; missing where there is no mean.
+        p_value: Holm-adjusted, paired against the method of rank 1; NaN for that method and where nothing was tested.
+        tied_with_best: True for the best and for all that the test does not reject at 0.05; missing (NA) where there is
+            no test: values of a whole set, and methods without a mean.
+
+    Raises:
+        ZooError: A column is missing, a metric has no direction, or a value appears twice.
+    """
+    missing = [column for column in RESULT_COLUMNS if column not in results.columns]
+    if missing:
+        raise ZooError(f"`results` lacks the column(s) {', '.join(missing)}; it has {', '.join(results.columns)}.")
+    for metric in results["metric"].unique():
+        if metric not in directions:
+            raise unknown_name(
+                "metric", metric, directions, "`directions` must say for each metric if higher is better."
+            )
+    keys = ["method", "dataset", "mask", "image", "metric"]
+    if results.duplicated(keys).any():
+        row = results.loc[results.duplicated(keys), keys].iloc[0]
+        raise ZooError(f"`results` holds two values for {', '.join(f'{key} {row[key]!r}' for key in keys)}.")
+    parts = [
+        _summarise_pair(str(dataset), str(mask), part, directions)
+        for (dataset, mask), part in results.groupby(["dataset", "mask"], sort=False)
+    ]
+    table = pd.DataFrame([row for part in parts for row in part], columns=list(SUMMARY_COLUMNS))
+    return table.astype({"n_images": "Int64", "n_groups": "Int64", "rank": "Int64", "tied_with_best": "boolean"})
+
+
+def _summarise_pair(dataset: str, mask: str, part: pd.DataFrame, directions: Mapping[str, bool]) -> list[Row]:
+    """Rows of all metrics of one (dataset, mask set); its resampled photographs serve every metric and method."""
+    per_image, whole_set = part[part["image"].notna()], part[part["image"].isna()]
+    values, groups, columns = _wide(per_image)
+    intervals = bootstrap_interval(values, groups)
+    rows: list[Row] = []
+    for metric in part["metric"].unique():
+        at = [index for index, column in enumerate(columns) if column[0] == metric]
+        entries = [_image_entry(columns[index], values[:, index], groups, intervals, index) for index in at]
+        entries += _set_entries(whole_set[whole_set["metric"] == metric], per_image)
+        ranks = _ranks([float(str(entry["mean"])) for entry in entries], directions[metric])
+        p_values, tied = _compare(values[:, at], groups, ranks[: len(at)])
+        for index, entry in enumerate(entries):
+            tested = index < len(at)
+            entry |= {"dataset": dataset, "mask": mask, "metric": metric, "rank": ranks[index]}
+            entry |= {
+                "p_value": p_values[index] if tested else np.nan,
+                "tied_with_best": tied[index] if tested else None,
+            }
+        rows += entries
+    return rows
+
+
+def _image_entry(
+    column: tuple[str, str, int], values: Floats, groups: Strings, intervals: tuple[Floats, Floats], index: int
+) -> Row:
+    """Mean and interval of one method under a per-image metric."""
+    finite = np.isfinite(values)
+    return {
+        "method": column[1],
+        "n_images": int(finite.sum()),
+        "n_groups": len(np.unique(groups[finite])),
+        "mean": values[finite].mean() if finite.any() else np.nan,
+        "ci_low": intervals[0][index],
+        "ci_high": intervals[1][index],
+        "n_nan": column[2] - int(finite.sum()),
+    }
+
+
+def _set_entries(rows: pd.DataFrame, per_image: pd.DataFrame) -> list[Row]:
+    """Values of a whole set: no interval; the images are those that other metrics name."""
+    seen = per_image.groupby("method", sort=False)[["image", "group"]].nunique()
+    entries: list[Row] = []
+    for method, value in zip(rows["method"], rows["value"], strict=True):
+        images, groups = seen.loc[method] if method in seen.index else (None, None)
+        nothing = {"ci_low": np.nan, "ci_high": np.nan, "n_nan": int(not np.isfinite(value))}
+        mean = value if np.isfinite(value) else np.nan
+        entries.append({"method": method, "n_images": images, "n_groups": groups, "mean": mean, **nothing})
+    return entries
+
+
+def _wide(per_image: pd.DataFrame) -> tuple[Floats, Strings, list[tuple[str, str, int]]]:
+    """Long form to (images, columns): values with NaN for what is missing, the group of each image, the columns.
+
+    A column is (metric, method, number of rows that it has in the long form).
+    """
+    image_of, images = pd.factorize(per_image["image"])
+    pairs = pd.MultiIndex.from_frame(per_image[["metric", "method"]])
+    column_of, columns = pd.factorize(pairs)
+    values = np.full((len(images), len(columns)), np.nan)
+    values[image_of, column_of] = per_image["value"].to_numpy(dtype=np.float64, na_value=np.nan)
+    values[~np.isfinite(values)] = np.nan
+    groups = np.empty(len(images), dtype=object)
+    groups[image_of] = per_image["group"].astype(str).to_numpy(dtype=object)
+    counts = np.bincount(column_of, minlength=len(columns))
+    return values, groups.astype(str), [(*pair, int(n)) for pair, n in zip(columns, counts, strict=True)]
+
+
+def _ranks(means: list[float], higher_is_better: bool) -> list[int | None]:
+    """1 for the best; equal means share the smaller rank; None without a mean."""
+    keys = [-mean if higher_is_better else mean for mean in means]
+    return [None if np.isnan(key) else 1 + sum(other < key for other in keys) for key in keys]
+
+
+def _compare(values: Floats, groups: Strings, ranks: list[int | None]) -> tuple[Floats, list[bool | None]]:
+    """Holm-adjusted p-values against the first method of rank 1, and who is tied with it."""
+    p_values = np.full(len(ranks), np.nan)
+    if 1 not in ranks:
+        return p_values, [None] * len(ranks)
+    best = ranks.index(1)
+    rivals = [at for at, rank in enumerate(ranks) if rank is not None and at != best]
+    if rivals:
+        p_values[rivals] = holm(sign_flip_test(values[:, rivals] - values[:, [best]], groups))
+    tied = [None if rank is None else at == best or not p_values[at] <= ALPHA for at, rank in enumerate(ranks)]
+    return p_values, tied

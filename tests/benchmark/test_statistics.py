@@ -1,0 +1,299 @@
+"""Intervals, tests and summaries against closed forms, scipy and slow, obvious second versions."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from inpaint_zoo.benchmark.statistics import bootstrap_interval, fewest_groups, holm, sign_flip_test
+from inpaint_zoo.benchmark.summary import RESULT_COLUMNS, SUMMARY_COLUMNS, summarise
+from inpaint_zoo.errors import ZooError
+
+
+def slow_sign_flip(differences, groups):
+    """Every sign pattern, one after the other, in plain Python."""
+    sums = [sum(d for d, g in zip(differences, groups, strict=True) if g == name) for name in sorted(set(groups))]
+    patterns = list(itertools.product([-1, 1], repeat=len(sums)))
+    hits = sum(abs(sum(s * d for s, d in zip(signs, sums, strict=True))) >= abs(sum(sums)) - 1e-9 for signs in patterns)
+    return hits / len(patterns)
+
+
+# --- intervals ---
+
+
+def test_interval_of_independent_images_is_scipys():
+    values = np.random.default_rng(1).gamma(2.0, size=60)
+    low, high = bootstrap_interval(values[:, None], np.arange(60))
+    theirs = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=10_000, rng=3).confidence_interval
+    spread = values.std() / np.sqrt(60)
+    assert abs(low[0] - theirs.low) < 0.1 * spread
+    assert abs(high[0] - theirs.high) < 0.1 * spread
+
+
+def test_interval_of_two_photographs_is_known_by_hand():
+    # means of a resample: 0 (1/4), 5 (1/2), 10 (1/4): both ends of the 95 % interval are the extremes
+    low, high = bootstrap_interval([[0.0], [10.0]], ["a", "b"])
+    assert (low[0], high[0]) == (0.0, 10.0)
+    assert [float(end[0]) for end in bootstrap_interval([[0.0], [10.0]], ["a", "b"], level=0.4)] == [5.0, 5.0]
+
+
+def test_crops_of_one_photograph_are_drawn_together():
+    rng = np.random.default_rng(0)
+    photographs = np.repeat(rng.normal(size=25), 8)  # 8 equal crops of each of 25 photographs
+    groups = np.repeat(np.arange(25), 8)
+    low, high = bootstrap_interval(photographs[:, None], groups)
+    once = bootstrap_interval(photographs[::8, None], np.arange(25))
+    naive = bootstrap_interval(photographs[:, None], np.arange(200))
+    assert (low[0], high[0]) == pytest.approx((once[0][0], once[1][0]), rel=1e-12)
+    assert high[0] - low[0] > 2 * (naive[1][0] - naive[0][0])  # sqrt(8) in expectation
+
+
+def test_interval_is_of_the_mean_over_images_when_photographs_differ_in_size():
+    low, high = bootstrap_interval([[0.0], [0.0], [0.0], [8.0]], ["a", "a", "a", "b"], level=0.4)
+    assert (low[0], high[0]) == (2.0, 2.0)  # the middle resample holds all four images once: 8 / 4, not (0 + 8) / 2
+
+
+def test_interval_repeats_and_ignores_the_order_of_rows():
+    rng = np.random.default_rng(2)
+    values, groups = rng.normal(size=(30, 3)), np.repeat([f"g{i}" for i in range(10)], 3)
+    order = rng.permutation(30)
+    first, second = bootstrap_interval(values, groups), bootstrap_interval(values[order], groups[order])
+    np.testing.assert_array_equal(first, bootstrap_interval(values, groups))
+    np.testing.assert_allclose(first, second, rtol=1e-12)
+
+
+def test_missing_values_are_left_out_column_by_column():
+    rng = np.random.default_rng(4)
+    values, groups = rng.normal(size=(12, 3)), np.repeat(list("abcdef"), 2)
+    holes = values.copy()
+    holes[0:2, 1] = np.nan  # photograph a is gone for method 1
+    holes[:, 2] = np.inf
+    low, high = bootstrap_interval(holes, groups)
+    without = bootstrap_interval(values[2:, [1]], groups[2:])
+    assert (low[0], high[0]) == tuple(end[0] for end in bootstrap_interval(values[:, [0]], groups))
+    assert (low[1], high[1]) == (without[0][0], without[1][0])
+    assert np.isnan([low[2], high[2]]).all()
+
+
+def test_one_photograph_gives_no_interval():
+    assert np.isnan(bootstrap_interval(np.arange(6.0)[:, None], ["a"] * 6)).all()
+
+
+def test_large_sets_go_through_in_chunks():
+    values = np.random.default_rng(5).normal(size=(20_000, 1))
+    low, high = bootstrap_interval(values, np.arange(20_000), draws=1000)
+    assert high[0] - low[0] == pytest.approx(2 * 1.96 / np.sqrt(20_000), rel=0.1)
+
+
+def test_coverage_that_the_docstring_states():
+    rng = np.random.default_rng(6)
+    hits = {}
+    for groups in (4, 40):
+        low, high = bootstrap_interval(rng.normal(size=(groups, 2000)), np.arange(groups), draws=2000)
+        hits[groups] = np.mean((low <= 0) & (high >= 0))
+    assert 0.74 < hits[4] < 0.86
+    assert 0.92 < hits[40] < 0.96
+
+
+# --- tests ---
+
+
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=9), st.data())
+@settings(max_examples=60, deadline=None)
+def test_exact_test_is_brute_force(differences, data):
+    groups = [data.draw(st.sampled_from("abcde")) for _ in differences]
+    fast = sign_flip_test(np.array(differences, float)[:, None] * 0.1, groups)[0]
+    assert fast == pytest.approx(slow_sign_flip([d * 0.1 for d in differences], groups), abs=1e-12)
+
+
+def test_exact_test_is_scipys_permutation_test():
+    d = np.random.default_rng(7).normal(0.4, size=11)
+    theirs = stats.permutation_test((d,), np.sum, permutation_type="samples", n_resamples=np.inf)
+    assert sign_flip_test(d[:, None], np.arange(11))[0] == pytest.approx(theirs.pvalue, abs=1e-12)
+
+
+@pytest.mark.parametrize("num_groups", [1, 2, 4, 6, 16])
+def test_smallest_p_value(num_groups):
+    assert sign_flip_test(np.ones((num_groups, 1)), np.arange(num_groups))[0] == 2.0 ** (1 - num_groups)
+
+
+def test_no_difference_at_all_is_p_one():
+    np.testing.assert_array_equal(sign_flip_test(np.zeros((4, 2)), list("abcd")), [1.0, 1.0])
+    np.testing.assert_array_equal(sign_flip_test(np.zeros((40, 1)), np.arange(40)), [1.0])
+
+
+def test_monte_carlo_agrees_with_the_t_test_on_many_photographs():
+    d = np.random.default_rng(8).normal(0.15, size=(120, 1))
+    p = sign_flip_test(d, np.arange(120))[0]
+    assert p == pytest.approx(stats.ttest_1samp(d[:, 0], 0).pvalue, abs=0.015)
+    assert p == sign_flip_test(d, np.arange(120))[0]
+
+
+def test_monte_carlo_never_says_zero():
+    assert sign_flip_test(np.ones((50, 1)), np.arange(50))[0] == pytest.approx(1 / 10_001)
+
+
+def test_missing_pairs_are_left_out():
+    d = np.array([[1.0], [np.nan], [2.0], [0.5]])
+    assert sign_flip_test(d, list("abcd"))[0] == sign_flip_test(d[[0, 2, 3]], list("acd"))[0]
+    assert np.isnan(sign_flip_test(np.full((4, 1), np.nan), list("abcd"))[0])
+
+
+def test_a_wrong_shape_is_named():
+    with pytest.raises(ValueError, match=r"must be \(N, K\) with `groups` \(N,\), got \(3,\) and \(3,\)"):
+        bootstrap_interval([1.0, 2.0, 3.0], list("abc"))
+
+
+def test_holm_is_the_textbook():
+    # Holm 1979 by hand: 0.005 x 4, then 0.01 x 3 = 0.03, 0.03 x 2 = 0.06, 0.04 x 1 raised to 0.06
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm([0.5, np.nan, 0.9]), [1.0, np.nan, 1.0])
+    assert holm([]).size == 0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_rejects_what_the_step_down_procedure_rejects(p_values):
+    rejected, left = set(), len(p_values)
+    for index in sorted(range(len(p_values)), key=p_values.__getitem__):
+        if p_values[index] * left > 0.05:
+            break
+        rejected.add(index)
+        left -= 1
+    assert {index for index, p in enumerate(holm(p_values)) if p <= 0.05} == rejected
+
+
+def test_fewest_groups():
+    assert [fewest_groups(n) for n in (0, 1, 2, 6, 11)] == [6, 6, 7, 8, 9]
+
+
+def test_a_truly_best_method_stays_in_the_bold_set():
+    """Six equal methods and one worse: each of the six is rejected in at most about 5 % of 1,500 benchmarks."""
+    rng = np.random.default_rng(9)
+    lost = np.zeros(6)
+    for _ in range(1500):
+        values = rng.normal(size=(10, 7)) + np.array([0, 0, 0, 0, 0, 0, -2.0])
+        best = int(values.mean(axis=0).argmax())
+        p = holm(sign_flip_test(np.delete(values, best, axis=1) - values[:, [best]], np.arange(10)))
+        tied = np.insert(p > 0.05, best, True)
+        lost += ~tied[:6]
+    assert lost.max() / 1500 < 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 1500)
+
+
+# --- summaries ---
+
+
+def long_form(values, *, metric="psnr", dataset="photos", mask="thin", groups=None):
+    """(images, methods) values to the columns of results.parquet."""
+    return pd.DataFrame(
+        [
+            (f"m{m}", dataset, mask, f"i{i}", metric, value, groups[i] if groups else f"i{i}", 0.25)
+            for m, column in enumerate(np.asarray(values, float).T)
+            for i, value in enumerate(column)
+        ],
+        columns=list(RESULT_COLUMNS),
+    )
+
+
+def test_a_table_by_hand():
+    rng = np.random.default_rng(10)
+    base = rng.normal(25, 4, size=10)
+    values = np.stack([base, base + 1 + 0.1 * rng.normal(size=10), base + 1 + 0.1 * rng.normal(size=10)], axis=1)
+    table = summarise(long_form(values), {"psnr": True}).set_index("method")
+    assert list(summarise(long_form(values), {"psnr": True}).columns) == list(SUMMARY_COLUMNS)
+    np.testing.assert_allclose(table["mean"], values.mean(axis=0))
+    best = int(values.mean(axis=0).argmax())
+    assert table.loc[f"m{best}", "rank"] == 1
+    assert np.isnan(table.loc[f"m{best}", "p_value"])
+    assert table.loc["m0", "rank"] == 3
+    assert table.loc["m0", "p_value"] == 2 * 2.0**-9  # all ten lower, times two comparisons
+    assert table["tied_with_best"].tolist() == [False, True, True]
+    assert (table["ci_low"] < table["mean"]).all()
+    assert (table["ci_high"] > table["mean"]).all()
+    assert table["n_images"].tolist() == [10] * 3
+
+
+def test_direction_turns_the_ranking():
+    values = [[1.0, 2.0, 2.0, np.nan]] * 8
+    assert summarise(long_form(values), {"psnr": True})["rank"].tolist() == [3, 1, 1, pd.NA]
+    down = summarise(long_form(values), {"psnr": False})
+    assert down["rank"].tolist() == [1, 2, 2, pd.NA]
+    assert down["tied_with_best"].tolist() == [True, False, False, pd.NA]
+
+
+def test_four_photographs_separate_nothing():
+    values = np.array([[10.0, 40.0], [12.0, 42.0], [11.0, 39.0], [9.0, 41.0]])
+    table = summarise(long_form(values), {"psnr": True})
+    assert table["p_value"].tolist()[0] == 0.125
+    assert table["tied_with_best"].all()
+
+
+def test_crops_count_as_one_photograph():
+    values = np.random.default_rng(11).normal(size=(24, 2)) + np.array([0, 3])
+    table = summarise(long_form(values, groups=[f"p{i // 6}" for i in range(24)]), {"psnr": True})
+    assert table["n_groups"].tolist() == [4, 4]
+    assert table["n_images"].tolist() == [24, 24]
+    assert table["tied_with_best"].all()  # 24 crops of 4 photographs are still too few
+
+
+def test_nan_is_counted_and_left_out():
+    values = np.random.default_rng(12).normal(size=(8, 2))
+    values[3, 1], values[4, 1] = np.nan, np.inf
+    row = summarise(long_form(values), {"psnr": True}).iloc[1]
+    assert (row["n_images"], row["n_groups"], row["n_nan"]) == (6, 6, 2)
+    assert row["mean"] == pytest.approx(np.delete(values[:, 1], [3, 4]).mean())
+
+
+def test_a_method_without_some_images_has_fewer_not_nan():
+    results = long_form(np.random.default_rng(13).normal(size=(8, 2)))
+    row = summarise(results.drop(index=[8, 9]), {"psnr": True}).iloc[1]
+    assert (row["n_images"], row["n_nan"]) == (6, 0)
+
+
+def test_values_of_a_whole_set_have_rank_but_no_interval_and_no_test():
+    results = long_form(np.random.default_rng(14).normal(size=(8, 2)))
+    whole = pd.DataFrame(
+        [(f"m{m}", "photos", "thin", None, "fid", value, None, None) for m, value in enumerate([30.0, 20.0])],
+        columns=list(RESULT_COLUMNS),
+    )
+    directions = {"psnr": True, "fid": False}
+    table = summarise(pd.concat([results, whole.astype(results.dtypes)]), directions)
+    fid = table[table["metric"] == "fid"]
+    assert fid["rank"].tolist() == [2, 1]
+    assert fid["tied_with_best"].isna().all()
+    assert fid[["ci_low", "ci_high", "p_value"]].isna().all(axis=None)
+    assert fid["n_images"].tolist() == [8, 8]
+    alone = summarise(whole, directions)
+    assert alone["mean"].tolist() == [30.0, 20.0]
+    assert alone["n_images"].isna().all()
+
+
+def test_tables_do_not_touch_each_other():
+    one = long_form(np.random.default_rng(15).normal(size=(9, 3)))
+    other = long_form(np.random.default_rng(16).normal(size=(9, 3)), mask="thick")
+    third = long_form(np.random.default_rng(17).normal(size=(9, 3)), metric="l1")
+    directions = {"psnr": True, "l1": False}
+    together = summarise(pd.concat([one, other, third]), directions)
+    for part in (one, other, third):
+        mine = summarise(part, directions)
+        same = together.merge(mine[["dataset", "mask", "metric", "method"]]).reset_index(drop=True)
+        pd.testing.assert_frame_equal(mine, same)
+
+
+def test_bad_results_are_refused():
+    results = long_form(np.zeros((3, 2)))
+    with pytest.raises(ZooError, match=r"lacks the column\(s\) group"):
+        summarise(results.drop(columns="group"), {"psnr": True})
+    with pytest.raises(ZooError, match=r"Unknown metric 'psnr'\. Did you mean 'psnr_hole'"):
+        summarise(results, {"psnr_hole": True})
+    with pytest.raises(ZooError, match="two values for method 'm0', dataset 'photos'"):
+        summarise(pd.concat([results, results]), {"psnr": True})
+
+
+def test_an_empty_result_is_an_empty_summary():
+    table = summarise(long_form(np.zeros((0, 0))), {})
+    assert table.empty
+    assert list(table.columns) == list(SUMMARY_COLUMNS)
