@@ -1,0 +1,71 @@
+"""`inpaint-zoo models`: what is registered, as a table or one by one."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from inpaint_zoo.cli.common import auto, console
+from inpaint_zoo.registry import ModelInfo, list_models, model_info
+
+__all__ = ["models_list", "models_show", "run"]
+
+
+def _status(info: ModelInfo) -> str:
+    if not info.learned:
+        return "ready, nothing to train"
+    return "ready, weights ship" if info.weights else "architecture, bring weights"
+
+
+def _citation(info: ModelInfo) -> str:
+    return f"{info.paper.authors.split(',')[0]} et al., {info.paper.venue} {info.paper.year}" if info.paper else "none"
+
+
+def models_list(pattern: str = "*", markdown: bool = False) -> None:
+    """List the registered models.
+
+    Args:
+        pattern: Shell pattern over the names.
+        markdown: Print the Markdown table of the README.
+    """
+    infos = [model_info(name) for name in list_models(pattern)]
+    if markdown:
+        console.print("| model | what it does | paper | status | parameters |\n| --- | --- | --- | --- | ---: |")
+        for info in infos:
+            paper = f"[{info.paper.title}]({info.paper.url}), {info.paper.year}" if info.paper else ""
+            console.print(
+                f"| `{info.name}` | {info.description} | {paper} | {_status(info)} | {info.parameters:,} |",
+                soft_wrap=True,
+                markup=False,
+            )
+        return
+    table = Table("model", "family", "parameters", "status", "what it does")
+    for info in infos:
+        table.add_row(info.name, info.family, f"{info.parameters:,}", _status(info), info.description)
+    console.print(table)
+
+
+def models_show(name: str) -> None:
+    """Show what is known of one model: paper, source, options, parameters, weights.
+
+    Args:
+        name: A registry name.
+    """
+    info = model_info(name)
+    table = Table.grid(padding=(0, 2))
+    rows = {
+        "model": info.name,
+        "what it does": info.description,
+        "paper": f"{info.paper.title} ({_citation(info)}) {info.paper.url}" if info.paper else "none",
+        "source": info.source,
+        "options": ", ".join(f"{key}={value!r}" for key, value in info.options.items()) or "none",
+        "parameters": f"{info.parameters:,}",
+        "status": _status(info),
+    }
+    for key, value in rows.items():
+        table.add_row(key, value)
+    console.print(table)
+
+
+def run(args: list[str]) -> int:
+    """Entry point of the command; without a word after it, the list."""
+    return auto({"list": models_list, "show": models_show}, args or ["list"], "inpaint-zoo models")

@@ -1,0 +1,74 @@
+"""The frame of the command line: exit codes, and no traceback unless it is asked for."""
+
+import errno
+import re
+import subprocess
+import sys
+
+import pytest
+
+import inpaint_zoo
+from inpaint_zoo.cli.main import COMMANDS, main
+from inpaint_zoo.errors import ZooError
+
+
+def test_help_names_every_command(capsys):
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(re.search(rf"^  {name} ", out, re.MULTILINE) for name in COMMANDS)
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert inpaint_zoo.__version__ in capsys.readouterr().out
+
+
+def test_unknown_command(capsys):
+    assert main(["benchmrk"]) == 2
+    assert capsys.readouterr().err.startswith("error: Unknown command 'benchmrk'. Did you mean 'benchmark'?")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name):
+    result = subprocess.run(
+        [sys.executable, "-m", "inpaint_zoo.cli.main", name, "--help"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert "usage: inpaint-zoo" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (ZooError("`mask` must be\n  binary"), 2, "error: `mask` must be binary"),
+        (OSError(errno.ENOSPC, "No space left on device", "a.png"), 2, "error: no space left on the device: a.png"),
+        (PermissionError(errno.EACCES, "Permission denied", "out"), 2, "error: Permission denied: out"),
+        (KeyboardInterrupt(), 130, "error: stopped"),
+        (RuntimeError("odd"), 1, "error: RuntimeError: odd (this is a fault of inpaint-zoo; --debug shows where)"),
+    ],
+)
+def test_failures_are_one_line(monkeypatch, capsys, error, code, line):
+    def fail(args):
+        raise error
+
+    monkeypatch.setattr("inpaint_zoo.cli.models.run", fail)
+    assert main(["models"]) == code
+    err = capsys.readouterr().err
+    assert err.startswith(line)
+    assert err.count("\n") == 1
+    if not isinstance(error, KeyboardInterrupt):
+        with pytest.raises(type(error)):
+            main(["--debug", "models"])
+
+
+def test_models_list_and_show(capsys):
+    assert main(["models"]) == 0
+    assert "navier_stokes" in capsys.readouterr().out
+    assert main(["models", "show", "telea"]) == 0
+    out = capsys.readouterr().out
+    assert "radius=3.0" in out
+    assert "Telea" in out
+    assert main(["models", "list", "--markdown", "true"]) == 0
+    assert "| `mean_fill` |" in capsys.readouterr().out
+    assert main(["models", "show", "tela"]) == 2
+    assert "Did you mean 'telea'?" in capsys.readouterr().err
