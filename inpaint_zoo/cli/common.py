@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from jsonargparse import auto_cli
@@ -16,7 +16,7 @@ console = Console(highlight=False)
 err_console = Console(stderr=True, highlight=False)
 
 
-def auto(components: Callable[..., Any] | Mapping[str, Callable[..., Any]], args: list[str], prog: str) -> int:
+def auto(components: Callable[..., Any] | dict[str, Any], args: list[str], prog: str) -> int:
     """Run a function, or one of several by its name, with arguments parsed from ``args``.
 
     Parameters without a default become positional arguments, the others options; types and help come from the

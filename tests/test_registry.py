@@ -1,0 +1,69 @@
+"""What the models' tests do not see of the registry: discriminators, converters, duplicates."""
+
+import pytest
+import torch
+from torch import nn
+
+import inpaint_zoo as iz
+from inpaint_zoo import registry
+from inpaint_zoo.errors import ZooError
+from tests.toy import registered_toy, toy
+
+
+@pytest.fixture
+def discriminator():
+    @registry.register_discriminator
+    def toy_critic(width: int = 4) -> nn.Module:
+        """Images in [-1, 1]."""
+        return nn.Conv2d(3, width, 4, 2, 1)
+
+    yield
+    del registry._discriminators["toy_critic"]
+
+
+@pytest.fixture
+def converter():
+    @registry.register_converter("toy")
+    def convert(state):
+        missing = {"conv.weight"} - set(state)
+        if missing:
+            raise ZooError(f"missing: {', '.join(missing)}")
+        return {"weight": state["conv.weight"]}
+
+    yield
+    del registry._converters["toy"]
+
+
+def test_discriminators(discriminator):
+    assert "toy_critic" in iz.list_discriminators()
+    assert iz.create_discriminator("toy_critic", width=6).out_channels == 6
+    with pytest.raises(iz.UnknownNameError, match=r"Did you mean 'toy_critic'\?"):
+        iz.create_discriminator("toy_critc")
+    with pytest.raises(iz.UnknownNameError, match="option of discriminator 'toy_critic': 'with'"):
+        iz.create_discriminator("toy_critic", **{"with": 6})
+
+
+def test_converters(converter):
+    assert registry.list_converters("to*") == ["toy"]
+    weight = torch.rand(3)
+    assert torch.equal(iz.convert_official("toy", {"conv.weight": weight})["weight"], weight)
+    with pytest.raises(ZooError, match=r"missing: conv\.weight"):
+        iz.convert_official("toy", {})
+
+
+def test_a_name_is_taken_once():
+    with registered_toy(), pytest.raises(ZooError, match="The model name 'toy' is registered already"):
+        registry.register_model(source="tests")(toy)
+
+
+def test_natural_order_by_position():
+    names = ["isnet_b10", "lama", "isnet_b2", "isnet", "big_lama"]
+    assert registry.natural_order(names) == ["big_lama", "isnet", "isnet_b2", "isnet_b10", "lama"]
+
+
+def test_public_names_resolve():
+    for name in iz.__all__:
+        assert getattr(iz, name) is not None
+    assert set(dir(iz)) == set(iz.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'create_modle'"):
+        _ = iz.create_modle
