@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_bytes
+from inpaint_zoo.io.pixels import PictureError, sixteen_bit_colour, to_rgb, upright
 
 __all__ = [
     "ALPHA_SUFFIXES",
@@ -78,10 +78,6 @@ _MAGIC = {
 }
 
 
-class PictureError(ZooError):
-    """A file that cannot be read or written as a picture; the message begins with its path."""
-
-
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A decoded photograph, upright.
@@ -122,32 +118,56 @@ def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
             large, or of a kind that has no one meaning as RGB (float beyond [0, 1], 32-bit integers, Lab).
     """
     path = Path(path)
+    with _opened(path, max_pixels) as image:
+        return _decode(path, image)
+
+
+def picture_size(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """(H, W) as the header of a file says: nothing decoded, no EXIF orientation applied. Errors as `read_picture`."""
+    with _opened(Path(path), max_pixels) as image:
+        return image.height, image.width
+
+
+def convert_picture(image: Image.Image, name: str = "image") -> Picture:
+    """Bring a Pillow image to the form of `read_picture`; ``name`` stands in errors where a path would.
+
+    Raises:
+        PictureError: As `read_picture`; a lazily opened file may turn out to be damaged here.
+    """
+    with _Pillow.quiet(MAX_PIXELS), _blaming(Path(name)):
+        return _decode(Path(name), image)
+
+
+@contextmanager
+def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
+    """Open a file by its header; whatever goes wrong, here or while the caller decodes, becomes a `PictureError`."""
     _check_is_readable_file(path)
-    with _Pillow.quiet(max_pixels), ExitStack() as stack:
+    with _Pillow.quiet(max_pixels), _blaming(path), ExitStack() as stack:
         try:
             file = stack.enter_context(path.open("rb"))
         except OSError as error:
             raise PictureError(f"{path}: cannot be opened: {error.strerror}") from None
         try:
             image = stack.enter_context(Image.open(file, formats=sorted(set(_FORMATS.values()))))
-            H, W = image.height, image.width
         except Image.DecompressionBombError as error:  # its text is all that tells the size
             number = re.search(r"\((\d+) pixels", str(error))
             raise _too_large(path, int(number[1]) if number else 2 * max_pixels, max_pixels) from None
         except UnidentifiedImageError:
             raise PictureError(f"{path}: {_why_unidentified(path)}") from None
-        except Exception as error:
-            raise _damaged(path, error) from error
-        if max_pixels < H * W:
-            raise _too_large(path, H * W, max_pixels)
-        try:
-            return _decode(path, image)
-        except PictureError:
-            raise
-        except (
-            Exception
-        ) as error:  # decoders fed with hostile bytes raise nearly anything; all of it is the file's fault
-            raise _damaged(path, error) from error
+        if max_pixels < image.height * image.width:
+            raise _too_large(path, image.height * image.width, max_pixels)
+        yield image
+
+
+@contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except PictureError:
+        raise
+    except Exception as error:  # decoders fed with hostile bytes raise nearly anything; all of it is the file's fault
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PictureError(f"{path}: damaged or truncated picture: {reason}") from error
 
 
 def write_picture(
@@ -230,11 +250,6 @@ def _too_large(path: Path, pixels: int, max_pixels: int) -> PictureError:
     return PictureError(f"{text} (max_pixels raises the limit)")
 
 
-def _damaged(path: Path, error: Exception) -> PictureError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return PictureError(f"{path}: damaged or truncated picture: {reason}")
-
-
 class _Pillow:
     """What Pillow keeps for the whole process, set while at least one thread reads: its warnings and its bomb limit.
 
@@ -278,9 +293,9 @@ def _decode(path: Path, image: Image.Image) -> Picture:
     if orientation != 1:
         notes.append(f"rotated as EXIF orientation {orientation} asks")
 
-    rgb, alpha, converted = _to_rgb(path, image)
+    rgb, alpha, converted = to_rgb(path, image)
     if ";16" in rawmode and image.mode in {"RGB", "RGBA", "LA"}:
-        rgb, alpha, converted = _sixteen_bit_colour(path, rgb, alpha, orientation if image.format == "TIFF" else 1)
+        rgb, alpha, converted = sixteen_bit_colour(path, rgb, alpha, orientation if image.format == "TIFF" else 1)
     notes.extend(converted)
     icc_profile = image.info.get("icc_profile") or None
     if image.mode in {"CMYK", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F", "1"}:
@@ -289,8 +304,8 @@ def _decode(path: Path, image: Image.Image) -> Picture:
         notes.append(f"first of {image.n_frames} frames taken")  # type: ignore[attr-defined]
     return Picture(
         path=path,
-        rgb=np.ascontiguousarray(_upright(rgb, pending)),
-        alpha=None if alpha is None else np.ascontiguousarray(_upright(alpha, pending)),
+        rgb=np.ascontiguousarray(upright(rgb, pending)),
+        alpha=None if alpha is None else np.ascontiguousarray(upright(alpha, pending)),
         notes=tuple(notes),
         format="JPEG" if image.format == "MPO" else str(image.format),
         exif_orientation=orientation,
@@ -305,82 +320,3 @@ def _orientation(image: Image.Image, notes: list[str]) -> int:
         notes.append("its EXIF block is damaged and was ignored")
         return 1
     return value if value in range(1, 9) else 1
-
-
-_Bytes = NDArray[np.uint8]
-
-
-def _to_rgb(path: Path, image: Image.Image) -> tuple[_Bytes, _Bytes | None, list[str]]:
-    """Return rgb, alpha and notes of a loaded image in any of Pillow's modes."""
-    mode = image.mode
-    transparent = "transparency" in image.info or mode in {"LA", "La", "PA", "RGBA", "RGBa"}
-    if mode in {"I;16", "I;16B", "I;16L"} or (mode == "I" and image.format in {"PNG", "PPM"}):
-        grey = _eight_bits(np.array(image).astype(np.uint16))
-        return _stack(grey), None, ["16-bit grey scaled to 8 bits", "grey repeated to RGB"]
-    if mode == "F":
-        return _stack(_from_float(path, np.array(image))), None, ["float grey in [0, 1] scaled to 8 bits"]
-    if mode == "I":
-        raise PictureError(f"{path}: 32-bit integers have no agreed white level; save it with 8 or 16 bits per channel")
-    notes = []
-    if mode in {"P", "PA"}:
-        notes.append(
-            "palette with transparency converted to RGB and alpha" if transparent else "palette converted to RGB"
-        )
-    elif mode == "1":
-        notes.append("1-bit picture converted to RGB")
-    elif mode in {"L", "LA", "La"}:
-        notes.append("grey repeated to RGB")
-    elif mode == "CMYK":
-        notes.append("CMYK converted to RGB without its colour profile")
-    elif mode not in {"RGB", "RGBA"}:
-        notes.append(f"{mode} converted to RGB")
-    if not transparent:
-        return np.array(image.convert("RGB")), None, notes
-    rgba = np.array(image.convert("RGBA"))
-    return rgba[..., :3], rgba[..., 3], notes
-
-
-def _sixteen_bit_colour(
-    path: Path, rgb: _Bytes, alpha: _Bytes | None, applied: int
-) -> tuple[_Bytes, _Bytes | None, list[str]]:
-    """Round 16-bit channels, of which Pillow keeps the high byte only; OpenCV decodes them whole.
-
-    ``rgb`` and ``alpha`` are Pillow's: OpenCV's values count only where their high bytes are the same picture.
-    """
-    import cv2
-
-    full: Any = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    high = rgb if alpha is None else np.concatenate([rgb, alpha[..., None]], axis=2)
-    if full is not None and full.dtype == np.uint16 and full.ndim == 3 and full.shape[2] == high.shape[2]:
-        full = _upright(full[..., [2, 1, 0, 3][: full.shape[2]]], applied)  # BGR(A) to RGB(A)
-        if full.shape == high.shape and np.array_equal(full >> 8, high):
-            high = _eight_bits(full)
-            return high[..., :3], None if alpha is None else high[..., 3], ["16 bits per channel scaled to 8"]
-    return rgb, alpha, ["16 bits per channel cut to the upper 8"]
-
-
-def _eight_bits(values: NDArray[np.uint16]) -> _Bytes:
-    """Map 0..65535 to 0..255: v / 257, rounded (no ties: 257 is odd)."""
-    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-
-
-def _from_float(path: Path, values: NDArray[np.float32]) -> _Bytes:
-    low, high = float(values.min()), float(values.max())
-    if not (low >= 0 and high <= 1):  # NaN fails too
-        raise PictureError(f"{path}: float values from {low:g} to {high:g}; only [0, 1] has a meaning as a picture")
-    return np.rint(values * np.float32(255)).astype(np.uint8)
-
-
-def _stack(grey: _Bytes) -> _Bytes:
-    return np.repeat(grey[..., None], 3, axis=2)
-
-
-def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Undo an EXIF orientation: rows and columns of ``array`` (H, W, ...) as they should be seen."""
-    if orientation >= 5:  # 5 to 8: rows and columns exchanged
-        array = array.swapaxes(0, 1)
-    if orientation in {3, 4, 7, 8}:  # last row first
-        array = array[::-1]
-    if orientation in {2, 3, 6, 7}:  # last column first
-        array = array[:, ::-1]
-    return array

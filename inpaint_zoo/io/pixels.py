@@ -1,0 +1,102 @@
+"""Pixels of every kind that Pillow knows as 8-bit RGB and alpha. `read_picture` is the door; this is its inside."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from inpaint_zoo.errors import ZooError
+
+__all__ = ["PictureError", "sixteen_bit_colour", "to_rgb", "upright"]
+
+Bytes = NDArray[np.uint8]
+
+_log_level = threading.Lock()  # OpenCV has one log level for the whole process
+
+
+class PictureError(ZooError):
+    """A file that cannot be read or written as a picture; the message begins with its path."""
+
+
+def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[str]]:
+    """Return rgb, alpha and notes of a loaded image in any of Pillow's modes."""
+    mode = image.mode
+    transparent = "transparency" in image.info or mode in {"LA", "La", "PA", "RGBA", "RGBa"}
+    if mode in {"I;16", "I;16B", "I;16L"} or (mode == "I" and image.format in {"PNG", "PPM"}):
+        grey = _eight_bits(np.array(image).astype(np.uint16))
+        return _stack(grey), None, ["16-bit grey scaled to 8 bits", "grey repeated to RGB"]
+    if mode == "F":
+        return _stack(_from_float(path, np.array(image))), None, ["float grey in [0, 1] scaled to 8 bits"]
+    if mode == "I":
+        raise PictureError(f"{path}: 32-bit integers have no agreed white level; save it with 8 or 16 bits per channel")
+    notes = []
+    if mode in {"P", "PA"}:
+        notes.append(
+            "palette with transparency converted to RGB and alpha" if transparent else "palette converted to RGB"
+        )
+    elif mode == "1":
+        notes.append("1-bit picture converted to RGB")
+    elif mode in {"L", "LA", "La"}:
+        notes.append("grey repeated to RGB")
+    elif mode == "CMYK":
+        notes.append("CMYK converted to RGB without its colour profile")
+    elif mode not in {"RGB", "RGBA"}:
+        notes.append(f"{mode} converted to RGB")
+    if not transparent:
+        return np.array(image.convert("RGB")), None, notes
+    rgba = np.array(image.convert("RGBA"))
+    return rgba[..., :3], rgba[..., 3], notes
+
+
+def sixteen_bit_colour(
+    path: Path, rgb: Bytes, alpha: Bytes | None, applied: int
+) -> tuple[Bytes, Bytes | None, list[str]]:
+    """Round 16-bit channels, of which Pillow keeps the high byte only; OpenCV decodes them whole.
+
+    ``rgb`` and ``alpha`` are Pillow's: OpenCV's values count only where their high bytes are the same picture.
+    """
+    import cv2
+
+    with _log_level:
+        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+        full: Any = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+        cv2.utils.logging.setLogLevel(level)
+    high = rgb if alpha is None else np.concatenate([rgb, alpha[..., None]], axis=2)
+    if full is not None and full.dtype == np.uint16 and full.ndim == 3 and full.shape[2] == high.shape[2]:
+        full = upright(full[..., [2, 1, 0, 3][: full.shape[2]]], applied)  # BGR(A) to RGB(A)
+        if full.shape == high.shape and np.array_equal(full >> 8, high):
+            high = _eight_bits(full)
+            return high[..., :3], None if alpha is None else high[..., 3], ["16 bits per channel scaled to 8"]
+    return rgb, alpha, ["16 bits per channel cut to the upper 8"]
+
+
+def _eight_bits(values: NDArray[np.uint16]) -> Bytes:
+    """Map 0..65535 to 0..255: v / 257, rounded (no ties: 257 is odd)."""
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _from_float(path: Path, values: NDArray[np.float32]) -> Bytes:
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= 1):  # NaN fails too
+        raise PictureError(f"{path}: float values from {low:g} to {high:g}; only [0, 1] has a meaning as a picture")
+    return np.rint(values * np.float32(255)).astype(np.uint8)
+
+
+def _stack(grey: Bytes) -> Bytes:
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Undo an EXIF orientation: rows and columns of ``array`` (H, W, ...) as they should be seen."""
+    if orientation >= 5:  # 5 to 8: rows and columns exchanged
+        array = array.swapaxes(0, 1)
+    if orientation in {3, 4, 7, 8}:  # last row first
+        array = array[::-1]
+    if orientation in {2, 3, 6, 7}:  # last column first
+        array = array[:, ::-1]
+    return array
