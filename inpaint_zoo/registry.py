@@ -51,8 +51,12 @@ class Paper(NamedTuple):
     title: str
     authors: str
     venue: str
-    year: int
-    url: str
+    year: int | None = None
+    url: str | None = None
+
+    def __str__(self) -> str:
+        first, *others = self.authors.split(", ")
+        return ", ".join([f"{first} et al." if others else first, f"{self.venue} {self.year or ''}".strip()])
 
 
 class ModelInfo(NamedTuple):

@@ -31,6 +31,7 @@ NETWORK_MAY_IMPORT = {
     "inpaint_zoo",
     "__future__",
     "collections",
+    "itertools",
     "math",
     "typing",
     "functools",

@@ -13,11 +13,13 @@ __all__ = ["models_list", "models_show", "run"]
 def _status(info: ModelInfo) -> str:
     if not info.learned:
         return "ready, nothing to train"
-    return "ready, weights ship" if info.weights else "architecture, bring weights"
+    return "ready, weights ship" if info.weights else "bring weights"
 
 
-def _citation(info: ModelInfo) -> str:
-    return f"{info.paper.authors.split(',')[0]} et al., {info.paper.venue} {info.paper.year}" if info.paper else "none"
+def _paper_link(info: ModelInfo) -> str:
+    if info.paper is None:
+        return ""
+    return f"[{info.paper}]({info.paper.url})" if info.paper.url else str(info.paper)
 
 
 def models_list(pattern: str = "*", markdown: bool = False) -> None:
@@ -31,16 +33,19 @@ def models_list(pattern: str = "*", markdown: bool = False) -> None:
     if markdown:
         console.print("| model | what it does | paper | status | parameters |\n| --- | --- | --- | --- | ---: |")
         for info in infos:
-            paper = f"[{info.paper.title}]({info.paper.url}), {info.paper.year}" if info.paper else ""
             console.print(
-                f"| `{info.name}` | {info.description} | {paper} | {_status(info)} | {info.parameters:,} |",
+                f"| `{info.name}` | {info.description} | {_paper_link(info)} | {_status(info)} | {info.parameters:,} |",
                 soft_wrap=True,
                 markup=False,
             )
         return
-    table = Table("model", "family", "parameters", "status", "what it does")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("model", no_wrap=True)
+    table.add_column("parameters", justify="right", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("what it does")
     for info in infos:
-        table.add_row(info.name, info.family, f"{info.parameters:,}", _status(info), info.description)
+        table.add_row(info.name, f"{info.parameters:,}", _status(info), info.description)
     console.print(table)
 
 
@@ -55,7 +60,7 @@ def models_show(name: str) -> None:
     rows = {
         "model": info.name,
         "what it does": info.description,
-        "paper": f"{info.paper.title} ({_citation(info)}) {info.paper.url}" if info.paper else "none",
+        "paper": f"{info.paper.title} ({info.paper}) {info.paper.url or ''}".strip() if info.paper else "none",
         "source": info.source,
         "options": ", ".join(f"{key}={value!r}" for key, value in info.options.items()) or "none",
         "parameters": f"{info.parameters:,}",
