@@ -1,0 +1,119 @@
+"""From a photograph of any size to the pixels that are scored: integer geometry, one resampling filter.
+
+Filter: Pillow's bicubic with antialiasing, for shrinking and enlarging alike. Why: LaMa's data preparation resizes
+bicubically; a plain polynomial needs no sine, and Pillow sums 8-bit pixels in fixed point, so platforms agree (a
+Lanczos kernel depends on the last bits of the C library); area averaging would leave enlarged pictures blocky. Nothing
+is resampled where the size fits already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from inpaint_zoo.errors import ZooError
+
+__all__ = ["CROPS", "Size", "Window", "cut", "windows"]
+
+Size = tuple[int, int]  # (H, W)
+
+
+class Window(NamedTuple):
+    """Resize the photograph to ``resized``, then keep ``size`` from row ``top`` and column ``left`` on."""
+
+    resized: Size
+    top: int
+    left: int
+    size: Size
+
+
+def _cover(source: Size, size: Size) -> Size:
+    """The smallest (H, W) in the proportions of ``source`` that covers ``size``; one side fits exactly."""
+    (H, W), (h, w) = source, size
+    if h * W >= w * H:
+        return h, (2 * h * W + H) // (2 * H)  # rounded half up; at least w, which is an integer
+    return (2 * w * H + W) // (2 * W), w
+
+
+def _center(source: Size, size: Size, _: Size) -> list[Window]:
+    H, W = _cover(source, size)
+    return [Window((H, W), (H - size[0]) // 2, (W - size[1]) // 2, size)]
+
+
+def _resize(source: Size, size: Size, _: Size) -> list[Window]:
+    return [Window(size, 0, 0, size)]
+
+
+def _grid(source: Size, size: Size, _: Size) -> list[Window]:
+    (h, w) = size
+    H, W = _cover(source, (2 * h, 2 * w))
+    rows, columns = H // h, W // w
+    top, left = (H - rows * h) // 2, (W - columns * w) // 2
+    return [Window((H, W), top + r * h, left + c * w, size) for r in range(rows) for c in range(columns)]
+
+
+def _random(source: Size, size: Size, draws: Size) -> list[Window]:
+    H, W = source if source[0] >= size[0] and source[1] >= size[1] else _cover(source, size)
+    top, left = ((draw * (side - part + 1)) >> 32 for draw, side, part in zip(draws, (H, W), size, strict=True))
+    return [Window((H, W), top, left, size)]
+
+
+_RULES: dict[str, Callable[[Size, Size, Size], list[Window]]] = {
+    "center": _center,
+    "resize": _resize,
+    "grid": _grid,
+    "random": _random,
+}
+CROPS = (*_RULES, "none")
+"""Names of the rules.
+
+center: resize so that the picture just covers ``size``, keep the middle. resize: squash to ``size``, proportions lost.
+grid: resize so that it just covers twice ``size`` each way, cut all the crops that fit without overlap, centred: four
+from a square, six from 3:2. random: a place drawn for each sample at the photograph's own resolution; only what is too
+small is enlarged to cover ``size``. none: as it is.
+"""
+
+
+def windows(rule: str, source: Size, size: Size | None, draws: Size = (0, 0)) -> list[Window]:
+    """The crops that ``rule`` takes from a photograph, row by row.
+
+    Args:
+        rule: One of `CROPS`.
+        source: (H, W) of the photograph.
+        size: (H, W) of a crop; None for "none".
+        draws: Two random integers below 2^32 for "random": row, column.
+
+    Returns:
+        One window, or more for "grid".
+
+    Example:
+        >>> windows("center", (512, 768), (256, 256))
+        [Window(resized=(256, 384), top=0, left=64, size=(256, 256))]
+    """
+    if size is None:
+        return [Window(source, 0, 0, source)]
+    return _RULES[rule](source, size, draws)
+
+
+def cut(rgb: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
+    """Take a window out of a photograph, (H, W, 3) uint8 in and out; resamples only what the window needs.
+
+    Raises:
+        ZooError: Pillow cannot compute it, such as a photograph of one row enlarged to millions of columns.
+    """
+    H, W = rgb.shape[:2]
+    h, w = window.size
+    top, left = window.top, window.left
+    if window.resized == (H, W):
+        return np.ascontiguousarray(rgb[top : top + h, left : left + w])
+    y, x = H / window.resized[0], W / window.resized[1]
+    box = (left * x, top * y, min((left + w) * x, W), min((top + h) * y, H))
+    try:
+        # a kernel at the window's edge reaches beyond the box, so this equals resizing all of it and cropping
+        return np.array(Image.fromarray(rgb).resize((w, h), Image.Resampling.BICUBIC, box=box))
+    except (MemoryError, ValueError) as error:
+        raise ZooError(f"{W} x {H} cannot be resized to {window.resized[1]} x {window.resized[0]}: {error}") from error

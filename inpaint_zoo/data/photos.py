@@ -1,0 +1,247 @@
+"""Datasets of photographs: which files, in which order, and which crop of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint_zoo.data.crops import CROPS, Size, cut, windows
+from inpaint_zoo.data.sample import sample_files
+from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.io.atomic import sha256_file
+from inpaint_zoo.io.listing import by_stem
+from inpaint_zoo.io.pictures import MAX_PIXELS, PictureError, picture_size, read_picture
+from inpaint_zoo.masks.draws import Draws
+
+__all__ = ["PhotoDataset", "Problem", "create_dataset"]
+
+SAMPLE = "sample"
+KEYS = ("name", "root", "split", "size", "crop", "seed", "max_pixels")
+
+
+class Problem(NamedTuple):
+    """A photograph that cannot be read: its stem (the ``groups`` entry of its items), its file, and why in words."""
+
+    key: str
+    path: Path
+    reason: str
+
+
+class _Item(NamedTuple):
+    key: str
+    stem: str
+    crop: int  # which of the photograph's windows
+
+
+class PhotoDataset:
+    """Photographs cut to one rule, by number. Reading is safe in threads, and the object goes to other processes.
+
+    Args:
+        name: What tables call it.
+        files: Relative stem -> file, in order.
+        crop: One of `CROPS`.
+        size: (H, W) of each item; None keeps every photograph as it is.
+        seed: Of the random crops.
+        max_pixels: Larger photographs are refused.
+
+    Attributes:
+        keys: One per item, unique: the stem, or `<stem>_crop<k>` under the rule "grid".
+        groups: The stem of the photograph that each item was cut from.
+        files: Stem -> file of all photographs, those that cannot be read among them.
+        notes: Stem -> what was converted or enlarged, in words; filled by `load` and `check`.
+
+    Raises:
+        ZooError: Two items would get the same key.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        files: Mapping[str, Path],
+        *,
+        crop: str = "none",
+        size: Size | None = None,
+        seed: int = 0,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        self.name = name
+        self.files = dict(files)
+        self.crop, self.size, self.seed, self.max_pixels = crop, size, seed, max_pixels
+        self.notes: dict[str, tuple[str, ...]] = {}
+        self._hashes: dict[str, str] = {}
+        self._items = [item for stem in self.files for item in self._items_of(stem)]
+        self.keys = [item.key for item in self._items]
+        self.groups = [item.stem for item in self._items]
+        if len(set(self.keys)) != len(self.keys):
+            twice = next(key for key in self.keys if self.keys.count(key) > 1)
+            raise ZooError(f"dataset '{name}': the key '{twice}' belongs to a crop and to a file; rename the file")
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        size = "" if self.size is None else f" to {self.size[0]} x {self.size[1]}"
+        return (
+            f"PhotoDataset({self.name!r}: {len(self)} items of {len(self.files)} photographs, crop {self.crop}{size})"
+        )
+
+    def _items_of(self, stem: str) -> list[_Item]:
+        if self.crop != "grid":
+            return [_Item(stem, stem, 0)]
+        try:
+            # rotated by EXIF or not, the number of crops is the same
+            source = picture_size(self.files[stem], max_pixels=self.max_pixels)
+        except PictureError:
+            return []  # check() reports it
+        count = len(windows("grid", source, self.size))
+        return [_Item(f"{stem}_crop{k}", stem, k) for k in range(count)]
+
+    def load(self, index: int) -> NDArray[np.uint8]:
+        """Item ``index``, upright RGB, (H, W, 3) uint8; transparency is left out.
+
+        Raises:
+            PictureError: The file cannot be read; the message begins with its path.
+        """
+        item = self._items[index]
+        rgb = self._read(item.stem)
+        draws = (0, 0)
+        if self.crop == "random":
+            table = Draws(self.seed, "crop", np.array([index], dtype=np.uint64)).table(0, 2)[0]
+            draws = (int(table[0] * 2**32), int(table[1] * 2**32))
+        found = windows(self.crop, (rgb.shape[0], rgb.shape[1]), self.size, draws)
+        try:
+            return cut(rgb, found[item.crop])
+        except ZooError as error:
+            raise PictureError(f"{self.files[item.stem]}: {error}") from error
+
+    def _read(self, stem: str) -> NDArray[np.uint8]:
+        picture = read_picture(self.files[stem], max_pixels=self.max_pixels)
+        notes = list(picture.notes)
+        if picture.alpha is not None:
+            notes.append("alpha left out")
+        H, W = picture.size
+        resized = windows(self.crop, (H, W), self.size)[0].resized
+        if resized[0] > H or resized[1] > W:
+            notes.append(f"enlarged from {W} x {H} to {resized[1]} x {resized[0]}")
+        if notes:
+            self.notes[stem] = tuple(notes)
+        return picture.rgb
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the items' bytes: SHA-256 of each file by stem, and the rules. No paths, no dates.
+
+        Example:
+            >>> identity = create_dataset({"name": "sample", "size": 64}).identity()
+            >>> identity["crop"], identity["size"], list(identity["files"])
+            ('center', [64, 64], ['astronaut', 'chelsea', 'rocket', 'retina'])
+        """
+        for stem, path in self.files.items():
+            if stem not in self._hashes:
+                try:
+                    self._hashes[stem] = sha256_file(path)
+                except OSError:
+                    self._hashes[stem] = "unreadable"
+        return {
+            "files": dict(self._hashes),
+            "crop": self.crop,
+            "size": None if self.size is None else list(self.size),
+            "seed": self.seed if self.crop == "random" else None,
+            "filter": None if self.size is None else "bicubic",
+            "max_pixels": self.max_pixels,
+        }
+
+    def check(self, workers: int = 1) -> list[Problem]:
+        """Decode every photograph once, in ``workers`` threads, and list those that cannot be read, in order."""
+
+        def reason(stem: str) -> str:
+            try:
+                self._read(stem)
+            except PictureError as error:
+                return str(error).removeprefix(f"{self.files[stem]}: ")
+            return ""
+
+        with ThreadPoolExecutor(max(1, workers)) as pool:
+            reasons = pool.map(reason, self.files)
+            return [
+                Problem(stem, path, text)
+                for (stem, path), text in zip(self.files.items(), reasons, strict=True)
+                if text
+            ]
+
+
+def create_dataset(spec: Mapping[str, Any]) -> PhotoDataset:
+    """Make the dataset that an entry of a suite describes.
+
+    Args:
+        spec: ``name``: "sample" for the photographs of scikit-image, or any name together with ``root``, a folder that
+            is searched recursively. ``split`` (sample only): test (default), train or all. ``size``: N or [H, W].
+            ``crop``: center (default when there is a size), resize, grid, random, none. ``seed``: of crop "random".
+            ``max_pixels``: photographs beyond it are refused.
+
+    Raises:
+        ZooError: A wrong key or value (the nearest right one is suggested), no such folder, no pictures in it, or two
+            files of one stem.
+
+    Example:
+        >>> create_dataset({"name": "sample", "size": 256})
+        PhotoDataset('sample': 4 items of 4 photographs, crop center to 256 x 256)
+    """
+    for key in spec:
+        if key not in KEYS:
+            raise unknown_name("dataset key", key, KEYS)
+    name = spec.get("name")
+    if not isinstance(name, str) or not name:
+        raise ZooError(f"a dataset needs a `name`: 'sample', or any other together with `root`; got {name!r}")
+    files = _sample(spec) if name == SAMPLE else _folder(name, spec)
+    crop, size = _rules(name, spec)
+    seed = _integer(name, "seed", spec.get("seed", 0), 0)
+    max_pixels = _integer(name, "max_pixels", spec.get("max_pixels", MAX_PIXELS), 1)
+    if "seed" in spec and crop != "random":
+        raise ZooError(f"dataset '{name}': `seed` has a meaning for `crop: random` only, this is `crop: {crop}`")
+    return PhotoDataset(name, files, crop=crop, size=size, seed=seed, max_pixels=max_pixels)
+
+
+def _sample(spec: Mapping[str, Any]) -> dict[str, Path]:
+    if "root" in spec:
+        raise ZooError("dataset 'sample' has no `root`: it comes with scikit-image. Give a folder another name.")
+    return sample_files(spec.get("split", "test"))
+
+
+def _folder(name: str, spec: Mapping[str, Any]) -> dict[str, Path]:
+    root = spec.get("root")
+    if root is None:
+        raise unknown_name("dataset", name, [SAMPLE], "A folder needs `root: FOLDER`; 'sample' needs nothing.")
+    if not isinstance(root, str | Path) or not str(root):
+        raise ZooError(f"dataset '{name}': `root` must be a folder, got {root!r}")
+    if "split" in spec:
+        raise ZooError(f"dataset '{name}': `split` belongs to the sample photographs; a folder is taken whole")
+    return by_stem(root)
+
+
+def _rules(name: str, spec: Mapping[str, Any]) -> tuple[str, Size | None]:
+    size = spec.get("size")
+    crop = spec.get("crop", "none" if size is None else "center")
+    if crop not in CROPS:
+        raise unknown_name(f"crop of dataset '{name}':", crop, CROPS)
+    if crop == "none":
+        if size is not None:
+            raise ZooError(f"dataset '{name}': `crop: none` keeps every size, so leave `size` out")
+        return crop, None
+    if size is None:
+        raise ZooError(f"dataset '{name}': `crop: {crop}` needs a `size`: N or [H, W]")
+    sides = size if isinstance(size, list | tuple) else [size, size]
+    if len(sides) != 2:
+        raise ZooError(f"dataset '{name}': `size` must be N or [H, W], got {size!r}")
+    h, w = (_integer(name, "size", side, 1) for side in sides)
+    return crop, (h, w)
+
+
+def _integer(name: str, key: str, value: object, low: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+        raise ZooError(f"dataset '{name}': `{key}` must be a whole number from {low} up, got {value!r}")
+    return value
