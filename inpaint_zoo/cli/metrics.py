@@ -1,0 +1,73 @@
+"""`inpaint-zoo metrics`: what can be measured, as a table or one by one."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+from rich.table import Table
+
+from inpaint_zoo.cli.common import auto, console
+from inpaint_zoo.errors import unknown_name
+from inpaint_zoo.metrics import list_metrics, metric_info, metrics_markdown
+
+__all__ = ["metrics_list", "metrics_show", "run"]
+
+
+def metrics_list(pattern: str = "*", markdown: bool = False) -> None:
+    """List the metrics.
+
+    Args:
+        pattern: Shell pattern over the names.
+        markdown: Print the Markdown tables of docs/metrics.md, of all metrics.
+    """
+    if markdown:
+        console.print(metrics_markdown(), soft_wrap=True, markup=False)
+        return
+    names = list_metrics(pattern)
+    if not names:
+        raise unknown_name("metric", pattern, list_metrics(), "`inpaint-zoo metrics` lists them all.")
+    table = Table(box=None, pad_edge=False)
+    for column in ("metric", "better", "unit", "of", "needs"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("what it computes")
+    for info in map(metric_info, names):
+        table.add_row(
+            info.name,
+            "higher" if info.higher_is_better else "lower",
+            info.unit,
+            info.region if info.per_image else "set",
+            " ".join(info.needs),
+            escape(info.definition),
+        )
+    console.print(table)
+
+
+def metrics_show(name: str) -> None:
+    """Show what is known of one metric: definition, source, range, backbone, implementation.
+
+    Args:
+        name: A metric's name.
+    """
+    info = metric_info(name)
+    rows = {
+        "metric": info.name,
+        "title": info.title,
+        "definition": info.definition,
+        "source": info.source,
+        "better": "higher" if info.higher_is_better else "lower",
+        "unit": info.unit or "none",
+        "range": info.value_range,
+        "of": f"each image, {info.region}" if info.per_image else "a set of images",
+        "smallest side": f"{info.min_side} px",
+        "identical images": f"{info.cap:g} {info.unit}, counted" if info.cap is not None else "as the formula gives",
+        "needs": ", ".join(info.needs) or "nothing",
+        "implementation": info.implementation,
+    }
+    table = Table.grid(padding=(0, 2))
+    for key, value in rows.items():
+        table.add_row(key, escape(value))
+    console.print(table)
+
+
+def run(args: list[str]) -> int:
+    """Entry point of the command; without a word after it, the list."""
+    return auto({"list": metrics_list, "show": metrics_show}, args or ["list"], "inpaint-zoo metrics")

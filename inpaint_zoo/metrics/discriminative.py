@@ -1,0 +1,98 @@
+"""P-IDS and U-IDS: how often a linear classifier on Inception features takes a result for a photograph."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.metrics.base import SetMetric
+
+__all__ = ["IDS", "fit_linear_svm"]
+
+MAX_STEPS = 200
+
+
+def _newton(x: Tensor, y: Tensor, cost: float) -> Tensor:
+    """Minimise w·w / 2 + cost Σ max(0, 1 - y x·w)²: convex, piecewise quadratic, so Newton's steps end exactly."""
+
+    def objective(w: Tensor) -> Tensor:
+        return w.square().sum() / 2 + cost * (1 - y * (x @ w)).clamp(min=0).square().sum()
+
+    w = x.new_zeros(x.shape[1])
+    identity = torch.eye(len(w), dtype=x.dtype, device=x.device)
+    smallest = 1e-10 * (1 + cost * x.abs().sum(0).max())
+    for _ in range(MAX_STEPS):
+        slack = 1 - y * (x @ w)
+        active = x[slack > 0]
+        gradient = w - 2 * cost * (active.T @ (y * slack)[slack > 0])
+        if gradient.abs().max() <= smallest:
+            break
+        step = torch.linalg.solve(identity + 2 * cost * active.T @ active, gradient)
+        size, before, slope = 1.0, objective(w), gradient @ step
+        while objective(w - size * step) > before - 1e-4 * size * slope:
+            size /= 2
+            if size < 1e-6:
+                return w  # no step goes down any more: this is the minimum to rounding
+        w = w - size * step
+    return w
+
+
+def fit_linear_svm(features: Tensor, labels: Tensor, cost: float = 1.0) -> Tensor:
+    """Linear support vector machine with squared hinge loss, solved in the primal.
+
+    The problem that liblinear solves for scikit-learn's `LinearSVC(dual=False)`: the bias is a further feature of value
+    1 and is regularised like the others. It has one solution; this finds it to rounding, liblinear to 1e-4.
+
+    Args:
+        features: (N, D) float64.
+        labels: (N,) of -1 and 1.
+        cost: Weight of the loss.
+
+    Returns:
+        (D + 1,): weights, then bias.
+    """
+    x = torch.cat([features, features.new_ones(len(features), 1)], dim=1)
+    labels = labels.to(x)
+    if x.shape[0] >= x.shape[1]:
+        return _newton(x, labels, cost)
+    # the solution lies in the span of the samples: N unknowns instead of D + 1
+    basis, coordinates = torch.linalg.qr(x.T)
+    return basis @ _newton(coordinates.T, labels, cost)
+
+
+class IDS(SetMetric):
+    """Inception discriminative score of Co-Mod-GAN (Zhao et al. 2021), a share from 0 to 1.
+
+    A linear classifier learns to tell photographs (1) from results (0) and is asked about the same pictures again.
+    "paired" is the share of pairs whose result looks more like a photograph than its own truth; "unpaired" is the
+    classifier's error, 0.5 when it cannot tell at all.
+
+    Args:
+        kind: Which of the two.
+        extractor: Takes the place of the Inception network.
+    """
+
+    higher_is_better = True
+
+    def __init__(self, kind: Literal["paired", "unpaired"], extractor: nn.Module | None = None) -> None:
+        super().__init__(extractor)
+        self.kind = kind
+
+    def distance(self, pred: Tensor, target: Tensor) -> Tensor:
+        """The share; fewer images than features can always be told apart, hence biased."""
+        paired = self.kind == "paired"
+        if paired and len(pred) != len(target):
+            raise ZooError(f"p_ids compares pairs, got {len(pred)} results and {len(target)} truths.")
+        n, dimensions = min(len(pred), len(target)), pred.shape[1]
+        self.biased = len(pred) + len(target) <= dimensions + 1
+        self.note = f"biased, small N: {n} images for {dimensions} features" if self.biased else f"{n} images"
+        labels = torch.cat([target.new_ones(len(target)), -pred.new_ones(len(pred))])
+        svm = fit_linear_svm(torch.cat([target, pred]), labels)
+        if paired:
+            # the difference first: equal pictures give exactly 0, not the sign of a rounding error
+            return ((pred - target) @ svm[:-1] > 0).double().mean()
+        wrong = (target @ svm[:-1] + svm[-1] <= 0).sum() + (pred @ svm[:-1] + svm[-1] > 0).sum()
+        return wrong.double() / (len(pred) + len(target))

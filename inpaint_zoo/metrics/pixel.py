@@ -1,0 +1,123 @@
+"""Pixel errors: L1, its relative forms, MSE and PSNR, in float64 with a fixed order of summation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from inpaint_zoo.metrics.base import ImageMetric, Region, fixed_sum, region_mean, to_float64
+
+__all__ = ["L1", "MSE", "PSNR", "Bytes", "RelativeL1", "to_scale"]
+
+Bytes = Literal["keep", "round", "truncate"]
+
+
+def to_scale(image: Tensor, scale: float = 1.0, to_bytes: Bytes = "keep") -> Tensor:
+    """Float64 copy of an image in [0, 1] on the scale 0..``scale``, through whole bytes if asked.
+
+    Args:
+        image: In [0, 1].
+        scale: 1 or 255.
+        to_bytes: "round" or "truncate" to levels of 1/255 first. The product is taken in float32, as the papers' code
+        does: there k/255 * 255 is exactly k for every k, so a picture that is 8-bit already loses nothing.
+    """
+    if to_bytes == "keep":
+        return to_float64(image) * scale
+    levels = image.float() * 255
+    levels = levels.round() if to_bytes == "round" else levels.floor()
+    return to_float64(levels) * (scale / 255)
+
+
+class L1(ImageMetric):
+    """Mean absolute error times ``factor``.
+
+    Args:
+        factor: 1 for [0, 1], 100 for percent, 255 for byte values.
+        region: As `ImageMetric`.
+    """
+
+    higher_is_better = False
+
+    def __init__(self, factor: float = 1.0, region: Region = "image") -> None:
+        super().__init__(region)
+        self.factor = factor
+
+    def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
+        """The mean absolute error, times ``factor``."""
+        return region_mean((to_scale(pred) - to_scale(target)).abs(), region) * self.factor
+
+
+class RelativeL1(ImageMetric):
+    """Sum of absolute errors over a sum of intensities; NaN for two black pictures.
+
+    Args:
+        divisor: Intensities of the truth alone, or of both pictures.
+        to_bytes: As `to_scale`.
+    """
+
+    higher_is_better = False
+
+    def __init__(self, divisor: Literal["target", "both"] = "target", to_bytes: Bytes = "keep") -> None:
+        super().__init__()
+        self.divisor = divisor
+        self.to_bytes = to_bytes
+
+    def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
+        """The ratio, over the whole image."""
+        x, y = to_scale(pred, to_bytes=self.to_bytes), to_scale(target, to_bytes=self.to_bytes)
+        error = fixed_sum((x - y).abs())
+        # float division: 0 / 0 is NaN, and that counts as undefined; a black truth alone would be infinite
+        ratio = error / fixed_sum(y if self.divisor == "target" else x + y)
+        return torch.where(ratio.isinf(), torch.nan, ratio)
+
+
+class MSE(ImageMetric):
+    """Mean squared error on the scale 0..``scale``.
+
+    Args:
+        scale: 1 or 255.
+        region: As `ImageMetric`.
+    """
+
+    higher_is_better = False
+
+    def __init__(self, scale: float = 1.0, region: Region = "image") -> None:
+        super().__init__(region)
+        self.scale = scale
+
+    def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
+        """Mean of (pred - target)² over pixels and channels."""
+        return region_mean((to_scale(pred, self.scale) - to_scale(target, self.scale)) ** 2, region)
+
+
+class PSNR(ImageMetric):
+    """Peak signal-to-noise ratio in dB, from the error over all pixels and channels of one image.
+
+    Args:
+        to_bytes: As `to_scale`.
+        identical: Value of two equal pictures; by default ``cap``. 0.0 repeats what ISNet's code does.
+        cap: Values above it, infinity first of all, become it and are counted.
+        region: As `ImageMetric`.
+    """
+
+    higher_is_better = True
+
+    def __init__(
+        self,
+        to_bytes: Bytes = "keep",
+        identical: float | None = None,
+        cap: float = 100.0,
+        region: Region = "image",
+    ) -> None:
+        super().__init__(region, cap)
+        self.to_bytes = to_bytes
+        self.identical = cap if identical is None else identical
+
+    def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
+        """10 log10(1 / MSE)."""
+        mse = region_mean(
+            (to_scale(pred, to_bytes=self.to_bytes) - to_scale(target, to_bytes=self.to_bytes)) ** 2, region
+        )
+        return torch.where(mse == 0, self.identical, -10 * mse.log10())

@@ -1,0 +1,36 @@
+"""Total variation of the result: how restless it is, whatever the truth looks like."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from inpaint_zoo.metrics.base import ImageMetric, fixed_sum
+from inpaint_zoo.metrics.pixel import to_scale
+
+__all__ = ["TotalVariation"]
+
+
+class TotalVariation(ImageMetric):
+    """100 times the mean step to the right plus the mean step down, of ``pred`` on [0, 1]; the target is ignored.
+
+    In the hole, a pair of neighbours counts when both lie in it. A direction without a pair adds nothing; NaN when
+    neither has one.
+    """
+
+    higher_is_better = False
+
+    def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
+        """The sum of both directions' means."""
+        x = to_scale(pred)
+        inside = torch.ones_like(x[:, :1], dtype=torch.bool) if region is None else region.to(x.device)
+        sums, pairs = [], []
+        for dim in (-1, -2):
+            length = x.shape[dim] - 1
+            steps = (x.narrow(dim, 1, length) - x.narrow(dim, 0, length)).abs()
+            both = inside.narrow(dim, 1, length) & inside.narrow(dim, 0, length)
+            sums.append(fixed_sum(torch.where(both, steps, 0.0)))
+            pairs.append(both.sum() * x.shape[1])
+        total, count = torch.stack(sums), torch.stack(pairs)
+        mean = torch.where(count > 0, total / count.clamp(min=1), 0.0).sum()
+        return torch.where(count.sum() > 0, 100 * mean, torch.nan)
