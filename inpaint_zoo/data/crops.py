@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.pictures import MAX_PIXELS
 
 __all__ = ["CROPS", "Size", "Window", "cut", "windows"]
 
@@ -90,30 +91,25 @@ def windows(rule: str, source: Size, size: Size | None, draws: Size = (0, 0)) ->
     Returns:
         One window, or more for "grid".
 
+    Raises:
+        ZooError: The resized photograph would be larger than any that is read, such as 1 x 5000 to cover 256 x 256.
+
     Example:
         >>> windows("center", (512, 768), (256, 256))
         [Window(resized=(256, 384), top=0, left=64, size=(256, 256))]
     """
     if size is None:
         return [Window(source, 0, 0, source)]
-    return _RULES[rule](source, size, draws)
+    found = _RULES[rule](source, size, draws)
+    H, W = found[0].resized
+    if H * W > max(MAX_PIXELS, source[0] * source[1]):
+        raise ZooError(f"{source[1]} x {source[0]} would have to be enlarged to {W} x {H} pixels")
+    return found
 
 
 def cut(rgb: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
-    """Take a window out of a photograph, (H, W, 3) uint8 in and out; resamples only what the window needs.
-
-    Raises:
-        ZooError: Pillow cannot compute it, such as a photograph of one row enlarged to millions of columns.
-    """
-    H, W = rgb.shape[:2]
-    h, w = window.size
-    top, left = window.top, window.left
-    if window.resized == (H, W):
-        return np.ascontiguousarray(rgb[top : top + h, left : left + w])
-    y, x = H / window.resized[0], W / window.resized[1]
-    box = (left * x, top * y, min((left + w) * x, W), min((top + h) * y, H))
-    try:
-        # a kernel at the window's edge reaches beyond the box, so this equals resizing all of it and cropping
-        return np.array(Image.fromarray(rgb).resize((w, h), Image.Resampling.BICUBIC, box=box))
-    except (MemoryError, ValueError) as error:
-        raise ZooError(f"{W} x {H} cannot be resized to {window.resized[1]} x {window.resized[0]}: {error}") from error
+    """Take a window out of a photograph, (H, W, 3) uint8 in and out: resize all of it, then crop."""
+    H, W = window.resized
+    if (H, W) != rgb.shape[:2]:
+        rgb = np.asarray(Image.fromarray(rgb).resize((W, H), Image.Resampling.BICUBIC))
+    return rgb[window.top : window.top + window.size[0], window.left : window.left + window.size[1]].copy()

@@ -95,10 +95,9 @@ class PhotoDataset:
             return [_Item(stem, stem, 0)]
         try:
             # rotated by EXIF or not, the number of crops is the same
-            source = picture_size(self.files[stem], max_pixels=self.max_pixels)
-        except PictureError:
+            count = len(windows("grid", picture_size(self.files[stem], max_pixels=self.max_pixels), self.size))
+        except ZooError:
             return []  # check() reports it
-        count = len(windows("grid", source, self.size))
         return [_Item(f"{stem}_crop{k}", stem, k) for k in range(count)]
 
     def load(self, index: int) -> NDArray[np.uint8]:
@@ -113,11 +112,7 @@ class PhotoDataset:
         if self.crop == "random":
             table = Draws(self.seed, "crop", np.array([index], dtype=np.uint64)).table(0, 2)[0]
             draws = (int(table[0] * 2**32), int(table[1] * 2**32))
-        found = windows(self.crop, (rgb.shape[0], rgb.shape[1]), self.size, draws)
-        try:
-            return cut(rgb, found[item.crop])
-        except ZooError as error:
-            raise PictureError(f"{self.files[item.stem]}: {error}") from error
+        return cut(rgb, windows(self.crop, (rgb.shape[0], rgb.shape[1]), self.size, draws)[item.crop])
 
     def _read(self, stem: str) -> NDArray[np.uint8]:
         picture = read_picture(self.files[stem], max_pixels=self.max_pixels)
@@ -125,7 +120,10 @@ class PhotoDataset:
         if picture.alpha is not None:
             notes.append("alpha left out")
         H, W = picture.size
-        resized = windows(self.crop, (H, W), self.size)[0].resized
+        try:
+            resized = windows(self.crop, (H, W), self.size)[0].resized
+        except ZooError as error:
+            raise PictureError(f"{picture.path}: {error}") from None
         if resized[0] > H or resized[1] > W:
             notes.append(f"enlarged from {W} x {H} to {resized[1]} x {resized[0]}")
         if notes:
