@@ -102,7 +102,7 @@ def windows(rule: str, source: Size, size: Size | None, draws: Size = (0, 0)) ->
         return [Window(source, 0, 0, source)]
     found = _RULES[rule](source, size, draws)
     H, W = found[0].resized
-    if H * W > max(MAX_PIXELS, source[0] * source[1]):
+    if max(MAX_PIXELS, source[0] * source[1]) < H * W:
         raise ZooError(f"{source[1]} x {source[0]} would have to be enlarged to {W} x {H} pixels")
     return found
 
@@ -110,6 +110,6 @@ def windows(rule: str, source: Size, size: Size | None, draws: Size = (0, 0)) ->
 def cut(rgb: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
     """Take a window out of a photograph, (H, W, 3) uint8 in and out: resize all of it, then crop."""
     H, W = window.resized
-    if (H, W) != rgb.shape[:2]:
+    if rgb.shape[:2] != (H, W):
         rgb = np.asarray(Image.fromarray(rgb).resize((W, H), Image.Resampling.BICUBIC))
     return rgb[window.top : window.top + window.size[0], window.left : window.left + window.size[1]].copy()
