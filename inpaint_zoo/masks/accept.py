@@ -1,0 +1,159 @@
+"""Drawing until a mask is acceptable: ratio ranges, limits, and what happens when no draw fits.
+
+Attempt r of a sample uses its own key, so rejection of one mask never moves another. Source: specs/masks.md, sections
+2.1, 12 (`ratio_bin`) and 14.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from inpaint_zoo.masks.args import flag, integer, option, real
+from inpaint_zoo.masks.draws import Draws
+from inpaint_zoo.masks.errors import MaskConfigError
+from inpaint_zoo.masks.kind import Canvases, Mask, Notes
+
+__all__ = ["Accept", "Limits", "redraw"]
+
+_REDRAWS = 20
+
+
+@dataclass(frozen=True)
+class Accept:
+    """The hole ratios that are kept: lo < r <= hi, unless `closed` says otherwise.
+
+    Attributes:
+        lo: No lower bound if None.
+        hi: No upper bound if None.
+        closed: Which of the two bounds belong to the range.
+        max_tries: Attempts in all, the first included.
+        on_fail: `raise`, or `closest`: the mask whose ratio is nearest to the range, the earliest of equals.
+    """
+
+    lo: float | None = real(None, low=0, high=1, optional=True)
+    hi: float | None = real(None, low=0, high=1, optional=True)
+    closed: str = option("hi", ("hi", "both", "neither"))
+    max_tries: int = integer(100, low=1)
+    on_fail: str = option("raise", ("raise", "closest"))
+
+    def validate(self) -> None:
+        """Refuse an empty range."""
+        if self.lo is None and self.hi is None:
+            raise MaskConfigError("accept: give `lo`, `hi` or both.")
+        if self.lo is not None and self.hi is not None and self.lo >= self.hi:
+            raise MaskConfigError(f"accept: `lo` {self.lo} must be less than `hi` {self.hi}.")
+
+    def keeps(self, ratio: float) -> bool:
+        """Whether a mask of this hole ratio is kept."""
+        above = self.lo is None or ratio > self.lo or (ratio == self.lo and self.closed == "both")
+        below = self.hi is None or ratio < self.hi or (ratio == self.hi and self.closed != "neither")
+        return above and below
+
+    def distance(self, ratio: float) -> float:
+        """How far a ratio is from the range."""
+        low = 0.0 if self.lo is None else self.lo - ratio
+        high = 0.0 if self.hi is None else ratio - self.hi
+        return max(low, high, 0.0)
+
+    def __str__(self) -> str:
+        left = "[" if self.closed == "both" else "("
+        right = ")" if self.closed == "neither" else "]"
+        return f"{left}{0 if self.lo is None else self.lo}, {1 if self.hi is None else self.hi}{right}"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The fewest hole and known pixels of a mask; `allow_empty` is the same as min_hole 0."""
+
+    min_hole: int = integer(1, low=0)
+    min_known: int = integer(1, low=0)
+    allow_empty: bool = flag(False)
+
+    @property
+    def hole(self) -> int:
+        """Fewest hole pixels."""
+        return 0 if self.allow_empty else self.min_hole
+
+    def keeps(self, hole: int, area: int) -> bool:
+        """Whether a mask with so many hole pixels is kept."""
+        return self.hole <= hole <= area - self.min_known
+
+    def hold_for(self, bounds: tuple[int, int]) -> bool:
+        """Whether masks with at least so many hole and known pixels all pass."""
+        return self.hole <= bounds[0] and self.min_known <= bounds[1]
+
+
+def redraw(
+    draws: Draws,
+    canvases: Canvases,
+    paint: Callable[[Draws, Canvases, Notes | None], None],
+    *,
+    accept: Accept | None,
+    limits: Limits | None,
+    what: str,
+    notes: Notes | None,
+) -> None:
+    """Paint each canvas, again and again with fresh draws, until ``accept`` and ``limits`` keep it.
+
+    Args:
+        draws: One row for each canvas; this opens a rejection scope in them.
+        canvases: All 0 on entry.
+        paint: Paints a batch; it is called with the rows that are still wanted.
+        accept: The range of hole ratios, or None for any.
+        limits: The fewest pixels, or None for any number.
+        what: How the error names the generator.
+        notes: Gets `attempts` and what `paint` notes; None when nobody asks.
+
+    Raises:
+        MaskConfigError: No acceptable mask within the attempts allowed.
+    """
+    import cv2
+
+    tries = accept.max_tries if accept else 1 + _REDRAWS
+    area = canvases[0].size if canvases else 0
+    closest: dict[int, tuple[float, Mask, dict[str, Any]]] = {}
+    ratios: list[float] = []
+    pending = list(range(len(canvases)))
+    for number in range(tries):
+        rows = draws if len(pending) == len(canvases) else draws.rows(pending)
+        part = [canvases[k] for k in pending]
+        found: Notes | None = None if notes is None else [{} for _ in part]
+        paint(rows.attempt(number), part, found)
+        again = []
+        for row, (k, canvas) in enumerate(zip(pending, part, strict=True)):
+            hole = cv2.countNonZero(canvas)
+            ratio = hole / area
+            if (limits is None or limits.keeps(hole, area)) and (accept is None or accept.keeps(ratio)):
+                if notes is not None and found is not None:
+                    notes[k].update(found[row], attempts=number + 1)
+                continue
+            again.append(k)
+            ratios.append(ratio)
+            if accept and accept.on_fail == "closest" and (limits is None or limits.keeps(hole, area)):
+                distance = accept.distance(ratio)
+                if k not in closest or distance < closest[k][0]:
+                    closest[k] = (distance, canvas.copy(), {} if found is None else found[row])
+            canvas.fill(0)
+        pending = again
+        if not pending:
+            return
+    for k in pending:
+        if k not in closest:
+            raise MaskConfigError(_exhausted(what, tries, accept, limits, ratios, area, int(draws.indices[k])))
+        _, canvases[k][:], note = closest[k]
+        if notes is not None:
+            notes[k].update(note, attempts=tries, closest=True)
+
+
+def _exhausted(
+    what: str, tries: int, accept: Accept | None, limits: Limits | None, ratios: list[float], area: int, index: int
+) -> str:
+    wanted = [f"a hole ratio in {accept}"] if accept else []
+    if limits:
+        wanted.append(f"at least {limits.hole} hole and {limits.min_known} known of {area} pixels")
+    return (
+        f"{what}: no mask with {' and '.join(wanted)} in {tries} attempts for index {index}; "
+        f"the rejected ones had ratios from {min(ratios):.4g} to {max(ratios):.4g}."
+    )

@@ -1,0 +1,294 @@
+"""Mixtures: one component chosen, or all of them united or intersected, then transforms and the acceptance loop.
+
+Every mask that leaves the package comes from a mixture; a kind called by its own name is the mixture with this one
+component. Streams are derived by name (specs/masks.md, section 2.1): choice `s/choice`, component k `s/k`, transform j
+`s/tj`, transform j of component k `s/tk.j`, crop `s/crop`. The form of a configuration: section 17.
+"""
+
+# ruff: noqa: D102 - `Kind` documents its methods
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+
+from inpaint_zoo.masks.accept import Accept, Limits, redraw
+from inpaint_zoo.masks.args import args_dict, parse_args
+from inpaint_zoo.masks.draws import Draws, integers
+from inpaint_zoo.masks.errors import MaskConfigError, unknown
+from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, find_kind, register_kind
+from inpaint_zoo.masks.presets import find_preset
+from inpaint_zoo.masks.transforms import Transform, parse_transform
+
+__all__ = ["MIXTURE_KEYS", "Component", "Mixture"]
+
+_COMBINE = ("choose", "union", "intersect")
+_NESTED_KEYS = ("combine", "components", "preset", "transforms", "accept", "limits")
+MIXTURE_KEYS = (*_NESTED_KEYS, "square_crop", "scale_with_size")
+"""The keys of a configuration that say which masks are made."""
+
+
+@dataclass(frozen=True, eq=False)
+class Component:
+    """A member of a mixture."""
+
+    kind: Kind
+    weight: float = 1.0
+    transforms: tuple[Transform, ...] = ()
+
+    @classmethod
+    def parse(cls, config: object) -> Self:
+        """Read ``{kind: ..., weight: ..., args: {...}, transforms: [...]}``."""
+        if not isinstance(config, Mapping) or "kind" not in config:
+            raise MaskConfigError(f"A component must be a mapping with `kind`, got {config!r}.")
+        for key in config:
+            if key not in ("kind", "weight", "args", "transforms"):
+                raise unknown("key of a component:", key, ("kind", "weight", "args", "transforms"))
+        weight = config.get("weight", 1.0)
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
+            raise MaskConfigError(f"`weight` of {config['kind']} must be a number >= 0, got {weight!r}.")
+        args = config.get("args") or {}
+        if not isinstance(args, Mapping):
+            raise MaskConfigError(f"`args` of {config['kind']} must be a mapping, got {args!r}.")
+        return cls(find_kind(config["kind"]).parse(args), float(weight), _transforms(config.get("transforms")))
+
+    def config(self, identity: bool) -> dict[str, Any]:
+        """The component with all defaults filled in."""
+        return {
+            "kind": self.kind.kind,
+            "weight": self.weight,
+            "args": self.kind.identity() if identity else self.kind.config(),
+            "transforms": [transform.config() for transform in self.transforms],
+        }
+
+
+@register_kind("mixture", section="17", source="zoo")
+@dataclass(frozen=True, eq=False)
+class Mixture(Kind):
+    """Components chosen by weight, united or intersected."""
+
+    components: tuple[Component, ...]
+    combine: str = "choose"
+    transforms: tuple[Transform, ...] = ()
+    accept: Accept | None = None
+    limits: Limits = field(default_factory=Limits)
+    square_crop: bool = False
+    scale_with_size: bool = False
+    min_side = 1
+
+    @classmethod
+    def parse(cls, args: Mapping[str, Any]) -> Self:
+        """Read a nested mixture; `parse_top` reads the outermost one, which has more keys."""
+        return cls._parse(args, _NESTED_KEYS)
+
+    @classmethod
+    def parse_top(cls, config: Mapping[str, Any]) -> Self:
+        """Read the outermost mixture; its keys are `MIXTURE_KEYS`."""
+        return cls._parse(config, MIXTURE_KEYS)
+
+    @classmethod
+    def _parse(cls, config: Mapping[str, Any], keys: tuple[str, ...]) -> Self:
+        for key in config:
+            if key not in keys:
+                raise unknown("key of a mixture:", key, keys)
+        if "preset" in config:
+            if "components" in config:
+                raise MaskConfigError("A mixture takes `preset` or `components`, not both.")
+            rest = {key: value for key, value in config.items() if key != "preset"}
+            config = {**find_preset(config["preset"]).mixture, **rest}
+        components = config.get("components")
+        if not isinstance(components, list | tuple) or not components:
+            raise MaskConfigError("A mixture needs `components` (a list that is not empty) or `preset`.")
+        accept, limits = config.get("accept"), config.get("limits")
+        mixture = cls(
+            components=tuple(Component.parse(component) for component in components),
+            combine=config.get("combine", "choose"),
+            transforms=_transforms(config.get("transforms")),
+            accept=None if accept is None else parse_args(Accept, _mapping(accept, "accept"), "accept"),
+            limits=Limits() if limits is None else parse_args(Limits, _mapping(limits, "limits"), "limits"),
+            square_crop=_flag(config, "square_crop"),
+            scale_with_size=_flag(config, "scale_with_size"),
+        )
+        mixture.validate()
+        return mixture
+
+    def validate(self) -> None:
+        if self.combine not in _COMBINE:
+            raise unknown("`combine`", self.combine, _COMBINE)
+        if self.combine == "choose" and not sum(component.weight for component in self.components):
+            raise MaskConfigError("At least one `weight` of a mixture must be above 0.")
+        if self.accept:
+            self.accept.validate()
+
+    def config(self) -> dict[str, Any]:
+        return self._config(identity=False)
+
+    def identity(self) -> dict[str, Any]:
+        return self._config(identity=True)
+
+    def _config(self, identity: bool) -> dict[str, Any]:
+        return {
+            "combine": self.combine,
+            "components": [component.config(identity) for component in self.components],
+            "transforms": [transform.config() for transform in self.transforms],
+            "accept": None if self.accept is None else args_dict(self.accept),
+            "limits": args_dict(self.limits),
+        }
+
+    def top_config(self, identity: bool = False) -> dict[str, Any]:
+        """The configuration of the outermost mixture, defaults filled in."""
+        more = {"square_crop": self.square_crop, "scale_with_size": self.scale_with_size}
+        return {**self._config(identity), **more}
+
+    @property
+    def _used(self) -> tuple[Component, ...]:
+        """The components that can occur."""
+        return self.components if self.combine != "choose" else tuple(c for c in self.components if c.weight > 0)
+
+    def fitted(self, size: Size) -> Mixture:
+        """This mixture with the lengths that it has at ``size``."""
+        return self.scaled(min(size) / 256) if self.scale_with_size else self
+
+    def scaled(self, factor: float) -> Mixture:
+        components = tuple(dataclasses.replace(part, kind=part.kind.scaled(factor)) for part in self.components)
+        return dataclasses.replace(self, components=components, scale_with_size=False)
+
+    def check(self, size: Size) -> None:
+        fitted = self.fitted(size)
+        for component in fitted._used:
+            component.kind.check_size(size)
+            own = component.kind.out_size(size)
+            if own != size and len(self.components) > 1:
+                raise MaskConfigError(
+                    f"{component.kind.kind} would make masks of {own[0]} x {own[1]} for size {size[0]} x {size[1]}: "
+                    "that is allowed only in a mixture of one component."
+                )
+            for transform in (*component.transforms, *self.transforms):
+                transform.check(own)
+
+    def _canvas_size(self, size: Size) -> Size:
+        return self.components[0].kind.out_size(size) if len(self.components) == 1 else size
+
+    def out_size(self, size: Size) -> Size:
+        H, W = self.fitted(size)._canvas_size(size)
+        return (min(H, W), min(H, W)) if self.square_crop else (H, W)
+
+    def bounds(self, size: Size) -> tuple[int, int]:
+        return self.limits.hole, self.limits.min_known
+
+    def _free_bounds(self, size: Size) -> tuple[int, int]:
+        """Hole and known pixels that masks have at least without any test."""
+        transforms = [*self.transforms, *(t for component in self._used for t in component.transforms)]
+        if any(t.p > 0 and not t.keeps_ratio for t in transforms) or self.square_crop:
+            return 0, 0
+        holes, known = zip(*(component.kind.bounds(size) for component in self._used), strict=True)
+        if self.combine == "choose" or len(holes) == 1:
+            return min(holes), min(known)
+        return (max(holes), 0) if self.combine == "union" else (0, max(known))
+
+    def draw(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
+        if self.scale_with_size:
+            self.fitted(size).draw(draws, canvases, size, notes)
+            return
+        if self.accept is None and self.limits.hold_for(self._free_bounds(size)):
+            self._paint(draws, canvases, size, notes)
+            for note in notes or ():
+                note["attempts"] = 1
+            return
+        redraw(
+            draws,
+            canvases,
+            lambda rows, part, found: self._paint(rows, part, size, found),
+            accept=self.accept,
+            limits=self.limits,
+            what=f"{' + '.join(c.kind.kind for c in self._used)} at size {size[0]} x {size[1]}",
+            notes=notes,
+        )
+
+    def _paint(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
+        """One attempt: components, combine, transforms, crop."""
+        targets = canvases
+        if self.square_crop:
+            canvases = _scratch(len(canvases), self._canvas_size(size))
+        if self.combine == "choose":
+            self._choose(draws, canvases, size, notes)
+        else:
+            self._combine(draws, canvases, size, notes)
+        for j, transform in enumerate(self.transforms):
+            transform.apply(draws.sub(f"t{j}"), canvases)
+        if self.square_crop:
+            _crop(draws.sub("crop"), canvases, targets)
+
+    def _choose(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
+        if len(self.components) == 1:
+            self._component(0, draws, canvases, size, notes)
+        else:
+            ends = np.cumsum([component.weight for component in self.components])
+            picks = np.searchsorted(ends / ends[-1], draws.sub("choice").slot(0), side="right")
+            for k in range(len(self.components)):
+                rows = np.flatnonzero(picks == k)
+                if len(rows):
+                    part = [canvases[row] for row in rows.tolist()]
+                    found = None if notes is None else [notes[row] for row in rows.tolist()]
+                    self._component(k, draws.rows(rows), part, size, found)
+
+    def _combine(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
+        join = np.bitwise_or if self.combine == "union" else np.bitwise_and
+        self._component(0, draws, canvases, size, notes)
+        for k in range(1, len(self.components)):
+            layer = _scratch(len(canvases), canvases[0].shape)
+            self._component(k, draws, layer, size, notes)
+            for canvas, other in zip(canvases, layer, strict=True):
+                join(canvas, other, out=canvas)
+        for note in notes or ():
+            note["component"] = [component.kind.kind for component in self.components]
+
+    def _component(self, k: int, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
+        component = self.components[k]
+        found: Notes | None = None if notes is None else [{} for _ in canvases]
+        component.kind.draw(draws.sub(str(k)), canvases, size, found)
+        for j, transform in enumerate(component.transforms):
+            transform.apply(draws.sub(f"t{k}.{j}"), canvases)
+        for note, own in zip(notes or (), found or (), strict=True):
+            # what a nested mixture reports would overwrite what this one does
+            note.update({"nested": own} if "attempts" in own else own, component=component.kind.kind)
+
+
+def _scratch(count: int, size: tuple[int, ...]) -> Canvases:
+    return list(np.zeros((count, *size), dtype=np.uint8))
+
+
+def _crop(draws: Draws, canvases: Canvases, targets: Canvases) -> None:
+    """Cut a random square of the short side that holds the hole's far edge (specs/masks.md, section 4.6)."""
+    H, W = canvases[0].shape
+    long, side = max(H, W), min(H, W)
+    axis = 0 if H > W else 1
+    for canvas, target, u in zip(canvases, targets, draws.slot(0), strict=True):
+        lines = np.flatnonzero(canvas.any(axis=1 - axis))
+        last = int(lines[-1]) if len(lines) else long - 1
+        start = int(integers(np.array(u), max(0, last - side + 1), min(long - side, last)))
+        target[:] = canvas[start : start + side] if axis == 0 else canvas[:, start : start + side]
+
+
+def _transforms(config: object) -> tuple[Transform, ...]:
+    if config is None:
+        return ()
+    if not isinstance(config, list | tuple):
+        raise MaskConfigError(f"`transforms` must be a list, got {config!r}.")
+    return tuple(parse_transform(item) for item in config)
+
+
+def _mapping(value: object, key: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise MaskConfigError(f"`{key}` must be a mapping or null, got {value!r}.")
+    return value
+
+
+def _flag(config: Mapping[str, Any], key: str) -> bool:
+    value = config.get(key, False)
+    if not isinstance(value, bool):
+        raise MaskConfigError(f"`{key}` must be true or false, got {value!r}.")
+    return value

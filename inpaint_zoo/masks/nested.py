@@ -1,0 +1,53 @@
+"""NTIRE's stroke types: LaMa's evaluation masks as one kind (specs/masks.md, section 8)."""
+
+# ruff: noqa: D102, RUF009 - `Kind` documents its methods; `attribute` makes a dataclass field
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from inpaint_zoo.masks.args import Attribute, attribute
+from inpaint_zoo.masks.draws import Draws
+from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, register_kind
+from inpaint_zoo.masks.mixture import Mixture
+
+__all__ = ["Strokes"]
+
+
+@register_kind("strokes", section="8", source="affromero/NTIRE22_Inpainting")
+@dataclass(frozen=True)
+class Strokes(Kind):
+    """LaMa's thin, medium or thick evaluation masks; size says which of its two configurations, not the canvas."""
+
+    shape: Attribute = attribute(one=("thin", "medium", "thick"))
+    size: Attribute = attribute(256, one=(256, 512))
+    factor: float = 1.0
+
+    @cached_property
+    def _mixtures(self) -> dict[tuple[Any, Any], Mixture]:
+        return {
+            (shape, size): Mixture.parse({"preset": f"lama_{shape}_{size}"}).scaled(self.factor)
+            for shape in self.shape.choices
+            for size in self.size.choices
+        }
+
+    def scaled(self, factor: float) -> Strokes:
+        return dataclasses.replace(self, factor=self.factor * factor)
+
+    def check(self, size: Size) -> None:
+        for mixture in self._mixtures.values():
+            mixture.check(size)
+
+    def bounds(self, size: Size) -> tuple[int, int]:
+        return 1, 1  # the limits of the nested presets
+
+    def draw(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
+        u = draws.table(0, 2)
+        picks = list(zip(self.shape.pick(u[:, 0]), self.size.pick(u[:, 1]), strict=True))
+        for which, mixture in self._mixtures.items():
+            rows = [row for row, pick in enumerate(picks) if pick == which]
+            if rows:
+                found = None if notes is None else [notes[row] for row in rows]
+                mixture.draw(draws.rows(rows), [canvases[row] for row in rows], size, found)

@@ -1,0 +1,157 @@
+"""The deterministic types of the NTIRE 2022 challenge (specs/masks.md, section 8); the strokes are in `masks.nested`.
+
+"horizontal" and "vertical" keep the challenge's meaning, which differs from type to type (section 18, point 2).
+"""
+
+# ruff: noqa: D102, RUF009 - `Kind` documents its methods; `attribute` makes a dataclass field
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from inpaint_zoo.masks.args import Attribute, attribute, flag, option
+from inpaint_zoo.masks.draws import Draws
+from inpaint_zoo.masks.errors import MaskConfigError
+from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, register_kind
+
+__all__ = ["Completion", "EveryNLines", "Expand", "NearestNeighbor"]
+
+_SOURCE = "affromero/NTIRE22_Inpainting"
+_DIRECTIONS = ("horizontal", "vertical")
+
+
+def _count(low: int) -> Any:  # noqa: ANN401
+    def parse(value: Any) -> int:  # noqa: ANN401
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+            raise ValueError(f"an integer >= {low}")
+        return int(value)
+
+    return parse
+
+
+def _share(value: Any) -> float:  # noqa: ANN401
+    if isinstance(value, bool) or not isinstance(value, int | float | np.floating) or not 0 < value <= 1:
+        raise ValueError("a number in (0, 1]")
+    return float(value)
+
+
+def _expand_size(value: Any) -> int | str | None:  # noqa: ANN401
+    if value is None or value in ("S/4", "S/3", "S/2"):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 2:
+        raise ValueError("S/4, S/3, S/2, a number of pixels >= 2, or null")
+    return int(value)
+
+
+@register_kind("every_n_lines", section="8", source=_SOURCE)
+@dataclass(frozen=True)
+class EveryNLines(Kind):
+    """Every n-th row (horizontal) or column (vertical), from the first on, is hole."""
+
+    n: Attribute = attribute(Attribute((2, 3, 4, 5)), one=_count(2))
+    direction: Attribute = attribute(Attribute(_DIRECTIONS), one=_DIRECTIONS)
+    min_side = 1
+
+    def draw(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
+        u = draws.table(0, 2)
+        for canvas, n, direction in zip(canvases, self.n.pick(u[:, 0]), self.direction.pick(u[:, 1]), strict=True):
+            if direction == "horizontal":
+                canvas[::n] = 1
+            else:
+                canvas[:] = np.arange(size[1]) % n == 0  # a broadcast row: far quicker than writing every n-th column
+
+
+@register_kind("completion", section="8", source=_SOURCE)
+@dataclass(frozen=True)
+class Completion(Kind):
+    """A share of the image from the top (vertical) or the left (horizontal), or the rest (reverse)."""
+
+    ratio: Attribute = attribute(Attribute(interval=(0.2, 0.8)), one=_share, interval=True)
+    direction: Attribute = attribute(Attribute(_DIRECTIONS), one=_DIRECTIONS)
+    reverse: Attribute = attribute(Attribute((True, False)), one=(True, False))
+    min_side = 1
+
+    def draw(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
+        u = draws.table(0, 3)
+        ratios, directions, reverses = (
+            item.pick(u[:, k]) for k, item in enumerate((self.ratio, self.direction, self.reverse))
+        )
+        for canvas, ratio, direction, reverse in zip(canvases, ratios, directions, reverses, strict=True):
+            along = canvas if direction == "vertical" else canvas.T
+            cut = int(along.shape[0] * ratio)
+            along[slice(cut, None) if reverse else slice(None, cut)] = 1
+
+
+@register_kind("expand", section="8", source=_SOURCE)
+@dataclass(frozen=True)
+class Expand(Kind):
+    """All but a centred square (interior), or a ring around the whole image on a larger canvas (exterior)."""
+
+    size: Attribute = attribute(Attribute(("S/4", "S/3", "S/2")), one=_expand_size, pixels=True)
+    mode: str = option("interior", ("interior", "exterior"))
+    reverse: Attribute = attribute(False, one=(True, False))
+    min_side = 1
+
+    def validate(self) -> None:
+        if self.mode == "exterior" and not self.size.fixed:
+            raise MaskConfigError(
+                "expand: the exterior mode needs one fixed `size`, since all results must have one size."
+            )
+
+    def _reach(self, value: int | str | None, size: Size) -> int:
+        if isinstance(value, int):
+            return value // 2
+        return min(size) // {"S/4": 4, "S/3": 3, "S/2": 2, None: 2}[value] // 2
+
+    def check(self, size: Size) -> None:
+        for value in self.size.choices:
+            if self.mode == "interior" and isinstance(value, int) and 2 * self._reach(value, size) > min(size):
+                raise MaskConfigError(
+                    f"expand: a visible square of `size` {value} does not fit into {size[0]} x {size[1]}."
+                )
+
+    def out_size(self, size: Size) -> Size:
+        if self.mode == "interior":
+            return size
+        q = self._reach(self.size.choices[0], size)
+        return size[0] + 2 * q, size[1] + 2 * q
+
+    def draw(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
+        H, W = size
+        u = draws.table(0, 3)
+        for canvas, value, reverse in zip(canvases, self.size.pick(u[:, 0]), self.reverse.pick(u[:, 2]), strict=True):
+            q = self._reach(value, size)
+            if self.mode == "exterior":
+                rows, columns = slice(q, q + H), slice(q, q + W)
+            else:
+                rows, columns = slice(H // 2 - q, H // 2 + q), slice(W // 2 - q, W // 2 + q)
+            canvas.fill(not reverse)
+            canvas[rows, columns] = reverse
+
+
+@register_kind("nearest_neighbor", section="8", source=_SOURCE)
+@dataclass(frozen=True)
+class NearestNeighbor(Kind):
+    """All but the pixels of a grid of step scale; upsampling spreads the whole image over such a grid."""
+
+    scale: Attribute = attribute(Attribute((2, 3, 4)), one=_count(2))
+    upsampling: bool = flag(False)
+    min_side = 1
+
+    def validate(self) -> None:
+        if self.upsampling and not self.scale.fixed:
+            raise MaskConfigError(
+                "nearest_neighbor: upsampling needs one fixed `scale`, since all results must have one size."
+            )
+
+    def out_size(self, size: Size) -> Size:
+        factor = self.scale.choices[0] if self.upsampling else 1
+        return size[0] * factor, size[1] * factor
+
+    def draw(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
+        columns = np.arange(canvases[0].shape[1])
+        for canvas, scale in zip(canvases, self.scale.pick(draws.slot(0)), strict=True):
+            canvas.fill(1)
+            canvas[::scale] = columns % scale != 0
