@@ -14,7 +14,7 @@ from inpaint_zoo.io.pictures import Picture, read_picture
 from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning
 from inpaint_zoo.masks.kind import Mask
 
-__all__ = ["binarise", "binary_mask", "grey_share", "luminance", "read_mask"]
+__all__ = ["binarise", "binary_mask", "grey_share", "luminance", "mask_of", "read_mask"]
 
 _LARGE = 0.6
 _GREY = 0.01
@@ -59,22 +59,31 @@ def binary_mask(picture: Picture, *, threshold: int = 127, invert: bool = False)
     Warns:
         MaskWarning: Nothing is hole, more than 60 % is, or more than 1 % of the pixels are grey.
     """
+    mask, doubts = mask_of(picture, threshold=threshold, invert=invert)
+    for text in doubts.values():
+        warnings.warn(f"{picture.path}: {text}", MaskWarning, stacklevel=2)
+    return mask
+
+
+def mask_of(picture: Picture, *, threshold: int = 127, invert: bool = False) -> tuple[Mask, dict[str, str]]:
+    """The mask that a picture shows, and what makes it look like a mistake; arguments and errors as `binary_mask`.
+
+    Returns:
+        (H, W) uint8, 1 = hole; and sentences by the kind of doubt: "empty", "large", "grey".
+    """
     if not 0 <= threshold <= 254:
         raise MaskConfigError(f"`threshold` must lie in 0 .. 254, got {threshold}.")
     grey = luminance(picture)
     mask = binarise(grey, threshold, invert)
+    doubts = {}
     ratio = int(mask.sum()) / mask.size
     alpha = " Its alpha channel is not read." if picture.alpha is not None else ""
     if ratio == 0:
         colour = "black" if invert else "white"
-        _warn(f"{picture.path}: the mask is empty, nothing is {colour} (largest value {grey.max()}).{alpha}")
+        doubts["empty"] = f"the mask is empty, nothing is {colour} (largest value {grey.max()}).{alpha}"
     elif ratio > _LARGE:
-        _warn(f"{picture.path}: {100 * ratio:.1f} % of the mask is hole; white is hole unless it is inverted.{alpha}")
+        doubts["large"] = f"{100 * ratio:.1f} % of the mask is hole; white is hole unless it is inverted.{alpha}"
     share = grey_share(grey)
     if share > _GREY:
-        _warn(f"{picture.path}: {100 * share:.1f} % of the mask is grey; above {threshold} was taken as white.")
-    return mask
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, MaskWarning, stacklevel=3)
+        doubts["grey"] = f"{100 * share:.1f} % of the mask is grey; above {threshold} was taken as white."
+    return mask, doubts
