@@ -1,0 +1,263 @@
+"""One photograph and one mask, of whatever kind, through one model: the code behind API, command and page alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.interfaces import MIN_SIDE
+from inpaint_zoo.io.pictures import Picture, convert_picture, read_picture
+from inpaint_zoo.masks import create_mask, list_masks, read_mask
+from inpaint_zoo.masks.read import binary_mask
+from inpaint_zoo.ops import crop_to, pad_to_multiple, to_uint8
+from inpaint_zoo.registry import create_model, model_info
+
+if TYPE_CHECKING:
+    from inpaint_zoo.interfaces import InpaintingNetwork
+
+__all__ = ["Filler", "fill_bytes", "inpaint", "ready_model"]
+
+Filler = Callable[..., Tensor]
+"""An `InpaintingNetwork`, or any function of image (B, 3, H, W) in [0, 1] and mask (B, 1, H, W) with its contract."""
+
+Bytes = NDArray[np.uint8]
+Photo = str | Path | Image.Image | NDArray[Any] | Tensor
+
+
+def ready_model(name: str, weights: str | Path | None = None) -> InpaintingNetwork:
+    """Build a model that can be used at once: with the weights given, or with those that ship; never with random ones.
+
+    Raises:
+        ZooError: No such model; or it has to be trained, and neither are weights given nor do any ship.
+    """
+    info = model_info(name)
+    if weights is None and info.learned:
+        if not info.weights:
+            raise ZooError(
+                f"'{name}' is a learned model and no weights of it ship with the package: give a weight file."
+            )
+        weights = "shipped"
+    return create_model(name, weights=weights)
+
+
+@overload
+def inpaint(
+    net: Filler | str,
+    image: str | Path | Image.Image,
+    mask: Photo,
+    *,
+    mask_threshold: int = 127,
+    invert_mask: bool = False,
+    seed: int = 0,
+    **options: Any,
+) -> Image.Image: ...
+
+
+@overload
+def inpaint(
+    net: Filler | str,
+    image: NDArray[Any],
+    mask: Photo,
+    *,
+    mask_threshold: int = 127,
+    invert_mask: bool = False,
+    seed: int = 0,
+    **options: Any,
+) -> NDArray[Any]: ...
+
+
+@overload
+def inpaint(
+    net: Filler | str,
+    image: Tensor,
+    mask: Photo,
+    *,
+    mask_threshold: int = 127,
+    invert_mask: bool = False,
+    seed: int = 0,
+    **options: Any,
+) -> Tensor: ...
+
+
+def inpaint(
+    net: Filler | str,
+    image: Photo,
+    mask: Photo,
+    *,
+    mask_threshold: int = 127,
+    invert_mask: bool = False,
+    seed: int = 0,
+    **options: Any,
+) -> Image.Image | NDArray[Any] | Tensor:
+    """Fill the hole of a picture. The same kind comes out as went in; known pixels are bit-identical.
+
+    Args:
+        net: A network, or the name of a model that needs no training or whose weights ship. It runs where its
+            parameters are.
+        image: A path or PIL image (any mode; EXIF orientation applied; RGB or RGBA PIL image out), an array (H, W, 3)
+            or (H, W, 4), or a tensor (3, H, W) or (B, 3, H, W); arrays and tensors in uint8, or float in [0, 1].
+            Any H, W from 1 up. An alpha channel is kept as it is.
+        mask: A path, PIL image or uint8 array where white is the hole; a boolean or 0/1 array or tensor (H, W) where
+            True or 1 is the hole (also with leading dimensions of 1, or one per image); or a mask generator's name.
+        mask_threshold: In masks of bytes, values above it are hole.
+        invert_mask: For masks where black, False or 0 is the hole.
+        seed: Of a mask generator.
+        options: Model-specific keyword arguments, such as ``steps``.
+
+    Raises:
+        ZooError: Names the argument, what it got and what it wants.
+
+    Example:
+        >>> grey = np.full((5, 7, 3), 90, np.uint8)
+        >>> hole = np.zeros((5, 7), bool)
+        >>> hole[2, 3] = True
+        >>> inpaint("telea", grey, hole)[2, 3]
+        array([90, 90, 90], dtype=uint8)
+    """
+    model = ready_model(net) if isinstance(net, str) else net
+
+    def hole_of(H: int, W: int) -> NDArray[np.bool_]:
+        return _hole(mask, (H, W), mask_threshold, invert_mask, seed)
+
+    if isinstance(image, Tensor):
+        return _inpaint_tensor(model, image, hole_of, options)
+    if isinstance(image, np.ndarray):
+        return _inpaint_array(model, image, hole_of, options)
+    if isinstance(image, Image.Image):
+        return _inpaint_picture(model, convert_picture(image), hole_of, options)
+    if isinstance(image, str | Path):
+        return _inpaint_picture(model, read_picture(image), hole_of, options)
+    raise ZooError(f"`image` must be a path, PIL image, numpy array or tensor, got {type(image).__name__}.")
+
+
+def fill_bytes(net: Filler, images: Bytes, holes: NDArray[np.bool_], **options: Any) -> Bytes:
+    """Fill a batch of pictures as bytes: the hole rounded, everything else untouched.
+
+    Args:
+        net: Where it runs is where its parameters are.
+        images: (B, H, W, 3) uint8.
+        holes: (B, H, W) bool, True = hole.
+        options: Passed to ``net``.
+
+    Returns:
+        (B, H, W, 3) uint8.
+    """
+    image = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)  # (B, 3, H, W)
+    hole = torch.from_numpy(np.ascontiguousarray(holes))[:, None]  # (B, 1, H, W)
+    filled = to_uint8(_run(net, image.float() / 255, hole, options))
+    return torch.where(hole, filled, image).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+_Hole = Callable[[int, int], NDArray[np.bool_]]
+
+
+def _inpaint_picture(net: Filler, picture: Picture, hole_of: _Hole, options: dict[str, Any]) -> Image.Image:
+    rgb = fill_bytes(net, picture.rgb[None], _single(hole_of(*picture.size))[None], **options)[0]
+    if picture.alpha is not None:
+        rgb = np.concatenate([rgb, picture.alpha[..., None]], axis=2)
+    return Image.fromarray(rgb)
+
+
+def _inpaint_array(net: Filler, image: NDArray[Any], hole_of: _Hole, options: dict[str, Any]) -> NDArray[Any]:
+    if image.ndim != 3 or image.shape[2] not in {3, 4} or image.size == 0:
+        hint = " Grey: `np.repeat(image[..., None], 3, axis=2)`." if image.ndim == 2 else ""
+        raise ZooError(f"`image` as an array must be (H, W, 3) or (H, W, 4), got {image.shape}.{hint}")
+    out = image.copy()
+    hole = _single(hole_of(image.shape[0], image.shape[1]))
+    if image.dtype == np.uint8:
+        out[..., :3] = fill_bytes(net, image[None, ..., :3], hole[None], **options)[0]
+        return out
+    if not np.issubdtype(image.dtype, np.floating):
+        raise ZooError(f"`image` as an array must be uint8, or float in [0, 1], got {image.dtype}.")
+    x = torch.from_numpy(np.ascontiguousarray(image[..., :3], dtype=np.float32)).permute(2, 0, 1)[None]
+    filled = _run(net, x, torch.from_numpy(hole)[None, None], options)[0].permute(1, 2, 0).numpy()
+    out[..., :3][hole] = filled[hole]
+    return out
+
+
+def _inpaint_tensor(net: Filler, image: Tensor, hole_of: _Hole, options: dict[str, Any]) -> Tensor:
+    batch = image[None] if image.ndim == 3 else image
+    if batch.ndim != 4 or batch.shape[1] != 3 or batch.numel() == 0:
+        raise ZooError(f"`image` as a tensor must be (3, H, W) or (B, 3, H, W), got {tuple(image.shape)}.")
+    if not (image.is_floating_point() or image.dtype == torch.uint8):
+        raise ZooError(f"`image` as a tensor must be uint8, or float in [0, 1], got {image.dtype}.")
+    B, _, H, W = batch.shape
+    found = torch.from_numpy(hole_of(H, W)).to(image.device)  # (N, H, W)
+    if found.shape[0] not in {1, B}:
+        raise ZooError(f"`mask` must hold one mask, or {B} for the {B} images, got {found.shape[0]}.")
+    hole = found[:, None].expand(B, 1, H, W)
+    bytewise = image.dtype == torch.uint8
+    filled = _run(net, batch.float() / 255 if bytewise else batch.float(), hole, options)
+    out = torch.where(hole, to_uint8(filled) if bytewise else filled.to(image.dtype), batch)
+    return out[0] if image.ndim == 3 else out
+
+
+def _run(net: Filler, image: Tensor, hole: Tensor, options: dict[str, Any]) -> Tensor:
+    """The completed pictures, float32 on the device of ``image``; small ones are padded for the network."""
+    module = net if isinstance(net, nn.Module) else None
+    first = next((x for x in (*module.parameters(), *module.buffers())), None) if module else None
+    device = image.device if first is None else first.device
+    size = (image.shape[-2], image.shape[-1])
+    x, mask = (pad_to_multiple(part.to(device), min_size=MIN_SIDE) for part in (image, hole.float()))
+    training = module is not None and module.training
+    if module is not None and training:
+        module.eval()
+    try:
+        with torch.no_grad():
+            filled = crop_to(net(x, mask, **options), size).float().to(image.device)
+    finally:
+        if module is not None and training:
+            module.train()
+    if not bool(torch.isfinite(filled[hole.expand_as(filled)]).all()):
+        raise ZooError("the model put NaN or infinity into the hole")
+    return filled
+
+
+def _single(holes: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    if len(holes) != 1:
+        raise ZooError(f"`mask` must hold one mask for one image, got {len(holes)}.")
+    return holes[0]
+
+
+def _hole(mask: Photo, size: tuple[int, int], threshold: int, invert: bool, seed: int) -> NDArray[np.bool_]:
+    """(N, H, W) bool, True = hole."""
+    if isinstance(mask, str) and mask in list_masks():
+        values: NDArray[Any] = create_mask(mask, size=size, seed=seed)
+    elif isinstance(mask, str | Path):
+        values, invert = read_mask(mask, threshold=threshold, invert=invert), False
+    elif isinstance(mask, Image.Image):
+        values, invert = binary_mask(convert_picture(mask, "mask"), threshold=threshold, invert=invert), False
+    else:
+        values = _array_mask(mask, threshold)
+    holes = values.reshape(-1, *values.shape[-2:]).astype(bool)
+    if holes.shape[1:] != size:
+        raise ZooError(
+            f"`mask` is {holes.shape[2]} x {holes.shape[1]}, but `image` is {size[1]} x {size[0]} (width x height)."
+        )
+    return ~holes if invert else holes
+
+
+def _array_mask(mask: NDArray[Any] | Tensor, threshold: int) -> NDArray[Any]:
+    """(..., H, W) with 0 or 1."""
+    values = mask.detach().cpu().numpy() if isinstance(mask, Tensor) else mask
+    if not isinstance(values, np.ndarray):
+        raise ZooError(f"`mask` must be a path, name, PIL image, array or tensor, got {type(mask).__name__}.")
+    if isinstance(mask, np.ndarray) and values.ndim == 3 and values.shape[2] == 1:
+        values = values[..., 0]
+    if values.ndim < 2 or values.size == 0 or (values.ndim == 4 and values.shape[1] != 1) or values.ndim > 4:
+        raise ZooError(f"`mask` must be (H, W), (1, H, W) or (B, 1, H, W), got {values.shape}.")
+    if values.dtype == np.uint8 and values.max() > 1:
+        return values > threshold
+    binary = (values == 0) | (values == 1)
+    if not binary.all():
+        worst = values[~binary].flat[0]
+        raise ZooError(f"`mask` must hold only 0 (known) and 1 (hole), got {worst:g}. Grey masks: `mask > 0.5`.")
+    return values
