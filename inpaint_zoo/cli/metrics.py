@@ -12,6 +12,9 @@ from inpaint_zoo.metrics import list_metrics, metric_info, metrics_markdown
 __all__ = ["metrics_list", "metrics_show", "run"]
 
 
+OF = {"image": "each image", "hole": "each image's hole", "known": "each image's known pixels"}
+
+
 def metrics_list(pattern: str = "*", markdown: bool = False) -> None:
     """List the metrics.
 
@@ -56,7 +59,7 @@ def metrics_show(name: str) -> None:
         "better": "higher" if info.higher_is_better else "lower",
         "unit": info.unit or "none",
         "range": info.value_range,
-        "of": f"each image, {info.region}" if info.per_image else "a set of images",
+        "of": OF[info.region] if info.per_image else "a set of images",
         "smallest side": f"{info.min_side} px",
         "identical images": f"{info.cap:g} {info.unit}, counted" if info.cap is not None else "as the formula gives",
         "needs": ", ".join(info.needs) or "nothing",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inpaint_zoo.errors import ZooError
 from inpaint_zoo.ops import to_uint8
 from inpaint_zoo.weights import WeightsNotFoundError, find_backbone, load_state
 
@@ -60,11 +61,13 @@ class InceptionFeatures(nn.Module):
 
     Raises:
         WeightsNotFoundError: The file, or the package torch-fidelity, is not here.
+        ZooError: The file is of another network.
     """
 
     def __init__(self, resize: Resize = "tensorflow", weights: str | Path | None = None) -> None:
         super().__init__()
-        state = load_state(find_backbone("inception_fid", weights))
+        path = find_backbone("inception_fid", weights)
+        state = load_state(path)
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
@@ -75,10 +78,11 @@ class InceptionFeatures(nn.Module):
         buffer = io.BytesIO()
         torch.save(state, buffer)
         buffer.seek(0)
-        with torch.random.fork_rng(devices=[]):
-            network = FeatureExtractorInceptionV3(
-                "inception-v3-compat", ["2048"], feature_extractor_weights_path=buffer
-            )
+        try:
+            with torch.random.fork_rng(devices=[]):
+                network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=buffer)
+        except RuntimeError as error:
+            raise ZooError(f"{path} holds no Inception network as torch-fidelity lays it out.") from error
         self.resize: Resize = resize
         self.layers = nn.Sequential(*(getattr(network, layer) for layer in LAYERS))
 

@@ -1,0 +1,99 @@
+"""The Inception network and its resizings, against torch-fidelity's own forward pass and clean-fid's resize.
+
+The pretrained file is large, so the network carries random weights of the right names; its layers and resizing are the
+real ones.
+"""
+
+import pytest
+import torch
+
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.metrics import InceptionFeatures, create_metric
+from inpaint_zoo.metrics.inception import resize_images
+from inpaint_zoo.weights import WeightsError
+
+fidelity = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+
+
+class _Untrained(fidelity.FeatureExtractorInceptionV3):
+    """torch-fidelity's network with its random initialisation: the constructor's load is left out."""
+
+    def load_state_dict(self, *_, **__):
+        return None
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """(torch-fidelity's network, a weight file of its state)."""
+    folder = tmp_path_factory.mktemp("inception")
+    torch.save({}, folder / "nothing.pth")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = _Untrained("inception-v3-compat", ["2048"], feature_extractor_weights_path=folder / "nothing.pth")
+    path = folder / "weights-inception-2015-12-05-6726825d.pth"
+    torch.save(net.state_dict(), path)
+    return net, path
+
+
+@torch.no_grad()
+def test_features_equal_torch_fidelitys(network, photos):
+    theirs, path = network
+    pred, _, _ = photos
+    images = (pred * 255).round().to(torch.uint8)
+    ours = InceptionFeatures("tensorflow", path)(pred)
+    assert ours.shape == (2, 2048)
+    assert torch.allclose(ours, theirs(images)[0], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.slow
+def test_named_metrics_find_the_file(network, photos, monkeypatch):
+    pred, target, mask = photos
+    monkeypatch.setenv("INPAINT_ZOO_WEIGHTS", str(network[1].parent))
+    values = {}
+    for name in ("fid", "fid_clean", "fid_pytorch", "kid", "p_ids", "u_ids"):
+        metric = create_metric(name)
+        metric.update(pred, target, mask)
+        values[name] = metric.compute().item()
+        assert metric.feature_key == {"fid_clean": "inception_clean", "fid_pytorch": "inception_pytorch"}.get(
+            name, "inception_tensorflow"
+        )
+    assert len({values["fid"], values["fid_clean"], values["fid_pytorch"]}) == 3
+    assert all(value > 0 for value in (values["fid"], values["fid_clean"], values["fid_pytorch"]))
+
+
+@pytest.mark.parametrize("size", [(256, 256), (512, 640), (37, 50), (299, 299)])
+def test_clean_resize_matches_clean_fid(size):
+    resize = pytest.importorskip("cleanfid.resize", reason="clean-fid is not installed").build_resizer("clean")
+    image = torch.randint(0, 256, (3, *size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    expected = torch.from_numpy(resize(image.permute(1, 2, 0).numpy())).permute(2, 0, 1)
+    ours = resize_images(image[None] / 255, "clean")[0] * 128 + 128
+    assert (ours - expected).abs().max() < 0.01  # on 0..255; noise, the hardest picture
+
+
+def test_resizings_of_a_flat_picture_differ_in_scale_alone():
+    grey = torch.full((1, 3, 40, 50), 200 / 255)
+    for how, value in (("tensorflow", 72 / 128), ("clean", 72 / 128), ("pytorch", 200 / 127.5 - 1)):
+        resized = resize_images(grey, how)
+        assert resized.shape == (1, 3, 299, 299)
+        assert torch.allclose(resized, torch.full_like(resized, value), atol=1e-5)
+
+
+def test_pytorch_resize_is_half_pixel_bilinear():
+    ramp = torch.arange(64.0).expand(1, 3, 64, 64) / 255
+    centres = ((torch.arange(299) + 0.5) * 64 / 299 - 0.5).clamp(0, 63)
+    assert torch.allclose(resize_images(ramp, "pytorch")[0, 0, 150], centres / 127.5 - 1, atol=1e-5)
+
+
+def test_images_are_rounded_to_bytes_first():
+    image = torch.full((1, 3, 299, 299), 100.4 / 255)
+    assert torch.allclose(resize_images(image, "clean") * 128 + 128, torch.tensor(100.0), atol=1e-4)
+
+
+def test_a_wrong_file_is_refused(tmp_path):
+    path = tmp_path / "wrong.pth"
+    torch.save({"weight": torch.zeros(1)}, path)
+    with pytest.raises(ZooError, match="holds no Inception network as torch-fidelity lays it out"):
+        InceptionFeatures(weights=path)
+    path.write_bytes(b"nothing")
+    with pytest.raises(WeightsError, match=r"wrong\.pth"):
+        InceptionFeatures(weights=path)

@@ -1,0 +1,63 @@
+"""Two processes that share the images give the values of one process that sees them all."""
+
+import os
+
+import pytest
+import torch
+from torch import distributed, multiprocessing
+
+from inpaint_zoo.metrics import create_metric, list_metrics, metric_info
+
+LIGHT = [name for name in list_metrics() if metric_info(name).per_image and not metric_info(name).needs]
+SET_NAMES = [name for name in list_metrics() if not metric_info(name).per_image]
+SIZES = (5, 3)  # images of each process
+
+
+class Pooled(torch.nn.Module):
+    """Three features: the mean colour, so that a process can build it without a file."""
+
+    def forward(self, images):
+        return images.mean((2, 3))
+
+
+def images():
+    generator = torch.Generator().manual_seed(0)
+    pred, target = torch.rand(2, sum(SIZES), 3, 52, 52, generator=generator)
+    mask = (torch.rand(sum(SIZES), 1, 52, 52, generator=generator) > 0.5).float()
+    mask[6] = 0  # an empty hole, in the second process
+    pred[1] = target[1]  # a perfect picture, in the first
+    return pred, target, mask
+
+
+def build(name):
+    return create_metric(name, extractor=Pooled()) if name in SET_NAMES else create_metric(name)
+
+
+def measure(rank, folder):
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=len(SIZES))
+    part = [x.split(SIZES)[rank] for x in images()]
+    values = {}
+    for name in LIGHT + SET_NAMES:
+        metric = build(name)
+        metric.update(*part)
+        values[name] = metric.compute()
+        if name == "psnr_hole":
+            with metric.sync_context():
+                values["counts"] = torch.stack([metric.count, metric.undefined, metric.capped])
+    torch.save(values, f"{folder}/{rank}.pt")
+    distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(tmp_path):
+    multiprocessing.spawn(measure, args=(str(tmp_path),), nprocs=len(SIZES))
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    for name in LIGHT + SET_NAMES:
+        metric = build(name)
+        metric.update(*images())
+        expected = metric.compute()
+        assert torch.equal(first[name], second[name]), name
+        assert torch.allclose(first[name], expected, rtol=1e-12, equal_nan=True), name
+    assert first["counts"].tolist() == [7, 1, 1]
