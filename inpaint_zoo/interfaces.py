@@ -135,7 +135,7 @@ class InpaintingNetwork(nn.Module, ABC):
                 under compile or export the check would stall the device.
         """
         check_pair(image, mask)
-        if not (self.training or torch.compiler.is_compiling() or torch.jit.is_tracing()):
+        if not (self.training or torch.compiler.is_compiling()):
             check_values(image, mask)
         size = (image.shape[-2], image.shape[-1])
         low, high = self.value_range

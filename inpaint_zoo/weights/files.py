@@ -167,13 +167,11 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
         ) from error
     except (SafetensorError, RuntimeError, EOFError, ValueError) as error:
         raise WeightsError(f"{path} is damaged or is no weight file: {error}") from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-        ours = {key.removeprefix("network."): value for key, value in content.items() if key.startswith("network.")}
-        content = ours or content
-    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+    state: Any = content.get("state_dict", content) if isinstance(content, Mapping) else content
+    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise WeightsError(f"{path} holds no state dict: expected tensors by name.")
-    return dict(content)
+    ours = {key.removeprefix("network."): value for key, value in state.items() if key.startswith("network.")}
+    return ours or dict(state)
 
 
 def shipped_weights(name: str) -> Path | None:
