@@ -167,11 +167,12 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
         ) from error
     except (SafetensorError, RuntimeError, EOFError, ValueError) as error:
         raise WeightsError(f"{path} is damaged or is no weight file: {error}") from error
-    state: Any = content.get("state_dict", content) if isinstance(content, Mapping) else content
+    wrapped = isinstance(content, Mapping) and "state_dict" in content
+    state: Any = content["state_dict"] if wrapped else content
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise WeightsError(f"{path} holds no state dict: expected tensors by name.")
-    ours = {key.removeprefix("network."): value for key, value in state.items() if key.startswith("network.")}
-    return ours or dict(state)
+    prefix = "network." if wrapped and any(key.startswith("network.") for key in state) else ""
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
 def shipped_weights(name: str) -> Path | None:
