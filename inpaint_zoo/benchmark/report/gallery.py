@@ -1,0 +1,216 @@
+"""The pictures of the report: small copies inside the page, and difference maps computed from the PNGs themselves.
+
+A result's copy holds the hole (a few pixels wider, so that no seam comes from the compression) and every known pixel
+that differs from the truth; the page lays it over the truth. That is four times smaller than whole pictures and shows
+the same. The compression is lossy and stated in the page, with the worst copy's PSNR against its PNG.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from inpaint_zoo.benchmark.report.run_folder import Run
+from inpaint_zoo.benchmark.report.tables import short_title
+from inpaint_zoo.benchmark.report.typography import decimal
+
+__all__ = ["DIFFERENCE_COLOURS", "DIFFERENCE_STEPS", "QUALITY", "Gallery", "build_gallery"]
+
+QUALITY = 90  # of WebP
+LONGEST_SIDE = 768  # larger pictures are shown smaller
+BUDGET = 24_000_000  # bytes of pictures in the page; what does not fit is said and left in the folder
+DIFFERENCE_STEPS = (0, 4, 8, 16, 32, 64, 128)  # lower ends of the classes, in 8-bit steps, mean of |R|, |G|, |B|
+DIFFERENCE_COLOURS = ("#160b39", "#420a68", "#6a176e", "#a92e5e", "#dd513a", "#f98e09", "#fcd34b")  # one per class
+_HOLE_COLOURS = ("#f3efe6", "#c9c1b2")  # two stripes: no photograph looks like that
+_MARGIN = 9  # MaxFilter size: four pixels on every side
+
+Pixels = NDArray[np.uint8]
+Scores = dict[tuple[str, str, str, str], dict[str, float]]
+
+
+@dataclass
+class Gallery:
+    """What the page's script needs.
+
+    Attributes:
+        scenes: One per (dataset, mask set, picture): names of its pictures, and the scores of each method.
+        pictures: Name to data URI.
+        shown, available: Pictures in the page and in the folder, counted per dataset and added up.
+        worst_copy_db: PSNR of the worst copy against its PNG; infinite when there is none.
+        reduced: Whether some picture is shown smaller than it is.
+    """
+
+    scenes: list[dict[str, Any]] = field(default_factory=list)
+    pictures: dict[str, str] = field(default_factory=dict)
+    shown: int = 0
+    available: int = 0
+    worst_copy_db: float = math.inf
+    reduced: bool = False
+
+    def add(self, name: str, data: bytes, kind: str) -> str:
+        """Keep a picture as a data URI and return its name."""
+        self.pictures[name] = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+        return name
+
+    @property
+    def size(self) -> int:
+        """Characters of all data URIs."""
+        return sum(map(len, self.pictures.values()))
+
+
+def build_gallery(run: Run, budget: int = BUDGET) -> Gallery:
+    """Encode the gallery of a run, picture by picture over all datasets and mask sets until ``budget`` is spent."""
+    gallery = Gallery()
+    available = {dataset: _numbered(run.folder / "gallery" / dataset) for dataset in run.datasets}
+    gallery.available = sum(map(len, available.values()))
+    names = {dataset: dict(enumerate(run.image_keys(dataset))) for dataset in run.datasets}
+    keys = {name: [names[name].get(number, str(number)) for number in numbers] for name, numbers in available.items()}
+    scores = _scores(run, keys)
+    scenes: list[tuple[tuple[int, int], dict[str, Any]]] = []
+    for turn in range(max(map(len, available.values()), default=0)):
+        for dataset, numbers in available.items():
+            if turn >= len(numbers) or gallery.size > budget:
+                continue
+            gallery.shown += 1
+            for at, table in enumerate(run.tables):
+                if table[0] != dataset:
+                    continue
+                if scene := _scene(run, gallery, table, numbers[turn], keys[dataset][turn], scores):
+                    scenes.append(((at, turn), scene))
+    gallery.scenes = [scene for _, scene in sorted(scenes, key=lambda pair: pair[0])]
+    return gallery
+
+
+def _numbered(folder: Path) -> list[int]:
+    return sorted(int(path.stem) for path in folder.glob("*.png") if path.stem.isdigit())
+
+
+def _scene(
+    run: Run, gallery: Gallery, table: tuple[str, str], number: int, key: str, scores: Scores
+) -> dict[str, Any] | None:
+    """One picture under one mask: truth, hole, and every method's result with its difference map."""
+    dataset, mask = table
+    mask_file = run.folder / "gallery" / dataset / mask / f"{number}.png"
+    if not mask_file.is_file():
+        return None
+    truth = _read(run.folder / "gallery" / dataset / f"{number}.png")
+    hole = np.asarray(Image.open(mask_file).convert("L")) > 127
+    prefix = f"{run.datasets.index(dataset)}-{number}"
+    scale = min(1.0, LONGEST_SIDE / max(hole.shape))
+    gallery.reduced |= scale < 1
+    if prefix not in gallery.pictures:
+        gallery.add(prefix, _webp(gallery, _shrink(truth, scale)), "webp")
+    prefix_mask = f"{prefix}-{run.tables.index(table)}"
+    gallery.add(f"{prefix_mask}-hole", _hole_png(_shrink(hole.astype(np.uint8) * 255, scale) > 127), "png")
+    methods = []
+    for index, method in enumerate(run.methods):
+        entry: dict[str, Any] = {"method": index}
+        cell = (method, dataset, mask)
+        file = run.folder / "cells" / run.cells[cell][0] / "pictures" / f"{number}.png" if cell in run.cells else None
+        if cell in run.missing or file is None or not file.is_file():
+            entry["missing"] = run.missing.get(cell, "no picture was kept")
+        else:
+            _add_result(gallery, entry, f"{prefix_mask}-{index}", _read(file), truth, hole, scale)
+            entry["scores"] = _texts(run, scores.get((*cell, key), {}))
+        methods.append(entry)
+    return {
+        "dataset": dataset,
+        "mask": mask,
+        "picture": key,
+        "hole": f"{prefix_mask}-hole",
+        "truth": prefix,
+        "ratio": round(float(hole.mean()), 4),
+        "width": truth.shape[1],
+        "height": truth.shape[0],
+        "methods": methods,
+    }
+
+
+def _add_result(
+    gallery: Gallery,
+    entry: dict[str, Any],
+    name: str,
+    result: Pixels,
+    truth: Pixels,
+    hole: NDArray[np.bool_],
+    scale: float,
+) -> None:
+    difference = np.abs(result.astype(np.int16) - truth).mean(axis=2)
+    touched = hole | (difference > 0)
+    widened = np.asarray(Image.fromarray(touched).convert("L").filter(ImageFilter.MaxFilter(_MARGIN)))
+    alpha = _shrink(widened, scale)
+    entry["picture"] = gallery.add(f"{name}-result", _webp(gallery, np.dstack([_shrink(result, scale), alpha])), "webp")
+    classes = np.where(touched, np.digitize(difference, DIFFERENCE_STEPS), 0).astype(np.uint8)
+    if scale < 1:  # the largest class around a pixel would exaggerate, a mean class would blur: take the nearest
+        classes = np.asarray(Image.fromarray(classes).resize(alpha.shape[::-1], Image.Resampling.NEAREST))
+    entry["difference"] = gallery.add(
+        f"{name}-difference", _palette_png(classes, ("#000000", *DIFFERENCE_COLOURS)), "png"
+    )
+    entry["mean_difference"] = round(float(difference[hole].mean()), 2) if hole.any() else 0.0
+
+
+def _scores(run: Run, shown: dict[str, list[str]]) -> Scores:
+    """Values of the per-image metrics of the pictures shown, by (method, dataset, mask set, picture)."""
+    rows = run.results[run.results["image"].notna()]
+    wanted = {(dataset, key) for dataset, keys in shown.items() for key in keys}
+    rows = rows[[pair in wanted for pair in zip(rows["dataset"], rows["image"], strict=True)]]
+    scores: Scores = {}
+    columns = [rows[name].tolist() for name in ("method", "dataset", "mask", "image", "metric", "value")]
+    for *cell, metric, value in zip(*columns, strict=True):
+        scores.setdefault((cell[0], cell[1], cell[2], cell[3]), {})[metric] = value
+    return scores
+
+
+def _texts(run: Run, values: dict[str, float]) -> list[list[str]]:
+    """[title, value] in the order of the suite."""
+    return [
+        [short_title(info), decimal(values[name], info.digits) if math.isfinite(values[name]) else "not finite"]
+        for name, info in run.infos.items()
+        if name in values
+    ]
+
+
+def _read(path: Path) -> Pixels:
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def _shrink(pixels: Pixels, scale: float) -> Pixels:
+    if scale == 1:
+        return pixels
+    size = (max(round(pixels.shape[1] * scale), 1), max(round(pixels.shape[0] * scale), 1))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+
+
+def _webp(gallery: Gallery, pixels: Pixels) -> bytes:
+    """Lossy WebP; alpha, where there is one, is kept exactly. Remembers the worst copy."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "WEBP", quality=QUALITY, method=4, alpha_quality=100)
+    back = np.asarray(Image.open(io.BytesIO(buffer.getvalue())).convert("RGBA" if pixels.shape[2] == 4 else "RGB"))
+    seen = pixels[..., 3] > 0 if pixels.shape[2] == 4 else np.ones(pixels.shape[:2], dtype=bool)
+    if seen.any():
+        error = float(((back[..., :3][seen].astype(np.float64) - pixels[..., :3][seen]) ** 2).mean())
+        gallery.worst_copy_db = min(gallery.worst_copy_db, 10 * math.log10(255**2 / error) if error else math.inf)
+    return buffer.getvalue()
+
+
+def _hole_png(hole: NDArray[np.bool_]) -> bytes:
+    rows, columns = np.indices(hole.shape)
+    stripes = 1 + ((rows + columns) // 8) % 2
+    return _palette_png(np.where(hole, stripes, 0).astype(np.uint8), ("#000000", *_HOLE_COLOURS))
+
+
+def _palette_png(classes: Pixels, colours: tuple[str, ...]) -> bytes:
+    """Lossless PNG of classes; class 0 is transparent."""
+    picture = Image.fromarray(classes, mode="P")
+    picture.putpalette(bytes.fromhex("".join(colour[1:] for colour in colours)))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True, transparency=0, bits=4 if len(colours) > 4 else 2)
+    return buffer.getvalue()

@@ -1,0 +1,96 @@
+"""report.md: the same tables for GitHub, an editor or a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from inpaint_zoo.benchmark.report.notes import caveats, failures, headline, how_to_read, skipped, unreadable
+from inpaint_zoo.benchmark.report.run_folder import Run
+from inpaint_zoo.benchmark.report.tables import Entry, Matrix, ScoreTable, short_title
+from inpaint_zoo.benchmark.report.typography import DASH
+
+__all__ = ["escape", "markdown"]
+
+
+def markdown(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix]) -> str:
+    """The whole report as GitHub-flavoured Markdown."""
+    parts = [f"# {escape(run.suite['name'])}", escape(headline(run))]
+    for title, lines in (
+        ("Without numbers", failures(run)),
+        ("Metrics skipped", skipped(run)),
+        ("Unreadable pictures", unreadable(run)),
+        ("Take care", caveats(run)),
+    ):
+        if lines:
+            parts += [f"**{title}**", _bullets(lines)]
+    if len(tables) > 1:
+        parts.append("## Overview")
+        parts += [part for matrix in overview for part in _matrix(matrix)]
+    for table in tables:
+        parts.append(f"## {escape(table.dataset)}, {escape(table.mask)}")
+        parts.append(f"{table.pictures}.")
+        parts.append(_scores(table))
+        parts.append(_bullets([f"{titles}: {verdict}" for titles, verdict in table.verdicts] + list(table.notes)))
+    parts += ["## How to read this", _bullets(how_to_read())]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escape(text: str) -> str:
+    r"""Make text that Markdown, tables and HTML show as it is, on one line.
+
+    Example:
+        >>> escape("a|b <i>*c*")
+        'a\\|b &lt;i&gt;\\*c\\*'
+    """
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]()#|~$])", r"\\\1", text)
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {escape(line)}" for line in lines)
+
+
+def _rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows))
+
+
+def _number(entry: Entry) -> str:
+    return f"**{entry.text}**" if entry.bold else entry.text
+
+
+def _scores(table: ScoreTable) -> str:
+    header = ["method", *(f"{escape(short_title(column.info))} {column.arrow}" for column in table.columns)]
+    rows = []
+    for row in table.rows:
+        missing = escape(row.missing) if row.missing else DASH
+        cells = [
+            missing if entry is None else " ".join(filter(None, (_number(entry), entry.interval)))
+            for entry in row.entries
+        ]
+        rows.append([escape(row.method), *cells])
+    return _rows(header, rows)
+
+
+def _matrix(matrix: Matrix) -> list[str]:
+    arrow = "↑" if matrix.info.higher_is_better else "↓"
+    header = ["method", *(escape(f"{dataset}, {mask}") for dataset, mask in matrix.tables), "mean rank"]
+    rows = [
+        [
+            escape(row.method),
+            *(
+                escape(missing or DASH) if entry is None else _number(entry)
+                for entry, missing in zip(row.entries, row.missing, strict=True)
+            ),
+            _mean_rank(row.mean_rank, row.n_ranks, len(matrix.tables)),
+        ]
+        for row in matrix.rows
+    ]
+    return [f"### {escape(short_title(matrix.info))} {arrow}", _rows(header, rows)]
+
+
+def _mean_rank(mean_rank: float | None, known: int, tables: int) -> str:
+    if mean_rank is None:
+        return DASH
+    return f"{mean_rank:.1f}" if known == tables else f"{mean_rank:.1f} (of {known})"

@@ -1,0 +1,237 @@
+"""report.html: one file that needs nothing else, from the template, style sheet and scripts beside this module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from inpaint_zoo.benchmark.report import notes
+from inpaint_zoo.benchmark.report.charts import swatch
+from inpaint_zoo.benchmark.report.gallery import (
+    DIFFERENCE_COLOURS,
+    DIFFERENCE_STEPS,
+    LONGEST_SIDE,
+    QUALITY,
+    Gallery,
+    build_gallery,
+)
+from inpaint_zoo.benchmark.report.plots import Plot, hole_plots, median_milliseconds, time_plots
+from inpaint_zoo.benchmark.report.run_folder import Run
+from inpaint_zoo.benchmark.report.tables import Column, Entry, Matrix, ScoreTable, short_title
+from inpaint_zoo.benchmark.report.typography import DASH, thousands
+
+__all__ = ["page"]
+
+SCRIPTS = ("page.js", "gallery.js")
+FINDINGS = 6  # verdicts at the top of the page; the rest stand with their tables
+WHISKER = 92  # width of the small interval plots in table cells
+
+
+def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix]) -> str:
+    """The whole report as one HTML file."""
+    environment = Environment(
+        loader=PackageLoader("inpaint_zoo.benchmark.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals |= {"swatch": swatch, "whisker": whisker, "shade": _shade}
+    environment.filters |= {
+        "metric_option": lambda info: (info.name, short_title(info)),
+        "twice": lambda text: (text, text),
+    }
+    gallery = build_gallery(run)
+    return environment.get_template("report.html").render(
+        run=run,
+        suite=run.suite,
+        style=Markup(_resource("style.css")),
+        scripts=[Markup(_resource(name)) for name in SCRIPTS],
+        index={method: index for index, method in enumerate(run.methods)},
+        headline=notes.headline(run),
+        facts=_facts(run),
+        findings=_findings(tables),
+        more_findings=len(tables) > FINDINGS,
+        problems=_problems(run),
+        tables=tables,
+        overview=overview,
+        ranked={matrix.info.name: _ranked(matrix) for matrix in overview},
+        plots=_paired(run, hole_plots(run), time_plots(run)),
+        costs=_costs(run),
+        gallery=_gallery_data(run, gallery),
+        gallery_note=_gallery_note(gallery),
+        legend=_legend(),
+        how_to_read=notes.how_to_read(),
+        environment=sorted(_flat(run.provenance.get("environment", {}))),
+        cells=_cells(run),
+        implementations=[(info.title, info) for info in run.infos.values()],
+    )
+
+
+def whisker(column: Column, entry: Entry) -> Markup:
+    """The interval as a line and the mean as a dot, on the scale that all methods of the column share."""
+    low, high = column.span
+    if not entry.has_interval or high <= low:
+        return Markup("")
+
+    def at(value: float) -> float:
+        return round(3 + (value - low) / (high - low) * (WHISKER - 6), 1)
+
+    return Markup(
+        f'<svg class="whisker" viewBox="0 0 {WHISKER} 8" width="{WHISKER}" height="8" aria-hidden="true">'
+        f'<path d="M0 4H{WHISKER}" class="track"/><path d="M{at(entry.low):g} 4H{at(entry.high):g}"/>'
+        f'<circle cx="{at(entry.mean):g}" cy="4" r="2.6"/></svg>'
+    )
+
+
+def _resource(name: str) -> str:
+    return files("inpaint_zoo.benchmark.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    counts = [notes.photographs(run, name) for name in run.datasets]
+    images, photographs = sum(n for n, _ in counts), sum(n for _, n in counts)
+    cells = len(run.methods) * len(run.tables)
+    done = cells - len(run.missing)
+    facts = [
+        (str(len(run.methods)), "methods"),
+        (str(photographs), "photographs"),
+        (str(len({mask for _, mask in run.tables})), "mask sets"),
+        (str(len(run.infos)), "metrics"),
+        (f"{done}/{cells}", "cells done"),
+    ]
+    if images != photographs:
+        facts.insert(2, (str(images), "crops of them"))
+    return facts
+
+
+def _findings(tables: Sequence[ScoreTable]) -> list[tuple[ScoreTable, str, str]]:
+    """(table, metric title, verdict) of the suite's first metric; all metrics where they share the verdict."""
+    found = [(table, *table.verdicts[0]) for table in tables if table.verdicts]
+    return found[:FINDINGS]
+
+
+def _problems(run: Run) -> list[tuple[str, list[str]]]:
+    every = [
+        ("Cells without numbers", notes.failures(run)),
+        ("Metrics skipped", notes.skipped(run)),
+        ("Pictures that could not be read", notes.unreadable(run)),
+        ("Take care", notes.caveats(run)),
+    ]
+    return [(title, lines) for title, lines in every if lines]
+
+
+def _paired(run: Run, by_hole: Sequence[Plot], by_time: Sequence[Plot]) -> list[dict[str, Any]]:
+    """Both plots of each (dataset, metric), in the order of the suite."""
+    pairs = []
+    for dataset in run.datasets:
+        for info in run.infos.values():
+            both = [
+                next((plot for plot in plots if plot.dataset == dataset and plot.info == info), None)
+                for plots in (by_hole, by_time)
+            ]
+            pairs.append({"dataset": dataset, "info": info, "hole": both[0], "time": both[1]})
+    return pairs
+
+
+def _costs(run: Run) -> list[dict[str, Any]]:
+    """Rows of the complexity table: what was counted for the method, and what it took in this run."""
+    times = {dataset: median_milliseconds(run, dataset) for dataset in run.datasets}
+    counted = run.provenance.get("complexity", ())
+    rows = []
+    for index, method in enumerate(run.methods):
+        mine = [entry for entry in counted if entry["method"] == method] or [{"method": method}]
+        for entry in mine:
+            rows.append(
+                {
+                    "index": index,
+                    "method": method,
+                    "parameters": _thousands(entry.get("parameters")),
+                    "macs": _giga(entry.get("macs")),
+                    "convention": entry.get("macs_convention") or "",
+                    "latency": _short(entry.get("latency_ms")),
+                    "memory": _short(entry.get("peak_memory_mb")),
+                    "times": [_short(times[dataset].get(method)) for dataset in run.datasets],
+                }
+            )
+    return rows
+
+
+def _thousands(value: float | None) -> tuple[float | None, str]:
+    return (value, DASH) if value is None else (value, thousands(value))
+
+
+def _giga(value: float | None) -> tuple[float | None, str]:
+    return (value, DASH) if value is None else (value, f"{value / 1e9:.3g} G")
+
+
+def _short(value: float | None) -> tuple[float | None, str]:
+    return (value, DASH) if value is None else (value, f"{value:.3g}" if value < 1000 else thousands(value))
+
+
+def _ranked(matrix: Matrix) -> list[int]:
+    """How many methods of each column have a rank."""
+    columns = zip(*(row.entries for row in matrix.rows), strict=True)
+    return [sum(entry is not None and entry.rank is not None for entry in column) for column in columns]
+
+
+def _shade(entry: Entry, ranked: int) -> int:
+    """Tint of a matrix cell in per cent: strong for rank 1, none for the last."""
+    return 0 if entry.rank is None or ranked < 2 else round(100 * (ranked - entry.rank) / (ranked - 1))
+
+
+def _gallery_data(run: Run, gallery: Gallery) -> dict[str, Any]:
+    return {"methods": list(run.methods), "scenes": gallery.scenes, "pictures": gallery.pictures}
+
+
+def _gallery_note(gallery: Gallery) -> str:
+    parts = [f"Copies for the screen: WebP at quality {QUALITY}"]
+    if gallery.worst_copy_db < float("inf"):
+        parts[0] += f" (the worst has {gallery.worst_copy_db:.0f} dB against its PNG)"
+    if gallery.reduced:
+        parts.append(f"pictures over {LONGEST_SIDE} px are shown smaller")
+    if gallery.shown < gallery.available:
+        parts.append(
+            f"{gallery.shown} of the {gallery.available} pictures kept in the folder, to bound the size of this file"
+        )
+    return "; ".join(parts) + ". All numbers and difference maps come from the PNGs."
+
+
+def _legend() -> list[tuple[str, str]]:
+    """(colour, label) of the classes of the difference map, in 8-bit steps."""
+    ends = [*DIFFERENCE_STEPS[1:], None]
+    labels = [
+        f"{low}+" if end is None else f"{low}{DASH}{end - 1}" for low, end in zip(DIFFERENCE_STEPS, ends, strict=True)
+    ]
+    return list(zip(DIFFERENCE_COLOURS, labels, strict=True))
+
+
+def _flat(content: object, path: str = "") -> list[tuple[str, str]]:
+    """Nested plain values as (dotted name, text)."""
+    if isinstance(content, dict):
+        return [pair for key, value in content.items() for pair in _flat(value, f"{path}.{key}" if path else str(key))]
+    return [(path, DASH if content is None else str(content))]
+
+
+def _cells(run: Run) -> list[dict[str, Any]]:
+    """One line per cell of the suite: what produced it."""
+    rows = []
+    for dataset, mask in run.tables:
+        for index, method in enumerate(run.methods):
+            made_by = run.cells.get((method, dataset, mask), ("", {}))[1].get("provenance") or {}
+            rows.append(
+                {
+                    "index": index,
+                    "method": method,
+                    "dataset": dataset,
+                    "mask": mask,
+                    "status": run.missing.get((method, dataset, mask), "done"),
+                    "made_by": _flat({key: value for key, value in made_by.items() if key != "metrics"}),
+                }
+            )
+    return rows

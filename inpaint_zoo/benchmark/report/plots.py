@@ -1,0 +1,137 @@
+"""Which points go into the plots: quality against hole ratio, and quality against time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+from markupsafe import Markup
+
+from inpaint_zoo.benchmark.report.charts import SIZES, Mark, Series, scatter, trend
+from inpaint_zoo.benchmark.report.run_folder import Run
+from inpaint_zoo.benchmark.report.typography import DASH, decimal
+from inpaint_zoo.metrics import MetricInfo
+
+__all__ = ["Plot", "hole_plots", "median_milliseconds", "time_plots"]
+
+DOTS = 600  # dots of single pictures in one plot, all methods together; the trend always uses every picture
+BIN = 0.1  # width of the hole-ratio bins
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One figure.
+
+    Attributes:
+        dataset: Its label.
+        info: The metric on the y axis.
+        drawings: The SVG for a wide and a narrow screen; empty when there is nothing to draw.
+        notes: What is not in it, and why.
+        header, numbers: The same as a table, for those who cannot see the plot; numbers[0] is a method's label.
+    """
+
+    dataset: str
+    info: MetricInfo
+    drawings: tuple[Markup, ...]
+    notes: tuple[str, ...]
+    header: tuple[str, ...]
+    numbers: tuple[tuple[str, ...], ...]
+
+
+def hole_plots(run: Run) -> list[Plot]:
+    """Value of each picture against its hole ratio, with the mean of each bin, for every per-image metric."""
+    plots = []
+    for dataset in run.datasets:
+        for name, info in run.infos.items():
+            rows = run.results[(run.results["dataset"] == dataset) & (run.results["metric"] == name)]
+            rows = rows[rows["image"].notna() & rows["value"].notna() & rows["hole_ratio"].notna()]
+            if info.per_image and len(rows):
+                plots.append(_hole_plot(run, dataset, info, rows))
+    return plots
+
+
+def _hole_plot(run: Run, dataset: str, info: MetricInfo, rows: pd.DataFrame) -> Plot:
+    rows = rows.assign(bin=(rows["hole_ratio"] / BIN + 1e-9).astype(int).clip(upper=round(1 / BIN) - 1))
+    bins = sorted(rows["bin"].unique())
+    stride = -(-len(rows) // DOTS)
+    series, numbers = [], []
+    for index, method in enumerate(run.methods):
+        mine = rows[rows["method"] == method]
+        if mine.empty:
+            continue
+        means = mine.groupby("bin")[["hole_ratio", "value"]].mean()
+        dots = mine.iloc[::stride]
+        series.append(
+            Series(
+                name=method,
+                index=index,
+                dots=list(zip(dots["hole_ratio"], dots["value"], strict=True)),
+                line=list(zip(means["hole_ratio"], means["value"], strict=True)),
+            )
+        )
+        texts = (decimal(means["value"][at], info.digits) if at in means.index else DASH for at in bins)
+        numbers.append((method, *texts))
+    label = f"{info.title}{f', {info.unit}' if info.unit else ''}"
+    title = f"{info.title} against hole ratio on {dataset}; the same numbers are in the table below."
+    return Plot(
+        dataset=dataset,
+        info=info,
+        drawings=tuple(trend(series, size, x_label="hole ratio", y_label=label, title=title) for size in SIZES),
+        notes=(f"Dots: every {stride}th picture.",) if stride > 1 else (),
+        header=("hole ratio", *(f"{100 * BIN * at:.0f}{DASH}{100 * BIN * (at + 1):.0f} %" for at in bins)),
+        numbers=tuple(numbers),
+    )
+
+
+def median_milliseconds(run: Run, dataset: str) -> dict[str, float]:
+    """Median time per picture of each method on a dataset, over all its mask sets; methods without times are absent."""
+    rows = run.timings[(run.timings["dataset"] == dataset) & (run.timings["seconds"] > 0)]
+    return {str(method): 1000 * float(value) for method, value in rows.groupby("method")["seconds"].median().items()}
+
+
+def time_plots(run: Run) -> list[Plot]:
+    """Mean over the mask sets against the median time per picture, for every metric."""
+    return [
+        plot
+        for dataset in run.datasets
+        for name, info in run.infos.items()
+        if (plot := _time_plot(run, dataset, name, info, median_milliseconds(run, dataset))) is not None
+    ]
+
+
+def _time_plot(run: Run, dataset: str, name: str, info: MetricInfo, times: dict[str, float]) -> Plot | None:
+    part = run.summary[
+        (run.summary["dataset"] == dataset) & (run.summary["metric"] == name) & run.summary["mean"].notna()
+    ]
+    wanted = part["mask"].nunique()
+    marks, partial, untimed = [], [], []
+    for index, method in enumerate(run.methods):
+        means = part.loc[part["method"] == method, "mean"]
+        if len(means) < wanted:
+            partial.append(method)
+        elif method not in times:
+            untimed.append(method)
+        else:
+            marks.append(Mark(method, index, times[method], float(means.mean())))
+    if not marks:
+        return None
+    notes = []
+    if partial:
+        notes.append(f"Not shown, because a mask set is missing: {', '.join(partial)}.")
+    if untimed:
+        notes.append(f"Not shown, because no time was measured: {', '.join(untimed)}.")
+    y_label = f"{info.title}{f', {info.unit}' if info.unit else ''}"
+    title = f"{info.title} against time per picture on {dataset}; the same numbers are in the table below."
+    x_label = "median time per picture, ms"
+    better = info.higher_is_better
+    return Plot(
+        dataset=dataset,
+        info=info,
+        drawings=tuple(
+            scatter(marks, size, x_label=x_label, y_label=y_label, title=title, higher_is_better=better)
+            for size in SIZES
+        ),
+        notes=tuple(notes),
+        header=("method", "ms per picture", info.title),
+        numbers=tuple((mark.name, f"{mark.x:.3g}", decimal(mark.y, info.digits)) for mark in marks),
+    )

@@ -1,0 +1,139 @@
+"""Reads the output folder of a benchmark: the only place of the report that knows how it is laid out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from inpaint_zoo.benchmark.summary import RESULT_COLUMNS, summarise
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.metrics import MetricInfo, metric_info
+
+__all__ = ["Run", "read_run"]
+
+Cell = tuple[str, str, str]  # labels of method, dataset and mask set
+TIMING_COLUMNS = ("method", "dataset", "mask", "image", "seconds", "width", "height")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished (or half-finished) benchmark, in suite order.
+
+    Attributes:
+        folder: Where it lies.
+        suite: suite.json.
+        results: results.parquet; cells that failed or were not run have no rows.
+        timings: timings.parquet.
+        provenance: provenance.json.
+        summary: `summarise` of the results.
+        infos: What each metric in the results is.
+        methods: Labels of the suite.
+        tables: (dataset, mask set) pairs of the suite.
+        missing: (method, dataset, mask set) of the suite's cells without numbers, and why.
+        cells: Identifier and record of each cell that was run.
+    """
+
+    folder: Path
+    suite: dict[str, Any]
+    results: pd.DataFrame
+    timings: pd.DataFrame
+    provenance: dict[str, Any]
+    summary: pd.DataFrame
+    infos: dict[str, MetricInfo]
+    methods: tuple[str, ...]
+    tables: tuple[tuple[str, str], ...]
+    missing: dict[Cell, str]
+    cells: dict[Cell, tuple[str, dict[str, Any]]]
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Labels of the datasets."""
+        return tuple(dict.fromkeys(dataset for dataset, _ in self.tables))
+
+    @property
+    def skipped_metrics(self) -> list[tuple[str, str]]:
+        """(metric, reason) of every metric that the suite asks for and the results do not hold."""
+        reasons = {entry["metric"]: entry["reason"] for entry in self.provenance.get("skipped_metrics", ())}
+        absent = [name for name in self.suite["metrics"] if name not in self.infos]
+        return [(name, reasons.get(name, "no finished cell holds it")) for name in dict.fromkeys([*reasons, *absent])]
+
+    def image_keys(self, dataset: str) -> list[str]:
+        """The images of a dataset in the order in which they were scored."""
+        rows = self.results[(self.results["dataset"] == dataset) & self.results["image"].notna()]
+        return [str(key) for key in rows["image"].unique()]
+
+
+def read_run(folder: str | Path) -> Run:
+    """Read a benchmark's output folder and summarise it.
+
+    Raises:
+        ZooError: The folder is none of ours, a file is damaged, or a metric is unknown to this version.
+    """
+    folder = Path(folder)
+    if not (folder / "suite.json").is_file():
+        raise ZooError(
+            f"{folder} is no benchmark folder: it has no suite.json. Give the --out of `inpaint-zoo benchmark`."
+        )
+    suite = _read_json(folder / "suite.json")
+    provenance = _read_json(folder / "provenance.json")
+    results = _read_table(folder / "results.parquet", RESULT_COLUMNS)
+    timings = _read_table(folder / "timings.parquet", TIMING_COLUMNS)
+    infos = _metric_infos(results, suite["metrics"])
+    methods = tuple(entry["label"] for entry in suite["methods"])
+    tables = tuple((data["label"], mask["label"]) for data in suite["datasets"] for mask in suite["masks"])
+    done = set(results[["method", "dataset", "mask"]].drop_duplicates().itertuples(index=False, name=None))
+    errors = {_cell(entry): f"failed: {entry['error']}" for entry in provenance.get("failed", ())}
+    cells = [(method, *table) for table in tables for method in methods]
+    return Run(
+        folder=folder,
+        suite=suite,
+        results=results,
+        timings=timings,
+        provenance=provenance,
+        summary=summarise(results, {name: info.higher_is_better for name, info in infos.items()}),
+        infos=infos,
+        methods=methods,
+        tables=tables,
+        missing={cell: errors.get(cell, "not run") for cell in cells if cell in errors or cell not in done},
+        cells={_cell(record): (name, record) for name, record in provenance.get("cells", {}).items()},
+    )
+
+
+def _cell(record: dict[str, Any]) -> Cell:
+    return record["method"], record["dataset"], record["mask"]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ZooError(f"{path} is missing: run `inpaint-zoo benchmark` on this folder first.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ZooError(f"{path} is damaged ({error}); run the benchmark again to write it anew.") from error
+    if not isinstance(content, dict):
+        raise ZooError(f"{path} must hold an object, got {type(content).__name__}.")
+    return content
+
+
+def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    if not path.is_file():
+        raise ZooError(f"{path} is missing: run `inpaint-zoo benchmark` on this folder first.")
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise ZooError(f"{path} is damaged ({error}); run the benchmark again to write it anew.") from error
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise ZooError(f"{path} lacks the column(s) {', '.join(missing)}.")
+    return table
+
+
+def _metric_infos(results: pd.DataFrame, order: list[str]) -> dict[str, MetricInfo]:
+    found = list(results["metric"].unique())
+    return {
+        name: metric_info(name) for name in [*(n for n in order if n in found), *(n for n in found if n not in order)]
+    }

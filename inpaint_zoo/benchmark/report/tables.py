@@ -1,0 +1,293 @@
+"""What the tables say, before it becomes HTML, Markdown or LaTeX: entries, bold sets, and verdicts in words.
+
+Bold means: the best, and all that the test cannot tell from it, where at least one other method is told apart. Where
+nothing is told apart nothing is bold, and a sentence says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from inpaint_zoo.benchmark.report.run_folder import Run
+from inpaint_zoo.benchmark.report.typography import DASH, decimal
+from inpaint_zoo.benchmark.statistics import fewest_groups
+from inpaint_zoo.metrics import MetricInfo
+
+__all__ = [
+    "Column",
+    "Entry",
+    "Matrix",
+    "MatrixRow",
+    "MethodRow",
+    "ScoreTable",
+    "count_pictures",
+    "matrices",
+    "short_title",
+    "tables",
+]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number of a table.
+
+    Attributes:
+        method: Its method.
+        mean: NaN when no image gave a finite value.
+        low, high: 95 % interval, NaN where there is none.
+        rank: 1 is best.
+        p_value: Holm-adjusted, against the best; None where not tested.
+        tied: Not told from the best; None where not tested.
+        bold: See the module's docstring.
+        n_images, n_groups: Images and source photographs behind it, None when unknown.
+        n_nan: Values left out because they were not finite.
+        digits: Decimals to print.
+    """
+
+    method: str
+    mean: float
+    low: float
+    high: float
+    rank: int | None
+    p_value: float | None
+    tied: bool | None
+    bold: bool
+    n_images: int | None
+    n_groups: int | None
+    n_nan: int
+    digits: int
+
+    @property
+    def text(self) -> str:
+        """The mean as printed."""
+        return DASH if pd.isna(self.mean) else decimal(self.mean, self.digits)
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether both ends are there."""
+        return not (pd.isna(self.low) or pd.isna(self.high))
+
+    @property
+    def interval(self) -> str:
+        """The interval as printed, or nothing."""
+        if not self.has_interval:
+            return ""
+        return f"[{decimal(self.low, self.digits)}, {decimal(self.high, self.digits)}]"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric of one table, best first; `low` and `high` span all its intervals."""
+
+    info: MetricInfo
+    entries: tuple[Entry, ...]
+    verdict: str
+
+    @property
+    def arrow(self) -> str:
+        """Which way is better."""
+        return "↑" if self.info.higher_is_better else "↓"
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Smallest and largest number of the column, intervals included; (0, 1) when there is none."""
+        ends = [x for e in self.entries for x in (e.mean, e.low, e.high) if not pd.isna(x)]
+        return (min(ends), max(ends)) if ends else (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """One method of a table: its entry under every metric, or why it has none."""
+
+    method: str
+    entries: tuple[Entry | None, ...]
+    missing: str | None
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """One (dataset, mask set).
+
+    Attributes:
+        dataset, mask: Labels.
+        pictures: "12 crops of 4 photographs".
+        columns: One per metric.
+        rows: Best first by the suite's first metric; what has no numbers comes last.
+        verdicts: (metric titles, sentence), metrics of the same verdict together.
+        notes: Values left out, methods scored on fewer images.
+    """
+
+    dataset: str
+    mask: str
+    pictures: str
+    columns: tuple[Column, ...]
+    rows: tuple[MethodRow, ...]
+    verdicts: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """One method under one metric over all tables; `missing` says why an entry is None."""
+
+    method: str
+    entries: tuple[Entry | None, ...]
+    missing: tuple[str | None, ...]
+    mean_rank: float | None
+    n_ranks: int
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One metric over all (dataset, mask set) tables: methods in most tables first, then by mean rank."""
+
+    info: MetricInfo
+    tables: tuple[tuple[str, str], ...]
+    rows: tuple[MatrixRow, ...]
+
+
+def tables(run: Run) -> list[ScoreTable]:
+    """Every (dataset, mask set) of the suite, those without any number too."""
+    return [_table(run, dataset, mask) for dataset, mask in run.tables]
+
+
+def matrices(run: Run, score_tables: Sequence[ScoreTable]) -> list[Matrix]:
+    """One matrix per metric."""
+    return [_matrix(run, name, score_tables) for name in run.infos]
+
+
+def count_pictures(n_images: int, n_groups: int) -> str:
+    """Say how many pictures there are and of how many photographs.
+
+    Example:
+        >>> count_pictures(12, 4), count_pictures(1, 1)
+        ('12 crops of 4 photographs', '1 photograph')
+    """
+    photographs = f"{n_groups} photograph{'' if n_groups == 1 else 's'}"
+    return photographs if n_images == n_groups else f"{n_images} crops of {photographs}"
+
+
+def short_title(info: MetricInfo) -> str:
+    """The title in running text; "L1 %" is another metric than "L1"."""
+    return f"{info.title} %" if info.unit == "%" else info.title
+
+
+def _table(run: Run, dataset: str, mask: str) -> ScoreTable:
+    part = run.summary[(run.summary["dataset"] == dataset) & (run.summary["mask"] == mask)]
+    columns = tuple(_column(part[part["metric"] == name], info) for name, info in run.infos.items())
+    rows = [
+        MethodRow(
+            method,
+            tuple(next((e for e in column.entries if e.method == method), None) for column in columns),
+            run.missing.get((method, dataset, mask)),
+        )
+        for method in run.methods
+    ]
+    results = run.results
+    images = results[(results["dataset"] == dataset) & (results["mask"] == mask) & results["image"].notna()]
+    n_images = images["image"].nunique()
+    return ScoreTable(
+        dataset=dataset,
+        mask=mask,
+        pictures=count_pictures(n_images, images["group"].nunique()),
+        columns=columns,
+        rows=tuple(sorted(rows, key=_row_order)),
+        verdicts=_together(columns),
+        notes=tuple(_notes(columns, n_images)),
+    )
+
+
+def _row_order(row: MethodRow) -> tuple[bool, float]:
+    ranks = [entry.rank for entry in row.entries if entry is not None and entry.rank is not None]
+    return row.missing is not None, ranks[0] if ranks else float("inf")
+
+
+def _column(part: pd.DataFrame, info: MetricInfo) -> Column:
+    separated = bool((part["tied_with_best"] == False).any())  # noqa: E712 - NA is neither
+    entries = [_entry(row, separated, info.digits) for row in part.to_dict("records")]
+    entries.sort(key=lambda entry: float("inf") if entry.rank is None else entry.rank)
+    return Column(info, tuple(entries), _verdict(entries, info))
+
+
+def _entry(row: dict[Any, Any], separated: bool, digits: int) -> Entry:
+    """One row of the summary."""
+    tied = None if pd.isna(row["tied_with_best"]) else bool(row["tied_with_best"])
+    return Entry(
+        method=row["method"],
+        mean=row["mean"],
+        low=row["ci_low"],
+        high=row["ci_high"],
+        rank=None if pd.isna(row["rank"]) else int(row["rank"]),
+        p_value=None if pd.isna(row["p_value"]) else float(row["p_value"]),
+        tied=tied,
+        bold=separated and tied is True,
+        n_images=None if pd.isna(row["n_images"]) else int(row["n_images"]),
+        n_groups=None if pd.isna(row["n_groups"]) else int(row["n_groups"]),
+        n_nan=int(row["n_nan"]),
+        digits=digits,
+    )
+
+
+def _verdict(entries: Sequence[Entry], info: MetricInfo) -> str:
+    """What the data say about one metric of one table."""
+    scored = [entry for entry in entries if entry.rank is not None]
+    if not scored:
+        return "no method has a value."
+    if len(scored) == 1:
+        return f"only {scored[0].method} has a value: nothing to compare."
+    if not info.per_image:
+        return "one number for a whole set: ranked, but without interval or test, so nothing is bold."
+    best = scored[0]
+    alike = [entry.method for entry in scored[1:] if entry.tied]
+    if len(alike) == len(scored) - 1:
+        photographs = max(entry.n_groups or 0 for entry in scored)
+        counted = f"{photographs} photograph{'' if photographs == 1 else 's'}"
+        needed = fewest_groups(len(alike))
+        if photographs < needed:
+            verb = "is" if photographs == 1 else "are"
+            return f"{counted} {verb} too few to tell {len(scored)} methods apart; no test could before {needed}."
+        return f"{counted} do not tell these {len(scored)} methods apart."
+    if not alike:
+        return f"{best.method} is best, and told from every other."
+    told = len(scored) - 1 - len(alike)
+    return f"{best.method} leads; not told from it: {', '.join(alike)}. Told apart: {told} of {len(scored) - 1}."
+
+
+def _together(columns: Sequence[Column]) -> tuple[tuple[str, str], ...]:
+    """Metrics that share a verdict, in one line."""
+    titles: dict[str, list[str]] = {}
+    for column in columns:
+        titles.setdefault(column.verdict, []).append(short_title(column.info))
+    return tuple((", ".join(names), verdict) for verdict, names in titles.items())
+
+
+def _notes(columns: Sequence[Column], n_images: int) -> list[str]:
+    notes = []
+    for column in columns:
+        for entry in column.entries:
+            if entry.n_nan:
+                notes.append(
+                    f"{short_title(column.info)}, {entry.method}: {entry.n_nan} value(s) were not finite, left out."
+                )
+            elif column.info.per_image and entry.n_images is not None and entry.n_images < n_images:
+                notes.append(
+                    f"{short_title(column.info)}, {entry.method}: {entry.n_images} of {n_images} pictures only."
+                )
+    return notes
+
+
+def _matrix(run: Run, name: str, score_tables: Sequence[ScoreTable]) -> Matrix:
+    at = list(run.infos).index(name)
+    rows = []
+    for method in run.methods:
+        found = [next(row for row in table.rows if row.method == method) for table in score_tables]
+        entries = tuple(row.entries[at] for row in found)
+        ranks = [entry.rank for entry in entries if entry is not None and entry.rank is not None]
+        mean_rank = sum(ranks) / len(ranks) if ranks else None
+        rows.append(MatrixRow(method, entries, tuple(row.missing for row in found), mean_rank, len(ranks)))
+    rows.sort(key=lambda row: (-row.n_ranks, row.mean_rank))  # a mean over fewer tables does not compare
+    return Matrix(run.infos[name], tuple((table.dataset, table.mask) for table in score_tables), tuple(rows))
