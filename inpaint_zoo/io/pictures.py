@@ -56,8 +56,10 @@ _FORMATS = {
 }
 PICTURE_SUFFIXES = frozenset(_FORMATS)
 """File name endings, in lower case, that are taken for pictures when a folder is listed."""
+WRITABLE_SUFFIXES = PICTURE_SUFFIXES - {".gif", ".pgm", ".pbm"}
+"""The endings among them that `write_picture` takes: formats that hold RGB."""
 ALPHA_SUFFIXES = frozenset({".png", ".webp", ".tif", ".tiff"})
-"""The endings among them whose format `write_picture` gives an alpha channel."""
+"""... and those whose format `write_picture` gives an alpha channel."""
 
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "PNG": {"compress_level": 1},  # level 1: a quarter of the time of level 6 for a few per cent of size
@@ -196,7 +198,7 @@ def write_picture(
     path = Path(path)
     suffix = path.suffix.lower()
     name = _FORMATS.get(suffix, "")
-    if name not in _SAVE_OPTIONS:
+    if suffix not in WRITABLE_SUFFIXES:
         raise PictureError(f"{path}: cannot be written: the name must end in .png, .jpg, .webp, .bmp, .tif or .ppm")
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
         raise PictureError(f"{path}: `rgb` must be (H, W, 3) uint8, got {rgb.shape} {rgb.dtype}")

@@ -1,0 +1,159 @@
+"""`inpaint-zoo inpaint`: fill the holes of a photograph, or of every photograph of a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser
+from rich.markup import escape
+from rich.table import Table
+
+from inpaint_zoo.cli.common import console, err_console, progress_bar
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.pictures import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from inpaint_zoo.inference.folder import FolderReport, Job
+
+__all__ = ["run"]
+
+DOUBTS = {"empty": "empty", "large": "more than 60 % hole", "grey": "grey"}
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="inpaint-zoo inpaint",
+        allow_abbrev=False,
+        description="Fill the holes of a photograph, or of all photographs below a folder. What lies outside the holes "
+        "keeps its pixels: bit for bit in PNG, lossless WebP, BMP, TIFF and PPM results. EXIF rotation is applied, "
+        "transparency kept. Results that exist are skipped.",
+    )
+    add = parser.add_argument
+    add("photos", metavar="PHOTO_OR_FOLDER", help="a picture file, or a folder that is searched recursively")
+    add(
+        "--mask",
+        required=True,
+        metavar="FILE_FOLDER_OR_NAME",
+        help="one mask for all photographs, a folder of masks paired by stem (white = hole), or the name of a mask "
+        "generator (`inpaint-zoo masks list`)",
+    )
+    add("--model", required=True, metavar="NAME", help="`inpaint-zoo models` lists them")
+    add("--weights", metavar="FILE", help="weights of the model; by default those that ship with it")
+    add(
+        "--out", required=True, metavar="DIR", help="folder of the results; the folders of the photographs are mirrored"
+    )
+    add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where the model runs")
+    add("--batch-size", type=int, default=1, metavar="N", help="photographs of one size in one pass of the model")
+    add("--invert-mask", action="store_true", help="black is hole")
+    add("--mask-threshold", type=int, default=127, metavar="0..254", help="brighter pixels of a mask file are hole")
+    add("--seed", type=int, default=0, metavar="N", help="of a mask generator; photograph i gets mask i")
+    add("--overwrite", action="store_true", help="write results again that exist")
+    add("--format", choices=["same", "png", "jpg"], default="same", help="of the results; GIF always becomes PNG")
+    add("--quality", type=int, metavar="1..100", help="of JPEG (default 95); WebP is lossless unless this is given")
+    add("--max-pixels", type=int, default=MAX_PIXELS, metavar="N", help="refuse larger photographs and masks")
+    return parser
+
+
+def run(args: list[str]) -> int:
+    """Entry point of the command: 0 all done, 1 some photographs failed."""
+    options = _parser().parse_args(args)
+    _check(options)
+
+    from inpaint_zoo.benchmark.machine import choose_device
+    from inpaint_zoo.inference.folder import fill_folder, mask_source, plan_jobs
+    from inpaint_zoo.inference.inpaint import ready_model
+
+    out = Path(options.out)
+    jobs = plan_jobs(options.photos, out, options.format)
+    masks = mask_source(
+        options.mask,
+        jobs,
+        options.photos,
+        threshold=options.mask_threshold,
+        invert=options.invert_mask,
+        seed=options.seed,
+        max_pixels=options.max_pixels,
+    )
+    device = choose_device(options.device)
+    net = ready_model(options.model, options.weights).to(device)
+    _check_writable(out)
+    todo = [job for job in jobs if options.overwrite or not job.target.exists()]
+    with _counting(todo) as finished:
+        report = fill_folder(
+            net,
+            todo,
+            masks,
+            batch_size=options.batch_size,
+            quality=options.quality,
+            max_pixels=options.max_pixels,
+            finished=finished,
+        )
+    _conclude(report, len(jobs) - len(todo), out)
+    return 1 if report.problems else 0
+
+
+def _check(options: Any) -> None:  # noqa: ANN401 - a parsed namespace
+    limits = {
+        "batch-size": (options.batch_size, 1, None),
+        "mask-threshold": (options.mask_threshold, 0, 254),
+        "quality": (options.quality, 1, 100),
+        "max-pixels": (options.max_pixels, 1, None),
+    }
+    for name, (value, low, high) in limits.items():
+        if value is not None and (value < low or (high is not None and value > high)):
+            wanted = f"{low} or more" if high is None else f"{low} to {high}"
+            raise ZooError(f"--{name} must be {wanted}, got {value}")
+
+
+def _check_writable(out: Path) -> None:
+    """Before the model has worked for an hour."""
+    out.mkdir(parents=True, exist_ok=True)
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise ZooError(f"{out}: nothing can be written there (permission denied)")
+
+
+@contextmanager
+def _counting(jobs: Sequence[Job]) -> Iterator[Any]:
+    """A bar on a terminal; without one, a line every tenth of the way."""
+    with progress_bar() as progress:
+        task = progress.add_task("inpainting", total=len(jobs))
+        count = 0
+
+        def finished(job: Job) -> None:
+            nonlocal count
+            count += 1
+            progress.advance(task)
+            if progress.disable and count * 10 // len(jobs) > (count - 1) * 10 // len(jobs):
+                err_console.print(f"{count}/{len(jobs)} {escape(str(job.photo))}", soft_wrap=True)
+
+        yield finished
+
+
+def _conclude(report: FolderReport, skipped: int, out: Path) -> None:
+    for kind, texts in report.doubts.items():
+        masks = f"{len(texts)} mask files look" if len(texts) > 1 else "a mask file looks"
+        line = f"[yellow]warning:[/yellow] {masks} wrong ({DOUBTS[kind]}), e.g. {escape(texts[0])}"
+        err_console.print(line, soft_wrap=True)
+    for note, photos in report.notes.items():
+        more = f" and {len(photos) - 1} more" if len(photos) > 1 else ""
+        err_console.print(f"[dim]note:[/dim] {escape(note)}: {escape(str(photos[0]))}{more}", soft_wrap=True)
+    if report.problems:
+        table = Table("photograph", "why it has no result", title="not inpainted", title_justify="left")
+        for problem in report.problems:
+            table.add_row(escape(str(problem.photo)), escape(problem.reason))
+        for column in table.columns:
+            column.overflow = "fold"
+        # without a terminal nothing is folded, so that every path can be found in a log
+        err_console.print(table, width=None if err_console.is_terminal else _width(report))
+    words = [f"{report.done} inpainted"]
+    words += [f"{skipped} skipped (exist already; --overwrite writes them again)"] if skipped else []
+    words += [f"{len(report.problems)} failed"] if report.problems else []
+    console.print(f"{', '.join(words)}: {escape(str(out))}", soft_wrap=True)
+
+
+def _width(report: FolderReport) -> int:
+    return 20 + max(len(str(problem.photo)) + len(problem.reason) for problem in report.problems)
