@@ -171,7 +171,7 @@ class ImageMetric(_ZooMetric):
         region = None
         if mask is not None and self.region != "image":
             region = mask > 0.5 if self.region == "hole" else mask <= 0.5
-        with _measuring(pred.device):
+        with _measuring(next(self.parameters(), pred).device):
             values = [
                 to_float64(self.measure(pred[i, None], target[i, None], None if region is None else region[i, None]))
                 for i in range(len(pred))

@@ -132,6 +132,8 @@ def create_metric(name: str, **options: Any) -> ImageMetric | SetMetric:
         >>> metric.score(torch.zeros(2, 3, 16, 16), torch.full((2, 3, 16, 16), 0.5))
         tensor([0.5000, 0.5000], dtype=torch.float64)
     """
+    import torch
+
     entry = _entry(name)
     module, class_name = entry.home.rsplit(".", 1)
     build = getattr(importlib.import_module(f"inpaint_zoo.metrics.{module}"), class_name)
@@ -141,6 +143,10 @@ def create_metric(name: str, **options: Any) -> ImageMetric | SetMetric:
             raise unknown_name(f"option of metric '{name}':", option, accepted, f"It takes: {', '.join(accepted)}.")
     metric: ImageMetric | SetMetric = build(**{**entry.options, **options})
     metric.name = name
+    if name not in SET_ENTRIES:
+        # MetricCollection lets metrics whose states are equal after the first batch share them for good: l1 and mse of
+        # a perfect result. A state of its own name keeps each apart.
+        metric.add_state(f"is_{name}", torch.zeros(()), dist_reduce_fx="sum")
     return metric
 
 

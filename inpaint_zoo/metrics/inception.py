@@ -46,7 +46,10 @@ def resize_images(images: Tensor, how: Resize) -> Tensor:
         x = F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
         return x / 255 * 2 - 1  # this code divides by 127.5, the two others by 128
     else:
-        x = F.interpolate(x, size=(SIDE, SIDE), mode="bicubic", align_corners=False, antialias=True).clamp(0, 255)
+        if x.device.type != "mps":  # no doubles there
+            x = x.double()  # PIL weighs in double precision
+        x = F.interpolate(x, size=(SIDE, SIDE), mode="bicubic", align_corners=False, antialias=True)
+        x = x.clamp(0, 255).float()
     return (x - 128) / 128
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
+from torchmetrics import MetricCollection
 from torchmetrics.functional.image import structural_similarity_index_measure, total_variation
 
 from inpaint_zoo.errors import ZooError
@@ -244,6 +245,32 @@ def test_metric_is_the_mean_and_forward_gives_the_batch(random_batch):
     assert metric.compute().item() == pytest.approx(scores.mean().item(), rel=1e-14)
     metric.reset()
     assert metric.count.item() == 0
+
+
+def test_a_collection_keeps_metrics_apart(random_batch):
+    """torchmetrics lets metrics with equal states share them: after a perfect first batch l1 and mse would be one."""
+    pred, target, mask = random_batch(2)
+    collection = MetricCollection({name: create_metric(name) for name in ("l1", "mse", "l1_hole", "tv")})
+    collection.update(target, target, mask)
+    collection.update(pred, target, mask)
+    values = collection.compute()
+    for name, value in values.items():
+        scores = [create_metric(name).score(x, target, mask) for x in (target, pred)]
+        assert value.item() == pytest.approx(torch.cat(scores).mean().item(), rel=1e-12), name
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", LIGHT)
+def test_cuda_gives_the_values_of_the_cpu(name, random_batch):
+    batch = random_batch(3, 61, 52)
+    metric = create_metric(name)
+    expected = metric.score(*batch)
+    scores = metric.score(*(x.cuda() for x in batch))
+    assert scores.is_cuda
+    assert torch.allclose(scores.cpu(), expected, rtol=1e-10, equal_nan=True)
+    metric.cuda().update(*(x.cuda() for x in batch))
+    assert metric.compute().is_cuda
 
 
 def test_nothing_leaks_into_training(random_batch):

@@ -67,7 +67,7 @@ def test_clean_resize_matches_clean_fid(size):
     image = torch.randint(0, 256, (3, *size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     expected = torch.from_numpy(resize(image.permute(1, 2, 0).numpy())).permute(2, 0, 1)
     ours = resize_images(image[None] / 255, "clean")[0] * 128 + 128
-    assert (ours - expected).abs().max() < 0.01  # on 0..255; noise, the hardest picture
+    assert (ours - expected).abs().max() < 1e-4  # on 0..255; noise, the hardest picture
 
 
 def test_resizings_of_a_flat_picture_differ_in_scale_alone():

@@ -180,6 +180,18 @@ def test_images_of_many_sizes_make_one_set(extractor, random_batch):
     assert metric.note == "biased, small N: 6 images for 6 features"
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", SET_NAMES)
+def test_cuda_gives_the_value_of_the_cpu(name, extractor, random_batch):
+    batch, values = random_batch(20, 20, 23), []
+    for device in ("cpu", "cuda"):
+        metric = create_metric(name, extractor=extractor).to(device)
+        metric.update(*(x.to(device) for x in batch))
+        values.append(metric.compute().cpu())
+    assert torch.allclose(*values, rtol=1e-4, atol=1e-4)
+
+
 def test_feature_keys_say_what_can_be_shared(extractor):
     assert (
         create_metric("fid", extractor=extractor).feature_key == create_metric("kid", extractor=extractor).feature_key
