@@ -1,0 +1,249 @@
+"""`inpaint-zoo masks`: list, look at, write and measure mask generators."""
+
+from __future__ import annotations
+
+import io
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import Progress, TaskID
+from rich.table import Table
+
+from inpaint_zoo.cli.common import console, progress_bar
+from inpaint_zoo.io.atomic import write_bytes
+from inpaint_zoo.io.listing import list_pictures
+from inpaint_zoo.io.pictures import read_picture
+from inpaint_zoo.masks import (
+    MaskConfigError,
+    MaskGenerator,
+    create_generator,
+    list_masks,
+    mask_info,
+    parse_size,
+)
+from inpaint_zoo.masks.bank import BATCH, write_bank
+from inpaint_zoo.masks.kind import KINDS, Mask, Size
+from inpaint_zoo.masks.measure import Measures, measure, summarise
+from inpaint_zoo.masks.read import binarise, luminance
+
+__all__ = ["masks_list", "masks_show", "masks_stats", "masks_write", "run"]
+
+_SIZE = (256, 256)
+
+
+def masks_list(pattern: str = "*") -> None:
+    """List the presets and kinds of masks whose names match a shell pattern."""
+    ready = list_masks(pattern)
+    others = [name for name in sorted(KINDS) if name not in list_masks() and fnmatchcase(name, pattern)]
+    wide = console.width >= 120
+    table = Table(box=None, pad_edge=False)
+    for heading in ("mask", "is a", "hole at 256", "section"):
+        table.add_column(heading, justify="right" if heading == "hole at 256" else "left", no_wrap=True)
+    table.add_column("what it is", ratio=1)
+    if wide:
+        table.add_column("source", no_wrap=True)
+    for name in [*ready, *others]:
+        info = mask_info(name)
+        mean = "" if info.mean_ratio is None else f"{100 * info.mean_ratio:.1f} %"
+        needs = f" (needs {', '.join(info.required)})" if info.required else ""
+        kind = "preset" if info.is_preset else "kind"
+        row = (name, kind, mean, info.section, info.summary + needs, info.source)
+        table.add_row(*(row if wide else row[:-1]))
+    console.print(table)
+    console.print(f"{len(ready) + len(others)} masks; sections are those of specs/masks.md.")
+
+
+def masks_show(
+    name: str, n: int, size: Size | None, seed: int, stream: str, args: dict[str, Any] | None, out: Path
+) -> None:
+    """Draw masks on one sheet, with their hole ratios; the options are those of `_parser`."""
+    from inpaint_zoo.masks.sheet import contact_sheet
+
+    _check_count(n)
+    _check_png(out)
+    generator, shape = _generator(name, seed, stream, args), size or _SIZE
+    if _is_folder(name):
+        n = min(n, len(list_pictures(name)))
+    masks = [generator(index, shape) for index in range(n)]
+    notes = [generator.meta(index, shape) for index in range(n)]
+    captions = [f"{_label(index, note)}: {100 * note['ratio']:.1f} %" for index, note in enumerate(notes)]
+    title = f"{generator.name}, {shape[0]} x {shape[1]}, seed {seed}, hole ratio below each (dark is hole)"
+    buffer = io.BytesIO()
+    contact_sheet(masks, captions, title).save(buffer, format="PNG")
+    write_bytes(out, buffer.getvalue())
+    console.print(f"{n} masks of {generator.name}: {out}", soft_wrap=True, markup=False)
+
+
+def _label(index: int, note: dict[str, Any]) -> str:
+    return Path(note["file"]).name if "file" in note else str(index)
+
+
+def masks_write(
+    name: str,
+    n: int,
+    size: Size | None,
+    seed: int,
+    stream: str,
+    args: dict[str, Any] | None,
+    out: Path,
+    overwrite: bool,
+) -> None:
+    """Write a bank: N mask files (255 = hole), manifest.csv and bank.json. An interrupted one is continued."""
+    generator, shape = _generator(name, seed, stream, args), size or _SIZE
+    with progress_bar() as progress:
+        task = progress.add_task(f"masks of {generator.name}", total=n)
+        manifest = write_bank(
+            generator, n, shape, out, overwrite=overwrite, advance=lambda done: progress.advance(task, done)
+        )
+    console.print(f"{n} masks of {generator.name}: {manifest}", soft_wrap=True, markup=False)
+
+
+def masks_stats(
+    name: str, n: int, size: Size | None, seed: int, stream: str, args: dict[str, Any] | None, out: Path | None
+) -> None:
+    """Measure hole ratios: a table and a histogram."""
+    _check_count(n)
+    if out is not None:
+        _check_png(out)
+    generator = _generator(name, seed, stream, args)
+    shape = size or _SIZE
+    native = size is None and not args and _is_folder(name)
+    if _is_folder(name):
+        n = min(n, len(list_pictures(name)))
+    with progress_bar() as progress:
+        task = progress.add_task(f"masks of {generator.name}", total=n)
+        batches = _native(Path(name), n) if native else _batches(generator, n, shape)
+        measures = measure(_counted(batches, progress, task))
+    where = "at their own sizes" if native else f"at {shape[0]} x {shape[1]}, seed {seed}"
+    title = f"{generator.name}: {n} masks {where}"
+    _print_stats(title, name if shape == (256, 256) and not args else None, measures)
+    if out is not None:
+        from inpaint_zoo.masks.sheet import histogram
+
+        buffer = io.BytesIO()
+        histogram(measures.ratio, title).save(buffer, format="PNG")
+        write_bytes(out, buffer.getvalue())
+        console.print(f"histogram: {out}", soft_wrap=True, markup=False)
+
+
+def _print_stats(title: str, name: str | None, measures: Measures) -> None:
+    summary = summarise(measures)
+    empty, full = summary.pop("empty"), summary.pop("all hole")
+    table = Table(title=title, box=None, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
+    for heading in summary:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_row(*(f"{value:.{4 if heading == 'edge' else 3}f}" for heading, value in summary.items()))
+    console.print(table)
+    console.print("c, b: hole share inside, outside the centred square of half the side")
+    console.print("edge: neighbouring pixels that differ, for each pixel")
+    console.print(f"no hole: {100 * empty:.2f} %, all hole: {100 * full:.2f} %")
+    mean = mask_info(name).mean_ratio if name in list_masks() else None
+    if mean is not None:
+        console.print(f"mean of the reference at 256 x 256: {mean:.3f}")
+    counts, _ = np.histogram(measures.ratio, bins=20, range=(0, 1))
+    width = max(10, min(60, console.width - 30))
+    for k, count in enumerate(counts.tolist()):
+        bar = "█" * round(width * count / counts.max())
+        console.print(f"{5 * k:3d}-{5 * k + 5:3d} %  {bar:<{width}}  {count}", markup=False)
+
+
+def _counted(batches: Iterator[Mask], progress: Progress, task: TaskID) -> Iterator[Mask]:
+    for batch in batches:
+        yield batch
+        progress.advance(task, len(batch))
+
+
+def _batches(generator: MaskGenerator, n: int, size: Size) -> Iterator[Mask]:
+    for first in range(0, n, BATCH):
+        yield generator.batch(range(first, min(first + BATCH, n)), size)
+
+
+def _native(folder: Path, n: int) -> Iterator[Mask]:
+    for path in list_pictures(folder)[:n]:
+        yield binarise(luminance(read_picture(path)))[None]
+
+
+def _is_folder(name: str) -> bool:
+    """Names win over folders that happen to be called alike; `./center` is the folder."""
+    return name not in KINDS and name not in list_masks() and Path(name).is_dir()
+
+
+def _generator(name: str, seed: int, stream: str, args: dict[str, Any] | None) -> MaskGenerator:
+    spec = {"bank": name} if _is_folder(name) else {"name": name}
+    return create_generator({**spec, "args": args or {}}, seed=seed, stream=stream)
+
+
+def _parse_size(values: list[int] | None) -> Size | None:
+    if values is None:
+        return None
+    if len(values) > 2:
+        raise MaskConfigError(f"--size must be one number or height and width, got {' '.join(map(str, values))}.")
+    return parse_size(values if len(values) == 2 else values[0])
+
+
+def _parse_args(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        args = json.loads(text)
+    except ValueError:
+        args = None
+    if not isinstance(args, dict):
+        raise MaskConfigError(f"--args must be a JSON object such as '{{\"side\": 64}}', got {text!r}.")
+    return args
+
+
+def _check_count(n: int) -> None:
+    if n < 1:
+        raise MaskConfigError(f"--n must be at least 1, got {n}.")
+
+
+def _check_png(path: Path) -> None:
+    if path.suffix.lower() != ".png":
+        raise MaskConfigError(f"--out must end in .png, got {path}.")
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="inpaint-zoo masks", description="Masks: list, look at, write and measure generators.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    listing = commands.add_parser("list", help="the presets and kinds of masks")
+    listing.add_argument("pattern", nargs="?", default="*", help="shell pattern over the names")
+    listing.set_defaults(function=masks_list)
+
+    common = ArgumentParser(add_help=False)
+    common.add_argument("name", metavar="NAME", help="a mask of `inpaint-zoo masks list`, or a folder of mask files")
+    common.add_argument("--size", type=int, nargs="+", metavar="PX", help="side, or height and width (default: 256)")
+    common.add_argument("--seed", type=int, default=0, help="suite seed (default: 0)")
+    common.add_argument("--stream", default="mask", help="of the draws: mask, train, val or test (default: mask)")
+    common.add_argument("--args", metavar="JSON", help="arguments of the kind, such as '{\"side\": 64}'")
+    show = commands.add_parser("show", parents=[common], help="a sheet of masks with their hole ratios")
+    show.add_argument("--n", type=int, default=16, help="how many (default: 16)")
+    show.add_argument("--out", type=Path, default=Path("sheet.png"), metavar="PNG", help="default: sheet.png")
+    show.set_defaults(function=masks_show)
+    write = commands.add_parser(
+        "write", parents=[common], help="a folder of mask files; an interrupted one is continued"
+    )
+    write.add_argument("--n", type=int, required=True, help="how many")
+    write.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder")
+    write.add_argument("--overwrite", action="store_true", help="replace the bank that the folder holds")
+    write.set_defaults(function=masks_write)
+    stats = commands.add_parser("stats", parents=[common], help="hole ratios as a table and a histogram")
+    stats.add_argument("--n", type=int, default=1000, help="how many; of a folder at most all (default: 1000)")
+    stats.add_argument("--out", type=Path, metavar="PNG", help="draw the histogram on a picture as well")
+    stats.set_defaults(function=masks_stats)
+    return parser
+
+
+def run(args: list[str]) -> int:
+    """Run `inpaint-zoo masks list|show|write|stats`; without a word after it, the list."""
+    options = vars(_parser().parse_args(args or ["list"]))
+    function = options.pop("function")
+    if "name" in options:
+        options["size"], options["args"] = _parse_size(options["size"]), _parse_args(options["args"])
+    function(**options)
+    return 0

@@ -1,0 +1,118 @@
+"""Banks: masks written to a folder once, to be read by `files` and by other programs.
+
+A bank is `000000.png` and so on (8 bits, 255 = hole), `manifest.csv` with a line for each, and `bank.json`, which says
+how they were made. `bank.json` is written first and the pictures one by one, each whole or not at all, so a bank that
+was interrupted is continued by the same call.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inpaint_zoo.io.atomic import TEMPORARY_PREFIX, write_bytes
+from inpaint_zoo.masks.errors import MaskConfigError
+from inpaint_zoo.masks.generator import MaskGenerator
+from inpaint_zoo.masks.kind import Mask, Size
+from inpaint_zoo.masks.measure import crc32
+
+__all__ = ["BATCH", "encode_png", "write_bank"]
+
+BATCH = 64
+_COLUMNS = ("index", "file", "ratio", "crc32", "name", "seed", "stream", "size", "config_sha256")
+_OURS = re.compile(r"\d{6,}\.png|manifest\.csv|bank\.json")
+
+
+def encode_png(mask: Mask) -> bytes:
+    """A mask (H, W) as a single-channel 8-bit PNG, 255 = hole."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(mask * np.uint8(255)).save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def write_bank(
+    generator: MaskGenerator,
+    n: int,
+    size: Size,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    advance: Callable[[int], None] = lambda done: None,
+) -> Path:
+    """Write masks 0 ... n - 1 to a folder, or finish one that was begun with the same settings.
+
+    Args:
+        generator: What makes the masks.
+        n: How many.
+        size: (H, W).
+        out: The folder; it may be missing, empty, or an unfinished bank of the same settings.
+        overwrite: Replace what an earlier bank left there; other files in the folder are never touched.
+        advance: Called with the number of masks done since the last call.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        MaskConfigError: The folder holds something else.
+    """
+    if n < 1:
+        raise MaskConfigError(f"`n` must be at least 1, got {n}.")
+    description = {
+        "name": generator.name,
+        "seed": generator.seed,
+        "stream": generator.stream,
+        "size": list(size),
+        "mask_size": list(generator.out_size(size)),
+        "config_sha256": generator.identity(),
+        "config": generator.config(),
+    }
+    _prepare(out, description, overwrite)
+    common = (generator.name, generator.seed, generator.stream, f"{size[0]}x{size[1]}", description["config_sha256"])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for first in range(0, n, BATCH):
+        indices = range(first, min(first + BATCH, n))
+        for index, mask in zip(indices, generator.batch(indices, size), strict=True):
+            path = out / f"{index:06d}.png"
+            if not path.exists():
+                write_bytes(path, encode_png(mask))
+            writer.writerow((index, path.name, repr(int(mask.sum()) / mask.size), crc32(mask), *common))
+        advance(len(indices))
+    manifest = out / "manifest.csv"
+    write_bytes(manifest, text.getvalue().encode())
+    return manifest
+
+
+def _prepare(out: Path, description: dict[str, Any], overwrite: bool) -> None:
+    """Make the folder ready, or refuse it."""
+    if out.exists() and not out.is_dir():
+        raise MaskConfigError(f"{out} is a file, a folder was expected.")
+    held = [path for path in out.iterdir() if not path.name.startswith(TEMPORARY_PREFIX)] if out.exists() else []
+    label = out / "bank.json"
+    if held and not overwrite:
+        if not label.is_file():
+            raise MaskConfigError(f"{out} is not empty and holds no bank; choose another folder (or --overwrite).")
+        if _read(label) != description:
+            raise MaskConfigError(f"{out} holds a bank of other settings; choose another folder (or --overwrite).")
+        return
+    for path in held:
+        if _OURS.fullmatch(path.name) and path.is_file():
+            path.unlink()
+    write_bytes(label, json.dumps(description, indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+def _read(label: Path) -> object:
+    try:
+        return json.loads(label.read_bytes())
+    except ValueError:
+        return None
