@@ -1,0 +1,24 @@
+"""Methods x datasets x mask sets x metrics: suites, a folder of results that survives a kill, and the report.
+
+```python
+suite = load_suite("benchmarks/quickstart.yaml")
+outcome = run_suite(suite, "runs/quickstart", Options(), Listener())
+```
+"""
+
+from inpaint_zoo.benchmark.export import export_inputs
+from inpaint_zoo.benchmark.runner import Failure, Listener, Options, Outcome, run_suite
+from inpaint_zoo.benchmark.store import CellKey
+from inpaint_zoo.benchmark.suite import Suite, load_suite
+
+__all__ = [
+    "CellKey",
+    "Failure",
+    "Listener",
+    "Options",
+    "Outcome",
+    "Suite",
+    "export_inputs",
+    "load_suite",
+    "run_suite",
+]

@@ -1,0 +1,222 @@
+"""Computes one cell: ask the method, paste the known pixels, score; photographs are loaded and scored by threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from inpaint_zoo.benchmark.methods import Answer, Question
+from inpaint_zoo.benchmark.photographs import MaskSet, Photographs
+from inpaint_zoo.benchmark.plan import Cell
+from inpaint_zoo.benchmark.scoring import Score, Scorer
+
+__all__ = ["CellResult", "Sample", "compute_cell", "load_sample", "worker_threads"]
+
+Pixels = NDArray[np.uint8]
+Features = Mapping[str, NDArray[np.float32]]
+AHEAD = 2  # groups of photographs that are loaded while a GPU works
+TURN = 4  # photographs for each worker between two turns of the CPU
+
+
+class Sample(NamedTuple):
+    """A photograph of a cell: its index in the dataset, the truth (H, W, 3), and what the method gets to see of it."""
+
+    number: int
+    truth: Pixels
+    question: Question
+
+
+@dataclass
+class CellResult:
+    """What a cell's folder will hold.
+
+    Attributes:
+        values: Columns image, metric, value, group, hole_ratio; rows by image, then metric; whole sets last.
+        timings: Columns image, seconds, width, height.
+        pictures: Results for the gallery, by position.
+        capped: How many values each metric cut to its cap.
+        notes: What set metrics say of their last value.
+    """
+
+    values: pa.Table
+    timings: pa.Table
+    pictures: dict[int, Pixels] = field(default_factory=dict)
+    capped: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)  # of this thread only: sums must not be split differently for another number of workers
+
+
+@contextmanager
+def worker_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool that loads and scores; what still waits is dropped on the way out."""
+    import torch
+
+    torch.get_num_threads()  # settle the main thread's number before the workers settle theirs
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="score", initializer=_one_thread)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def load_sample(photographs: Photographs, masks: MaskSet, index: int) -> Sample:
+    """Decode photograph ``index``, draw its mask, and empty the hole."""
+    truth = photographs.load(index)
+    mask = masks.load(index, (truth.shape[0], truth.shape[1]))
+    image = np.where(mask[..., None], np.uint8(0), truth)
+    return Sample(index, truth, Question(photographs.key(index), image, mask))
+
+
+def compute_cell(
+    cell: Cell,
+    scorer: Scorer,
+    pool: ThreadPoolExecutor,
+    *,
+    workers: int,
+    batch_size: int,
+    gallery: int,
+    truth_features: Callable[[Photographs], Features],
+    advance: Callable[[], None],
+) -> CellResult:
+    """Complete and score every photograph of a cell; the method was started.
+
+    On a GPU loading, completing and scoring overlap. On a CPU they take turns, a few photographs at a time, so that the
+    seconds that a method takes are its own.
+
+    Args:
+        cell: What to compute.
+        scorer: The metrics.
+        pool: Threads of `worker_threads`.
+        workers: How many.
+        batch_size: Photographs that the method is asked for at once.
+        gallery: How many results to keep as pictures.
+        truth_features: Features (N, D) of the untouched photographs of a dataset, by key.
+        advance: Called after each photograph.
+    """
+    overlap = scorer.device.type != "cpu"
+    group = batch_size if overlap else max(batch_size, TURN * workers)
+    gathered = _Gathered(cell, scorer, pool, gallery, advance)
+    try:
+        for samples in _samples(cell, pool, group, ahead=AHEAD if overlap else 0):
+            for begin in range(0, len(samples), batch_size):
+                batch = samples[begin : begin + batch_size]
+                for sample, answer in zip(batch, cell.method.answer([each.question for each in batch]), strict=True):
+                    gathered.add(sample, answer, score_now=overlap)
+            gathered.collect(left=4 * batch_size + 4 * workers if overlap else 0)
+        gathered.collect(left=0)
+    except BaseException:
+        gathered.cancel()
+        raise
+    whole: dict[str, float] = {}
+    if scorer.set_metrics:
+        features = {key: np.stack([score.features[key] for score in gathered.scores]) for key in scorer.feature_keys}
+        whole = scorer.compare_sets(features, truth_features(cell.photographs))
+    return CellResult(
+        values=_values(cell, gathered.scores, gathered.ratios, whole),
+        timings=_timings(gathered.timings),
+        pictures=gathered.pictures,
+        capped=scorer.capped(gathered.scores),
+        notes=scorer.notes(),
+    )
+
+
+class _Gathered:
+    """What a cell has so far, in the order of its photographs."""
+
+    def __init__(
+        self, cell: Cell, scorer: Scorer, pool: ThreadPoolExecutor, gallery: int, advance: Callable[[], None]
+    ) -> None:
+        self._scorer, self._pool, self._advance = scorer, pool, advance
+        self._shown = cell.photographs.gallery(gallery)
+        self._unscored: list[tuple[Pixels, Sample]] = []
+        self._waiting: deque[Future[Score]] = deque()
+        self.scores: list[Score] = []
+        self.ratios: list[float] = []
+        self.timings: list[tuple[str, float, int, int]] = []
+        self.pictures: dict[int, Pixels] = {}
+
+    def add(self, sample: Sample, answer: Answer, *, score_now: bool) -> None:
+        """Paste the known pixels; score at once, or when `collect` is called."""
+        mask = sample.question.mask
+        completed = np.where(mask[..., None], answer.picture, sample.truth)
+        self._unscored.append((completed, sample))
+        if score_now:
+            self._submit()
+        self.ratios.append(float(np.count_nonzero(mask)) / mask.size)
+        if answer.seconds is not None:
+            self.timings.append((sample.question.key, answer.seconds, mask.shape[1], mask.shape[0]))
+        if sample.number in self._shown:
+            self.pictures[self._shown[sample.number]] = completed
+
+    def _submit(self) -> None:
+        for completed, sample in self._unscored:
+            self._waiting.append(self._pool.submit(self._scorer.score, completed, sample.truth, sample.question.mask))
+        self._unscored.clear()
+
+    def collect(self, left: int) -> None:
+        """Wait until at most ``left`` scores are missing: that many pictures wait in memory."""
+        self._submit()
+        while len(self._waiting) > left:
+            self.scores.append(self._waiting.popleft().result())
+            self._advance()
+
+    def cancel(self) -> None:
+        """Drop what no thread has begun."""
+        for future in self._waiting:
+            future.cancel()
+
+
+def _samples(cell: Cell, pool: ThreadPoolExecutor, group: int, ahead: int) -> Iterator[list[Sample]]:
+    """The photographs in groups, of which ``ahead`` are being loaded while the caller works on one."""
+    indices = cell.photographs.indices
+    loading: deque[list[Future[Sample]]] = deque()
+    try:
+        for begin in range(0, len(indices), group):
+            chosen = indices[begin : begin + group]
+            loading.append([pool.submit(load_sample, cell.photographs, cell.masks, index) for index in chosen])
+            if len(loading) > ahead:
+                yield [future.result() for future in loading.popleft()]
+        while loading:
+            yield [future.result() for future in loading.popleft()]
+    finally:
+        for future in chain.from_iterable(loading):
+            future.cancel()
+
+
+def _values(cell: Cell, scores: Sequence[Score], ratios: Sequence[float], whole: Mapping[str, float]) -> pa.Table:
+    columns: dict[str, list[Any]] = {"image": [], "metric": [], "value": [], "group": [], "hole_ratio": []}
+
+    def add(*row: object) -> None:
+        for column, value in zip(columns.values(), row, strict=True):
+            column.append(value)
+
+    for index, score, ratio in zip(cell.photographs.indices, scores, ratios, strict=True):
+        for metric, value in score.values.items():
+            add(cell.photographs.key(index), metric, value, cell.photographs.group(index), ratio)
+    for metric, value in whole.items():
+        add(None, metric, value, None, None)
+    text, number = pa.string(), pa.float64()
+    schema = pa.schema([("image", text), ("metric", text), ("value", number), ("group", text), ("hole_ratio", number)])
+    return pa.table(columns, schema=schema)
+
+
+def _timings(rows: Sequence[tuple[str, float, int, int]]) -> pa.Table:
+    schema = pa.schema(
+        [("image", pa.string()), ("seconds", pa.float64()), ("width", pa.int32()), ("height", pa.int32())]
+    )
+    columns = {name: [row[position] for row in rows] for position, name in enumerate(schema.names)}
+    return pa.table(columns, schema=schema)

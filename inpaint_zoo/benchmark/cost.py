@@ -1,0 +1,97 @@
+"""What a method costs: parameters, MACs, latency and memory, each by a convention that is written beside it."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inpaint_zoo.benchmark.methods import Method, NetworkMethod, Question
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["MACS_CONVENTION", "MEMORY_CONVENTION", "measure"]
+
+MACS_CONVENTION = "FLOPs of torch.utils.flop_counter / 2: convolutions, matrix products and attention, one photograph"
+MEMORY_CONVENTION = {
+    "cuda": "largest allocation on the device, weights included",
+    "cpu": "growth of the process's peak resident memory over its size before the call, weights excluded",
+}
+RUNS = 5
+BUDGET_S = 2.0
+
+
+def measure(method: Method, question: Question, device: torch.device) -> dict[str, Any] | None:
+    """Cost of one photograph, batch 1, after a first call that does not count.
+
+    Args:
+        method: Started already.
+        question: A photograph of the size to measure at.
+        device: Where the method runs.
+
+    Returns:
+        As `provenance.json` holds it under `complexity`; None for a method that computes nothing here.
+    """
+    first = method.answer([question])[0]  # also the warm-up
+    if first.seconds is None:
+        return None
+    memory = _peak_memory(method, question, device)
+    seconds = [first.seconds] if first.seconds > BUDGET_S else []
+    while len(seconds) < RUNS and sum(seconds) < BUDGET_S:
+        seconds.append(float(method.answer([question])[0].seconds or 0.0))
+    height, width = question.mask.shape
+    return {
+        "method": method.label,
+        "parameters": _parameters(method),
+        "macs": _macs(method, question),
+        "macs_convention": MACS_CONVENTION,
+        "latency_ms": 1000 * statistics.median(seconds),
+        "latency_runs": len(seconds),
+        "peak_memory_mb": memory,
+        "memory_convention": MEMORY_CONVENTION.get(device.type),
+        "width": width,
+        "height": height,
+        "device": device.type,
+    }
+
+
+def _parameters(method: Method) -> int | None:
+    if not isinstance(method, NetworkMethod) or method.network is None:
+        return None
+    return sum(parameter.numel() for parameter in method.network.parameters())
+
+
+def _macs(method: Method, question: Question) -> int | None:
+    if not _parameters(method):
+        return None
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        method.answer([question])
+    return counter.get_total_flops() // 2
+
+
+def _peak_memory(method: Method, question: Question, device: torch.device) -> float | None:
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        method.answer([question])
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    reset = Path("/proc/self/clear_refs")
+    try:
+        reset.write_text("5")  # Linux: the peak becomes the present size
+    except OSError:
+        return None
+    before = _status_kib("VmRSS")
+    method.answer([question])
+    grown = (_status_kib("VmHWM") - before) / 1024
+    return grown if grown >= 1 else None  # less than the allocator holds in reserve
+
+
+def _status_kib(field: str) -> int:
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1])
+    return 0

@@ -1,0 +1,175 @@
+"""YAML whose every key knows its line, read strictly: what is not asked for is an error, not a silence."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import yaml
+
+from inpaint_zoo.errors import ZooError, unknown_name
+
+__all__ = ["Document", "Table", "read_document"]
+
+T = TypeVar("T")
+
+_WANTED = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "a table of keys",
+}
+
+
+class Document:
+    """A YAML file as plain values, and the line of each of them.
+
+    Attributes:
+        path: The file.
+        text: Its content.
+    """
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self.text = text
+
+    def where(self, line: int) -> str:
+        """`suite.yaml:12`, as editors and people read it."""
+        return f"{self.path.name}:{line}"
+
+
+class Table:
+    """A YAML mapping that remembers its lines and knows which keys its reader asks for.
+
+    Attributes:
+        title: What it describes, for messages: "a method".
+        values: Keys and plain values, nested mappings and lists included.
+        line: Of its first key, counted from 1.
+    """
+
+    def __init__(
+        self, document: Document, title: str, values: dict[str, Any], lines: dict[str, int], line: int
+    ) -> None:
+        self.document = document
+        self.title = title
+        self.values = values
+        self.lines = lines
+        self.line = line
+
+    def error(self, message: str, key: str | None = None) -> ZooError:
+        """An error that begins with the file and the line of ``key``, or of the table."""
+        return ZooError(f"{self.document.where(self.lines.get(key or '', self.line))}: {message}")
+
+    def located(self, error: ZooError) -> ZooError:
+        """The same complaint with file and line: of the key or value that it quotes, else of the table."""
+        text = str(error)
+        keys = [key for key, value in self.values.items() if f"'{key}'" in text or f"'{value}'" in text]
+        return self.error(text, keys[0] if keys else None)
+
+    def allow(self, keys: Collection[str], elsewhere: Mapping[str, str] | None = None) -> None:
+        """Refuse every key that is not among ``keys``.
+
+        Args:
+            keys: The allowed ones.
+            elsewhere: Keys that belong to another part of the file, and to which.
+
+        Raises:
+            ZooError: Names file, line, key and the nearest allowed key.
+        """
+        for key in self.values:
+            if key in keys:
+                continue
+            hint = f"Known: {', '.join(keys)}."
+            if elsewhere and key in elsewhere:
+                hint = f"It belongs to {elsewhere[key]}. {hint}"
+            raise self.error(str(unknown_name(f"key of {self.title}:", key, keys, hint)), key)
+
+    def need(self, key: str, kind: type[T]) -> T:
+        """The value of a key that must be there, of the type ``kind``.
+
+        Raises:
+            ZooError: Missing, empty, or of another type.
+        """
+        if key not in self.values:
+            there = f"; it has {', '.join(self.values)}" if self.values else ""
+            raise self.error(f"{self.title} has no '{key}'{there}.")
+        return self._typed(key, kind)
+
+    def get(self, key: str, kind: type[T], default: T | None = None) -> T | None:
+        """The value of a key, of the type ``kind``, or ``default`` where the key is absent."""
+        return self._typed(key, kind) if key in self.values else default
+
+    def _typed(self, key: str, kind: type[T]) -> T:
+        value = self.values[key]
+        good = isinstance(value, kind) and not isinstance(value, bool)
+        if not good or value in ("", [], {}):
+            got = "nothing" if value in (None, "", [], {}) else f"{type(value).__name__} {value!r}"
+            raise self.error(f"'{key}' of {self.title} must be {_WANTED[kind]}, got {got}.", key)
+        return cast(T, value)
+
+
+def read_document(path: Path, title: str, items: Mapping[str, tuple[str, str]]) -> tuple[Table, dict[str, list[Table]]]:
+    """Read a YAML file whose top is a mapping.
+
+    Args:
+        path: The file.
+        title: What it describes, for messages.
+        items: The keys that hold lists: what an item is called, and the key that an item of one word means.
+
+    Returns:
+        The top mapping, and the items of each list that is there.
+
+    Raises:
+        ZooError: Unreadable, no YAML, a key given twice, no mapping at the top, or an item that is none.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ZooError(f"No suite file {path}.") from error
+    except UnicodeDecodeError as error:
+        raise ZooError(f"{path} is no text file: {error.reason} at byte {error.start}.") from error
+    document = Document(path, text)
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        if not isinstance(root, yaml.MappingNode):
+            raise ZooError(f"{document.where(1)}: {title} must be a table of keys, such as 'name: mine'.")
+        lists = {
+            key.value: [_item(document, loader, item, *items[key.value]) for item in node.value]
+            for key, node in root.value
+            if isinstance(node, yaml.SequenceNode) and key.value in items
+        }
+        return _table(document, loader, root, title), lists
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise ZooError(f"{document.where(line)}: no valid YAML: {error.problem or error.context}.") from error
+    except yaml.YAMLError as error:
+        raise ZooError(f"{document.where(1)}: no valid YAML: {error}.") from error
+    finally:
+        loader.dispose()
+
+
+def _item(document: Document, loader: yaml.SafeLoader, node: yaml.Node, title: str, short: str) -> Table:
+    if isinstance(node, yaml.MappingNode):
+        return _table(document, loader, node, title)
+    line = node.start_mark.line + 1
+    value = loader.construct_document(node)
+    if not isinstance(value, str) or not value:
+        raise ZooError(f"{document.where(line)}: {title} must be a name or a table of keys, got {value!r}.")
+    return Table(document, title, {short: value}, {short: line}, line)
+
+
+def _table(document: Document, loader: yaml.SafeLoader, node: yaml.MappingNode, title: str) -> Table:
+    lines: dict[str, int] = {}
+    for key, _ in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise ZooError(f"{document.where(line)}: a key must be a name.")
+        if key.value in lines:
+            raise ZooError(f"{document.where(line)}: the key '{key.value}' stands already in line {lines[key.value]}.")
+        lines[key.value] = line
+    values = {key.value: loader.construct_document(value) for key, value in node.value}
+    return Table(document, title, values, lines, node.start_mark.line + 1)

@@ -1,0 +1,62 @@
+"""A suite's inputs as files, for programs that this package cannot call; their results come back as a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from inpaint_zoo.benchmark.compute import load_sample
+from inpaint_zoo.benchmark.plan import open_sources
+from inpaint_zoo.benchmark.runner import Listener, Options, mention_unreadable
+from inpaint_zoo.benchmark.store import CellKey
+from inpaint_zoo.benchmark.suite import Suite
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.atomic import atomic_folder
+from inpaint_zoo.io.pictures import write_picture
+
+__all__ = ["export_inputs"]
+
+
+def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: Listener) -> int:
+    """Write what every method of a suite gets to see, as PNG.
+
+    `images/<dataset>/<mask>/<stem>.png` are the photographs with black holes, `masks/<dataset>/<mask>/<stem>.png` the
+    masks, 255 in the hole. Results written as `<dataset>/<mask>/<stem>.png` are what a suite's `folder` method reads.
+    Methods and metrics of the suite are not looked at: the folder that it names may still be to come.
+
+    Args:
+        suite: Photographs and mask sets.
+        folder: A new or empty folder.
+        options: Of them ``workers`` and ``allow_missing`` count.
+        listener: Told of each pair.
+
+    Returns:
+        How many pairs were written.
+
+    Raises:
+        ZooError: ``folder`` holds something, or photographs cannot be read.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ZooError(f"{folder} is not empty; --export-inputs wants a new folder, so that nothing is overwritten.")
+    sources = open_sources(suite, options.num_workers, folder / "cache")
+    mention_unreadable(sources, options.allow_missing, listener)
+    pairs = [(photographs, masks) for photographs in sources.photographs for masks in sources.masks]
+    count = sum(len(photographs.indices) for photographs, _ in pairs)
+    listener.begin(len(pairs), count)
+    if folder.is_dir():
+        folder.rmdir()
+    with atomic_folder(folder) as temporary:
+        for photographs, masks in pairs:
+            key = CellKey("inputs", photographs.label, masks.label, "")
+            listener.cell(key)
+            place = Path(photographs.label) / masks.label
+            for index in photographs.indices:
+                question = load_sample(photographs, masks, index).question
+                hole = np.repeat(question.mask[..., None], 3, axis=2).astype(np.uint8) * 255
+                write_picture(temporary / "images" / place / f"{question.key}.png", question.image)
+                write_picture(temporary / "masks" / place / f"{question.key}.png", hole)
+                listener.image()
+            listener.finish(key, None)
+    return count

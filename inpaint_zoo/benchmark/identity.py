@@ -1,0 +1,83 @@
+"""What a cell is: a hash over everything that its numbers depend on, and nothing else.
+
+Labels, workers, batch size and device are not part of it: a renamed method is not computed again.
+"""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from inpaint_zoo._version import __version__
+from inpaint_zoo.io.atomic import sha256_json
+
+__all__ = ["MASK_STREAM", "RULES", "cell_id", "code_sha256", "git_commit"]
+
+PACKAGE = Path(__file__).parent.parent
+
+# the stream of `create_mask(name, size, seed, index)`: so create_mask with the suite's seed gives the suite's masks
+MASK_STREAM = "mask"
+
+# how a result becomes a number; a change here makes every cell new
+RULES = {
+    "input": "truth with 0 in the hole, bytes / 255",
+    "quantise": "round to 8 bits",
+    "known": "bytes of the truth",
+    "score": "each image by itself, on the 8-bit result / 255",
+    "mask_stream": MASK_STREAM,
+}
+
+
+def cell_id(
+    *,
+    seed: int,
+    method: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    mask: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    precision: str,
+) -> str:
+    """The name of a cell's folder: 20 hexadecimal digits of the hash of its content.
+
+    Example:
+        >>> telea = {"model": "telea"}
+        >>> parts = {"method": telea, "dataset": {}, "mask": {}, "metrics": {}, "precision": "fp32"}
+        >>> cell_id(seed=1, **parts) == cell_id(seed=2, **parts)
+        False
+    """
+    content = {
+        "rules": RULES,
+        "version": __version__,
+        "seed": seed,
+        "method": method,
+        "dataset": dataset,
+        "mask": mask,
+        "metrics": metrics,
+        "precision": precision,
+    }
+    return sha256_json(content)[:20]
+
+
+@functools.cache
+def code_sha256() -> str:
+    """Hash of the package's own source files: tells two states of one version apart."""
+    files = sorted(PACKAGE.rglob("*.py"))
+    return sha256_json([[file.relative_to(PACKAGE).as_posix(), file.read_text(encoding="utf-8")] for file in files])
+
+
+@functools.cache
+def git_commit() -> str | None:
+    """The commit of the checkout that the package runs from, or None where it was installed."""
+    root = PACKAGE.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

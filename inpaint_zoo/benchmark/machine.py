@@ -1,0 +1,96 @@
+"""The machine that a benchmark runs on: choosing the device, exact arithmetic, and what is recorded of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from inpaint_zoo.errors import ZooError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["choose_device", "cores", "describe_device", "describe_environment", "exact"]
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "torchmetrics",
+    "lpips",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "scikit-image",
+)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called ``name``; "auto" takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        ZooError: This machine has no such device.
+    """
+    import torch
+
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(device for device, there in present.items() if there)
+    if not present.get(name, False):
+        there = ", ".join(device for device, is_there in present.items() if is_there)
+        raise ZooError(f"--device {name}: not on this machine; there is {there}.")
+    return torch.device(name)
+
+
+def describe_device(device: torch.device) -> str:
+    """The device's name as its maker writes it, where there is one."""
+    import torch
+
+    return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+
+
+def describe_environment(device: torch.device) -> dict[str, Any]:
+    """Versions and hardware, as plain values."""
+    import torch
+
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except ModuleNotFoundError:  # another build of it, such as opencv-python
+            continue
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": cores(),
+        "torch_threads": torch.get_num_threads(),
+        "device": describe_device(device),
+        **versions,
+    }
+
+
+@contextmanager
+def exact(device: torch.device) -> Iterator[None]:
+    """Full float32 and the same kernels in every run: no TF32, no choosing of algorithms by speed."""
+    import torch
+
+    if device.type != "cuda":
+        yield
+        return
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_tf32
+    matmul.allow_tf32 = False
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        matmul.allow_tf32 = before

@@ -1,0 +1,133 @@
+"""Registered models as methods."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint_zoo.benchmark.methods.base import Answer, Method, Question, Task
+from inpaint_zoo.benchmark.suite import ModelEntry
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.atomic import sha256_file
+
+if TYPE_CHECKING:
+    import torch
+
+    from inpaint_zoo.interfaces import InpaintingNetwork
+
+__all__ = ["NetworkMethod"]
+
+
+class NetworkMethod(Method):
+    """A registered model.
+
+    Several photographs of one size go through the network together only where that changes no bit: the first such
+    batch is also computed one by one, and if the two differ, batches of that shape are never used again. Which kernel
+    computes what depends on shapes and not on values, so the verdict holds for the batches that follow.
+    """
+
+    entry: ModelEntry
+
+    def __init__(self, entry: ModelEntry, seed: int) -> None:
+        super().__init__(entry)
+        self.seed = seed
+        self.network: InpaintingNetwork | None = None
+        self._same_in_batches: dict[tuple[int, ...], bool] = {}
+        self._warm: set[tuple[int, ...]] = set()
+
+    def weights_sha256(self) -> str | None:
+        """Of the weight file, None where there is none."""
+        from inpaint_zoo.weights import shipped_weights
+
+        if self.entry.weights in (None, "random"):
+            return None
+        path = shipped_weights(self.entry.model) if self.entry.weights == "shipped" else Path(str(self.entry.weights))
+        return sha256_file(path) if path else None
+
+    def identity(self, task: Task) -> dict[str, Any]:
+        """Name, options and the content of the weights."""
+        random = {"random_weights": self.seed} if self.entry.weights == "random" else {}
+        return {
+            "model": self.entry.model,
+            "options": self.entry.options,
+            "weights_sha256": self.weights_sha256(),
+            **random,
+        }
+
+    def start(self, task: Task, device: torch.device, precision: str) -> None:
+        """Build the network once."""
+        import torch
+
+        from inpaint_zoo.registry import create_model
+
+        self.device, self.precision = device, precision
+        if self.network is not None:
+            return
+        weights = None if self.entry.weights == "random" else self.entry.weights
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)  # what `weights: random` draws from; nothing else draws here
+            network = create_model(self.entry.model, weights=weights, **self.entry.options)
+        self.network = network.to(device).eval()
+
+    def close(self) -> None:
+        """Drop the network."""
+        self.network = None
+        self._same_in_batches.clear()
+        self._warm.clear()
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """Complete photographs, together where they are of one size and that changes no bit."""
+        answers: list[Answer] = []
+        for _, group in groupby(questions, key=lambda question: question.mask.shape):
+            answers += self._same_size(list(group))
+        return answers
+
+    def _same_size(self, questions: list[Question]) -> list[Answer]:
+        shape = (len(questions), *questions[0].mask.shape)
+        if len(questions) == 1 or self._same_in_batches.get(shape) is False:
+            return [answer for question in questions for answer in self._forward([question])[0]]
+        answers, raw = self._forward(questions)
+        if shape not in self._same_in_batches:
+            singles = [self._forward([question]) for question in questions]
+            self._same_in_batches[shape] = bool(np.array_equal(raw, np.concatenate([each[1] for each in singles])))
+            if not self._same_in_batches[shape]:
+                return [answer for each in singles for answer in each[0]]
+        return answers
+
+    def _forward(self, questions: list[Question]) -> tuple[list[Answer], NDArray[np.float32]]:
+        """The answers, and the network's result (B, 3, H, W) as it came."""
+        import torch
+
+        from inpaint_zoo.ops import to_uint8
+
+        images = torch.stack([torch.from_numpy(question.image).permute(2, 0, 1) for question in questions])
+        masks = torch.stack([torch.from_numpy(question.mask)[None] for question in questions])
+        image, mask = images.to(self.device).float() / 255, masks.to(self.device).float()
+        if image.shape not in self._warm:  # the first pass of a shape chooses kernels and fills caches
+            self._run(image, mask)
+            self._warm.add(tuple(image.shape))
+        begin = time.perf_counter()
+        result = self._run(image, mask)
+        seconds = (time.perf_counter() - begin) / len(questions)
+        for question, finite in zip(questions, torch.isfinite(result).flatten(1).all(1).tolist(), strict=True):
+            if not finite:
+                raise ZooError(f"{self.label} gave NaN or infinity for '{question.key}'.")
+        pictures = to_uint8(result).permute(0, 2, 3, 1).cpu().numpy()
+        return [Answer(picture, seconds) for picture in pictures], result.cpu().numpy()
+
+    def _run(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        assert self.network is not None
+        half = self.precision == "bf16"
+        with torch.inference_mode(), torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half):
+            result = self.network(image, mask).float()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return result

@@ -1,0 +1,159 @@
+"""What every method sees alike: the photographs of a dataset, decoded once, and the masks of a mask set."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint_zoo.benchmark.identity import MASK_STREAM
+from inpaint_zoo.benchmark.store import read_json, write_json
+from inpaint_zoo.benchmark.suite import SourceEntry, Suite
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.atomic import sha256_json
+
+if TYPE_CHECKING:
+    from inpaint_zoo.masks import MaskGenerator
+
+__all__ = ["MaskSet", "Memory", "Photographs", "Unreadable"]
+
+Pixels = NDArray[np.uint8]
+
+
+class Unreadable(NamedTuple):
+    """A file of a dataset that holds no photograph."""
+
+    dataset: str
+    path: str
+    reason: str
+
+
+class Memory:
+    """Decoded photographs kept for the next method, up to a number of bytes; what comes later is decoded again."""
+
+    def __init__(self, budget: int = 1 << 30) -> None:
+        self._free = budget
+        self._kept: dict[tuple[str, int], Pixels] = {}
+        self._lock = threading.Lock()
+
+    def get(self, dataset: str, index: int) -> Pixels | None:
+        """What `keep` stored, or None."""
+        return self._kept.get((dataset, index))
+
+    def keep(self, dataset: str, index: int, picture: Pixels) -> None:
+        """Store a photograph if there is room."""
+        with self._lock:
+            if picture.nbytes <= self._free and (dataset, index) not in self._kept:
+                self._free -= picture.nbytes
+                self._kept[dataset, index] = picture
+
+
+class Photographs:
+    """A dataset of a suite.
+
+    An image keeps its index, hence its mask, whatever other files cannot be read.
+
+    Attributes:
+        label: What the suite calls it.
+        indices: Of the photographs that can be read, in order.
+        unreadable: The other files.
+    """
+
+    def __init__(self, entry: SourceEntry, workers: int, cache: Path, memory: Memory) -> None:
+        from inpaint_zoo.data import create_dataset
+
+        self.label = entry.label
+        try:
+            self._data = create_dataset(entry.spec)
+        except ZooError as error:
+            raise entry.table.located(error) from error
+        self._memory = memory
+        self._content = sha256_json(self._data.identity())
+        self._verdict = cache / "checks" / f"{self._content}.json"
+        self._problems = self._check(workers)
+        # a problem is one of a file, which may hold several crops
+        self.indices = tuple(i for i, group in enumerate(self._data.groups) if group not in self._problems)
+        self.unreadable = [Unreadable(self.label, *problem) for problem in self._problems.values()]
+
+    def _check(self, workers: int) -> dict[str, tuple[str, str]]:
+        """(path, reason) of the photographs that cannot be read, by stem; remembered by the content of all files."""
+        known = read_json(self._verdict)
+        if known is not None:
+            return {stem: (path, reason) for stem, (path, reason) in known.items()}
+        return {problem.key: (str(problem.path), problem.reason) for problem in self._data.check(workers)}
+
+    def remember(self) -> None:
+        """Store which files can be read, so that the next run need not decode all of them to know."""
+        if not self._verdict.is_file():
+            write_json(self._verdict, self._problems)
+
+    def identity(self) -> dict[str, Any]:
+        """Content of every file and the rules of cropping, as one hash."""
+        return {"content_sha256": self._content, "indices_sha256": sha256_json(self.indices)}
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Relative stems of the photographs that can be read."""
+        return tuple(self._data.keys[index] for index in self.indices)
+
+    def key(self, index: int) -> str:
+        """Relative stem of a photograph."""
+        return self._data.keys[index]
+
+    def group(self, index: int) -> str:
+        """The photograph that a crop was taken from."""
+        return self._data.groups[index]
+
+    def load(self, index: int) -> Pixels:
+        """A photograph (H, W, 3), not to be written into; safe to call from several threads."""
+        picture = self._memory.get(self.label, index)
+        if picture is None:
+            picture = self._data.load(index)
+            self._memory.keep(self.label, index, picture)
+        return picture
+
+    def gallery(self, size: int) -> dict[int, int]:
+        """Up to ``size`` photographs to show, of each source photograph one, then of each a second one.
+
+        Returns:
+            Their indices, and the position of each among the photographs that can be read: the name of its picture.
+        """
+        turns: dict[str, int] = {}
+        ranked = []
+        for position, index in enumerate(self.indices):
+            turn = turns[self.group(index)] = turns.get(self.group(index), -1) + 1
+            ranked.append((turn, position, index))
+        return {index: position for _, position, index in sorted(ranked)[:size]}
+
+
+class MaskSet:
+    """A mask set of a suite: mask i is a function of the suite's seed, i and the size of the photograph."""
+
+    def __init__(self, entry: SourceEntry, suite: Suite) -> None:
+        from inpaint_zoo.masks import create_generator
+
+        self.label = entry.label
+        spec: Mapping[str, Any] = entry.spec
+        try:
+            self._generator: MaskGenerator = create_generator(spec, seed=suite.seed, stream=MASK_STREAM)
+        except ZooError as error:
+            raise entry.table.located(error) from error
+
+    def identity(self) -> dict[str, Any]:
+        """The resolved configuration, as one hash."""
+        return {"generator_sha256": self._generator.identity()}
+
+    def load(self, index: int, size: tuple[int, int]) -> NDArray[np.bool_]:
+        """Mask (H, W) of photograph ``index``, true in the hole.
+
+        Raises:
+            ZooError: The generator changes the size, so that its masks fit no photograph.
+        """
+        mask = self._generator(index, size)
+        if mask.shape != size:
+            raise ZooError(f"The mask set '{self.label}' gives masks {mask.shape} for photographs {size}.")
+        return mask.astype(bool)

@@ -1,0 +1,127 @@
+"""From two pictures and a mask to numbers: every metric of a suite, one image at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.atomic import sha256_file
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from inpaint_zoo.metrics import ImageMetric, SetMetric
+
+__all__ = ["Score", "Scorer"]
+
+Pixels = NDArray[np.uint8]
+Features = NDArray[np.float32]
+
+
+class Score(NamedTuple):
+    """One image: its value by metric, and its features (D,) by the key that set metrics share them under."""
+
+    values: dict[str, float]
+    features: dict[str, Features]
+
+
+class Scorer:
+    """The metrics of a suite that can be computed here.
+
+    Attributes:
+        skipped: Metrics whose weights are missing, and the one line that says which file goes where.
+        image_metrics: Metrics with a value for each image, by name, in suite order.
+        set_metrics: Metrics over a whole set of images.
+    """
+
+    def __init__(self, names: Sequence[str], device: torch.device) -> None:
+        from inpaint_zoo.metrics import create_metric, metric_info
+        from inpaint_zoo.weights import WeightsNotFoundError
+
+        self.device = device
+        self.names = tuple(names)
+        self.skipped: dict[str, str] = {}
+        self.image_metrics: dict[str, ImageMetric] = {}
+        self.set_metrics: dict[str, SetMetric] = {}
+        for name in names:
+            try:
+                metric: Any = create_metric(name).to(device)
+            except WeightsNotFoundError as error:
+                self.skipped[name] = str(error)
+                continue
+            if metric_info(name).per_image:
+                self.image_metrics[name] = metric
+            else:
+                self.set_metrics[name] = metric
+        if len(self.skipped) == len(names):
+            raise ZooError(f"None of the suite's metrics can be computed: {next(iter(self.skipped.values()))}")
+
+    def identity(self) -> dict[str, dict[str, Any]]:
+        """How each metric is computed: implementation and the content of its backbones, by metric."""
+        from inpaint_zoo.metrics import metric_info
+        from inpaint_zoo.weights import find_backbone
+
+        identity: dict[str, dict[str, Any]] = {}
+        for name in self.names:
+            if name not in self.skipped:
+                info = metric_info(name)
+                backbones = {need: sha256_file(find_backbone(need)) for need in info.needs}
+                identity[name] = {"implementation": info.implementation, "backbones": backbones}
+        return identity
+
+    @property
+    def feature_keys(self) -> tuple[str, ...]:
+        """Names of the features that the set metrics look at."""
+        return tuple(dict.fromkeys(metric.feature_key for metric in self.set_metrics.values()))
+
+    def score(self, pred: Pixels, truth: Pixels, mask: NDArray[np.bool_]) -> Score:
+        """Score one completed photograph; safe to call from several threads.
+
+        Args:
+            pred: (H, W, 3), known pixels already pasted.
+            truth: (H, W, 3).
+            mask: (H, W), true in the hole.
+        """
+        import torch
+
+        prediction, target = self._tensor(pred), self._tensor(truth)
+        hole = torch.from_numpy(mask)[None, None].to(self.device).float()
+        values = {name: float(metric.score(prediction, target, hole)[0]) for name, metric in self.image_metrics.items()}
+        return Score(values, self.features(pred))
+
+    def features(self, picture: Pixels) -> dict[str, Features]:
+        """Features (D,) of a picture, by key."""
+        extractors = {metric.feature_key: metric for metric in self.set_metrics.values()}
+        return {key: metric.extract(self._tensor(picture))[0].cpu().numpy() for key, metric in extractors.items()}
+
+    def compare_sets(self, pred: Mapping[str, Features], truth: Mapping[str, Features]) -> dict[str, float]:
+        """Values of the set metrics from features (N, D) by key, rows in the same order."""
+        import torch
+
+        values: dict[str, float] = {}
+        for name, metric in self.set_metrics.items():
+            features = (torch.from_numpy(each[metric.feature_key]) for each in (pred, truth))
+            values[name] = float(metric.from_features(*features))
+        return values
+
+    def notes(self) -> dict[str, str]:
+        """What set metrics say of their last value, such as "biased, small N"."""
+        return {name: metric.note for name, metric in self.set_metrics.items() if metric.note}
+
+    def capped(self, scores: Sequence[Score]) -> dict[str, int]:
+        """How many values stand at their metric's cap, by metric."""
+        counts: dict[str, int] = {}
+        for name, metric in self.image_metrics.items():
+            if metric.cap is not None:
+                counts[name] = sum(score.values[name] >= metric.cap for score in scores)
+        return counts
+
+    def _tensor(self, picture: Pixels) -> Tensor:
+        import torch
+
+        return torch.from_numpy(picture).permute(2, 0, 1)[None].to(self.device).float() / 255

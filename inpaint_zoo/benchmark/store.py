@@ -1,0 +1,210 @@
+"""The folder of results: cells that are there whole or not at all, and the tables made of them.
+
+`suite.yaml`, `suite.json`; `cells/<id>/` with `values.parquet`, `timings.parquet`, `cell.json` and `pictures/`;
+`gallery/`; `cache/`; `results.parquet`, `timings.parquet`, `provenance.json`. A kill loses the cell in flight at most.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from inpaint_zoo._version import __version__
+from inpaint_zoo.benchmark.suite import Suite
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.atomic import TEMPORARY_PREFIX, atomic_folder, atomic_path, write_bytes
+
+__all__ = ["RESULTS", "TIMINGS", "CellKey", "Store", "open_store", "read_json", "refuse_foreign", "write_json"]
+
+LOCK = ".lock"
+
+RESULTS = pa.schema(
+    [
+        ("method", pa.string()),
+        ("dataset", pa.string()),
+        ("mask", pa.string()),
+        ("image", pa.string()),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+        ("group", pa.string()),
+        ("hole_ratio", pa.float64()),
+    ]
+)
+TIMINGS = pa.schema(
+    [
+        ("method", pa.string()),
+        ("dataset", pa.string()),
+        ("mask", pa.string()),
+        ("image", pa.string()),
+        ("seconds", pa.float64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+    ]
+)
+LABELS = ("method", "dataset", "mask")
+
+
+class CellKey(NamedTuple):
+    """A cell: its labels in the suite and its identity."""
+
+    method: str
+    dataset: str
+    mask: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.method} on {self.dataset}, {self.mask}"
+
+
+class Store:
+    """A folder of results that this process holds the lock of (`open_store`)."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.cache = out / "cache"
+        self.gallery = out / "gallery"
+
+    def record(self, key: CellKey) -> dict[str, Any] | None:
+        """What is known of a cell: its `cell.json`, or None where it never ran or is damaged."""
+        folder = self.out / "cells" / key.id
+        record = read_json(folder / "cell.json")
+        torn = record is None or (record["status"] == "done" and not (folder / "values.parquet").is_file())
+        return None if torn else record
+
+    def is_done(self, key: CellKey) -> bool:
+        """Whether a cell has its numbers."""
+        record = self.record(key)
+        return record is not None and record["status"] == "done"
+
+    def rename(self, key: CellKey) -> None:
+        """Give a stored cell the labels that the suite has now; they are no part of its identity."""
+        record = self.record(key)
+        labels = dict(zip(LABELS, key, strict=False))
+        if record is not None and any(record[name] != label for name, label in labels.items()):
+            write_json(self.out / "cells" / key.id / "cell.json", {**record, **labels})
+
+    @contextmanager
+    def writing(self, key: CellKey, record: Mapping[str, Any]) -> Iterator[Path]:
+        """Yield a temporary folder that becomes the cell, in place of what was there."""
+        folder = self.out / "cells" / key.id
+        whole = {"id": key.id, **dict(zip(LABELS, key, strict=False)), **record}
+        if folder.exists():
+            old = folder.with_name(f"{TEMPORARY_PREFIX}old-{key.id}")
+            folder.rename(old)  # first out of sight, in one step: a torn folder must not pass for a cell
+            shutil.rmtree(old)
+        with atomic_folder(folder) as temporary:
+            yield temporary
+            write_json(temporary / "cell.json", whole)
+
+    def assemble(self, keys: Iterable[CellKey], provenance: Mapping[str, Any]) -> None:
+        """Write `results.parquet`, `timings.parquet` and `provenance.json` from the cells that are done.
+
+        Args:
+            keys: All cells of the suite, in its order; the rows keep it.
+            provenance: What else belongs into `provenance.json`.
+        """
+        keys = list(keys)
+        done = [key for key in keys if self.is_done(key)]
+        for name, schema in (("values", RESULTS), ("timings", TIMINGS)):
+            target = self.out / ("results.parquet" if name == "values" else "timings.parquet")
+            with atomic_path(target) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+                for key in done:
+                    table = pq.ParquetFile(self.out / "cells" / key.id / f"{name}.parquet").read()
+                    for position, label in enumerate(LABELS):
+                        column = pa.array([key[position]] * table.num_rows, pa.string())
+                        table = table.add_column(position, label, column)
+                    if table.num_rows:
+                        writer.write_table(table.select(schema.names).cast(schema))
+        records = {key.id: record for key in keys if (record := self.record(key)) is not None}
+        failed = [
+            {**{name: record[name] for name in LABELS}, "error": record["error"]}
+            for record in records.values()
+            if record["status"] == "failed"
+        ]
+        write_json(self.out / "provenance.json", {"cells": records, **provenance, "failed": failed})
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file; None where there is none, or another thing."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write plain values as readable JSON, atomically."""
+    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+@contextmanager
+def open_store(out: Path, suite: Suite) -> Iterator[Store]:
+    """Take the lock of a folder of results; make it where it is missing.
+
+    Raises:
+        ZooError: It holds another suite's results or foreign files, or another run works in it. Nothing was touched.
+    """
+    refuse_foreign(out, suite)
+    out.mkdir(parents=True, exist_ok=True)
+    with _lock(out):
+        for leftover in sorted(out.rglob(f"{TEMPORARY_PREFIX}*")):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+        # suite.json first: it is what makes the folder ours
+        write_json(out / "suite.json", {**suite.plain(), "version": __version__})
+        write_bytes(out / "suite.yaml", suite.text.encode())
+        yield Store(out)
+
+
+def refuse_foreign(out: Path, suite: Suite) -> None:
+    """Refuse a folder that is no place for the results of ``suite``; nothing is touched.
+
+    Raises:
+        ZooError: A file, a folder with other files, or the results of a suite of another name or seed.
+    """
+    if out.exists() and not out.is_dir():
+        raise ZooError(f"{out} is a file; --out wants a folder.")
+    if not out.is_dir() or all(_is_ours(item.name) for item in out.iterdir()):
+        return
+    there = read_json(out / "suite.json") or {}
+    name, seed = there.get("name"), there.get("seed")
+    if name is None or seed is None:
+        raise ZooError(f"{out} holds other files and no results; give an empty or new folder to --out.")
+    if (name, seed) != (suite.name, suite.seed):
+        raise ZooError(
+            f"{out} holds the results of the suite '{name}' with seed {seed}, but {suite.path.name} is '{suite.name}' "
+            f"with seed {suite.seed}; give another folder to --out."
+        )
+
+
+def _is_ours(name: str) -> bool:
+    """What a run that was killed in its first instant leaves."""
+    return name == LOCK or name.startswith(TEMPORARY_PREFIX)
+
+
+@contextmanager
+def _lock(out: Path) -> Iterator[None]:
+    import fcntl  # POSIX; the system frees the lock whatever ends the process
+
+    with (out / LOCK).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip()
+            raise ZooError(
+                f"Another run{f' (process {holder})' if holder else ''} works in {out}; wait for it."
+            ) from error
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

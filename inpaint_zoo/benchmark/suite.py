@@ -1,0 +1,340 @@
+"""What a benchmark compares: a YAML file of methods, datasets, mask sets and metrics, read strictly.
+
+```yaml
+name: sample
+seed: 2026
+methods:
+  - telea                                                  # a registered model, with the weights that ship if it learns
+  - {model: telea, options: {radius: 9}, label: Telea 9}   # ... with options of create_model
+  - {model: glama_tiny, weights: mine.safetensors}         # or a checkpoint; or `random`, to score an untrained network
+  - {folder: results/theirs, label: Theirs}                # pictures that another program made
+  - {callable: "package.module:function", label: Mine}     # (image HxWx3 uint8, mask HxW bool) -> HxWx3 uint8
+  - {shipped: "*"}                                         # every registered model that needs nothing more
+datasets: [{name: sample, size: 256}]
+masks: [{name: center, size: 128}, lama_thick_256, {bank: masks/irregular, bins: [0.1, 0.2, 0.3]}]
+metrics: [psnr, ssim]
+```
+Relative paths are relative to the file. An unknown or misplaced key, a wrong type or a missing key names file, line and
+key; unknown models, masks and metrics suggest the nearest; labels are unique.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from inpaint_zoo.benchmark.document import Table, read_document
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.atomic import sha256_json
+
+__all__ = ["CallableEntry", "FolderEntry", "MethodEntry", "ModelEntry", "SourceEntry", "Suite", "load_suite"]
+
+LISTS = {
+    "methods": ("a method", "model"),
+    "datasets": ("a dataset", "name"),
+    "masks": ("a mask set", "name"),
+    "metrics": ("a metric", "name"),
+}
+METHOD_KEYS = {
+    "model": ("model", "weights", "checkpoint", "options", "label"),
+    "folder": ("folder", "label"),
+    "callable": ("callable", "label"),
+    "shipped": ("shipped",),
+}
+PATH_KEYS = ("root", "bank")  # of datasets and mask sets
+FOLDER_NAME = re.compile(r"[^\\/:*?\"<>|\x00-\x1f.\s][^\\/:*?\"<>|\x00-\x1f]*(?<![.\s])")
+ELSEWHERE = {
+    **dict.fromkeys(("model", "weights", "checkpoint", "options", "folder", "callable", "shipped"), "`methods`"),
+    **dict.fromkeys(("root", "crop", "split"), "`datasets`"),
+    **dict.fromkeys(("bank", "bins"), "`masks`"),
+    **dict.fromkeys(("size", "label"), "an entry of `datasets` or `masks`"),
+}
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A registered model.
+
+    Attributes:
+        label: What tables call it.
+        table: Where it stands in the suite.
+        model: Registry name.
+        weights: A file, "shipped", "random", or None for a model that learns nothing.
+        options: Options of `create_model`.
+    """
+
+    label: str
+    table: Table
+    model: str
+    weights: str | None
+    options: dict[str, Any]
+    kind = "model"
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values, for the run's records."""
+        weights = Path(self.weights).name if self.weights else None
+        return {
+            "label": self.label,
+            "kind": self.kind,
+            "model": self.model,
+            "weights": weights,
+            "options": self.options,
+        }
+
+
+@dataclass(frozen=True)
+class FolderEntry:
+    """A folder of finished pictures."""
+
+    label: str
+    table: Table
+    folder: Path
+    kind = "folder"
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values, for the run's records."""
+        return {"label": self.label, "kind": self.kind, "folder": self.folder.name}
+
+
+@dataclass(frozen=True)
+class CallableEntry:
+    """A Python function, as `package.module:function`; modules beside the suite file are found."""
+
+    label: str
+    table: Table
+    target: str
+    kind = "callable"
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values, for the run's records."""
+        return {"label": self.label, "kind": self.kind, "callable": self.target}
+
+
+MethodEntry = ModelEntry | FolderEntry | CallableEntry
+
+
+@dataclass(frozen=True)
+class SourceEntry:
+    """A dataset or a mask set.
+
+    Attributes:
+        label: What tables and folders call it.
+        table: Where it stands in the suite.
+        spec: What its factory takes.
+    """
+
+    label: str
+    table: Table
+    spec: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite as read; ``text`` is the file's content."""
+
+    path: Path
+    text: str
+    name: str
+    seed: int
+    methods: tuple[MethodEntry, ...]
+    datasets: tuple[SourceEntry, ...]
+    masks: tuple[SourceEntry, ...]
+    metrics: tuple[str, ...]
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values in suite order, without machine paths."""
+
+        def named(entry: SourceEntry) -> dict[str, Any]:
+            spec = {key: Path(value).name if key in PATH_KEYS else value for key, value in entry.spec.items()}
+            return {"label": entry.label, **spec}
+
+        content = {
+            "name": self.name,
+            "seed": self.seed,
+            "methods": [method.plain() for method in self.methods],
+            "datasets": [named(entry) for entry in self.datasets],
+            "masks": [named(entry) for entry in self.masks],
+            "metrics": list(self.metrics),
+        }
+        return {**content, "identity": sha256_json(content)}
+
+
+def load_suite(path: str | Path) -> Suite:
+    """Read a suite file and check every key and name in it.
+
+    Raises:
+        ZooError: Names file, line and key, and the nearest allowed one.
+    """
+    path = Path(path)
+    top, lists = read_document(path, "the suite", LISTS)
+    top.allow(("name", "seed", *LISTS), ELSEWHERE)
+    name, seed = top.need("name", str), top.need("seed", int)
+    for key in LISTS:
+        top.need(key, list)
+    if seed < 0:
+        raise top.error(f"'seed' must be 0 or more, got {seed}.", "seed")
+    base = path.parent
+    methods = [entry for table in lists["methods"] for entry in _methods(table, base)]
+    for table in lists["methods"]:
+        methods += [entry for entry in _shipped(table) if not _listed(entry, methods)]
+    methods = _in_order(lists["methods"], methods)
+    if not methods:
+        raise top.error("no method is left: nothing that ships matches.", "methods")
+    suite = Suite(
+        path=path,
+        text=top.document.text,
+        name=name,
+        seed=seed,
+        methods=tuple(methods),
+        datasets=tuple(_source(table, base) for table in lists["datasets"]),
+        masks=tuple(entry for table in lists["masks"] for entry in _mask_sets(table, base)),
+        metrics=tuple(_metric(table) for table in lists["metrics"]),
+    )
+    for kind, entries in (("methods", suite.methods), ("datasets", suite.datasets), ("mask sets", suite.masks)):
+        _refuse_repeats(kind, entries)
+    for index, metric in enumerate(suite.metrics):
+        if metric in suite.metrics[:index]:
+            raise lists["metrics"][index].error(f"the metric '{metric}' is listed twice.")
+    return suite
+
+
+def _in_order(tables: Sequence[Table], methods: Iterable[MethodEntry]) -> list[MethodEntry]:
+    position = {id(table): index for index, table in enumerate(tables)}
+    return sorted(methods, key=lambda entry: position[id(entry.table)])  # stable: `shipped` keeps its own order
+
+
+def _methods(table: Table, base: Path) -> Iterator[MethodEntry]:
+    kinds = [kind for kind in METHOD_KEYS if kind in table.values]
+    if not kinds:
+        every = tuple(dict.fromkeys(key for keys in METHOD_KEYS.values() for key in keys))
+        table.allow(every)
+        raise table.error(f"a method needs one of the keys {', '.join(METHOD_KEYS)}; it has {', '.join(table.values)}.")
+    if len(kinds) > 1:
+        raise table.error(f"a method is one thing, but this one has {' and '.join(kinds)}.", kinds[1])
+    kind = kinds[0]
+    elsewhere = {key: f"a method with '{other}'" for other, keys in METHOD_KEYS.items() for key in keys}
+    table.allow(METHOD_KEYS[kind], elsewhere | {key: ELSEWHERE[key] for key in ("root", "crop", "split", "size")})
+    target = table.need(kind, str)
+    label = table.get("label", str)
+    if kind == "model":
+        yield _model(table, base, target, label or target)
+    elif kind == "folder":
+        folder = base / Path(target).expanduser()
+        yield FolderEntry(label or folder.name, table, folder)
+    elif kind == "callable":
+        module, _, function = target.partition(":")
+        if not module or not function:
+            raise table.error(f"'callable' must be \"package.module:function\", got '{target}'.", "callable")
+        yield CallableEntry(label or function, table, target)
+
+
+def _model(table: Table, base: Path, name: str, label: str) -> ModelEntry:
+    from inpaint_zoo.registry import model_info
+
+    try:
+        info = model_info(name)
+    except ZooError as error:
+        raise table.located(error) from error
+    options = {str(key): value for key, value in (table.get("options", dict, {}) or {}).items()}
+    if "weights" in table.values and "checkpoint" in table.values:
+        raise table.error("give 'weights' or 'checkpoint', not both: they mean the same.", "checkpoint")
+    key = "checkpoint" if "checkpoint" in table.values else "weights"
+    weights = table.get(key, str)
+    if weights and not info.learned:
+        raise table.error(f"'{name}' learns nothing, so it takes no '{key}'.", key)
+    if weights not in (None, "random", "shipped"):
+        file = base / Path(str(weights)).expanduser()
+        if not file.is_file():
+            raise table.error(f"no weight file {file}.", key)
+        weights = str(file)
+    if weights is None and info.learned:
+        weights = "shipped"
+    if weights == "shipped" and not info.weights:
+        raise table.error(
+            f"no weights of '{name}' ship with the package: add 'weights: FILE', or 'weights: random' to score an "
+            "untrained network."
+        )
+    return ModelEntry(label, table, name, weights, options)
+
+
+def _shipped(table: Table) -> Iterator[ModelEntry]:
+    """The registered models that a `shipped` entry names: nothing to learn, or weights that ship."""
+    if "shipped" not in table.values:
+        return
+    from inpaint_zoo.registry import list_models, model_info
+
+    pattern = table.need("shipped", str)
+    ready = [info for info in map(model_info, list_models()) if info.ready]
+    names = [info for info in ready if fnmatch.fnmatchcase(info.name, pattern)]
+    if not names:
+        raise table.error(
+            f"no registered model that can be scored as it comes matches '{pattern}'. "
+            f"There are: {', '.join(info.name for info in ready)}.",
+            "shipped",
+        )
+    for info in names:
+        yield ModelEntry(info.name, table, info.name, "shipped" if info.learned else None, {})
+
+
+def _listed(entry: ModelEntry, methods: Iterable[MethodEntry]) -> bool:
+    """Whether a shipped model stands in the suite by its own name, or as it comes under another label."""
+    plain = (entry.model, entry.weights, entry.options)
+    return any(
+        entry.label == other.label
+        or (isinstance(other, ModelEntry) and (other.model, other.weights, other.options) == plain)
+        for other in methods
+    )
+
+
+def _source(table: Table, base: Path) -> SourceEntry:
+    spec = {key: value for key, value in table.values.items() if key != "label"}
+    for key in PATH_KEYS:
+        if key in spec:
+            spec[key] = str(base / Path(table.need(key, str)).expanduser())
+    if "bank" not in spec:
+        table.need("name", str)
+    label = table.get("label", str) or str(spec["name"] if "name" in spec else Path(spec["bank"]).name)
+    if not FOLDER_NAME.fullmatch(label):
+        raise table.error(f"the label '{label}' must do as a folder name: no / \\ : * ? \" < > |.", "label")
+    return SourceEntry(label, table, spec)
+
+
+def _mask_sets(table: Table, base: Path) -> Iterator[SourceEntry]:
+    """One mask set, or one for each bin of hole ratios between two neighbours of `bins`."""
+    entry = _source(table, base)
+    edges = table.get("bins", list)
+    if edges is None:
+        yield entry
+        return
+    numbers = all(isinstance(edge, int | float) and not isinstance(edge, bool) for edge in edges)
+    if not numbers or len(edges) < 2 or sorted(set(edges)) != edges or edges[0] < 0 or edges[-1] > 1:
+        raise table.error(f"'bins' must be two or more rising hole ratios from 0 to 1, got {edges}.", "bins")
+    for low, high in pairwise(edges):
+        yield SourceEntry(f"{entry.label}_{low:g}-{high:g}", table, {**entry.spec, "bins": [low, high]})
+
+
+def _metric(table: Table) -> str:
+    from inpaint_zoo.metrics import metric_info
+
+    table.allow(("name",))
+    name = table.need("name", str)
+    try:
+        metric_info(name)
+    except ZooError as error:
+        raise table.located(error) from error
+    return name
+
+
+def _refuse_repeats(kind: str, entries: Sequence[MethodEntry | SourceEntry]) -> None:
+    seen: dict[str, int] = {}
+    for entry in entries:
+        if entry.label in seen:
+            raise entry.table.error(
+                f"two {kind} are called '{entry.label}' (see line {seen[entry.label]}); give one of them a 'label'."
+            )
+        seen[entry.label] = entry.table.line

@@ -1,0 +1,168 @@
+"""`inpaint-zoo benchmark`: score methods on datasets and mask sets, resumable cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pandas as pd
+from jsonargparse import ArgumentParser
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from inpaint_zoo.benchmark import CellKey, Listener, Options, Outcome, export_inputs, load_suite, run_suite
+from inpaint_zoo.cli.common import console, err_console, progress_bar
+from inpaint_zoo.metrics import MetricInfo, metric_info
+
+__all__ = ["run"]
+
+SHOWN_TABLES = 8
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="inpaint-zoo benchmark",
+        allow_abbrev=False,
+        description="Score methods on datasets and mask sets. Cells that are done are not computed again; a run that "
+        "was stopped or killed goes on where it stood.",
+    )
+    parser.add_argument("suite", metavar="SUITE.yaml", help="what to compare: methods, datasets, masks, metrics")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results, new or of this suite")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where networks run")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of networks, not of metrics")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads to decode and score; 0: all cores")
+    parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="photographs in one pass of a network")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="AXIS=GLOB",
+        help="compute only these cells: method=, dataset= or mask= and a pattern; may be given several times",
+    )
+    parser.add_argument("--fresh", action="store_true", help="compute cells again that are done")
+    parser.add_argument("--allow-missing", action="store_true", help="score the rest where photographs are unreadable")
+    parser.add_argument("--gallery", type=int, default=6, metavar="N", help="pictures kept of each dataset")
+    parser.add_argument(
+        "--export-inputs",
+        metavar="FOLDER",
+        help="write the masked photographs and masks for another program, and stop",
+    )
+    return parser
+
+
+class _Display(Listener):
+    """Two bars on a terminal; without one, a line for each cell."""
+
+    def __init__(self) -> None:
+        self._progress = progress_bar()
+        self._cells = self._progress.add_task("cells", total=None)
+        self._images = self._progress.add_task("images", total=None)
+        self._planned = 0
+        self._finished = 0
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def note(self, text: str) -> None:
+        err_console.print(f"[yellow]note:[/yellow] {escape(text)}", soft_wrap=True)
+
+    def begin(self, cells: int, images: int) -> None:
+        self._planned = cells
+        self._progress.update(self._cells, total=cells)
+        self._progress.update(self._images, total=images)
+
+    def cell(self, key: CellKey) -> None:
+        self._progress.update(self._cells, description=escape(str(key)))
+
+    def image(self) -> None:
+        self._progress.advance(self._images)
+
+    def finish(self, key: CellKey, error: str | None) -> None:
+        self._finished += 1
+        self._progress.advance(self._cells)
+        if self._progress.disable:
+            failed = " failed" if error is not None else ""
+            err_console.print(f"{self._finished}/{self._planned} {escape(str(key))}{failed}", soft_wrap=True)
+
+
+def _ranking(out: Path) -> Table:
+    """Means by dataset, mask set and method, best first by the suite's first metric."""
+    summary = pd.read_csv(out / "summary.csv")
+    infos = [metric_info(name) for name in summary["metric"].unique()]
+    table = Table("dataset, mask", "method", box=box.SIMPLE_HEAD, pad_edge=False)
+    for info in infos:
+        table.add_column(f"{info.title} {'↑' if info.higher_is_better else '↓'}", justify="right", no_wrap=True)
+    pairs = list(summary.groupby(["dataset", "mask"], sort=False))
+    told_apart = False
+    for (dataset, mask), part in pairs[:SHOWN_TABLES]:
+        rows = {(row["metric"], row["method"]): row for row in part.to_dict("records")}
+        separated = set(part.loc[part["tied_with_best"] == False, "metric"])  # noqa: E712 - NA is neither
+        told_apart |= bool(separated)
+        ranks = {method: row["rank"] for (metric, method), row in rows.items() if metric == infos[0].name}
+        methods = sorted(part["method"].unique(), key=lambda name: ranks.get(name, float("inf")))
+        for method in methods:
+            means = [_mean(rows.get((info.name, method)), info, info.name in separated) for info in infos]
+            table.add_row(escape(f"{dataset}, {mask}") if method == methods[0] else "", escape(method), *means)
+        table.add_section()
+    legend = "bold: best, or not told from it" if told_apart else "nothing is bold: too little data to tell apart"
+    left = len(pairs) - SHOWN_TABLES
+    table.caption = f"{legend}; {left} more tables in the report" if left > 0 else legend
+    return table
+
+
+def _mean(row: Mapping[Any, Any] | None, info: MetricInfo, separated: bool) -> str:
+    if row is None or pd.isna(row["mean"]):
+        return ""
+    text = f"{row['mean']:.{info.digits}f}"
+    return f"[bold]{text}[/bold]" if separated and row["tied_with_best"] is True else text
+
+
+def _conclude(outcome: Outcome, out: Path) -> int:
+    if outcome.report is not None:
+        console.print(_ranking(out))
+    parts = [f"{outcome.computed} computed", f"{outcome.skipped} done before"]
+    parts += [f"{len(outcome.failed)} failed"] if outcome.failed else []
+    console.print(f"cells: {', '.join(parts)}")
+    if outcome.skipped_metrics:
+        console.print(f"metrics skipped for want of weights: {', '.join(outcome.skipped_metrics)}")
+    if outcome.unreadable:
+        console.print(f"photographs left out, unreadable: {len(outcome.unreadable)}")
+    if outcome.report is not None:
+        console.print(f"report: {escape(str(outcome.report))}", soft_wrap=True)
+    for failure in outcome.failed:
+        err_console.print(f"[red]failed:[/red] {escape(str(failure.key))}: {escape(failure.error)}", soft_wrap=True)
+    return 1 if outcome.failed else 0
+
+
+def run(args: list[str]) -> int:
+    """Entry point of the command."""
+    options = _parser().parse_args(args)
+    suite, out = load_suite(options.suite), Path(options.out)
+    settings = Options(
+        device=options.device,
+        precision=options.precision,
+        workers=options.workers,
+        batch_size=options.batch_size,
+        only=tuple(options.only),
+        fresh=options.fresh,
+        allow_missing=options.allow_missing,
+        gallery=options.gallery,
+    )
+    if options.export_inputs is not None:
+        with _Display() as display:
+            count = export_inputs(suite, options.export_inputs, settings, display)
+        folder = escape(options.export_inputs)
+        console.print(f"{count} inputs in {folder}/images and {folder}/masks", soft_wrap=True)
+        return 0
+    with _Display() as display:
+        outcome = run_suite(suite, out, settings, display)
+    return _conclude(outcome, out)
