@@ -28,3 +28,23 @@ def shared_weights(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = shared / "weights"
     monkeypatch.setenv("INPAINT_ZOO_WEIGHTS", str(folder))
     return folder
+
+
+def filled_vgg(backbone: str, folder: Path) -> Path:
+    """A file of VGG weights in torchvision's layout, filled as the recorded losses had them."""
+    from inpaint_zoo.layers import VGGFeatures
+    from tests.fill import fill
+
+    trunk = VGGFeatures(backbone, ("pool5",), fed_as="zero_one", weights="random").trunk
+    torch.save(fill({f"features.{key}": value for key, value in trunk.state_dict().items()}), folder / "filled.pth")
+    return folder / "filled.pth"
+
+
+@pytest.fixture(scope="session")
+def filled_vgg16(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return filled_vgg("vgg16", tmp_path_factory.mktemp("vgg16"))
+
+
+@pytest.fixture(scope="session")
+def filled_vgg19(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return filled_vgg("vgg19", tmp_path_factory.mktemp("vgg19"))

@@ -1,3 +1,5 @@
 """Modules that two or more families use."""
 
-__all__: list[str] = []
+from inpaint_zoo.layers.features import FrozenFeatures, VGGFeatures
+
+__all__ = ["FrozenFeatures", "VGGFeatures"]

@@ -1,0 +1,199 @@
+"""Frozen networks that losses look through: VGG-16 and VGG-19 up to the deepest layer that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.weights import find_backbone, load_state
+
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "FrozenFeatures", "VGGFeatures", "VGGInput", "VGGName"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+VGGName = Literal["vgg16", "vgg19"]
+VGGInput = Literal["zero_one", "minus_one_one", "imagenet"]
+CONVS: dict[VGGName, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}  # of each block
+WIDTHS = (64, 128, 256, 512, 512)
+AFFINE: dict[VGGInput, tuple[Sequence[float], Sequence[float]]] = {  # (x - shift) / scale, x in [0, 1]
+    "zero_one": ((0.0,), (1.0,)),
+    "minus_one_one": ((0.5,), (0.5,)),
+    "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
+}
+
+
+class FrozenFeatures(nn.Module):
+    """A pretrained network that is looked through, never trained and never saved.
+
+    It hangs on this module as a plain attribute, not as a submodule. So no `state_dict`, optimizer, EMA copy, gradient
+    reduction or parameter count of the owner sees it, and `train()` cannot take it out of eval mode; `to()` and its
+    kin still move it. Gradients flow through it to the images.
+
+    Args:
+        trunk: The network; its parameters are frozen.
+        source: Where its weights came from, for logs and model cards.
+    """
+
+    trunk: nn.Module
+
+    def __init__(self, trunk: nn.Module, source: str) -> None:
+        super().__init__()
+        object.__setattr__(self, "trunk", trunk.requires_grad_(False).eval())  # past nn.Module's registration
+        self.source = source
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """What `to`, `cuda`, `float` ... do to this module, they do to the trunk."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.trunk._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+
+class VGGFeatures(FrozenFeatures):
+    """Activations of VGG-16 or VGG-19 without BatchNorm, as torchvision lays them out.
+
+    Taps are `relu<block>_<conv>` and `pool<block>`, 1-based: `relu1_1` is torchvision's `features[1]`, VGG-16's `pool3`
+    its `features[16]`. Convolution outputs cannot be tapped: the ReLU behind each works in place, which would change
+    them after the fact. Only the layers up to the deepest tap are built, so a file that ends there is enough.
+
+    Args:
+        backbone: The network.
+        taps: The layers wanted, in any order.
+        fed_as: What the network is fed. The papers differ, and their loss weights depend on it: the picture as it is
+            (ISNet), scaled to [-1, 1] (LGNet), or with ImageNet's mean and deviation (AOT-GAN, partial convolution,
+            LPIPS).
+        weights: A file in torchvision's layout; None searches by `find_backbone`; "random" is for tests.
+        full_precision: Convolve in float32 under autocast too (LPIPS: its 1e-10 vanishes in half precision).
+
+    Shape:
+        (B, 3, H, W) in [0, 1] -> {tap: (B, C, H / 2^k, W / 2^k)} in the order of ``taps``, k = pools before the tap.
+
+    Raises:
+        WeightsNotFoundError: No file, in one line that says which one goes where.
+        ZooError: An unknown tap, or a file of another network.
+
+    Example:
+        >>> vgg = VGGFeatures("vgg19", ("relu1_1", "pool2"), fed_as="zero_one", weights="random")
+        >>> {tap: tuple(x.shape) for tap, x in vgg(torch.rand(1, 3, 32, 32)).items()}
+        {'relu1_1': (1, 64, 32, 32), 'pool2': (1, 128, 8, 8)}
+        >>> vgg.state_dict(), list(vgg.parameters())
+        (OrderedDict(), [])
+    """
+
+    trunk: nn.Sequential
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        backbone: VGGName,
+        taps: Sequence[str],
+        *,
+        fed_as: VGGInput,
+        weights: str | Path | None = None,
+        full_precision: bool = False,
+    ) -> None:
+        if backbone not in CONVS:
+            raise unknown_name("VGG", backbone, CONVS)
+        if fed_as not in AFFINE:
+            raise unknown_name("VGG input", fed_as, AFFINE)
+        indices = _tap_indices(backbone)
+        for tap in taps:
+            if tap not in indices:
+                raise unknown_name(f"tap of {backbone}", tap, indices)
+        if not taps:
+            raise ZooError(f"`taps` is empty: name layers of {backbone}, such as 'relu1_1' or 'pool3'.")
+        trunk = _build(backbone, max(indices[tap] for tap in taps))
+        super().__init__(trunk, _load(trunk, backbone, weights))
+        self.taps = {tap: indices[tap] for tap in taps}
+        self.full_precision = full_precision
+        shift, scale = AFFINE[fed_as]
+        self.register_buffer("shift", torch.tensor(shift).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("scale", torch.tensor(scale).view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """The tapped activations; for the truth, call it under `torch.no_grad()` and use the result for every term."""
+        precise = torch.autocast(image.device.type, enabled=False) if self.full_precision else nullcontext()
+        found = {}
+        with precise:
+            x = (image.to(self.shift.dtype) - self.shift) / self.scale
+            for index, layer in enumerate(self.trunk):
+                x = layer(x)
+                if index in self.taps.values():
+                    found[index] = x
+        return {tap: found[index] for tap, index in self.taps.items()}
+
+    def each(self, *images: Tensor) -> list[dict[str, Tensor]]:
+        """The activations of several batches of one shape, by a single pass over all of them."""
+        features = self(torch.cat(images))
+        parts = {tap: x.chunk(len(images)) for tap, x in features.items()}
+        return [{tap: part[number] for tap, part in parts.items()} for number in range(len(images))]
+
+    def extra_repr(self) -> str:
+        """What was built, and from which file."""
+        return f"{', '.join(self.taps)}; weights: {self.source}"
+
+
+def _tap_indices(backbone: VGGName) -> dict[str, int]:
+    """Torchvision's index in `features` of every tap."""
+    indices, index = {}, 0
+    for block, convs in enumerate(CONVS[backbone], 1):
+        for conv in range(1, convs + 1):
+            indices[f"relu{block}_{conv}"] = index + 1
+            index += 2
+        indices[f"pool{block}"] = index
+        index += 1
+    return indices
+
+
+def _conv_indices(backbone: VGGName) -> set[int]:
+    return {index - 1 for tap, index in _tap_indices(backbone).items() if tap.startswith("relu")}
+
+
+def _build(backbone: VGGName, last: int) -> nn.Sequential:
+    """Layers 0..last of `features`, without memory for weights yet."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for convs, width in zip(CONVS[backbone], WIDTHS, strict=True):
+        for _ in range(convs):
+            layers += [nn.Conv2d(channels, width, 3, 1, 1, device="meta"), nn.ReLU(inplace=True)]
+            channels = width
+        layers.append(nn.MaxPool2d(2, 2))
+    return nn.Sequential(*layers[: last + 1])
+
+
+def _load(trunk: nn.Sequential, backbone: VGGName, weights: str | Path | None) -> str:
+    """Put the weights into ``trunk``; say where they came from."""
+    if weights == "random":
+        trunk.to_empty(device="cpu")
+        generator = torch.Generator().manual_seed(0)
+        for layer in trunk:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        return "random"
+    path = find_backbone(backbone, weights)
+    state = load_state(path)
+    other: VGGName = "vgg16" if backbone == "vgg19" else "vgg19"
+    # the first layers of both have the same names and shapes; later ones tell them apart, where the file reaches them
+    for index in _conv_indices(other) - _conv_indices(backbone):
+        if f"features.{index}.weight" in state:
+            raise ZooError(f"{path} holds {other}, not {backbone}.")
+    wanted: dict[str, Tensor] = {}
+    for key, empty in trunk.state_dict().items():
+        value = state.get(f"features.{key}")
+        if value is None or value.shape != empty.shape:
+            got = "is missing" if value is None else f"is {tuple(value.shape)}"
+            raise ZooError(
+                f"{path} holds no {backbone} as torchvision lays it out, or not to the depth of the taps: "
+                f"'features.{key}' {got}, expected {tuple(empty.shape)}."
+            )
+        wanted[key] = value.float()
+    trunk.load_state_dict(wanted, assign=True)
+    return path.name

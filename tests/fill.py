@@ -1,0 +1,87 @@
+"""How the recorded outputs of the authors' code were made: the filling of weights, the picture and the mask.
+
+The rules are those of the recorded files (`vectors/README.md` in the shared folder): every weight is a pure function of
+its state-dict key and shape, so that two implementations with the same names hold the same numbers.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+POWER_ITERATIONS = 30
+
+
+def fill(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict with every floating-point tensor replaced by the rule; integer buffers stay.
+
+    Keys count from the root of the network that was recorded: fill each network alone, before it becomes a part of
+    another. Spectral norm in its hook form (`weight_orig`, `weight_u`, `weight_v`): u and v are drawn like the rest,
+    scaled to unit length and refined by 30 power iterations in float64.
+    """
+    filled = {key: _draw(key, value) if value.is_floating_point() else value.clone() for key, value in state.items()}
+    for key in state:
+        if key.endswith("weight_orig"):
+            stem = key.removesuffix("orig")
+            filled[f"{stem}u"], filled[f"{stem}v"] = _refined(filled[key], filled[f"{stem}u"], filled[f"{stem}v"])
+    return filled
+
+
+def fill_module(module: nn.Module) -> nn.Module:
+    """Fill the weights of ``module`` in place, and return it in eval mode."""
+    module.load_state_dict(fill(module.state_dict()))
+    return module.eval()
+
+
+def _draw(key: str, value: Tensor) -> Tensor:
+    a = np.random.default_rng(zlib.crc32(key.encode())).standard_normal(tuple(value.shape)).astype(np.float32)
+    if key.endswith("running_var"):
+        a = np.abs(a) * np.float32(0.1) + np.float32(0.9)
+    elif key.endswith("running_mean"):
+        a = a * np.float32(0.05)
+    elif a.ndim >= 2:
+        a = a / np.float32(np.sqrt(np.prod(a.shape[1:])))
+    else:
+        a = a * np.float32(0.1) + np.float32(key.endswith("weight"))
+    return torch.from_numpy(np.asarray(a, np.float32))
+
+
+def _refined(weight: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    matrix = weight.double().flatten(1)
+    u, v = nn.functional.normalize(u.double(), dim=0), nn.functional.normalize(v.double(), dim=0)
+    for _ in range(POWER_ITERATIONS):
+        v = nn.functional.normalize(matrix.T @ u, dim=0)
+        u = nn.functional.normalize(matrix @ v, dim=0)
+    return u.float(), v.float()
+
+
+def vector_image(H: int, W: int, phase: float = 0.0) -> Tensor:
+    """(1, 3, H, W) in [0, 1], computed in float32 by torch; LaMa's fake picture has the phase 0.7."""
+    c, i, j = torch.arange(3.0).view(3, 1, 1), torch.arange(float(H)).view(1, H, 1), torch.arange(float(W))
+    return (0.5 + 0.5 * torch.sin(0.05 * (i + 1) * (c + 1) + 0.03 * (j + 1) + phase))[None]
+
+
+def vector_mask(H: int, W: int) -> Tensor:
+    """(1, 1, H, W), 1 = hole: a box, and four rows across."""
+    mask = torch.zeros(1, 1, H, W)
+    mask[:, :, H // 4 : H // 2 + 8, W // 4 : 3 * W // 4 - 4] = 1
+    mask[:, :, 5:9] = 1
+    return mask
+
+
+def read_vector(shared: Path, name: str) -> dict[str, Any]:
+    """The recorded file called ``name``."""
+    return json.loads((shared / "vectors" / f"{name}.json").read_text())
+
+
+def losses_batch(H: int, W: int, low: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The batch of two on which most losses were recorded: truth, prediction and mask; images in [low, 1]."""
+    x = vector_image(H, W) * (1 - low) + low
+    truth = torch.cat([x, x.flip(3)])
+    mask = vector_mask(H, W)
+    return truth, 0.5 * truth.flip(2), torch.cat([mask, mask.roll(11, 3)])
