@@ -1,0 +1,42 @@
+"""Losses that more than one family uses: one term per file, modules over pure functions. Weights belong to configs."""
+
+from inpaint_zoo.losses.adversarial import AdversarialLoss, GANName, mask_to_logits
+from inpaint_zoo.losses.feature_matching import Distance, FeatureMatching, feature_distance
+from inpaint_zoo.losses.gradient_penalty import r1_penalty, wgan_gradient_penalty
+from inpaint_zoo.losses.lpips import LPIPS_TAPS, LPIPSLoss, lpips_distance
+from inpaint_zoo.losses.masked_l1 import L1Divisor, MaskedL1, masked_l1, weighted_l1
+from inpaint_zoo.losses.missing import MissingWeightsWarning, OnMissing, unless_missing
+from inpaint_zoo.losses.perceptual import PerceptualLoss
+from inpaint_zoo.losses.soft_patch import SoftPatchLoss, soft_label
+from inpaint_zoo.losses.spatial_discount import spatial_discount
+from inpaint_zoo.losses.style import StyleLoss, gram_matrix
+from inpaint_zoo.losses.total_variation import TotalVariation, total_variation
+
+__all__ = [
+    "LPIPS_TAPS",
+    "AdversarialLoss",
+    "Distance",
+    "FeatureMatching",
+    "GANName",
+    "L1Divisor",
+    "LPIPSLoss",
+    "MaskedL1",
+    "MissingWeightsWarning",
+    "OnMissing",
+    "PerceptualLoss",
+    "SoftPatchLoss",
+    "StyleLoss",
+    "TotalVariation",
+    "feature_distance",
+    "gram_matrix",
+    "lpips_distance",
+    "mask_to_logits",
+    "masked_l1",
+    "r1_penalty",
+    "soft_label",
+    "spatial_discount",
+    "total_variation",
+    "unless_missing",
+    "weighted_l1",
+    "wgan_gradient_penalty",
+]

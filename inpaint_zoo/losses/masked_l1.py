@@ -1,0 +1,105 @@
+"""L1 over known and hole pixels, with the divisors that the papers use: they differ by more than a constant."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from torch import Tensor, nn
+
+from inpaint_zoo.losses.checks import check_choice, check_mask, check_same_shape, full_precision
+
+__all__ = ["L1Divisor", "MaskedL1", "masked_l1", "weighted_l1"]
+
+L1Divisor = Literal["pixels", "area_per_image", "area", "hole_fraction"]
+
+
+def weighted_l1(pred: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean over all B C H W elements of |pred - target| weight.
+
+    The weights are not normalised: DeepFillv1's spatially discounted L1 is this on crops, with `spatial_discount`.
+
+    Args:
+        pred: (B, C, H, W).
+        target: As ``pred``.
+        weight: (B or 1, 1, H, W), at least 0.
+    """
+    check_same_shape(pred, target)
+    check_mask(weight.expand(len(pred), *weight.shape[1:]) if len(weight) == 1 else weight, pred, "weight")
+    return ((full_precision(pred) - full_precision(target)).abs() * full_precision(weight)).mean()
+
+
+def masked_l1(
+    pred: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    known: float = 1.0,
+    hole: float = 1.0,
+    divisor: L1Divisor = "pixels",
+) -> Tensor:
+    """L1 with a weight for each region; see `MaskedL1`.
+
+    Example:
+        >>> import torch
+        >>> mask = torch.tensor([[[[1.0, 0.0, 0.0, 0.0]]]])
+        >>> pred, target = torch.full((1, 3, 1, 4), 0.5), torch.zeros(1, 3, 1, 4)
+        >>> [masked_l1(pred, target, mask, 1, 6, d).item() for d in ("pixels", "area_per_image", "hole_fraction")]
+        [1.125, 3.5, 4.5]
+    """
+    check_choice("L1 divisor", divisor, get_args(L1Divisor))
+    check_same_shape(pred, target)
+    check_mask(mask, pred)
+    mask = full_precision(mask)
+    if divisor in ("pixels", "hole_fraction"):
+        mean = weighted_l1(pred, target, known * (1 - mask) + hole * mask)
+        if divisor == "pixels":
+            return mean
+        fraction = mask.mean()
+        return (mean / fraction.clamp(min=1e-12)).where(fraction > 0, 0.0)
+    error = (full_precision(pred) - full_precision(target)).abs().sum(1, keepdim=True)  # (B, 1, H, W)
+    dims = (1, 2, 3) if divisor == "area_per_image" else (0, 1, 2, 3)
+    total = error.new_zeros(())
+    for weight, region in ((known, 1 - mask), (hole, mask)):
+        if weight:
+            total = total + weight * ((error * region).sum(dims) / (pred.shape[1] * region.sum(dims) + 1e-12)).mean()
+    return total
+
+
+class MaskedL1(nn.Module):
+    """L1 between a prediction and the truth, weighted by region.
+
+    The divisor says what the sum of errors is divided by:
+
+    - ``pixels``: all B C H W elements, so the value falls with the region's area: LaMa (known 10, hole 0), partial
+      convolution (1, 6), Contextual Attention's `ae` (1, 0), and plain L1 (1, 1).
+    - ``area_per_image``: each region's own area, image by image, then the mean over images: LGNet (1, 6), where small
+      and large holes of a batch count alike. A region without pixels adds 0.
+    - ``area``: each region's own area in the whole batch: `ae` of TensorFlow's DeepFillv1 (1, 0).
+    - ``hole_fraction``: all elements, then by the mean of the mask over the batch: ISNet (1, 1), where known pixels
+      weigh the more, the smaller the hole. A batch without holes gives 0 (the authors' code: infinity).
+
+    ``area`` and ``hole_fraction`` mix the images of a batch: processes that share a batch have different divisors.
+    L1 scales with the range of the images: LGNet's and Contextual Attention's weights belong to [-1, 1].
+
+    Args:
+        known: Weight of known pixels.
+        hole: Weight of the hole's pixels.
+        divisor: See above.
+
+    Shape:
+        pred, target (B, C, H, W), mask (B, 1, H, W) with 1 = hole -> scalar, float32 at least.
+    """
+
+    def __init__(self, known: float = 1.0, hole: float = 1.0, divisor: L1Divisor = "pixels") -> None:
+        super().__init__()
+        check_choice("L1 divisor", divisor, get_args(L1Divisor))
+        self.known = known
+        self.hole = hole
+        self.divisor = divisor
+
+    def forward(self, pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        """The weighted error."""
+        return masked_l1(pred, target, mask, self.known, self.hole, self.divisor)
+
+    def extra_repr(self) -> str:
+        """The weights and the divisor."""
+        return f"known={self.known:g}, hole={self.hole:g}, divisor={self.divisor}"

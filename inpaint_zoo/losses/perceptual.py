@@ -1,0 +1,58 @@
+"""Perceptual loss: distance between the activations of a frozen network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from inpaint_zoo.errors import unknown_name
+from inpaint_zoo.losses.checks import check_choice
+from inpaint_zoo.losses.feature_matching import DISTANCES, Distance, feature_distance
+
+__all__ = ["PerceptualLoss", "select"]
+
+
+def select(features: Mapping[str, Tensor], taps: Sequence[str]) -> list[Tensor]:
+    """The maps of ``taps``, in their order.
+
+    Raises:
+        UnknownNameError: A tap that the features do not hold.
+    """
+    for tap in taps:
+        if tap not in features:
+            raise unknown_name("tap", tap, features)
+    return [features[tap] for tap in taps]
+
+
+class PerceptualLoss(nn.Module):
+    """Sum over taps of the mean distance between the activations of prediction and truth.
+
+    It takes activations, not pictures, so that one pass through the frozen network serves every term:
+    `vgg.each(raw, composite)` once, the truth once under `torch.no_grad()`.
+
+    LGNet and partial convolution: L1 at VGG-16's pool1, pool2, pool3, added for the raw and the composited prediction.
+    ISNet and AOT-GAN: L1 at VGG-19's relu1_1, relu2_1, relu3_1, relu4_1, relu5_1, raw. LaMa: MSE at the four stages of
+    an ADE20K ResNet, raw. All weigh their taps alike. What each feeds the network differs: `VGGFeatures`.
+
+    Args:
+        taps: Which activations count.
+        distance: Per tap, mean over all B C H W elements.
+
+    Shape:
+        Two mappings from tap to (B, C, H, W) -> scalar, float32 at least.
+    """
+
+    def __init__(self, taps: Sequence[str], distance: Distance = "l1") -> None:
+        super().__init__()
+        check_choice("distance", distance, DISTANCES)
+        self.taps = tuple(taps)
+        self.distance = distance
+
+    def forward(self, pred: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
+        """The distance; ``target`` is detached."""
+        return feature_distance(select(pred, self.taps), select(target, self.taps), self.distance)
+
+    def extra_repr(self) -> str:
+        """The taps and the distance."""
+        return f"{', '.join(self.taps)}; distance={self.distance}"

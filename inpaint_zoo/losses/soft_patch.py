@@ -1,0 +1,77 @@
+"""The SM-PatchGAN game: every pixel's label says how far it lies in the hole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from inpaint_zoo.losses.checks import check_choice, check_mask, full_precision
+
+__all__ = ["SoftPatchLoss", "soft_label"]
+
+TARGETS = ("real", "released")
+
+
+def soft_label(mask: Tensor, kernel: int = 71, sigma: float = 10.0) -> Tensor:
+    """The mask blurred by a Gaussian, with zeros beyond the picture: a hole at the border is never quite 1.
+
+    Args:
+        mask: (B, 1, H, W), 1 = hole.
+        kernel: Odd side of the window.
+        sigma: In pixels.
+    """
+    offsets = torch.arange(kernel, dtype=torch.float64, device="cpu") - kernel // 2
+    weights = torch.exp(-(offsets**2) / (2 * sigma**2))
+    weights = (weights / weights.sum()).to(mask.device, full_precision(mask).dtype)
+    with torch.autocast(mask.device.type, enabled=False):
+        rows = F.conv2d(full_precision(mask), weights.view(1, 1, -1, 1), padding=(kernel // 2, 0))
+        return F.conv2d(rows, weights.view(1, 1, 1, -1), padding=(0, kernel // 2))
+
+
+@dataclass(frozen=True)
+class SoftPatchLoss:
+    """Least squares between patch logits, enlarged to the picture, and soft labels: 0 = real, 1 = deep in the hole.
+
+    Source: AOT-GAN's SM-PatchGAN; GRIG's ablation D. The logits are enlarged bilinearly with aligned corners.
+
+    Args:
+        target: What the generator wants to hear. "real": 0 in the hole, per pixel, divided by the hole's share: the
+            evident intent. "released": 1 over the whole picture, which is what AOT-GAN's code computes (its mask
+            cancels, and the label is the discriminator's own for fake).
+        kernel: Of `soft_label`.
+        sigma: Of `soft_label`.
+
+    Shape:
+        logits (B, 1, h, w), mask (B, 1, H, W) with 1 = hole -> scalar.
+    """
+
+    target: Literal["real", "released"] = "real"
+    kernel: int = 71
+    sigma: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown target."""
+        check_choice("target", self.target, TARGETS)
+
+    def discriminator(self, real: Tensor, fake: Tensor, mask: Tensor) -> Tensor:
+        """The truth is 0 everywhere, the composite the blurred mask; ``fake`` comes from a detached picture."""
+        label = soft_label(mask, self.kernel, self.sigma)
+        return self._enlarge(real, mask).square().mean() + (self._enlarge(fake, mask) - label).square().mean()
+
+    def generator(self, fake: Tensor, mask: Tensor) -> Tensor:
+        """What the generator pays; 0 for a batch without holes, unless as released."""
+        logits = self._enlarge(fake, mask)
+        if self.target == "released":
+            return (logits - 1).square().mean()
+        mask = full_precision(mask)
+        return (logits.square() * mask).mean() / (mask.mean() + 1e-12)
+
+    def _enlarge(self, logits: Tensor, mask: Tensor) -> Tensor:
+        size = (mask.shape[-2], mask.shape[-1])
+        logits = F.interpolate(full_precision(logits), size, mode="bilinear", align_corners=True)
+        check_mask(mask, logits)
+        return logits
