@@ -54,9 +54,6 @@ class PhotoDataset:
         groups: The stem of the photograph that each item was cut from.
         files: Stem -> file of all photographs, those that cannot be read among them.
         notes: Stem -> what was converted or enlarged, in words; filled by `load` and `check`.
-
-    Raises:
-        ZooError: Two items would get the same key.
     """
 
     def __init__(
@@ -77,9 +74,6 @@ class PhotoDataset:
         self._items = [item for stem in self.files for item in self._items_of(stem)]
         self.keys = [item.key for item in self._items]
         self.groups = [item.stem for item in self._items]
-        if len(set(self.keys)) != len(self.keys):
-            twice = next(key for key in self.keys if self.keys.count(key) > 1)
-            raise ZooError(f"dataset '{name}': the key '{twice}' belongs to a crop and to a file; rename the file")
 
     def __len__(self) -> int:
         return len(self._items)

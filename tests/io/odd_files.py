@@ -1,0 +1,139 @@
+"""A folder of everything that users' folders hold: what is odd but means something, and what is no picture."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+BASE = np.random.default_rng(7).integers(0, 256, (24, 32, 3), dtype=np.uint8)  # (H, W) = (24, 32)
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A PNG whose header promises 1-bit pixels of this size, and holds nearly none."""
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    body = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(bytes(1000))) + png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def exif(orientation: int) -> Image.Exif:
+    block = Image.Exif()
+    block[0x0112] = orientation
+    return block
+
+
+def write_odd(folder: Path) -> dict[str, str]:
+    """Files that can be converted; name -> what their notes must mention ("" for nothing)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(BASE)
+    grey16 = BASE[..., 0].astype(np.uint16) * 257
+    with_alpha = picture.copy()
+    with_alpha.putalpha(Image.fromarray(BASE[..., 1]))
+    turned = [picture.rotate(180)]
+
+    picture.save(folder / "plain.png")
+    picture.save(folder / "plain.webp", lossless=True)
+    picture.save(folder / "plain.bmp")
+    picture.save(folder / "plain.ppm")
+    picture.save(folder / "UPPER.JPG", quality=100)
+    picture.convert("CMYK").save(folder / "cmyk.jpg", quality=100)
+    picture.convert("CMYK").save(folder / "cmyk.tif")
+    picture.convert("YCbCr").save(folder / "ycbcr.tif")
+    picture.quantize(16).save(folder / "palette.png")
+    picture.quantize(16).save(folder / "palette_index.png", transparency=3)
+    picture.quantize(16).save(folder / "palette_bytes.png", transparency=bytes(range(0, 160, 10)))
+    picture.save(folder / "colour_key.png", transparency=tuple(BASE[0, 0].tolist()))
+    picture.convert("1").save(folder / "one_bit.png")
+    picture.convert("L").save(folder / "grey.jpg")
+    with_alpha.save(folder / "rgba.png")
+    with_alpha.save(folder / "rgba.tif")
+    with_alpha.convert("LA").save(folder / "grey_alpha.png")
+    Image.fromarray(grey16).save(folder / "grey16.png")
+    Image.fromarray(grey16).save(folder / "grey16.tif")
+    Image.fromarray(grey16).save(folder / "grey16.pgm")
+    cv2.imwrite(str(folder / "rgb16.png"), BASE[..., ::-1].astype(np.uint16) * 257)
+    cv2.imwrite(str(folder / "rgb16.tif"), BASE[..., ::-1].astype(np.uint16) * 257)
+    Image.fromarray((BASE[..., 0] / 255).astype(np.float32)).save(folder / "float.tif")
+    picture.save(folder / "animated.gif", save_all=True, append_images=turned)
+    picture.save(folder / "pages.tif", save_all=True, append_images=turned)
+    picture.save(folder / "rotated.jpg", exif=exif(6), quality=100)
+    picture.save(folder / "wrong_name.jpg", format="PNG")
+    Image.fromarray(BASE[:1, :1]).save(folder / "one_pixel.png")
+    Image.fromarray(np.tile(BASE[:1, :1], (1, 5000, 1))).save(folder / "thin.png")
+    return {
+        "plain.png": "",
+        "plain.webp": "",
+        "plain.bmp": "",
+        "plain.ppm": "",
+        "UPPER.JPG": "",
+        "cmyk.jpg": "CMYK",
+        "cmyk.tif": "CMYK",
+        "ycbcr.tif": "YCbCr",
+        "palette.png": "palette",
+        "palette_index.png": "palette with transparency",
+        "palette_bytes.png": "palette with transparency",
+        "colour_key.png": "",
+        "one_bit.png": "1-bit",
+        "grey.jpg": "grey",
+        "rgba.png": "",
+        "rgba.tif": "",
+        "grey_alpha.png": "grey",
+        "grey16.png": "16-bit",
+        "grey16.tif": "16-bit",
+        "grey16.pgm": "16-bit",
+        "rgb16.png": "16 bits per channel scaled to 8",
+        "rgb16.tif": "16 bits per channel scaled to 8",
+        "float.tif": "float",
+        "animated.gif": "first of 2 frames",
+        "pages.tif": "first of 2 frames",
+        "rotated.jpg": "orientation 6",
+        "wrong_name.jpg": "",
+        "one_pixel.png": "",
+        "thin.png": "",
+    }
+
+
+def write_bad(folder: Path) -> dict[str, str]:
+    """Files that are no pictures, or none with a meaning; name -> what the error must mention."""
+    folder.mkdir(parents=True, exist_ok=True)
+    big = Image.fromarray(np.random.default_rng(3).integers(0, 256, (96, 96, 3), dtype=np.uint8))
+    expected = {}
+    for ending in ("png", "jpg", "webp", "bmp", "tif", "gif", "ppm"):
+        path = folder / f"cut_{ending}.{ending}"
+        big.save(path)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+        expected[path.name] = "damaged or truncated"
+    big.save(folder / "scratched.png")
+    data = bytearray((folder / "scratched.png").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
+    (folder / "scratched.png").write_bytes(data)
+    (folder / "zero.png").write_bytes(b"")
+    (folder / "text.jpg").write_text("<html>404 not found</html>")
+    (folder / "head_only.gif").write_bytes(b"GIF89a")
+    (folder / "bomb.png").write_bytes(png_of_size(60_000, 60_000))
+    (folder / "large.png").write_bytes(png_of_size(10_000, 9_000))
+    (folder / "nowhere.png").symlink_to(folder / "gone.png")
+    big.convert("F").save(folder / "float255.tif")
+    big.convert("I").save(folder / "int32.tif")
+    Image.fromarray(np.full((4, 4), np.nan, np.float32)).save(folder / "nan.tif")
+    cv2.imwrite(str(folder / "float_rgb.tif"), np.zeros((4, 4, 3), np.float32))
+    return {
+        **expected,
+        "scratched.png": "damaged or truncated",
+        "zero.png": "is empty (0 bytes)",
+        "text.jpg": "is not a PNG",
+        "head_only.gif": "begins like a GIF file but is damaged",
+        "bomb.png": "3,600,000,000 pixels are more than the 89,478,485 allowed",
+        "large.png": "90,000,000 pixels are more than the 89,478,485 allowed",
+        "nowhere.png": "no such file",
+        "float255.tif": "only [0, 1] has a meaning",
+        "int32.tif": "32-bit integers",
+        "nan.tif": "only [0, 1] has a meaning",
+        "float_rgb.tif": "such as float RGB",
+    }

@@ -1,0 +1,89 @@
+"""Listing folders of pictures and pairing two of them."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.listing import by_stem, list_pictures, natural_key, pair_by_stem, relative_stem
+
+
+def make(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+
+
+def names(root):
+    return [path.relative_to(root).as_posix() for path in list_pictures(root)]
+
+
+def test_order_is_natural_and_folders_are_searched(tmp_path):
+    make(tmp_path, "img10.png", "img2.PNG", "img1.jpg", "b/x10.tif", "b/x9.tif", "a/z.webp", "notes.txt", "b/c/d.gif")
+    assert names(tmp_path) == ["a/z.webp", "b/c/d.gif", "b/x9.tif", "b/x10.tif", "img1.jpg", "img2.PNG", "img10.png"]
+
+
+def test_hidden_files_and_folders_are_left_out(tmp_path):
+    make(tmp_path, "a.png", ".b.png", ".cache/c.png", "._a.png", ".tmp-0123-a.png")
+    assert names(tmp_path) == ["a.png"]
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    make(tmp_path, "in/a.png", "elsewhere/b.png")
+    (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "gone.png").symlink_to(tmp_path / "nothing.png")
+    assert names(tmp_path / "in") == ["a.png", "gone.png", "more/b.png"]
+
+
+def test_empty_missing_and_wrong_folders_are_named(tmp_path):
+    with pytest.raises(ZooError, match=r"holds no pictures \(looked in all its folders for .bmp .gif"):
+        list_pictures(tmp_path)
+    with pytest.raises(ZooError, match="nothing: no such folder"):
+        list_pictures(tmp_path / "nothing")
+    make(tmp_path, "a.png")
+    with pytest.raises(ZooError, match=r"a.png: is a file, a folder of pictures was expected"):
+        list_pictures(tmp_path / "a.png")
+
+
+def test_stems_keep_folders_and_inner_dots(tmp_path):
+    assert relative_stem(tmp_path / "trees" / "oak.v2.jpg", tmp_path) == "trees/oak.v2"
+    make(tmp_path, "b/1.png", "a/1.jpg", "oak.v2.jpg", "oak.v3.jpg")
+    assert list(by_stem(tmp_path)) == ["a/1", "b/1", "oak.v2", "oak.v3"]
+
+
+def test_two_files_of_one_stem_are_named(tmp_path):
+    make(tmp_path, "sub/a.jpg", "sub/a.png")
+    with pytest.raises(ZooError, match=r"sub/a.jpg and sub/a.png have the same stem 'sub/a'"):
+        by_stem(tmp_path)
+
+
+def test_pairs_follow_the_first_folder(tmp_path):
+    make(tmp_path, "photos/b.jpg", "photos/a/x.jpg", "masks/a/x.png", "masks/b.png")
+    pairs = pair_by_stem(by_stem(tmp_path / "photos"), by_stem(tmp_path / "masks"))
+    assert [(stem, mask.name) for stem, _, mask in pairs] == [("a/x", "x.png"), ("b", "b.png")]
+
+
+def test_missing_partners_are_counted_and_named(tmp_path):
+    make(tmp_path, *(f"photos/{i}.jpg" for i in range(9)), "masks/0.png", "masks/extra.png")
+    photos, masks = by_stem(tmp_path / "photos"), by_stem(tmp_path / "masks")
+    message = (
+        r"9 pictures and 2 masks do not match: 8 without a partner among the masks: 1, 2, 3, 4, 5, \.\.\.; "
+        r"1 without a partner among the pictures: extra"
+    )
+    with pytest.raises(ZooError, match=message):
+        pair_by_stem(photos, masks)
+    few = {"0": photos["0"]}
+    with pytest.raises(ZooError, match="1 pictures and 2 masks do not match"):
+        pair_by_stem(few, masks)
+    assert len(pair_by_stem(few, masks, allow_extra=True)) == 1
+
+
+@given(st.lists(st.text("a1/0.é²", max_size=8)), st.randoms(use_true_random=False))
+def test_natural_order_is_total(words, shuffler: random.Random):
+    shuffled = list(words)
+    shuffler.shuffle(shuffled)
+    assert sorted(words, key=natural_key) == sorted(shuffled, key=natural_key)
