@@ -21,6 +21,7 @@ __all__ = ["SIZES", "Frame", "Mark", "Series", "marker", "scatter", "style_class
 COLOURS = 6  # c0..c5 in style.css
 SIZES = {"wide": (760, 400), "narrow": (343, 320)}
 _DASHES = ("", "7 4", "2 4")  # with more than 6 and 12 methods
+_LETTER = 7.0  # width of a letter in pixels, roughly: the page's font is the reader's
 _SHAPES: tuple[Callable[[float], str], ...] = (
     lambda r: f"M{-r:g} 0a{r:g} {r:g} 0 1 0 {2 * r:g} 0a{r:g} {r:g} 0 1 0 {-2 * r:g} 0z",  # circle
     lambda r: f"M{-r * 0.9:g} {-r * 0.9:g}h{r * 1.8:g}v{r * 1.8:g}h{-r * 1.8:g}z",  # square
@@ -215,16 +216,19 @@ def _labels(frame: Frame, marks: Sequence[Mark]) -> list[str]:
     taken: list[tuple[float, float, float]] = [(frame.x(m.x) - 8, frame.x(m.x) + 8, frame.y(m.y)) for m in marks]
     placed = {}
     for mark in sorted(marks, key=lambda one: frame.y(one.y)):
-        name = mark.name if len(mark.name) <= 24 else f"{mark.name[:23]}…"
-        x, y, length = frame.x(mark.x), frame.y(mark.y), 6.9 * len(name)
-        left = x + 11 + length > frame.width - frame.right
+        x, y = frame.x(mark.x), frame.y(mark.y)
+        room_right, room_left = frame.width - frame.right - x - 11, x - 11 - frame.left
+        left = _LETTER * min(len(mark.name), 24) > room_right and room_left > room_right
+        letters = min(24, int((room_left if left else room_right) / _LETTER))
+        name = mark.name if len(mark.name) <= letters else f"{mark.name[: letters - 1]}…"
+        length = _LETTER * len(name)
         start = x - 11 - length if left else x + 11
         shifts = sorted((sign * 4 * n for n in range(40) for sign in (1, -1)), key=abs)
         at = next((y + shift for shift in shifts if _free(start, start + length, y + shift, taken, frame)), y)
         taken.append((start, start + length, at))
         edge, anchor = (x - 11, ' text-anchor="end"') if left else (x + 11, "")
         leader = f'<path class="leader" d="M{x:g} {y:g}L{edge:g} {at:g}"/>' if abs(at - y) > 6 else ""
-        placed[mark.name] = f'{leader}<text class="name" x="{edge:g}" y="{at + 4:g}"{anchor}>{escape(name)}</text>'
+        placed[mark.name] = f'{leader}<text class="who" x="{edge:g}" y="{at + 4:g}"{anchor}>{escape(name)}</text>'
     return [placed[mark.name] for mark in marks]
 
 

@@ -44,7 +44,7 @@ def escape(text: str) -> str:
         'a\\|b &lt;i&gt;\\*c\\*'
     """
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]()#|~$])", r"\\\1", text)
+    return re.sub(r"([\\`*_\[\]#|~$])", r"\\\1", text)
 
 
 def _bullets(lines: Iterable[str]) -> str:
@@ -80,7 +80,7 @@ def _matrix(matrix: Matrix) -> list[str]:
         [
             escape(row.method),
             *(
-                escape(missing or DASH) if entry is None else _number(entry)
+                escape(missing.split(":")[0] if missing else DASH) if entry is None else _number(entry)
                 for entry, missing in zip(row.entries, row.missing, strict=True)
             ),
             _mean_rank(row.mean_rank, row.n_ranks, len(matrix.tables)),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.tables import count_pictures
+from inpaint_zoo.benchmark.report.typography import NBSP
 from inpaint_zoo.benchmark.statistics import DRAWS, EXACT_GROUPS
 
 __all__ = ["caveats", "count", "failures", "headline", "how_to_read", "skipped", "unreadable"]
 
 FEW_PHOTOGRAPHS = 10  # below, percentile intervals are clearly too narrow
-FEW_FOR_FID = 2048  # below, FID is biased upwards
 
 
 def count(number: int, thing: str) -> str:
@@ -60,33 +60,28 @@ def caveats(run: Run) -> list[str]:
     few = [f"{name}: {number}" for name, number in small if 0 < number < FEW_PHOTOGRAPHS]
     if few:
         lines.append(
-            f"Few photographs ({', '.join(few)}): bootstrap intervals are too narrow then; at 4 photographs a 95 % "
-            "interval covers about 80 %."
+            f"Few photographs ({', '.join(few)}): bootstrap intervals are too narrow then; at 4 photographs, a "
+            f"95{NBSP}% interval covers about 80{NBSP}%."
         )
-    whole = [info.title for info in run.infos.values() if not info.per_image]
-    if whole and any(photographs(run, name)[0] < FEW_FOR_FID for name in run.datasets):
-        lines.append(
-            f"Biased, small N: {', '.join(whole)} on fewer than {FEW_FOR_FID} pictures; compare within a table only."
-        )
-    for metric, number in _capped(run.provenance.get("capped") or {}):
-        lines.append(f"Capped: {metric} of {count(number, 'result')} equal to the truth, which would be infinite.")
+    for name, info in run.infos.items():
+        texts = {text for table in run.tables for text in run.set_notes(name, *table)}
+        lines += [f"{info.title}: {text}." for text in sorted(texts) if "biased" in text or "undefined" in text]
+    for name, number in run.provenance.get("capped", {}).items():
+        if number and name in run.infos:
+            info = run.infos[name]
+            lines.append(
+                f"{info.title}: {count(number, 'value')} at the cap of {info.cap:g}, for results equal to the truth."
+            )
     return lines
-
-
-def _capped(content: object, path: tuple[str, ...] = ()) -> list[tuple[str, int]]:
-    """(what, how many) of the nested counts in provenance.json, zeros left out."""
-    if isinstance(content, dict):
-        return [pair for key, value in content.items() for pair in _capped(value, (*path, str(key)))]
-    return [(", ".join(path), int(content))] if isinstance(content, int | float) and content else []
 
 
 def how_to_read() -> list[str]:
     """The statistics in plain words."""
     return [
-        "Numbers are means over pictures; brackets are 95 % percentile bootstrap intervals that draw whole photographs "
-        f"({DRAWS:,} draws), because crops of one photograph are not independent.",
+        f"Numbers are means over pictures; brackets are 95{NBSP}% percentile bootstrap intervals that draw whole "
+        f"photographs ({DRAWS:,} draws), because crops of one photograph are not independent.",
         "Bold: the best method and every method that a paired sign-flip test (all sign patterns up to "
-        f"{EXACT_GROUPS} photographs, {DRAWS:,} random ones above) does not tell from it at 5 % after Holm's "
+        f"{EXACT_GROUPS} photographs, {DRAWS:,} random ones above) does not tell from it at 5{NBSP}% after Holm's "
         "correction over the table. Nothing is bold where nothing is told apart.",
         "The tests are paired: intervals of two methods may overlap although every photograph prefers the same one.",
         "Ranks follow the means, whether or not the data carry the order.",

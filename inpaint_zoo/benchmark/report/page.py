@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from inpaint_zoo.benchmark.report import notes
 from inpaint_zoo.benchmark.report.charts import swatch
@@ -23,6 +24,7 @@ from inpaint_zoo.benchmark.report.plots import Plot, hole_plots, median_millisec
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.tables import Column, Entry, Matrix, ScoreTable, short_title
 from inpaint_zoo.benchmark.report.typography import DASH, thousands
+from inpaint_zoo.metrics import MetricInfo
 
 __all__ = ["page"]
 
@@ -43,10 +45,12 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix]) -> 
     )
     environment.globals |= {"swatch": swatch, "whisker": whisker, "shade": _shade}
     environment.filters |= {
-        "metric_option": lambda info: (info.name, short_title(info)),
-        "twice": lambda text: (text, text),
+        "metric_option": _metric_option,
+        "twice": _twice,
+        "breakable": breakable,
     }
     gallery = build_gallery(run)
+    findings = _findings(tables)
     return environment.get_template("report.html").render(
         run=run,
         suite=run.suite,
@@ -55,15 +59,16 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix]) -> 
         index={method: index for index, method in enumerate(run.methods)},
         headline=notes.headline(run),
         facts=_facts(run),
-        findings=_findings(tables),
-        more_findings=len(tables) > FINDINGS,
+        findings=findings[:FINDINGS],
+        more_findings=len(findings) > FINDINGS,
         problems=_problems(run),
         tables=tables,
         overview=overview,
         ranked={matrix.info.name: _ranked(matrix) for matrix in overview},
         plots=_paired(run, hole_plots(run), time_plots(run)),
         costs=_costs(run),
-        gallery=_gallery_data(run, gallery),
+        cost_notes=_cost_notes(run),
+        gallery=_gallery_data(run, gallery, overview),
         gallery_note=_gallery_note(gallery),
         legend=_legend(),
         how_to_read=notes.how_to_read(),
@@ -89,6 +94,25 @@ def whisker(column: Column, entry: Entry) -> Markup:
     )
 
 
+def breakable(label: str) -> Markup:
+    """A label that may wrap after the signs that names are made of.
+
+    Example:
+        >>> print(breakable("progressive:isnet_tiny"))
+        progressive:<wbr>isnet_<wbr>tiny
+    """
+    return Markup(re.sub(r"([_:/.])(?=.)", r"\1<wbr>", str(escape(label))))
+
+
+def _metric_option(info: MetricInfo) -> tuple[str, str]:
+    """Value and text of a choice."""
+    return info.name, short_title(info)
+
+
+def _twice(label: str) -> tuple[str, str]:
+    return label, label
+
+
 def _resource(name: str) -> str:
     return files("inpaint_zoo.benchmark.report").joinpath("templates", name).read_text(encoding="utf-8")
 
@@ -110,10 +134,16 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     return facts
 
 
-def _findings(tables: Sequence[ScoreTable]) -> list[tuple[ScoreTable, str, str]]:
-    """(table, metric title, verdict) of the suite's first metric; all metrics where they share the verdict."""
-    found = [(table, *table.verdicts[0]) for table in tables if table.verdicts]
-    return found[:FINDINGS]
+def _findings(tables: Sequence[ScoreTable]) -> list[dict[str, Any]]:
+    """Verdicts on the suite's first metric (and others that share it), tables of one dataset that agree together."""
+    findings: dict[tuple[str, str, str], list[tuple[int, str]]] = {}
+    for number, table in enumerate(tables, start=1):
+        if table.verdicts:
+            findings.setdefault((table.dataset, *table.verdicts[0]), []).append((number, table.mask))
+    return [
+        {"dataset": dataset, "titles": titles, "verdict": verdict, "masks": masks}
+        for (dataset, titles, verdict), masks in findings.items()
+    ]
 
 
 def _problems(run: Run) -> list[tuple[str, list[str]]]:
@@ -153,13 +183,33 @@ def _costs(run: Run) -> list[dict[str, Any]]:
                     "method": method,
                     "parameters": _thousands(entry.get("parameters")),
                     "macs": _giga(entry.get("macs")),
-                    "convention": entry.get("macs_convention") or "",
                     "latency": _short(entry.get("latency_ms")),
                     "memory": _short(entry.get("peak_memory_mb")),
                     "times": [_short(times[dataset].get(method)) for dataset in run.datasets],
                 }
             )
     return rows
+
+
+def _cost_notes(run: Run) -> list[str]:
+    """How the columns of the complexity table were counted; the methods are named where they differ."""
+    notes: dict[str, list[str]] = {}
+    for entry in run.provenance.get("complexity", ()):
+        texts = []
+        if entry.get("macs") is not None:
+            texts.append(f"MACs: {entry['macs_convention']}.")
+        if entry.get("latency_ms") is not None and "width" in entry:
+            of = f"one photograph of {entry['width']} × {entry['height']} px on {entry['device']}"  # noqa: RUF001 - times
+            texts.append(f"Latency: {of}, median of several calls after a first one.")
+        if entry.get("peak_memory_mb") is not None and entry.get("memory_convention"):
+            texts.append(f"Peak memory: {entry['memory_convention']}.")
+        for text in texts:
+            notes.setdefault(text, []).append(entry["method"])
+    kinds = [text.split(":")[0] for text in notes]
+    return [
+        text if kinds.count(text.split(":")[0]) == 1 else f"{text} ({', '.join(methods)})"
+        for text, methods in notes.items()
+    ]
 
 
 def _thousands(value: float | None) -> tuple[float | None, str]:
@@ -185,12 +235,14 @@ def _shade(entry: Entry, ranked: int) -> int:
     return 0 if entry.rank is None or ranked < 2 else round(100 * (ranked - entry.rank) / (ranked - 1))
 
 
-def _gallery_data(run: Run, gallery: Gallery) -> dict[str, Any]:
-    return {"methods": list(run.methods), "scenes": gallery.scenes, "pictures": gallery.pictures}
+def _gallery_data(run: Run, gallery: Gallery, overview: Sequence[Matrix]) -> dict[str, Any]:
+    """What the script needs; `first` is the method that the page opens with: the best by the suite's first metric."""
+    first = run.methods.index(overview[0].rows[0].method) if overview else 0
+    return {"methods": list(run.methods), "first": first, "scenes": gallery.scenes, "pictures": gallery.pictures}
 
 
 def _gallery_note(gallery: Gallery) -> str:
-    parts = [f"Copies for the screen: WebP at quality {QUALITY}"]
+    parts = [f"Copies for the screen: WebP at quality {QUALITY}, colour at half resolution"]
     if gallery.worst_copy_db < float("inf"):
         parts[0] += f" (the worst has {gallery.worst_copy_db:.0f} dB against its PNG)"
     if gallery.reduced:

@@ -61,6 +61,13 @@ class Run:
         absent = [name for name in self.suite["metrics"] if name not in self.infos]
         return [(name, reasons.get(name, "no finished cell holds it")) for name in dict.fromkeys([*reasons, *absent])]
 
+    def set_notes(self, metric: str, dataset: str, mask: str) -> list[str]:
+        """What a metric of whole sets says of its values in one table, such as "biased, small N"."""
+        found = [record for (_, *table), (_, record) in self.cells.items() if table == [dataset, mask]]
+        return sorted(
+            {record["set_metric_notes"][metric] for record in found if metric in record.get("set_metric_notes", {})}
+        )
+
     def image_keys(self, dataset: str) -> list[str]:
         """The images of a dataset in the order in which they were scored."""
         rows = self.results[(self.results["dataset"] == dataset) & self.results["image"].notna()]

@@ -197,7 +197,14 @@ def _table(run: Run, dataset: str, mask: str) -> ScoreTable:
         columns=columns,
         rows=tuple(sorted(rows, key=_row_order)),
         verdicts=_together(columns),
-        notes=tuple(_notes(columns, n_images)),
+        notes=(
+            *_notes(columns, n_images),
+            *(
+                f"{info.title}: {text}."
+                for name, info in run.infos.items()
+                for text in run.set_notes(name, dataset, mask)
+            ),
+        ),
     )
 
 
@@ -249,7 +256,7 @@ def _verdict(entries: Sequence[Entry], info: MetricInfo) -> str:
         needed = fewest_groups(len(alike))
         if photographs < needed:
             verb = "is" if photographs == 1 else "are"
-            return f"{counted} {verb} too few to tell {len(scored)} methods apart; no test could before {needed}."
+            return f"{counted} {verb} too few to tell {len(scored)} methods apart ({needed} would be the least)."
         return f"{counted} do not tell these {len(scored)} methods apart."
     if not alike:
         return f"{best.method} is best, and told from every other."

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["DASH", "THIN_SPACE", "decimal", "thousands"]
+__all__ = ["DASH", "NBSP", "THIN_SPACE", "decimal", "thousands"]
 
 DASH = "\u2013"
 MINUS = "\u2212"
+NBSP = "\u00a0"
 THIN_SPACE = "\u2009"
 
 

@@ -3,10 +3,10 @@
 (() => {
   const source = document.getElementById("gallery-data");
   if (!source) return;
-  const { methods, scenes, pictures } = JSON.parse(source.textContent);
+  const { methods, first, scenes, pictures } = JSON.parse(source.textContent);
   const byId = (id) => document.getElementById(id);
   const unique = (values) => [...new Set(values)];
-  const state = { dataset: scenes[0].dataset, mask: scenes[0].mask, picture: scenes[0].picture, left: "masked", right: "0", view: "result", at: 50 };
+  const state = { dataset: scenes[0].dataset, mask: scenes[0].mask, picture: scenes[0].picture, left: "masked", right: String(first), view: "result", at: 50 };
   byId("gallery").hidden = false;
 
   function element(tag, attributes = {}, ...children) {
@@ -19,6 +19,7 @@
     node.append(...children);
     return node;
   }
+  const breakable = (label) => label.split(/(?<=[_:/.])(?=.)/).flatMap((part) => [part, element("wbr")]);
   const image = (name, kind = "") => element("img", { src: pictures[name], alt: "", class: kind, draggable: "false" });
   const swatchOf = (index) => byId("chart-methods").querySelectorAll(".swatch")[index].cloneNode(true);
   const scene = () => scenes.find((one) => one.dataset === state.dataset && one.mask === state.mask && one.picture === state.picture);
@@ -77,7 +78,7 @@
         select.append(element("option", { disabled: "" }, `${methods[entry.method]} (${entry.missing.split(":")[0]})`));
       }
       if (![...select.options].some((one) => one.value === state[side] && !one.disabled)) {
-        state[side] = side === "left" || !usable.length ? "truth" : String(usable[0].method);
+        state[side] = side === "left" || !usable.length ? "truth" : String((usable.find((entry) => entry.method === first) || usable[0]).method);
       }
       select.value = state[side];
     }
@@ -102,7 +103,7 @@
 
   function drawStrip() {
     const now = scene();
-    const who = (entry) => element("span", { class: "who" }, swatchOf(entry.method), element("bdi", {}, methods[entry.method]));
+    const who = (entry) => element("span", { class: "name" }, swatchOf(entry.method), element("bdi", {}, ...breakable(methods[entry.method])));
     const card = (entry) => {
       if (!entry.picture) {
         return element("div", { class: "card" }, element("span", { class: "thumb" }, entry.missing), who(entry));
@@ -113,7 +114,7 @@
         element("span", { class: "thumb" }, ...layers(choice)), who(entry), element("span", { class: "score-line" }, score));
     };
     const fixed = (choice) => element("button", { type: "button", "aria-pressed": String(state.right === choice), onclick: () => { state.right = choice; draw(); } },
-      element("span", { class: "thumb" }, ...layers(choice)), element("span", { class: "who" }, title(choice)));
+      element("span", { class: "thumb" }, ...layers(choice)), element("span", { class: "name" }, title(choice)));
     byId("strip").replaceChildren(...["truth", "masked"].map((choice) => element("li", {}, fixed(choice))), ...now.methods.map((entry) => element("li", {}, card(entry))));
   }
 
