@@ -103,7 +103,7 @@ def trend(series: Sequence[Series], size: str, *, x_label: str, y_label: str, ti
     """Dots of single pictures under the trend line of each method; x from 0 to 1 at most (hole ratio)."""
     points = [point for one in series for point in (*one.dots, *one.line)]
     width, height = SIZES[size]
-    x_high = min(1.0, max(x for x, _ in points) * 1.04)
+    x_high = min(1.0, max(x for x, _ in points) * 1.04) or 1.0
     frame = Frame(width, height, (0.0, x_high), _padded([y for _, y in points]))
     parts = [_axes(frame, x_label, y_label, percent=True)]
     for one in series:
@@ -176,7 +176,8 @@ def _axes(frame: Frame, x_label: str, y_label: str, *, percent: bool = False) ->
 
 def _padded(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    pad = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    flat = high - low <= 1e-9 * abs(high)
+    pad = (0.05 * abs(high) or 1.0) if flat else 0.06 * (high - low)
     return low - pad, high + pad
 
 

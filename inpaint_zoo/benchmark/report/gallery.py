@@ -161,7 +161,7 @@ def _scores(run: Run, shown: dict[str, list[str]]) -> Scores:
     """Values of the per-image metrics of the pictures shown, by (method, dataset, mask set, picture)."""
     rows = run.results[run.results["image"].notna()]
     wanted = {(dataset, key) for dataset, keys in shown.items() for key in keys}
-    rows = rows[[pair in wanted for pair in zip(rows["dataset"], rows["image"], strict=True)]]
+    rows = rows[np.array([pair in wanted for pair in zip(rows["dataset"], rows["image"], strict=True)], dtype=bool)]
     scores: Scores = {}
     columns = [rows[name].tolist() for name in ("method", "dataset", "mask", "image", "metric", "value")]
     for *cell, metric, value in zip(*columns, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -44,7 +45,7 @@ def hole_plots(run: Run) -> list[Plot]:
     for dataset in run.datasets:
         for name, info in run.infos.items():
             rows = run.results[(run.results["dataset"] == dataset) & (run.results["metric"] == name)]
-            rows = rows[rows["image"].notna() & rows["value"].notna() & rows["hole_ratio"].notna()]
+            rows = rows[rows["image"].notna() & np.isfinite(rows["value"]) & rows["hole_ratio"].notna()]
             if info.per_image and len(rows):
                 plots.append(_hole_plot(run, dataset, info, rows))
     return plots
@@ -103,7 +104,7 @@ def _time_plot(run: Run, dataset: str, name: str, info: MetricInfo, times: dict[
     part = run.summary[
         (run.summary["dataset"] == dataset) & (run.summary["metric"] == name) & run.summary["mean"].notna()
     ]
-    wanted = part["mask"].nunique()
+    wanted = max(part["mask"].nunique(), 1)
     marks, partial, untimed = [], [], []
     for index, method in enumerate(run.methods):
         means = part.loc[part["method"] == method, "mean"]

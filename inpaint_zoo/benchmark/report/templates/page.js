@@ -45,7 +45,7 @@
     const sign = order === "ascending" ? 1 : -1;
     const rows = [...table.tBodies[0].rows].map((row) => [key(row), row]);
     rows.sort(([a], [b]) => {
-      if (!numeric) return sign * a.localeCompare(b, "en");
+      if (!numeric) return sign * a.localeCompare(b, "en", { numeric: true });
       return Number.isNaN(a) - Number.isNaN(b) || sign * (a - b) || 0;
     });
     table.tBodies[0].append(...rows.map(([, row]) => row));
