@@ -76,6 +76,11 @@ def write_bank(
         "config": generator.config(),
     }
     _prepare(out, description, overwrite)
+    surplus = sorted(path.name for path in out.glob("*.png") if _OURS.fullmatch(path.name) and int(path.stem) >= n)
+    if surplus:
+        raise MaskConfigError(
+            f"{out} holds more than {n} masks already, such as {surplus[0]} (--overwrite starts anew)."
+        )
     common = (generator.name, generator.seed, generator.stream, f"{size[0]}x{size[1]}", description["config_sha256"])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -74,6 +74,6 @@ def crc32(mask: Mask) -> int:
 
     Example:
         >>> crc32(np.eye(8, dtype=np.uint8))
-        1262477331
+        2463264601
     """
     return zlib.crc32(np.packbits(mask.reshape(-1).astype(bool)).tobytes())
