@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser
+from rich import box
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -17,7 +19,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.pictures import MAX_PIXELS
 
 if TYPE_CHECKING:
-    from inpaint_zoo.inference.folder import FolderReport, Job
+    from inpaint_zoo.inference.folder import FolderReport, Job, Problem
 
 __all__ = ["run"]
 
@@ -92,7 +94,7 @@ def run(args: list[str]) -> int:
             max_pixels=options.max_pixels,
             finished=finished,
         )
-    _conclude(report, len(jobs) - len(todo), out)
+    _conclude(report, len(jobs) - len(todo), Path(options.photos), out)
     return 1 if report.problems else 0
 
 
@@ -133,27 +135,32 @@ def _counting(jobs: Sequence[Job]) -> Iterator[Any]:
         yield finished
 
 
-def _conclude(report: FolderReport, skipped: int, out: Path) -> None:
+def _conclude(report: FolderReport, skipped: int, photos: Path, out: Path) -> None:
     for kind, texts in report.doubts.items():
         masks = f"{len(texts)} mask files look" if len(texts) > 1 else "a mask file looks"
         line = f"[yellow]warning:[/yellow] {masks} wrong ({DOUBTS[kind]}), e.g. {escape(texts[0])}"
         err_console.print(line, soft_wrap=True)
-    for note, photos in report.notes.items():
-        more = f" and {len(photos) - 1} more" if len(photos) > 1 else ""
-        err_console.print(f"[dim]note:[/dim] {escape(note)}: {escape(str(photos[0]))}{more}", soft_wrap=True)
+    for note, noted in report.notes.items():
+        more = f" and {len(noted) - 1} more" if len(noted) > 1 else ""
+        err_console.print(f"[dim]note:[/dim] {escape(note)}: {escape(str(noted[0]))}{more}", soft_wrap=True)
     if report.problems:
-        table = Table("photograph", "why it has no result", title="not inpainted", title_justify="left")
-        for problem in report.problems:
-            table.add_row(escape(str(problem.photo)), escape(problem.reason))
-        for column in table.columns:
-            column.overflow = "fold"
-        # without a terminal nothing is folded, so that every path can be found in a log
-        err_console.print(table, width=None if err_console.is_terminal else _width(report))
+        _show_problems(report.problems, photos)
     words = [f"{report.done} inpainted"]
     words += [f"{skipped} skipped (exist already; --overwrite writes them again)"] if skipped else []
     words += [f"{len(report.problems)} failed"] if report.problems else []
     console.print(f"{', '.join(words)}: {escape(str(out))}", soft_wrap=True)
 
 
-def _width(report: FolderReport) -> int:
-    return 20 + max(len(str(problem.photo)) + len(problem.reason) for problem in report.problems)
+def _show_problems(problems: Sequence[Problem], photos: Path) -> None:
+    root = photos if photos.is_dir() else photos.parent
+    table = Table(title=f"not inpainted, of {escape(str(root))}", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("photograph", overflow="fold")
+    table.add_column("why it has no result", overflow="fold")
+    for problem in problems:
+        table.add_row(escape(str(problem.photo.relative_to(root))), escape(problem.reason))
+    if err_console.is_terminal:
+        err_console.print(table)
+        return
+    # in a log nothing is folded, so that every path can be found
+    longest = max(len(str(problem.photo)) + len(problem.reason) for problem in problems)
+    Console(stderr=True, width=longest + len(str(root)) + 40).print(table)

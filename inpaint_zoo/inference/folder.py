@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.inference.inpaint import Filler, fill_bytes
+from inpaint_zoo.inference.inpaint import Filler, fill_bytes, is_mask_name
 from inpaint_zoo.io.listing import by_stem, list_pictures, pair_by_stem, relative_stem
 from inpaint_zoo.io.pictures import (
     ALPHA_SUFFIXES,
@@ -29,7 +29,7 @@ from inpaint_zoo.io.pictures import (
     read_picture,
     write_picture,
 )
-from inpaint_zoo.masks import create_generator, list_masks
+from inpaint_zoo.masks import create_generator
 from inpaint_zoo.masks.read import mask_of
 
 __all__ = ["FolderReport", "Job", "MaskSource", "Problem", "fill_folder", "mask_source", "plan_jobs"]
@@ -144,7 +144,7 @@ def mask_source(
         ZooError: Neither; the one mask cannot be read; the mask folder does not match the photographs; or a result
             would replace a mask.
     """
-    if isinstance(mask, str) and mask in list_masks():
+    if is_mask_name(mask):
         generator = create_generator(mask, seed=seed)
 
         def drawn(job: Job, picture: Picture) -> tuple[NDArray[np.uint8], dict[str, str]]:
@@ -165,8 +165,6 @@ def mask_source(
 
         return own
 
-    if not path.exists() and path.suffix.lower() not in PICTURE_SUFFIXES and len(path.parts) == 1:
-        create_generator(str(mask))  # raises, and suggests the nearest names
     values, doubts = mask_of(read_picture(path, max_pixels=max_pixels), threshold=threshold, invert=invert)
     _spare([path], jobs)
     texts = {kind: f"{path}: {text}" for kind, text in doubts.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeGuard, overload
 
 import numpy as np
 import torch
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import MIN_SIDE
-from inpaint_zoo.io.pictures import Picture, convert_picture, read_picture
-from inpaint_zoo.masks import create_mask, list_masks, read_mask
+from inpaint_zoo.io.pictures import PICTURE_SUFFIXES, Picture, convert_picture, read_picture
+from inpaint_zoo.masks import create_generator, create_mask, list_masks, read_mask
 from inpaint_zoo.masks.read import binary_mask
 from inpaint_zoo.ops import crop_to, pad_to_multiple, to_uint8
 from inpaint_zoo.registry import create_model, model_info
@@ -23,7 +23,7 @@ from inpaint_zoo.registry import create_model, model_info
 if TYPE_CHECKING:
     from inpaint_zoo.interfaces import InpaintingNetwork
 
-__all__ = ["Filler", "fill_bytes", "inpaint", "ready_model"]
+__all__ = ["Filler", "fill_bytes", "inpaint", "is_mask_name", "ready_model"]
 
 Filler = Callable[..., Tensor]
 """An `InpaintingNetwork`, or any function of image (B, 3, H, W) in [0, 1] and mask (B, 1, H, W) with its contract."""
@@ -229,7 +229,7 @@ def _single(holes: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _hole(mask: Photo, size: tuple[int, int], threshold: int, invert: bool, seed: int) -> NDArray[np.bool_]:
     """(N, H, W) bool, True = hole."""
-    if isinstance(mask, str) and mask in list_masks():
+    if is_mask_name(mask):
         values: NDArray[Any] = create_mask(mask, size=size, seed=seed)
     elif isinstance(mask, str | Path):
         values, invert = read_mask(mask, threshold=threshold, invert=invert), False
@@ -243,6 +243,20 @@ def _hole(mask: Photo, size: tuple[int, int], threshold: int, invert: bool, seed
             f"`mask` is {holes.shape[2]} x {holes.shape[1]}, but `image` is {size[1]} x {size[0]} (width x height)."
         )
     return ~holes if invert else holes
+
+
+def is_mask_name(mask: object) -> TypeGuard[str]:
+    """Whether ``mask`` names a generator; where a file has the same name, `./name` means the file.
+
+    Raises:
+        UnknownNameError: A bare word that neither a generator nor a file is called; the message suggests the nearest.
+    """
+    if not isinstance(mask, str) or mask in list_masks():
+        return isinstance(mask, str)
+    path = Path(mask)
+    if not path.exists() and len(path.parts) == 1 and path.suffix.lower() not in PICTURE_SUFFIXES:
+        create_generator(mask)
+    return False
 
 
 def _array_mask(mask: NDArray[Any] | Tensor, threshold: int) -> NDArray[Any]:

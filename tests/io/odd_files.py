@@ -56,7 +56,7 @@ def write_odd(folder: Path) -> dict[str, str]:
     with_alpha.convert("LA").save(folder / "grey_alpha.png")
     Image.fromarray(grey16).save(folder / "grey16.png")
     Image.fromarray(grey16).save(folder / "grey16.tif")
-    Image.fromarray(grey16).save(folder / "grey16.pgm")
+    Image.fromarray(grey16).save(folder / "portable.pgm")
     cv2.imwrite(str(folder / "rgb16.png"), BASE[..., ::-1].astype(np.uint16) * 257)
     cv2.imwrite(str(folder / "rgb16.tif"), BASE[..., ::-1].astype(np.uint16) * 257)
     Image.fromarray((BASE[..., 0] / 255).astype(np.float32)).save(folder / "float.tif")
@@ -86,7 +86,7 @@ def write_odd(folder: Path) -> dict[str, str]:
         "grey_alpha.png": "grey",
         "grey16.png": "16-bit",
         "grey16.tif": "16-bit",
-        "grey16.pgm": "16-bit",
+        "portable.pgm": "16-bit",
         "rgb16.png": "16 bits per channel scaled to 8",
         "rgb16.tif": "16 bits per channel scaled to 8",
         "float.tif": "float",

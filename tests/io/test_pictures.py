@@ -58,7 +58,7 @@ def test_lossless_files_give_exactly_their_pixels(tmp_path, name):
     np.testing.assert_array_equal(read_picture(tmp_path / name).rgb, BASE)
 
 
-@pytest.mark.parametrize("name", ["grey16.png", "grey16.tif", "grey16.pgm", "float.tif"])
+@pytest.mark.parametrize("name", ["grey16.png", "grey16.tif", "portable.pgm", "float.tif"])
 def test_grey_files_give_exactly_their_pixels(tmp_path, name):
     write_odd(tmp_path)
     np.testing.assert_array_equal(read_picture(tmp_path / name).rgb, np.repeat(BASE[..., :1], 3, axis=2))

@@ -1,0 +1,191 @@
+"""The command as a user types it."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inpaint_zoo.cli.main import main
+from inpaint_zoo.io.pictures import read_picture, write_picture
+from tests.io.odd_files import BASE, write_bad, write_odd
+
+
+def run(*args):
+    return main(["inpaint", *map(str, args)])
+
+
+@pytest.fixture
+def photos(tmp_path):
+    root = tmp_path / "photos"
+    for name in ("a.png", "sub/b.png", "sub/c.jpg"):
+        write_picture(root / name, np.tile(BASE, (2, 2, 1)))
+    return root
+
+
+@pytest.fixture
+def mask(tmp_path):
+    values = np.zeros((48, 64), np.uint8)
+    values[10:20, 10:30] = 255
+    Image.fromarray(values).save(tmp_path / "mask.png")
+    return tmp_path / "mask.png"
+
+
+def test_a_folder_of_odd_and_bad_files_end_to_end(tmp_path):
+    odd, bad = write_odd(tmp_path / "in"), write_bad(tmp_path / "in" / "sub")
+    for name in ("one_pixel.png", "thin.png", "rotated.jpg"):
+        (tmp_path / "in" / name).unlink()
+        odd.pop(name)
+    Image.fromarray(np.pad(np.full((8, 9), 255, np.uint8), ((8, 8), (11, 12)))).save(tmp_path / "mask.png")
+    command = [
+        sys.executable,
+        "-m",
+        "inpaint_zoo.cli.main",
+        "inpaint",
+        tmp_path / "in",
+        "--mask",
+        tmp_path / "mask.png",
+    ]
+    command += ["--model", "telea", "--out", tmp_path / "out", "--device", "cpu"]
+    first = subprocess.run(command, capture_output=True, text=True)
+    assert first.returncode == 1
+    assert first.stdout == f"{len(odd)} inpainted, {len(bad)} failed: {tmp_path / 'out'}\n"
+    for name, reason in bad.items():
+        (line,) = [line for line in first.stderr.splitlines() if line.startswith(f"  sub/{name} ")]
+        assert reason in line
+    assert "Traceback" not in first.stderr
+    assert "Warning" not in first.stderr
+    assert sum(path.is_file() for path in (tmp_path / "out").rglob("*")) == len(odd)
+    second = subprocess.run(command, capture_output=True, text=True)
+    assert second.stdout.startswith(f"0 inpainted, {len(odd)} skipped (exist already; --overwrite writes them again)")
+    assert second.returncode == 1
+
+
+def test_the_tree_is_mirrored_and_known_pixels_stay(photos, mask, tmp_path, capsys):
+    assert run(photos, "--mask", mask, "--model", "mean_fill", "--out", tmp_path / "out", "--format", "png") == 0
+    assert capsys.readouterr().out == f"3 inpainted: {tmp_path / 'out'}\n"
+    hole = read_picture(mask).rgb[..., 0] == 255
+    for name in ("a.png", "sub/b.png", "sub/c.jpg"):
+        source = read_picture(photos / name).rgb
+        result = read_picture((tmp_path / "out" / name).with_suffix(".png")).rgb
+        np.testing.assert_array_equal(result[~hole], source[~hole])
+        assert (result[hole] == result[hole][0]).all()
+
+
+def test_existing_results_are_skipped_unless_told(photos, mask, tmp_path, capsys):
+    args = (photos, "--mask", mask, "--model", "mean_fill", "--out", tmp_path / "out")
+    assert run(*args) == 0
+    (tmp_path / "out" / "a.png").write_bytes(b"mine")
+    (tmp_path / "out" / "sub" / "b.png").unlink()
+    assert run(*args) == 0
+    assert "1 inpainted, 2 skipped" in capsys.readouterr().out
+    assert (tmp_path / "out" / "a.png").read_bytes() == b"mine"
+    assert run(*args, "--overwrite") == 0
+    assert "3 inpainted:" in capsys.readouterr().out
+    assert (tmp_path / "out" / "a.png").read_bytes() != b"mine"
+
+
+def test_one_photograph_and_a_generator(photos, tmp_path):
+    args = (photos / "a.png", "--mask", "cmod", "--model", "telea", "--seed", 5, "--batch-size", 2)
+    for out in ("one", "two"):
+        assert run(*args, "--out", tmp_path / out) == 0
+    assert (tmp_path / "one" / "a.png").read_bytes() == (tmp_path / "two" / "a.png").read_bytes()
+
+
+def test_inverted_masks(photos, mask, tmp_path):
+    Image.fromarray(255 - read_picture(mask).rgb[..., 0]).save(tmp_path / "inverted.png")
+    args = (photos / "a.png", "--model", "telea")
+    assert run(*args, "--mask", mask, "--out", tmp_path / "one") == 0
+    assert run(*args, "--mask", tmp_path / "inverted.png", "--invert-mask", "--out", tmp_path / "two") == 0
+    assert (tmp_path / "one" / "a.png").read_bytes() == (tmp_path / "two" / "a.png").read_bytes()
+
+
+def test_doubtful_masks_are_told_once_per_kind_with_their_number(photos, tmp_path, capsys):
+    for name in ("a", "sub/b", "sub/c"):
+        path = tmp_path / "masks" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((48, 64), 255 if name == "a" else 0, np.uint8)).save(path)
+    assert run(photos, "--mask", tmp_path / "masks", "--model", "mean_fill", "--out", tmp_path / "out") == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning:")]
+    assert len(lines) == 2
+    assert lines[0].startswith("warning: a mask file looks wrong (more than 60 % hole), e.g. ")
+    assert lines[1].startswith("warning: 2 mask files look wrong (empty), e.g. ")
+
+
+def test_quality_and_limits(photos, mask, tmp_path, capsys):
+    args = (photos / "sub" / "c.jpg", "--mask", mask, "--model", "mean_fill")
+    assert run(*args, "--out", tmp_path / "fine") == 0
+    assert run(*args, "--out", tmp_path / "coarse", "--quality", 10) == 0
+    sizes = [(tmp_path / out / "c.jpg").stat().st_size for out in ("coarse", "fine")]
+    assert sizes[0] < sizes[1] / 2
+    capsys.readouterr()
+    assert run(*args, "--out", tmp_path / "none", "--max-pixels", 3071) == 2  # the mask itself is too large
+    assert "3,072 pixels are more than the 3,071 allowed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["nowhere", "--mask", "cmod", "--model", "telea"], "nowhere: no such file or folder"),
+        (["{empty}", "--mask", "cmod", "--model", "telea"], "holds no pictures"),
+        (["{photos}", "--mask", "nosuchmask", "--model", "telea"], "Unknown mask 'nosuchmask'"),
+        (["{photos}", "--mask", "no.png", "--model", "telea"], "no.png: no such file"),
+        (["{photos}", "--mask", "cmod", "--model", "tela"], "Did you mean 'telea'"),
+        (["{photos}", "--mask", "cmod", "--model", "telea", "--weights", "w.pt"], "takes no weights"),
+        (["{photos}", "--mask", "{photos}/sub", "--model", "telea"], "3 photographs and 2 masks do not match"),
+        (["{photos}", "--mask", "cmod", "--model", "telea", "--batch-size", "0"], "--batch-size must be 1 or more"),
+        (["{photos}", "--mask", "cmod", "--model", "telea", "--quality", "101"], "--quality must be 1 to 100"),
+        (["{photos}", "--mask", "cmod", "--model", "telea", "--mask-threshold", "255"], "must be 0 to 254"),
+    ],
+)
+def test_wrong_requests_end_with_2_in_one_line_and_write_nothing(photos, tmp_path, capsys, args, message):
+    (tmp_path / "empty").mkdir()
+    filled = [arg.format(photos=photos, empty=tmp_path / "empty") for arg in args]
+    assert run(*filled, "--out", tmp_path / "out") == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_unusable_places_are_one_line(photos, mask, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "below", photos):
+        assert run(photos, "--mask", mask, "--model", "telea", "--out", out) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert error.count("\n") == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_place_without_permission_is_one_line(photos, mask, tmp_path, capsys):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    assert run(photos, "--mask", mask, "--model", "telea", "--out", tmp_path / "locked") == 2
+    assert "permission denied" in capsys.readouterr().err.lower()
+
+
+def test_missing_options_are_usage_errors(capsys):
+    with pytest.raises(SystemExit) as caught:
+        run("photos")
+    assert caught.value.code == 2
+    assert "--mask" in capsys.readouterr().err
+
+
+def test_the_help_explains_every_option(capsys):
+    with pytest.raises(SystemExit) as caught:
+        run("--help")
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    for option in (
+        "--invert-mask",
+        "--mask-threshold",
+        "--overwrite",
+        "--format",
+        "--quality",
+        "--max-pixels",
+        "--seed",
+    ):
+        assert option in text

@@ -1,0 +1,247 @@
+"""`inpaint`: every kind of picture and mask in, the same kind out, known pixels untouched."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from torch import nn
+
+import inpaint_zoo as iz
+from inpaint_zoo.inference.inpaint import fill_bytes, ready_model
+from inpaint_zoo.io.pictures import write_picture
+from inpaint_zoo.masks import MaskWarning
+from tests.io.odd_files import BASE, exif
+
+HOLE = np.zeros((24, 32), bool)
+HOLE[5:12, 8:20] = True
+
+
+def grey(image, mask):
+    """A model that fills with the middle of the range, rounded up: 128."""
+    return torch.where(mask > 0.5, 0.5, image)
+
+
+FILLED = np.where(HOLE[..., None], 128, BASE).astype(np.uint8)
+
+
+def mask_picture():
+    return Image.fromarray(HOLE.astype(np.uint8) * 255)
+
+
+def test_arrays_of_bytes():
+    before = BASE.copy()
+    out = iz.inpaint(grey, BASE, HOLE)
+    np.testing.assert_array_equal(out, FILLED)
+    assert out.dtype == np.uint8
+    np.testing.assert_array_equal(BASE, before)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_arrays_of_floats_keep_their_type_and_known_bits(dtype):
+    image = np.random.default_rng(0).random((24, 32, 3)).astype(dtype)
+    image[HOLE] = np.nan  # what lies under the hole goes nowhere
+    out = iz.inpaint(grey, image, HOLE)
+    assert out.dtype == dtype
+    np.testing.assert_array_equal(out[~HOLE], image[~HOLE])
+    np.testing.assert_array_equal(out[HOLE], dtype(0.5))
+
+
+def test_arrays_keep_alpha():
+    image = np.concatenate([BASE, BASE[..., :1]], axis=2)
+    out = iz.inpaint(grey, image, HOLE)
+    np.testing.assert_array_equal(out[..., :3], FILLED)
+    np.testing.assert_array_equal(out[..., 3], BASE[..., 0])
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64, torch.bfloat16])
+def test_tensors_keep_type_and_rank(dtype):
+    image = torch.from_numpy(BASE).permute(2, 0, 1).contiguous()
+    image = image if dtype == torch.uint8 else (image / 255).to(dtype)
+    hole = torch.from_numpy(HOLE)
+    single = iz.inpaint(grey, image, hole)
+    batch = iz.inpaint(grey, torch.stack([image, image.flip(1)]), torch.stack([hole, hole.flip(0)])[:, None])
+    assert single.dtype == dtype
+    assert single.shape == image.shape
+    assert torch.equal(batch[0], single)
+    assert torch.equal(batch[1], single.flip(1))
+    assert torch.equal(single[:, ~hole], image[:, ~hole])
+    assert torch.equal(single[:, hole].float(), torch.full((3, int(hole.sum())), 128 if dtype == torch.uint8 else 0.5))
+
+
+def test_pillow_images_and_paths(tmp_path):
+    write_picture(tmp_path / "photo.png", BASE)
+    mask_picture().save(tmp_path / "mask.png")
+    for image in (Image.fromarray(BASE), tmp_path / "photo.png", str(tmp_path / "photo.png")):
+        for mask in (mask_picture(), tmp_path / "mask.png", str(tmp_path / "mask.png"), HOLE, torch.from_numpy(HOLE)):
+            out = iz.inpaint(grey, image, mask)
+            assert isinstance(out, Image.Image)
+            assert out.mode == "RGB"
+            np.testing.assert_array_equal(np.asarray(out), FILLED)
+
+
+def test_pillow_images_keep_alpha_and_turn_upright():
+    image = Image.fromarray(np.concatenate([BASE, BASE[..., :1]], axis=2))
+    image.getexif()[0x0112] = 6
+    out = np.asarray(iz.inpaint(grey, image, np.rot90(HOLE, -1)))
+    np.testing.assert_array_equal(out[..., :3], np.rot90(FILLED, -1))
+    np.testing.assert_array_equal(out[..., 3], np.rot90(BASE[..., 0], -1))
+
+
+def test_paths_are_turned_upright(tmp_path):
+    Image.fromarray(BASE).save(tmp_path / "a.png", exif=exif(8))
+    np.testing.assert_array_equal(np.asarray(iz.inpaint(grey, tmp_path / "a.png", np.rot90(HOLE))), np.rot90(FILLED))
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        HOLE.astype(np.uint8),
+        HOLE.astype(np.uint8) * 255,
+        HOLE.astype(np.uint8) * 128,
+        HOLE.astype(np.int64),
+        HOLE.astype(np.float32),
+        HOLE[..., None],
+        HOLE[None],
+        HOLE[None, None],
+        torch.from_numpy(HOLE).float(),
+    ],
+)
+def test_masks_of_every_kind(mask):
+    np.testing.assert_array_equal(iz.inpaint(grey, BASE, mask), FILLED)
+
+
+def test_masks_can_be_inverted_and_thresholded(tmp_path):
+    soft = np.where(HOLE, 90, 20).astype(np.uint8)
+    np.testing.assert_array_equal(iz.inpaint(grey, BASE, soft, mask_threshold=50), FILLED)
+    inverted = Image.fromarray((~HOLE).astype(np.uint8) * 255)
+    inverted.save(tmp_path / "mask.png")
+    for mask in (inverted, tmp_path / "mask.png", ~HOLE, (~HOLE).astype(np.uint8) * 255):
+        np.testing.assert_array_equal(iz.inpaint(grey, BASE, mask, invert_mask=True), FILLED)
+
+
+def test_masks_by_name_depend_on_the_seed():
+    image = np.tile(BASE, (4, 4, 1))
+    out = [iz.inpaint(grey, image, "lama_thick_256", seed=seed) for seed in (1, 1, 2)]
+    hole = iz.create_mask("lama_thick_256", size=(96, 128), seed=1).astype(bool)
+    np.testing.assert_array_equal(out[0], np.where(hole[..., None], 128, image))
+    np.testing.assert_array_equal(out[0], out[1])
+    assert not np.array_equal(out[0], out[2])
+
+
+def test_doubtful_mask_files_warn(tmp_path):
+    Image.fromarray(np.zeros((24, 32), np.uint8)).save(tmp_path / "mask.png")
+    with pytest.warns(MaskWarning, match="the mask is empty"):
+        np.testing.assert_array_equal(np.asarray(iz.inpaint(grey, BASE, tmp_path / "mask.png")), BASE)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_known_bytes_survive_at_every_size(data):
+    H, W = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40))
+    image = data.draw(arrays(np.uint8, (H, W, 3)))
+    hole = data.draw(arrays(bool, (H, W)))
+    for model in ("telea", "mean_fill"):
+        out = iz.inpaint(model, image, hole)
+        assert out.shape == image.shape
+        np.testing.assert_array_equal(out[~hole], image[~hole])
+
+
+@pytest.mark.parametrize("model", ["telea", "navier_stokes", "mean_fill"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (15, 17), (301, 451)])
+def test_any_size_from_one_pixel_up(model, shape):
+    image = np.full((*shape, 3), 77, np.uint8)
+    hole = np.zeros(shape, bool)
+    hole[shape[0] // 3 : shape[0] // 2 + 1, shape[1] // 3 : shape[1] // 2 + 1] = True
+    out = iz.inpaint(model, image, hole)
+    assert out.shape == image.shape
+    np.testing.assert_array_equal(out[~hole], 77)
+    if model != "telea":  # OpenCV's Telea drifts even on a plain colour
+        np.testing.assert_array_equal(out[hole], 128 if hole.all() else 77)
+
+
+def test_no_model_runs_with_random_weights(monkeypatch):
+    from inpaint_zoo import registry
+
+    name = next(name for name in iz.list_models() if iz.model_info(name).learned)
+    monkeypatch.setattr(registry, "shipped_weights", lambda name: None)
+    with pytest.raises(iz.ZooError, match=f"'{name}' is a learned model and no weights of it ship"):
+        iz.inpaint(name, BASE, HOLE)
+    with pytest.raises(iz.UnknownNameError, match="Did you mean 'telea'"):
+        ready_model("tela")
+
+
+def test_a_network_in_training_is_used_in_eval_and_left_in_training():
+    class Moody(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.level = nn.Parameter(torch.tensor(0.5))
+
+        def forward(self, image, mask, boost=0.0):
+            assert not self.training
+            assert not torch.is_grad_enabled()
+            return torch.where(mask > 0.5, self.level + boost, image)
+
+    net = Moody().train()
+    np.testing.assert_array_equal(iz.inpaint(net, BASE, HOLE), FILLED)
+    assert net.training
+    assert iz.inpaint(net, BASE, HOLE, boost=0.5)[8, 10, 0] == 255
+
+
+def test_bytes_are_rounded_and_batches_equal_singles():
+    def fill(image, mask):
+        return torch.where(mask > 0.5, 254.6 / 255, image)
+
+    images, holes = np.stack([BASE, BASE[::-1]]), np.stack([HOLE, ~HOLE])
+    out = fill_bytes(fill, images, holes)
+    assert (out[holes] == 255).all()
+    np.testing.assert_array_equal(out[1], fill_bytes(fill, images[1:], holes[1:])[0])
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "message"),
+    [
+        (BASE, HOLE[:20], r"`mask` is 32 x 20, but `image` is 32 x 24 \(width x height\)"),
+        (BASE[..., 0], HOLE, r"must be \(H, W, 3\) or \(H, W, 4\), got \(24, 32\). Grey: "),
+        (BASE[:0], HOLE, r"must be \(H, W, 3\)"),
+        (BASE.astype(np.uint16), HOLE, "must be uint8, or float in"),
+        (BASE.astype(np.float32), HOLE, r"must lie in \[0, 1\]"),
+        (BASE, HOLE * 0.3, "must hold only 0"),
+        (BASE, np.full((24, 32), np.nan), "must hold only 0"),
+        (BASE, HOLE[0], r"`mask` must be \(H, W\)"),
+        (BASE, np.stack([HOLE, HOLE]), "one mask for one image, got 2"),
+        (BASE, 3, "`mask` must be a path, name, PIL image"),
+        (BASE, "lama_thik_256", "lama_thick_256"),
+        (BASE, "no/such/mask.png", r"no/such/mask\.png: no such file"),
+        ("no/such/photo.png", HOLE, r"no/such/photo\.png: no such file"),
+        (3, HOLE, "`image` must be a path, PIL image, numpy array or tensor, got int"),
+        (torch.zeros(24, 32), HOLE, r"must be \(3, H, W\) or \(B, 3, H, W\)"),
+        (torch.zeros(3, 24, 32, dtype=torch.int64), HOLE, "must be uint8, or float"),
+        (torch.zeros(3, 3, 24, 32), np.stack([HOLE, HOLE]), "one mask, or 3 for the 3 images, got 2"),
+    ],
+)
+def test_wrong_arguments_are_named(image, mask, message):
+    with pytest.raises(iz.ZooError, match=message):
+        iz.inpaint("mean_fill", image, mask)
+
+
+def test_a_model_that_gives_nan_is_an_error():
+    with pytest.raises(iz.ZooError, match="NaN or infinity"):
+        iz.inpaint(lambda image, mask: torch.where(mask > 0.5, torch.nan, image), BASE, HOLE)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_networks_run_where_their_parameters_are():
+    class Level(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.level = nn.Parameter(torch.tensor(0.5))
+
+        def forward(self, image, mask):
+            assert image.is_cuda
+            return torch.where(mask > 0.5, self.level, image)
+
+    np.testing.assert_array_equal(iz.inpaint(Level().cuda(), BASE, HOLE), FILLED)
