@@ -1,0 +1,126 @@
+"""The discriminators on which the authors' losses were recorded, written from the specs with their state-dict names.
+
+They stand here, not in the package: a family brings its own, and these only carry the recorded weights.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from tests.fill import fill_module
+
+
+class LaMaDiscriminator(nn.Module):
+    """pix2pixHD's, four layers: logits and the five hidden maps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        channels = 3
+        for number, (width, stride) in enumerate([(64, 2), (128, 2), (256, 2), (512, 2), (512, 1)]):
+            layers = [nn.Conv2d(channels, width, 4, stride, 2), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
+            self.add_module(f"model{number}", nn.Sequential(*(layers if number else layers[::2])))
+            channels = width
+        self.model5 = nn.Sequential(nn.Conv2d(channels, 1, 4, 1, 2))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        maps = []
+        for layer in self.children():
+            x = layer(x)
+            maps.append(x)
+        return maps[-1], maps[:-1]
+
+
+class Block(nn.Module):
+    """The attribute that Contextual Attention's names go through."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 5, 2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.leaky_relu(self.conv(x), 0.2)
+
+
+class ContextualCritic(nn.Module):
+    """Four convolutions and a linear layer, for pictures of one size."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        widths = (3, 64, 128, 256, 256)
+        self.dis_conv_module = nn.Sequential()
+        for number in range(4):
+            self.dis_conv_module.add_module(f"conv{number + 1}", Block(widths[number], widths[number + 1]))
+        self.linear = nn.Linear(256 * (side // 16) ** 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.dis_conv_module(x).flatten(1))
+
+
+def _normed(inputs: int, outputs: int, stride: int, bias: bool) -> nn.Module:
+    return nn.utils.spectral_norm(nn.Conv2d(inputs, outputs, 4, stride, 1, bias=bias))
+
+
+class ISNetDiscriminator(nn.Module):
+    """EdgeConnect's 70 px patches: logits, and the five maps with the logits last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3, 64, 128, 256, 512, 1)
+        for number, stride in enumerate((2, 2, 2, 1, 1)):
+            conv = _normed(widths[number], widths[number + 1], stride, bias=False)
+            self.add_module(f"conv{number + 1}", nn.Sequential(conv))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        maps = []
+        for number, layer in enumerate(self.children()):
+            x = layer(x)
+            x = nn.functional.leaky_relu(x, 0.2) if number < 4 else x
+            maps.append(x)
+        return x, maps
+
+
+class PatchDiscriminator(nn.Module):
+    """70 px patches in one `Sequential`: GRIG's (`model`, biases, all normed), AOT-GAN's (`conv`, last one plain)."""
+
+    def __init__(self, name: str, bias: bool, norm_last: bool) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        widths = (3, 64, 128, 256, 512)
+        for number, stride in enumerate((2, 2, 2, 1)):
+            layers += [_normed(widths[number], widths[number + 1], stride, bias), nn.LeakyReLU(0.2)]
+        layers.append(_normed(512, 1, 1, bias=True) if norm_last else nn.Conv2d(512, 1, 4, 1, 1))
+        self.add_module(name, nn.Sequential(*layers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return next(self.children())(x)
+
+
+def lama_discriminator() -> nn.Module:
+    return fill_module(LaMaDiscriminator())
+
+
+def contextual_critic(side: int) -> nn.Module:
+    return fill_module(ContextualCritic(side))
+
+
+def isnet_discriminator() -> nn.Module:
+    return fill_module(ISNetDiscriminator())
+
+
+def grig_patch_discriminator() -> nn.Module:
+    return fill_module(PatchDiscriminator("model", bias=True, norm_last=True))
+
+
+def aot_discriminator() -> nn.Module:
+    return fill_module(PatchDiscriminator("conv", bias=False, norm_last=False))
+
+
+def grig_label_map(mask: Tensor) -> Tensor:
+    """Which of GRIG's logits see a hole pixel: the mask through the discriminator's windows."""
+    for stride in (2, 2, 2, 1, 1):
+        mask = nn.functional.max_pool2d(mask, 4, stride, 1)
+    return (mask > 0).float()
+
+
+def gradient_norm(value: Tensor, at: Tensor) -> float:
+    (gradient,) = torch.autograd.grad(value, at, retain_graph=True)
+    return gradient.double().norm().item()  # in float32 the norm of two million numbers is off by 1e-4
