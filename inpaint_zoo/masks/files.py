@@ -90,12 +90,17 @@ class Files(Kind):
             warnings.warn(f"{message} for {self.root}.", MaskWarning, stacklevel=2)
         return mask
 
-    def identity(self) -> dict[str, Any]:
-        names = [path.relative_to(Path(self.root).expanduser()).as_posix() for path in self.paths]
+    @cached_property
+    def _content(self) -> str:
+        """SHA-256 over names and contents of the files in use."""
+        root = Path(self.root).expanduser()
         digest = hashlib.sha256()
-        for name, path in zip(names, self.paths, strict=True):
-            digest.update(f"{name}\0{sha256_file(path)}\n".encode())
-        return {**self.config(), "root": f"sha256:{digest.hexdigest()}"}
+        for path in self.paths:
+            digest.update(f"{path.relative_to(root).as_posix()}\0{sha256_file(path)}\n".encode())
+        return digest.hexdigest()
+
+    def identity(self) -> dict[str, Any]:
+        return {**self.config(), "root": f"sha256:{self._content}"}
 
     def draw(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
         train = draws.stream.split("/", 1)[0] == "train"

@@ -6,6 +6,7 @@ alone or in a batch, today or in the middle of a resumed training.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ class MaskGenerator:
     ) -> Mask:
         asked = self._size(size)
         self._mixture.check_size(asked)
-        numbers = [int(index) for index in indices]
+        numbers = [operator.index(index) for index in indices]
         if any(not 0 <= number < 1 << 63 for number in numbers):
             raise MaskConfigError(
                 f"{self.name}: sample indices must lie in 0 .. 2^63 - 1, got {min(numbers)} to {max(numbers)}."
@@ -148,23 +149,25 @@ def create_generator(
     if not config:
         raise MaskConfigError(f"A mask must be a name or a mapping, got {spec!r}.")
     config.update(args)
-    seed = _read_seed(config, seed, stream)
-    stream = config.pop("stream", None) if stream is None else (config.pop("stream", None), stream)[1]
+    own_seed, own_stream = config.pop("suite_seed", None), config.pop("stream", None)
+    if stream is None and seed is None and own_seed is None and own_stream in ("val", "test"):
+        raise MaskConfigError(f"`suite_seed` is required for the stream {own_stream!r}.")
+    seed = _read_seed(own_seed if seed is None else seed)
+    stream = stream or own_stream or "mask"
+    if not isinstance(stream, str):
+        raise MaskConfigError(f"`stream` must be a text such as train, val or test, got {stream!r}.")
     if "components" in config or "preset" in config:
         label = config.pop("name", None) or config.get("preset") or "mixture"
         size = config.pop("size", None)
         mixture = Mixture.parse_top(_known_keys(config))
     else:
         label, mixture, size = _named(config)
-    return MaskGenerator(mixture, str(label), seed, stream or "mask", None if size is None else parse_size(size))
+    return MaskGenerator(mixture, str(label), seed, stream, None if size is None else parse_size(size))
 
 
-def _read_seed(config: dict[str, Any], seed: int | None, stream: str | None) -> int:
-    own = config.pop("suite_seed", None)
-    value = own if seed is None else seed
-    if value is None and config.get("stream") in ("val", "test") and stream is None:
-        raise MaskConfigError(f"`suite_seed` is required for the stream {config['stream']!r}.")
-    value = 0 if value is None else value
+def _read_seed(value: object) -> int:
+    if value is None:
+        return 0
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise MaskConfigError(f"The seed must be an integer, got {value!r}.")
     return int(value)
