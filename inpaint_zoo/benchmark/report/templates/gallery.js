@@ -95,7 +95,7 @@
       element("thead", {}, element("tr", {}, element("td", {}), ...entries.map((entry) => element("th", { scope: "col" }, methods[entry.method])))),
       element("tbody", {},
         ...titles.map((name) => row(name, (entry) => (entry.scores.find(([other]) => other === name) || ["", "–"])[1])),
-        row("mean difference in the hole", (entry) => entry.mean_difference.toFixed(1)),
+        row("mean 8-bit difference in the hole", (entry) => entry.mean_difference.toFixed(1)),
       ),
     );
     byId("picture-scores").hidden = entries.length === 0;
