@@ -199,6 +199,21 @@ def test_what_was_skipped_or_unreadable_is_named(folder):
         assert "PSNR: 2 values at the cap of 100" in text
 
 
+def test_provenance_stands_once_where_cells_share_it(small):
+    def change(provenance):
+        for number, cell in enumerate(provenance["cells"].values()):
+            cell["provenance"] = cell["provenance"] | {"mask_identity": f"{number % 2}" * 64}
+
+    edit_json(small / "provenance.json", change)
+    write_report(small)
+    text = (small / "report.html").read_text()
+    weights = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    assert text.count(weights) == 1
+    assert text.count("1" * 64) == 3
+    assert "git_commit" in text
+    assert "abc1234" in text
+
+
 def test_a_metric_that_is_nowhere_is_named_without_a_reason(small):
     edit_json(small / "suite.json", lambda suite: suite["metrics"].append("kid"))
     assert ("kid", "no finished cell holds it") in read_run(small).skipped_metrics

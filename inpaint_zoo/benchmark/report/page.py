@@ -49,8 +49,10 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix]) -> 
         "twice": _twice,
         "breakable": breakable,
     }
+    environment.tests["matching"] = lambda text, pattern: re.fullmatch(pattern, text) is not None
     gallery = build_gallery(run)
     findings = _findings(tables)
+    shared, cells = _cells(run)
     return environment.get_template("report.html").render(
         run=run,
         suite=run.suite,
@@ -73,7 +75,8 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix]) -> 
         legend=_legend(),
         how_to_read=notes.how_to_read(),
         environment=sorted(_flat(run.provenance.get("environment", {}))),
-        cells=_cells(run),
+        shared=shared,
+        cells=cells,
         implementations=[(info.title, info) for info in run.infos.values()],
     )
 
@@ -270,20 +273,28 @@ def _flat(content: object, path: str = "") -> list[tuple[str, str]]:
     return [(path, DASH if content is None else str(content))]
 
 
-def _cells(run: Run) -> list[dict[str, Any]]:
-    """One line per cell of the suite: what produced it."""
-    rows = []
-    for dataset, mask in run.tables:
-        for index, method in enumerate(run.methods):
-            made_by = run.cells.get((method, dataset, mask), ("", {}))[1].get("provenance") or {}
-            rows.append(
-                {
-                    "index": index,
-                    "method": method,
-                    "dataset": dataset,
-                    "mask": mask,
-                    "status": run.missing.get((method, dataset, mask), "done"),
-                    "made_by": _flat({key: value for key, value in made_by.items() if key != "metrics"}),
-                }
-            )
-    return rows
+def _cells(run: Run) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
+    """What produced the cells: what all of them share, and one line per cell of the suite with the rest."""
+    order = [(method, *table) for table in run.tables for method in run.methods]
+    made_by = {}
+    for cell in order:
+        content = run.cells.get(cell, ("", {}))[1].get("provenance") or {}
+        made_by[cell] = dict(_flat({key: value for key, value in content.items() if key != "metrics"}))
+    known = [content for content in made_by.values() if content]
+    shared = (
+        {key: value for key, value in known[0].items() if all(each.get(key) == value for each in known)}
+        if known
+        else {}
+    )
+    rows = [
+        {
+            "index": run.methods.index(cell[0]),
+            "method": cell[0],
+            "dataset": cell[1],
+            "mask": cell[2],
+            "status": run.missing.get(cell, "done"),
+            "made_by": [pair for pair in made_by[cell].items() if pair[0] not in shared],
+        }
+        for cell in order
+    ]
+    return sorted(shared.items()), rows
