@@ -10,12 +10,12 @@ import fnmatch
 import functools
 import importlib
 import inspect
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.io.listing import natural_key
 from inpaint_zoo.weights import WeightsError, WeightsFile, load_weights, shipped_weights
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ __all__ = [
     "list_discriminators",
     "list_models",
     "model_info",
-    "natural_order",
     "register_converter",
     "register_discriminator",
     "register_model",
@@ -102,17 +101,6 @@ _discriminators: dict[str, Callable[..., nn.Module]] = {}
 _converters: dict[str, Callable[..., dict[str, Tensor]]] = {}
 
 
-def natural_order(names: Iterable[str]) -> list[str]:
-    """Sort as people do: `b2` before `b10`.
-
-    Example:
-        >>> natural_order(["isnet_b10", "isnet_b2", "isnet"])
-        ['isnet', 'isnet_b2', 'isnet_b10']
-    """
-    # a split by digits alternates text and number, so parts of equal position compare with their like
-    return sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
-
-
 @functools.cache
 def _discover() -> None:
     # by name: the families stand to the right of this module, and register themselves in it
@@ -127,7 +115,7 @@ def _add(kind: str, table: dict[str, Any], name: str, entry: object) -> None:
 
 def _matching(table: Mapping[str, object], pattern: str) -> list[str]:
     _discover()
-    return natural_order(fnmatch.filter(table, pattern))
+    return sorted(fnmatch.filter(table, pattern), key=natural_key)
 
 
 def _call(kind: str, name: str, build: Callable[..., Built], options: Mapping[str, Any]) -> Built:

@@ -56,11 +56,6 @@ def test_a_name_is_taken_once():
         registry.register_model(source="tests")(toy)
 
 
-def test_natural_order_by_position():
-    names = ["isnet_b10", "lama", "isnet_b2", "isnet", "big_lama"]
-    assert registry.natural_order(names) == ["big_lama", "isnet", "isnet_b2", "isnet_b10", "lama"]
-
-
 def test_public_names_resolve():
     for name in iz.__all__:
         assert getattr(iz, name) is not None

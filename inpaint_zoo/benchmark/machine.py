@@ -9,12 +9,10 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from inpaint_zoo.errors import ZooError
-
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["choose_device", "cores", "describe_device", "describe_environment", "exact"]
+__all__ = ["cores", "describe_device", "describe_environment", "exact"]
 
 PACKAGES = (
     "torch",
@@ -31,23 +29,6 @@ PACKAGES = (
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def choose_device(name: str) -> torch.device:
-    """The device called ``name``; "auto" takes CUDA, then MPS, then the CPU.
-
-    Raises:
-        ZooError: This machine has no such device.
-    """
-    import torch
-
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(device for device, there in present.items() if there)
-    if not present.get(name, False):
-        there = ", ".join(device for device, is_there in present.items() if is_there)
-        raise ZooError(f"--device {name}: not on this machine; there is {there}.")
-    return torch.device(name)
 
 
 def describe_device(device: torch.device) -> str:

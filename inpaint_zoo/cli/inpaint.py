@@ -65,7 +65,7 @@ def run(args: list[str]) -> int:
     options = _parser().parse_args(args)
     _check(options)
 
-    from inpaint_zoo.benchmark.machine import choose_device
+    from inpaint_zoo.inference.device import choose_device
     from inpaint_zoo.inference.folder import fill_folder, mask_source, plan_jobs
     from inpaint_zoo.inference.inpaint import ready_model
 

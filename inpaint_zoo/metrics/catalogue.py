@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from inpaint_zoo._version import __version__
 from inpaint_zoo.errors import unknown_name
+from inpaint_zoo.io.listing import natural_key
 from inpaint_zoo.metrics.definitions import (
     ENTRIES,
     HOLE_ENTRIES,
@@ -18,7 +19,6 @@ from inpaint_zoo.metrics.definitions import (
     SET_ENTRIES,
     Entry,
 )
-from inpaint_zoo.registry import natural_order
 
 if TYPE_CHECKING:
     from inpaint_zoo.metrics.base import ImageMetric, SetMetric
@@ -75,7 +75,7 @@ def list_metrics(pattern: str = "*") -> list[str]:
         >>> list_metrics("fid*")
         ['fid', 'fid_clean', 'fid_pytorch']
     """
-    return natural_order(fnmatch.filter(ENTRIES, pattern))
+    return sorted(fnmatch.filter(ENTRIES, pattern), key=natural_key)
 
 
 def metric_info(name: str) -> MetricInfo:
