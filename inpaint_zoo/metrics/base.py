@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,12 +84,16 @@ def region_mean(values: Tensor, region: Tensor | None) -> Tensor:
     return fixed_sum(torch.where(region, values, 0.0)) / (region.sum() * values.shape[1])
 
 
+_cudnn_flags = threading.RLock()  # they belong to the process: two threads would restore each other's
+
+
 @contextmanager
 def _measuring(device: torch.device) -> Iterator[None]:
     # full precision even inside a bf16 training step, and the same bits in every run
     with torch.no_grad(), torch.autocast(device.type, enabled=False):
         if device.type == "cuda":
-            with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            flags = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": False}
+            with _cudnn_flags, torch.backends.cudnn.flags(**flags):
                 yield
         else:
             yield

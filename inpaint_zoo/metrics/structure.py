@@ -1,7 +1,7 @@
 """Structural similarity (SSIM), in float64 by separable windows, with the borders and windows of each paper.
 
-torchmetrics' own SSIM in float64 takes some twenty times as long for the same values (its window is not separable), knows one
-border and no sample covariance; the tests hold this one against it and against scikit-image.
+torchmetrics' own SSIM in float64 takes some twenty times as long for the same values (its window is not separable),
+knows one border and no sample covariance; the tests hold this one against it and against scikit-image.
 """
 
 from __future__ import annotations

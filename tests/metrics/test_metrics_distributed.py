@@ -47,6 +47,7 @@ def measure(rank, folder):
             with metric.sync_context():
                 values["counts"] = torch.stack([metric.count, metric.undefined, metric.capped])
     torch.save(values, f"{folder}/{rank}.pt")
+    distributed.barrier()  # gloo may abort a process whose peer has left already
     distributed.destroy_process_group()
 
 
