@@ -2,7 +2,7 @@
 
 ```python
 suite = load_suite("benchmarks/quickstart.yaml")
-outcome = run_suite(suite, "runs/quickstart", Options(), Listener())
+outcome = run_suite(suite, "runs/quickstart", Options(batch_size=8))
 ```
 """
 

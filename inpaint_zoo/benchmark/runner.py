@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,13 +17,14 @@ from inpaint_zoo._version import __version__
 from inpaint_zoo.benchmark.compute import CellResult, compute_cell, load_sample, worker_threads
 from inpaint_zoo.benchmark.cost import measure
 from inpaint_zoo.benchmark.identity import code_sha256, git_commit
-from inpaint_zoo.benchmark.machine import choose_device, cores, describe_device, describe_environment, exact
+from inpaint_zoo.benchmark.machine import cores, describe_device, describe_environment, exact
 from inpaint_zoo.benchmark.photographs import Photographs, Unreadable
 from inpaint_zoo.benchmark.plan import Cell, Plan, Sources, make_plan, open_sources, select
 from inpaint_zoo.benchmark.report import write_report
 from inpaint_zoo.benchmark.store import CellKey, Store, open_store, read_json, refuse_foreign, write_json
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.inference.device import choose_device
 from inpaint_zoo.io.atomic import atomic_path, sha256_json
 from inpaint_zoo.io.pictures import write_picture
 
@@ -98,8 +99,8 @@ class Outcome:
     report: Path | None
 
 
-class Listener(Protocol):
-    """Who follows a run; every method may do nothing."""
+class Listener:
+    """Who follows a run; this one does nothing."""
 
     def note(self, text: str) -> None:
         """Something that the user should know, in one line."""
@@ -117,7 +118,9 @@ class Listener(Protocol):
         """The cell is done, or failed."""
 
 
-def run_suite(suite: Suite, out: str | Path, options: Options, listener: Listener) -> Outcome:
+def run_suite(
+    suite: Suite, out: str | Path, options: Options | None = None, listener: Listener | None = None
+) -> Outcome:
     """Compute the missing cells of a suite in the folder ``out``, and write its tables and report.
 
     A cell that fails is recorded with its error and computed again by the next run; the others finish.
@@ -126,7 +129,7 @@ def run_suite(suite: Suite, out: str | Path, options: Options, listener: Listene
         ZooError: Wrong suite, unreadable photographs without ``allow_missing``, or a folder that holds something else.
             Nothing was changed.
     """
-    out = Path(out)
+    out, options, listener = Path(out), options or Options(), listener or Listener()
     refuse_foreign(out, suite)
     device = choose_device(options.device)
     sources = open_sources(suite, options.num_workers, out / "cache")
@@ -297,7 +300,6 @@ class _Run:
     def _truth_features(self, photographs: Photographs) -> Features:
         """Features (N, D) of the untouched photographs, by key; computed once and kept by their content."""
         scorer = self.plan.scorer
-        features: dict[str, NDArray[np.float32]] = {}
         content = {"photographs": photographs.identity(), "metrics": self.metrics, "keys": scorer.feature_keys}
         path = self.store.cache / "features" / f"{sha256_json(content)}.npz"
         try:
@@ -306,10 +308,10 @@ class _Run:
         except (OSError, ValueError, KeyError):
             pass  # not there yet, or damaged
         rows = list(self.pool.map(lambda index: scorer.features(photographs.load(index)), photographs.indices))
-        features = {key: np.stack([row[key] for row in rows]) for key in scorer.feature_keys}
+        arrays: dict[str, Any] = {key: np.stack([row[key] for row in rows]) for key in scorer.feature_keys}
         with atomic_path(path) as temporary:
-            np.savez(temporary, allow_pickle=False, **features)
-        return features
+            np.savez(temporary, **arrays)
+        return arrays
 
     def mention_other_code(self) -> None:
         """Say so where cells that are kept were computed by other code of the same version."""

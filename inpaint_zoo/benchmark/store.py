@@ -93,16 +93,18 @@ class Store:
 
     @contextmanager
     def writing(self, key: CellKey, record: Mapping[str, Any]) -> Iterator[Path]:
-        """Yield a temporary folder that becomes the cell, in place of what was there."""
+        """Yield a temporary folder that becomes the cell; only then does what was there go."""
         folder = self.out / "cells" / key.id
         whole = {"id": key.id, **dict(zip(LABELS, key, strict=False)), **record}
-        if folder.exists():
-            old = folder.with_name(f"{TEMPORARY_PREFIX}old-{key.id}")
-            folder.rename(old)  # first out of sight, in one step: a torn folder must not pass for a cell
-            shutil.rmtree(old)
-        with atomic_folder(folder) as temporary:
+        staging, old = (folder.with_name(f"{TEMPORARY_PREFIX}{state}-{key.id}") for state in ("new", "old"))
+        with atomic_folder(staging) as temporary:
             yield temporary
             write_json(temporary / "cell.json", whole)
+        if folder.exists():
+            folder.rename(old)  # in one step out of sight: a half-removed folder must not pass for a cell
+        staging.rename(folder)
+        if old.exists():
+            shutil.rmtree(old)
 
     def assemble(self, keys: Iterable[CellKey], provenance: Mapping[str, Any]) -> None:
         """Write `results.parquet`, `timings.parquet` and `provenance.json` from the cells that are done.
@@ -199,10 +201,7 @@ def _lock(out: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
-            holder = file.read().strip()
-            raise ZooError(
-                f"Another run{f' (process {holder})' if holder else ''} works in {out}; wait for it."
-            ) from error
+            raise ZooError(f"Another run works in {out} (process {file.read().strip()}); wait for it.") from error
         file.seek(0)
         file.truncate()
         file.write(str(os.getpid()))

@@ -98,9 +98,10 @@ def _ranking(out: Path) -> Table:
     """Means by dataset, mask set and method, best first by the suite's first metric."""
     summary = pd.read_csv(out / "summary.csv")
     infos = [metric_info(name) for name in summary["metric"].unique()]
-    table = Table("dataset, mask", "method", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table("method", box=box.SIMPLE_HEAD, pad_edge=False)
     for info in infos:
-        table.add_column(f"{info.title} {'↑' if info.higher_is_better else '↓'}", justify="right", no_wrap=True)
+        title = f"{info.title} {info.unit}".strip()
+        table.add_column(f"{title} {'↑' if info.higher_is_better else '↓'}", justify="right")
     pairs = list(summary.groupby(["dataset", "mask"], sort=False))
     told_apart = False
     for (dataset, mask), part in pairs[:SHOWN_TABLES]:
@@ -109,9 +110,10 @@ def _ranking(out: Path) -> Table:
         told_apart |= bool(separated)
         ranks = {method: row["rank"] for (metric, method), row in rows.items() if metric == infos[0].name}
         methods = sorted(part["method"].unique(), key=lambda name: ranks.get(name, float("inf")))
+        table.add_row(f"[dim]{escape(f'{dataset}, {mask}')}[/dim]")
         for method in methods:
             means = [_mean(rows.get((info.name, method)), info, info.name in separated) for info in infos]
-            table.add_row(escape(f"{dataset}, {mask}") if method == methods[0] else "", escape(method), *means)
+            table.add_row(escape(method), *means)
         table.add_section()
     legend = "bold: best, or not told from it" if told_apart else "nothing is bold: too little data to tell apart"
     left = len(pairs) - SHOWN_TABLES

@@ -36,12 +36,11 @@ class CallableMethod(Method):
         try:
             self.module = importlib.import_module(name)
             self.function: Callable[[Pixels, BoolMask], Pixels] = operator.attrgetter(path)(self.module)
-        except (ImportError, AttributeError) as error:
-            raise entry.table.error(f"'{entry.target}' cannot be imported: {error}.", "callable") from error
+        except Exception as error:  # the module is the user's: importing it may fail in any way
+            reason = f"{type(error).__name__}: {error}"
+            raise entry.table.error(f"'{entry.target}' cannot be imported: {reason}.", "callable") from error
         if not callable(self.function):
-            raise entry.table.error(
-                f"'{entry.target}' is a {type(self.function).__name__}, not a function.", "callable"
-            )
+            raise entry.table.error(f"'{entry.target}' is no function: {self.function!r}.", "callable")
 
     def identity(self, task: Task) -> dict[str, Any]:
         """The function's name and the content of the file that holds it; what it imports is not followed."""

@@ -1,0 +1,80 @@
+"""Small suites for the benchmark's tests: 64 px photographs made here, classical methods, metrics without weights."""
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from inpaint_zoo.benchmark import Listener, load_suite
+
+METRICS = ["psnr", "ssim", "l1_percent"]
+
+
+def photograph(number, size=(64, 64)):
+    """A smooth picture with an edge, different for each number."""
+    rng = np.random.default_rng(number)
+    height, width = size
+    y, x = np.mgrid[0:height, 0:width] / max(size)
+    waves = [np.sin(rng.uniform(2, 9) * x + rng.uniform(2, 9) * y + rng.uniform(0, 6)) for _ in range(3)]
+    picture = np.stack(waves, axis=-1) * 90 + 128 + 30 * (x + y > rng.uniform(0.5, 1.5))[..., None]
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def photographs(folder, count=5, size=(64, 64)):
+    """Write photographs; the last one lies in a folder of its own."""
+    for number in range(count):
+        path = folder / ("more" if number == count - 1 else "") / f"p{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(photograph(number, size)).save(path)
+    return folder
+
+
+def content(**changes):
+    """A suite as plain values, with top-level keys replaced."""
+    return {
+        "name": "small",
+        "seed": 7,
+        "methods": ["mean_fill", "telea"],
+        "datasets": [{"name": "photos", "root": "photos", "size": 64}],
+        "masks": [{"name": "center", "size": 24}, "lama_box"],
+        "metrics": METRICS,
+        **changes,
+    }
+
+
+def write_suite(folder, **changes):
+    """Write photographs and a suite into a folder; returns the suite's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "photos").exists():
+        photographs(folder / "photos")
+    path = folder / "suite.yaml"
+    path.write_text(yaml.safe_dump(content(**changes), sort_keys=False))
+    return path
+
+
+def small_suite(folder, **changes):
+    """A loaded suite."""
+    return load_suite(write_suite(folder, **changes))
+
+
+def results_bytes(out):
+    """What must not depend on anything but the suite."""
+    return (Path(out) / "results.parquet").read_bytes()
+
+
+class Diary(Listener):
+    """Remembers what it was told."""
+
+    def __init__(self):
+        self.notes, self.cells, self.errors, self.images = [], [], [], 0
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def image(self):
+        self.images += 1
+
+    def finish(self, key, error):
+        self.cells.append(str(key))
+        self.errors += [error] if error else []

@@ -1,0 +1,98 @@
+"""What a kill, a full disk or Ctrl-C leaves behind, in processes of their own."""
+
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from inpaint_zoo.io.atomic import TEMPORARY_PREFIX
+from tests.benchmark.small import results_bytes, write_suite
+
+# slow enough that kills land inside cells
+METHOD = "import time\ndef fill(image, mask):\n    time.sleep(0.02)\n    image[mask] = 128\n    return image\n"
+
+
+@pytest.fixture
+def suite(tmp_path):
+    (tmp_path / "slow_fill_of_the_test.py").write_text(METHOD)
+    methods = [{"callable": "slow_fill_of_the_test:fill", "label": "Slow"}, "mean_fill", "telea"]
+    return write_suite(tmp_path, methods=methods, masks=[{"name": "center", "size": 24}, "lama_box", "cmod"])
+
+
+def command(suite, out, *more):
+    program = "import sys; from inpaint_zoo.cli.main import main; sys.exit(main())"
+    return [sys.executable, "-c", program, "benchmark", str(suite), "--out", str(out), "--device", "cpu", *more]
+
+
+def run(suite, out, *more, **options):
+    return subprocess.run(
+        command(suite, out, *more), capture_output=True, text=True, timeout=120, check=False, **options
+    )
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_resumes_to_the_same_bytes(tmp_path, suite):
+    begin = time.monotonic()
+    assert run(suite, tmp_path / "unbroken").returncode == 0
+    whole = time.monotonic() - begin
+    moments = random.Random(3)
+    out = tmp_path / "broken"
+    seen = []
+    for _ in range(4):
+        with subprocess.Popen(command(suite, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            time.sleep(whole * moments.uniform(0.5, 0.95))
+            process.kill()
+            process.wait()
+        seen.append(sorted(path.name for path in (out / "cells").glob("*") if path.suffix == ""))
+    assert any(seen), "no kill came late enough to find a cell"
+    done = {name for name in seen[-1] if not name.startswith(TEMPORARY_PREFIX)}
+    times = {name: (out / "cells" / name / "cell.json").stat().st_mtime_ns for name in done}
+    last = run(suite, out)
+    assert last.returncode == 0, last.stderr
+    assert f"{9 - len(done)} computed, {len(done)} done before" in last.stdout
+    assert results_bytes(out) == results_bytes(tmp_path / "unbroken")
+    assert (out / "summary.csv").read_bytes() == (tmp_path / "unbroken" / "summary.csv").read_bytes()
+    assert {name: (out / "cells" / name / "cell.json").stat().st_mtime_ns for name in done} == times
+    assert list(out.rglob(f"{TEMPORARY_PREFIX}*")) == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path, suite):
+    out = tmp_path / "out"
+    with subprocess.Popen(command(suite, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if line.startswith("1/9"):
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+        assert process.wait(60) == 130
+    assert "Traceback" not in rest
+    assert rest.splitlines()[-1].startswith("error: stopped")
+    assert results_bytes(out)
+    assert run(suite, out).returncode == 0
+
+
+def _small_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing beyond the limit fails with EFBIG, as a full disk does
+
+
+@pytest.mark.slow
+def test_a_disk_that_takes_no_more_is_one_line_and_nothing_is_lost(tmp_path, suite):
+    out = tmp_path / "out"
+    assert run(suite, out, "--only", "mean_fill").returncode == 0
+    before = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+    full = run(suite, out, preexec_fn=_small_files)
+    assert full.returncode == 2
+    (line,) = (line for line in full.stderr.splitlines() if line.startswith("error:"))
+    assert "File too large" in line
+    assert "Traceback" not in full.stderr
+    for path, content in before.items():
+        if path.name not in {".lock", "suite.json"}:
+            assert path.read_bytes() == content
+    assert list(out.rglob(f"{TEMPORARY_PREFIX}*")) == []
+    assert run(suite, out).returncode == 0

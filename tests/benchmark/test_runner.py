@@ -1,0 +1,320 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from inpaint_zoo.benchmark import Options, load_suite, run_suite
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.masks import create_mask
+from tests.benchmark.small import METRICS, Diary, photograph, results_bytes, small_suite, write_suite
+from tests.toy import registered_toy
+
+ONE = Options(workers=1, device="cpu")
+
+
+def cells_of(out):
+    return {path.name: path.stat().st_mtime_ns for path in (out / "cells").iterdir()}
+
+
+def provenance(out):
+    return json.loads((out / "provenance.json").read_text())
+
+
+def test_results_hold_every_cell_in_suite_order(tmp_path):
+    out = tmp_path / "out"
+    diary = Diary()
+    outcome = run_suite(small_suite(tmp_path), out, ONE, diary)
+    assert (outcome.computed, outcome.skipped, outcome.failed) == (4, 0, ())
+    assert diary.images == 4 * 5
+    results = pd.read_parquet(out / "results.parquet")
+    assert list(results.columns) == ["method", "dataset", "mask", "image", "metric", "value", "group", "hole_ratio"]
+    keys = ["p0", "p1", "p2", "p3", "more/p4"]
+    wanted = [
+        (method, "photos", mask, key, metric)
+        for method in ("mean_fill", "telea")
+        for mask in ("center", "lama_box")
+        for key in sorted(keys)
+        for metric in METRICS
+    ]
+    found = list(results[["method", "dataset", "mask", "image", "metric"]].itertuples(index=False, name=None))
+    assert found == wanted
+    assert (results["group"] == results["image"]).all()
+    assert (results.loc[results["mask"] == "center", "hole_ratio"] == (24 / 64) ** 2).all()
+    timings = pd.read_parquet(out / "timings.parquet")
+    assert len(timings) == 20
+    assert (timings["seconds"] > 0).all()
+    assert outcome.report == out / "report.html"
+    assert outcome.report.is_file()
+
+
+def test_values_are_those_of_the_pictures_and_masks_of_the_public_api(tmp_path):
+    out = tmp_path / "out"
+    run_suite(small_suite(tmp_path), out, Options(workers=1, device="cpu", gallery=5))
+    record = next(r for r in provenance(out)["cells"].values() if (r["method"], r["mask"]) == ("telea", "lama_box"))
+    results = pd.read_parquet(out / "results.parquet")
+    rows = results[(results["method"] == "telea") & (results["mask"] == "lama_box") & (results["metric"] == "psnr")]
+    for index, row in enumerate(rows.itertuples()):
+        truth = np.asarray(Image.open(out / "gallery" / "photos" / f"{index}.png").convert("RGB"))
+        picture = np.asarray(Image.open(out / "cells" / record["id"] / "pictures" / f"{index}.png").convert("RGB"))
+        mask = np.asarray(Image.open(out / "gallery" / "photos" / "lama_box" / f"{index}.png").convert("L")) > 127
+        np.testing.assert_array_equal(mask, create_mask("lama_box", size=(64, 64), seed=7, index=index))
+        np.testing.assert_array_equal(picture[~mask], truth[~mask])
+        assert row.hole_ratio == mask.mean()
+        mse = np.mean((picture / 255.0 - truth / 255.0) ** 2)
+        assert row.value == pytest.approx(10 * np.log10(1 / mse), abs=1e-4)
+
+
+def test_workers_and_batch_size_change_no_byte(tmp_path):
+    with registered_toy():
+        suite = small_suite(tmp_path, methods=["mean_fill", "telea", {"model": "toy", "weights": "random"}])
+        run_suite(suite, tmp_path / "a", ONE)
+        for name, workers, batch in (("b", 3, 1), ("c", 1, 4), ("d", 2, 16)):
+            run_suite(suite, tmp_path / name, Options(workers=workers, batch_size=batch, device="cpu"))
+            assert results_bytes(tmp_path / name) == results_bytes(tmp_path / "a")
+
+
+def test_a_second_run_computes_nothing(tmp_path):
+    out = tmp_path / "out"
+    suite = small_suite(tmp_path)
+    run_suite(suite, out, ONE)
+    before, cells = results_bytes(out), cells_of(out)
+    outcome = run_suite(suite, out, ONE)
+    assert (outcome.computed, outcome.skipped) == (0, 4)
+    assert cells_of(out) == cells
+    assert results_bytes(out) == before
+
+
+def test_fresh_computes_again_and_gives_the_same(tmp_path):
+    out = tmp_path / "out"
+    suite = small_suite(tmp_path)
+    run_suite(suite, out, ONE)
+    before, cells = results_bytes(out), cells_of(out)
+    outcome = run_suite(suite, out, Options(workers=1, device="cpu", fresh=True, only=("telea",)))
+    assert (outcome.computed, outcome.skipped) == (2, 0)
+    after = cells_of(out)
+    assert after.keys() == cells.keys()
+    assert sum(after[name] != cells[name] for name in cells) == 2
+    assert results_bytes(out) == before
+
+
+def test_only_restricts_and_results_keep_what_is_done(tmp_path):
+    out = tmp_path / "out"
+    suite = small_suite(tmp_path)
+    diary = Diary()
+    run_suite(suite, out, Options(workers=1, device="cpu", only=("method=tel*", "mask=cent*")), diary)
+    assert diary.cells == ["telea on photos, center"]
+    diary = Diary()
+    run_suite(suite, out, Options(workers=1, device="cpu", only=("mean_fill",)), diary)
+    assert diary.cells == ["mean_fill on photos, center", "mean_fill on photos, lama_box"]
+    results = pd.read_parquet(out / "results.parquet")
+    assert set(zip(results["method"], results["mask"], strict=True)) == {
+        ("telea", "center"),
+        ("mean_fill", "center"),
+        ("mean_fill", "lama_box"),
+    }
+    with pytest.raises(ZooError, match="--only mask=centre: no mask matches; there are center, lama_box"):
+        run_suite(suite, out, Options(only=("mask=centre",)))
+    with pytest.raises(ZooError, match="--only wants method=GLOB"):
+        run_suite(suite, out, Options(only=("mask=",)))
+
+
+def test_adding_and_renaming_methods_recomputes_only_what_is_new(tmp_path):
+    out = tmp_path / "out"
+    run_suite(small_suite(tmp_path, methods=["telea"]), out, ONE)
+    diary = Diary()
+    suite = small_suite(tmp_path, methods=["mean_fill", {"model": "telea", "label": "Telea (2004)"}])
+    run_suite(suite, out, ONE, diary)
+    assert diary.cells == ["mean_fill on photos, center", "mean_fill on photos, lama_box"]
+    assert list(pd.read_parquet(out / "results.parquet")["method"].unique()) == ["mean_fill", "Telea (2004)"]
+
+
+def test_changed_photographs_options_and_metrics_are_new_cells(tmp_path):
+    out = tmp_path / "out"
+    run_suite(small_suite(tmp_path, methods=["telea"]), out, ONE)
+    for change in ({"methods": [{"model": "telea", "options": {"radius": 3}}]}, {"metrics": ["psnr"]}):
+        assert run_suite(small_suite(tmp_path, **{"methods": ["telea"], **change}), out, ONE).computed == 2
+    Image.fromarray(photograph(77)).save(tmp_path / "photos" / "p1.png")
+    assert run_suite(small_suite(tmp_path, methods=["telea"]), out, ONE).computed == 2
+
+
+def test_the_same_method_twice_is_refused(tmp_path):
+    suite = small_suite(tmp_path, methods=["telea", {"model": "telea", "label": "again"}])
+    with pytest.raises(ZooError, match="'telea on photos, center' and 'again on photos, center' are the same"):
+        run_suite(suite, tmp_path / "out", ONE)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failed_cell_is_recorded_and_redone(tmp_path):
+    module = tmp_path / "sometimes_fails.py"
+    module.write_text(
+        "from pathlib import Path\n"
+        "def fill(image, mask):\n"
+        "    if Path(__file__).with_name('broken').exists():\n"
+        "        raise RuntimeError('the device\\nis on fire')\n"
+        "    return image\n"
+    )
+    (tmp_path / "broken").touch()
+    out = tmp_path / "out"
+    suite = small_suite(tmp_path, methods=[{"callable": "sometimes_fails:fill", "label": "Mine"}, "telea"])
+    diary = Diary()
+    outcome = run_suite(suite, out, ONE, diary)
+    assert [failure.error for failure in outcome.failed] == ["RuntimeError: the device is on fire"] * 2
+    assert outcome.computed == 2
+    assert list(pd.read_parquet(out / "results.parquet")["method"].unique()) == ["telea"]
+    failed = provenance(out)["failed"]
+    assert [(entry["method"], entry["mask"]) for entry in failed] == [("Mine", "center"), ("Mine", "lama_box")]
+    assert "RuntimeError" in next((out / "cells").rglob("traceback.txt")).read_text()
+    (tmp_path / "broken").unlink()
+    outcome = run_suite(suite, out, ONE, Diary())
+    assert (outcome.computed, outcome.skipped, outcome.failed) == (2, 2, ())
+    assert list(pd.read_parquet(out / "results.parquet")["method"].unique()) == ["Mine", "telea"]
+    assert provenance(out)["failed"] == []
+    assert list((out / "cells").rglob("traceback.txt")) == []
+
+
+def test_when_every_cell_fails_there_is_no_report(tmp_path):
+    suite = small_suite(tmp_path, masks=[{"name": "center", "size": 99}])
+    outcome = run_suite(suite, tmp_path / "out", ONE)
+    assert outcome.report is None
+    assert len(outcome.failed) == 2
+    assert "99 does not fit" in outcome.failed[0].error
+
+
+def test_unreadable_photographs_are_listed_and_the_others_keep_their_masks(tmp_path):
+    out = tmp_path / "out"
+    suite = small_suite(tmp_path, methods=["mean_fill"], masks=["lama_box"])
+    run_suite(suite, tmp_path / "whole", ONE)
+    broken = tmp_path / "photos" / "p1.png"
+    broken.write_bytes(broken.read_bytes()[:200])
+    (tmp_path / "photos" / "p3.png").write_bytes(b"")
+    diary = Diary()
+    with pytest.raises(ZooError, match=r"2 of the suite's photographs cannot be read, the first is .*p1\.png"):
+        run_suite(suite, out, ONE, diary)
+    assert [note.split(":")[0].rsplit("/")[-1] for note in diary.notes] == ["p1.png", "p3.png"]
+    assert not out.exists()
+    outcome = run_suite(suite, out, Options(workers=1, device="cpu", allow_missing=True))
+    assert [problem.dataset for problem in outcome.unreadable] == ["photos", "photos"]
+    whole = pd.read_parquet(tmp_path / "whole" / "results.parquet")
+    rest = pd.read_parquet(out / "results.parquet")
+    assert set(rest["image"]) == {"p0", "p2", "more/p4"}
+    kept = whole[whole["image"].isin(rest["image"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rest, kept)  # the same masks, hence the same values
+    assert len(provenance(out)["unreadable"]) == 2
+
+
+def test_nothing_readable_is_an_error_even_when_missing_is_allowed(tmp_path):
+    suite = small_suite(tmp_path)
+    for path in (tmp_path / "photos").rglob("*.png"):
+        path.write_bytes(b"no picture")
+    with pytest.raises(ZooError, match="No photograph of the dataset 'photos' can be read"):
+        run_suite(suite, tmp_path / "out", Options(allow_missing=True))
+
+
+def test_metrics_without_weights_are_skipped_and_counted(tmp_path, monkeypatch):
+    monkeypatch.setenv("INPAINT_ZOO_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    diary = Diary()
+    suite = small_suite(tmp_path, metrics=["lpips_vgg", "psnr"], methods=["mean_fill"])
+    outcome = run_suite(suite, tmp_path / "out", ONE, diary)
+    assert list(outcome.skipped_metrics) == ["lpips_vgg"]
+    assert len(diary.notes) == 1
+    assert "vgg16" in diary.notes[0]
+    assert [entry["metric"] for entry in provenance(tmp_path / "out")["skipped_metrics"]] == ["lpips_vgg"]
+    with pytest.raises(ZooError, match=r"None of the suite's metrics can be computed: .*vgg16"):
+        run_suite(small_suite(tmp_path, metrics=["lpips_vgg"]), tmp_path / "other", ONE)
+
+
+def test_metrics_of_sets_use_features_of_the_truth_once(tmp_path, monkeypatch):
+    import torch
+
+    import inpaint_zoo.metrics
+    from inpaint_zoo.metrics import FID
+
+    calls = []
+
+    class Colours(torch.nn.Module):
+        def forward(self, images):
+            calls.append(len(images))
+            return images.mean(dim=(2, 3))
+
+    original = inpaint_zoo.metrics.create_metric
+
+    def create(name):
+        metric = FID(extractor=Colours()) if name == "fid" else original(name)
+        metric.feature_key = "colours"  # as a named network's: the same in every process
+        return metric
+
+    monkeypatch.setattr(inpaint_zoo.metrics, "create_metric", create)
+    monkeypatch.setattr("inpaint_zoo.weights.find_backbone", lambda name: tmp_path / "suite.yaml")
+    suite = small_suite(tmp_path, metrics=["fid", "psnr"], methods=["mean_fill", "telea"], masks=["lama_box"])
+    out = tmp_path / "out"
+    run_suite(suite, out, ONE)
+    assert len(calls) == 5 + 5 + 5  # each method's pictures and the truth, once
+    results = pd.read_parquet(out / "results.parquet")
+    rows = results[results["metric"] == "fid"]
+    assert list(rows["method"]) == ["mean_fill", "telea"]
+    assert rows["image"].isna().all()
+    assert rows["group"].isna().all()
+    assert (rows["value"] > 0).all()
+    assert results.groupby("method", sort=False)["metric"].last().tolist() == ["fid", "fid"]  # after the images
+    run_suite(suite, out, Options(workers=2, device="cpu", fresh=True))
+    assert len(calls) == 15 + 10  # the truth's came from the cache
+
+
+def test_complexity_and_provenance_name_their_conventions(tmp_path):
+    with registered_toy():
+        out = tmp_path / "out"
+        run_suite(small_suite(tmp_path, methods=[{"model": "toy", "weights": "random"}, "telea"]), out, ONE)
+    content = provenance(out)
+    toy, telea = content["complexity"]
+    assert toy["parameters"] > 0
+    assert toy["macs"] > 0
+    assert "flop_counter" in toy["macs_convention"]
+    assert (telea["parameters"], telea["macs"]) == (0, None)
+    assert toy["latency_ms"] > 0
+    record = next(iter(content["cells"].values()))["provenance"]
+    for key in ("suite_seed", "code_version", "mask_identity", "dataset_identity", "precision", "device", "metrics"):
+        assert record[key] is not None
+    assert content["environment"]["torch"]
+
+
+def test_bf16_is_another_cell(tmp_path):
+    with registered_toy():
+        out = tmp_path / "out"
+        suite = small_suite(tmp_path, methods=[{"model": "toy", "weights": "random"}], masks=["lama_box"])
+        run_suite(suite, out, ONE)
+        assert run_suite(suite, out, Options(workers=1, device="cpu", precision="bf16")).computed == 1
+
+
+def test_options_are_checked(tmp_path):
+    with pytest.raises(ZooError, match="--batch-size must be 1 or more, got 0"):
+        Options(batch_size=0)
+    with pytest.raises(ZooError, match="--device mps: not on this machine"):
+        run_suite(small_suite(tmp_path), tmp_path / "out", Options(device="mps"))
+
+
+def test_gallery_shows_each_photograph_before_any_second_crop(tmp_path):
+    suite = small_suite(
+        tmp_path,
+        datasets=[{"name": "photos", "root": "photos", "size": 32, "crop": "grid"}],
+        masks=[{"name": "center", "size": 10}],
+    )
+    out = tmp_path / "out"
+    run_suite(suite, out, Options(workers=1, device="cpu", gallery=6))
+    results = pd.read_parquet(out / "results.parquet")
+    keys = list(results["image"].unique())
+    shown = sorted(int(path.stem) for path in (out / "gallery" / "photos").glob("*.png"))
+    assert len(shown) == 6
+    assert len({keys[number].rsplit("_", 1)[0] for number in shown}) == 5
+    for record in provenance(out)["cells"].values():
+        pictures = (out / "cells" / record["id"] / "pictures").glob("*.png")
+        assert sorted(int(path.stem) for path in pictures) == shown
+
+
+def test_suite_file_is_kept_as_run(tmp_path):
+    path = write_suite(tmp_path)
+    run_suite(load_suite(path), tmp_path / "out", ONE)
+    assert (tmp_path / "out" / "suite.yaml").read_bytes() == path.read_bytes()
+    assert json.loads((tmp_path / "out" / "suite.json").read_text())["metrics"] == METRICS

@@ -1,0 +1,134 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from inpaint_zoo.benchmark import load_suite
+from inpaint_zoo.benchmark.plan import open_sources
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.registry import list_models, model_info
+from tests.benchmark.small import small_suite, write_suite
+from tests.toy import registered_toy
+
+GOOD = """\
+name: mine
+seed: 1
+methods:
+  - telea
+  - {model: telea, options: {radius: 9}, label: Telea 9}
+  - {folder: results/theirs}
+  - {callable: "mine:fill", label: Mine}
+datasets:
+  - {name: sample, size: 64}
+masks:
+  - {name: center, size: 32}
+  - lama_box
+metrics: [psnr]
+"""
+
+
+def suite_file(tmp_path, text):
+    path = tmp_path / "s.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_labels_kinds_and_order(tmp_path):
+    suite = load_suite(suite_file(tmp_path, GOOD))
+    assert [(entry.kind, entry.label) for entry in suite.methods] == [
+        ("model", "telea"),
+        ("model", "Telea 9"),
+        ("folder", "theirs"),
+        ("callable", "Mine"),
+    ]
+    assert suite.methods[2].folder == tmp_path / "results/theirs"
+    assert [entry.label for entry in suite.masks] == ["center", "lama_box"]
+    assert suite.masks[1].spec == {"name": "lama_box"}
+
+
+def test_plain_holds_no_machine_path(tmp_path):
+    suite = small_suite(tmp_path / "secret")
+    assert "secret" not in str(suite.plain())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "metrics: [psnr]",
+            "metrcs: [psnr]",
+            r"s\.yaml:13: Unknown key .* 'metrcs'. Did you mean 'metrics'",
+        ),
+        ("metrics: [psnr]", "metrics: [psnr]\nsize: 3", r"s\.yaml:14: .*'size'.*an entry of `datasets` or `masks`"),
+        ("label: Telea 9", "lable: Telea 9", r"s\.yaml:5: Unknown key of a method: 'lable'. Did you mean 'label'"),
+        ("size: 64", "sze: 64", r"s\.yaml:9: Unknown dataset key 'sze'. Did you mean 'size'"),
+        ("size: 64", "size: big", r"s\.yaml:9: .*`size` must be a whole number"),
+        ("seed: 1", "seed: one", r"s\.yaml:2: 'seed' of the suite must be a whole number, got str 'one'"),
+        ("seed: 1", "seed: true", r"s\.yaml:2: 'seed' of the suite must be a whole number, got bool True"),
+        ("seed: 1", "seed: -1", r"s\.yaml:2: 'seed' must be 0 or more"),
+        ("name: mine\n", "", r"s\.yaml:1: the suite has no 'name'"),
+        ("metrics: [psnr]", "metrics: []", r"s\.yaml:13: 'metrics' of the suite must be a list, got nothing"),
+        ("metrics: [psnr]", "metrics: psnr", r"s\.yaml:13: 'metrics' of the suite must be a list, got str"),
+        ("metrics: [psnr]", "metrics: [psnr, 3]", r"s\.yaml:13: a metric must be a name"),
+        ("metrics: [psnr]", "metrics: [pnsr]", r"s\.yaml:13: Unknown metric 'pnsr'. Did you mean 'psnr'"),
+        ("metrics: [psnr]", "metrics: [psnr, psnr]", r"s\.yaml:13: the metric 'psnr' is listed twice"),
+        ("- telea\n", "- talea\n", r"s\.yaml:4: Unknown model 'talea'. Did you mean 'telea'"),
+        ("- lama_box", "- lama_bix", r"s\.yaml:12: Unknown mask 'lama_bix'. Did you mean 'lama_box'"),
+        ("size: 32", "sise: 32", r"s\.yaml:11: .*'sise'"),
+        ("label: Telea 9", "label: telea", r"s\.yaml:5: two methods are called 'telea' \(see line 4\)"),
+        ("- lama_box", "- center", r"s\.yaml:12: two mask sets are called 'center' \(see line 11\)"),
+        ("label: Mine", "model: telea", r"s\.yaml:7: a method is one thing, but this one has model and callable"),
+        ("{folder: results/theirs}", "{label: x}", r"s\.yaml:6: a method needs one of the keys model, folder"),
+        ("{folder: results/theirs}", "{folder: x, weights: y}", r"s\.yaml:6: .*'weights'.*a method with 'model'"),
+        ("mine:fill", "mine.fill", r"s\.yaml:7: 'callable' must be \"package.module:function\""),
+        ("{model: telea,", "{model: telea, weights: w.pth,", r"s\.yaml:5: 'telea' learns nothing"),
+        ("- lama_box", "- {name: lama_box, label: a/b}", r"s\.yaml:12: the label 'a/b' must do as a folder name"),
+        ("- lama_box", "- {bank: b, bins: [0.3, 0.1]}", r"s\.yaml:12: 'bins' must be two or more rising hole ratios"),
+        ("seed: 1", "seed: 1\nseed: 2", r"s\.yaml:3: the key 'seed' stands already in line 2"),
+        ("seed: 1", "seed: [1", r"s\.yaml:\d+: no valid YAML"),
+        ("{folder: results/theirs}", "{shipped: big_*}", r"s\.yaml:6: no registered model .* matches 'big_\*'"),
+    ],
+)
+def test_wrong_suites_name_line_and_key(tmp_path, old, new, message):
+    assert old in GOOD
+    path = suite_file(tmp_path, GOOD.replace(old, new, 1))
+    with pytest.raises(ZooError, match=message):
+        open_sources(load_suite(path), 1, tmp_path / "cache")
+
+
+def test_no_file_and_no_table(tmp_path):
+    with pytest.raises(ZooError, match=re.escape(f"No suite file {tmp_path / 'no.yaml'}")):
+        load_suite(tmp_path / "no.yaml")
+    with pytest.raises(ZooError, match=r"s\.yaml:1: the suite must be a table of keys"):
+        load_suite(suite_file(tmp_path, "- telea\n"))
+    (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ZooError, match="is no text file"):
+        load_suite(tmp_path / "b.yaml")
+
+
+def test_shipped_expands_to_all_that_is_ready_and_keeps_its_place(tmp_path):
+    path = write_suite(tmp_path, methods=[{"model": "telea", "label": "Telea"}, {"shipped": "*"}])
+    labels = [entry.label for entry in load_suite(path).methods]
+    ready = [name for name in list_models() if model_info(name).ready]
+    assert labels == ["Telea", *(name for name in ready if name != "telea")]
+
+
+def test_a_learned_model_wants_weights(tmp_path):
+    with registered_toy():
+        with pytest.raises(ZooError, match=r"suite\.yaml:\d+: no weights of 'toy' ship"):
+            small_suite(tmp_path, methods=["toy"])
+        with pytest.raises(ZooError, match=r"suite\.yaml:\d+: no weight file .*none\.ckpt"):
+            small_suite(tmp_path, methods=[{"model": "toy", "checkpoint": "none.ckpt"}])
+        assert small_suite(tmp_path, methods=[{"model": "toy", "weights": "random"}]).methods[0].weights == "random"
+
+
+def test_bins_become_mask_sets(tmp_path):
+    suite = small_suite(tmp_path, masks=[{"bank": "holes", "bins": [0.1, 0.2, 0.5]}])
+    assert [entry.label for entry in suite.masks] == ["holes_0.1-0.2", "holes_0.2-0.5"]
+    assert suite.masks[1].spec == {"bank": str(tmp_path / "holes"), "bins": [0.2, 0.5]}
+
+
+def test_the_quickstart_suite_reads():
+    suite = load_suite(Path(__file__).parents[2] / "benchmarks" / "quickstart.yaml")
+    assert suite.name == "quickstart"
+    assert len(suite.masks) == 3
