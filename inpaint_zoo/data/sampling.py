@@ -1,0 +1,151 @@
+"""The order of samples as a pure function of (seed, position), and loaders that start in the midst of an epoch.
+
+Training reads one endless stream: pass after pass over the data, each in an order of its own. An epoch is a stretch of
+it. A sample is known by its position in the stream, from which its place in the data, its augmentation and its mask
+follow: not from workers, ranks, batch size or what was drawn before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+from inpaint_zoo.masks.draws import Draws
+
+__all__ = ["Draw", "EvalSampler", "ResumableLoader", "StreamSampler", "shuffled"]
+
+PADDING = -1
+
+
+class Draw(NamedTuple):
+    """What a sampler asks of a dataset.
+
+    Attributes:
+        position: In the stream; names the augmentation and the mask.
+        item: Of the data; -1 only evens out the ranks.
+    """
+
+    position: int
+    item: int
+
+
+@lru_cache(maxsize=2)
+def shuffled(seed: int, size: int, number: int) -> NDArray[np.int64]:
+    """The order of pass ``number`` over ``size`` samples: a permutation of 0 ... size - 1.
+
+    Example:
+        >>> shuffled(0, 5, 0).tolist(), shuffled(0, 5, 1).tolist()
+        ([3, 1, 2, 4, 0], [3, 0, 2, 1, 4])
+    """
+    keys = Draws(seed, f"order/{number}", np.arange(size, dtype=np.uint64)).keys
+    return np.argsort(keys, kind="stable")
+
+
+class StreamSampler(DistributedSampler[Draw]):
+    """Training order: rank r of R takes the positions r, r + R, ... of an epoch.
+
+    So the ranks' batches together are the batches of one process. Lightning leaves samplers of this base class alone,
+    and sets their epoch.
+
+    Args:
+        size: Samples in the data.
+        length: Samples of an epoch; by default ``size``.
+        batch_size: On one rank.
+        seed: Of the order.
+        rank: Of this process.
+        ranks: How many processes.
+        drop_last: Leave out an incomplete last batch; else it borrows what evens out the ranks from the next epoch.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        length: int | None = None,
+        batch_size: int = 1,
+        seed: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
+        drop_last: bool = True,
+    ) -> None:
+        super().__init__(range(size), num_replicas=ranks, rank=rank, shuffle=False, seed=seed)  # type: ignore[arg-type]
+        self.size, self.length = size, size if length is None else length
+        unit = ranks * batch_size if drop_last else ranks
+        whole = self.length // unit if drop_last else -(-self.length // unit)
+        self.num_samples = whole * unit // ranks  # on this rank
+        self.batch_size = batch_size
+        self.stood_at = (0, 0)
+
+    @property
+    def done(self) -> int:
+        """Batches of the epoch that were done before this process began."""
+        epoch, batches = self.stood_at
+        return batches if epoch == self.epoch else 0
+
+    def draw(self, position: int) -> Draw:
+        """The sample at a position of the stream."""
+        number, place = divmod(position, self.size)
+        return Draw(position, int(shuffled(self.seed, self.size, number)[place]))
+
+    def __iter__(self) -> Iterator[Draw]:
+        first = self.epoch * self.length + self.rank
+        for number in range(self.done * self.batch_size, self.num_samples):
+            yield self.draw(first + number * self.num_replicas)
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class EvalSampler(DistributedSampler[Draw]):
+    """Each sample once and in order, over any number of ranks; what evens out the ranks is marked by item -1.
+
+    Args:
+        size: Samples in the data.
+        rank: Of this process.
+        ranks: How many processes.
+    """
+
+    def __init__(self, size: int, *, rank: int = 0, ranks: int = 1) -> None:
+        super().__init__(range(size), num_replicas=ranks, rank=rank, shuffle=False)  # type: ignore[arg-type]
+        self.size = size
+
+    def __iter__(self) -> Iterator[Draw]:
+        for number in range(self.num_samples):
+            index = self.rank + number * self.num_replicas
+            yield Draw(index, index if index < self.size else PADDING)
+
+
+class ResumableLoader(DataLoader[dict[str, Any]]):
+    """A loader over a `StreamSampler` whose state Lightning keeps: a resumed epoch begins where it stood.
+
+    Batches that were done are neither read nor drawn again.
+
+    Args:
+        dataset: Takes a `Draw`.
+        sampler: The order, with its epoch set.
+        options: Of `torch.utils.data.DataLoader`.
+    """
+
+    def __init__(self, dataset: Dataset[dict[str, Any]], sampler: StreamSampler, **options: Any) -> None:
+        super().__init__(dataset, batch_size=sampler.batch_size, sampler=sampler, **options)
+        self.stream = sampler
+        self._done = 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]  # a generator counts what was taken
+        self._done = self.stream.done
+        for batch in super().__iter__():
+            self._done += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Epoch and batches done in it."""
+        return {"epoch": self.stream.epoch, "batches": self._done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Begin there in that epoch; other epochs begin at their beginning."""
+        self.stream.stood_at = (state["epoch"], state["batches"])

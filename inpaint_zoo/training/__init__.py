@@ -1,0 +1,39 @@
+"""Training by Lightning: modules that families derive from, and the callbacks that every run has."""
+
+from inpaint_zoo.training.adversarial import AdversarialModule
+from inpaint_zoo.training.checkpoints import Checkpoints, TrainingStoppedError
+from inpaint_zoo.training.ema import NetworkEMA
+from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
+from inpaint_zoo.training.images import ImageGrid, PredictionWriter, picture_row
+from inpaint_zoo.training.logs import CSVLog, MetricsLog, ProgressLines
+from inpaint_zoo.training.module import InpaintingModule, TrainingModule
+from inpaint_zoo.training.phases import Batch, LossFunction, Penalty, Phase, Recipe, Stages, Terms, Turn
+from inpaint_zoo.training.resume import newest_readable
+from inpaint_zoo.training.schedules import ConstantThenLinear
+
+__all__ = [
+    "AdversarialModule",
+    "Batch",
+    "CSVLog",
+    "Checkpoints",
+    "ConstantThenLinear",
+    "ImageGrid",
+    "InpaintingModule",
+    "LossFunction",
+    "LossGuard",
+    "MetricsLog",
+    "NetworkEMA",
+    "NonFiniteLossError",
+    "Penalty",
+    "Phase",
+    "PredictionWriter",
+    "ProgressLines",
+    "Recipe",
+    "Stages",
+    "Terms",
+    "TrainingModule",
+    "TrainingStoppedError",
+    "Turn",
+    "newest_readable",
+    "picture_row",
+]

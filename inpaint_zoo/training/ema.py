@@ -1,0 +1,131 @@
+"""The running average of the network: Lightning's weight averaging, kept to the network and to its own updates."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.utilities.types import STEP_OUTPUT
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from inpaint_zoo.training.module import TrainingModule
+from inpaint_zoo.training.phases import Batch
+
+__all__ = ["NetworkEMA"]
+
+_PREFIX = "network."
+
+
+class NetworkEMA(WeightAveraging):
+    """Exponential moving average of ``network``, which validation, testing and weight files then use.
+
+    Critics are not averaged. Until the average starts, the weights in training are evaluated. In a checkpoint,
+    ``state_dict`` holds the average and ``current_model_state`` the weights in training, as Lightning does it.
+
+    Args:
+        decay: Of the old average at each update.
+        every: Generator steps between two updates.
+        start: Generator steps before the first update, which copies the weights.
+        buffers: Average the buffers (BatchNorm statistics) too; otherwise they are those of the weights in training.
+        each_update: Follow every generator update where several make one step (GRIG's inner rounds).
+    """
+
+    def __init__(
+        self, decay: float = 0.999, every: int = 1, start: int = 0, buffers: bool = True, each_update: bool = False
+    ) -> None:
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        super().__init__(use_buffers=buffers, multi_avg_fn=average)
+        self.every = every
+        self.start = start
+        self.each_update = each_update
+        self._swapped = False
+
+    @property
+    def _average(self) -> AveragedModel:
+        return cast(AveragedModel, self._average_model)
+
+    @property
+    def started(self) -> bool:
+        """Whether there is an average yet."""
+        return self._average_model is not None and int(self._average.n_averaged) > 0
+
+    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
+        """Whether the step with this index (from 0) is one that updates the average."""
+        return step_idx is not None and step_idx >= self.start and (step_idx - self.start) % self.every == 0
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Copy the network when fitting begins."""
+        if stage == "fit":
+            self._average_model = AveragedModel(
+                _network(pl_module), device=pl_module.device, use_buffers=self._use_buffers, **self._kwargs
+            )
+
+    def on_generator_update(self, pl_module: LightningModule, step_idx: int) -> None:
+        """Called by adversarial training after each update of the network, with the index of the step it is part of."""
+        if self.each_update and self.should_update(step_idx=step_idx):
+            self._average.update_parameters(_network(pl_module))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
+    ) -> None:
+        """Update after a batch that completed a step."""
+        if not self.each_update:
+            super().on_train_batch_end(trainer, cast(LightningModule, _network(pl_module)), outputs, batch, batch_idx)
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the average in place, and say so: ``val/ema`` is 1 in the logs."""
+        cast(TrainingModule, pl_module).evaluates_average = self.started
+        if self.started:
+            self._swap(pl_module)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the weights in training back."""
+        if self._swapped:
+            self._swap(pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the average in the network."""
+        if self.started:
+            self._copy_average_to_current(cast(LightningModule, _network(pl_module)))
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Put the weights in training back."""
+        if self._swapped:
+            self._swap(pl_module)
+
+    def _swap(self, pl_module: LightningModule) -> None:
+        self._swap_models(cast(LightningModule, _network(pl_module)))
+        self._swapped = not self._swapped
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Write the average as the network's state, and the weights in training beside it."""
+        if not self.started:
+            return
+        states: dict[str, dict[str, Tensor]] = {
+            "average": self._average.module.state_dict(),
+            "current": _network(pl_module).state_dict(),
+        }
+        if self._swapped:
+            states = {"average": states["current"], "current": states["average"]}
+        named = {role: {_PREFIX + key: value for key, value in state.items()} for role, state in states.items()}
+        checkpoint["current_model_state"] = checkpoint["state_dict"] | named["current"]
+        checkpoint["state_dict"] = checkpoint["state_dict"] | named["average"]
+        checkpoint["averaging_state"] = {"n_averaged": self._average.n_averaged}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Take up both copies."""
+        if self._average_model is None:
+            return
+        network = {k.removeprefix(_PREFIX): v for k, v in checkpoint["state_dict"].items() if k.startswith(_PREFIX)}
+        self._average.module.load_state_dict(network)
+        if "averaging_state" in checkpoint:
+            self._average.n_averaged.copy_(torch.as_tensor(checkpoint["averaging_state"]["n_averaged"]))
+            # Lightning has loaded the average into the module by now
+            pl_module.load_state_dict(checkpoint["current_model_state"])
+
+
+def _network(pl_module: LightningModule) -> torch.nn.Module:
+    return cast(torch.nn.Module, pl_module.network)

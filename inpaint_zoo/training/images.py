@@ -1,0 +1,99 @@
+"""Pictures of training: the same samples each time, as masked, every stage, result and truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.utilities.types import STEP_OUTPUT
+from torch import Tensor
+
+from inpaint_zoo.io.pictures import write_picture
+from inpaint_zoo.ops import composite, to_uint8
+from inpaint_zoo.training.module import TrainingModule, without_padding
+from inpaint_zoo.training.phases import Batch
+
+__all__ = ["ImageGrid", "PredictionWriter", "picture_row"]
+
+GREY = 0.5
+
+
+def picture_row(module: TrainingModule, batch: Batch) -> Tensor:
+    """Masked input (hole grey), every stage, the result and the truth side by side: (B, 3, H, W * columns)."""
+    image, mask = batch["image"], batch["mask"]
+    stages = [stage.clamp(0, 1) for stage in module.predict_stages(batch).values()]
+    masked = torch.where(mask > 0.5, GREY, image)
+    return torch.cat([masked, *stages, composite(stages[-1], image, mask), image], dim=-1)
+
+
+class ImageGrid(Callback):
+    """At each validation, writes one picture of the first validation samples: a row for each sample.
+
+    Columns: masked input, every stage as predicted (not composited), result, truth. It goes to TensorBoard and W&B
+    where they log, and to ``images/step_<n>.png`` in the run's folder.
+
+    Args:
+        count: Samples.
+    """
+
+    def __init__(self, count: int = 4) -> None:
+        self.count = count
+        self._rows: list[Tensor] = []
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin a new picture."""
+        self._rows = []
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Take the samples that are still wanted, while the evaluated weights are in place."""
+        wanted = self.count - len(self._rows)
+        kept = without_padding(batch)
+        if not trainer.is_global_zero or wanted <= 0 or kept is None:
+            return
+        first = {key: value[:wanted] for key, value in kept.items()}
+        self._rows += list(to_uint8(picture_row(cast(TrainingModule, pl_module), first)).cpu())
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the picture, but for the sanity check."""
+        if trainer.sanity_checking or not self._rows:
+            return
+        widest = max(row.shape[-1] for row in self._rows)
+        rows = [torch.nn.functional.pad(row, (0, widest - row.shape[-1])) for row in self._rows]
+        grid = torch.cat(rows, dim=-2).permute(1, 2, 0).numpy()  # (H * count, W * columns, 3)
+        step = trainer.global_step
+        write_picture(Path(trainer.default_root_dir) / "images" / f"step_{step:08d}.png", grid)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image("samples", grid, step, dataformats="HWC")
+            elif isinstance(logger, WandbLogger):
+                logger.log_image("samples", [grid], step=step)
+
+
+class PredictionWriter(Callback):
+    """Writes each finished picture of `predict` as ``predictions/<name>.png`` in the run's folder."""
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Write the pictures of one batch."""
+        folder = Path(trainer.default_root_dir) / "predictions"
+        for picture, name, index in zip(to_uint8(cast(Tensor, outputs)), batch["name"], batch["index"], strict=True):
+            if int(index) >= 0:
+                write_picture(folder / f"{name}.png", picture.permute(1, 2, 0).cpu().numpy())

@@ -1,0 +1,254 @@
+"""Logs that follow generator updates and survive a kill: rows of a resumed run equal those of an unbroken one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import resource
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
+from lightning.pytorch.utilities.types import STEP_OUTPUT
+
+from inpaint_zoo.io.atomic import write_bytes
+from inpaint_zoo.training.module import TrainingModule, is_logged
+from inpaint_zoo.training.phases import Batch
+
+__all__ = ["CSVLog", "MetricsLog", "ProgressLines"]
+
+SPEED = "speed/"  # names that depend on the machine and the hour
+
+
+class _Table:
+    """A CSV file that grows by rows and, where a new name appears, by columns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.columns: list[str] = []
+        self.rows: list[dict[str, str]] = []
+
+    def cut(self, rows: int) -> None:
+        """Keep the first ``rows`` rows and the columns that they use; an incomplete last line is no row."""
+        self.rows, self.columns = [], []
+        if rows and self.path.is_file():
+            text = self.path.read_text(encoding="utf-8")
+            lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
+            header = lines[0] if lines else []
+            for line in lines[1 : rows + 1]:
+                self.rows.append({name: value for name, value in zip(header, line, strict=True) if value})
+            self.columns = [name for name in header if any(name in row for row in self.rows)]
+        if len(self.rows) < rows:
+            rank_zero_warn(f"{self.path} holds {len(self.rows)} of the {rows} rows that the checkpoint knows of.")
+        if self.rows:
+            self._rewrite()
+        else:
+            self.path.unlink(missing_ok=True)
+
+    def add(self, row: Mapping[str, str]) -> None:
+        """Append a row, written to the file at once."""
+        self.rows.append(dict(row))
+        new = [name for name in row if name not in self.columns]
+        if new:
+            self.columns += new
+            self._rewrite()
+        else:
+            with self.path.open("a", encoding="utf-8", newline="") as file:
+                file.write(self._text([row]))
+
+    def _text(self, rows: list[Mapping[str, str]]) -> str:
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerows([row.get(name, "") for name in self.columns] for row in rows)
+        return buffer.getvalue()
+
+    def _rewrite(self) -> None:
+        header = io.StringIO()
+        csv.writer(header, lineterminator="\n").writerow(self.columns)
+        write_bytes(self.path, (header.getvalue() + self._text(cast("list[Mapping[str, str]]", self.rows))).encode())
+
+
+class CSVLog(Logger):
+    """The default logger: ``metrics.csv`` for what the seed decides, ``speed.csv`` for what the machine does.
+
+    Values are written with all their digits; each row is in the file as soon as it is logged.
+
+    Args:
+        folder: Where the two files go.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__()
+        self.folder = Path(folder)
+        self._metrics = _Table(self.folder / "metrics.csv")
+        self._speed = _Table(self.folder / "speed.csv")
+
+    @property
+    def name(self) -> str:
+        """Name of the run: its folder."""
+        return self.folder.name
+
+    @property
+    def version(self) -> str:
+        """None is kept: a run is its folder."""
+        return ""
+
+    @property
+    def log_dir(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
+    @property
+    def save_dir(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
+    @property
+    def rows(self) -> int:
+        """Rows of ``metrics.csv``."""
+        return len(self._metrics.rows)
+
+    @rank_zero_only
+    def begin(self, rows: int) -> None:
+        """Start a run, or continue one whose checkpoint knows of so many rows: later ones are dropped."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._metrics.cut(rows)
+        if not rows:
+            self._speed.cut(0)
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Write one row."""
+        for table, wanted in ((self._metrics, False), (self._speed, True)):
+            values = {name: repr(value) for name, value in metrics.items() if name.startswith(SPEED) == wanted}
+            if values:
+                table.add({"step": str(step), **values})
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the run's config.yaml has them."""
+
+
+class MetricsLog(Callback):
+    """Writes losses, learning rates, gradient norms, metrics, speed and memory to all loggers, by generator steps.
+
+    Every `Trainer.log_every_n_steps` steps a row of the training values of that step, averaged over ranks; after each
+    validation a row of its metrics.
+    """
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._step_before = 0
+        self._since: tuple[float, int] | None = None
+        self._batch_size = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Rows written so far."""
+        return {"rows": self._rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the count of rows."""
+        self._rows = int(state_dict["rows"])
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Cut the CSV to the rows that the run had when its checkpoint was written."""
+        self._since = (time.perf_counter(), trainer.global_step)
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLog):
+                logger.begin(self._rows)
+
+    def _write(self, trainer: Trainer, values: Mapping[str, float]) -> None:
+        for logger in trainer.loggers:
+            logger.log_metrics(dict(values), step=trainer.global_step)
+            if isinstance(logger, CSVLog):
+                self._rows = logger.rows
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
+        """Remember the step."""
+        self._step_before = trainer.global_step
+        self._batch_size = len(batch["image"])
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
+    ) -> None:
+        """Write a row if this batch completed a step that is due."""
+        step = trainer.global_step
+        if step == self._step_before or not is_logged(trainer, step):
+            return
+        module = cast(TrainingModule, pl_module)
+        names = list(module.values)
+        stacked = torch.stack([module.values[name].float() for name in names])
+        values = trainer.strategy.reduce(stacked, reduce_op="mean")
+        row: dict[str, float] = {"epoch": trainer.current_epoch}
+        row |= dict(zip(names, cast(torch.Tensor, values).tolist(), strict=True))
+        for name, optimizer in zip(module.optimizer_names, trainer.optimizers, strict=True):
+            row[f"lr/{name}"] = float(optimizer.param_groups[0]["lr"])
+        self._write(trainer, row)
+        self._write(trainer, self._speed(trainer, module))
+
+    def _speed(self, trainer: Trainer, module: TrainingModule) -> dict[str, float]:
+        now, step = time.perf_counter(), trainer.global_step
+        then, step_then = self._since or (now, step)
+        self._since = (now, step)
+        rate = (step - step_then) / max(now - then, 1e-9)
+        images = rate * module.batches_per_step * self._batch_size * trainer.world_size
+        # kilobytes on Linux, bytes on macOS
+        unit = 2**30 if sys.platform == "darwin" else 2**20
+        values = {
+            SPEED + "steps_per_s": rate,
+            SPEED + "images_per_s": images,
+            SPEED + "memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
+        }
+        if module.device.type == "cuda":
+            values[SPEED + "gpu_memory_gib"] = torch.cuda.max_memory_allocated(module.device) / 2**30
+        return values
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write a row of metrics, but for the sanity check."""
+        if trainer.sanity_checking or trainer.state.fn != "fit":
+            return
+        self._write(trainer, {"epoch": trainer.current_epoch, **cast(TrainingModule, pl_module).results})
+        self._since = (time.perf_counter(), trainer.global_step)
+
+
+class ProgressLines(Callback):
+    """One plain line for each logged step and validation: what a log file of a cluster job wants instead of a bar."""
+
+    def __init__(self) -> None:
+        self._since = (time.perf_counter(), 0)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._since = (time.perf_counter(), trainer.global_step)
+
+    @rank_zero_only
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
+    ) -> None:
+        """Print the losses of a logged step."""
+        step = trainer.global_step
+        then, step_then = self._since
+        if step == step_then or not is_logged(trainer, step):
+            return
+        now = time.perf_counter()
+        losses = {name: float(value) for name, value in cast(TrainingModule, pl_module).values.items()}
+        totals = ", ".join(f"{name} {value:.4g}" for name, value in losses.items() if name.endswith("/loss"))
+        of = f"/{trainer.max_steps}" if trainer.max_steps > 0 else ""
+        sys.stdout.write(f"step {step}{of}: {totals}, {(step - step_then) / (now - then):.2f} it/s\n")
+        sys.stdout.flush()
+        self._since = (now, step)
+
+    @rank_zero_only
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the metrics."""
+        if not trainer.sanity_checking:
+            results = cast(TrainingModule, pl_module).results
+            sys.stdout.write(f"step {trainer.global_step}: " + ", ".join(f"{k} {v:.4g}" for k, v in results.items()))
+            sys.stdout.write("\n")
+            sys.stdout.flush()

@@ -1,0 +1,339 @@
+"""The LightningModule that every family's training builds on: one network, loss terms by name, validation metrics."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.losses import OnMissing, unless_missing
+from inpaint_zoo.masks.draws import sample_key
+from inpaint_zoo.metrics import create_metric
+from inpaint_zoo.ops import to_uint8
+from inpaint_zoo.registry import create_model
+from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
+from inpaint_zoo.training.phases import Batch, Stages, Terms
+from inpaint_zoo.training.resume import make_exact
+
+__all__ = ["InpaintingModule", "TrainingModule", "gradient_norm", "is_logged", "without_padding"]
+
+Built = TypeVar("Built")
+
+
+def is_logged(trainer: Trainer, step: int) -> bool:
+    """Whether `Trainer.log_every_n_steps` falls on this step."""
+    every = int(trainer.log_every_n_steps)  # type: ignore[attr-defined]  # set by Lightning, but not declared
+    return every > 0 and step % every == 0
+
+
+def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """Euclidean norm of all gradients together."""
+    return nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+
+
+def without_padding(batch: Batch) -> Batch | None:
+    """The batch without the items that only even out the ranks (index -1); None if nothing is left."""
+    keep = batch["index"] >= 0
+    if bool(keep.all()):
+        return batch
+    if not bool(keep.any()):
+        return None
+    flags = keep.tolist()
+    return {
+        key: value[keep] if isinstance(value, Tensor) else [x for x, kept in zip(value, flags, strict=True) if kept]
+        for key, value in batch.items()
+    }
+
+
+class TrainingModule(LightningModule):
+    """What single-optimizer and adversarial training share. Families derive from the two classes below it.
+
+    ``network`` is a plain network by its registry name. Batches are dicts ``image, mask, index, name``. Each training
+    step draws its random numbers (dropout, noise, mixing factors) from (seed, batches seen, rank), so that a resumed
+    run draws what an unbroken one does.
+
+    Args:
+        network: Registry name.
+        network_options: Options of `create_model`.
+        init_weights: Weight file to start from (or "shipped"); by default random weights.
+        metrics: Names of validation metrics; see `list_metrics()`.
+        on_missing: What to do when the pretrained network of a loss term is nowhere: refuse, or drop the term.
+        compile: Compile the network's `predict` with torch.compile.
+        guard_every: On a GPU, losses are looked at for NaN after so many; on the CPU always.
+
+    Attributes:
+        network: The inpainting network.
+        values: Latest loss terms and gradient norms by their log names, detached.
+        results: Latest metrics by name, such as ``val/psnr``.
+        batches: Training batches seen.
+        dropped: Loss terms left out for want of weights.
+        evaluates_average: Whether the latest metrics are those of the EMA; None where there is none.
+    """
+
+    def __init__(
+        self,
+        network: str,
+        network_options: dict[str, Any] | None = None,
+        init_weights: str | None = None,
+        metrics: Sequence[str] = ("psnr", "ssim", "l1"),
+        on_missing: OnMissing = "refuse",
+        compile: bool = False,  # noqa: A002 the word that torch uses
+        guard_every: int = 50,
+    ) -> None:
+        super().__init__()
+        self.network = create_model(network, weights=init_weights, **(network_options or {})).train()
+        self.save_hyperparameters({"network": network, "network_options": dict(network_options or {})}, logger=False)
+        self.metric_names = tuple(metrics)
+        self.on_missing = on_missing
+        self.compile_network = compile
+        self.guard = LossGuard(guard_every)
+        self.values: dict[str, Tensor] = {}
+        self.results: dict[str, float] = {}
+        self.batches = 0
+        self.evaluates_average: bool | None = None
+        self.dropped: set[str] = set()
+        self._metrics: dict[str, Metric] = {}
+
+    # What a family may declare
+
+    def build_losses(self) -> None:
+        """Build what the losses look through, by `unless_missing`; called before training, not when only evaluating."""
+
+    def predict_stages(self, batch: Batch) -> Stages:
+        """Raw predictions by stage name, in [0, 1], for the losses."""
+        return self.network.stages(batch["image"], batch["mask"])
+
+    def unless_missing(self, build: Callable[[], Built], *terms: str) -> Built | None:
+        """What ``build`` gives, or None where its weights are nowhere and the config drops the terms that need it.
+
+        Raises:
+            WeightsNotFoundError: They are nowhere, and ``on_missing`` is "refuse".
+        """
+        built = unless_missing(build, self.on_missing, " and ".join(terms))
+        if built is None:
+            self.dropped.update(terms)
+        return built
+
+    # Steps
+
+    @property
+    def step(self) -> int:
+        """Generator updates done: what schedules, EMA, logging, checkpoints and stopping follow."""
+        return int(self.trainer.global_step)
+
+    @property
+    def logs_next_step(self) -> bool:
+        """Whether the step in progress is one of those that are logged."""
+        return is_logged(self.trainer, self.step + 1)
+
+    @property
+    def optimizer_names(self) -> list[str]:
+        """Names for the logs, in the order of the trainer's optimizers."""
+        raise NotImplementedError
+
+    @property
+    def batches_per_step(self) -> int:
+        """Batches from one step to the next."""
+        raise NotImplementedError
+
+    @property
+    def trained_modules(self) -> dict[str, nn.Module]:
+        """What is trained, by attribute name: for counts of parameters."""
+        return {"network": self.network}
+
+    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
+        """All weighted losses of one batch by name, with their graphs and without any update: for the dry run."""
+        raise NotImplementedError
+
+    def seed_batch(self, stream: str, number: int) -> None:
+        """Make the random numbers of a batch a pure function of (seed, its number, rank)."""
+        seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
+        torch.manual_seed(sample_key(seed, f"{stream}/{self.global_rank}", number) >> 1)
+
+    def weigh(self, phase: str, terms: Terms, weights: Mapping[str, float], batch: Batch) -> Tensor:
+        """Sum the weighted terms, report each one by name, and stop if one is not finite.
+
+        Raises:
+            ZooError: No term carries weight.
+            NonFiniteLossError: A term is NaN or infinite.
+        """
+        kept = [(terms[name], weights.get(name, 1.0)) for name in terms if name not in self.dropped]
+        parts = [term * weight for term, weight in kept if weight != 0]
+        if not parts:
+            raise ZooError(
+                f"No loss term of '{phase}' carries weight: {sorted(terms)}, dropped {sorted(self.dropped)}."
+            )
+        total = torch.stack([part.float() for part in parts]).sum()
+        named = {f"{phase}/{name}": term.detach() for name, term in terms.items()} | {f"{phase}/loss": total.detach()}
+        self.values.update(named)
+        try:
+            self.guard.add(self.step, named, [str(name) for name in batch["name"]])
+        except NonFiniteLossError as error:
+            raise self.explain(error) from None
+        return total
+
+    def explain(self, error: NonFiniteLossError) -> NonFiniteLossError:
+        """Add the last good checkpoint to the message."""
+        paths = [getattr(callback, "newest_path", None) for callback in self.trainer.checkpoint_callbacks]
+        good = next((path for path in paths if path), None)
+        where = f"The last good checkpoint is {good}." if good else "No checkpoint was written yet."
+        error.args = (f"{error} {where}",)
+        return error
+
+    # Lightning's hooks
+
+    def setup(self, stage: str) -> None:
+        """Refuse what cannot work before the first step, and build the losses.
+
+        Raises:
+            WeightsNotFoundError: A loss needs a pretrained network that is nowhere, and ``on_missing`` is "refuse".
+            ZooError: The precision is float16, whose gradient scaling manual optimisation does not do.
+        """
+        if stage == "fit":
+            if str(self.trainer.precision).startswith("16"):
+                raise ZooError(f"precision {self.trainer.precision} overflows in FFT and GAN losses: use bf16-mixed.")
+            self.build_losses()
+        if self.compile_network:
+            # the bound method, so that the state dict keeps its names; set past nn.Module's typing
+            object.__setattr__(self.network, "predict", torch.compile(self.network.predict))
+
+    def on_validation_epoch_start(self) -> None:
+        """Make the metrics ready."""
+        self._reset_metrics()
+
+    def on_test_epoch_start(self) -> None:
+        """Make the metrics ready."""
+        self._reset_metrics()
+
+    def _reset_metrics(self) -> None:
+        for name in self.metric_names:
+            if name not in self._metrics:
+                self._metrics[name] = create_metric(name)
+            self._metrics[name].to(self.device).reset()
+
+    def complete(self, batch: Batch) -> Tensor:
+        """The finished inpainting (B, 3, H, W), rounded to the 256 levels of a saved picture."""
+        return to_uint8(self.network(batch["image"], batch["mask"])).float() / 255
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Score one batch."""
+        self._score(batch, batch_idx, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Score one batch."""
+        self._score(batch, batch_idx, "test")
+
+    def _score(self, batch: Batch, batch_idx: int, stage: str) -> None:
+        self.seed_batch(stage, batch_idx)
+        kept = without_padding(batch)
+        if kept is None:
+            return
+        completed = self.complete(kept)
+        for metric in self._metrics.values():
+            metric.update(completed, kept["image"], kept["mask"])
+
+    def on_validation_epoch_end(self) -> None:
+        """Compute the metrics over all ranks."""
+        self._report("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Compute the metrics over all ranks."""
+        self._report("test")
+
+    def _report(self, stage: str) -> None:
+        self.results = {f"{stage}/{name}": float(metric.compute()) for name, metric in self._metrics.items()}
+        if self.evaluates_average is not None:
+            self.results[f"{stage}/ema"] = float(self.evaluates_average)
+        # for monitors; the rows of the logs are written by MetricsLog
+        self.log_dict(self.results, logger=False, sync_dist=True)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The finished inpainting (B, 3, H, W), float in [0, 1]."""
+        self.seed_batch("predict", batch_idx)
+        return self.network(batch["image"], batch["mask"])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what an exact resume needs beyond Lightning's own state."""
+        checkpoint["batches"] = self.batches
+        make_exact(self.trainer, checkpoint)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the count of batches."""
+        self.batches = int(checkpoint.get("batches", 0))
+        self.evaluates_average = True if "averaging_state" in checkpoint else None
+
+
+class InpaintingModule(TrainingModule):
+    """Training with one optimizer and Lightning's automatic optimisation. A family implements `loss`.
+
+    Args:
+        network: Registry name.
+        optimizer: Built over the network's parameters.
+        scheduler: Learning-rate schedule.
+        interval: What the schedule counts.
+        weights: Factor of each loss term; 1 where absent.
+        base: Arguments of `TrainingModule`.
+    """
+
+    def __init__(
+        self,
+        network: str,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        scheduler: LRSchedulerCallable | None = None,
+        interval: Literal["step", "epoch"] = "step",
+        weights: dict[str, float] | None = None,
+        **base: Any,
+    ) -> None:
+        super().__init__(network, **base)
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.interval = interval
+        self.weights = dict(weights or {})
+
+    def loss(self, batch: Batch, stages: Stages) -> Terms:
+        """Unweighted terms by name, each a scalar."""
+        raise NotImplementedError
+
+    @property
+    def optimizer_names(self) -> list[str]:
+        """The one optimizer."""
+        return ["train"]
+
+    @property
+    def batches_per_step(self) -> int:
+        """Batches of one accumulation."""
+        return int(self.trainer.accumulate_grad_batches)
+
+    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
+        """The weighted sum, as ``train``."""
+        return {"train": self.weigh("train", self.loss(batch, self.predict_stages(batch)), self.weights, batch)}
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One forward pass; Lightning does the rest."""
+        self.seed_batch("train", self.batches)
+        self.batches += 1
+        return self.loss_terms(batch)["train"]
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Note the norm of the gradient, before it is clipped."""
+        if self.logs_next_step:
+            self.values["train/grad_norm"] = gradient_norm(self.network.parameters())
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """One optimizer over what of the network may be trained, and its schedule."""
+        parameters: Iterable[nn.Parameter] = (p for p in self.network.parameters() if p.requires_grad)
+        optimizer = self.optimizer(parameters)
+        if self.scheduler is None:
+            return optimizer
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": self.interval},
+        }

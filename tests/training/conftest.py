@@ -1,0 +1,23 @@
+import pytest
+
+from tests.training.toys import painter_registered
+
+# Lightning says these of every small run on a CPU; none is about our code
+LIGHTNING = (
+    "ignore:.*does not have many workers.*",
+    "ignore:.*isinstance.treespec, LeafSpec.*",
+    "ignore:.*ckpt_path.*checkpoint.*:UserWarning",
+)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "tests/training" in str(item.path):
+            for text in LIGHTNING:
+                item.add_marker(pytest.mark.filterwarnings(text))
+
+
+@pytest.fixture(autouse=True)
+def painter_network():
+    with painter_registered():
+        yield

@@ -1,0 +1,115 @@
+"""A run that was cut at any step and resumed ends with the bytes of an unbroken one."""
+
+import os
+import shutil
+
+import pytest
+import torch
+from torch.optim.lr_scheduler import StepLR
+
+from inpaint_zoo.training import NetworkEMA
+from inpaint_zoo.training.resume import list_checkpoints
+from tests.training.toys import Game, PictureData, Reconstruction, build, fit
+
+
+def assert_same(a, b, where=""):
+    assert type(a) is type(b), where
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    elif isinstance(a, dict):
+        assert list(a) == list(b), where
+        for key in a:
+            assert_same(a[key], b[key], f"{where}/{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for number, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{where}/{number}")
+    else:
+        assert a == b, where
+
+
+def load(path):
+    return torch.load(path, weights_only=True)
+
+
+def steps(optimizer):
+    return StepLR(optimizer, 3, 0.5)
+
+
+EVERY_CHECKPOINT = bool(os.environ.get("INPAINT_ZOO_EVERY_CHECKPOINT"))  # four minutes
+CHOSEN = ("02", "03", "06", "11", "12")
+
+SCENARIOS = {
+    "single optimizer": (Reconstruction, {}, {}),
+    "schedule by step, accumulation": (
+        Reconstruction,
+        {"scheduler": steps},
+        {"accumulate_grad_batches": 2, "check_val_every_n_epoch": None, "val_check_interval": 4},
+    ),
+    "schedule by epoch": (
+        Reconstruction,
+        {"scheduler": lambda optimizer: StepLR(optimizer, 1, 0.5), "interval": "epoch"},
+        {"max_steps": 20},
+    ),
+    "epochs instead of steps": (Reconstruction, {}, {"max_steps": -1, "max_epochs": 2, "every": 1}),
+    "validation within the epoch": (Reconstruction, {}, {"val_check_interval": 2}),
+    "validation in every second epoch": (Reconstruction, {}, {"check_val_every_n_epoch": 2, "max_steps": 14}),
+    "validation counted over epochs": (
+        Reconstruction,
+        {},
+        {"check_val_every_n_epoch": None, "val_check_interval": 4, "max_steps": 13},
+    ),
+    "no validation": (Reconstruction, {}, {"limit_val_batches": 0}),
+    "shared forward, EMA": (Game, {"form": {"forward": "shared"}}, {"callbacks": [("ema", {})]}),
+    "five critics, penalty, EMA": (
+        Game,
+        {"penalty": True, "form": {"critics_per_step": 5}},
+        {"callbacks": [("ema", {"start": 2})], "max_steps": 4, "every": 1, "check_val_every_n_epoch": None},
+    ),
+    "accumulation over epochs": (
+        Game,
+        {"scheduler": steps, "form": {"accumulate": 4}},
+        {"max_steps": 5, "every": 1, "check_val_every_n_epoch": None, "val_check_interval": 4},
+    ),
+    "together, epoch schedule": (
+        Game,
+        {
+            "scheduler": lambda o: StepLR(o, 1, 0.5),
+            "interval": "epoch",
+            "form": {"forward": "shared", "together": True},
+        },
+        {"max_steps": 14},
+    ),
+    "rounds": (Game, {"form": {"repeats": 3}}, {"callbacks": [("ema", {"each_update": True})], "max_steps": 8}),
+}
+
+
+def run(scenario, folder, workers=0, ckpt_path=None):
+    kind, options, trainer_options = SCENARIOS[scenario]
+    trainer_options = {"every": 1, "max_steps": 13} | trainer_options
+    callbacks = [NetworkEMA(decay=0.9, **arguments) for _, arguments in trainer_options.pop("callbacks", [])]
+    module = build(kind, **options)
+    fit(folder, module, PictureData(workers=workers), ckpt_path, callbacks=callbacks, **trainer_options)
+    return module
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_resume_from_any_checkpoint(scenario, tmp_path):
+    unbroken = tmp_path / "unbroken"
+    module = run(scenario, unbroken)
+    saved = list_checkpoints(unbroken / "checkpoints")
+    assert len(saved) >= 4
+    # an epoch is six batches: its end, a validation, the midst of it
+    chosen = saved[1:] if EVERY_CHECKPOINT else [path for path in saved[1:] if path.stem[-2:] in CHOSEN]
+    metrics = (unbroken / "metrics.csv").read_bytes()
+    for path in chosen:
+        folder = tmp_path / path.stem
+        shutil.copytree(unbroken, folder)
+        for later in list_checkpoints(folder / "checkpoints"):
+            if later.name > path.name:
+                later.unlink()
+        resumed = run(scenario, folder, ckpt_path=folder / "checkpoints" / path.name)
+        assert (folder / "metrics.csv").read_bytes() == metrics, path.name
+        assert_same(load(folder / "checkpoints" / saved[0].name), load(saved[0]), path.name)
+        assert_same(resumed.state_dict(), module.state_dict(), path.name)
+        shutil.rmtree(folder)

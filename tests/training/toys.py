@@ -1,0 +1,231 @@
+"""Small things to train: photographs from a formula, a network, a critic, and the two kinds of training module."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+
+from inpaint_zoo import registry
+from inpaint_zoo.data.sampling import Draw, EvalSampler, ResumableLoader, StreamSampler
+from inpaint_zoo.interfaces import InpaintingNetwork
+from inpaint_zoo.losses import wgan_gradient_penalty
+from inpaint_zoo.ops import composite
+from inpaint_zoo.training import (
+    AdversarialModule,
+    Batch,
+    Checkpoints,
+    CSVLog,
+    InpaintingModule,
+    MetricsLog,
+    Penalty,
+    Phase,
+    Recipe,
+    Stages,
+    Terms,
+)
+
+SIDE = 32
+
+
+class Painter(InpaintingNetwork):
+    """Three convolutions, one of them behind dropout and BatchNorm: what a resume must get right."""
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.encode = nn.Sequential(nn.Conv2d(4, width, 3, 1, 1), nn.BatchNorm2d(width), nn.ReLU(), nn.Dropout(0.1))
+        self.coarse = nn.Conv2d(width, 3, 3, 1, 1)
+        self.fine = nn.Conv2d(6, 3, 3, 1, 1)
+
+    def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        coarse = self.coarse(self.encode(torch.cat([image, mask], 1)))
+        return {"coarse": coarse, "fine": self.fine(torch.cat([coarse, image], 1))}
+
+
+def painter(width: int = 8) -> Painter:
+    """A painter."""
+    return Painter(width)
+
+
+@contextmanager
+def painter_registered() -> Iterator[None]:
+    registry.register_model(source="test")(painter)
+    try:
+        yield
+    finally:
+        del registry._models["painter"]
+
+
+class Pictures(Dataset[dict[str, Any]]):
+    """Waves whose frequency and phase depend on the item, a square hole whose place depends on the position."""
+
+    def __init__(self, size: int, side: int = SIDE) -> None:
+        self.size, self.side = size, side
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, draw: Draw) -> dict[str, Any]:
+        x = torch.linspace(0, 3, self.side)
+        item = max(draw.item, 0)
+        waves = [torch.sin((1 + item % 5) * x + c) * torch.cos((1 + item % 3) * x[:, None] + c) for c in range(3)]
+        mask = torch.zeros(1, self.side, self.side)
+        top, left = draw.position * 7 % (self.side // 2), draw.position * 5 % (self.side // 2)
+        mask[:, top : top + self.side // 3, left : left + self.side // 3] = 1
+        return {"image": torch.stack(waves) / 2 + 0.5, "mask": mask, "index": draw.item, "name": f"item{item}"}
+
+
+class PictureData(LightningDataModule):
+    """``length`` batches of training pictures, five validation pictures."""
+
+    def __init__(self, batches: int = 6, batch_size: int = 2, workers: int = 0, size: int = 7) -> None:
+        super().__init__()
+        self.batches, self.batch_size, self.workers, self.size = batches, batch_size, workers, size
+
+    def train_dataloader(self) -> ResumableLoader:
+        trainer = self.trainer
+        ranks, batch_size = trainer.world_size, self.batch_size // trainer.world_size
+        sampler = StreamSampler(
+            self.size,
+            length=self.batches * self.batch_size,
+            batch_size=batch_size,
+            rank=trainer.global_rank,
+            ranks=ranks,
+        )
+        sampler.set_epoch(trainer.fit_loop.epoch_progress.current.processed)
+        return ResumableLoader(Pictures(self.size), sampler, num_workers=self.workers)
+
+    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
+        trainer = self.trainer
+        sampler = EvalSampler(5, rank=trainer.global_rank, ranks=trainer.world_size)
+        return DataLoader(Pictures(5), batch_size=2, sampler=sampler)
+
+
+class Reconstruction(InpaintingModule):
+    """L1 on both stages."""
+
+    def __init__(self, lr: float = 1e-2, scheduler: Any = None, interval: str = "step", **base: Any) -> None:
+        super().__init__(
+            "painter", lambda p: torch.optim.Adam(p, lr=lr), scheduler, interval, weights={"coarse": 0.5}, **base
+        )
+
+    def loss(self, batch: Batch, stages: Stages) -> Terms:
+        return {name: (stage - batch["image"]).abs().mean() for name, stage in stages.items()}
+
+
+class Critic(nn.Module):
+    """Two strided convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(8, 1, 4, 2, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.body(image)
+
+
+class Game(AdversarialModule):
+    """A painter against a critic; the recipe's form is given, ``log`` keeps what happened in what order."""
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        penalty: bool = False,
+        critic_first: bool = True,
+        scheduler: Any = None,
+        interval: str = "step",
+        clip: float | None = None,
+        windows: dict[str, tuple[int, int | None]] | None = None,
+        form: dict[str, Any] | None = None,
+        **base: Any,
+    ) -> None:
+        super().__init__("painter", **base)
+        self.critic = Critic()
+        self.lr, self.penalty, self.critic_first = lr, penalty, critic_first
+        self.scheduler, self.interval, self.clip = scheduler, interval, clip
+        self.windows, self.form = windows or {}, form or {}
+        self.log_of_calls: list[str] = []
+        self.forwards = 0
+
+    def predict_stages(self, batch: Batch) -> Stages:
+        self.forwards += 1
+        return super().predict_stages(batch)
+
+    def recipe(self) -> Recipe:
+        def optimizer(parameters: Any) -> torch.optim.Optimizer:
+            return torch.optim.Adam(parameters, lr=self.lr, betas=(0.5, 0.9))
+
+        shared = {"optimizer": optimizer, "scheduler": self.scheduler, "interval": self.interval, "clip": self.clip}
+        whole = (0, None)
+        generator = Phase(
+            "generator",
+            ("network",),
+            self.generator_loss,
+            weights={"adversarial": 0.1},
+            window=self.windows.get("generator", whole),
+            **shared,
+        )
+        critic = Phase(
+            "critic",
+            ("critic",),
+            self.critic_loss,
+            weights={"penalty": 10.0},
+            penalty=Penalty(self.critic_penalty) if self.penalty else None,
+            window=self.windows.get("critic", whole),
+            **shared,
+        )
+        return Recipe((critic, generator) if self.critic_first else (generator, critic), **self.form)
+
+    def completed(self, batch: Batch, stages: Stages) -> Tensor:
+        return composite(stages["fine"], batch["image"], batch["mask"])
+
+    def generator_loss(self, batch: Batch, stages: Stages) -> Terms:
+        self.log_of_calls.append("generator")
+        return {
+            "l1": (stages["fine"] - batch["image"]).abs().mean(),
+            "adversarial": -self.critic(self.completed(batch, stages)).mean(),
+        }
+
+    def critic_loss(self, batch: Batch, stages: Stages) -> Terms:
+        self.log_of_calls.append("critic")
+        fake = self.completed(batch, stages)
+        assert not fake.requires_grad
+        return {"fake": F.relu(1 + self.critic(fake)).mean(), "real": F.relu(1 - self.critic(batch["image"])).mean()}
+
+    def critic_penalty(self, batch: Batch, stages: Stages) -> Terms:
+        return {"penalty": wgan_gradient_penalty(self.critic, batch["image"], self.completed(batch, stages))}
+
+    def carry(self, batch: Batch, stages: Stages) -> Batch:
+        return batch | {"image": batch["image"], "guess": stages["fine"]}
+
+
+def make_trainer(folder: Any, callbacks: Any = (), every: int = 2, **options: Any) -> Trainer:
+    """A trainer as the command line makes it, with checkpoints every few steps."""
+    options = {"max_steps": 8, "log_every_n_steps": 1, "num_sanity_val_steps": 0, "accelerator": "cpu"} | options
+    log = CSVLog(folder)
+    checkpoints = Checkpoints(every=every, keep=100)
+    return Trainer(
+        default_root_dir=folder,
+        logger=[log],
+        callbacks=[*callbacks, MetricsLog(), checkpoints],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **options,
+    )
+
+
+def fit(folder: Any, module: Any, data: Any = None, ckpt_path: Any = None, **options: Any) -> Trainer:
+    """Train, from the start or from a checkpoint."""
+    trainer = make_trainer(folder, **options)
+    trainer.fit(module, datamodule=data or PictureData(), ckpt_path=ckpt_path, weights_only=True)
+    return trainer
+
+
+def build(kind: type, **options: Any) -> Any:
+    """A module with the seed's weights."""
+    seed_everything(3, verbose=False)
+    return kind(metrics=["psnr"], **options)
