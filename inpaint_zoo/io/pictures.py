@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ __all__ = [
     "PICTURE_SUFFIXES",
     "Picture",
     "PictureError",
+    "decode_picture",
     "read_picture",
     "write_picture",
 ]
@@ -124,6 +125,19 @@ def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
         return _decode(path, image)
 
 
+def decode_picture(data: bytes, name: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read the bytes of a picture file that lies inside another one; ``name`` stands where its path would.
+
+    Raises:
+        PictureError: As `read_picture`.
+    """
+    path = Path(name)
+    if not data:
+        raise PictureError(f"{path}: is empty (0 bytes)")
+    with _Pillow.quiet(max_pixels), _blaming(path), _parsed(path, io.BytesIO(data), max_pixels) as image:
+        return _decode(path, image)
+
+
 def picture_size(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """(H, W) as the header of a file says: nothing decoded, no EXIF orientation applied. Errors as `read_picture`."""
     with _opened(Path(path), max_pixels) as image:
@@ -149,13 +163,19 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
             file = stack.enter_context(path.open("rb"))
         except OSError as error:
             raise PictureError(f"{path}: cannot be opened: {error.strerror}") from None
+        yield stack.enter_context(_parsed(path, file, max_pixels))
+
+
+@contextmanager
+def _parsed(path: Path, file: IO[bytes], max_pixels: int) -> Iterator[Image.Image]:
+    with ExitStack() as stack:
         try:
             image = stack.enter_context(Image.open(file, formats=sorted(set(_FORMATS.values()))))
         except Image.DecompressionBombError as error:  # its text is all that tells the size
             number = re.search(r"\((\d+) pixels", str(error))
             raise _too_large(path, int(number[1]) if number else 2 * max_pixels, max_pixels) from None
         except UnidentifiedImageError:
-            raise PictureError(f"{path}: {_why_unidentified(path)}") from None
+            raise PictureError(f"{path}: {_why_unidentified(file)}") from None
         if max_pixels < image.height * image.width:
             raise _too_large(path, image.height * image.width, max_pixels)
         yield image
@@ -237,9 +257,9 @@ def _check_is_readable_file(path: Path) -> None:
         raise PictureError(f"{path}: is empty (0 bytes)")
 
 
-def _why_unidentified(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(16)
+def _why_unidentified(file: IO[bytes]) -> str:
+    file.seek(0)
+    head = file.read(16)
     for magic, name in _MAGIC.items():
         if head.startswith(magic):
             kinds = "damaged, or of a kind that cannot be read such as float RGB" if name == "TIFF" else "damaged"
@@ -286,6 +306,7 @@ class _Pillow:
 def _decode(path: Path, image: Image.Image) -> Picture:
     notes: list[str] = []
     rawmode = str(image.tile[0].args) if getattr(image, "tile", None) else ""  # type: ignore[attr-defined]
+    whole = _file_of(image) if ";16" in rawmode else b""
     if image.format == "TIFF":  # Pillow rotates these itself while it loads them, and forgets the orientation
         orientation, pending = _orientation(image, notes), 1
         image.load()
@@ -297,7 +318,7 @@ def _decode(path: Path, image: Image.Image) -> Picture:
 
     rgb, alpha, converted = to_rgb(path, image)
     if ";16" in rawmode and image.mode in {"RGB", "RGBA", "LA"}:
-        rgb, alpha, converted = sixteen_bit_colour(path, rgb, alpha, orientation if image.format == "TIFF" else 1)
+        rgb, alpha, converted = sixteen_bit_colour(whole, rgb, alpha, orientation if image.format == "TIFF" else 1)
     notes.extend(converted)
     icc_profile = image.info.get("icc_profile") or None
     if image.mode in {"CMYK", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F", "1"}:
@@ -313,6 +334,16 @@ def _decode(path: Path, image: Image.Image) -> Picture:
         exif_orientation=orientation,
         icc_profile=icc_profile,
     )
+
+
+def _file_of(image: Image.Image) -> bytes:
+    """The bytes of the file behind a picture whose pixels are not loaded yet."""
+    file: IO[bytes] = image.fp  # type: ignore[attr-defined]
+    place = file.tell()
+    file.seek(0)
+    data = file.read()
+    file.seek(place)
+    return data
 
 
 def _orientation(image: Image.Image, notes: list[str]) -> int:

@@ -54,7 +54,7 @@ def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[st
 
 
 def sixteen_bit_colour(
-    path: Path, rgb: Bytes, alpha: Bytes | None, applied: int
+    file: bytes, rgb: Bytes, alpha: Bytes | None, applied: int
 ) -> tuple[Bytes, Bytes | None, list[str]]:
     """Round 16-bit channels, of which Pillow keeps the high byte only; OpenCV decodes them whole.
 
@@ -64,7 +64,7 @@ def sixteen_bit_colour(
 
     with _log_level:
         level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-        full: Any = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+        full: Any = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
         cv2.utils.logging.setLogLevel(level)
     high = rgb if alpha is None else np.concatenate([rgb, alpha[..., None]], axis=2)
     if full is not None and full.dtype == np.uint16 and full.ndim == 3 and full.shape[2] == high.shape[2]:

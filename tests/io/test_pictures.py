@@ -19,6 +19,7 @@ from inpaint_zoo.io.pictures import (
     WRITABLE_SUFFIXES,
     PictureError,
     convert_picture,
+    decode_picture,
     picture_size,
     read_picture,
     write_picture,
@@ -50,6 +51,27 @@ def test_odd_files_become_rgb_and_say_how(tmp_path):
         assert picture.size == {"rotated.jpg": (32, 24), "one_pixel.png": (1, 1), "thin.png": (1, 5000)}.get(
             name, (24, 32)
         )
+
+
+def test_bytes_in_memory_are_read_like_the_file_that_holds_them(tmp_path):
+    for name in write_odd(tmp_path):
+        of_file, of_bytes = read_picture(tmp_path / name), decode_picture((tmp_path / name).read_bytes(), name)
+        np.testing.assert_array_equal(of_bytes.rgb, of_file.rgb)
+        assert (of_bytes.alpha is None) == (of_file.alpha is None)
+        assert (of_bytes.notes, of_bytes.format) == (of_file.notes, of_file.format)
+    with pytest.raises(PictureError, match=r"^a/b\.jpg: is empty"):
+        decode_picture(b"", "a/b.jpg")
+    with pytest.raises(PictureError, match=r"^a/b\.jpg: is not a PNG"):
+        decode_picture(b"nonsense", "a/b.jpg")
+    with pytest.raises(PictureError, match=r"^plain\.png: 768 pixels are more than the 700 allowed"):
+        decode_picture((tmp_path / "plain.png").read_bytes(), "plain.png", max_pixels=700)
+
+
+@pytest.mark.parametrize("name", ["rgb16.png", "rgb16.tif"])
+def test_sixteen_bits_survive_a_lazily_opened_picture(tmp_path, name):
+    write_odd(tmp_path)
+    with Image.open(tmp_path / name) as image:
+        np.testing.assert_array_equal(convert_picture(image).rgb, BASE)
 
 
 @pytest.mark.parametrize("name", ["plain.png", "plain.webp", "plain.bmp", "plain.ppm", "rgb16.png", "rgb16.tif"])
