@@ -1,0 +1,266 @@
+"""Which photographs of a folder are for training and which for testing: rules, seeds, and the list files they end in.
+
+Every rule works on stems in natural order and draws by SplitMix64 from (seed, class, place in that order), so that a
+split is the same on every machine. What a paper published as files is read by `read_list`; what it described in words
+is a rule here, written out with `write_split`, so that a table can say which photographs it was measured on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.io.atomic import write_bytes
+from inpaint_zoo.io.listing import by_stem, natural_key
+from inpaint_zoo.masks.draws import Draws
+
+__all__ = [
+    "SELECT_KEYS",
+    "Split",
+    "by_class",
+    "few_shot",
+    "holdout",
+    "read_list",
+    "select",
+    "write_list",
+    "write_split",
+]
+
+T = TypeVar("T")
+
+SELECT_KEYS = ("by_class", "holdout", "part", "seed", "after", "first", "every", "few_shot")
+"""Keys of `select`, in the order in which they act."""
+_SHOWN = 5
+
+
+class Split(NamedTuple):
+    """Stems of the two parts, each in natural order."""
+
+    train: list[str]
+    test: list[str]
+
+
+def _shuffled(stems: list[str], seed: int, stream: str) -> list[str]:
+    keys = Draws(seed, f"split/{stream}", np.arange(len(stems), dtype=np.uint64)).keys
+    return [stems[i] for i in np.argsort(keys, kind="stable").tolist()]
+
+
+def _parted(stems: list[str], test: Iterable[str]) -> Split:
+    held = set(test)
+    return Split([stem for stem in stems if stem not in held], [stem for stem in stems if stem in held])
+
+
+def by_class(stems: Iterable[str], test: int = 1, train: int = 11, seed: int = 0) -> Split:
+    """Split every class, a folder, in the proportion ``test`` : ``train``: the rule of Animals-90 is 1 : 11.
+
+    The stems of a class are sorted and shuffled; the first n * test / (test + train), rounded half up and at least one,
+    are test. So 60 photographs give 5 and 55. Which files the paper took is unpublished. Source: specs/glcic_ca.md 2.3.
+
+    Raises:
+        ZooError: A photograph lies in no folder, or a class has a single one.
+
+    Example:
+        >>> stems = [f"{animal}/{n}" for animal in ("cat", "dog") for n in range(60)]
+        >>> split = by_class(stems)
+        >>> len(split.train), len(split.test), split.test[:5]
+        (110, 10, ['cat/2', 'cat/42', 'cat/45', 'cat/55', 'cat/57'])
+    """
+    if test < 1 or train < 1:
+        raise ZooError(f"`by_class` wants two whole numbers from 1 up, [test, train], got [{test}, {train}]")
+    stems = sorted(stems, key=natural_key)
+    classes: dict[str, list[str]] = {}
+    for stem in stems:
+        folder, found, _ = stem.rpartition("/")
+        if not found:
+            raise ZooError(f"`by_class` splits folders, one for each class, but '{stem}' lies in none")
+        classes.setdefault(folder, []).append(stem)
+    held: list[str] = []
+    for folder, members in classes.items():
+        if len(members) < 2:
+            raise ZooError(f"`by_class`: the class '{folder}' has one photograph; a split needs two")
+        count = max(1, (2 * len(members) * test + test + train) // (2 * (test + train)))
+        held += _shuffled(members, seed, folder)[: min(count, len(members) - 1)]
+    return _parted(stems, held)
+
+
+def holdout(stems: Iterable[str], test: int, seed: int = 0) -> Split:
+    """Hold out ``test`` photographs drawn from all, as GRIG's sets are split (its seed is unpublished).
+
+    Raises:
+        ZooError: Nothing would be left for one of the parts.
+
+    Example:
+        >>> holdout(["a", "b", "c", "d"], 1)
+        Split(train=['a', 'b', 'c'], test=['d'])
+    """
+    stems = sorted(stems, key=natural_key)
+    if not 1 <= test < len(stems):
+        raise ZooError(f"`holdout` must leave photographs on both sides: 1 to {len(stems) - 1} of {len(stems)}")
+    return _parted(stems, _shuffled(stems, seed, "holdout")[:test])
+
+
+def few_shot(stems: Iterable[str], count: int, seed: int | None = None) -> list[str]:
+    """``count`` photographs: the first ones, as GRIG's code takes them, or with a seed a drawn subset.
+
+    With one seed the smaller subset lies in the larger. Source: specs/grig.md 9.2.
+
+    Raises:
+        ZooError: There are fewer.
+
+    Example:
+        >>> few_shot(["img10", "img9", "img1"], 2)
+        ['img1', 'img9']
+    """
+    stems = sorted(stems, key=natural_key)
+    if not 1 <= count <= len(stems):
+        raise ZooError(f"`few_shot` wants 1 to {len(stems)} of the {len(stems)} photographs, got {count}")
+    if seed is None:
+        return stems[:count]
+    return sorted(_shuffled(stems, seed, "few_shot")[:count], key=natural_key)
+
+
+def select(files: Mapping[str, T], rules: Mapping[str, Any]) -> dict[str, T]:
+    """The photographs that ``rules`` leave, in natural order.
+
+    Args:
+        files: By stem.
+        rules: `by_class: [test, train]` or `holdout: N`, with `part: train | test` and `seed` (0); then `after: N`
+            (leave out the first N) and `first: N`; then `every: N` (the first of each N); then `few_shot: N`, or
+            `few_shot: [N, seed]`.
+
+    Raises:
+        ZooError: Unknown keys, values out of range, or nothing is left.
+
+    Example:
+        >>> list(select({str(n): n for n in range(10)}, {"after": 2, "first": 6, "every": 3}))
+        ['2', '5']
+    """
+    for key in rules:
+        if key not in SELECT_KEYS:
+            raise unknown_name("key of `select`:", key, SELECT_KEYS)
+    stems = _part(sorted(files, key=natural_key), rules)
+    stems = stems[_number(rules, "after", 0, 0) :]
+    if "first" in rules:
+        stems = stems[: _number(rules, "first", 1)]
+    stems = stems[:: _number(rules, "every", 1, 1)]
+    if not stems:
+        raise ZooError(f"`select` leaves none of {len(files)} photographs")
+    few = rules.get("few_shot")
+    if few is not None:
+        values = list(few) if isinstance(few, list | tuple) else [few, None]
+        if len(values) != 2 or not _whole(values[0], 1) or not (values[1] is None or _whole(values[1], 0)):
+            raise ZooError(f"`few_shot` must be N, or [N, seed], got {few!r}")
+        stems = few_shot(stems, *values)
+    return {stem: files[stem] for stem in stems}
+
+
+def _part(stems: list[str], rules: Mapping[str, Any]) -> list[str]:
+    rule = [key for key in ("by_class", "holdout") if key in rules]
+    if len(rule) > 1:
+        raise ZooError("`select` takes `by_class` or `holdout`, not both")
+    if not rule:
+        for key in ("part", "seed"):
+            if key in rules:
+                raise ZooError(f"`{key}` of `select` has a meaning beside `by_class` or `holdout` only")
+        return stems
+    part, seed = rules.get("part"), _number(rules, "seed", 0, 0)
+    if part not in Split._fields:
+        raise unknown_name("`part` of `select`:", part, Split._fields)
+    if rule == ["holdout"]:
+        split = holdout(stems, _number(rules, "holdout", 1), seed)
+    else:
+        ratio = rules["by_class"]
+        if not isinstance(ratio, list | tuple) or len(ratio) != 2 or not all(_whole(value, 1) for value in ratio):
+            raise ZooError(f"`by_class` wants two whole numbers from 1 up, [test, train], got {ratio!r}")
+        split = by_class(stems, ratio[0], ratio[1], seed)
+    return split.train if part == "train" else split.test
+
+
+def _whole(value: object, low: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= low
+
+
+def _number(rules: Mapping[str, Any], key: str, low: int, default: int | None = None) -> int:
+    value = rules.get(key, default)
+    if not _whole(value, low):
+        raise ZooError(f"`{key}` of `select` must be a whole number from {low} up, got {value!r}")
+    return int(value)
+
+
+def write_list(path: str | Path, names: Iterable[str], note: str = "") -> None:
+    """Write one name a line, after ``note`` as a comment; whole or not at all."""
+    lines = [f"# {line}" for line in note.splitlines()]
+    for name in names:
+        if "\n" in name or "\r" in name or name != name.strip() or name.startswith("#"):
+            raise ZooError(f"{path}: a list file has one name a line, so it cannot hold {name!r}; rename the file")
+        lines.append(name)
+    write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def write_split(folder: str | Path, files: Mapping[str, Path], root: str | Path, split: Split, rule: str) -> None:
+    """Write `train.txt` and `test.txt`: paths below ``root``, under a comment that names the rule."""
+    for part, stems in split._asdict().items():
+        names = [files[stem].relative_to(root).as_posix() for stem in stems]
+        write_list(Path(folder) / f"{part}.txt", names, f"{part} part of {len(files)} photographs; rule: {rule}")
+
+
+def read_list(path: str | Path, root: str | Path | None = None) -> dict[str, Path]:
+    """Stem -> file of the photographs that a list file names, in its order.
+
+    Args:
+        path: UTF-8 text, a path a line with `/`; empty lines and those that begin with `#` are left out.
+        root: The folder that the paths are relative to, by default that of the list. A leading `/` means ``root`` too
+            unless the path lies below it already, for some published lists are written so.
+
+    Raises:
+        ZooError: The list cannot be read, names nothing, leads out of ``root``, names files that are not there (the
+            first ones are shown), or two of one stem.
+    """
+    path = Path(path)
+    root = path.parent if root is None else Path(root)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ZooError(f"{path}: no such list file") from None
+    except UnicodeDecodeError:
+        raise ZooError(f"{path}: is no UTF-8 text; a list file has the path of a photograph on each line") from None
+    except OSError as error:
+        raise ZooError(f"{path}: cannot be read: {error.strerror}") from None
+    found = [
+        root / _below(f"{path}, line {number}", root, line.strip())
+        for number, line in enumerate(text.split("\n"), 1)
+        if line.strip() and not line.startswith("#")
+    ]
+    if not found:
+        raise ZooError(f"{path}: names no photographs")
+    absent = _absent(found)
+    if absent:
+        more = ", ..." if len(absent) > _SHOWN else ""
+        shown = ", ".join(file.relative_to(root).as_posix() for file in absent[:_SHOWN])
+        raise ZooError(f"{path}: {len(absent)} of {len(found)} files are not below {root}: {shown}{more}")
+    return by_stem(root, found)
+
+
+def _below(where: str, root: Path, line: str) -> Path:
+    name = Path(line)
+    if name.is_absolute():
+        name = name.relative_to(root if name.is_relative_to(root) else name.anchor)
+    if ".." in name.parts:
+        raise ZooError(f"{where}: '{line}' leads out of {root}")
+    return name
+
+
+def _absent(files: list[Path]) -> list[Path]:
+    """Those of ``files`` that are not there; each folder is listed once, since a million questions take minutes."""
+    there: dict[Path, set[str]] = {}
+    for folder in {file.parent for file in files}:
+        try:
+            there[folder] = set(os.listdir(folder))  # noqa: PTH208 - names, not paths
+        except OSError:
+            there[folder] = set()
+    return [file for file in files if file.name not in there[file.parent]]
