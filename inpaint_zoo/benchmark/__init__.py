@@ -7,7 +7,8 @@ outcome = run_suite(suite, "runs/quickstart", Options(batch_size=8))
 """
 
 from inpaint_zoo.benchmark.export import export_inputs
-from inpaint_zoo.benchmark.runner import Failure, Listener, Options, Outcome, run_suite
+from inpaint_zoo.benchmark.options import Failure, Listener, Options
+from inpaint_zoo.benchmark.runner import Outcome, run_suite
 from inpaint_zoo.benchmark.store import CellKey
 from inpaint_zoo.benchmark.suite import Suite, load_suite
 

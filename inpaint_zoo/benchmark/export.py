@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from inpaint_zoo.benchmark.compute import load_sample
+from inpaint_zoo.benchmark.options import Listener, Options
 from inpaint_zoo.benchmark.plan import open_sources
-from inpaint_zoo.benchmark.runner import Listener, Options, mention_unreadable
+from inpaint_zoo.benchmark.runner import mention_unreadable
 from inpaint_zoo.benchmark.store import CellKey
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError

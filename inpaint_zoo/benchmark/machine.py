@@ -1,4 +1,4 @@
-"""The machine that a benchmark runs on: choosing the device, exact arithmetic, and what is recorded of it."""
+"""The machine that a benchmark runs on: exact arithmetic, and what is recorded of it."""
 
 from __future__ import annotations
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_zoo.benchmark.entries import SourceEntry
 from inpaint_zoo.benchmark.identity import MASK_STREAM
 from inpaint_zoo.benchmark.store import read_json, write_json
-from inpaint_zoo.benchmark.suite import SourceEntry, Suite
+from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_json
 

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from inpaint_zoo.benchmark import Options, load_suite, run_suite
@@ -227,8 +228,6 @@ def test_metrics_without_weights_are_skipped_and_counted(tmp_path, monkeypatch):
 
 
 def test_metrics_of_sets_use_features_of_the_truth_once(tmp_path, monkeypatch):
-    import torch
-
     import inpaint_zoo.metrics
     from inpaint_zoo.metrics import FID
 
@@ -318,3 +317,15 @@ def test_suite_file_is_kept_as_run(tmp_path):
     run_suite(load_suite(path), tmp_path / "out", ONE)
     assert (tmp_path / "out" / "suite.yaml").read_bytes() == path.read_bytes()
     assert json.loads((tmp_path / "out" / "suite.json").read_text())["metrics"] == METRICS
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_workers_and_batch_size_change_no_byte(tmp_path):
+    suite = small_suite(tmp_path, methods=["telea", {"model": "autoencoder_tiny", "weights": "random"}])
+    for name, workers, batch in (("a", 1, 1), ("b", 4, 4), ("c", 2, 16)):
+        outcome = run_suite(suite, tmp_path / name, Options(workers=workers, batch_size=batch, device="cuda"))
+        assert outcome.failed == ()
+        assert results_bytes(tmp_path / name) == results_bytes(tmp_path / "a")
+    toy = provenance(tmp_path / "a")["complexity"][1]
+    assert toy["peak_memory_mb"] > 0

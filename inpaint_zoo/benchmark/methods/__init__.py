@@ -6,11 +6,12 @@ back from the truth, whatever the method made of them.
 
 from __future__ import annotations
 
+from inpaint_zoo.benchmark.entries import CallableEntry, ModelEntry
 from inpaint_zoo.benchmark.methods.base import Answer, Method, Question, Task
 from inpaint_zoo.benchmark.methods.folder import FolderMethod
 from inpaint_zoo.benchmark.methods.function import CallableMethod
 from inpaint_zoo.benchmark.methods.network import NetworkMethod
-from inpaint_zoo.benchmark.suite import CallableEntry, ModelEntry, Suite
+from inpaint_zoo.benchmark.suite import Suite
 
 __all__ = ["Answer", "CallableMethod", "FolderMethod", "Method", "NetworkMethod", "Question", "Task", "create_methods"]
 

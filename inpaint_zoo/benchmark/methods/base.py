@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_zoo.benchmark.suite import MethodEntry
+from inpaint_zoo.benchmark.entries import MethodEntry
 
 if TYPE_CHECKING:
     import torch

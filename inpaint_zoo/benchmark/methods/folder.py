@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inpaint_zoo.benchmark.entries import FolderEntry
 from inpaint_zoo.benchmark.methods.base import Answer, Method, Pixels, Question, Task
-from inpaint_zoo.benchmark.suite import FolderEntry
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file, sha256_json
 from inpaint_zoo.io.listing import by_stem, pair_by_stem

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from inpaint_zoo.benchmark.entries import CallableEntry
 from inpaint_zoo.benchmark.methods.base import Answer, BoolMask, Method, Pixels, Question, Task
-from inpaint_zoo.benchmark.suite import CallableEntry
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file
 

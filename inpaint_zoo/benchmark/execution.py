@@ -1,0 +1,197 @@
+"""Computes the cells of a plan one after the other, stores each as it is done, and writes the tables of all."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from inpaint_zoo._version import __version__
+from inpaint_zoo.benchmark.compute import CellResult, compute_cell, load_sample
+from inpaint_zoo.benchmark.cost import measure
+from inpaint_zoo.benchmark.identity import code_sha256, git_commit
+from inpaint_zoo.benchmark.machine import describe_device, describe_environment
+from inpaint_zoo.benchmark.options import Failure, Listener, Options
+from inpaint_zoo.benchmark.photographs import Photographs
+from inpaint_zoo.benchmark.plan import Cell, Plan
+from inpaint_zoo.benchmark.store import Store, read_json, write_json
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.atomic import atomic_path, sha256_json
+from inpaint_zoo.io.pictures import write_picture
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Execution"]
+
+Features = Mapping[str, NDArray[np.float32]]
+
+
+class Execution:
+    """The part of a run that computes."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        pool: ThreadPoolExecutor,
+        device: torch.device,
+        options: Options,
+        listener: Listener,
+    ) -> None:
+        self.plan, self.store, self.pool, self.device = plan, store, pool, device
+        self.options, self.listener = options, listener
+        self.metrics = plan.scorer.identity()
+        self._shown: set[tuple[str, str]] = set()
+
+    def compute(self, cells: Sequence[Cell]) -> list[Failure]:
+        """Compute cells one after the other and store each as it is done; returns those that failed."""
+        failed: list[Failure] = []
+        for position, cell in enumerate(cells):
+            self.listener.cell(cell.key)
+            error = self._one(cell)
+            if error is not None:
+                failed.append(Failure(cell.key, error))
+            self.listener.finish(cell.key, error)
+            if position + 1 == len(cells) or cells[position + 1].method is not cell.method:
+                cell.method.close()
+        return failed
+
+    def _one(self, cell: Cell) -> str | None:
+        """Compute and store a cell; what goes wrong in it is stored too, what goes wrong with the disk is not."""
+        try:
+            if cell.problem is not None:
+                raise ZooError(cell.problem)
+            cell.method.start(cell.task, self.device, self.options.precision)
+            cost = self._cost(cell)
+            result = compute_cell(
+                cell,
+                self.plan.scorer,
+                self.pool,
+                workers=self.options.num_workers,
+                batch_size=self.options.batch_size,
+                gallery=self.options.gallery,
+                truth_features=self._truth_features,
+                advance=self.listener.image,
+            )
+        except Exception as error:
+            line = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
+            line = " ".join(line.split())
+            with self.store.writing(cell.key, self._record(cell, "failed", line)) as folder:
+                (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            return line
+        self._write(cell, result, cost)
+        return None
+
+    def _write(self, cell: Cell, result: CellResult, cost: Mapping[str, Any] | None) -> None:
+        self._write_truth(cell)  # first: a cell that is there is never visited again
+        record = self._record(cell, "done", None)
+        more = {"cost": cost, "capped": result.capped, "set_metric_notes": result.notes}
+        with self.store.writing(cell.key, {**record, **more}) as folder:
+            pq.write_table(result.values, folder / "values.parquet", compression="zstd")
+            pq.write_table(result.timings, folder / "timings.parquet", compression="zstd")
+            for position, picture in result.pictures.items():
+                write_picture(folder / "pictures" / f"{position}.png", picture)
+
+    def _write_truth(self, cell: Cell) -> None:
+        """The gallery's photographs and masks, as this cell saw them."""
+        pair = (cell.key.dataset, cell.key.mask)
+        if pair in self._shown:
+            return
+        self._shown.add(pair)
+        place = self.store.gallery / cell.key.dataset
+        for index, position in cell.photographs.gallery(self.options.gallery).items():
+            sample = load_sample(cell.photographs, cell.masks, index)
+            write_picture(place / f"{position}.png", sample.truth)
+            hole = np.repeat(sample.question.mask[..., None], 3, axis=2).astype(np.uint8) * 255
+            write_picture(place / cell.key.mask / f"{position}.png", hole)
+
+    def _record(self, cell: Cell, status: str, error: str | None) -> dict[str, Any]:
+        return {
+            "status": status,
+            "error": error,
+            "provenance": {
+                "weights_sha256": cell.identity.get("weights_sha256"),
+                "method_identity": cell.identity,
+                "code_version": __version__,
+                "code_sha256": code_sha256(),
+                "git_commit": git_commit(),
+                "suite_seed": self.plan.suite.seed,
+                "mask_identity": cell.masks.identity(),
+                "dataset_identity": cell.photographs.identity(),
+                "precision": self.options.precision,
+                "device": describe_device(self.device),
+                "metrics": {name: entry["implementation"] for name, entry in self.metrics.items()},
+                "backbones": {name: entry["backbones"] for name, entry in self.metrics.items() if entry["backbones"]},
+            },
+            "n_images": len(cell.task.keys),
+        }
+
+    def _cost(self, cell: Cell) -> dict[str, Any] | None:
+        """What the method costs on the cell's first photograph; measured once for a method, size and device."""
+        sample = load_sample(cell.photographs, cell.masks, cell.photographs.indices[0])
+        height, width = sample.question.mask.shape
+        name = sha256_json([cell.identity, self.device.type, self.options.precision, height, width])
+        path = self.store.cache / "cost" / f"{name}.json"
+        cost = read_json(path)
+        if cost is None:
+            cost = measure(cell.method, sample.question, self.device)
+            write_json(path, cost or {})
+        return cost or None
+
+    def _truth_features(self, photographs: Photographs) -> Features:
+        """Features (N, D) of the untouched photographs, by key; computed once and kept by their content."""
+        scorer = self.plan.scorer
+        content = {"photographs": photographs.identity(), "metrics": self.metrics, "keys": scorer.feature_keys}
+        path = self.store.cache / "features" / f"{sha256_json(content)}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return {key: stored[key] for key in scorer.feature_keys}
+        except (OSError, ValueError, KeyError):
+            pass  # not there yet, or damaged
+        rows = list(self.pool.map(lambda index: scorer.features(photographs.load(index)), photographs.indices))
+        arrays: dict[str, Any] = {key: np.stack([row[key] for row in rows]) for key in scorer.feature_keys}
+        with atomic_path(path) as temporary:
+            np.savez(temporary, **arrays)
+        return arrays
+
+    def mention_other_code(self) -> None:
+        """Say so where cells that are kept were computed by other code of the same version."""
+        records = [record for cell in self.plan.cells if (record := self.store.record(cell.key))]
+        other = [record for record in records if record["provenance"]["code_sha256"] != code_sha256()]
+        if other and not self.options.fresh:
+            self.listener.note(
+                f"{len(other)} finished cells were computed by other code of version {__version__}; "
+                "--fresh computes them again"
+            )
+
+    def assemble(self) -> None:
+        """Write the tables of all cells that are done."""
+        suite, scorer = self.plan.suite, self.plan.scorer
+        records = [self.store.record(cell.key) or {} for cell in self.plan.cells]
+        costs: dict[str, dict[str, Any]] = {}
+        capped: dict[str, int] = {}
+        for cell, record in zip(self.plan.cells, records, strict=True):
+            if record.get("cost"):
+                costs.setdefault(cell.key.method, {**record["cost"], "method": cell.key.method})
+            for metric, count in record.get("capped", {}).items():
+                capped[metric] = capped.get(metric, 0) + count
+        provenance = {
+            "suite": {"name": suite.name, "seed": suite.seed, "version": __version__},
+            "environment": {
+                **describe_environment(self.device),
+                "precision": self.options.precision,
+                "workers": self.options.num_workers,
+                "batch_size": self.options.batch_size,
+            },
+            "skipped_metrics": [{"metric": name, "reason": reason} for name, reason in scorer.skipped.items()],
+            "unreadable": [problem._asdict() for problem in self.plan.sources.unreadable],
+            "complexity": list(costs.values()),
+            "capped": capped,
+        }
+        self.store.assemble([cell.key for cell in self.plan.cells], provenance)
