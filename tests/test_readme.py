@@ -9,7 +9,7 @@ README = (REPOSITORY / "README.md").read_text()
 
 
 def test_the_table_of_models_is_the_generated_one(capsys):
-    assert main(["models", "list", "--markdown", "true"]) == 0
+    assert main(["models", "list", "--markdown"]) == 0
     table = README.split("<!-- models -->")[1].split("<!-- /models -->")[0]
     assert table.strip() == capsys.readouterr().out.strip()
 

@@ -1,29 +1,47 @@
-"""What every command shares: consoles, the progress bar, and arguments read from a function's signature."""
+"""What every command shares: consoles, the progress bar, and how a command line is read."""
 
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable
-from typing import Any
 
-from jsonargparse import auto_cli
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["auto", "console", "err_console", "progress_bar"]
+__all__ = ["command_parser", "console", "err_console", "list_and_show", "progress_bar"]
 
 console = Console(highlight=False)
 err_console = Console(stderr=True, highlight=False)
 
 
-def auto(components: Callable[..., Any] | dict[str, Any], args: list[str], prog: str) -> int:
-    """Run a function, or one of several by its name, with arguments parsed from ``args``.
+def command_parser(name: str, description: str) -> ArgumentParser:
+    """The parser of `inpaint-zoo NAME`; options are never abbreviated, so that a new one changes no script."""
+    return ArgumentParser(prog=f"inpaint-zoo {name}", description=description, allow_abbrev=False)
 
-    Parameters without a default become positional arguments, the others options; types and help come from the
-    signature and the docstring. The function returns the exit code, or None for 0.
+
+def list_and_show(name: str, args: list[str], lists: Callable[[str, bool], None], shows: Callable[[str], None]) -> int:
+    """Run `inpaint-zoo NAME [list [PATTERN] [--markdown] | show ONE]`; without a word after the name, the list.
+
+    Args:
+        name: The command, a plural such as "models".
+        args: The words after it.
+        lists: Prints those that match a shell pattern, as a table for the terminal or in Markdown.
+        shows: Prints all that is known of one.
     """
-    result = auto_cli(components, args=args, prog=prog)
-    return int(result or 0)
+    parser = command_parser(name, f"What is known of the {name}: all of them, or one.")
+    verbs = parser.add_subparsers(dest="verb", metavar="list | show", required=True)
+    listing = verbs.add_parser("list", help=f"a table of the {name}", allow_abbrev=False)
+    listing.add_argument("pattern", nargs="?", default="*", help="shell pattern over the names")
+    listing.add_argument("--markdown", action="store_true", help="print the table of the documentation")
+    showing = verbs.add_parser("show", help="one of them", allow_abbrev=False)
+    showing.add_argument("name", metavar="NAME")
+    options = parser.parse_args(args or ["list"])
+    if options.verb == "show":
+        shows(options.name)
+    else:
+        lists(options.pattern, options.markdown)
+    return 0
 
 
 def progress_bar() -> Progress:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ArgumentParser
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from inpaint_zoo.cli.common import console, err_console, progress_bar
+from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.pictures import MAX_PIXELS
 
@@ -27,10 +27,9 @@ DOUBTS = {"empty": "empty", "large": "more than 60 % hole", "grey": "grey"}
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="inpaint-zoo inpaint",
-        allow_abbrev=False,
-        description="Fill the holes of a photograph, or of all photographs below a folder. What lies outside the holes "
+    parser = command_parser(
+        "inpaint",
+        "Fill the holes of a photograph, or of all photographs below a folder. What lies outside the holes "
         "keeps its pixels: bit for bit in PNG, lossless WebP, BMP, TIFF and PPM results. EXIF rotation is applied, "
         "transparency kept. Results that exist are skipped.",
     )

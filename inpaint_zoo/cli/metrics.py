@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from inpaint_zoo.cli.common import auto, console
+from inpaint_zoo.cli.common import console, list_and_show
 from inpaint_zoo.errors import unknown_name
 from inpaint_zoo.metrics import list_metrics, metric_info, metrics_markdown
 
@@ -15,7 +15,7 @@ __all__ = ["metrics_list", "metrics_show", "run"]
 OF = {"image": "each image", "hole": "each image's hole", "known": "each image's known pixels"}
 
 
-def metrics_list(pattern: str = "*", markdown: bool = False) -> None:
+def metrics_list(pattern: str, markdown: bool) -> None:
     """List the metrics.
 
     Args:
@@ -73,4 +73,4 @@ def metrics_show(name: str) -> None:
 
 def run(args: list[str]) -> int:
     """Entry point of the command; without a word after it, the list."""
-    return auto({"list": metrics_list, "show": metrics_show}, args or ["list"], "inpaint-zoo metrics")
+    return list_and_show("metrics", args, metrics_list, metrics_show)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from inpaint_zoo.cli.common import auto, console
+from inpaint_zoo.cli.common import console, list_and_show
 from inpaint_zoo.registry import ModelInfo, list_models, model_info
 
 __all__ = ["models_list", "models_show", "run"]
@@ -22,7 +22,7 @@ def _paper_link(info: ModelInfo) -> str:
     return f"[{info.paper}]({info.paper.url})" if info.paper.url else str(info.paper)
 
 
-def models_list(pattern: str = "*", markdown: bool = False) -> None:
+def models_list(pattern: str, markdown: bool) -> None:
     """List the registered models.
 
     Args:
@@ -73,4 +73,4 @@ def models_show(name: str) -> None:
 
 def run(args: list[str]) -> int:
     """Entry point of the command; without a word after it, the list."""
-    return auto({"list": models_list, "show": models_show}, args or ["list"], "inpaint-zoo models")
+    return list_and_show("models", args, models_list, models_show)

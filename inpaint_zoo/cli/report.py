@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inpaint_zoo.cli.common import auto, console
+from inpaint_zoo.cli.common import command_parser, console
 
 __all__ = ["run"]
 
 
-def report(folder: Path) -> int:
-    """Rebuild report.html, report.md, tables.tex and summary.csv from a benchmark's output folder.
+def run(args: list[str]) -> int:
+    """Entry point of the command."""
+    parser = command_parser(
+        "report", "Rebuild report.html, report.md, tables.tex and summary.csv from the folder of a benchmark."
+    )
+    parser.add_argument("folder", metavar="DIR", help="the --out of `inpaint-zoo benchmark`")
+    options = parser.parse_args(args)
 
-    Args:
-        folder: The --out of `inpaint-zoo benchmark`.
-    """
     from inpaint_zoo.benchmark.report import write_report
 
-    console.print(str(write_report(folder)), markup=False, soft_wrap=True)
+    console.print(str(write_report(Path(options.folder))), markup=False, soft_wrap=True)
     return 0
-
-
-def run(args: list[str]) -> int:
-    """Run the command."""
-    return auto(report, args, "inpaint-zoo report")

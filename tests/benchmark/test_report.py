@@ -28,7 +28,7 @@ from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
 from tests.benchmark.synthetic_run import LATEX, SCRIPT, write_run
 
-OUTPUTS = ("report.html", "report.md", "tables.tex", "summary.csv")
+OUTPUTS = ("report.html", "report.md", "tables.tex", "summary.csv", "gallery.png")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 VOID = {"meta", "link", "img", "br", "wbr", "input"}

@@ -68,7 +68,7 @@ def test_models_list_and_show(capsys):
     out = capsys.readouterr().out
     assert "radius=3.0" in out
     assert "Telea" in out
-    assert main(["models", "list", "--markdown", "true"]) == 0
+    assert main(["models", "list", "--markdown"]) == 0
     assert "| `mean_fill` |" in capsys.readouterr().out
     assert main(["models", "show", "tela"]) == 2
     assert "Did you mean 'telea'?" in capsys.readouterr().err

@@ -118,9 +118,9 @@ def test_command_lists_and_shows(capsys):
     assert all(name in shown for name in NAMES)
     assert run(["show", "ssim_grig"]) == 0
     assert "window of 51" in " ".join(capsys.readouterr().out.split())
-    assert run(["list", "--pattern", "psnr*"]) == 0
+    assert run(["list", "psnr*"]) == 0
     assert "ssim" not in capsys.readouterr().out
     with pytest.raises(UnknownNameError, match="Did you mean 'psnr'"):
         run(["show", "pnsr"])
     with pytest.raises(UnknownNameError, match="Unknown metric 'zzz"):
-        run(["list", "--pattern", "zzz*"])
+        run(["list", "zzz*"])

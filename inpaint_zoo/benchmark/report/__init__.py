@@ -1,4 +1,4 @@
-"""The report of a benchmark: one page, Markdown, LaTeX and a CSV file, made from its output folder alone."""
+"""The report of a benchmark, made from its output folder alone: a page, Markdown, LaTeX, CSV, a sheet of pictures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from inpaint_zoo.benchmark.report.latex import latex
 from inpaint_zoo.benchmark.report.markdown import markdown
 from inpaint_zoo.benchmark.report.page import page
 from inpaint_zoo.benchmark.report.run_folder import read_run
+from inpaint_zoo.benchmark.report.sheet import sheet
 from inpaint_zoo.benchmark.report.tables import matrices, tables
 from inpaint_zoo.io.atomic import write_bytes
 
@@ -15,7 +16,7 @@ __all__ = ["write_report"]
 
 
 def write_report(out_dir: str | Path) -> Path:
-    """Write summary.csv, report.md, tables.tex and report.html into a benchmark's output folder.
+    """Write summary.csv, report.md, tables.tex, gallery.png and report.html into a benchmark's output folder.
 
     Reads that folder only, and writes the same bytes for the same folder.
 
@@ -31,5 +32,7 @@ def write_report(out_dir: str | Path) -> Path:
     write_bytes(run.folder / "summary.csv", run.summary.to_csv(index=False, lineterminator="\n").encode())
     write_bytes(run.folder / "report.md", markdown(run, scores, overview).encode())
     write_bytes(run.folder / "tables.tex", latex(run, scores).encode())
+    if pictures := sheet(run):
+        write_bytes(run.folder / "gallery.png", pictures)
     write_bytes(run.folder / "report.html", page(run, scores, overview).encode())
     return run.folder / "report.html"

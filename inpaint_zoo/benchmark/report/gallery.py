@@ -22,14 +22,23 @@ from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.tables import short_title
 from inpaint_zoo.benchmark.report.typography import decimal
 
-__all__ = ["DIFFERENCE_COLOURS", "DIFFERENCE_STEPS", "QUALITY", "Gallery", "build_gallery"]
+__all__ = [
+    "DIFFERENCE_COLOURS",
+    "DIFFERENCE_STEPS",
+    "HOLE_COLOURS",
+    "QUALITY",
+    "Gallery",
+    "build_gallery",
+    "hole_stripes",
+    "read_rgb",
+]
 
 QUALITY = 90  # of WebP
 LONGEST_SIDE = 768  # larger pictures are shown smaller
 BUDGET = 24_000_000  # bytes of pictures in the page; what does not fit is said and left in the folder
 DIFFERENCE_STEPS = (0, 4, 8, 16, 32, 64, 128)  # lower ends of the classes, in 8-bit steps, mean of |R|, |G|, |B|
 DIFFERENCE_COLOURS = ("#160b39", "#420a68", "#6a176e", "#a92e5e", "#dd513a", "#f98e09", "#fcd34b")  # one per class
-_HOLE_COLOURS = ("#f3efe6", "#c9c1b2")  # two stripes: no photograph looks like that
+HOLE_COLOURS = ("#f3efe6", "#c9c1b2")  # two stripes: no photograph looks like that
 _MARGIN = 9  # MaxFilter size: four pixels on every side
 
 Pixels = NDArray[np.uint8]
@@ -69,7 +78,7 @@ class Gallery:
 def build_gallery(run: Run, budget: int = BUDGET) -> Gallery:
     """Encode the gallery of a run, picture by picture over all datasets and mask sets until ``budget`` is spent."""
     gallery = Gallery()
-    available = {dataset: _numbered(run.folder / "gallery" / dataset) for dataset in run.datasets}
+    available = {dataset: run.gallery_numbers(dataset) for dataset in run.datasets}
     gallery.available = sum(map(len, available.values()))
     names = {dataset: dict(enumerate(run.image_keys(dataset))) for dataset in run.datasets}
     keys = {name: [names[name].get(number, str(number)) for number in numbers] for name, numbers in available.items()}
@@ -89,19 +98,15 @@ def build_gallery(run: Run, budget: int = BUDGET) -> Gallery:
     return gallery
 
 
-def _numbered(folder: Path) -> list[int]:
-    return sorted(int(path.stem) for path in folder.glob("*.png") if path.stem.isdigit())
-
-
 def _scene(
     run: Run, gallery: Gallery, table: tuple[str, str], number: int, key: str, scores: Scores
 ) -> dict[str, Any] | None:
     """One picture under one mask: truth, hole, and every method's result with its difference map."""
     dataset, mask = table
-    mask_file = run.folder / "gallery" / dataset / mask / f"{number}.png"
+    mask_file = run.mask_file(dataset, mask, number)
     if not mask_file.is_file():
         return None
-    truth = _read(run.folder / "gallery" / dataset / f"{number}.png")
+    truth = read_rgb(run.truth_file(dataset, number))
     hole = np.asarray(Image.open(mask_file).convert("L")) > 127
     prefix = f"{run.datasets.index(dataset)}-{number}"
     scale = min(1.0, LONGEST_SIDE / max(hole.shape))
@@ -114,11 +119,11 @@ def _scene(
     for index, method in enumerate(run.methods):
         entry: dict[str, Any] = {"method": index}
         cell = (method, dataset, mask)
-        file = run.folder / "cells" / run.cells[cell][0] / "pictures" / f"{number}.png" if cell in run.cells else None
-        if cell in run.missing or file is None or not file.is_file():
+        file = run.result_file(cell, number)
+        if file is None:
             entry["missing"] = run.missing.get(cell, "no picture was kept")
         else:
-            _add_result(gallery, entry, f"{prefix_mask}-{index}", _read(file), truth, hole, scale)
+            _add_result(gallery, entry, f"{prefix_mask}-{index}", read_rgb(file), truth, hole, scale)
             entry["scores"] = _texts(run, scores.get((*cell, key), {}))
         methods.append(entry)
     return {
@@ -178,7 +183,8 @@ def _texts(run: Run, values: dict[str, float]) -> list[list[str]]:
     ]
 
 
-def _read(path: Path) -> Pixels:
+def read_rgb(path: Path) -> Pixels:
+    """The pixels (H, W, 3) of a picture that a run wrote."""
     return np.asarray(Image.open(path).convert("RGB"))
 
 
@@ -201,10 +207,14 @@ def _webp(gallery: Gallery, pixels: Pixels) -> bytes:
     return buffer.getvalue()
 
 
-def _hole_png(hole: NDArray[np.bool_]) -> bytes:
+def hole_stripes(hole: NDArray[np.bool_]) -> Pixels:
+    """(H, W): 0 where the picture is known, 1 and 2 in diagonal stripes where it is hole."""
     rows, columns = np.indices(hole.shape)
-    stripes = 1 + ((rows + columns) // 8) % 2
-    return _palette_png(np.where(hole, stripes, 0).astype(np.uint8), ("#000000", *_HOLE_COLOURS))
+    return np.where(hole, 1 + ((rows + columns) // 8) % 2, 0).astype(np.uint8)
+
+
+def _hole_png(hole: NDArray[np.bool_]) -> bytes:
+    return _palette_png(hole_stripes(hole), ("#000000", *HOLE_COLOURS))
 
 
 def _palette_png(classes: Pixels, colours: tuple[str, ...]) -> bytes:

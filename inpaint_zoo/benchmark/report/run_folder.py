@@ -73,6 +73,26 @@ class Run:
         rows = self.results[(self.results["dataset"] == dataset) & self.results["image"].notna()]
         return [str(key) for key in rows["image"].unique()]
 
+    def gallery_numbers(self, dataset: str) -> list[int]:
+        """Positions of the images whose pictures were kept."""
+        files = (self.folder / "gallery" / dataset).glob("*.png")
+        return sorted(int(path.stem) for path in files if path.stem.isdigit())
+
+    def truth_file(self, dataset: str, number: int) -> Path:
+        """The untouched photograph at a position."""
+        return self.folder / "gallery" / dataset / f"{number}.png"
+
+    def mask_file(self, dataset: str, mask: str, number: int) -> Path:
+        """Its mask, white = hole."""
+        return self.folder / "gallery" / dataset / mask / f"{number}.png"
+
+    def result_file(self, cell: Cell, number: int) -> Path | None:
+        """A method's picture at a position, None where none was kept."""
+        if cell in self.missing or cell not in self.cells:
+            return None
+        path = self.folder / "cells" / self.cells[cell][0] / "pictures" / f"{number}.png"
+        return path if path.is_file() else None
+
 
 def read_run(folder: str | Path) -> Run:
     """Read a benchmark's output folder and summarise it.

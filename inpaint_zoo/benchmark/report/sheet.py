@@ -1,0 +1,80 @@
+"""`gallery.png`: a few photographs, masked, filled by each method, and as they were. For READMEs and slides."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from inpaint_zoo.benchmark.report.gallery import HOLE_COLOURS, Pixels, hole_stripes, read_rgb
+from inpaint_zoo.benchmark.report.run_folder import Run
+
+__all__ = ["sheet"]
+
+ROWS, METHODS = 4, 6  # more of either makes the sheet unreadable; the page has them all
+_CELL, _GAP, _HEAD, _SIDE = 200, 8, 30, 26
+_PAPER, _INK = "#fbfaf7", "#1d1d1f"
+
+
+def sheet(run: Run) -> bytes | None:
+    """Draw the sheet: a row for each of the first photographs, the mask sets taking turns.
+
+    Returns:
+        A PNG file, or None where no pictures were kept.
+    """
+    scenes = list(_scenes(run))[:ROWS]
+    if not scenes:
+        return None
+    methods = run.methods[:METHODS]
+    titles = ["masked", *methods, "truth"]
+    size = (_SIDE + len(titles) * (_CELL + _GAP), _HEAD + len(scenes) * (_CELL + _GAP))
+    canvas = Image.new("RGB", size, _PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for column, title in enumerate(titles):
+        draw.text((_SIDE + column * (_CELL + _GAP) + _CELL / 2, _HEAD / 2), title, _INK, _font(15), anchor="mm")
+    for row, (dataset, mask, number) in enumerate(scenes):
+        y = _HEAD + row * (_CELL + _GAP)
+        label = Image.new("RGB", (_CELL, _SIDE), _PAPER)
+        ImageDraw.Draw(label).text((_CELL / 2, _SIDE / 2), mask, _INK, _font(13), anchor="mm")
+        canvas.paste(label.rotate(90, expand=True), (0, y))
+        truth = read_rgb(run.truth_file(dataset, number))
+        results = [run.result_file((method, dataset, mask), number) for method in methods]
+        filled = [None if file is None else read_rgb(file) for file in results]
+        pictures = [_masked(run, truth, dataset, mask, number), *filled, truth]
+        for column, picture in enumerate(pictures):
+            if picture is not None:
+                tile = Image.fromarray(picture)
+                tile.thumbnail((_CELL, _CELL), Image.Resampling.LANCZOS)
+                canvas.paste(tile, (_SIDE + column * (_CELL + _GAP), y))
+    buffer = io.BytesIO()
+    canvas.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _scenes(run: Run) -> Iterator[tuple[str, str, int]]:
+    """(dataset, mask set, position): each photograph once, the mask sets in turn."""
+    turn = 0
+    for dataset in run.datasets:
+        masks = [mask for name, mask in run.tables if name == dataset]
+        groups = run.results[run.results["dataset"] == dataset].drop_duplicates("image").set_index("image")["group"]
+        keys = run.image_keys(dataset)
+        seen = set()
+        for number in run.gallery_numbers(dataset):
+            group = groups.get(keys[number]) if number < len(keys) else number
+            mask = masks[turn % len(masks)]
+            if group not in seen and run.mask_file(dataset, mask, number).is_file():
+                seen.add(group)
+                turn += 1
+                yield dataset, mask, number
+
+
+def _masked(run: Run, truth: Pixels, dataset: str, mask: str, number: int) -> Pixels:
+    stripes = hole_stripes(read_rgb(run.mask_file(dataset, mask, number))[..., 0] > 127)
+    colours = np.array([bytes.fromhex(colour[1:]) for colour in HOLE_COLOURS]).view(np.uint8).reshape(-1, 3)
+    return np.where(stripes[..., None] > 0, colours[stripes.clip(1) - 1], truth)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=size)
