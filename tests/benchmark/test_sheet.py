@@ -40,6 +40,7 @@ def test_missing_cells_stay_blank_and_no_pictures_no_sheet(tmp_path):
     run = read_run(out)
     assert run.missing
     assert sheet(run)
+    (tmp_path / "bare").mkdir()
     bare = write_run(tmp_path / "bare", methods=2, size=32, failed=(), missing=(), gallery=0)
     assert sheet(read_run(bare)) is None
     write_report(bare)
