@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +22,9 @@ from inpaint_zoo.benchmark.photographs import Photographs
 from inpaint_zoo.benchmark.plan import Cell, Plan
 from inpaint_zoo.benchmark.store import Store, read_json, write_json
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.atomic import atomic_path, sha256_json
+from inpaint_zoo.io.atomic import atomic_path, sha256_json, write_bytes
 from inpaint_zoo.io.pictures import write_picture
+from inpaint_zoo.masks.bank import encode_png
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +50,7 @@ class Execution:
         self.options, self.listener = options, listener
         self.metrics = plan.scorer.identity()
         self._shown: set[tuple[str, str]] = set()
+        self._measured: set[Path] = set()
 
     def compute(self, cells: Sequence[Cell]) -> list[Failure]:
         """Compute cells one after the other and store each as it is done; returns those that failed."""
@@ -108,8 +111,8 @@ class Execution:
         for index, position in cell.photographs.gallery(self.options.gallery).items():
             sample = load_sample(cell.photographs, cell.masks, index)
             write_picture(place / f"{position}.png", sample.truth)
-            hole = np.repeat(sample.question.mask[..., None], 3, axis=2).astype(np.uint8) * 255
-            write_picture(place / cell.key.mask / f"{position}.png", hole)
+            mask = sample.question.mask.astype(np.uint8)
+            write_bytes(place / cell.key.mask / f"{position}.png", encode_png(mask))
 
     def _record(self, cell: Cell, status: str, error: str | None) -> dict[str, Any]:
         return {
@@ -136,13 +139,14 @@ class Execution:
         """What the method costs on the cell's first photograph; measured once for a method, size and device."""
         sample = load_sample(cell.photographs, cell.masks, cell.photographs.indices[0])
         height, width = sample.question.mask.shape
-        name = sha256_json([cell.identity, self.device.type, self.options.precision, height, width])
-        path = self.store.cache / "cost" / f"{name}.json"
-        cost = read_json(path)
-        if cost is None:
-            cost = measure(cell.method, sample.question, self.device)
-            write_json(path, cost or {})
-        return cost or None
+        content = [__version__, cell.identity, self.device.type, self.options.precision, height, width]
+        path = self.store.cache / "cost" / f"{sha256_json(content)}.json"
+        stored = read_json(path)
+        if stored is None or (self.options.fresh and path not in self._measured):
+            stored = measure(cell.method, sample.question, self.device) or {}
+            write_json(path, stored)
+            self._measured.add(path)
+        return stored or None
 
     def _truth_features(self, photographs: Photographs) -> Features:
         """Features (N, D) of the untouched photographs, by key; computed once and kept by their content."""

@@ -13,8 +13,9 @@ from inpaint_zoo.benchmark.runner import mention_unreadable
 from inpaint_zoo.benchmark.store import CellKey
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.atomic import atomic_folder
+from inpaint_zoo.io.atomic import atomic_folder, write_bytes
 from inpaint_zoo.io.pictures import write_picture
+from inpaint_zoo.masks.bank import encode_png
 
 __all__ = ["export_inputs"]
 
@@ -55,9 +56,10 @@ def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: 
             place = Path(photographs.label) / masks.label
             for index in photographs.indices:
                 question = load_sample(photographs, masks, index).question
-                hole = np.repeat(question.mask[..., None], 3, axis=2).astype(np.uint8) * 255
                 write_picture(temporary / "images" / place / f"{question.key}.png", question.image)
-                write_picture(temporary / "masks" / place / f"{question.key}.png", hole)
+                write_bytes(
+                    temporary / "masks" / place / f"{question.key}.png", encode_png(question.mask.astype(np.uint8))
+                )
                 listener.image()
             listener.finish(key, None)
     return count

@@ -10,7 +10,9 @@ from inpaint_zoo.benchmark.machine import cores
 from inpaint_zoo.benchmark.store import CellKey
 from inpaint_zoo.errors import ZooError
 
-__all__ = ["Failure", "Listener", "Options"]
+__all__ = ["MOST_WORKERS", "Failure", "Listener", "Options"]
+
+MOST_WORKERS = 16  # beyond, they wait for each other
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Options:
     Attributes:
         device: "auto" takes CUDA, then MPS, then the CPU.
         precision: Of networks; metrics are always float32 or better.
-        workers: Threads that decode and score; 0 means one for each core.
+        workers: Threads that decode and score; 0 means one for each core, at most MOST_WORKERS.
         batch_size: Photographs that a network is asked for at once.
         only: As `plan.select`.
         fresh: Compute the selected cells again.
@@ -45,7 +47,7 @@ class Options:
     @property
     def num_workers(self) -> int:
         """Threads to start."""
-        return self.workers or cores()
+        return self.workers or min(cores(), MOST_WORKERS)
 
 
 class Failure(NamedTuple):

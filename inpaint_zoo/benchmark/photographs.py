@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_zoo._version import __version__
 from inpaint_zoo.benchmark.entries import SourceEntry
 from inpaint_zoo.benchmark.identity import MASK_STREAM
 from inpaint_zoo.benchmark.store import read_json, write_json
@@ -74,7 +75,7 @@ class Photographs:
             raise entry.table.located(error) from error
         self._memory = memory
         self._content = sha256_json(self._data.identity())
-        self._verdict = cache / "checks" / f"{self._content}.json"
+        self._verdict = cache / "checks" / f"{sha256_json([__version__, self._content])}.json"
         self._problems = self._check(workers)
         # a problem is one of a file, which may hold several crops
         self.indices = tuple(i for i, group in enumerate(self._data.groups) if group not in self._problems)

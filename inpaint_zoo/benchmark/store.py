@@ -194,8 +194,11 @@ def _is_ours(name: str) -> bool:
 
 @contextmanager
 def _lock(out: Path) -> Iterator[None]:
-    import fcntl  # POSIX; the system frees the lock whatever ends the process
-
+    try:
+        import fcntl  # the system frees the lock whatever ends the process
+    except ModuleNotFoundError:  # Windows: two runs in one folder are not told apart
+        yield
+        return
     with (out / LOCK).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
