@@ -26,11 +26,15 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "benchmark": Command("benchmark", "score methods on datasets and mask sets: tables, statistics, a report"),
+    "fit": Command("fit", "train a model by its configuration; --dry-run only looks"),
     "inpaint": Command("inpaint", "fill the holes of a photograph or a folder of them"),
     "masks": Command("masks", "list, look at, write and measure mask generators"),
     "metrics": Command("metrics", "list the metrics and what exactly each one computes"),
     "models": Command("models", "list the models, or show one of them"),
+    "predict": Command("predict", "write the finished pictures of a configuration's test set"),
     "report": Command("report", "rebuild the report of a benchmark folder"),
+    "test": Command("test", "score a checkpoint on the test set of its configuration"),
+    "validate": Command("validate", "score a checkpoint on the validation set of its configuration"),
 }
 
 

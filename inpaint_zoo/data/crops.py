@@ -1,6 +1,7 @@
 """From a photograph of any size to the pixels that are scored: integer geometry, one resampling filter.
 
-Filter: Pillow's bicubic with antialiasing, for shrinking and enlarging alike. Why: LaMa's data preparation resizes
+Filter, unless a paper's training asks for another: Pillow's bicubic with antialiasing, for shrinking and enlarging
+alike. Why: LaMa's data preparation resizes
 bicubically; a plain polynomial needs no sine, and Pillow sums 8-bit pixels in fixed point, so platforms agree (a
 Lanczos kernel depends on the last bits of the C library); area averaging would leave enlarged pictures blocky. Nothing
 is resampled where the size fits already.
@@ -18,9 +19,15 @@ from PIL import Image
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.pictures import MAX_PIXELS
 
-__all__ = ["CROPS", "Size", "Window", "cut", "windows"]
+__all__ = ["CROPS", "FILTERS", "Size", "Window", "cut", "windows"]
 
 Size = tuple[int, int]  # (H, W)
+FILTERS = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+"""Resampling by name, all with antialiasing."""
 
 
 class Window(NamedTuple):
@@ -107,9 +114,9 @@ def windows(rule: str, source: Size, size: Size | None, draws: Size = (0, 0)) ->
     return found
 
 
-def cut(rgb: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
+def cut(rgb: NDArray[np.uint8], window: Window, filter_name: str = "bicubic") -> NDArray[np.uint8]:
     """Take a window out of a photograph, (H, W, 3) uint8 in and out: resize all of it, then crop."""
     H, W = window.resized
     if rgb.shape[:2] != (H, W):
-        rgb = np.asarray(Image.fromarray(rgb).resize((W, H), Image.Resampling.BICUBIC))
+        rgb = np.asarray(Image.fromarray(rgb).resize((W, H), FILTERS[filter_name]))
     return rgb[window.top : window.top + window.size[0], window.left : window.left + window.size[1]].copy()

@@ -1,0 +1,245 @@
+"""`inpaint-zoo fit | validate | test | predict`: a LightningCLI over the zoo's modules; runs can be resumed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.utilities import rank_zero_only
+from rich.table import Table
+
+from inpaint_zoo.cli.common import console, err_console
+from inpaint_zoo.data import InpaintingDataModule
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.atomic import write_bytes
+from inpaint_zoo.training import (
+    Checkpoints,
+    CSVLog,
+    ImageGrid,
+    MetricsLog,
+    NonFiniteLossError,
+    PredictionWriter,
+    ProgressLines,
+    TrainingModule,
+    TrainingStoppedError,
+    newest_readable,
+)
+from inpaint_zoo.training.dry_run import DryRun, dry_run
+from inpaint_zoo.training.resume import is_damaged, list_checkpoints
+
+__all__ = ["ZooCLI", "train"]
+
+METHODS = {
+    "fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"},
+    "validate": {"model", "dataloaders", "datamodule", "weights_only", "verbose"},
+    "test": {"model", "dataloaders", "datamodule", "weights_only", "verbose"},
+    "predict": {"model", "dataloaders", "datamodule", "weights_only", "return_predictions"},
+}
+
+
+@rank_zero_only
+def say(text: str) -> None:
+    """One line, from the first process only."""
+    console.print(text, soft_wrap=True, markup=False)
+
+
+class ZooCLI(LightningCLI):
+    """LightningCLI with one command, the zoo's callbacks and logs, a run folder, and checkpoints by name.
+
+    Args:
+        command: fit, validate, test or predict.
+        args: The words after it.
+        dry: Look, but don't train.
+    """
+
+    def __init__(self, command: str, args: list[str], dry: bool = False) -> None:
+        self.command, self.dry = command, dry
+        self.code = 0
+        super().__init__(
+            TrainingModule,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=SaveConfigCallback if command == "fit" and not dry else None,
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=0,
+            load_from_checkpoint_support=False,
+            auto_configure_optimizers=False,
+            parser_kwargs={"prog": "inpaint-zoo"},
+            args=[command, *args],
+        )
+
+    # Arguments
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # only the one that was asked for
+        """The command, and the arguments of the Trainer's method that are not the user's."""
+        return {self.command: METHODS[self.command]}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The run's folder, and the callbacks that every run has."""
+        parser.add_argument("--out", type=str, default="runs/train", help="Folder of the run.")
+        parser.link_arguments("out", "trainer.default_root_dir")
+        parser.add_lightning_class_args(Checkpoints, "checkpoints")
+        parser.add_lightning_class_args(ImageGrid, "images")
+        parser.set_defaults({"data": {"class_path": f"{InpaintingDataModule.__module__}.InpaintingDataModule"}})
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse, without a word about the process's own arguments."""
+        self.config = parser.parse_args(args)  # type: ignore[arg-type]
+
+    def _parse_ckpt_path(self) -> None:
+        """The configuration decides what is built; a checkpoint only fills it."""
+
+    # Trainer
+
+    @property
+    def settings(self) -> Namespace:
+        """The parsed configuration of the command."""
+        return self.config[self.command]
+
+    @property
+    def out(self) -> Path:
+        """The run's folder."""
+        return Path(self.settings.out)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """The Trainer with our logs, and lines instead of a bar where nobody watches."""
+        chosen = self._get(self.config_init, "trainer").get("logger")
+        if self.command != "fit" or self.dry:
+            kwargs["logger"] = False
+        elif chosen is not False:
+            given = [] if chosen in (None, True) else list(chosen) if isinstance(chosen, list) else [chosen]
+            kwargs["logger"] = [CSVLog(self.out), *given]
+        self.trainer_defaults = {"callbacks": [MetricsLog()]}
+        if self.command == "predict":
+            self.trainer_defaults["callbacks"].append(PredictionWriter())
+        if not sys.stderr.isatty() and self._get(self.config_init, "trainer").get("enable_progress_bar") is None:
+            kwargs["enable_progress_bar"] = False
+            self.trainer_defaults["callbacks"].append(ProgressLines())
+        return super().instantiate_trainer(**kwargs)
+
+    # Commands; LightningCLI calls the one that was asked for
+
+    def fit(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
+        """Train, from the beginning or from a checkpoint."""
+        if self.dry:
+            show(dry_run(self.trainer, model, datamodule))
+            return
+        path = self._resume_from(ckpt_path)
+        try:
+            self.trainer.fit(model, datamodule=datamodule, ckpt_path=path, weights_only=True)
+        except TrainingStoppedError as stop:
+            say(f"{stop}; go on by the same command with --ckpt_path last")
+            self.code = 130 if stop.signal_number == signal.SIGINT else 0
+            return
+        except NonFiniteLossError as error:
+            err_console.print(f"error: {error}", soft_wrap=True, markup=False)
+            self.code = 1
+            return
+        say(f"trained for {self.trainer.global_step} steps: {self.out}")
+
+    def _resume_from(self, ckpt_path: str | None) -> Path | None:
+        folder = self.out / "checkpoints"
+        if ckpt_path is None:
+            if present := list_checkpoints(folder):
+                raise ZooError(
+                    f"{self.out} holds a run already ({present[0].name}): go on with --ckpt_path last, "
+                    "or choose another --out."
+                )
+            return None
+        path = newest_readable(folder) if ckpt_path == "last" else _whole(Path(ckpt_path))
+        say(f"resuming from {path}" if path else f"no checkpoint in {folder} yet: starting from the beginning")
+        return path
+
+    def _evaluated(self, ckpt_path: str | None) -> Path | None:
+        folder = self.out / "checkpoints"
+        best = folder / "best.ckpt"
+        if ckpt_path == "best" or (ckpt_path is None and best.is_file()):
+            path: Path | None = _whole(best)
+        elif ckpt_path == "last":
+            path = newest_readable(folder)
+            if path is None:
+                raise ZooError(f"No checkpoint in {folder}.")
+        else:
+            path = _whole(Path(ckpt_path)) if ckpt_path else None
+        say(f"weights: {path or 'those that the configuration builds, untrained unless init_weights names a file'}")
+        return path
+
+    def validate(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
+        """Score the validation set."""
+        self._score("validate", model, datamodule, ckpt_path)
+
+    def test(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
+        """Score the test set."""
+        self._score("test", model, datamodule, ckpt_path)
+
+    def _score(self, name: str, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None) -> None:
+        path = self._evaluated(ckpt_path)
+        method = getattr(self.trainer, name)
+        method(model, datamodule=datamodule, ckpt_path=path, weights_only=True, verbose=False)
+        self._write_scores(name, model, path)
+
+    @rank_zero_only
+    def _write_scores(self, name: str, model: TrainingModule, path: Path | None) -> None:
+        table = Table("metric", "value")
+        for metric, value in model.results.items():
+            table.add_row(metric, f"{value:.6g}")
+        console.print(table)
+        content = {"checkpoint": str(path) if path else None, "metrics": model.results}
+        write_bytes(self.out / f"{name}.json", (json.dumps(content, indent=1) + "\n").encode())
+
+    def predict(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
+        """Write the finished pictures of the test set."""
+        path = self._evaluated(ckpt_path)
+        self.trainer.predict(model, datamodule=datamodule, ckpt_path=path, weights_only=True, return_predictions=False)
+        say(f"pictures: {self.out / 'predictions'}")
+
+
+def _whole(path: Path) -> Path:
+    if not path.is_file():
+        raise ZooError(f"No checkpoint {path}.")
+    if is_damaged(path):
+        raise ZooError(f"The checkpoint {path} is damaged; --ckpt_path last takes the newest whole one.")
+    return path
+
+
+@rank_zero_only
+def show(result: DryRun) -> None:
+    """Print what a dry run found."""
+    table = Table("dry run", "")
+    for name, count in result.parameters.items():
+        table.add_row(f"parameters, {name}", f"{count:,}")
+    table.add_row("batch", f"{result.batch_size} samples")
+    table.add_row("steps of an epoch", f"{result.steps_per_epoch:,.6g}")
+    table.add_row("steps", "until stopped" if result.steps is None else f"{result.steps:,}")
+    for name, loss in result.losses.items():
+        table.add_row(f"first loss, {name}", f"{loss:.6g}")
+    for name, size in result.memory_gib.items():
+        table.add_row(f"memory, {name}", f"{size:.3f} GiB")
+    table.add_row("memory in all, about", f"{sum(result.memory_gib.values()):.3f} GiB")
+    table.add_row("loss terms dropped", ", ".join(result.dropped) or "none")
+    table.add_row("data", "every photograph can be read")
+    console.print(table)
+
+
+def train(command: str, args: list[str]) -> int:
+    """Run one of the four commands; returns the exit code."""
+    dry = "--dry-run" in args
+    if dry and command != "fit":
+        raise ZooError("--dry-run belongs to fit.")
+    # what Lightning tells of itself at each start; its warnings stay
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    try:
+        return ZooCLI(command, [arg for arg in args if arg != "--dry-run"], dry).code
+    except MisconfigurationException as error:
+        raise ZooError(str(error)) from error

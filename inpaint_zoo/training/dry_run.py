@@ -1,0 +1,132 @@
+"""Finding out before a run what it will cost and whether it can work: counts, memory, data, weights, one loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule, Trainer
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.optim import SGD, Adadelta, Adam, AdamW, Optimizer, RMSprop
+
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.training.ema import NetworkEMA
+from inpaint_zoo.training.module import TrainingModule
+
+__all__ = ["DryRun", "dry_run"]
+
+PROBE = 2  # samples whose activations are measured; one would stop BatchNorm at 1 x 1 maps
+STATES: dict[type[Optimizer], int] = {Adam: 2, AdamW: 2, Adadelta: 2, RMSprop: 1, SGD: 1}  # tensors per parameter
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a run would be.
+
+    Attributes:
+        parameters: By trained module.
+        steps: Generator steps in all; None where only time or the user stops it.
+        steps_per_epoch: Generator steps of an epoch.
+        batch_size: Samples of a batch, on all processes.
+        losses: Value of each weighted sum on real samples, with the weights the run starts from.
+        memory_gib: By purpose, on one process: weights, gradients, optimizer, ema, activations.
+        dropped: Loss terms left out for want of pretrained weights.
+    """
+
+    parameters: dict[str, int]
+    steps: int | None
+    steps_per_epoch: float
+    batch_size: int
+    losses: dict[str, float]
+    memory_gib: dict[str, float]
+    dropped: tuple[str, ...]
+
+
+def dry_run(trainer: Trainer, module: TrainingModule, data: LightningDataModule) -> DryRun:
+    """Build everything, read every file and compute every loss once, on the CPU; nothing is trained or written.
+
+    Raises:
+        ZooError: A photograph cannot be read, a loss's pretrained weights are nowhere, or a loss is not finite.
+    """
+    trainer.strategy.connect(module)
+    module.trainer = trainer
+    data.trainer = trainer
+    problems = data.check() if hasattr(data, "check") else []
+    if problems:
+        first = "; ".join(f"{problem.path}: {problem.reason}" for problem in problems[:5])
+        raise ZooError(f"{len(problems)} photograph(s) cannot be read: {first}")
+    module.setup("fit")
+    loader: Any = data.train_dataloader()
+    batch = data.on_after_batch_transfer(next(iter(loader)), 0)
+    validation: Any = data.val_dataloader()
+    if validation:
+        next(iter(validation))
+    samples = len(batch["image"])
+    probe = {key: value[:PROBE] for key, value in batch.items()}
+    saved = _SavedBytes()
+    with saved_tensors_hooks(saved.add, lambda tensor: tensor):
+        losses = {name: float(total.detach()) for name, total in module.loss_terms(probe).items()}
+    counts = {
+        name: sum(parameter.numel() for parameter in part.parameters() if parameter.requires_grad)
+        for name, part in module.trained_modules.items()
+    }
+    weights = sum(p.numel() * p.element_size() for part in module.trained_modules.values() for p in part.parameters())
+    network = sum(p.numel() * p.element_size() for p in module.network.parameters())
+    configured: Any = module.configure_optimizers()
+    averaged = any(isinstance(callback, NetworkEMA) for callback in trainer.callbacks)  # type: ignore[attr-defined]
+    memory = {
+        "weights": weights,
+        "gradients": weights,
+        "optimizer": sum(_state_bytes(optimizer) for optimizer in _optimizers(configured)),
+        "ema": network if averaged else 0,
+        "activations": saved.total * samples / min(PROBE, samples),
+    }
+    per_epoch = len(loader) / module.batches_per_step
+    return DryRun(
+        parameters=counts,
+        steps=_steps(trainer, per_epoch),
+        steps_per_epoch=per_epoch,
+        batch_size=samples * trainer.world_size,
+        losses=losses,
+        memory_gib={name: value / GIB for name, value in memory.items()},
+        dropped=tuple(sorted(module.dropped)),
+    )
+
+
+class _SavedBytes:
+    """Adds up the distinct storages that a forward pass keeps for its backward pass."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._seen: dict[int, Tensor] = {}  # kept alive, so that no address is used twice
+
+    def add(self, tensor: Tensor) -> Tensor:
+        if not isinstance(tensor, torch.nn.Parameter) and tensor.data_ptr() not in self._seen:
+            self._seen[tensor.data_ptr()] = tensor
+            self.total += tensor.untyped_storage().nbytes()
+        return tensor
+
+
+def _optimizers(configured: Any) -> list[Optimizer]:  # noqa: ANN401 whatever Lightning takes
+    if isinstance(configured, Optimizer):
+        return [configured]
+    return list(configured[0]) if isinstance(configured, tuple) else [configured["optimizer"]]
+
+
+def _state_bytes(optimizer: Optimizer) -> int:
+    states = next((count for kind, count in STATES.items() if isinstance(optimizer, kind)), 2)
+    if isinstance(optimizer, SGD) and not optimizer.defaults["momentum"]:
+        states = 0
+    return states * sum(p.numel() * p.element_size() for group in optimizer.param_groups for p in group["params"])
+
+
+def _steps(trainer: Trainer, per_epoch: float) -> int | None:
+    limits = []
+    if trainer.max_steps and trainer.max_steps > 0:
+        limits.append(trainer.max_steps)
+    if trainer.max_epochs and trainer.max_epochs > 0:
+        limits.append(int(trainer.max_epochs * per_epoch))
+    return min(limits) if limits else None
