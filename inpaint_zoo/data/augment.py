@@ -15,7 +15,6 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from inpaint_zoo.data.crops import FILTERS, Size, cut, windows
 from inpaint_zoo.errors import ZooError, unknown_name
@@ -108,8 +107,8 @@ class Squash(Cut):
 class RandomCrop(Cut):
     """A place in the picture: at its own resolution, or after the short side was resized to `short_side`.
 
-    `short_side: [a, b]` draws it from a to b: [256, 256] scales the picture so that it just covers a crop of 256 (GRIG),
-    [256, 384] is GLCIC's. Without it only what is too small is enlarged (contextual attention).
+    `short_side: [a, b]` draws it from a to b: [256, 256] scales the picture so that it just covers a crop of 256
+    (GRIG), [256, 384] is GLCIC's. Without it only what is too small is enlarged (contextual attention).
     """
 
     short_side: tuple[int, int] = integers_of((0, 0), low=0)
@@ -131,7 +130,9 @@ class RandomCrop(Cut):
         H, W = rgb.shape[:2]
         short = min(H, W)
         # at least what covers the crop; sides rounded half up
-        target = [max((2 * length * side + short) // (2 * short), part) for length, part in zip((H, W), size, strict=True)]
+        target = [
+            max((2 * length * side + short) // (2 * short), part) for length, part in zip((H, W), size, strict=True)
+        ]
         scaled = _windowed(rgb, "resize", (target[0], target[1]), self.filter)
         return _windowed(scaled, "random", size, self.filter, u[:2])
 
@@ -164,9 +165,9 @@ class RandomResizedCrop(Cut):
             if 0 < w <= W and 0 < h <= H:
                 return int(u[t + 2] * (H - h + 1)), int(u[t + 3] * (W - w + 1)), h, w
         h, w = H, W
-        if W < self.ratio[0] * H:
+        if self.ratio[0] * H > W:
             h = max(1, round(W / self.ratio[0]))
-        elif W > self.ratio[1] * H:
+        elif self.ratio[1] * H < W:
             w = max(1, round(H * self.ratio[1]))
         return (H - h) // 2, (W - w) // 2, h, w
 
@@ -332,7 +333,7 @@ def create_augmentation(steps: Sequence[str | Mapping[str, Any]], size: Size) ->
         >>> create_augmentation(["random_resized_crop", {"op": "hflip", "p": 0.1}], (64, 64))
         Augmentation(random_resized_crop, hflip)
     """
-    import inpaint_zoo.data.distortions  # noqa: F401 - registers LaMa's
+    from inpaint_zoo.data import distortions  # noqa: F401 - it registers its steps in this module
 
     if isinstance(steps, str | Mapping) or not isinstance(steps, Sequence):
         raise ZooError(f"`augment` must be a list of steps such as [hflip], got {steps!r}")

@@ -1,10 +1,9 @@
 """From a photograph of any size to the pixels that are scored: integer geometry, one resampling filter.
 
 Filter, unless a paper's training asks for another: Pillow's bicubic with antialiasing, for shrinking and enlarging
-alike. Why: LaMa's data preparation resizes
-bicubically; a plain polynomial needs no sine, and Pillow sums 8-bit pixels in fixed point, so platforms agree (a
-Lanczos kernel depends on the last bits of the C library); area averaging would leave enlarged pictures blocky. Nothing
-is resampled where the size fits already.
+alike. Why: LaMa's data preparation resizes bicubically; a plain polynomial needs no sine, and Pillow sums 8-bit pixels
+in fixed point, so platforms agree (a Lanczos kernel depends on the last bits of the C library); area averaging would
+leave enlarged pictures blocky. Nothing is resampled where the size fits already.
 """
 
 from __future__ import annotations
