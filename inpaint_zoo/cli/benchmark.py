@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import pandas as pd
-from jsonargparse import ArgumentParser
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
 from inpaint_zoo.benchmark import CellKey, Listener, Options, Outcome, export_inputs, load_suite, run_suite
-from inpaint_zoo.cli.common import console, err_console, progress_bar
+from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar
 from inpaint_zoo.metrics import MetricInfo, metric_info
 
 __all__ = ["run"]
@@ -23,10 +23,9 @@ SHOWN_TABLES = 8
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="inpaint-zoo benchmark",
-        allow_abbrev=False,
-        description="Score methods on datasets and mask sets. Cells that are done are not computed again; a run that "
+    parser = command_parser(
+        "benchmark",
+        "Score methods on datasets and mask sets. Cells that are done are not computed again; a run that "
         "was stopped or killed goes on where it stood.",
     )
     parser.add_argument("suite", metavar="SUITE.yaml", help="what to compare: methods, datasets, masks, metrics")
