@@ -8,9 +8,9 @@ from inpaint_zoo.losses.masked_l1 import L1Divisor, MaskedL1, masked_l1, weighte
 from inpaint_zoo.losses.missing import MissingWeightsWarning, OnMissing, unless_missing
 from inpaint_zoo.losses.perceptual import PerceptualLoss
 from inpaint_zoo.losses.soft_patch import SoftPatchLoss, soft_label
-from inpaint_zoo.losses.spatial_discount import spatial_discount
 from inpaint_zoo.losses.style import StyleLoss, gram_matrix
 from inpaint_zoo.losses.total_variation import TotalVariation, total_variation
+from inpaint_zoo.ops.discount import spatial_discount
 
 __all__ = [
     "LPIPS_TAPS",
