@@ -4,20 +4,29 @@ Polarity everywhere: 1 = hole, 0 = known; uint8 (H, W). In files: 255 = hole. Th
 is one frozen dataclass in one file (`masks.kind`), a new preset one entry of `masks.presets`.
 """
 
-from inpaint_zoo.masks import boxes, brush, files, fixed, lama, mixture, nested, ntire, walk  # noqa: F401 - kinds
-from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning, UnknownMaskError
-from inpaint_zoo.masks.generator import (
-    MaskGenerator,
-    MaskInfo,
-    create_generator,
-    create_mask,
-    list_masks,
-    mask_info,
-    parse_size,
+from inpaint_zoo.masks import (  # noqa: F401 - kinds
+    boxes,
+    brush,
+    files,
+    fixed,
+    lama,
+    mixture,
+    nested,
+    ntire,
+    nvidia,
+    objects,
+    quickdraw,
+    walk,
 )
+from inpaint_zoo.masks.catalogue import MaskInfo, list_masks, mask_info
+from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning, UnknownMaskError
+from inpaint_zoo.masks.evaluation import MASK_SUITES, EvalMask, mask_suite
+from inpaint_zoo.masks.generator import MaskGenerator, create_generator, create_mask, parse_size
 from inpaint_zoo.masks.read import binary_mask, read_mask
 
 __all__ = [
+    "MASK_SUITES",
+    "EvalMask",
     "MaskConfigError",
     "MaskGenerator",
     "MaskInfo",
@@ -28,6 +37,7 @@ __all__ = [
     "create_mask",
     "list_masks",
     "mask_info",
+    "mask_suite",
     "parse_size",
     "read_mask",
 ]

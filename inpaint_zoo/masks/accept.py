@@ -15,7 +15,7 @@ from inpaint_zoo.masks.draws import Draws
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.kind import Canvases, Mask, Notes
 
-__all__ = ["Accept", "Limits", "redraw"]
+__all__ = ["Accept", "Limits", "redraw", "redraw_component"]
 
 _REDRAWS = 20
 
@@ -145,6 +145,23 @@ def redraw(
         _, canvases[k][:], note = closest[k]
         if notes is not None:
             notes[k].update(note, attempts=tries, closest=True)
+
+
+def redraw_component(
+    draws: Draws,
+    canvases: Canvases,
+    paint: Callable[[Draws, Canvases, Notes | None], None],
+    *,
+    accept: Accept,
+    what: str,
+    notes: Notes | None,
+) -> None:
+    """`redraw` for a kind that has a range of its own: its attempts are noted apart from the mixture's."""
+    own: Notes | None = None if notes is None else [{} for _ in canvases]
+    redraw(draws, canvases, paint, accept=accept, limits=None, what=what, notes=own)
+    for note, found in zip(notes or (), own or (), strict=True):
+        attempts = found.pop("attempts")
+        note.update(found, component_attempts=attempts)
 
 
 def _exhausted(

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from inpaint_zoo.masks.draws import Floats
-from inpaint_zoo.masks.errors import MaskConfigError, unknown
+from inpaint_zoo.masks.errors import MaskConfigError, inside, unknown
 
 __all__ = [
     "Attribute",
@@ -301,12 +301,13 @@ def parse_args(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     declared = _declared(cls)
     parsed: dict[str, Any] = {}
     for name, value in values.items():
-        if name not in declared:
-            raise unknown(f"argument of {where}:", name, declared)
-        try:
-            parsed[name] = declared[name].metadata["arg"].parse(value)
-        except ValueError as error:
-            raise MaskConfigError(f"`{name}` of {where} must be {error}, got {value!r}.") from None
+        with inside(name):
+            if name not in declared:
+                raise unknown(f"argument of {where}:", name, declared)
+            try:
+                parsed[name] = declared[name].metadata["arg"].parse(value)
+            except ValueError as error:
+                raise MaskConfigError(f"`{name}` of {where} must be {error}, got {value!r}.") from None
     missing = [name for name in required_names(cls) if name not in parsed]
     if missing:
         raise MaskConfigError(f"{where} needs {' and '.join(f'`{name}`' for name in missing)}.")

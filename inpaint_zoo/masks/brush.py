@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inpaint_zoo.masks.accept import Accept, redraw
+from inpaint_zoo.masks.accept import Accept, redraw_component
 from inpaint_zoo.masks.args import constant, flag, integer, option, reals_of
 from inpaint_zoo.masks.draws import Draws, Floats, Ints, integers
 from inpaint_zoo.masks.errors import MaskConfigError
@@ -125,18 +125,14 @@ class Cmod(Kind):
             return
         lo, hi = self.hole_range
         accept = Accept(lo=lo, hi=hi, closed="neither", max_tries=self.max_tries, on_fail=self.on_fail)
-        own: Notes | None = None if notes is None else [{} for _ in canvases]
-        redraw(
+        redraw_component(
             draws,
             canvases,
             lambda rows, part, _: self._draw_once(rows, part, size),
             accept=accept,
-            limits=None,
             what=f"cmod with hole_range {[lo, hi]} at size {size[0]} x {size[1]}",
-            notes=own,
+            notes=notes,
         )
-        for note, found in zip(notes or [], own or [], strict=True):
-            note["component_attempts"] = found["attempts"]
 
     def _count(self, u: Floats, most: int) -> Ints:
         """Number of parts: U{0 .. most * c - 1}; never an empty range, where the reference crashes."""

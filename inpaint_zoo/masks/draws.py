@@ -77,9 +77,13 @@ def _mix_in_place(z: _Words) -> _Words:
 
 
 @lru_cache(maxsize=256)
-def _steps(first: int, count: int) -> _Words:
-    """(j + 1) * gamma for the slots j = first, ..., first + count - 1."""
-    return np.arange(first + 1, first + count + 1, dtype=np.uint64) * np.uint64(_GAMMA)
+def _steps(count: int) -> _Words:
+    """(j + 1) * gamma for the slots j = 0, ..., count - 1."""
+    return np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_GAMMA)
+
+
+def _uniforms(words: _Words) -> Floats:
+    return (words >> _S11).astype(np.float64) * _TO_UNIT
 
 
 def integers(u: Floats, low: int | Ints, high: int | Ints) -> Ints:
@@ -135,10 +139,14 @@ class Draws:
             self._keys = keys
         return self._keys
 
+    def words(self, first: int, count: int) -> _Words:
+        """The 64 random bits of the slots first, ..., first + count - 1: (B, count)."""
+        starts = self.keys + np.uint64(first * _GAMMA & _MASK)
+        return _mix_in_place(starts[:, None] + _steps(count))
+
     def table(self, first: int, count: int) -> Floats:
         """Uniforms in [0, 1) of the slots first, ..., first + count - 1: (B, count)."""
-        z = _mix_in_place(self.keys[:, None] + _steps(first, count))
-        return (z >> _S11).astype(np.float64) * _TO_UNIT
+        return _uniforms(self.words(first, count))
 
     def slot(self, slot: int) -> Floats:
         """Uniforms in [0, 1) of one slot: (B,)."""
@@ -156,6 +164,5 @@ class Draws:
         Returns:
             (S, width): row s holds slots first + numbers[s] * width + 0 ... width - 1 of sample owners[s].
         """
-        starts = self.keys[owners] + (numbers * width).astype(np.uint64) * np.uint64(_GAMMA)
-        z = _mix_in_place(starts[:, None] + _steps(first, width))
-        return (z >> _S11).astype(np.float64) * _TO_UNIT
+        starts = self.keys[owners] + (first + numbers * width).astype(np.uint64) * np.uint64(_GAMMA)
+        return _uniforms(_mix_in_place(starts[:, None] + _steps(width)))

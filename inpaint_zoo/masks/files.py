@@ -1,34 +1,25 @@
-"""Folders of mask files (specs/masks.md, section 9.3), with optional bins of hole ratios."""
+"""Folders of mask files (specs/masks.md, section 9.3), with optional bins of hole ratios and two papers' own rules."""
 
 # ruff: noqa: D102 - `Kind` documents its methods
 from __future__ import annotations
 
-import hashlib
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.atomic import sha256_file
-from inpaint_zoo.io.listing import list_pictures
-from inpaint_zoo.io.pictures import read_picture
-from inpaint_zoo.masks.args import custom, option, text
-from inpaint_zoo.masks.draws import Draws
-from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning
-from inpaint_zoo.masks.kind import Canvases, Kind, Mask, Notes, Size, register_kind
-from inpaint_zoo.masks.read import binarise, grey_share, luminance
+from inpaint_zoo.masks.args import custom, option
+from inpaint_zoo.masks.errors import MaskConfigError
+from inpaint_zoo.masks.folder import MaskFolder, read_grey
+from inpaint_zoo.masks.kind import Mask, Size, register_kind
 from inpaint_zoo.masks.transforms import resize_mask
 
 __all__ = ["Files"]
-
-_GREY = 0.001
 
 
 def _edges(value: Any) -> tuple[float, ...] | None:  # noqa: ANN401
@@ -44,89 +35,88 @@ def _edges(value: Any) -> tuple[float, ...] | None:  # noqa: ANN401
     return tuple(float(edge) for edge in value)
 
 
-@register_kind("files", section="9.3", source="zoo")
+@register_kind("files", section="9.3", source="zoo; weizequan/LGNet and ISNet's code for `compat`")
 @dataclass(frozen=True)
-class Files(Kind):
+class Files(MaskFolder):
     """The mask files of a folder, resized to the image.
 
-    `pairing`: `mod` gives image i file i mod n, `random` any; null means random in the stream train, mod elsewhere.
-    `augment`: flips and quarter turns; null means in the stream train only. `bins`: only files whose ratio at their own
-    size lies in (first, last] of these.
+    `hole_value`: null means white, with `compat: isnet` black. `bins`: only files whose ratio at their own size lies in
+    (first, last] of these. `compat` reads files as a paper's code does:
+
+    - `lgnet`: in training a bicubic resize and left-right flips alone; in testing no resize, files must have the size
+      asked for. Its grey edges become binary here, as every mask does.
+    - `isnet`: the central square, resized bilinearly, is hole where not the least light falls; always random files,
+      unless `pairing: mod`, its one-to-one mode, which does not cut the square; left-right flips and quarter turns in
+      training. Its code flips image and mask together: `meta` tells `hflip`.
     """
 
-    root: str = text()
-    pairing: str | None = option(None, (None, "mod", "random"))
-    augment: bool | None = option(None, (None, True, False))
-    hole_value: str = option("white", ("white", "black"))
+    hole_value: str | None = option(None, (None, "white", "black"))
     bins: tuple[float, ...] | None = custom(None, _edges)
-    warned: list[Path] = field(default_factory=list, init=False, compare=False, repr=False)
+    compat: str | None = option(None, (None, "lgnet", "isnet"))
 
-    def validate(self) -> None:
-        if not self.paths:
-            low, high = (self.bins or (0.0, 1.0))[0], (self.bins or (0.0, 1.0))[-1]
-            raise MaskConfigError(f"files: no mask of {self.root} has a hole ratio in ({low:g}, {high:g}].")
+    def config(self) -> dict[str, Any]:
+        return {**super().config(), "hole_value": "black" if self._invert else "white"}
+
+    @property
+    def _invert(self) -> bool:
+        return self.hole_value == "black" or (self.hole_value is None and self.compat == "isnet")
+
+    @property
+    def paths(self) -> list[Path]:
+        return self._in_bins
 
     @cached_property
-    def paths(self) -> list[Path]:
-        """The files in use, in natural order."""
-        try:
-            paths = list_pictures(Path(self.root).expanduser())
-        except ZooError as error:
-            raise MaskConfigError(f"files: {error}") from None
+    def _in_bins(self) -> list[Path]:
+        paths = self.listing()
         if self.bins is None:
             return paths
         low, high = self.bins[0], self.bins[-1]
         with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
-            ratios = pool.map(lambda path: float(self._mask(path).mean(dtype=np.float64)), paths)
-            return [path for path, ratio in zip(paths, ratios, strict=True) if low < ratio <= high]
+            ratios = list(pool.map(self._ratio, paths))
+        strict = self.compat == "isnet"  # its lists were cut so on both sides
+        found = [path for path, r in zip(paths, ratios, strict=True) if low < r < high or (r == high and not strict)]
+        if not found:
+            raise MaskConfigError(f"files: no mask of {self.root} has a hole ratio in ({low:g}, {high:g}].")
+        return found
 
-    def _mask(self, path: Path) -> Mask:
-        mask, grey = _load(path, self.hole_value == "black")
-        if grey > _GREY and not self.warned:
-            self.warned.append(path)
-            message = (
-                f"{path}: {100 * grey:.1f} % of the mask is grey; 128 and above was taken as white. No more warnings"
+    def _ratio(self, path: Path) -> float:
+        if self.compat == "isnet":
+            return float((self._lit(path) == 0).mean(dtype=np.float64))
+        return float(self.native(path, invert=self._invert).mean(dtype=np.float64))
+
+    def _lit(self, path: Path) -> Mask:
+        """A file in grey, holes dark."""
+        return read_grey(path) if self._invert else 255 - read_grey(path)
+
+    def by_turn(self, train: bool) -> bool:
+        return self.pairing == "mod" if self.compat == "isnet" else super().by_turn(train)
+
+    def flips(self, u: list[float]) -> tuple[bool, bool, int]:
+        hflip, vflip, turns = super().flips(u)
+        vflip = vflip and self.compat is None
+        return hflip, vflip, 0 if self.compat == "lgnet" else turns
+
+    def cut(self, path: Path, size: Size, u: list[float], train: bool) -> Mask:
+        if self.compat == "isnet":
+            grey = self._lit(path)
+            if self.pairing != "mod":
+                top, left = ((length - min(grey.shape)) // 2 for length in grey.shape)
+                grey = grey[top : top + min(grey.shape), left : left + min(grey.shape)]
+            return (_resize_grey(grey, size, "BILINEAR") == 0).astype(np.uint8)
+        if self.compat == "lgnet" and train:
+            return (_resize_grey(255 - self._lit(path), size, "BICUBIC") > 127).astype(np.uint8)
+        mask = self.native(path, invert=self._invert)
+        if self.compat == "lgnet" and mask.shape != size:
+            raise MaskConfigError(
+                f"files: {path} is {mask.shape[0]} x {mask.shape[1]}, the image {size[0]} x {size[1]}; compat lgnet "
+                "resizes no test masks, as the paper's code. Leave `compat` out, or give files of the images' size."
             )
-            warnings.warn(f"{message} for {self.root}.", MaskWarning, stacklevel=2)
-        return mask
-
-    @cached_property
-    def _content(self) -> str:
-        """SHA-256 over names and contents of the files in use."""
-        root = Path(self.root).expanduser()
-        digest = hashlib.sha256()
-        for path in self.paths:
-            digest.update(f"{path.relative_to(root).as_posix()}\0{sha256_file(path)}\n".encode())
-        return digest.hexdigest()
-
-    def identity(self) -> dict[str, Any]:
-        return {**self.config(), "root": f"sha256:{self._content}"}
-
-    def draw(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
-        train = draws.stream.split("/", 1)[0] == "train"
-        u = draws.table(0, 4)
-        count = len(self.paths)
-        by_turn = self.pairing == "mod" or (self.pairing is None and not train)
-        picks = (draws.indices % np.uint64(count) if by_turn else u[:, 0] * count).astype(np.int64).tolist()
-        augment = train if self.augment is None else self.augment
-        for k, (canvas, pick) in enumerate(zip(canvases, picks, strict=True)):
-            mask = self._mask(self.paths[pick])
-            canvas[:] = _augmented(mask, size, u[k, 1:].tolist()) if augment else resize_mask(mask, size)
-            if notes is not None:
-                notes[k]["file"] = str(self.paths[pick])
+        return resize_mask(mask, size)
 
 
-def _augmented(mask: Mask, size: Size, u: list[float]) -> Mask:
-    """Resized, flipped either way with probability 1/2, then turned by 0 to 3 quarters."""
-    turns = int(4 * u[2])
-    mask = resize_mask(mask, (size[1], size[0]) if turns % 2 else size)
-    return np.rot90(mask[:: -1 if u[1] < 0.5 else 1, :: -1 if u[0] < 0.5 else 1], turns)
+def _resize_grey(grey: Mask, size: Size, filter_name: str) -> Mask:
+    """Resize (H, W) uint8 with one of Pillow's filters."""
+    from PIL import Image
 
-
-@lru_cache(maxsize=128)
-def _load(path: Path, invert: bool) -> tuple[Mask, float]:
-    """A file as a mask at its own size, and its share of grey pixels."""
-    grey = luminance(read_picture(path))
-    mask = binarise(grey, invert=invert)
-    mask.flags.writeable = False
-    return mask, grey_share(grey)
+    image = Image.fromarray(np.ascontiguousarray(grey))
+    return np.asarray(image.resize((size[1], size[0]), Image.Resampling[filter_name]))

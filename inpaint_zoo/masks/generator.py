@@ -1,4 +1,4 @@
-"""The public face: a generator for every mask by name, by configuration, or from a folder.
+"""The public face: a generator for every mask by name, by configuration, from a YAML file, or from a folder.
 
 A generator is a pure function of (seed, stream, index, size): `gen(7, (256, 256))` is the same mask on every machine,
 alone or in a batch, today or in the middle of a resumed training.
@@ -7,24 +7,25 @@ alone or in a batch, today or in the middle of a resumed training.
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from inpaint_zoo.io.atomic import sha256_json
-from inpaint_zoo.masks.args import Attribute, arg_names, required_names
+from inpaint_zoo.masks.args import arg_names
+from inpaint_zoo.masks.catalogue import unknown_mask
+from inpaint_zoo.masks.document import is_mask_file, read_mask_file, write_mask_text
 from inpaint_zoo.masks.draws import Draws
-from inpaint_zoo.masks.errors import MaskConfigError, unknown
+from inpaint_zoo.masks.errors import MaskConfigError, inside, unknown
+from inpaint_zoo.masks.evaluation import MASK_SUITES, mask_suite
 from inpaint_zoo.masks.kind import KINDS, Mask, Size
-from inpaint_zoo.masks.mixture import MIXTURE_KEYS, Component, Mixture
-from inpaint_zoo.masks.presets import MEAN_RATIO_256, PRESETS
+from inpaint_zoo.masks.mixture import MIXTURE_KEYS, Mixture
+from inpaint_zoo.masks.pilot import warn_if_rare
+from inpaint_zoo.masks.presets import PRESETS
 
-__all__ = ["MaskGenerator", "MaskInfo", "create_generator", "create_mask", "list_masks", "mask_info", "parse_size"]
+__all__ = ["MaskGenerator", "create_generator", "create_mask", "parse_size"]
 
 _LABEL_KEYS = ("name", "suite_seed", "stream", "size")
 
@@ -40,10 +41,21 @@ class MaskGenerator:
     """
 
     def __init__(
-        self, mixture: Mixture, name: str, seed: int = 0, stream: str = "mask", size: Size | None = None
+        self,
+        mixture: Mixture,
+        name: str,
+        seed: int = 0,
+        stream: str = "mask",
+        size: Size | None = None,
+        *,
+        pilot: bool = True,
     ) -> None:
         self.name, self.seed, self.stream, self.size = name, seed, stream, size
         self._mixture = mixture
+        self._pilot, self._piloted = pilot and mixture.accept is not None, set[Size]()
+        if size is not None:
+            with inside("size"):
+                self._check(size)
 
     def __repr__(self) -> str:
         return f"MaskGenerator({self.name!r}, seed={self.seed}, stream={self.stream!r})"
@@ -80,6 +92,22 @@ class MaskGenerator:
         """SHA-256 of what determines the masks beside seed, stream and size; for folders, of the files' content."""
         return sha256_json(self._mixture.top_config(identity=True))
 
+    def to_yaml(self) -> str:
+        """The configuration with presets expanded and defaults filled in as YAML, its `identity` in the first line.
+
+        `create_generator` takes it back from a file. Folders stand in it as they were given.
+        """
+        size = None if self.size is None else list(self.size)
+        label = {"name": self.name, "suite_seed": self.seed, "stream": self.stream, "size": size}
+        return write_mask_text({**label, **self.config()}, self.identity())
+
+    def _check(self, size: Size) -> None:
+        """Refuse sizes that do not suit; once for each size, warn if hardly a mask is acceptable."""
+        self._mixture.check_size(size)
+        if self._pilot and size not in self._piloted:
+            self._piloted.add(size)
+            warn_if_rare(self._mixture, self.name, self.seed, size)
+
     def _size(self, size: int | Iterable[int] | None) -> Size:
         chosen = self.size if size is None else size
         if chosen is None:
@@ -90,7 +118,7 @@ class MaskGenerator:
         self, indices: Iterable[int], size: int | Iterable[int] | None, notes: list[dict[str, Any]] | None
     ) -> Mask:
         asked = self._size(size)
-        self._mixture.check_size(asked)
+        self._check(asked)
         numbers = [operator.index(index) for index in indices]
         if any(not 0 <= number < 1 << 63 for number in numbers):
             raise MaskConfigError(
@@ -119,7 +147,7 @@ def parse_size(size: int | Iterable[int]) -> Size:
 
 
 def create_generator(
-    spec: str | Mapping[str, Any],
+    spec: str | Path | Mapping[str, Any],
     *,
     seed: int | None = None,
     stream: str | None = None,
@@ -130,39 +158,57 @@ def create_generator(
     Args:
         spec: A name of `list_masks()` or another kind; or a mapping in one of three forms: a mixture (`components` or
             `preset`, keys of specs/masks.md section 17), an entry of a benchmark suite (`{name: center, size: 128}`:
-            further keys are arguments), or a folder of mask files (`{bank: FOLDER, bins: [0.1, 0.2]}`).
+            further keys are arguments), or a folder of mask files (`{bank: FOLDER, bins: [0.1, 0.2]}`); or a YAML file
+            that holds such a mapping (`masks.document`).
         seed: Suite seed; by default the one in ``spec``, else 0.
         stream: train, val or test; by default the one in ``spec``, else "mask".
         args: Arguments of the kind, or keys of the mixture; as a mapping `args={...}` where a name is taken.
 
     Raises:
-        MaskConfigError: Unknown names or keys, values out of range.
+        MaskConfigError: Unknown names or keys, values out of range; for a file, begun with its name and line.
+
+    Warns:
+        MaskWarning: Of 256 trial masks less than 1 % are in the `accept` range.
 
     Example:
         >>> generator = create_generator("lama_box", seed=7, max_times=2)
         >>> generator.batch(range(3), (64, 300)).shape
         (3, 64, 300)
     """
-    config: dict[str, Any] = (
-        {"name": spec} if isinstance(spec, str) else dict(spec) if isinstance(spec, Mapping) else {}
-    )
-    if not config:
+    if isinstance(spec, Mapping) and spec:
+        return _create({**spec, **args}, seed, stream, "mixture")
+    if is_mask_file(spec):
+        file = read_mask_file(Path(str(spec)))
+        try:
+            return _create({**file.config, **args}, seed, stream, file.path.stem)
+        except MaskConfigError as error:
+            raise file.located(error) from None
+    if not isinstance(spec, str) or not spec:
         raise MaskConfigError(f"A mask must be a name or a mapping, got {spec!r}.")
-    config.update(args)
+    return _create({"name": spec, **args}, seed, stream, spec)
+
+
+def _create(config: dict[str, Any], seed: int | None, stream: str | None, label: str) -> MaskGenerator:
+    """A generator from a mapping; ``label`` is its name where the mapping has none."""
     own_seed, own_stream = config.pop("suite_seed", None), config.pop("stream", None)
     if stream is None and seed is None and own_seed is None and own_stream in ("val", "test"):
         raise MaskConfigError(f"`suite_seed` is required for the stream {own_stream!r}.")
-    seed = _read_seed(own_seed if seed is None else seed)
-    stream = stream or own_stream or "mask"
-    if not isinstance(stream, str):
-        raise MaskConfigError(f"`stream` must be a text such as train, val or test, got {stream!r}.")
+    with inside("suite_seed"):
+        seed = _read_seed(own_seed if seed is None else seed)
+    with inside("stream"):
+        stream = stream or own_stream or "mask"
+        if not isinstance(stream, str):
+            raise MaskConfigError(f"`stream` must be a text such as train, val or test, got {stream!r}.")
+    own = set(config) - {"name", "preset", "size"}  # a preset as it comes needs no trial
     if "components" in config or "preset" in config:
-        label = config.pop("name", None) or config.get("preset") or "mixture"
+        label = config.pop("name", None) or config.get("preset") or label
         size = config.pop("size", None)
         mixture = Mixture.parse_top(_known_keys(config))
     else:
         label, mixture, size = _named(config)
-    return MaskGenerator(mixture, str(label), seed, stream, None if size is None else parse_size(size))
+    with inside("size"):
+        shape = None if size is None else parse_size(size)
+    return MaskGenerator(mixture, str(label), seed, stream, shape, pilot=bool(own))
 
 
 def _read_seed(value: object) -> int:
@@ -175,8 +221,9 @@ def _read_seed(value: object) -> int:
 
 def _known_keys(config: dict[str, Any]) -> dict[str, Any]:
     for key in config:
-        if key not in MIXTURE_KEYS:
-            raise unknown("key of a mask configuration:", key, (*_LABEL_KEYS, *MIXTURE_KEYS))
+        with inside(str(key)):
+            if key not in MIXTURE_KEYS:
+                raise unknown("key of a mask configuration:", key, (*_LABEL_KEYS, *MIXTURE_KEYS))
     return config
 
 
@@ -188,10 +235,11 @@ def _named(config: dict[str, Any]) -> tuple[str, Mixture, object]:
         config["root"] = root
         config.pop("name", None)
     else:
-        name = label = config.pop("name", None) or config.pop("kind", None)
-        config.pop("kind", None)
-        if name not in PRESETS and name not in KINDS:
-            raise unknown("mask", name, list_masks(), "list_masks() and `inpaint-zoo masks list` give all names.")
+        key = "kind" if "kind" in config else "name"  # beside a kind, the name is a label
+        name, label = config.pop(key, None), config.pop("name", None)
+        label = label or name
+        with inside(key):
+            _known_mask(name)
         preset = PRESETS.get(name)
         base, rename = (dict(preset.mixture), dict(preset.rename)) if preset else (_bare(name), {})
     given = {**dict(config.pop("args", None) or {}), **config}
@@ -205,11 +253,22 @@ def _named(config: dict[str, Any]) -> tuple[str, Mixture, object]:
         renamed = {rename.get(key, key): value for key, value in given.items()}
         parts[0]["args"] = {**parts[0].get("args", {}), **renamed}
         for key in renamed:
-            if key not in takes:
-                raise unknown(f"argument of {label}:", key, (*rename, *takes))
+            with inside(str(key)):
+                if key not in takes:
+                    raise unknown(f"argument of {label}:", key, (*rename, *takes))
     elif given:
         raise unknown(f"argument of {label}, a mixture of {len(parts)} components:", next(iter(given)), MIXTURE_KEYS)
     return str(label), Mixture.parse_top({**base, "components": parts, **over}), size
+
+
+def _known_mask(name: object) -> None:
+    if name in MASK_SUITES:
+        raise MaskConfigError(
+            f"{name} is a list of {len(mask_suite(str(name)))} masks, not one: `mask_suite({name!r}, root=...)` gives "
+            "what a benchmark's `masks` takes."
+        )
+    if name not in PRESETS and name not in KINDS:
+        raise unknown_mask(name)
 
 
 def _bare(kind: str) -> dict[str, Any]:
@@ -217,7 +276,7 @@ def _bare(kind: str) -> dict[str, Any]:
 
 
 def create_mask(
-    name: str | Mapping[str, Any],
+    name: str | Path | Mapping[str, Any],
     size: int | Iterable[int] = (256, 256),
     seed: int = 0,
     index: int = 0,
@@ -237,62 +296,3 @@ def create_mask(
         16384
     """
     return create_generator(name, seed=seed, **args)(index, size)
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name) if part]
-
-
-def list_masks(pattern: str = "*") -> list[str]:
-    """Names that `create_mask` takes as they are, filtered like a shell does, in natural order."""
-    ready = [name for name, kind in KINDS.items() if name != "mixture" and not required_names(kind)]
-    return sorted((name for name in {*PRESETS, *ready} if fnmatchcase(name, pattern)), key=_natural)
-
-
-@dataclass(frozen=True)
-class MaskInfo:
-    """What is known about a mask by name.
-
-    Attributes:
-        name: Preset or kind.
-        is_preset: Whether it is a preset, a mixture of kinds.
-        summary: One line.
-        section: Of specs/masks.md.
-        source: Repository or paper.
-        mean_ratio: Mean hole ratio at 256 x 256, None where it is not known.
-        args: Arguments that it takes, with their defaults.
-        required: Those that must be given.
-    """
-
-    name: str
-    is_preset: bool
-    summary: str
-    section: str
-    source: str
-    mean_ratio: float | None
-    args: dict[str, Any]
-    required: tuple[str, ...]
-
-
-def mask_info(name: str) -> MaskInfo:
-    """Look a name up among presets and kinds, those included that need arguments.
-
-    Raises:
-        MaskConfigError: Unknown name.
-    """
-    mean = MEAN_RATIO_256.get(name)
-    if name in PRESETS:
-        preset = PRESETS[name]
-        parts = preset.mixture["components"]
-        args = Component.parse(parts[0]).config(identity=False)["args"] if len(parts) == 1 else {}
-        return MaskInfo(name, True, preset.summary, preset.section, preset.source, mean, args, ())
-    if name not in KINDS:
-        raise unknown(
-            "mask", name, [*list_masks(), *KINDS], "list_masks() and `inpaint-zoo masks list` give all names."
-        )
-    kind = KINDS[name]
-    summary = (kind.__doc__ or "").strip().split("\n")[0]
-    needs = ("components",) if kind is Mixture else tuple(required_names(kind))
-    defaults = {name: getattr(kind, name) for name in arg_names(kind) if name not in needs}
-    plain = {key: value.resolved() if isinstance(value, Attribute) else value for key, value in defaults.items()}
-    return MaskInfo(name, False, summary, kind.section, kind.source, mean, plain, needs)

@@ -9,22 +9,23 @@ component. Streams are derived by name (specs/masks.md, section 2.1): choice `s/
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from inpaint_zoo.masks.accept import Accept, Limits, redraw
 from inpaint_zoo.masks.args import args_dict, parse_args
 from inpaint_zoo.masks.draws import Draws, integers
-from inpaint_zoo.masks.errors import MaskConfigError, unknown
+from inpaint_zoo.masks.errors import MaskConfigError, inside, unknown
 from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, find_kind, register_kind
 from inpaint_zoo.masks.presets import find_preset
 from inpaint_zoo.masks.transforms import Transform, parse_transform
 
 __all__ = ["MIXTURE_KEYS", "Component", "Mixture"]
 
+T = TypeVar("T")
 _COMBINE = ("choose", "union", "intersect")
 _NESTED_KEYS = ("combine", "components", "preset", "transforms", "accept", "limits")
 MIXTURE_KEYS = (*_NESTED_KEYS, "square_crop", "scale_with_size")
@@ -44,16 +45,19 @@ class Component:
         """Read ``{kind: ..., weight: ..., args: {...}, transforms: [...]}``."""
         if not isinstance(config, Mapping) or "kind" not in config:
             raise MaskConfigError(f"A component must be a mapping with `kind`, got {config!r}.")
-        for key in config:
-            if key not in ("kind", "weight", "args", "transforms"):
-                raise unknown("key of a component:", key, ("kind", "weight", "args", "transforms"))
+        _check_keys("key of a component:", config, ("kind", "weight", "args", "transforms"))
+        with inside("kind"):
+            kind = find_kind(config["kind"])
         weight = config.get("weight", 1.0)
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
-            raise MaskConfigError(f"`weight` of {config['kind']} must be a number >= 0, got {weight!r}.")
         args = config.get("args") or {}
-        if not isinstance(args, Mapping):
-            raise MaskConfigError(f"`args` of {config['kind']} must be a mapping, got {args!r}.")
-        return cls(find_kind(config["kind"]).parse(args), float(weight), _transforms(config.get("transforms")))
+        with inside("weight"):
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
+                raise MaskConfigError(f"`weight` of {kind.kind} must be a number >= 0, got {weight!r}.")
+        with inside("args"):
+            if not isinstance(args, Mapping):
+                raise MaskConfigError(f"`args` of {kind.kind} must be a mapping, got {args!r}.")
+            parsed = kind.parse(args)
+        return cls(parsed, float(weight), _transforms(config.get("transforms")))
 
     def config(self, identity: bool) -> dict[str, Any]:
         """The component with all defaults filled in."""
@@ -91,24 +95,19 @@ class Mixture(Kind):
 
     @classmethod
     def _parse(cls, config: Mapping[str, Any], keys: tuple[str, ...]) -> Self:
-        for key in config:
-            if key not in keys:
-                raise unknown("key of a mixture:", key, keys)
+        _check_keys("key of a mixture:", config, keys)
         if "preset" in config:
-            if "components" in config:
-                raise MaskConfigError("A mixture takes `preset` or `components`, not both.")
-            rest = {key: value for key, value in config.items() if key != "preset"}
-            config = {**find_preset(config["preset"]).mixture, **rest}
-        components = config.get("components")
-        if not isinstance(components, list | tuple) or not components:
-            raise MaskConfigError("A mixture needs `components` (a list that is not empty) or `preset`.")
-        accept, limits = config.get("accept"), config.get("limits")
+            with inside("preset"):
+                if "components" in config:
+                    raise MaskConfigError("A mixture takes `preset` or `components`, not both.")
+                preset = find_preset(config["preset"])
+            config = {**preset.mixture, **{key: value for key, value in config.items() if key != "preset"}}
         mixture = cls(
-            components=tuple(Component.parse(component) for component in components),
+            components=_components(config.get("components")),
             combine=config.get("combine", "choose"),
             transforms=_transforms(config.get("transforms")),
-            accept=None if accept is None else parse_args(Accept, _mapping(accept, "accept"), "accept"),
-            limits=Limits() if limits is None else parse_args(Limits, _mapping(limits, "limits"), "limits"),
+            accept=_part(Accept, config, "accept"),
+            limits=_part(Limits, config, "limits") or Limits(),
             square_crop=_flag(config, "square_crop"),
             scale_with_size=_flag(config, "scale_with_size"),
         )
@@ -116,12 +115,15 @@ class Mixture(Kind):
         return mixture
 
     def validate(self) -> None:
-        if self.combine not in _COMBINE:
-            raise unknown("`combine`", self.combine, _COMBINE)
-        if self.combine == "choose" and not sum(component.weight for component in self.components):
-            raise MaskConfigError("At least one `weight` of a mixture must be above 0.")
-        if self.accept:
-            self.accept.validate()
+        with inside("combine"):
+            if self.combine not in _COMBINE:
+                raise unknown("`combine`", self.combine, _COMBINE)
+        with inside("components"):
+            if self.combine == "choose" and not sum(component.weight for component in self.components):
+                raise MaskConfigError("At least one `weight` of a mixture must be above 0.")
+        with inside("accept"):
+            if self.accept:
+                self.accept.validate()
 
     def config(self) -> dict[str, Any]:
         return self._config(identity=False)
@@ -273,22 +275,45 @@ def _crop(draws: Draws, canvases: Canvases, targets: Canvases) -> None:
         target[:] = canvas[start : start + side] if axis == 0 else canvas[:, start : start + side]
 
 
+def _check_keys(what: str, config: Mapping[str, Any], keys: tuple[str, ...]) -> None:
+    for key in config:
+        with inside(str(key)):
+            if key not in keys:
+                raise unknown(what, key, keys)
+
+
+def _components(config: object) -> tuple[Component, ...]:
+    with inside("components"):
+        if not isinstance(config, list | tuple) or not config:
+            raise MaskConfigError("A mixture needs `components` (a list that is not empty) or `preset`.")
+        return tuple(_each(Component.parse, config))
+
+
 def _transforms(config: object) -> tuple[Transform, ...]:
-    if config is None:
-        return ()
-    if not isinstance(config, list | tuple):
-        raise MaskConfigError(f"`transforms` must be a list, got {config!r}.")
-    return tuple(parse_transform(item) for item in config)
+    with inside("transforms"):
+        if not isinstance(config, list | tuple | None):
+            raise MaskConfigError(f"`transforms` must be a list, got {config!r}.")
+        return tuple(_each(parse_transform, config or ()))
 
 
-def _mapping(value: object, key: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise MaskConfigError(f"`{key}` must be a mapping or null, got {value!r}.")
-    return value
+def _each(parse: Callable[[object], T], items: Sequence[object]) -> Iterator[T]:
+    for k, item in enumerate(items):
+        with inside(k):
+            yield parse(item)
+
+
+def _part(cls: type[T], config: Mapping[str, Any], key: str) -> T | None:
+    """The mapping under ``key`` read into ``cls``, None where there is none."""
+    with inside(key):
+        value = config.get(key)
+        if not isinstance(value, Mapping | None):
+            raise MaskConfigError(f"`{key}` must be a mapping or null, got {value!r}.")
+        return None if value is None else parse_args(cls, value, key)
 
 
 def _flag(config: Mapping[str, Any], key: str) -> bool:
     value = config.get(key, False)
-    if not isinstance(value, bool):
-        raise MaskConfigError(f"`{key}` must be true or false, got {value!r}.")
+    with inside(key):
+        if not isinstance(value, bool):
+            raise MaskConfigError(f"`{key}` must be true or false, got {value!r}.")
     return value

@@ -8,7 +8,7 @@ from typing import Any
 
 from inpaint_zoo.masks.errors import unknown
 
-__all__ = ["MEAN_RATIO_256", "PRESETS", "Preset", "find_preset"]
+__all__ = ["BINS", "MEAN_RATIO_256", "PRESETS", "Preset", "find_preset"]
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,15 @@ _LAMA_EVAL = {
     "lama_medium_512": [_irregular(4, 200, 100, (4, 10)), _box(0, 30, 150, (1, 5), 0.3)],
     "lama_thick_512": [_irregular(4, 450, 250, (1, 5)), _box(10, 30, 300, (1, 4), 0.3)],
 }
-_BINS = {"01_10": (0.01, 0.1), "10_20": (0.1, 0.2), "20_30": (0.2, 0.3), "30_40": (0.3, 0.4), "40_50": (0.4, 0.5)}
-_BINS["50_60"] = (0.5, 0.6)
+BINS = {
+    "01_10": (0.01, 0.1),
+    "10_20": (0.1, 0.2),
+    "20_30": (0.2, 0.3),
+    "30_40": (0.3, 0.4),
+    "40_50": (0.4, 0.5),
+    "50_60": (0.5, 0.6),
+}
+"""Hole ratios of the six bins that the papers' tables have, by the ending of the presets' names."""
 _GENERAL = [*(_one(name) for name in _TYPES), *(_strokes(shape) for shape in _SHAPES)]
 _DFV2 = Preset(
     "DeepFillv2's training masks: box and brush together",
@@ -159,7 +166,7 @@ PRESETS: dict[str, Preset] = {
         "stand-in for LGNet's training files: six ratio bins of CMOD's strokes",
         "9.4",
         "zoo, for weizequan/LGNet",
-        {"components": [_one("cmod", rects=False, hole_range=list(limits)) for limits in _BINS.values()]},
+        {"components": [_one("cmod", rects=False, hole_range=list(limits)) for limits in BINS.values()]},
     ),
     **{
         f"synthetic_{name}": Preset(
@@ -168,7 +175,16 @@ PRESETS: dict[str, Preset] = {
             "zoo",
             {"components": [_one("cmod", hole_range=[low, high])]},
         )
-        for name, (low, high) in _BINS.items()
+        for name, (low, high) in BINS.items()
+    },
+    **{
+        f"nvidia_{name}": Preset(
+            f"NVIDIA's irregular test masks, hole ratio {low} to {high}: bin {number} of the files in `root`",
+            "9.1",
+            "Liu et al. 2018, partial convolutions",
+            {"components": [_one("nvidia_bins", bin=number)]},
+        )
+        for number, (name, (low, high)) in enumerate(BINS.items(), start=1)
     },
 }
 

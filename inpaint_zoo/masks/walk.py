@@ -3,18 +3,20 @@
 # ruff: noqa: D102 - `Kind` documents its methods
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inpaint_zoo.masks.args import integer
-from inpaint_zoo.masks.draws import Draws, Ints, integers
-from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, register_kind
+from inpaint_zoo.masks.draws import Draws, integers
+from inpaint_zoo.masks.kind import Canvases, Kind, Mask, Notes, Size, register_kind
 
 __all__ = ["RandomWalk"]
 
-_CHUNK = 1 << 21  # steps that are held in memory at once
+_CHUNK = 1 << 15  # steps at once: their random words and positions stay in the processor's second cache
+_FIRST = 2  # slot of the first step
+_TOP_BITS = np.uint64(62)
 
 
 @register_kind("random_walk", section="11", source="naoto0804/pytorch-inpainting-with-partial-conv")
@@ -29,48 +31,63 @@ class RandomWalk(Kind):
 
     def draw(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
         steps = self.steps or size[0] * size[1]
-        at_once = max(1, _CHUNK // steps)
-        for first in range(0, len(canvases), at_once):
-            rows = np.arange(first, min(first + at_once, len(canvases)))
-            part = draws.rows(rows)
-            start = part.table(0, 2)
-            moves = (part.table(2, steps) * 4).astype(np.int8)  # (b, T): column + 1, column - 1, row + 1, row - 1
-            across = _clamped_walk(integers(start[:, 1], 0, size[1] - 1), (moves == 0) - 1 * (moves == 1), size[1])
-            down = _clamped_walk(integers(start[:, 0], 0, size[0] - 1), (moves == 2) - 1 * (moves == 3), size[0])
-            for k, pixels in zip(rows.tolist(), down * size[1] + across, strict=True):
-                canvases[k].reshape(-1)[pixels] = 1
+        starts = integers(draws.table(0, 2), 0, np.array(size) - 1).tolist()
+        for k, (canvas, (row, column)) in enumerate(zip(canvases, starts, strict=True)):
+            _walk(draws.rows([k]), canvas, row, column, steps)
 
 
-def _clamped_walk(start: Ints, moves: np.ndarray, length: int) -> np.ndarray:
-    """Positions after each step of walks that are clamped to 0 .. length - 1 at each step.
+def _walk(draws: Draws, canvas: Mask, row: int, column: int, steps: int) -> None:
+    """Mark the pixels after each step of one walk from (row, column)."""
+    H, W = canvas.shape
+    pixels = canvas.reshape(-1)
+    for first in range(0, steps, _CHUNK):
+        count = min(_CHUNK, steps - first)
+        # floor(4 u) is the two highest bits: column + 1, column - 1, row + 1, row - 1
+        move = (draws.words(_FIRST + first, count)[0] >> _TOP_BITS).astype(np.int8)
+        sign = 1 - 2 * (move & 1)
+        down = sign * (move >> 1)
+        rows = _clamped(row, down, H - 1)
+        columns = _clamped(column, sign - down, W - 1)
+        row, column = int(rows[-1]), int(columns[-1])
+        pixels[rows * W + columns] = 1
 
-    "Add d, then clamp" is x -> min(max(x + a, low), high), and such maps compose: all blocks of about sqrt(T) steps are
-    scanned at once, then chained.
+
+def _clamped(x: int, moves: NDArray[np.int8], last: int) -> NDArray[np.int64]:
+    """Positions after each step of a walk that is clamped to 0 .. last at each step.
+
+    A walk s clamped at 0 alone is s - min(0, lowest s so far), which a running minimum gives for all steps at once; the
+    same holds at the other end. So the border in whose half the walk stands is watched until it meets the other one.
 
     Args:
-        start: (B,) first positions.
-        moves: (B, T) of -1, 0, 1.
-        length: Of the line.
+        x: Where the walk stands.
+        moves: (T,) of -1, 0, 1.
+        last: Of the positions.
 
     Returns:
-        (B, T) int32.
+        (T,).
+
+    Example:
+        >>> _clamped(1, np.array([-1, -1, 1, 1, 1, -1], dtype=np.int8), last=2).tolist()
+        [0, 0, 1, 2, 2, 1]
     """
-    B, T = moves.shape
-    width = max(1, math.isqrt(T))
-    count = -(-T // width)
-    padded = np.zeros((B, count * width), dtype=np.int32)
-    padded[:, :T] = moves
-    by_step = np.ascontiguousarray(padded.reshape(B, count, width).transpose(2, 0, 1))  # (width, B, count)
-    add = np.cumsum(by_step, axis=0, dtype=np.int32)
-    low, high = np.empty_like(add), np.empty_like(add)
-    lo, hi = np.zeros((B, count), dtype=np.int32), np.full((B, count), length - 1, dtype=np.int32)
-    for t in range(width):
-        lo = np.clip(lo + by_step[t], 0, length - 1, out=low[t])
-        hi = np.clip(hi + by_step[t], 0, length - 1, out=high[t])
-    begins = np.empty((B, count), dtype=np.int32)
-    x = start.astype(np.int32)
-    for block in range(count):
-        begins[:, block] = x
-        x = np.minimum(np.maximum(x + add[-1, :, block], low[-1, :, block]), high[-1, :, block])
-    walked = np.minimum(np.maximum(add + begins, low, out=low), high, out=low)
-    return walked.transpose(1, 2, 0).reshape(B, count * width)[:, :T]
+    walked = np.empty(len(moves), dtype=np.int64)
+    window = max(1024, 4 * (last + 1) ** 2)  # crossing from border to border takes about (last + 1)^2 steps
+    begin = 0
+    while begin < len(moves):
+        part = walked[begin : begin + window]
+        free = np.cumsum(moves[begin : begin + window], dtype=np.int64)
+        free += x
+        if 2 * x <= last:
+            np.subtract(free, np.minimum(np.minimum.accumulate(free), 0), out=part)
+            crossed, border = part > last, last
+        else:
+            np.subtract(free, np.maximum(np.maximum.accumulate(free), last) - last, out=part)
+            crossed, border = part < 0, 0
+        met = int(crossed.argmax())
+        if crossed[met]:
+            part[met] = border
+            begin += met + 1
+        else:
+            begin += len(part)
+        x = int(walked[begin - 1])
+    return walked

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inpaint_zoo.masks import MaskConfigError, create_generator, create_mask
+from inpaint_zoo.masks import MaskConfigError, MaskWarning, create_generator, create_mask
 from tests.masks import plain
 
 LEFT = {"kind": "half", "args": {"side": "left"}}
@@ -69,6 +69,8 @@ def test_attempts_are_reported_and_end():
 def test_closest_takes_the_earliest_of_the_nearest():
     accept = {"lo": 0.9, "hi": 0.95, "max_tries": 4, "on_fail": "closest"}
     generator = create_generator("completion", seed=8, accept=accept)
+    with pytest.warns(MaskWarning, match=r"of 256 trial masks at size 64 x 64, 0 have a hole ratio in \(0.9, 0.95\]"):
+        generator(0, 64)
     for index in range(5):
         ratios = []
         for attempt in range(4):

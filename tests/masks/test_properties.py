@@ -67,6 +67,7 @@ def test_fixed_kinds_work_on_tiny_canvases(name, height, width, index):
     assert generator(index, (height, width)).shape == (height, width)
 
 
+@pytest.mark.filterwarnings("ignore:.*trial masks:inpaint_zoo.masks.MaskWarning")
 @PROFILE
 @given(
     lo=st.floats(0, 0.8),

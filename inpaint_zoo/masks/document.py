@@ -1,0 +1,145 @@
+"""Mask configurations in YAML (specs/masks.md, section 17): read strictly, with the line of every key.
+
+```yaml
+mask:
+  name: mine
+  combine: choose
+  components:
+    - {kind: lama_irregular, weight: 3, args: {max_width: 60}}
+    - {kind: lama_box}
+  accept: {lo: 0.1, hi: 0.5}
+```
+The head `mask:` may be left out. Folders (`root`, `bank`) are relative to the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from inpaint_zoo.masks.errors import MaskConfigError
+
+__all__ = ["MaskFile", "is_mask_file", "read_mask_file", "write_mask_text"]
+
+_SUFFIXES = (".yaml", ".yml")
+_FOLDER_KEYS = ("root", "bank")
+_HEAD = "mask"
+_Keys = tuple[str | int, ...]
+
+
+class MaskFile:
+    """A configuration as plain values, and the line of each of its keys.
+
+    Attributes:
+        path: The file.
+        config: What stands below `mask:`.
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any], lines: Mapping[_Keys, int]) -> None:
+        self.path, self.config, self._lines = path, config, lines
+
+    def located(self, error: MaskConfigError) -> MaskConfigError:
+        """The same complaint, begun with the file, the line and the key that it is about."""
+        # a kind by its name has its arguments at the top, where errors speak of components[0].args
+        for keys in (error.keys, error.keys[3:], ("args", *error.keys[3:])):
+            for end in range(len(keys), 0, -1):
+                if keys[:end] in self._lines:
+                    return _at(error, self.path, self._lines[keys[:end]], _spelled(keys[:end]))
+        return _at(error, self.path, self._lines[()], "")
+
+
+def is_mask_file(spec: object) -> bool:
+    """Whether ``spec`` is meant as a file: a path, or a text that ends in .yaml or .yml."""
+    return isinstance(spec, Path) or (isinstance(spec, str) and spec.endswith(_SUFFIXES))
+
+
+def read_mask_file(path: Path) -> MaskFile:
+    """Read a YAML file.
+
+    Raises:
+        MaskConfigError: Missing, no YAML, a key given twice, or no mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise MaskConfigError(f"{path}: cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise MaskConfigError(f"{path}: is no text: {error.reason} at byte {error.start}.") from None
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        if not isinstance(root, yaml.MappingNode):
+            raise MaskConfigError(f"{path}:1: a mask configuration must be a mapping, such as `mask: {{name: cmod}}`.")
+        lines = dict(_lines(path, root, ()))
+        config = loader.construct_document(root)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise MaskConfigError(f"{path}:{mark.line + 1 if mark else 1}: no YAML: {error.problem}.") from None
+    except yaml.YAMLError as error:
+        raise MaskConfigError(f"{path}:1: no YAML: {' '.join(str(error).split())}.") from None
+    finally:
+        loader.dispose()
+    if _HEAD in config:
+        others = [key for key in config if key != _HEAD]
+        if others or not isinstance(config[_HEAD], dict):
+            key = others[0] if others else _HEAD
+            wrong = f"{key!r} stands beside `mask:`, belongs below it" if others else "`mask` must be a mapping"
+            raise MaskConfigError(f"{path}:{lines[(key,)]}: {wrong}.")
+        config = config[_HEAD]
+        lines = {keys[1:]: line for keys, line in lines.items() if keys}
+    return MaskFile(path, _anchored(config, path.parent), {**lines, (): lines.get((), 1)})
+
+
+def write_mask_text(config: Mapping[str, Any], sha256: str) -> str:
+    """A configuration as YAML that `read_mask_file` takes back; its SHA-256 is a comment at the top."""
+    body = yaml.safe_dump({_HEAD: dict(config)}, sort_keys=False, width=120, allow_unicode=True)
+    return f"# sha256 of what makes the masks: {sha256}\n{body}"
+
+
+def _at(error: MaskConfigError, path: Path, line: int, key: str) -> MaskConfigError:
+    found = type(error)(f"{path}:{line}: {f'{key}: ' if key else ''}{error}")
+    found.keys = error.keys
+    return found
+
+
+def _spelled(keys: _Keys) -> str:
+    """`components[1].args.margin`."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+
+
+def _lines(path: Path, node: yaml.Node, keys: _Keys, above: tuple[int, ...] = ()) -> Iterator[tuple[_Keys, int]]:
+    """The line of every key and list item below ``node``; a key given twice is an error."""
+    if id(node) in above:
+        raise MaskConfigError(f"{path}:{node.start_mark.line + 1}: an alias that contains itself.")
+    if keys == () or not isinstance(node, yaml.ScalarNode):
+        yield keys, node.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode):
+        for k, item in enumerate(node.value):
+            yield (*keys, k), item.start_mark.line + 1
+            yield from _lines(path, item, (*keys, k), (*above, id(node)))
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            line, name = key.start_mark.line + 1, str(key.value)
+            if name in seen:
+                raise MaskConfigError(f"{path}:{line}: the key {name!r} stands already in line {seen[name]}.")
+            seen[name] = line
+            yield from _lines(path, value, (*keys, name), (*above, id(node)))
+            yield (*keys, name), line
+
+
+def _anchored(value: Any, base: Path) -> Any:  # noqa: ANN401 - any plain value
+    """The same values with the folders in them made relative to ``base``."""
+    if isinstance(value, list):
+        return [_anchored(item, base) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: str(base / Path(item).expanduser())
+        if key in _FOLDER_KEYS and isinstance(item, str) and item
+        else _anchored(item, base)
+        for key, item in value.items()
+    }

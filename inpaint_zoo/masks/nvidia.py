@@ -1,0 +1,219 @@
+"""NVIDIA's irregular masks: the test set in six bins of hole ratios, the raw training set (specs/masks.md, 9.1-9.2)."""
+
+# ruff: noqa: D102 - `Kind` documents its methods
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from inpaint_zoo.masks.accept import Accept, redraw_component
+from inpaint_zoo.masks.args import flag, integer, option
+from inpaint_zoo.masks.draws import Draws
+from inpaint_zoo.masks.errors import MaskConfigError
+from inpaint_zoo.masks.folder import MaskFolder, corner
+from inpaint_zoo.masks.index import IndexEntry, index_folder
+from inpaint_zoo.masks.kind import Canvases, Mask, Notes, Size, register_kind
+from inpaint_zoo.masks.transforms import resize_mask
+
+__all__ = ["BINS", "NvidiaBins", "NvidiaTrain", "bin_of"]
+
+_SOURCE = "Liu et al. 2018, partial convolutions"
+_POLARITIES = ("auto", "white", "black")
+_PER_BIN = 2000
+_SAMPLE, _AGREE = 200, 0.95
+_BINARISE_AT = 153  # 0.6 of 255
+
+BINS = ("1-10 %", "10-20 %", "20-30 %", "30-40 %", "40-50 %", "50-60 %")
+"""Bins 1 to 6, as tables call them."""
+_FOLDERS = {f"mask{10 * k}-{10 * k + 10}": k + 1 for k in range(6)}
+
+
+def bin_of(hole: int, area: int) -> int | None:
+    """The bin of a mask, in integers: (0.01, 0.1] is 1, (0.1, 0.2] is 2, ... (0.5, 0.6] is 6; None outside.
+
+    Example:
+        >>> [bin_of(hole, 100) for hole in (1, 2, 10, 11, 60, 61)]
+        [None, 1, 1, 2, 6, None]
+    """
+    number = -(-10 * hole // area)
+    return number if 100 * hole > area and number <= 6 else None
+
+
+@register_kind("nvidia_bins", section="9.1", source=_SOURCE)
+@dataclass(frozen=True)
+class NvidiaBins(MaskFolder):
+    """NVIDIA's irregular test masks, all or of one bin of hole ratios.
+
+    `root` holds the numbered files 00000 to 11999, or sub-folders mask0-10 to mask50-60, or is one of these; other
+    files are put into bins by their ratio at their own size. `bin`: 1 to 6, null for all. `border`: the first or
+    second thousand of each bin, with and without border constraint. `hole_value: auto` finds out which colour is hole.
+    `strict: false` believes a folder or number that claims another bin than the file's ratio.
+    """
+
+    bin: int | None = integer(None, low=1, high=6, optional=True)
+    border: str = option("any", ("any", "first", "second"))
+    hole_value: str = option("auto", _POLARITIES)
+    strict: bool = flag(True)
+
+    @property
+    def paths(self) -> list[Path]:
+        return self._found[0]
+
+    @property
+    def invert(self) -> bool:
+        """Whether black is hole."""
+        return self._found[1]
+
+    @cached_property
+    def _found(self) -> tuple[list[Path], bool]:
+        """The files in use, and whether black is hole."""
+        paths = self.listing()
+        index = index_folder(self.folder, paths)
+        claims = {path: _claim(path, self.folder) for path in paths}
+        scope = [path for path in paths if self.bin is None or claims[path] in (None, self.bin)]
+        if not scope:
+            raise MaskConfigError(f"{self._label()}: no file of {self.root} is in this bin.")
+        invert = self._polarity(scope, index, claims) == "black"
+        bins = {path: bin_of(index[path].hole(invert), index[path].area) for path in scope}
+        if self.strict:
+            self._refuse_misfits(scope, index, claims, bins, invert)
+        else:
+            bins = {path: claims[path] or measured for path, measured in bins.items()}
+        found = [path for path in scope if bins[path] is not None and self.bin in (None, bins[path])]
+        if self.border != "any":
+            found = [path for path in found if (_number(path) % _PER_BIN < _PER_BIN // 2) == (self.border == "first")]
+        if not found:
+            border = "" if self.border == "any" else f" in the {self.border} thousand"
+            raise MaskConfigError(f"{self._label()}: no mask of {self.root} has such a hole ratio{border}.")
+        return found, invert
+
+    def _label(self) -> str:
+        return "nvidia_bins" if self.bin is None else f"nvidia_bins, bin {self.bin} ({BINS[self.bin - 1]})"
+
+    def _polarity(self, scope: list[Path], index: dict[Path, IndexEntry], claims: dict[Path, int | None]) -> str:
+        if self.hole_value != "auto":
+            return self.hole_value
+        return find_polarity(self._label(), self.root, [(index[path], claims[path]) for path in _sample(scope)])
+
+    def _refuse_misfits(
+        self,
+        scope: list[Path],
+        index: dict[Path, IndexEntry],
+        claims: dict[Path, int | None],
+        bins: dict[Path, int | None],
+        invert: bool,
+    ) -> None:
+        wrong = [path for path in scope if claims[path] not in (None, bins[path])]
+        if wrong:
+            path = wrong[0]
+            ratio = index[path].hole(invert) / index[path].area
+            claimed = BINS[(claims[path] or 0) - 1]
+            raise MaskConfigError(
+                f"{self._label()}: {path} has a hole ratio of {100 * ratio:.4g} % ({'black' if invert else 'white'} is "
+                f"hole), but its folder or number says {claimed} ({len(wrong)} of {len(scope)} files disagree). "
+                "`strict: false` takes the folder's word; `hole_value` sets the colour."
+            )
+
+    def cut(self, path: Path, size: Size, u: list[float], train: bool) -> Mask:
+        return resize_mask(self.native(path, invert=self.invert), size)
+
+
+@register_kind("nvidia_train", section="9.2", source=_SOURCE)
+@dataclass(frozen=True)
+class NvidiaTrain(MaskFolder):
+    """NVIDIA's raw training masks: dilated by 9 to 49 px, rotated by any angle, cropped; 1 to 60 % of the crop is hole.
+
+    Made of files that are larger than the image. `hole_value: auto` finds out which colour is hole. Crops of other
+    ratios are drawn again, up to `max_tries` times in all.
+    """
+
+    hole_value: str = option("auto", _POLARITIES)
+    max_tries: int = integer(1000, low=1)
+    on_fail: str = option("raise", ("raise", "closest"))
+
+    @cached_property
+    def invert(self) -> bool:
+        """Whether black is hole."""
+        if self.hole_value != "auto":
+            return self.hole_value == "black"
+        sample = _sample(self.paths)
+        index = index_folder(self.folder, sample, write=False)
+        return find_polarity("nvidia_train", self.root, [(index[path], None) for path in sample]) == "black"
+
+    def validate(self) -> None:
+        _ = self.invert
+        super().validate()
+
+    def cut(self, path: Path, size: Size, u: list[float], train: bool) -> Mask:
+        import cv2
+
+        mask = self.native(path, threshold=_BINARISE_AT, invert=self.invert)
+        H, W = mask.shape
+        k = 9 + 2 * int(21 * u[5])
+        turn = cv2.getRotationMatrix2D(((W - 1) / 2, (H - 1) / 2), 360 * u[4], 1.0)
+        wide = cv2.dilate(mask, np.ones((k, k), dtype=np.uint8))
+        turned = np.asarray(cv2.warpAffine(wide, turn, (W, H), flags=cv2.INTER_NEAREST), dtype=np.uint8)
+        return corner("nvidia_train", path, turned, size, u[6:])
+
+    def draw(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
+        redraw_component(
+            draws,
+            canvases,
+            lambda rows, part, found: MaskFolder.draw(self, rows, part, size, found),
+            accept=Accept(lo=0.01, hi=0.6, max_tries=self.max_tries, on_fail=self.on_fail),
+            what=f"nvidia_train at size {size[0]} x {size[1]}",
+            notes=notes,
+        )
+
+
+def find_polarity(what: str, root: str, sample: list[tuple[IndexEntry, int | None]]) -> str:
+    """The colour, "white" or "black", for which the holes of 95 % of a sample are as large as they should be.
+
+    Args:
+        what: How the error begins.
+        root: The folder, for the error.
+        sample: Files, each with the bin that its folder or number claims; without one, 1 to 60 % of it is hole.
+
+    Raises:
+        MaskConfigError: Neither colour fits, or both do.
+    """
+    shares = {}
+    for colour, invert in (("white", False), ("black", True)):
+        found = [(bin_of(entry.hole(invert), entry.area), claim) for entry, claim in sample]
+        shares[colour] = sum(k is not None and claim in (None, k) for k, claim in found) / len(sample)
+    good = [colour for colour, share in shares.items() if share >= _AGREE]
+    if len(good) != 1:
+        raise MaskConfigError(
+            f"{what}: cannot tell which colour of {root} is hole. Of {len(sample)} files, the ratio fits "
+            f"{100 * shares['white']:.0f} % if white is and {100 * shares['black']:.0f} % if black is; one of them "
+            f"must reach {100 * _AGREE:.0f} %. Set `hole_value` to white or black."
+        )
+    return good[0]
+
+
+def _sample(paths: list[Path]) -> list[Path]:
+    """At most 200 of them, evenly spread."""
+    return paths if len(paths) <= _SAMPLE else [paths[k * len(paths) // _SAMPLE] for k in range(_SAMPLE)]
+
+
+def _claim(path: Path, root: Path) -> int | None:
+    """The bin that a file's folder, or in a flat set its number, says it is in."""
+    folders = (root.resolve().name, *path.relative_to(root).parent.parts)
+    for name in reversed(folders):
+        if name in _FOLDERS:
+            return _FOLDERS[name]
+    if len(folders) == 1 and re.fullmatch(r"\d{5}", path.stem) and int(path.stem) < _PER_BIN * len(BINS):
+        return int(path.stem) // _PER_BIN + 1
+    return None
+
+
+def _number(path: Path) -> int:
+    if not re.fullmatch(r"\d+", path.stem):
+        raise MaskConfigError(
+            f"nvidia_bins: `border` needs files named by their number, such as 00017.png; got {path}."
+        )
+    return int(path.stem)
