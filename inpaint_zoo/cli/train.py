@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import Namespace
+from jsonargparse import ArgumentError, Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -74,7 +74,7 @@ class ZooCLI(LightningCLI):
             seed_everything_default=0,
             load_from_checkpoint_support=False,
             auto_configure_optimizers=False,
-            parser_kwargs={"prog": "inpaint-zoo"},
+            parser_kwargs={"prog": "inpaint-zoo", "exit_on_error": False, command: {"exit_on_error": False}},
             args=[command, *args],
         )
 
@@ -93,8 +93,15 @@ class ZooCLI(LightningCLI):
         parser.set_defaults({"data": {"class_path": f"{InpaintingDataModule.__module__}.InpaintingDataModule"}})
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse, without a word about the process's own arguments."""
-        self.config = parser.parse_args(args)  # type: ignore[arg-type]
+        """Parse, without a word about the process's own arguments.
+
+        Raises:
+            ZooError: Something is unknown or missing.
+        """
+        try:
+            self.config = parser.parse_args(args)  # type: ignore[arg-type]
+        except ArgumentError as error:
+            raise ZooError(str(error)) from error
 
     def _parse_ckpt_path(self) -> None:
         """The configuration decides what is built; a checkpoint only fills it."""
@@ -236,6 +243,8 @@ def train(command: str, args: list[str]) -> int:
     dry = "--dry-run" in args
     if dry and command != "fit":
         raise ZooError("--dry-run belongs to fit.")
+    if not args:
+        raise ZooError(f"{command} needs a configuration: --config configs/FAMILY/SETTING.yaml; --help says more.")
     # what Lightning tells of itself at each start; its warnings stay
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
@@ -243,3 +252,8 @@ def train(command: str, args: list[str]) -> int:
         return ZooCLI(command, [arg for arg in args if arg != "--dry-run"], dry).code
     except MisconfigurationException as error:
         raise ZooError(str(error)) from error
+    except ValueError as error:
+        # jsonargparse wraps what a constructor raises into the story of its types
+        if isinstance(error.__cause__, ZooError):
+            raise error.__cause__ from None
+        raise

@@ -52,6 +52,9 @@ class TrainSamples(Dataset[Sample]):
         self.photos, self.masks, self.size = photos, masks, size
         self.crop, self.flip, self.seed = crop, flip, seed
 
+    def __len__(self) -> int:
+        return len(self.photos)
+
     def __getitem__(self, draw: Draw) -> Sample:
         """Sample at ``draw.position`` of the stream, from photograph ``draw.item``."""
         numbers = Draws(self.seed, "augment", np.array([draw.position], dtype=np.uint64)).table(0, 3)[0]
@@ -73,6 +76,9 @@ class EvalSamples(Dataset[Sample]):
 
     def __init__(self, photos: PhotoDataset, masks: MaskGenerator) -> None:
         self.photos, self.masks = photos, masks
+
+    def __len__(self) -> int:
+        return len(self.photos)
 
     def __getitem__(self, draw: Draw) -> Sample:
         """Item ``draw.item``; the first one, marked by index -1, where a rank has none left."""

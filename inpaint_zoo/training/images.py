@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from inpaint_zoo.io.pictures import write_picture
 from inpaint_zoo.ops import composite, to_uint8
-from inpaint_zoo.training.module import TrainingModule, without_padding
+from inpaint_zoo.training.module import TrainingModule
 from inpaint_zoo.training.phases import Batch
 
 __all__ = ["ImageGrid", "PredictionWriter", "picture_row"]
@@ -30,10 +30,10 @@ def picture_row(module: TrainingModule, batch: Batch) -> Tensor:
 
 
 class ImageGrid(Callback):
-    """At each validation, writes one picture of the first validation samples: a row for each sample.
+    """At each validation, writes one picture of a few samples, the same each time and spread over the validation set.
 
-    Columns: masked input, every stage as predicted (not composited), result, truth. It goes to TensorBoard and W&B
-    where they log, and to ``images/step_<n>.png`` in the run's folder.
+    Rows: samples. Columns: masked input, every stage as predicted (not composited), result, truth. It goes to
+    TensorBoard and W&B where they log, and to ``images/step_<n>.png`` in the run's folder.
 
     Args:
         count: Samples.
@@ -42,10 +42,15 @@ class ImageGrid(Callback):
     def __init__(self, count: int = 4) -> None:
         self.count = count
         self._rows: list[Tensor] = []
+        self._wanted: set[int] = set()
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin a new picture."""
+        """Begin a new picture, of samples that the first process sees."""
         self._rows = []
+        loader: Any = trainer.val_dataloaders
+        size, ranks = len(loader.dataset), trainer.world_size
+        places = (number * size // self.count for number in range(self.count))
+        self._wanted = {place - place % ranks for place in places}
 
     def on_validation_batch_end(
         self,
@@ -56,13 +61,13 @@ class ImageGrid(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Take the samples that are still wanted, while the evaluated weights are in place."""
-        wanted = self.count - len(self._rows)
-        kept = without_padding(batch)
-        if not trainer.is_global_zero or wanted <= 0 or kept is None:
+        """Take the samples that are wanted, while the evaluated weights are in place."""
+        if not trainer.is_global_zero:
             return
-        first = {key: value[:wanted] for key, value in kept.items()}
-        self._rows += list(to_uint8(picture_row(cast(TrainingModule, pl_module), first)).cpu())
+        wanted = [place for place, index in enumerate(batch["index"].tolist()) if index in self._wanted]
+        if wanted:
+            chosen = {key: batch[key][wanted] for key in ("image", "mask")}
+            self._rows += list(to_uint8(picture_row(cast(TrainingModule, pl_module), chosen)).cpu())
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the picture, but for the sanity check."""

@@ -247,7 +247,7 @@ class ProgressLines(Callback):
     @rank_zero_only
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the metrics."""
-        if not trainer.sanity_checking:
+        if not trainer.sanity_checking and trainer.state.fn == "fit":
             results = cast(TrainingModule, pl_module).results
             sys.stdout.write(f"step {trainer.global_step}: " + ", ".join(f"{k} {v:.4g}" for k, v in results.items()))
             sys.stdout.write("\n")
