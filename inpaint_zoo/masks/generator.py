@@ -234,6 +234,10 @@ def _named(config: dict[str, Any]) -> tuple[str, Mixture, object]:
         name, label, base, rename = "files", f"bank:{Path(root).name}", _bare("files"), {"bank": "root"}
         config["root"] = root
         config.pop("name", None)
+    elif "name" not in config and "kind" not in config:
+        with inside(str(next(iter(config)))):
+            got = " and ".join(repr(key) for key in config)
+            raise MaskConfigError(f"A mask is given by `components`, `preset`, `kind`, `name` or `bank`, got {got}.")
     else:
         key = "kind" if "kind" in config else "name"  # beside a kind, the name is a label
         name, label = config.pop(key, None), config.pop("name", None)
