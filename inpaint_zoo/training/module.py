@@ -66,7 +66,7 @@ class TrainingModule(LightningModule):
         init_weights: Weight file to start from (or "shipped"); by default random weights.
         metrics: Names of validation metrics; see `list_metrics()`.
         on_missing: What to do when the pretrained network of a loss term is nowhere: refuse, or drop the term.
-        compile: Compile the network's `predict` with torch.compile.
+        compile: Backend of torch.compile for the network's `predict`, such as "inductor"; None runs it as it is.
         guard_every: On a GPU, losses are looked at for NaN after so many; on the CPU always.
 
     Attributes:
@@ -85,7 +85,7 @@ class TrainingModule(LightningModule):
         init_weights: str | None = None,
         metrics: Sequence[str] = ("psnr", "ssim", "l1"),
         on_missing: OnMissing = "refuse",
-        compile: bool = False,  # noqa: A002 the word that torch uses
+        compile: str | None = None,  # noqa: A002 the word that torch uses
         guard_every: int = 50,
     ) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class TrainingModule(LightningModule):
         self.save_hyperparameters({"network": network, "network_options": dict(network_options or {})}, logger=False)
         self.metric_names = tuple(metrics)
         self.on_missing = on_missing
-        self.compile_network = compile
+        self.compile_backend = compile
         self.guard = LossGuard(guard_every)
         self.values: dict[str, Tensor] = {}
         self.results: dict[str, float] = {}
@@ -201,9 +201,11 @@ class TrainingModule(LightningModule):
             if str(self.trainer.precision).startswith("16"):
                 raise ZooError(f"precision {self.trainer.precision} overflows in FFT and GAN losses: use bf16-mixed.")
             self.build_losses()
-        if self.compile_network:
+        if self.compile_backend:
             # the bound method, so that the state dict keeps its names; set past nn.Module's typing
-            object.__setattr__(self.network, "predict", torch.compile(self.network.predict))
+            object.__setattr__(
+                self.network, "predict", torch.compile(self.network.predict, backend=self.compile_backend)
+            )
 
     def on_validation_epoch_start(self) -> None:
         """Make the metrics ready."""

@@ -141,6 +141,7 @@ class Game(AdversarialModule):
         clip: float | None = None,
         windows: dict[str, tuple[int, int | None]] | None = None,
         form: dict[str, Any] | None = None,
+        sgd: bool = False,
         **base: Any,
     ) -> None:
         super().__init__("painter", **base)
@@ -148,6 +149,7 @@ class Game(AdversarialModule):
         self.lr, self.penalty, self.critic_first = lr, penalty, critic_first
         self.scheduler, self.interval, self.clip = scheduler, interval, clip
         self.windows, self.form = windows or {}, form or {}
+        self.sgd = sgd
         self.log_of_calls: list[str] = []
         self.forwards = 0
 
@@ -157,6 +159,8 @@ class Game(AdversarialModule):
 
     def recipe(self) -> Recipe:
         def optimizer(parameters: Any) -> torch.optim.Optimizer:
+            if self.sgd:
+                return torch.optim.SGD(parameters, lr=self.lr)
             return torch.optim.Adam(parameters, lr=self.lr, betas=(0.5, 0.9))
 
         shared = {"optimizer": optimizer, "scheduler": self.scheduler, "interval": self.interval, "clip": self.clip}

@@ -1,0 +1,237 @@
+"""What every training has: it learns, it says what it does, and it stops when it must."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from inpaint_zoo.data import InpaintingDataModule
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.pictures import read_picture
+from inpaint_zoo.layers.features import VGGFeatures
+from inpaint_zoo.losses import MissingWeightsWarning
+from inpaint_zoo.models.autoencoder.module import Autoencoder
+from inpaint_zoo.training import CSVLog, ImageGrid, LossGuard, NetworkEMA, NonFiniteLossError
+from inpaint_zoo.training.module import without_padding
+from inpaint_zoo.weights import WeightsNotFoundError, load_state
+from tests.training.toys import Game, PictureData, Reconstruction, build, fit, make_trainer
+
+
+@pytest.mark.slow
+def test_autoencoder_learns_a_few_photographs(tmp_path):
+    """It overfits five photographs with a hole in the middle, to more than 26 dB; grey in the hole gives 17 dB."""
+    photographs = {"name": "sample", "split": "train", "size": 32, "crop": "center"}
+    data = InpaintingDataModule(
+        train=photographs,
+        val=photographs,
+        masks={"name": "center", "size": 16},
+        batch_size=5,
+        workers=0,
+        flip=0.0,
+        epoch_samples=250,
+    )
+    module = build(Autoencoder, network="autoencoder_tiny", optimizer=lambda p: torch.optim.Adam(p, lr=1e-3))
+    fit(tmp_path, module, data, max_steps=150, every=1000, log_every_n_steps=50)
+    assert module.results["val/psnr"] > 26
+
+
+def test_toy_learns(tmp_path):
+    module = build(Reconstruction)
+    fit(tmp_path, module, PictureData(batches=20), max_steps=80, every=100, val_check_interval=20)
+    rows = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
+    scores = [float(row[-1]) for row in rows[1:] if row[-1]]
+    assert len(scores) == 4
+    assert scores[0] + 3 < scores[-1]
+
+
+class Breaks(Reconstruction):
+    """Its loss is not finite in one step."""
+
+    def __init__(self, value=math.nan, at=3, **base):
+        super().__init__(**base)
+        self.value, self.at = value, at
+
+    def loss(self, batch, stages):
+        terms = super().loss(batch, stages)
+        return terms | {"fine": terms["fine"] * self.value} if self.step == self.at else terms
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_stops_the_run(value, tmp_path):
+    module = build(Breaks, value=value)
+    with pytest.raises(NonFiniteLossError, match=rf"train/fine = {value}.*item\d, item\d") as caught:
+        fit(tmp_path, module, max_steps=8)
+    assert "after step 3" in str(caught.value)
+    assert str(tmp_path / "checkpoints" / "step_00000002.ckpt") in str(caught.value)
+    assert all(torch.isfinite(value).all() for value in module.state_dict().values())
+    assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 4
+
+
+def test_on_a_gpu_losses_are_looked_at_together_and_before_each_checkpoint():
+    guard = LossGuard(every=3)
+    on_device = torch.empty(2, device="meta")[0]  # any device but the CPU
+    guard.add(0, {"a": on_device}, ["x"])
+    assert len(guard._records) == 1
+    guard._records[:] = [record._replace(terms={"a": torch.tensor(math.nan)}) for record in guard._records]
+    with pytest.raises(NonFiniteLossError, match="after step 0: a = nan; batch: x"):
+        guard.look()
+    guard.look()  # what was seen is forgotten
+
+
+class Perceptual(Reconstruction):
+    """Looks through VGG."""
+
+    vgg_weights = None
+
+    def build_losses(self):
+        self.vgg = self.unless_missing(
+            lambda: VGGFeatures("vgg16", ("pool1",), fed_as="zero_one", weights=self.vgg_weights), "perceptual"
+        )
+
+    def loss(self, batch, stages):
+        terms = super().loss(batch, stages)
+        if self.vgg is None:
+            return terms
+        pred, target = self.vgg.each(stages["fine"], batch["image"])
+        return terms | {"perceptual": (pred["pool1"] - target["pool1"]).abs().mean()}
+
+
+@pytest.fixture
+def no_weights(monkeypatch, tmp_path):
+    monkeypatch.setenv("INPAINT_ZOO_WEIGHTS", str(tmp_path / "empty"))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+
+
+@pytest.mark.usefixtures("no_weights")
+def test_missing_loss_weights_are_refused_before_the_first_step(tmp_path):
+    module = build(Perceptual)
+    with pytest.raises(WeightsNotFoundError, match="vgg16"):
+        fit(tmp_path / "run", module)
+    assert module.batches == 0
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.usefixtures("no_weights")
+def test_missing_loss_weights_can_be_dropped(tmp_path):
+    module = build(Perceptual, on_missing="drop")
+    with pytest.warns(MissingWeightsWarning, match="perceptual"):
+        fit(tmp_path / "run", module, max_steps=1, limit_val_batches=0)
+    assert module.dropped == {"perceptual"}
+
+
+def test_frozen_networks_stay_out_of_checkpoints_and_averages(tmp_path):
+    module = build(Perceptual)
+    module.vgg_weights = "random"
+    fit(tmp_path, module, callbacks=[NetworkEMA()], max_steps=2, limit_val_batches=0)
+    saved = torch.load(tmp_path / "checkpoints" / "step_00000002.ckpt", weights_only=True)
+    assert {key.split(".")[0] for key in saved["state_dict"]} == {"network"}
+    assert float(module.values["train/perceptual"]) > 0
+
+
+def test_weight_zero_takes_no_gradient_but_is_logged(tmp_path):
+    module = build(Reconstruction)
+    module.weights = {"coarse": 0.0}
+    fit(tmp_path, module, max_steps=1, limit_val_batches=0)
+    assert float(module.values["train/coarse"]) > 0
+    assert float(module.values["train/loss"]) == float(module.values["train/fine"])
+    module.weights = {"coarse": 0.0, "fine": 0.0}
+    with pytest.raises(ZooError, match="No loss term of 'train' carries weight"):
+        fit(tmp_path / "none", module, max_steps=1, limit_val_batches=0)
+
+
+def test_padding_of_ranks_is_not_scored():
+    batch = {"image": torch.rand(3, 3, 16, 16), "index": torch.tensor([4, -1, 5]), "name": ["a", "", "b"]}
+    kept = without_padding(batch)
+    assert kept["name"] == ["a", "b"]
+    assert torch.equal(kept["image"], batch["image"][[0, 2]])
+    assert without_padding({**batch, "index": torch.full((3,), -1)}) is None
+
+
+def test_pictures_of_the_same_samples_at_each_validation(tmp_path):
+    module = build(Reconstruction)
+    fit(tmp_path, module, callbacks=[ImageGrid(count=3)], max_steps=6, val_check_interval=3)
+    pictures = sorted((tmp_path / "images").iterdir())
+    assert [path.name for path in pictures] == ["step_00000003.png", "step_00000006.png"]
+    first, second = (read_picture(path).rgb for path in pictures)
+    assert first.shape == (3 * 32, 5 * 32, 3)  # masked, coarse, fine, result, truth
+    assert np.array_equal(first[:, :32], second[:, :32])
+    assert np.array_equal(first[:, -32:], second[:, -32:])
+    assert not np.array_equal(first[:, 64:96], second[:, 64:96])
+    known = (first[:, :32] == first[:, -32:]).all(-1)
+    assert np.array_equal(first[:, 96:128][known], first[:, -32:][known])
+
+
+def test_checkpoints_load_without_code_and_as_weights(tmp_path):
+    module = build(Game, penalty=True)
+    fit(tmp_path, module, callbacks=[NetworkEMA()], max_steps=4)
+    for path in (tmp_path / "checkpoints").glob("*.ckpt"):
+        saved = torch.load(path, weights_only=True)
+        assert saved["hyper_parameters"] == {"network": "painter", "network_options": {}}
+        module.network.load_state_dict(load_state(path))
+    assert (tmp_path / "checkpoints" / "last.ckpt").resolve().name == "step_00000004.ckpt"
+
+
+def test_best_is_by_the_metric_that_was_asked_for(tmp_path):
+    module = build(Reconstruction)
+    trainer = fit(tmp_path, module, PictureData(batches=2), max_steps=12)
+    rows = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
+    scores = {int(row[0]): float(row[-1]) for row in rows[1:] if row[-1]}
+    checkpoints = trainer.checkpoint_callbacks[0]
+    assert checkpoints.best_value == max(scores.values())
+    assert scores[checkpoints.best_step] == checkpoints.best_value
+    saved = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
+    assert saved["global_step"] == checkpoints.best_step
+
+
+def test_csv_log_keeps_rows_and_columns_in_order(tmp_path):
+    log = CSVLog(tmp_path)
+    log.begin(0)
+    log.log_metrics({"a": 0.1}, 1)
+    log.log_metrics({"a": 1 / 3, "b": math.nan, "speed/x": 2.0}, 2)
+    log.log_metrics({"c": 3.0}, 3)
+    assert (tmp_path / "metrics.csv").read_text() == ("step,a,b,c\n1,0.1,,\n2,0.3333333333333333,nan,\n3,,,3.0\n")
+    assert (tmp_path / "speed.csv").read_text() == "step,speed/x\n2,2.0\n"
+    with (tmp_path / "metrics.csv").open("a") as file:
+        file.write("4,0.5")  # killed within a line
+    again = CSVLog(tmp_path)
+    again.begin(2)
+    assert (tmp_path / "metrics.csv").read_text() == "step,a,b\n1,0.1,\n2,0.3333333333333333,nan\n"
+    again.log_metrics({"c": 3.0}, 3)
+    assert (tmp_path / "metrics.csv").read_text().endswith("step,a,b,c\n1,0.1,,\n2,0.3333333333333333,nan,\n3,,,3.0\n")
+    with pytest.warns(UserWarning, match="3 of the 9 rows"):
+        CSVLog(tmp_path).begin(9)
+    rank_zero_only.rank = 0
+
+
+def test_speed_and_memory_are_logged_apart(tmp_path):
+    fit(tmp_path, build(Reconstruction), max_steps=2, limit_val_batches=0)
+    header, *rows = (tmp_path / "speed.csv").read_text().splitlines()
+    assert header == "step,speed/steps_per_s,speed/images_per_s,speed/memory_gib"
+    assert all(float(value) > 0 for row in rows for value in row.split(","))
+
+
+def test_tensorboard_gets_numbers_and_pictures(tmp_path):
+    pytest.importorskip("tensorboard", reason="the extra `tensorboard` is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    logger = TensorBoardLogger(tmp_path / "tb")
+    module = build(Reconstruction)
+    trainer = make_trainer(tmp_path, [ImageGrid()], max_steps=6)
+    trainer.loggers = [*trainer.loggers, logger]
+    trainer.fit(module, datamodule=PictureData())
+    events = EventAccumulator(logger.log_dir)
+    events.Reload()
+    assert "train/loss" in events.Tags()["scalars"]
+    assert [event.step for event in events.Scalars("train/loss")] == [1, 2, 3, 4, 5, 6]
+    assert events.Tags()["images"] == ["samples"]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method.*:DeprecationWarning")
+def test_compiled_training_keeps_the_names_of_the_weights(tmp_path):
+    module = build(Reconstruction, compile="aot_eager")
+    names = list(module.state_dict())
+    fit(tmp_path, module, max_steps=2, limit_val_batches=0)
+    assert list(module.state_dict()) == names

@@ -1,0 +1,320 @@
+"""The recipe: what is declared is what is done, in that order, and generator updates are the steps."""
+
+import itertools
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from torch.optim.lr_scheduler import StepLR
+
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.training import ConstantThenLinear, NetworkEMA, Phase, Recipe
+from tests.training.toys import Game, PictureData, Reconstruction, build, fit, make_trainer
+
+
+def phase(name, *trains, **options):
+    return Phase(name, trains, lambda batch, stages: {}, torch.optim.Adam, **options)
+
+
+@pytest.mark.parametrize(
+    ("phases", "options", "message"),
+    [
+        ([phase("d", "critic")], {}, "Exactly one phase must train 'network'"),
+        ([phase("g", "network"), phase("h", "network")], {}, "Exactly one phase must train 'network'"),
+        ([phase("g", "network"), phase("g", "critic")], {}, "different names"),
+        ([phase("g", "network", on="every")], {}, "leave `on` out"),
+        ([phase("g", "network")], {"accumulate": 0}, "`accumulate` must be 1 or more"),
+    ],
+)
+def test_wrong_recipes_are_refused(phases, options, message):
+    with pytest.raises(ZooError, match=message):
+        Recipe(tuple(phases), **options)
+
+
+def test_who_runs_when():
+    every, but_last, last = phase("d", "critic"), phase("e", "critic", on="but_last"), phase("g", "network")
+    recipe = Recipe((every, but_last, last), critics_per_step=3)
+    names = [[p.name for p in recipe.phases if p.runs(recipe.turn(n), 0)] for n in range(6)]
+    assert names == [["d", "e"], ["d", "e"], ["d", "g"]] * 2
+    late = phase("d", "critic", window=(2, 4))
+    assert [late.runs(recipe.turn(0), step) for step in range(5)] == [False, False, True, True, False]
+
+
+CRITIC, GENERATOR = "critic", "generator"
+
+
+@pytest.mark.parametrize(
+    ("options", "calls", "forwards"),
+    [
+        ({}, [CRITIC, GENERATOR], 2),
+        ({"critic_first": False}, [GENERATOR, CRITIC], 2),
+        ({"form": {"forward": "shared"}}, [CRITIC, GENERATOR], 1),
+        ({"form": {"forward": "shared", "together": True}}, [CRITIC, GENERATOR], 1),
+        ({"form": {"repeats": 3}}, [CRITIC, GENERATOR] * 3, 6),
+        ({"form": {"critics_per_step": 5}}, [CRITIC] * 5 + [GENERATOR], 6),
+        ({"form": {"accumulate": 2}}, [CRITIC, GENERATOR] * 2, 4),
+        ({"form": {"forward": "shared", "critics_per_step": 2}}, [CRITIC, CRITIC, GENERATOR], 2),
+    ],
+)
+def test_order_and_forward_passes_of_a_step(options, calls, forwards, tmp_path):
+    module = build(Game, **options)
+    trainer = fit(tmp_path, module, max_steps=2, limit_val_batches=0)
+    assert trainer.global_step == 2
+    assert module.log_of_calls == calls * 2
+    assert module.forwards == forwards * 2
+
+
+class Watch(Callback):
+    """Keeps the weights of both sides before and after each batch."""
+
+    def __init__(self):
+        self.changes = []
+
+    @staticmethod
+    def look(module):
+        return [module.network.fine.weight.detach().clone(), module.critic.body[0].weight.detach().clone()]
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.before = self.look(pl_module)
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        pairs = zip(self.before, self.look(pl_module), strict=True)
+        self.changes.append((*[not torch.equal(a, b) for a, b in pairs], trainer.global_step))
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        ({"form": {"critics_per_step": 3}}, [(False, True, 0), (False, True, 0), (True, True, 1)]),
+        ({"form": {"accumulate": 3}}, [(False, False, 0), (False, False, 0), (True, True, 1)]),
+        ({"windows": {"critic": (1, 2)}}, [(True, False, 1), (True, True, 2), (True, False, 3)]),
+        ({"windows": {"generator": (1, None)}}, [(False, True, 1), (True, True, 2), (True, True, 3)]),
+    ],
+)
+def test_who_changes_and_what_counts(options, changes, tmp_path):
+    watch = Watch()
+    steps = changes[-1][-1]
+    fit(tmp_path, build(Game, **options), callbacks=[watch], max_steps=steps, limit_val_batches=0)
+    assert watch.changes == changes
+
+
+def reference_step(module, batch, order):
+    """One step written out by hand: plain torch, no phases."""
+    network, critic = module.network, module.critic
+    optimizers = {
+        "generator": torch.optim.SGD(network.parameters(), lr=module.lr),
+        "critic": torch.optim.SGD(critic.parameters(), lr=module.lr),
+    }
+    weights = {"generator": {"l1": 1.0, "adversarial": 0.1}, "critic": {"fake": 1.0, "real": 1.0}}
+    module.seed_batch("train", 0)
+    stages = None
+    for name in order:
+        stages = stages or network.stages(batch["image"], batch["mask"])
+        detached = {key: value.detach() for key, value in stages.items()}
+        loss = getattr(module, f"{name}_loss")(batch, stages if name == "generator" else detached)
+        total = sum(weights[name][key] * value for key, value in loss.items())
+        parameters = list((network if name == "generator" else critic).parameters())
+        for parameter, gradient in zip(parameters, torch.autograd.grad(total, parameters), strict=True):
+            parameter.grad = gradient
+        optimizers[name].step()
+
+
+def test_a_step_equals_the_one_written_out_by_hand(tmp_path):
+    options = {"sgd": True, "lr": 0.1, "form": {"forward": "shared"}}
+    trained = build(Game, **options)
+    trainer = make_trainer(tmp_path, max_steps=1, limit_val_batches=0)
+    data = PictureData()
+    trainer.fit(trained, datamodule=data)
+    by_hand = build(Game, **options)
+    by_hand.trainer = data.trainer = make_trainer(tmp_path / "fresh")
+    reference_step(by_hand, next(iter(data.train_dataloader())), ("critic", "generator"))
+    for (name, a), b in zip(trained.state_dict().items(), by_hand.state_dict().values(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6), name
+
+
+def test_accumulation_equals_the_large_batch(tmp_path):
+    states = []
+    for number, (batch_size, accumulate) in enumerate([(4, 1), (2, 2)]):
+        form = {"accumulate": accumulate, "forward": "shared", "together": True}
+        module = build(Game, sgd=True, lr=0.1, form=form)
+        module.network.encode = module.network.encode[0]  # BatchNorm and dropout look at the batch as a whole
+        data = PictureData(batches=12 // batch_size, batch_size=batch_size)
+        fit(tmp_path / str(number), module, data, max_steps=3, limit_val_batches=0)
+        states.append(module.state_dict())
+    for name, value in states[0].items():
+        assert torch.allclose(value, states[1][name], atol=1e-5), name
+
+
+def test_critics_are_frozen_in_the_generators_phase_and_free_afterwards(tmp_path):
+    seen = []
+
+    class Look(Game):
+        def generator_loss(self, batch, stages):
+            seen.append({p.requires_grad for p in self.critic.parameters()})
+            return super().generator_loss(batch, stages)
+
+        def critic_loss(self, batch, stages):
+            seen.append({p.requires_grad for p in self.network.parameters()})
+            return super().critic_loss(batch, stages)
+
+    module = build(Look)
+    fit(tmp_path, module, max_steps=1, limit_val_batches=0)
+    assert seen == [{False}, {False}]
+    assert all(parameter.requires_grad for parameter in module.parameters())
+
+
+def test_clipping_is_each_optimizers_own(tmp_path):
+    module = build(Game, clip=1e-3)
+    norms = []
+
+    class Norms(Callback):
+        def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+            grads = [p.grad for group in optimizer.param_groups for p in group["params"]]
+            norms.append(float(torch.nn.utils.get_total_norm(grads)))
+
+    fit(tmp_path, module, callbacks=[Norms()], max_steps=2, limit_val_batches=0)
+    assert len(norms) == 4
+    assert all(abs(norm - 1e-3) < 1e-5 for norm in norms)
+    assert float(module.values["critic/grad_norm"]) > 1e-2  # as it was before clipping
+
+
+@pytest.mark.parametrize("critics", [1, 5])
+def test_generator_updates_are_what_everything_follows(critics, tmp_path):
+    """max_steps, ModelCheckpoint, schedules, EMA and logs, with one and with five critics per step."""
+    rates, averages = [], []
+
+    class Rates(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            if not rates or trainer.global_step > rates[-1][0]:
+                rates.append((trainer.global_step, *[o.param_groups[0]["lr"] for o in trainer.optimizers]))
+                averages.append(int(ema._average.n_averaged))
+
+    ema = NetworkEMA(decay=0.5, every=2, start=1)
+    theirs = ModelCheckpoint(
+        tmp_path / "theirs",
+        filename="{step}",
+        every_n_train_steps=2,
+        save_top_k=-1,
+        save_on_train_epoch_end=False,
+    )
+    module = build(Game, scheduler=lambda o: StepLR(o, 3, 0.1), form={"critics_per_step": critics})
+    with pytest.warns(UserWarning, match="AFTER optimization"):  # which is when we want it
+        trainer = fit(
+            tmp_path,
+            module,
+            PictureData(batches=30),
+            callbacks=[ema, Rates(), theirs],
+            max_steps=6,
+            limit_val_batches=0,
+        )
+    assert trainer.global_step == 6
+    assert module.batches == 6 * critics
+    assert module.log_of_calls.count("generator") == 6
+    assert module.log_of_calls.count("critic") == 6 * critics
+    expected = [(step, *[pytest.approx(1e-3 * 0.1 ** (step // 3))] * 2) for step in range(1, 7)]
+    assert [rate for rate in rates if rate[0]] == expected
+    assert averages[-6:] == [0, 1, 1, 2, 2, 3]  # steps of index 1, 3, 5
+    assert sorted(path.name for path in (tmp_path / "theirs").iterdir()) == [f"step={n}.ckpt" for n in (2, 4, 6)]
+    ours = sorted(path.name for path in (tmp_path / "checkpoints").glob("step_*"))
+    assert ours == [f"step_{n:08d}.ckpt" for n in (2, 4, 6)]
+    logged = [line.split(",")[0] for line in (tmp_path / "metrics.csv").read_text().splitlines()[1:]]
+    assert logged == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_schedule_that_counts_epochs(tmp_path):
+    form = {"critics_per_step": 2}
+    module = build(Game, scheduler=lambda o: ConstantThenLinear(o, constant=1, decay=1), interval="epoch", form=form)
+    trainer = fit(tmp_path, module, PictureData(batches=4), max_steps=-1, max_epochs=2, limit_val_batches=0)
+    assert trainer.global_step == 4
+    rates = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
+    column = rates[0].index("lr/generator")
+    assert [float(row[column]) for row in rates[1:]] == [1e-3, 1e-3, 5e-4, 5e-4]
+
+
+def test_lgnets_schedule():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = ConstantThenLinear(optimizer, constant=100, decay=100)
+    rates = []
+    for _ in range(201):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates[0] == rates[99] == 1
+    assert [rates[epoch - 1] for epoch in (101, 150, 200)] == pytest.approx([100 / 101, 51 / 101, 1 / 101])
+    assert rates[200] == 0
+
+
+def test_ema_follows_every_inner_round_if_asked(tmp_path):
+    counts = {}
+    for each in (False, True):
+        ema = NetworkEMA(each_update=each)
+        fit(tmp_path / str(each), build(Game, form={"repeats": 3}), callbacks=[ema], max_steps=2, limit_val_batches=0)
+        counts[each] = int(ema._average.n_averaged)
+    assert counts == {False: 2, True: 6}
+
+
+def test_ema_is_the_average_and_is_what_validation_sees(tmp_path):
+    ema = NetworkEMA(decay=0.75, buffers=False)
+    current, seen = [], []
+
+    class Keep(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            current.append(pl_module.network.fine.bias.detach().clone())
+
+        def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0):
+            seen.append(pl_module.network.fine.bias.detach().clone())
+
+    module = build(Game)
+    fit(tmp_path, module, PictureData(batches=4), callbacks=[ema, Keep()], max_steps=4)
+    expected = current[0]
+    for bias in current[1:]:
+        expected = 0.75 * expected + 0.25 * bias
+    assert torch.allclose(seen[0], expected)
+    assert torch.allclose(module.network.fine.bias, expected)  # left in place when training ended
+    saved = torch.load(tmp_path / "checkpoints" / "step_00000004.ckpt", weights_only=True)
+    assert torch.allclose(saved["state_dict"]["network.fine.bias"], expected)
+    assert torch.equal(saved["current_model_state"]["network.fine.bias"], current[-1])
+    statistics = "network.encode.1.running_mean"
+    assert torch.equal(saved["state_dict"][statistics], saved["current_model_state"][statistics])
+    assert not any(key.startswith("critic.") and key not in saved["state_dict"] for key in saved["current_model_state"])
+    assert (tmp_path / "metrics.csv").read_text().splitlines()[0].endswith("val/psnr,val/ema")
+
+
+def test_ema_that_starts_late_leaves_the_weights_in_training_evaluated(tmp_path):
+    module = build(Game)
+    fit(tmp_path, module, PictureData(batches=2), callbacks=[NetworkEMA(start=3)], max_steps=4)
+    rows = [line.split(",")[-1] for line in (tmp_path / "metrics.csv").read_text().splitlines()]
+    assert [row for row in rows if row] == ["val/ema", "0.0", "1.0"]
+
+
+def test_half_precision_scaling_is_refused(tmp_path):
+    module = build(Game)
+    module.trainer = Trainer(logger=False, barebones=True, accelerator="cpu")
+    module.trainer.strategy.precision_plugin.precision = "16-mixed"
+    with pytest.raises(ZooError, match="use bf16-mixed"):
+        module.setup("fit")
+
+
+@pytest.mark.parametrize(("kind", "options"), [(Reconstruction, {}), (Game, {"penalty": True, "clip": 1.0})])
+def test_bf16_trains(kind, options, tmp_path):
+    module = build(kind, **options)
+    fit(tmp_path, module, max_steps=4, precision="bf16-mixed", limit_val_batches=0)
+    assert all(torch.isfinite(value).all() for value in module.state_dict().values())
+    assert {parameter.dtype for parameter in module.parameters()} == {torch.float32}
+
+
+def test_one_step_changes_both_sides_and_all_of_them(tmp_path):
+    module = build(Game)
+    before = {name: value.clone() for name, value in module.named_parameters()}
+    fit(tmp_path, module, max_steps=1, limit_val_batches=0)
+    changed = {name for name, value in module.named_parameters() if not torch.equal(before[name], value)}
+    # real and fake pull the last bias to and fro with equal force while no logit is beyond the hinge
+    assert set(before) - changed == {"critic.body.2.bias"}
+
+
+def test_turns_never_end():
+    recipe = Recipe((phase("g", "network"),), critics_per_step=2, accumulate=3)
+    done = list(itertools.accumulate(recipe.turn(n).completes_step for n in range(12)))
+    assert done == [0] * 5 + [1] * 6 + [2]
+    assert recipe.batches_per_step == 6
