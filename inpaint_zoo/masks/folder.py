@@ -111,7 +111,7 @@ class MaskFolder(Folder):
 
     def native(self, path: Path, *, threshold: int = 127, invert: bool) -> Mask:
         """A file as a mask at its own size, not to be written into; the first grey one is warned of."""
-        mask, grey = _load(path, threshold, invert)
+        mask, grey = _load(path, path.stat().st_mtime_ns, threshold, invert)
         if grey > _GREY and not self.warned:
             self.warned.append(path)
             message = f"{path}: {100 * grey:.1f} % of the mask is grey; {threshold + 1} and above was taken as white."
@@ -125,8 +125,8 @@ def read_grey(path: Path) -> Mask:
 
 
 @lru_cache(maxsize=128)
-def _load(path: Path, threshold: int, invert: bool) -> tuple[Mask, float]:
-    """A file as a mask at its own size, and its share of grey pixels."""
+def _load(path: Path, changed: int, threshold: int, invert: bool) -> tuple[Mask, float]:
+    """A file, as it was changed last, as a mask at its own size, and its share of grey pixels."""
     grey = read_grey(path)
     mask = binarise(grey, threshold, invert)
     mask.flags.writeable = False

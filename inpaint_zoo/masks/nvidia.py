@@ -73,7 +73,7 @@ class NvidiaBins(MaskFolder):
         """The files in use, and whether black is hole."""
         paths = self.listing()
         index = index_folder(self.folder, paths)
-        claims = {path: _claim(path, self.folder) for path in paths}
+        claims = _claims(paths, self.folder)
         scope = [path for path in paths if self.bin is None or claims[path] in (None, self.bin)]
         if not scope:
             raise MaskConfigError(f"{self._label()}: no file of {self.root} is in this bin.")
@@ -200,15 +200,21 @@ def _sample(paths: list[Path]) -> list[Path]:
     return paths if len(paths) <= _SAMPLE else [paths[k * len(paths) // _SAMPLE] for k in range(_SAMPLE)]
 
 
-def _claim(path: Path, root: Path) -> int | None:
-    """The bin that a file's folder, or in a flat set its number, says it is in."""
-    folders = (root.resolve().name, *path.relative_to(root).parent.parts)
-    for name in reversed(folders):
-        if name in _FOLDERS:
-            return _FOLDERS[name]
-    if len(folders) == 1 and re.fullmatch(r"\d{5}", path.stem) and int(path.stem) < _PER_BIN * len(BINS):
-        return int(path.stem) // _PER_BIN + 1
-    return None
+def _claims(paths: list[Path], root: Path) -> dict[Path, int | None]:
+    """The bin that a file's folder, or in the flat set its number, says it is in."""
+    folders = {path: (root.resolve().name, *path.relative_to(root).parent.parts) for path in paths}
+    named = {path: [_FOLDERS[name] for name in folders[path] if name in _FOLDERS] for path in paths}
+    numbers = {
+        path: int(path.stem)
+        for path in paths
+        if len(folders[path]) == 1 and re.fullmatch(r"\d{5}", path.stem) and int(path.stem) < _PER_BIN * len(BINS)
+    }
+    if max(numbers.values(), default=0) < _PER_BIN:  # any folder may number its files so
+        numbers = {}
+    return {
+        path: named[path][-1] if named[path] else numbers[path] // _PER_BIN + 1 if path in numbers else None
+        for path in paths
+    }
 
 
 def _number(path: Path) -> int:

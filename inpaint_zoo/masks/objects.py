@@ -54,7 +54,7 @@ class SegmObjects(Folder):
         rows = draws.table(0, 1 + 4 * _VARIANTS).tolist()
         for k, (canvas, pick, u) in enumerate(zip(canvases, picks, rows, strict=True)):
             path = self.paths[pick]
-            labels, chosen = _objects(path, size)
+            labels, chosen = _objects(path, path.stat().st_mtime_ns, size)
             number = chosen[int(len(chosen) * u[0])]
             _place(canvas, labels, number, np.array(u[1:]).reshape(_VARIANTS, 4).tolist())
             if notes is not None:
@@ -101,8 +101,8 @@ def _place(canvas: Mask, labels: _Labels, number: int, draws: list[list[float]])
 
 
 @lru_cache(maxsize=64)
-def _objects(path: Path, size: Size) -> tuple[_Labels, list[int]]:
-    """A label file at (H, W) ``size``, not to be written into, and its objects that are small enough to be used."""
+def _objects(path: Path, changed: int, size: Size) -> tuple[_Labels, list[int]]:
+    """A label file at (H, W) ``size``, not to be written into, and those of its objects that are small enough."""
     labels = _read_labels(path)
     rows, columns = (np.arange(new) * old // new for old, new in zip(labels.shape, size, strict=True))
     labels = np.ascontiguousarray(labels[rows[:, None], columns])
