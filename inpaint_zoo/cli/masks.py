@@ -1,4 +1,4 @@
-"""`inpaint-zoo masks`: list, look at, write and measure mask generators."""
+"""`inpaint-zoo masks`: list, look at, write, measure and spell out mask generators."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import json
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +26,19 @@ from inpaint_zoo.masks import (
     parse_size,
 )
 from inpaint_zoo.masks.bank import BATCH, write_bank
+from inpaint_zoo.masks.document import is_mask_file
 from inpaint_zoo.masks.kind import KINDS, Mask, Size
 from inpaint_zoo.masks.measure import Measures, measure, summarise
 from inpaint_zoo.masks.read import binarise, luminance
 
-__all__ = ["masks_list", "masks_show", "masks_stats", "masks_write", "run"]
+__all__ = ["masks_list", "masks_resolve", "masks_show", "masks_stats", "masks_write", "run"]
 
 _SIZE = (256, 256)
 
 
 def masks_list(pattern: str = "*") -> None:
     """List the presets and kinds of masks whose names match a shell pattern."""
-    ready = list_masks(pattern)
-    others = [name for name in sorted(KINDS) if name not in list_masks() and fnmatchcase(name, pattern)]
+    names = list_masks(pattern, ready=False)
     wide = console.width >= 120
     table = Table(box=None, pad_edge=False)
     for heading in ("mask", "is a", "hole at 256", "section"):
@@ -47,7 +46,7 @@ def masks_list(pattern: str = "*") -> None:
     table.add_column("what it is", ratio=1)
     if wide:
         table.add_column("source", no_wrap=True)
-    for name in [*ready, *others]:
+    for name in names:
         info = mask_info(name)
         mean = "" if info.mean_ratio is None else f"{100 * info.mean_ratio:.1f} %"
         needs = f" (needs {', '.join(info.required)})" if info.required else ""
@@ -55,24 +54,31 @@ def masks_list(pattern: str = "*") -> None:
         row = (name, kind, mean, info.section, info.summary + needs, info.source)
         table.add_row(*(row if wide else row[:-1]))
     console.print(table)
-    console.print(f"{len(ready) + len(others)} masks; sections are those of specs/masks.md.")
+    console.print(f"{len(names)} masks; sections are those of specs/masks.md.")
 
 
 def masks_show(
-    name: str, n: int, size: Size | None, seed: int, stream: str, args: dict[str, Any] | None, out: Path
+    name: str,
+    n: int,
+    size: Size | None,
+    seed: int | None,
+    stream: str | None,
+    args: dict[str, Any] | None,
+    out: Path,
 ) -> None:
     """Draw masks on one sheet, with their hole ratios; the options are those of `_parser`."""
     from inpaint_zoo.masks.sheet import contact_sheet
 
     _check_count(n)
     _check_png(out)
-    generator, shape = _generator(name, seed, stream, args), size or _SIZE
+    generator = _generator(name, seed, stream, args)
+    shape = size or generator.size or _SIZE
     if _is_folder(name):
         n = min(n, len(list_pictures(name)))
     masks = [generator(index, shape) for index in range(n)]
     notes = [generator.meta(index, shape) for index in range(n)]
     captions = [f"{_label(index, note)}: {100 * note['ratio']:.1f} %" for index, note in enumerate(notes)]
-    title = f"{generator.name}, {shape[0]} x {shape[1]}, seed {seed}, hole ratio below each (dark is hole)"
+    title = f"{generator.name}, {shape[0]} x {shape[1]}, seed {generator.seed}, hole ratio below each (dark is hole)"
     buffer = io.BytesIO()
     contact_sheet(masks, captions, title).save(buffer, format="PNG")
     write_bytes(out, buffer.getvalue())
@@ -87,14 +93,15 @@ def masks_write(
     name: str,
     n: int,
     size: Size | None,
-    seed: int,
-    stream: str,
+    seed: int | None,
+    stream: str | None,
     args: dict[str, Any] | None,
     out: Path,
     overwrite: bool,
 ) -> None:
     """Write a bank: N mask files (255 = hole), manifest.csv and bank.json. An interrupted one is continued."""
-    generator, shape = _generator(name, seed, stream, args), size or _SIZE
+    generator = _generator(name, seed, stream, args)
+    shape = size or generator.size or _SIZE
     with progress_bar() as progress:
         task = progress.add_task(f"masks of {generator.name}", total=n)
         manifest = write_bank(
@@ -104,14 +111,20 @@ def masks_write(
 
 
 def masks_stats(
-    name: str, n: int, size: Size | None, seed: int, stream: str, args: dict[str, Any] | None, out: Path | None
+    name: str,
+    n: int,
+    size: Size | None,
+    seed: int | None,
+    stream: str | None,
+    args: dict[str, Any] | None,
+    out: Path | None,
 ) -> None:
     """Measure hole ratios: a table and a histogram."""
     _check_count(n)
     if out is not None:
         _check_png(out)
     generator = _generator(name, seed, stream, args)
-    shape = size or _SIZE
+    shape = size or generator.size or _SIZE
     native = size is None and not args and _is_folder(name)
     if _is_folder(name):
         n = min(n, len(list_pictures(name)))
@@ -119,7 +132,7 @@ def masks_stats(
         task = progress.add_task(f"masks of {generator.name}", total=n)
         batches = _native(Path(name), n) if native else _batches(generator, n, shape)
         measures = measure(_counted(batches, progress, task))
-    where = "at their own sizes" if native else f"at {shape[0]} x {shape[1]}, seed {seed}"
+    where = "at their own sizes" if native else f"at {shape[0]} x {shape[1]}, seed {generator.seed}"
     title = f"{generator.name}: {n} masks {where}"
     _print_stats(title, name if shape == (256, 256) and not args else None, measures)
     if out is not None:
@@ -129,6 +142,20 @@ def masks_stats(
         histogram(measures.ratio, title).save(buffer, format="PNG")
         write_bytes(out, buffer.getvalue())
         console.print(f"histogram: {out}", soft_wrap=True, markup=False)
+
+
+def masks_resolve(
+    name: str, seed: int | None, stream: str | None, size: Size | None, args: dict[str, Any] | None, out: Path | None
+) -> None:
+    """Spell a mask out as YAML, presets expanded and defaults filled in, with its SHA-256."""
+    generator = _generator(name, seed, stream, args)
+    generator.size = size or generator.size
+    text = generator.to_yaml()
+    if out is None:
+        console.print(text, end="", soft_wrap=True, markup=False)
+        return
+    write_bytes(out, text.encode())
+    console.print(f"{generator.name}: {out}", soft_wrap=True, markup=False)
 
 
 def _print_stats(title: str, name: str | None, measures: Measures) -> None:
@@ -173,7 +200,9 @@ def _is_folder(name: str) -> bool:
     return name not in KINDS and name not in list_masks() and Path(name).is_dir()
 
 
-def _generator(name: str, seed: int, stream: str, args: dict[str, Any] | None) -> MaskGenerator:
+def _generator(name: str, seed: int | None, stream: str | None, args: dict[str, Any] | None) -> MaskGenerator:
+    if is_mask_file(name):
+        return create_generator(name, seed=seed, stream=stream, **(args or {}))
     spec = {"bank": name} if _is_folder(name) else {"name": name}
     return create_generator({**spec, "args": args or {}}, seed=seed, stream=stream)
 
@@ -209,17 +238,23 @@ def _check_png(path: Path) -> None:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="inpaint-zoo masks", description="Masks: list, look at, write and measure generators.")
+    parser = ArgumentParser(
+        prog="inpaint-zoo masks", description="Masks: list, look at, write, measure and spell out generators."
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     listing = commands.add_parser("list", help="the presets and kinds of masks")
     listing.add_argument("pattern", nargs="?", default="*", help="shell pattern over the names")
     listing.set_defaults(function=masks_list)
 
     common = ArgumentParser(add_help=False)
-    common.add_argument("name", metavar="NAME", help="a mask of `inpaint-zoo masks list`, or a folder of mask files")
-    common.add_argument("--size", type=int, nargs="+", metavar="PX", help="side, or height and width (default: 256)")
-    common.add_argument("--seed", type=int, default=0, help="suite seed (default: 0)")
-    common.add_argument("--stream", default="mask", help="of the draws: mask, train, val or test (default: mask)")
+    common.add_argument(
+        "name", metavar="NAME", help="a mask of `inpaint-zoo masks list`, a YAML file, or a folder of mask files"
+    )
+    common.add_argument(
+        "--size", type=int, nargs="+", metavar="PX", help="side, or height and width (default: the file's, else 256)"
+    )
+    common.add_argument("--seed", type=int, help="suite seed (default: the file's, else 0)")
+    common.add_argument("--stream", help="of the draws: mask, train, val or test (default: the file's, else mask)")
     common.add_argument("--args", metavar="JSON", help="arguments of the kind, such as '{\"side\": 64}'")
     show = commands.add_parser("show", parents=[common], help="a sheet of masks with their hole ratios")
     show.add_argument("--n", type=int, default=16, help="how many (default: 16)")
@@ -236,11 +271,14 @@ def _parser() -> ArgumentParser:
     stats.add_argument("--n", type=int, default=1000, help="how many; of a folder at most all (default: 1000)")
     stats.add_argument("--out", type=Path, metavar="PNG", help="draw the histogram on a picture as well")
     stats.set_defaults(function=masks_stats)
+    resolve = commands.add_parser("resolve", parents=[common], help="the whole configuration as YAML, with its SHA-256")
+    resolve.add_argument("--out", type=Path, metavar="YAML", help="write it there instead of showing it")
+    resolve.set_defaults(function=masks_resolve)
     return parser
 
 
 def run(args: list[str]) -> int:
-    """Run `inpaint-zoo masks list|show|write|stats`; without a word after it, the list."""
+    """Run `inpaint-zoo masks list|show|write|stats|resolve`; without a word after it, the list."""
     options = vars(_parser().parse_args(args or ["list"]))
     function = options.pop("function")
     if "name" in options:

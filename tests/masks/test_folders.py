@@ -130,14 +130,17 @@ def test_bins_are_resized_paired_and_augmented_as_files(tmp_path):
     assert {"file", "hflip", "vflip", "rot90"} <= set(nvidia.meta(3, 24))
 
 
-def strokes(folder, n=6, side=300):
-    for k, mask in enumerate(create_generator("dfv2_brush", max_strokes=2).batch(range(n), side)):
+def drawings(folder, strokes, n=6, side=300):
+    """Black strokes on white."""
+    for k, mask in enumerate(
+        create_generator("dfv2_brush", min_strokes=strokes, max_strokes=strokes).batch(range(n), side)
+    ):
         save(folder / f"{k}.png", 255 * (1 - mask))
     return folder
 
 
 def test_raw_training_masks_equal_the_steps_one_by_one(tmp_path):
-    root = strokes(tmp_path)
+    root = drawings(tmp_path, 1)
     generator = create_generator("nvidia_train", root=str(root), seed=4, stream="val", pairing="random")
     again = 0
     for index in range(10):
@@ -164,7 +167,7 @@ def test_raw_training_masks_equal_the_steps_one_by_one(tmp_path):
 
 
 def test_quick_draw_masks_equal_the_steps_one_by_one(tmp_path):
-    root = strokes(tmp_path)
+    root = drawings(tmp_path, 3)
     generator = create_generator("qd_imd", root=str(root), seed=2, hole_range=[0.05, 0.5], margin=10)
     again = 0
     for index in range(10):

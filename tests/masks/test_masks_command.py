@@ -33,7 +33,7 @@ def run(capsys, monkeypatch):
 def test_list_names_every_mask(run):
     code, out, _ = run("list")
     assert code == 0
-    for name in (*list_masks(), "files", "mixture", "strokes"):
+    for name in list_masks(ready=False):
         assert f"\n{name} " in f"\n{out}", name
     assert "35.1 %" in out
     _, some, _ = run("list", "cmod_h*")
@@ -139,6 +139,26 @@ def test_stats_prints_table_and_histogram(run, tmp_path):
     assert "█" in out
     with Image.open(tmp_path / "h.png") as image:
         assert image.size == (760, 380)
+
+
+def test_configurations_in_files(run, tmp_path):
+    config = tmp_path / "mine.yaml"
+    config.write_text("mask: {name: mine, preset: dfv2_brush, suite_seed: 9, stream: val, size: [48, 64]}")
+    code, _, error = run("resolve", config)
+    assert code == 2
+    assert "mine.yaml:1: preset: Unknown mask preset 'dfv2_brush'" in error
+    config.write_text("mask: {name: mine, kind: dfv2_brush, suite_seed: 9, stream: val, size: [48, 64]}")
+    code, out, _ = run("resolve", config)
+    assert code == 0
+    assert "  suite_seed: 9\n  stream: val\n  size:\n  - 48\n  - 64\n" in out
+    assert run("resolve", config, "--out", tmp_path / "all.yaml")[0] == 0
+    assert (tmp_path / "all.yaml").read_text() == out
+    assert run("write", tmp_path / "all.yaml", "--n", 3, "--out", tmp_path / "bank")[0] == 0
+    with Image.open(tmp_path / "bank" / "000002.png") as image:
+        wanted = create_generator("dfv2_brush", seed=9, stream="val")(2, (48, 64))
+        assert np.array_equal(np.asarray(image), 255 * wanted)
+    assert "mine: 20 masks at 48 x 64, seed 9" in run("stats", config, "--n", 20)[1]
+    assert "seed 3" in run("stats", config, "--n", 20, "--seed", 3, "--args", '{"max_strokes": 1}')[1]
 
 
 def test_stats_of_a_folder_measure_its_files(run, tmp_path):
