@@ -234,7 +234,7 @@ def show(result: DryRun) -> None:
         table.add_row(f"memory, {name}", f"{size:.3f} GiB")
     table.add_row("memory in all, about", f"{sum(result.memory_gib.values()):.3f} GiB")
     table.add_row("loss terms dropped", ", ".join(result.dropped) or "none")
-    table.add_row("data", "every photograph can be read")
+    table.add_row("data", "every photograph can be read" if result.checked else "one batch was read")
     console.print(table)
 
 

@@ -34,6 +34,7 @@ class DryRun:
         losses: Value of each weighted sum on real samples, with the weights the run starts from.
         memory_gib: By purpose, on one process: weights, gradients, optimizer, ema, activations.
         dropped: Loss terms left out for want of pretrained weights.
+        checked: Whether every photograph was read.
     """
 
     parameters: dict[str, int]
@@ -43,6 +44,7 @@ class DryRun:
     losses: dict[str, float]
     memory_gib: dict[str, float]
     dropped: tuple[str, ...]
+    checked: bool
 
 
 def dry_run(trainer: Trainer, module: TrainingModule, data: LightningDataModule) -> DryRun:
@@ -54,7 +56,8 @@ def dry_run(trainer: Trainer, module: TrainingModule, data: LightningDataModule)
     trainer.strategy.connect(module)
     module.trainer = trainer
     data.trainer = trainer
-    problems = data.check() if hasattr(data, "check") else []
+    check = getattr(data, "check", None)  # other people's datamodules need not have it
+    problems = check() if check else []
     if problems:
         first = "; ".join(f"{problem.path}: {problem.reason}" for problem in problems[:5])
         raise ZooError(f"{len(problems)} photograph(s) cannot be read: {first}")
@@ -93,6 +96,7 @@ def dry_run(trainer: Trainer, module: TrainingModule, data: LightningDataModule)
         losses=losses,
         memory_gib={name: value / GIB for name, value in memory.items()},
         dropped=tuple(sorted(module.dropped)),
+        checked=check is not None,
     )
 
 

@@ -35,9 +35,10 @@ SIDE = 32
 class Painter(InpaintingNetwork):
     """Three convolutions, one of them behind dropout and BatchNorm: what a resume must get right."""
 
-    def __init__(self, width: int = 8) -> None:
+    def __init__(self, width: int = 8, plain: bool = False) -> None:
         super().__init__()
-        self.encode = nn.Sequential(nn.Conv2d(4, width, 3, 1, 1), nn.BatchNorm2d(width), nn.ReLU(), nn.Dropout(0.1))
+        mixing = [] if plain else [nn.BatchNorm2d(width), nn.ReLU(), nn.Dropout(0.1)]
+        self.encode = nn.Sequential(nn.Conv2d(4, width, 3, 1, 1), *mixing)
         self.coarse = nn.Conv2d(width, 3, 3, 1, 1)
         self.fine = nn.Conv2d(6, 3, 3, 1, 1)
 
@@ -46,9 +47,9 @@ class Painter(InpaintingNetwork):
         return {"coarse": coarse, "fine": self.fine(torch.cat([coarse, image], 1))}
 
 
-def painter(width: int = 8) -> Painter:
-    """A painter."""
-    return Painter(width)
+def painter(width: int = 8, plain: bool = False) -> Painter:
+    """A painter; a plain one treats each picture alone."""
+    return Painter(width, plain)
 
 
 @contextmanager

@@ -1,0 +1,154 @@
+"""fit, validate, test and predict at the command line: configurations stack, folders are kept, mistakes are named."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from inpaint_zoo.cli.main import main
+from tests.training.toys import painter_registered
+
+REPOSITORY = Path(__file__).parent.parent.parent
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),
+    pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec.*"),
+    # LightningCLI calls jsonargparse by names that it has since given up
+    pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning"),
+]
+CONFIG = {
+    "model": {"class_path": "tests.training.toys.Reconstruction", "init_args": {"metrics": ["psnr", "l1"]}},
+    "data": {"class_path": "tests.training.toys.PictureData"},
+    "trainer": {"accelerator": "cpu", "max_steps": 6, "log_every_n_steps": 2, "num_sanity_val_steps": 0},
+    "checkpoints": {"every": 3},
+}
+
+
+@pytest.fixture(autouse=True)
+def painter_network():
+    with painter_registered():
+        yield
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(CONFIG))
+    return str(path)
+
+
+@pytest.fixture
+def run(config, tmp_path, capsys):
+    def call(command, *args):
+        code = main([command, "--config", config, "--out", str(tmp_path / "run"), *args])
+        captured = capsys.readouterr()
+        return code, captured.out.replace("\n", ""), captured.err.strip()
+
+    return call
+
+
+def test_from_nothing_to_pictures(run, tmp_path):
+    folder = tmp_path / "run"
+    code, out, _ = run("fit")
+    assert code == 0
+    assert "trained for 6 steps" in out
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert names == {
+        "config.yaml",
+        "metrics.csv",
+        "speed.csv",
+        "images/step_00000006.png",
+        *(f"checkpoints/{name}.ckpt" for name in ("best", "last", "step_00000003", "step_00000006")),
+    }
+    code, out, _ = run("validate")
+    assert code == 0
+    assert "checkpoints/best.ckpt" in out
+    scores = json.loads((folder / "validate.json").read_text())
+    last_row = (folder / "metrics.csv").read_text().splitlines()[-1].split(",")
+    assert scores["metrics"]["val/psnr"] == pytest.approx(float(last_row[-2]), abs=1e-9)
+    code, out, _ = run("fit", "--ckpt_path", "last", "--trainer.max_steps", "7")
+    assert code == 0
+    assert "resuming from" in out
+    assert "step_00000006.ckpt" in out
+    assert (folder / "checkpoints" / "step_00000007.ckpt").is_file()
+
+
+def test_a_folder_with_a_run_is_not_overwritten(run, tmp_path):
+    run("fit", "--trainer.max_steps", "3", "--trainer.limit_val_batches", "0")
+    before = (tmp_path / "run" / "metrics.csv").read_bytes()
+    code, _, err = run("fit")
+    assert code == 2
+    assert "holds a run already (step_00000003.ckpt): go on with --ckpt_path last" in err
+    assert (tmp_path / "run" / "metrics.csv").read_bytes() == before
+
+
+def test_configurations_stack_from_left_to_right(run, tmp_path):
+    more = tmp_path / "more.yaml"
+    more.write_text("trainer: {max_steps: 2, limit_val_batches: 0}\nmodel: {init_args: {lr: 0.5}}\n")
+    code, _, _ = run("fit", "--config", str(more), "--trainer.log_every_n_steps=1")
+    assert code == 0
+    written = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert written["trainer"]["max_steps"] == 2
+    assert written["trainer"]["log_every_n_steps"] == 1
+    assert written["model"]["init_args"]["lr"] == 0.5
+    assert written["checkpoints"]["every"] == 3
+
+
+def test_a_printed_configuration_runs(config, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", "--config", config, "--out", str(tmp_path / "run"), "--trainer.max_steps", "2", "--print_config"])
+    assert ended.value.code == 0
+    printed = tmp_path / "printed.yaml"
+    printed.write_text(capsys.readouterr().out)
+    assert main(["fit", "--config", str(printed), "--trainer.limit_val_batches", "0"]) == 0
+    assert (tmp_path / "run" / "checkpoints" / "step_00000002.ckpt").is_file()
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", "--help"])
+    assert ended.value.code == 0
+    assert "--ckpt_path" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--model.init_args.lrr", "1"), "'lrr' is not accepted"),
+        (("--trainer.mx_steps", "1"), "unrecognized arguments: --trainer.mx_steps"),
+        (("--model.init_args.network_options", "{widht: 3}"), "Did you mean 'width'?"),
+        (("--ckpt_path", "nowhere.ckpt"), "No checkpoint nowhere.ckpt."),
+        (("--checkpoints.monitor", "val/psn", "--trainer.num_sanity_val_steps", "1"), "Did you mean 'val/psnr'"),
+        (("--checkpoints.every", "0"), "`every` must be 1 or more, got 0."),
+    ],
+)
+def test_mistakes_are_named_in_one_line(args, message, run):
+    code, _, err = run("fit", *args)
+    assert code == 2
+    assert message in err
+    assert len(err.splitlines()) == 1 or err.splitlines()[-1].startswith("error:")
+
+
+def test_commands_without_a_configuration_say_what_they_need(capsys):
+    assert main(["fit"]) == 2
+    assert "fit needs a configuration" in capsys.readouterr().err
+    assert main(["test", "--dry-run"]) == 2
+    assert "--dry-run belongs to fit" in capsys.readouterr().err
+
+
+def test_dry_run_writes_nothing(run, tmp_path):
+    code, out, _ = run("fit", "--dry-run")
+    assert code == 0
+    assert not (tmp_path / "run").exists()
+    for text in ("parameters, network", "696", "steps of an epoch", "first loss, train", "memory, activations", "none"):
+        assert text in out
+
+
+def test_a_loss_that_breaks_ends_with_one_line(run, tmp_path):
+    code, _, err = run(
+        "fit", "--model", "tests.training.test_module.Breaks", "--model.metrics", "[psnr]", "--model.at", "4"
+    )
+    assert code == 1
+    last = err.splitlines()[-1]
+    assert last.startswith("error: The loss is not finite after step 4: train/fine = nan")
+    assert last.endswith("step_00000003.ckpt.")

@@ -1,0 +1,28 @@
+"""The command line over the toys, as a process of its own: `python -m tests.training.program fit --config ...`."""
+
+import os
+import sys
+import time
+import warnings
+
+from lightning.pytorch import Callback
+
+from inpaint_zoo.cli.main import main
+from tests.training.toys import painter_registered
+
+
+class Slowly(Callback):
+    """Gives the test time to interrupt."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+
+    def on_train_batch_end(self, *args: object) -> None:
+        time.sleep(self.seconds)
+
+
+if __name__ == "__main__":
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with painter_registered():
+        sys.exit(main(sys.argv[1:]))

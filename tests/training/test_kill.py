@@ -1,0 +1,155 @@
+"""Real processes, really killed: what they leave behind goes on as if nothing had happened."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from inpaint_zoo.training.resume import is_damaged, list_checkpoints, newest_readable
+from tests.training.test_resume import assert_same
+from tests.training.toys import Game, build, fit
+
+REPOSITORY = Path(__file__).parent.parent.parent
+STEPS = 24
+CONFIG = {
+    "seed_everything": 3,
+    "model": {
+        "class_path": "tests.training.toys.Game",
+        "init_args": {"metrics": ["psnr"], "penalty": True, "form": {"critics_per_step": 2}},
+    },
+    "data": {"class_path": "tests.training.toys.PictureData", "init_args": {"workers": 1}},
+    "trainer": {
+        "accelerator": "cpu",
+        "max_steps": STEPS,
+        "log_every_n_steps": 1,
+        "callbacks": [{"class_path": "inpaint_zoo.training.NetworkEMA", "init_args": {"decay": 0.9}}],
+    },
+    "checkpoints": {"every": 3},
+    "images": {"count": 2},
+}
+
+
+def start(folder, *args, config=None, seconds=0.0, command="fit"):
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {**CONFIG, **(config or {})}
+    callbacks = [*config["trainer"]["callbacks"]]
+    if seconds:
+        callbacks.append({"class_path": "tests.training.program.Slowly", "init_args": {"seconds": seconds}})
+    config["trainer"] = {**config["trainer"], "callbacks": callbacks}
+    path = folder / "given.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.training.program", command, "--config", path, "--out", folder, *args],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # so that its loader processes can be killed with it
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def steps_logged(folder):
+    path = folder / "metrics.csv"
+    lines = path.read_text().splitlines()[1:] if path.is_file() else []
+    return max((int(line.split(",")[0]) for line in lines if line.split(",")[0]), default=0)
+
+
+def wait_for_step(process, folder, step, seconds=120):
+    end = time.monotonic() + seconds
+    while steps_logged(folder) < step:
+        if process.poll() is not None:
+            pytest.fail(f"ended before step {step}: {process.stdout.read()}")
+        if time.monotonic() > end:
+            os.killpg(process.pid, signal.SIGKILL)
+            pytest.fail(f"step {step} was not reached in {seconds} s")
+        time.sleep(0.005)
+
+
+def finish(process, code=0):
+    output = process.communicate(timeout=180)[0]
+    assert process.returncode == code, output
+    return output
+
+
+def load(path):
+    return torch.load(path, weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("unbroken")
+    finish(start(folder))
+    return folder
+
+
+def assert_equal_runs(folder, other):
+    newest, theirs = list_checkpoints(folder / "checkpoints")[0], list_checkpoints(other / "checkpoints")[0]
+    assert newest.name == theirs.name == f"step_{STEPS:08d}.ckpt"
+    assert_same(load(newest), load(theirs))
+    assert (folder / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
+    pictures = {path.name: path.read_bytes() for path in (other / "images").iterdir()}
+    assert {path.name: path.read_bytes() for path in (folder / "images").iterdir()} == pictures
+
+
+@pytest.mark.slow
+def test_killed_twice_and_resumed(unbroken, tmp_path):
+    draw = random.Random(time.time_ns())
+    for first, last in ((1, STEPS // 2), (STEPS // 2 + 1, STEPS - 1)):
+        process = start(tmp_path, "--ckpt_path", "last", seconds=0.02)
+        wait_for_step(process, tmp_path, draw.randint(first, last))
+        time.sleep(draw.random() * 0.1)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    finish(start(tmp_path, "--ckpt_path", "last"))
+    assert_equal_runs(tmp_path, unbroken)
+
+
+@pytest.mark.slow
+def test_sigterm_saves_at_the_next_step_and_ends_in_order(unbroken, tmp_path):
+    process = start(tmp_path, seconds=0.05)
+    wait_for_step(process, tmp_path, 7)
+    process.send_signal(signal.SIGTERM)
+    output = finish(process, code=0)
+    newest = list_checkpoints(tmp_path / "checkpoints")[0]
+    assert f"stopped by SIGTERM after step {int(newest.stem[5:])}; saved {newest}" in output.replace("\n", "")
+    assert "Traceback" not in output
+    assert steps_logged(tmp_path) == int(newest.stem[5:]) < STEPS
+    output = finish(start(tmp_path, "--ckpt_path", "last"))
+    assert f"resuming from {newest}" in output.replace("\n", "")
+    assert_equal_runs(tmp_path, unbroken)
+
+
+def test_a_truncated_newest_checkpoint_is_passed_over(tmp_path):
+    module = build(Game)
+    fit(tmp_path, module, max_steps=6)
+    newest, before, *_ = list_checkpoints(tmp_path / "checkpoints")
+    whole = newest.read_bytes()
+    for size in (0, 100, len(whole) // 2, len(whole) - 1):
+        newest.write_bytes(whole[:size])
+        assert is_damaged(newest)
+        with pytest.warns(UserWarning, match=f"{newest.name} is damaged.*taking the one before"):
+            assert newest_readable(tmp_path / "checkpoints") == before
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    newest.write_bytes(flipped)
+    assert is_damaged(newest)
+    resumed = build(Game)
+    fit(tmp_path, resumed, ckpt_path=before, max_steps=6)
+    assert newest.read_bytes() == whole or not is_damaged(newest)
+    assert_same(resumed.state_dict(), module.state_dict())
+    for path in list_checkpoints(tmp_path / "checkpoints"):
+        path.write_bytes(b"")
+    with (
+        pytest.warns(UserWarning, match="is damaged"),
+        pytest.raises(ValueError, match=r"All checkpoints in .* are damaged"),
+    ):
+        newest_readable(tmp_path / "checkpoints")
+    assert newest_readable(tmp_path / "nowhere") is None

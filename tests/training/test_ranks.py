@@ -1,0 +1,64 @@
+"""Two processes (gloo, on the CPU) train and score as one does."""
+
+import json
+
+import pytest
+import torch
+
+from inpaint_zoo.training.resume import list_checkpoints
+from tests.training.test_kill import CONFIG, finish, load, start
+
+MODEL = {
+    "class_path": "tests.training.toys.Game",
+    "init_args": {
+        "metrics": ["psnr"],
+        "network_options": {"plain": True},
+        "sgd": True,
+        "lr": 0.05,
+        "form": {"forward": "shared"},
+    },
+}
+DATA = {"class_path": "tests.training.toys.PictureData", "init_args": {"batches": 4, "batch_size": 4}}
+TWO = ("--trainer.devices", "2", "--trainer.strategy", "ddp_find_unused_parameters_true")
+
+
+def config(steps):
+    return {"model": MODEL, "data": DATA, "trainer": {**CONFIG["trainer"], "max_steps": steps}}
+
+
+@pytest.mark.slow
+def test_two_processes_do_what_one_does(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    running = [start(one, config=config(6)), start(two, *TWO, config=config(6))]
+    for process in running:
+        finish(process)
+    ours, theirs = (load(list_checkpoints(folder / "checkpoints")[0]) for folder in (one, two))
+    assert ours["global_step"] == theirs["global_step"] == 6
+    for name, value in ours["state_dict"].items():
+        assert torch.allclose(value, theirs["state_dict"][name], atol=1e-5), name
+    # five pictures over two processes: the one that evens them out is not counted
+    for line, other in zip(*((folder / "metrics.csv").read_text().splitlines() for folder in (one, two)), strict=True):
+        for a, b in zip(line.split(","), other.split(","), strict=True):
+            assert a == b or float(a) == pytest.approx(float(b), abs=1e-4), (line, other)
+    # two train on what one has begun, and one scores what two have
+    finish(start(one, *TWO, "--ckpt_path", "last", config=config(9)))
+    assert load(list_checkpoints(one / "checkpoints")[0])["global_step"] == 9
+    running = [
+        start(one, command="validate", config=evaluation()),
+        start(two, *TWO, command="validate", config=evaluation()),
+    ]
+    for process in running:
+        finish(process)
+    assert all("val/psnr" in json.loads((folder / "validate.json").read_text())["metrics"] for folder in (one, two))
+
+
+def evaluation():
+    return {"model": MODEL, "data": DATA, "trainer": {"accelerator": "cpu", "callbacks": []}}
+
+
+@pytest.mark.slow
+def test_a_strategy_that_waits_for_every_gradient_is_refused(tmp_path):
+    process = start(tmp_path, "--trainer.devices", "2", "--trainer.strategy", "ddp", config=config(2))
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 2
+    assert "use strategy ddp_find_unused_parameters_true" in output
