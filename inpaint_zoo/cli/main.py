@@ -33,6 +33,7 @@ COMMANDS = {
     "models": Command("models", "list the models, or show one of them"),
     "predict": Command("predict", "write the finished pictures of a configuration's test set"),
     "report": Command("report", "rebuild the report of a benchmark folder"),
+    "ship": Command("ship", "train a small model by its configuration and put its weights into the package"),
     "test": Command("test", "score a checkpoint on the test set of its configuration"),
     "validate": Command("validate", "score a checkpoint on the validation set of its configuration"),
 }

@@ -1,0 +1,143 @@
+"""`inpaint-zoo ship`: train a small model by its sample configuration and put its weights into the package.
+
+What every family does for its `_tiny`: one command trains (or goes on), scores the held-out photographs, and writes
+16-bit weights with their provenance and a model card beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from inpaint_zoo._version import __version__
+from inpaint_zoo.cli.common import command_parser, console
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.atomic import sha256_file, write_bytes
+
+__all__ = ["MAX_BYTES", "run"]
+
+MAX_BYTES = 4_000_000  # of a weight file that travels with every clone
+LICENCE = "Apache-2.0"
+
+CARD = """\
+# {name}
+{description}
+
+| | |
+| --- | --- |
+| parameters | {parameters:,} |
+| file | `{name}.safetensors`, 16 bit, {size:.2f} MB, tensors' SHA-256 `{sha256}` |
+| licence | {licence} |
+| configuration | `{config}`, SHA-256 `{config_sha256}` |
+| trained on | {train} |
+| held out | {held_out} |
+| budget | {steps:,} steps in {minutes:.1f} minutes on {machine} |
+| seed | {seed} |
+| code | inpaint-zoo {version}, commit `{commit}` |
+
+Held-out photographs, fixed masks, the last weights of a fixed budget (nothing was selected on them):
+
+| metric | value |
+| --- | ---: |
+{metrics}
+
+Limits: trained for minutes on a handful of photographs, to show that the recipe runs and to give the quickstart a learned
+method. It says nothing about what the architecture reaches on a real data set.
+"""
+
+
+def run(args: list[str]) -> int:
+    """Entry point of the command."""
+    parser = command_parser("ship", "Train a small model by its configuration and ship its weights in the package.")
+    parser.add_argument("config", metavar="CONFIG.yaml", help="such as configs/autoencoder/sample.yaml")
+    parser.add_argument("--out", metavar="DIR", help="of the run; a broken-off one goes on (default: runs/ship/MODEL)")
+    parser.add_argument("--package", metavar="DIR", help="where the weights go (default: into the package)")
+    options = parser.parse_args(args)
+
+    from inpaint_zoo.cli.train import train
+    from inpaint_zoo.registry import model_info
+    from inpaint_zoo.weights.files import SHIPPED_FOLDER
+
+    config = Path(options.config)
+    settings = _settings(config)
+    name = str(settings["model"]["init_args"]["network"])
+    info = model_info(name)
+    if not info.learned:
+        raise ZooError(f"{config}: '{name}' learns nothing, so it has no weights to ship.")
+    out = Path(options.out or f"runs/ship/{name}")
+    words = ["--config", str(config), "--out", str(out), "--ckpt_path", "last"]
+    begin = time.monotonic()
+    if code := train("fit", words):
+        return code
+    minutes = (time.monotonic() - begin) / 60
+    if code := train("test", words):
+        return code
+    provenance = _provenance(settings, config, out, minutes)
+    _ship(name, out, provenance, Path(options.package or SHIPPED_FOLDER))
+    return 0
+
+
+def _settings(config: Path) -> dict[str, Any]:
+    try:
+        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+        settings["model"]["init_args"]["network"]
+    except FileNotFoundError:
+        raise ZooError(f"No configuration {config}.") from None
+    except (yaml.YAMLError, KeyError, TypeError):
+        raise ZooError(f"{config}: must name its network as model.init_args.network.") from None
+    return dict(settings)
+
+
+def _provenance(settings: Mapping[str, Any], config: Path, out: Path, minutes: float) -> dict[str, Any]:
+    from inpaint_zoo.benchmark.identity import git_commit
+    from inpaint_zoo.benchmark.machine import cores
+
+    scores = json.loads((out / "test.json").read_text(encoding="utf-8"))
+    data = settings["data"]["init_args"]
+    return {
+        "config": config.as_posix(),
+        "config_sha256": sha256_file(config),
+        "train": data["train"],
+        "held_out": data["test"],
+        "steps": settings["trainer"]["max_steps"],
+        "minutes": round(minutes, 1),
+        "machine": f"{cores()} cores of {platform.machine()}, CPU",
+        "seed": settings.get("seed_everything", 0),
+        "metrics": {key.removeprefix("test/"): round(value, 5) for key, value in scores["metrics"].items()},
+        "commit": git_commit(),
+        "version": __version__,
+    }
+
+
+def _ship(name: str, out: Path, provenance: dict[str, Any], folder: Path) -> None:
+    from inpaint_zoo.registry import create_model, model_info
+    from inpaint_zoo.training import newest_readable
+    from inpaint_zoo.weights import load_weights, save_weights
+
+    net = create_model(name, weights=newest_readable(out / "checkpoints"))
+    path = save_weights(net, out / f"{name}.safetensors", licence=LICENCE, training=provenance, half=True)
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ZooError(f"{path} has {size:,} bytes; what ships may have {MAX_BYTES:,}: make the model smaller.")
+    info = model_info(name)
+    card = CARD.format(
+        **{
+            **provenance,
+            "metrics": "\n".join(f"| {key} | {value:g} |" for key, value in provenance["metrics"].items()),
+        },
+        name=name,
+        description=info.description,
+        parameters=info.parameters,
+        size=size / 1e6,
+        sha256=load_weights(path).sha256,
+        licence=LICENCE,
+    )
+    write_bytes(folder / path.name, path.read_bytes())
+    write_bytes(folder / f"{name}.md", card.encode())
+    console.print(f"shipped: {folder / path.name} ({size / 1e6:.2f} MB)", soft_wrap=True, markup=False)
