@@ -119,8 +119,8 @@ class MaskGenerator:
     ) -> Mask:
         asked = self._size(size)
         self._check(asked)
-        numbers = [operator.index(index) for index in indices]
-        if any(not 0 <= number < 1 << 63 for number in numbers):
+        numbers = indices if isinstance(indices, range) else [operator.index(index) for index in indices]
+        if numbers and not 0 <= min(numbers) <= max(numbers) < 1 << 63:
             raise MaskConfigError(
                 f"{self.name}: sample indices must lie in 0 .. 2^63 - 1, got {min(numbers)} to {max(numbers)}."
             )
