@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from inpaint_zoo.masks import create_generator
+from inpaint_zoo.masks.walk import _clamped
 from tests.masks import plain
 
 SIZES = [(256, 256), (97, 211), (300, 64)]
@@ -25,6 +26,18 @@ def test_kinds_equal_the_plain_version(name, size):
     )
     for mask, index in zip(found, indices, strict=True):
         assert np.array_equal(mask, PLAIN[name](plain.Sample(42, "mask/0", index), *size))
+
+
+@pytest.mark.parametrize(("last", "steps"), [(1, 5000), (3, 9000), (15, 70_000), (40, 3000)])
+def test_long_walks_between_close_borders(last, steps):
+    rng = np.random.default_rng(last)
+    for start in (0, last // 2, last):
+        moves = rng.integers(-1, 2, steps, dtype=np.int8)
+        x, wanted = start, []
+        for move in moves.tolist():
+            x = plain.clip(x + move, 0, last)
+            wanted.append(x)
+        assert _clamped(start, moves, last).tolist() == wanted
 
 
 @pytest.mark.parametrize("size", SIZES)
