@@ -6,6 +6,7 @@ import io
 import json
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.io.listing import list_pictures
 from inpaint_zoo.io.pictures import read_picture
 from inpaint_zoo.masks import (
+    MASK_SUITES,
     MaskConfigError,
     MaskGenerator,
     create_generator,
@@ -55,6 +57,9 @@ def masks_list(pattern: str = "*") -> None:
         table.add_row(*(row if wide else row[:-1]))
     console.print(table)
     console.print(f"{len(names)} masks; sections are those of specs/masks.md.")
+    lists = [name for name in MASK_SUITES if fnmatchcase(name, pattern)]
+    if lists:
+        console.print(f"Lists of masks for benchmarks, from Python's mask_suite(): {', '.join(lists)}.")
 
 
 def masks_show(

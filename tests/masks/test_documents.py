@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from inpaint_zoo.masks import MaskConfigError, MaskWarning, create_generator
+from inpaint_zoo.masks import MaskConfigError, MaskWarning, create_generator, mask_suite
 from inpaint_zoo.masks.bank import encode_png
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "masks").glob("*.yaml"))
@@ -95,6 +95,18 @@ def test_every_key_of_the_schema(tmp_path):
     (tmp_path / "bare.yaml").write_text(yaml.safe_dump(bare))
     assert np.array_equal(create_generator(tmp_path / "bare.yaml")(3), generator(3))
     assert create_generator(tmp_path / "m.yaml", accept=None, seed=1).config()["accept"] is None
+
+
+def test_the_documentation_is_true(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "masks.md").read_text()
+    examples = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    assert len(examples) == 1
+    (tmp_path / "m.yaml").write_text(examples[0])
+    assert create_generator(tmp_path / "m.yaml").batch(range(8), 256).any()
+    for name in re.findall(r"`(\w+_train(?:_files)?)`", text):
+        assert name in {path.stem for path in CONFIGS}, name
+    for name in re.findall(r"`(\w+_eval)`", text):
+        assert mask_suite(name)
 
 
 def test_a_kind_or_a_preset_in_a_file(tmp_path):
