@@ -3,89 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-import numpy as np
-import torch
-import yaml
 from lightning.pytorch import LightningDataModule
-from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from lightning.pytorch.utilities import rank_zero_warn
+from torch.utils.data import DataLoader
 
-from inpaint_zoo.data.crops import Size, cut, windows
+from inpaint_zoo.data.augment import Augmentation, create_augmentation
+from inpaint_zoo.data.crops import Size
 from inpaint_zoo.data.photos import PhotoDataset, Problem, create_dataset
-from inpaint_zoo.data.sampling import Draw, EvalSampler, ResumableLoader, StreamSampler
+from inpaint_zoo.data.samples import EvalSamples, InputMode, Replaced, Sample, TrainSamples, collate
+from inpaint_zoo.data.sampling import EvalSampler, ResumableLoader, StreamSampler
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.masks import MaskGenerator, create_generator
-from inpaint_zoo.masks.draws import Draws
+from inpaint_zoo.ops.mosaic import mosaic
 
-__all__ = ["EvalSamples", "InpaintingDataModule", "TrainSamples"]
+__all__ = ["InpaintingDataModule"]
 
 Spec = Mapping[str, Any]
-Sample = dict[str, Any]
-TRAIN_CROPS = ("random", "center", "resize")
-
-
-def _sample(rgb: NDArray[np.uint8], mask: NDArray[np.uint8], index: int, name: str) -> Sample:
-    """Bytes all the way to the device; `InpaintingDataModule.on_after_batch_transfer` makes floats of them there."""
-    image = torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))
-    return {"image": image, "mask": torch.from_numpy(mask)[None], "index": index, "name": name}
-
-
-class TrainSamples(Dataset[Sample]):
-    """Training samples: crop, flip and mask follow from (seed, position in the stream) and nothing else.
-
-    Args:
-        photos: Whole photographs.
-        masks: Drawn at the sample's position.
-        size: (H, W) of the crops.
-        crop: random: a place in the photograph; center: the middle at the scale that just covers; resize: squashed.
-        flip: Chance of a horizontal flip.
-        seed: Of crops and flips.
-    """
-
-    def __init__(
-        self, photos: PhotoDataset, masks: MaskGenerator, size: Size, crop: str, flip: float, seed: int
-    ) -> None:
-        self.photos, self.masks, self.size = photos, masks, size
-        self.crop, self.flip, self.seed = crop, flip, seed
-
-    def __len__(self) -> int:
-        return len(self.photos)
-
-    def __getitem__(self, draw: Draw) -> Sample:
-        """Sample at ``draw.position`` of the stream, from photograph ``draw.item``."""
-        numbers = Draws(self.seed, "augment", np.array([draw.position], dtype=np.uint64)).table(0, 3)[0]
-        rgb = self.photos.load(draw.item)
-        place = (int(numbers[0] * 2**32), int(numbers[1] * 2**32))
-        rgb = cut(rgb, windows(self.crop, (rgb.shape[0], rgb.shape[1]), self.size, place)[0])
-        if numbers[2] < self.flip:
-            rgb = rgb[:, ::-1]
-        return _sample(rgb, self.masks(draw.position, self.size), draw.item, self.photos.keys[draw.item])
-
-
-class EvalSamples(Dataset[Sample]):
-    """Fixed samples: the item's crop, and the mask of its number.
-
-    Args:
-        photos: Cut by their own rule.
-        masks: Drawn at the item's number.
-    """
-
-    def __init__(self, photos: PhotoDataset, masks: MaskGenerator) -> None:
-        self.photos, self.masks = photos, masks
-
-    def __len__(self) -> int:
-        return len(self.photos)
-
-    def __getitem__(self, draw: Draw) -> Sample:
-        """Item ``draw.item``; the first one, marked by index -1, where a rank has none left."""
-        item = max(draw.item, 0)
-        rgb = self.photos.load(item)
-        mask = self.masks(item, (rgb.shape[0], rgb.shape[1]))
-        return _sample(rgb, mask, draw.item, self.photos.keys[item] if draw.item >= 0 else "")
+TRAIN_CROPS = {"random": "random_crop", "center": "center_crop", "resize": "squash"}
+NAMED = 20  # bad photographs that are told one by one
 
 
 class InpaintingDataModule(LightningDataModule):
@@ -96,8 +33,15 @@ class InpaintingDataModule(LightningDataModule):
     its position in the training stream); evaluation masks of (seed, item). Neither workers nor ranks, batch size or a
     resume change them.
 
+    A photograph that cannot be read is replaced by the next one in training and left out of evaluation; each is told
+    once, and `replaced` counts them.
+
+    With ``input_mode`` "mosaic" or "hole_ns" batches have ``input`` too (B, 3, H, W): the photograph with something in
+    its hole, for networks trained so (`ops.mosaic`).
+
     Args:
-        train: Dataset as `create_dataset` takes it; ``crop`` is random (default), center or resize.
+        train: Dataset as `create_dataset` takes it; ``crop`` is random (default), center or resize, and no key of it
+            where ``augment`` cuts.
         val: Dataset of the validation, in its own crop.
         test: Dataset of `test` and `predict`.
         masks: Masks of the training: a name, a mapping as `create_generator` takes it, or a YAML file with one.
@@ -105,10 +49,17 @@ class InpaintingDataModule(LightningDataModule):
         batch_size: Training samples of a batch, on one process.
         eval_batch_size: Samples of a batch in evaluation.
         workers: Processes that load, for each process that trains; 0 loads in it.
-        flip: Chance of a horizontal flip in training.
+        augment: Steps of the training as `create_augmentation` takes them; by default a horizontal flip of half of all.
+        input_mode: What stands in the hole of the networks' input: nothing; blocks that keep a blurred truth; OpenCV's
+            Navier-Stokes filling.
+        mosaic_unit: Side of a block in pixels.
+        mosaic_interpolation: bilinear as the paper says, nearest as its code does.
         epoch_samples: Training samples of an epoch, over all processes; by default one pass over the data.
         drop_last: Leave out a last training batch that is not full.
-        seed: Of order, crops, flips and masks.
+        seed: Of order, augmentation and masks.
+
+    Attributes:
+        replaced: Photograph that could not be read -> how often another took its place, or it was left out.
     """
 
     def __init__(
@@ -121,7 +72,10 @@ class InpaintingDataModule(LightningDataModule):
         batch_size: int = 8,
         eval_batch_size: int = 8,
         workers: int = 2,
-        flip: float = 0.5,
+        augment: list[str | dict[str, Any]] | None = None,
+        input_mode: InputMode = "hole",
+        mosaic_unit: int = 12,
+        mosaic_interpolation: Literal["bilinear", "nearest"] = "bilinear",
         epoch_samples: int | None = None,
         drop_last: bool = True,
         seed: int = 0,
@@ -131,13 +85,16 @@ class InpaintingDataModule(LightningDataModule):
         self.mask_spec = masks
         self.eval_mask_spec = masks if eval_masks is None else eval_masks
         self.batch_size, self.eval_batch_size, self.workers = batch_size, eval_batch_size, workers
-        self.flip, self.epoch_samples, self.drop_last, self.seed = flip, epoch_samples, drop_last, seed
+        self.augment: Any = ["hflip"] if augment is None else augment
+        self.input_mode, self.mosaic_unit, self.mosaic_interpolation = input_mode, mosaic_unit, mosaic_interpolation
+        self.epoch_samples, self.drop_last, self.seed = epoch_samples, drop_last, seed
+        self.replaced: dict[str, int] = {}
         self._photos: dict[str, PhotoDataset] = {}
-        for key in ("batch_size", "eval_batch_size"):
+        for key in ("batch_size", "eval_batch_size", "mosaic_unit"):
             if getattr(self, key) < 1:
                 raise ZooError(f"`{key}` must be 1 or more, got {getattr(self, key)}.")
-        if not 0 <= flip <= 1:
-            raise ZooError(f"`flip` must lie in [0, 1], got {flip}.")
+        if input_mode not in get_args(InputMode):
+            raise unknown_name("`input_mode`:", input_mode, get_args(InputMode))
 
     def photos(self, split: Literal["train", "val", "test"]) -> PhotoDataset:
         """The photographs of a split; those of the training whole.
@@ -150,42 +107,52 @@ class InpaintingDataModule(LightningDataModule):
             if spec is None:
                 raise ZooError(f"The data have no `{split}` set.")
             if split == "train":
-                self._train_rule()
+                self.augmentation()
                 spec = {key: value for key, value in spec.items() if key not in ("size", "crop", "seed")}
             self._photos[split] = create_dataset(spec)
         return self._photos[split]
 
-    def _train_rule(self) -> tuple[Size, str]:
+    def augmentation(self) -> Augmentation:
+        """What is done to a training photograph, the crop first unless one of the steps makes it.
+
+        Raises:
+            ZooError: The configuration is wrong.
+        """
         spec = self.specs["train"] or {}
+        size = self._train_size(spec)
+        steps = create_augmentation(self.augment, size)
+        if steps.cuts:
+            if "crop" in spec:
+                raise ZooError(
+                    f"the training set's `crop: {spec['crop']}` and a step of `augment` both cut; leave one out"
+                )
+            return steps
         crop = spec.get("crop", "random")
         if crop not in TRAIN_CROPS:
             raise unknown_name("crop of the training set:", crop, TRAIN_CROPS)
+        return create_augmentation([TRAIN_CROPS[crop], *self.augment], size)
+
+    def _train_size(self, spec: Spec) -> Size:
         size: Any = spec.get("size")
         sides = size if isinstance(size, list | tuple) else [size, size]
         if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
             raise ZooError(f"the training set needs a `size`: N or [H, W], got {size!r}")
-        return (int(sides[0]), int(sides[1])), crop
+        return int(sides[0]), int(sides[1])
 
     def _generator(self, spec: str | Mapping[str, Any], stream: str) -> MaskGenerator:
-        if isinstance(spec, str) and spec.endswith((".yaml", ".yml")):
-            path = Path(spec)
-            if not path.is_file():
-                raise ZooError(f"No mask file {path}.")
-            spec = yaml.safe_load(path.read_text(encoding="utf-8"))
         return create_generator(spec, seed=self.seed, stream=stream)
 
     def train_samples(self) -> TrainSamples:
         """The samples of the training, by `Draw`."""
-        size, crop = self._train_rule()
         masks = self._generator(self.mask_spec, "train")
-        return TrainSamples(self.photos("train"), masks, size, crop, self.flip, self.seed)
+        return TrainSamples(self.photos("train"), masks, self.augmentation(), self.seed, self.input_mode)
 
     def eval_samples(self, split: Literal["val", "test"]) -> EvalSamples:
         """The fixed samples of a split, by `Draw`."""
         photos = self.photos(split)
         if photos.size is None and self.eval_batch_size > 1:
             raise ZooError(f"the {split} set keeps every size, so `eval_batch_size` must be 1: set it, or a `size`")
-        return EvalSamples(photos, self._generator(self.eval_mask_spec, split))
+        return EvalSamples(photos, self._generator(self.eval_mask_spec, split), self.input_mode)
 
     def check(self) -> list[Problem]:
         """Photographs of all splits that cannot be read."""
@@ -196,7 +163,13 @@ class InpaintingDataModule(LightningDataModule):
 
     def _loading(self) -> dict[str, Any]:
         pinned = self.trainer is not None and "cuda" in str(self.trainer.strategy.root_device)
-        return {"num_workers": self.workers, "pin_memory": pinned, "persistent_workers": self.workers > 0}
+        return {
+            "num_workers": self.workers,
+            "pin_memory": pinned,
+            "persistent_workers": self.workers > 0,
+            "collate_fn": collate,
+            "worker_init_fn": _one_thread,
+        }
 
     def _ranks(self) -> dict[str, int]:
         if self.trainer is None:
@@ -216,6 +189,7 @@ class InpaintingDataModule(LightningDataModule):
             batch_size=self.batch_size,
             seed=self.seed,
             drop_last=self.drop_last,
+            blocks=samples.photos.blocks,
             **self._ranks(),
         )
         if not len(sampler):
@@ -246,7 +220,30 @@ class InpaintingDataModule(LightningDataModule):
         return self._eval_loader("test")
 
     def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int) -> Sample:
-        """Make floats of the bytes, on the device."""
-        image, mask = batch["image"], batch["mask"]
-        floats: dict[str, Tensor] = {"image": image.float() / 255, "mask": mask.float()}
-        return {**batch, **floats}
+        """Make floats of the bytes, on the device; tell what could not be read."""
+        floats: Sample = {key: batch[key].float() / 255 for key in ("image", "input") if key in batch}
+        floats["mask"] = batch["mask"].float()
+        if self.input_mode == "mosaic":
+            floats["input"] = mosaic(floats["image"], floats["mask"], self.mosaic_unit, self.mosaic_interpolation)
+        for bad in batch.get("replaced", ()):
+            self._count(bad)
+        return {**{key: value for key, value in batch.items() if key != "replaced"}, **floats}
+
+    def _count(self, bad: Replaced) -> None:
+        if bad.key not in self.replaced and len(self.replaced) < NAMED:
+            more = "; further ones are only counted" if len(self.replaced) == NAMED - 1 else ""
+            rank_zero_warn(f"{bad.reason} (another takes its place in training, metrics leave it out{more})")
+        self.replaced[bad.key] = self.replaced.get(bad.key, 0) + 1
+
+    def teardown(self, stage: str) -> None:
+        """Say how many photographs could not be read."""
+        if self.replaced:
+            times = sum(self.replaced.values())
+            rank_zero_warn(f"{len(self.replaced)} photograph(s) could not be read, {times} time(s) in all")
+
+
+def _one_thread(_: int) -> None:
+    """Loading processes run beside one another: OpenCV needs no threads of its own in them."""
+    import cv2
+
+    cv2.setNumThreads(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,23 +13,29 @@ from numpy.typing import NDArray
 
 from inpaint_zoo.data.crops import CROPS, Size, cut, windows
 from inpaint_zoo.data.sample import sample_files
+from inpaint_zoo.data.shards import Member, Shard, open_shards
+from inpaint_zoo.data.splits import read_list, select
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_file
 from inpaint_zoo.io.listing import by_stem
-from inpaint_zoo.io.pictures import MAX_PIXELS, PictureError, picture_size, read_picture
+from inpaint_zoo.io.pictures import MAX_PIXELS, Picture, PictureError, decode_picture, picture_size, read_picture
 from inpaint_zoo.masks.draws import Draws
 
 __all__ = ["PhotoDataset", "Problem", "create_dataset"]
 
 SAMPLE = "sample"
-KEYS = ("name", "root", "split", "size", "crop", "seed", "max_pixels")
+KEYS = (
+    *("name", "root", "list", "shards", "cache", "cache_shards", "split", "select"),
+    *("size", "crop", "seed", "max_pixels"),
+)
+PhotoFile = Path | Member
 
 
 class Problem(NamedTuple):
     """A photograph that cannot be read: its stem (the ``groups`` entry of its items), its file, and why in words."""
 
     key: str
-    path: Path
+    path: PhotoFile
     reason: str
 
 
@@ -43,7 +50,7 @@ class PhotoDataset:
 
     Args:
         name: What tables call it.
-        files: Relative stem -> file, in order.
+        files: Relative stem -> file or member of a shard, in order.
         crop: One of `CROPS`.
         size: (H, W) of each item; None keeps every photograph as it is.
         seed: Of the random crops.
@@ -59,7 +66,7 @@ class PhotoDataset:
     def __init__(
         self,
         name: str,
-        files: Mapping[str, Path],
+        files: Mapping[str, PhotoFile],
         *,
         crop: str = "none",
         size: Size | None = None,
@@ -89,7 +96,7 @@ class PhotoDataset:
             return [_Item(stem, stem, 0)]
         try:
             # rotated by EXIF or not, the number of crops is the same
-            count = len(windows("grid", picture_size(self.files[stem], max_pixels=self.max_pixels), self.size))
+            count = len(windows("grid", _size(self.files[stem], self.max_pixels), self.size))
         except ZooError:
             return []  # check() reports it
         return [_Item(f"{stem}_crop{k}", stem, k) for k in range(count)]
@@ -109,7 +116,7 @@ class PhotoDataset:
         return cut(rgb, windows(self.crop, (rgb.shape[0], rgb.shape[1]), self.size, draws)[item.crop])
 
     def _read(self, stem: str) -> NDArray[np.uint8]:
-        picture = read_picture(self.files[stem], max_pixels=self.max_pixels)
+        picture = _read(self.files[stem], self.max_pixels)
         notes = list(picture.notes)
         if picture.alpha is not None:
             notes.append("alpha left out")
@@ -124,6 +131,18 @@ class PhotoDataset:
             self.notes[stem] = tuple(notes)
         return picture.rgb
 
+    @property
+    def blocks(self) -> NDArray[np.int64] | None:
+        """(items,) the shard, from 0 up, that each item lies in; None where some photograph is a file of its own."""
+        numbers: dict[Shard, int] = {}
+        found = []
+        for stem in self.groups:
+            file = self.files[stem]
+            if not isinstance(file, Member):
+                return None
+            found.append(numbers.setdefault(file.shard, len(numbers)))
+        return np.array(found, dtype=np.int64)
+
     def identity(self) -> dict[str, Any]:
         """What decides the items' bytes: SHA-256 of each file by stem, and the rules. No paths, no dates.
 
@@ -135,8 +154,8 @@ class PhotoDataset:
         for stem, path in self.files.items():
             if stem not in self._hashes:
                 try:
-                    self._hashes[stem] = sha256_file(path)
-                except OSError:
+                    self._hashes[stem] = _sha256(path)
+                except (OSError, PictureError):
                     self._hashes[stem] = "unreadable"
         return {
             "files": dict(self._hashes),
@@ -166,13 +185,29 @@ class PhotoDataset:
             ]
 
 
+def _read(file: PhotoFile, max_pixels: int) -> Picture:
+    if isinstance(file, Member):
+        return decode_picture(file.read(), str(file), max_pixels=max_pixels)
+    return read_picture(file, max_pixels=max_pixels)
+
+
+def _size(file: PhotoFile, max_pixels: int) -> Size:
+    return _read(file, max_pixels).size if isinstance(file, Member) else picture_size(file, max_pixels=max_pixels)
+
+
+def _sha256(file: PhotoFile) -> str:
+    return hashlib.sha256(file.read()).hexdigest() if isinstance(file, Member) else sha256_file(file)
+
+
 def create_dataset(spec: Mapping[str, Any]) -> PhotoDataset:
     """Make the dataset that an entry of a suite describes.
 
     Args:
         spec: ``name``: "sample" for the photographs of scikit-image, or any name together with ``root``, a folder that
-            is searched recursively. ``split`` (sample only): test (default), train or all. ``size``: N or [H, W].
-            ``crop``: center (default when there is a size), resize, grid, random, none. ``seed``: of crop "random".
+            is searched recursively, or ``shards``, as `open_shards` takes them, with ``cache`` and ``cache_shards``.
+            ``list``: a file that names those to take, relative to ``root`` (`read_list`). ``select``: which of them
+            (`splits.select`). ``split`` (sample only): test (default), train or all. ``size``: N or [H, W]. ``crop``:
+            center (default when there is a size), resize, grid, random, none. ``seed``: of crop "random".
             ``max_pixels``: photographs beyond it are refused.
 
     Raises:
@@ -189,7 +224,13 @@ def create_dataset(spec: Mapping[str, Any]) -> PhotoDataset:
     name = spec.get("name")
     if not isinstance(name, str) or not name:
         raise ZooError(f"a dataset needs a `name`: 'sample', or any other together with `root`; got {name!r}")
-    files = _sample(spec) if name == SAMPLE else _folder(name, spec)
+    files: Mapping[str, PhotoFile] = _sample(spec) if name == SAMPLE else _given(name, spec)
+    if "select" in spec:
+        if not isinstance(spec["select"], Mapping):
+            raise ZooError(
+                f"dataset '{name}': `select` must be a mapping such as {{first: 2000}}, got {spec['select']!r}"
+            )
+        files = select(files, spec["select"])
     crop, size = _rules(name, spec)
     seed = _integer(name, "seed", spec.get("seed", 0), 0)
     max_pixels = _integer(name, "max_pixels", spec.get("max_pixels", MAX_PIXELS), 1)
@@ -199,20 +240,34 @@ def create_dataset(spec: Mapping[str, Any]) -> PhotoDataset:
 
 
 def _sample(spec: Mapping[str, Any]) -> dict[str, Path]:
-    if "root" in spec:
-        raise ZooError("dataset 'sample' has no `root`: it comes with scikit-image. Give a folder another name.")
+    for key in ("root", "list", "shards", "cache", "cache_shards"):
+        if key in spec:
+            raise ZooError(f"dataset 'sample' has no `{key}`: it comes with scikit-image. Give a folder another name.")
     return sample_files(spec.get("split", "test"))
 
 
-def _folder(name: str, spec: Mapping[str, Any]) -> dict[str, Path]:
-    root = spec.get("root")
-    if root is None:
-        raise unknown_name("dataset", name, [SAMPLE], "A folder needs `root: FOLDER`; 'sample' needs nothing.")
-    if not isinstance(root, str | Path) or not str(root):
-        raise ZooError(f"dataset '{name}': `root` must be a folder, got {root!r}")
+def _given(name: str, spec: Mapping[str, Any]) -> Mapping[str, PhotoFile]:
+    """Photographs of the user: a folder, a list, shards."""
+    for key in ("root", "list", "shards", "cache"):
+        if key in spec and (not isinstance(spec[key], str | Path) or not str(spec[key])):
+            kind = {"list": "a file", "shards": "a folder or pattern"}.get(key, "a folder")
+            raise ZooError(f"dataset '{name}': `{key}` must be {kind}, got {spec[key]!r}")
     if "split" in spec:
-        raise ZooError(f"dataset '{name}': `split` belongs to the sample photographs; a folder is taken whole")
-    return by_stem(root)
+        raise ZooError(f"dataset '{name}': `split` belongs to the sample photographs; `select` takes part of a folder")
+    if "shards" in spec:
+        for key in ("root", "list"):
+            if key in spec:
+                raise ZooError(f"dataset '{name}': takes `shards` or `{key}`, not both")
+        kept = _integer(name, "cache_shards", spec.get("cache_shards", 64), 1)
+        return open_shards(spec["shards"], cache=spec.get("cache"), cache_shards=kept)
+    for key in ("cache", "cache_shards"):
+        if key in spec:
+            raise ZooError(f"dataset '{name}': `{key}` has a meaning for `shards` only")
+    if "list" in spec:
+        return read_list(spec["list"], spec.get("root"))
+    if "root" not in spec:
+        raise unknown_name("dataset", name, [SAMPLE], "A folder needs `root: FOLDER`; 'sample' needs nothing.")
+    return by_stem(spec["root"])
 
 
 def _rules(name: str, spec: Mapping[str, Any]) -> tuple[str, Size | None]:

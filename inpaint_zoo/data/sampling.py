@@ -8,7 +8,6 @@ follow: not from workers, ranks, batch size or what was drawn before.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +19,8 @@ from inpaint_zoo.masks.draws import Draws
 __all__ = ["Draw", "EvalSampler", "ResumableLoader", "StreamSampler", "shuffled"]
 
 PADDING = -1
+MIXED = 8
+"""Files whose samples are mixed with one another."""
 
 
 class Draw(NamedTuple):
@@ -34,16 +35,26 @@ class Draw(NamedTuple):
     item: int
 
 
-@lru_cache(maxsize=2)
-def shuffled(seed: int, size: int, number: int) -> NDArray[np.int64]:
+def shuffled(seed: int, size: int, number: int, blocks: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
     """The order of pass ``number`` over ``size`` samples: a permutation of 0 ... size - 1.
+
+    Args:
+        seed: Of the order.
+        size: Samples in the data.
+        number: Of the pass.
+        blocks: (size,) the file, from 0 up, that each sample lies in, where files should be read one after another:
+            they are shuffled, then `MIXED` at a time the samples of these files.
 
     Example:
         >>> shuffled(0, 5, 0).tolist(), shuffled(0, 5, 1).tolist()
-        ([3, 1, 2, 4, 0], [3, 0, 2, 1, 4])
+        ([3, 2, 4, 0, 1], [0, 3, 4, 2, 1])
     """
     keys = Draws(seed, f"order/{number}", np.arange(size, dtype=np.uint64)).keys
-    return np.argsort(keys, kind="stable")
+    if blocks is None:
+        return np.argsort(keys, kind="stable")
+    files = Draws(seed, f"order/{number}/files", np.arange(blocks.max() + 1, dtype=np.uint64)).keys
+    ranks = np.argsort(np.argsort(files, kind="stable"), kind="stable")
+    return np.lexsort((keys, ranks[blocks] // MIXED))
 
 
 class StreamSampler(DistributedSampler[Draw]):
@@ -60,6 +71,7 @@ class StreamSampler(DistributedSampler[Draw]):
         rank: Of this process.
         ranks: How many processes.
         drop_last: Leave out an incomplete last batch; else it borrows what evens out the ranks from the next epoch.
+        blocks: As `shuffled` takes them.
     """
 
     def __init__(
@@ -72,6 +84,7 @@ class StreamSampler(DistributedSampler[Draw]):
         rank: int = 0,
         ranks: int = 1,
         drop_last: bool = True,
+        blocks: NDArray[np.int64] | None = None,
     ) -> None:
         super().__init__(range(size), num_replicas=ranks, rank=rank, shuffle=False, seed=seed)  # type: ignore[arg-type]
         self.size, self.length = size, size if length is None else length
@@ -80,6 +93,8 @@ class StreamSampler(DistributedSampler[Draw]):
         self.num_samples = whole * unit // ranks  # on this rank
         self.batch_size = batch_size
         self.stood_at = (0, 0)
+        self.blocks = blocks
+        self._orders: dict[int, NDArray[np.int64]] = {}
 
     @property
     def done(self) -> int:
@@ -90,7 +105,10 @@ class StreamSampler(DistributedSampler[Draw]):
     def draw(self, position: int) -> Draw:
         """The sample at a position of the stream."""
         number, place = divmod(position, self.size)
-        return Draw(position, int(shuffled(self.seed, self.size, number)[place]))
+        if number not in self._orders:  # one pass or two are in use at a time
+            kept = {key: order for key, order in self._orders.items() if key == number - 1}
+            self._orders = {**kept, number: shuffled(self.seed, self.size, number, self.blocks)}
+        return Draw(position, int(self._orders[number][place]))
 
     def __iter__(self) -> Iterator[Draw]:
         first = self.epoch * self.length + self.rank

@@ -22,7 +22,7 @@ from tests.training.toys import Game, PictureData, Reconstruction, build, fit, m
 
 @pytest.mark.slow
 def test_autoencoder_learns_a_few_photographs(tmp_path):
-    """It overfits five photographs with a hole in the middle, to more than 26 dB; grey in the hole gives 17 dB."""
+    """It overfits five photographs with a hole in the middle from 20 dB (after 20 steps) to more than 25 dB."""
     photographs = {"name": "sample", "split": "train", "size": 32, "crop": "center"}
     data = InpaintingDataModule(
         train=photographs,
@@ -30,12 +30,15 @@ def test_autoencoder_learns_a_few_photographs(tmp_path):
         masks={"name": "center", "size": 16},
         batch_size=5,
         workers=0,
-        flip=0.0,
-        epoch_samples=250,
+        augment=[],
+        epoch_samples=100,
     )
     module = build(Autoencoder, network="autoencoder_tiny", optimizer=lambda p: torch.optim.Adam(p, lr=1e-3))
-    fit(tmp_path, module, data, max_steps=150, every=1000, log_every_n_steps=50)
-    assert module.results["val/psnr"] > 26
+    fit(tmp_path, module, data, max_steps=100, every=1000, log_every_n_steps=20)
+    rows = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
+    scores = [float(row[-1]) for row in rows[1:] if row[-1]]
+    assert scores[0] < 21
+    assert scores[-1] > 25
 
 
 def test_toy_learns(tmp_path):

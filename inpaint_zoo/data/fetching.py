@@ -1,0 +1,130 @@
+"""Files that lie elsewhere: fetched whole by the webdataset library into a folder that all processes share."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.atomic import atomic_path
+
+__all__ = ["NO_WEBDATASET", "Cache", "fetch_bytes", "is_remote"]
+
+NO_WEBDATASET = "need the webdataset library: pip install 'inpaint-zoo[cluster]'"
+_TRIES = 4
+_REMOTE = re.compile(r"^(pipe:|[a-z][a-z0-9+.-]+://)")
+
+
+def is_remote(url: str) -> bool:
+    """Whether ``url`` is no path of this machine: http(s)://, gs://, pipe:COMMAND and so on.
+
+    Example:
+        >>> is_remote("pipe:cat a.tar"), is_remote("C:/a.tar"), is_remote("a.tar")
+        (True, False, False)
+    """
+    return bool(_REMOTE.match(url))
+
+
+class Cache(NamedTuple):
+    """A folder of fetched files.
+
+    Attributes:
+        folder: Shared by the processes of a machine.
+        files: How many are kept; the one unused for longest is removed first.
+    """
+
+    folder: Path
+    files: int = 64
+
+    def find(self, url: str, name: str, size: int | None) -> Path:
+        """The local copy of ``url``, fetched if it is not there, or not of ``size`` bytes.
+
+        Raises:
+            ZooError: It cannot be fetched; the message begins with the URL.
+        """
+        path = self.folder / f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{name}"
+        if not _is_whole(path, size):
+            with _locked(path):
+                if not _is_whole(path, size):  # another process may have fetched it while this one waited
+                    _fetch(url, path, size)
+                    self._evict(path)
+        with suppress(OSError):  # removed this very moment: the reader will ask again
+            os.utime(path)
+        return path
+
+    def _evict(self, kept: Path) -> None:
+        found = []
+        for path in self.folder.glob("[!.]*.tar"):  # those in the making begin with a dot
+            with suppress(OSError):  # removed meanwhile
+                found.append((path.stat().st_mtime_ns, path))
+        for _, path in sorted(found)[: max(0, len(found) - self.files)]:
+            if path != kept:
+                path.unlink(missing_ok=True)
+
+
+def fetch_bytes(url: str) -> bytes:
+    """The content of a small file elsewhere."""
+    try:
+        import webdataset
+    except ImportError:
+        raise ZooError(f"{url}: files that are fetched {NO_WEBDATASET}") from None
+    try:
+        with webdataset.gopen(url, "rb") as stream:
+            return bytes(stream.read())
+    except Exception as error:  # transports raise anything
+        raise ZooError(f"{url}: cannot be fetched: {_reason(error)}") from None
+
+
+def _fetch(url: str, path: Path, size: int | None) -> None:
+    try:
+        import webdataset
+    except ImportError:
+        raise ZooError(f"{url}: files that are fetched {NO_WEBDATASET}") from None
+    reason = ""
+    for attempt in range(_TRIES):
+        if attempt:
+            time.sleep(2.0**attempt / 4)
+        try:
+            with atomic_path(path) as temporary:
+                with webdataset.gopen(url, "rb") as stream, temporary.open("wb") as file:
+                    while block := stream.read(1 << 20):
+                        file.write(block)
+                came = temporary.stat().st_size
+                if came != (came if size is None else size):
+                    raise OSError(f"{came:,} bytes came, the index says {size:,}")
+        except Exception as error:  # whatever a transport raises, it is tried again and then told
+            reason = _reason(error)
+        else:
+            return
+    raise ZooError(f"{url}: cannot be fetched: {reason}")
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _is_whole(path: Path, size: int | None) -> bool:
+    try:
+        return size in (None, path.stat().st_size)
+    except OSError:
+        return False
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One process at a time; the system frees the lock of a killed one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:  # Windows: two processes may then fetch the same file, which costs time only
+        yield
+        return
+    with path.with_name(f".{path.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

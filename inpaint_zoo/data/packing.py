@@ -1,0 +1,97 @@
+"""Folders packed into shards: `inpaint-zoo data shards`."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inpaint_zoo.data.shards import INDEX, Shard, member_name, scan, write_index
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.atomic import atomic_folder
+from inpaint_zoo.io.pictures import PictureError, decode_picture
+from inpaint_zoo.masks.draws import Draws
+
+__all__ = ["write_shards"]
+
+
+def write_shards(
+    files: Mapping[str, Path],
+    folder: str | Path,
+    *,
+    name: str = "shard",
+    per_shard: int = 1000,
+    seed: int | None = 0,
+    workers: int = 4,
+    progress: Callable[[int], None] = lambda _: None,
+) -> list[tuple[str, str]]:
+    """Pack pictures, byte for byte, into tar files with an index. The same files give the same bytes.
+
+    Args:
+        files: Stem -> file.
+        folder: To be made; it appears whole or not at all.
+        name: Shards are called `<name>-000000.tar` and so on.
+        per_shard: Pictures in each.
+        seed: Of the order in which they are packed, so that a shard is a random sample and not one class; None keeps
+            the order.
+        workers: Threads that read and check.
+        progress: Told the number of pictures done.
+
+    Returns:
+        Stem and reason of the pictures that cannot be decoded; they are left out.
+
+    Raises:
+        ZooError: ``folder`` exists, or nothing can be packed.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise ZooError(f"{folder}: exists already; shards go to a folder of their own")
+    if per_shard < 1:
+        raise ZooError(f"`per_shard` must be 1 or more, got {per_shard}")
+    stems = list(files)
+    if seed is not None:
+        keys = Draws(seed, "shards", np.arange(len(stems), dtype=np.uint64)).keys
+        stems = [stems[k] for k in np.argsort(keys, kind="stable").tolist()]
+    problems: list[tuple[str, str]] = []
+    entries: list[dict[str, Any]] = []
+    with atomic_folder(folder) as temporary, ThreadPoolExecutor(max(1, workers)) as pool:
+        for first in range(0, len(stems), per_shard):
+            batch = stems[first : first + per_shard]
+            path = temporary / f"{name}-{len(entries):06d}.tar"
+            with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+                for stem, result in zip(batch, pool.map(_checked, (files[stem] for stem in batch)), strict=True):
+                    if isinstance(result, str):
+                        problems.append((stem, result))
+                    else:
+                        _add(tar, member_name(stem, files[stem].suffix), result)
+            entries.append(scan(Shard(str(path))))
+            progress(first + len(batch))
+        if len(problems) == len(stems):
+            raise ZooError(
+                f"none of {len(stems)} pictures can be read; the first: {problems[0][1] if problems else ''}"
+            )
+        write_index(temporary / INDEX, entries)
+    return problems
+
+
+def _checked(path: Path) -> bytes | str:
+    """The file's bytes, or why it cannot be decoded."""
+    try:
+        data = path.read_bytes()
+        decode_picture(data, path)
+    except PictureError as error:
+        return str(error)
+    except OSError as error:
+        return f"{path}: cannot be read: {error.strerror}"
+    return data
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    info = tarfile.TarInfo(name)  # no owner, no date: the same bytes every time
+    info.size = len(data)
+    tar.addfile(info, io.BytesIO(data))

@@ -1,0 +1,261 @@
+"""Photographs in tar files, as WebDataset lays them out, with an index that says where in which file each one lies.
+
+With the index a shard set is a dataset like a folder: any item by number, so a training sample stays a pure function of
+(seed, position). Pictures are read from their place in the tar; nothing is unpacked. Shards that are not on this
+machine are fetched whole into a cache, and the training order goes through a few shards at a time
+(`sampling.shuffled`), so that each is fetched once a pass.
+
+Members are named `<stem>.<ending>`; a dot in the last part of a stem is written `%2E`, since WebDataset ends the key at
+the first one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from inpaint_zoo.data.fetching import NO_WEBDATASET, Cache, fetch_bytes, is_remote
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.atomic import write_bytes
+from inpaint_zoo.io.listing import natural_key
+from inpaint_zoo.io.pictures import PICTURE_SUFFIXES, PictureError
+
+__all__ = ["INDEX", "Member", "Shard", "index_shards", "member_name", "open_shards", "scan", "write_index"]
+
+INDEX = "index.json"
+_FORMAT = "inpaint-zoo shards 1"
+_ANEW = "make the index anew: inpaint-zoo data index"
+
+
+class Shard:
+    """One tar file, here or elsewhere.
+
+    Args:
+        url: Path, or what `webdataset.gopen` takes.
+        cache: For those elsewhere.
+
+    Attributes:
+        size: In bytes, as the index has it; None if unknown.
+    """
+
+    def __init__(self, url: str, cache: Cache | None = None) -> None:
+        self.url, self.cache = url, cache
+        self.size: int | None = None
+
+    @property
+    def name(self) -> str:
+        """File name, without the way to it."""
+        found = re.findall(r"[^/\s]+\.tar\b", self.url)
+        if not found:
+            raise ZooError(f"{self.url}: a shard is a file named *.tar")
+        return found[-1]
+
+    def path(self) -> Path:
+        """The file on this machine; fetched if need be."""
+        return Path(self.url) if self.cache is None else self.cache.find(self.url, self.name, self.size)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Bytes of one member.
+
+        Raises:
+            ZooError: The file is not there, cannot be fetched, or ends before.
+        """
+        while True:
+            path = self.path()
+            try:
+                with path.open("rb") as file:
+                    file.seek(offset)
+                    data = file.read(size)
+            except FileNotFoundError:
+                if self.cache is not None:  # another process removed it between finding and opening
+                    continue
+                raise ZooError(f"{path}: no such shard") from None
+            except OSError as error:
+                raise ZooError(f"{path}: cannot be read: {error.strerror}") from None
+            if len(data) < size:
+                raise ZooError(f"{path}: ends before its index says; {_ANEW}")
+            return data
+
+
+class Member(NamedTuple):
+    """A picture in a shard."""
+
+    shard: Shard
+    name: str
+    offset: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.shard.url if self.shard.cache is None else self.shard.name}:{self.name}"
+
+    def read(self) -> bytes:
+        """The picture file's bytes. Errors as `Shard.read`, as a PictureError that begins with the member's name."""
+        try:
+            return self.shard.read(self.offset, self.size)
+        except ZooError as error:
+            raise PictureError(f"{self}: {error}") from None
+
+
+def _stem(name: str) -> str | None:
+    """Stem of a member that is a picture; None for labels and the like."""
+    folder, slash, last = name.rpartition("/")
+    key, dot, ending = last.partition(".")
+    if not key or f"{dot}{ending}".lower() not in PICTURE_SUFFIXES:
+        return None
+    return f"{folder}{slash}{key.replace('%2E', '.').replace('%25', '%')}"
+
+
+def member_name(stem: str, suffix: str) -> str:
+    """What a picture is called in a tar file.
+
+    Example:
+        >>> member_name("trees/oak.v2", ".JPG")
+        'trees/oak%2Ev2.jpg'
+    """
+    folder, slash, last = stem.rpartition("/")
+    return f"{folder}{slash}{last.replace('%', '%25').replace('.', '%2E')}{suffix.lower()}"
+
+
+# Finding shards and their index
+
+
+def _expand(pattern: str) -> list[str]:
+    """URLs of the shards that a folder, a shell pattern or a pattern with braces means."""
+    if "{" in pattern:
+        try:
+            from braceexpand import braceexpand
+        except ImportError:
+            raise ZooError(f"{pattern}: braces {NO_WEBDATASET}") from None
+        return list(braceexpand(pattern))
+    if is_remote(pattern):
+        return [pattern]
+    path = Path(pattern)
+    if path.is_dir():
+        found = [str(file) for file in path.glob("*.tar")]
+    else:
+        found = [str(file) for file in path.parent.glob(path.name)] if path.parent.is_dir() else []
+    if not found:
+        raise ZooError(f"{pattern}: no shards; give a folder of *.tar files, or a pattern such as train-*.tar")
+    return sorted(found, key=natural_key)
+
+
+def _shards(pattern: str, cache: str | Path | None, cache_shards: int) -> list[Shard]:
+    keeper = None if cache is None else Cache(Path(cache), cache_shards)
+    shards = []
+    for url in _expand(pattern):
+        remote = is_remote(url)
+        if remote and keeper is None:
+            raise ZooError(f"{url}: lies elsewhere, so the dataset needs a `cache`, a folder on this machine")
+        shards.append(Shard(url, keeper if remote else None))
+    names = [shard.name for shard in shards]
+    if len(set(names)) < len(names):
+        raise ZooError(f"{pattern}: two shards have the same name; their index could not tell them apart")
+    return shards
+
+
+def _read_index(shards: Sequence[Shard]) -> dict[str, Any] | None:
+    """What the file beside the first shard says; None where there is none."""
+    first = shards[0]
+    if first.cache is None:
+        path = Path(first.url).with_name(INDEX)
+        if not path.is_file():
+            return None
+        data = path.read_bytes()
+        where = str(path)
+    else:
+        where = first.url.replace(first.name, INDEX)
+        data = fetch_bytes(where)
+    try:
+        index = json.loads(data)
+        if index["format"] != _FORMAT:
+            raise ValueError
+        return {entry["name"]: entry for entry in index["shards"]}
+    except (ValueError, KeyError, TypeError):
+        raise ZooError(f"{where}: is no index of shards; {_ANEW}") from None
+
+
+def scan(shard: Shard) -> dict[str, Any]:
+    """Entry of the index for one shard: its size, and name, offset and size of each member that is a picture."""
+    path = shard.path()
+    try:
+        with tarfile.open(path, "r:") as tar:
+            members = [[info.name, info.offset_data, info.size] for info in tar if info.isreg() and _stem(info.name)]
+    except (OSError, tarfile.TarError) as error:
+        raise ZooError(f"{path}: cannot be read as a tar file (compressed ones are not taken): {error}") from None
+    return {"name": shard.name, "bytes": path.stat().st_size, "members": members}
+
+
+def index_shards(
+    pattern: str, out: str | Path, *, cache: str | Path | None = None, cache_shards: int = 64, workers: int = 4
+) -> int:
+    """Write the index of a shard set that was made elsewhere, to lie beside its shards.
+
+    Args:
+        pattern: As `open_shards` takes it.
+        out: File to write, named `index.json`.
+        cache: As there.
+        cache_shards: As there.
+        workers: Shards read at a time.
+
+    Returns:
+        Number of pictures.
+    """
+    shards = _shards(str(pattern), cache, cache_shards)
+    with ThreadPoolExecutor(workers) as pool:
+        return write_index(Path(out), list(pool.map(scan, shards)))
+
+
+def write_index(path: Path, entries: list[dict[str, Any]]) -> int:
+    """Write the entries that `scan` made; returns the number of pictures."""
+    text = json.dumps({"format": _FORMAT, "shards": entries}, separators=(",", ":"), ensure_ascii=False)
+    write_bytes(path, text.encode())
+    return sum(len(entry["members"]) for entry in entries)
+
+
+def open_shards(pattern: str | Path, *, cache: str | Path | None = None, cache_shards: int = 64) -> dict[str, Member]:
+    """Stem -> member of all pictures of a shard set, in the order of the shards.
+
+    Args:
+        pattern: A folder of *.tar files, a pattern such as `DIR/train-*.tar`, or with braces
+            `https://.../train-{000000..000099}.tar`; local files or whatever webdataset fetches.
+        cache: Folder for shards that are fetched, shared by all processes of a machine.
+        cache_shards: How many it keeps.
+
+    Raises:
+        ZooError: No shards, a damaged or outdated index, none at all for shards elsewhere, or two pictures of one stem.
+    """
+    shards = _shards(str(pattern), cache, cache_shards)
+    index = _read_index(shards)
+    found: dict[str, Member] = {}
+    for shard in shards:
+        if index is None:
+            entry = scan(shard)
+        elif shard.name in index:
+            entry = index[shard.name]
+        else:
+            raise ZooError(f"{shard.url}: is not in its index; {_ANEW}")
+        shard.size = int(entry["bytes"])
+        if shard.cache is None:
+            _check_size(shard)
+        for name, offset, size in entry["members"]:
+            stem = _stem(name) or name
+            if stem in found:
+                raise ZooError(f"{found[stem]} and {shard.url}:{name} have the same stem '{stem}'")
+            found[stem] = Member(shard, name, offset, size)
+    if not found:
+        raise ZooError(f"{pattern}: the shards hold no pictures")
+    return found
+
+
+def _check_size(shard: Shard) -> None:
+    try:
+        size = Path(shard.url).stat().st_size
+    except OSError as error:
+        raise ZooError(f"{shard.url}: cannot be read: {error.strerror}") from None
+    if size != shard.size:
+        raise ZooError(f"{shard.url}: has {size:,} bytes, its index says {shard.size:,}; {_ANEW}")
