@@ -47,8 +47,8 @@ Held-out photographs, fixed masks, the last weights of a fixed budget (nothing w
 | --- | ---: |
 {metrics}
 
-Limits: trained for minutes on a handful of photographs, to show that the recipe runs and to give the quickstart a learned
-method. It says nothing about what the architecture reaches on a real data set.
+Limits: trained for minutes on a handful of photographs, to show that the recipe runs and to give the quickstart a
+learned method. It says nothing about what the architecture reaches on a real data set.
 """
 
 
