@@ -18,6 +18,8 @@ __all__ = ["NO_WEBDATASET", "Cache", "fetch_bytes", "is_remote"]
 
 NO_WEBDATASET = "need the webdataset library: pip install 'inpaint-zoo[cluster]'"
 _TRIES = 4
+PAUSE = 0.25
+"""Seconds before a second try; doubled for each one after."""
 _REMOTE = re.compile(r"^(pipe:|[a-z][a-z0-9+.-]+://)")
 
 
@@ -55,7 +57,7 @@ class Cache(NamedTuple):
                     _fetch(url, path, size)
                     self._evict(path)
         with suppress(OSError):  # removed this very moment: the reader will ask again
-            os.utime(path)
+            os.utime(path, ns=(time.time_ns(),) * 2)  # finer than the clock of the file system
         return path
 
     def _evict(self, kept: Path) -> None:
@@ -89,7 +91,7 @@ def _fetch(url: str, path: Path, size: int | None) -> None:
     reason = ""
     for attempt in range(_TRIES):
         if attempt:
-            time.sleep(2.0**attempt / 4)
+            time.sleep(PAUSE * 2.0**attempt)
         try:
             with atomic_path(path) as temporary:
                 with webdataset.gopen(url, "rb") as stream, temporary.open("wb") as file:
