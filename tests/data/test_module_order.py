@@ -1,0 +1,118 @@
+"""The same batches whatever loads them: workers, processes, resumes; other ones where seed or epoch differ."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from inpaint_zoo.data.sampling import Draw
+from tests.data.program import BATCH, data_module
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def taken(loader, count=None):
+    found = []
+    for batch in loader:
+        found.append(batch)
+        if len(found) == count:
+            break
+    return found
+
+
+def assert_equal(ours, theirs):
+    assert len(ours) == len(theirs) > 0
+    for a, b in zip(ours, theirs, strict=True):
+        assert a["name"] == b["name"]
+        for key in ("image", "mask", "index"):
+            assert torch.equal(a[key], b[key])
+
+
+def test_two_workers_give_the_batches_of_none():
+    assert_equal(taken(data_module(2, BATCH).train_dataloader()), taken(data_module(0, BATCH).train_dataloader()))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_resume_amid_an_epoch_goes_on_with_the_next_batch(workers):
+    whole = taken(data_module(workers, 2).train_dataloader())
+    loader = data_module(workers, 2).train_dataloader()
+    first = taken(loader, 2)
+    state = loader.state_dict()
+    assert state == {"epoch": 0, "batches": 2}
+    resumed = data_module(workers, 2).train_dataloader()
+    resumed.load_state_dict(state)
+    assert_equal([*first, *taken(resumed)], whole)
+
+
+def test_a_sample_is_known_by_its_place_alone():
+    samples = data_module(0, 1).train_samples()
+    draws = [Draw(position, position % 5) for position in (7, 1, 10**12)]
+    together = samples.__getitems__(draws)
+    for draw, sample in zip(draws, together, strict=True):
+        alone = data_module(0, 1).train_samples()[draw]
+        assert torch.equal(alone["image"], sample["image"])
+        assert torch.equal(alone["mask"], sample["mask"])
+        assert sample["image"].dtype == sample["mask"].dtype == torch.uint8
+    # another position changes crop, colours and mask; another seed all of it
+    again = samples[Draw(8, 2)]
+    assert not torch.equal(again["image"], together[0]["image"])
+    assert not torch.equal(again["mask"], together[0]["mask"])
+
+
+def test_epochs_and_seeds_differ():
+    data = data_module(0, BATCH)
+    loader = data.train_dataloader()
+    first = taken(loader)
+    loader.stream.set_epoch(1)
+    second = taken(loader)
+    assert not any(torch.equal(a["mask"], b["mask"]) for a, b in zip(first, second, strict=True))
+    other = data_module(0, BATCH)
+    other.seed = 5
+    assert not torch.equal(taken(other.train_dataloader(), 1)[0]["mask"], first[0]["mask"])
+
+
+def test_evaluation_masks_follow_the_item():
+    data = data_module(0, BATCH)
+    batches = taken(data.val_dataloader())
+    assert torch.cat([batch["index"] for batch in batches]).tolist() == list(range(len(data.photos("val"))))
+    masks = data._generator("cmod", "val").batch([0, 1, 2], (32, 40))
+    np.testing.assert_array_equal(batches[0]["mask"][:, 0].numpy(), masks)
+
+
+def run(out, workers, ranks):
+    """Lines of all processes, in the order of the stream."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    processes = []
+    for rank in range(ranks):
+        env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        if ranks > 1:
+            env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(ranks), "RANK": str(rank)}
+            env |= {"LOCAL_RANK": str(rank), "GROUP_RANK": "0", "LOCAL_WORLD_SIZE": str(ranks), "NODE_RANK": "0"}
+            env |= {"TORCHELASTIC_RUN_ID": "test"}
+        command = [sys.executable, "-m", "tests.data.program", str(out), str(workers)]
+        processes.append(subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True))
+    for process in processes:
+        _, text = process.communicate(timeout=120)
+        assert process.returncode == 0, text
+    seen = [json.loads(Path(f"{out}.{rank}").read_text()) for rank in range(ranks)]
+    parts = [[line for line in lines if line[0] == "train"] for lines in seen]
+    train = [line for together in zip(*parts, strict=True) for line in together]
+    return train, {tuple(line) for lines in seen for line in lines if line[0] == "val" and line[2] >= 0}
+
+
+@pytest.mark.slow
+def test_two_processes_train_on_the_batches_of_one(tmp_path):
+    train, val = run(tmp_path / "one", 0, 1)
+    both_train, both_val = run(tmp_path / "two", 1, 2)
+    assert len(train) == 2 * 12
+    assert both_train == train
+    assert both_val == val
+    assert len(val) == 4
