@@ -1,8 +1,9 @@
 """Making a Lightning checkpoint continue bit for bit, and choosing the one to continue from.
 
 Lightning 2.6 leaves a batch half accounted for when a checkpoint is written in `on_train_batch_end`: after a restart it
-skips the validation that was due, and at an epoch's last batch the epoch's end as well. `make_exact` writes the loops'
-state as it stands once the batch is done, with the validation still to come.
+skips the validation that was due, and at an epoch's last batch the epoch's end as well. In `on_train_epoch_end` it
+counts the epoch twice. `make_exact` writes the loops' state as it stands once the batch or the epoch is done, with the
+validation still to come.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def make_exact(trainer: Trainer, checkpoint: dict[str, Any]) -> None:
     if trainer.state.fn != TrainerFn.FITTING or "loops" not in checkpoint:
         return
     state = checkpoint["loops"]["fit_loop"]
-    batches = state["epoch_loop.batch_progress"]
+    epochs, batches = state["epoch_progress"], state["epoch_loop.batch_progress"]
     validation = state["epoch_loop.val_loop.batch_progress"]
     if batches["current"]["completed"] < batches["current"]["processed"]:  # in on_train_batch_end
         for count in (batches["total"], batches["current"]):
@@ -52,6 +53,10 @@ def make_exact(trainer: Trainer, checkpoint: dict[str, Any]) -> None:
             validation.update(_TO_RUN_AGAIN)  # read as "stopped in the midst of it", which Lightning runs anew
         else:
             state["epoch_loop.state_dict"]["_batches_that_stepped"] += 1
+    elif epochs["current"]["completed"] < epochs["current"]["processed"]:  # in on_train_epoch_end
+        for count in (epochs["total"], epochs["current"]):
+            count["completed"] = count["processed"]
+        batches.update(current=dict.fromkeys(batches["current"], 0), is_last_batch=False)
     elif trainer.validating and validation["total"]["completed"] < validation["total"]["processed"]:
         validation.update(_TO_RUN_AGAIN)
 

@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from tests.training.toys import painter_registered
 
@@ -6,7 +7,7 @@ from tests.training.toys import painter_registered
 LIGHTNING = (
     "ignore:.*does not have many workers.*",
     "ignore:.*isinstance.treespec, LeafSpec.*",
-    "ignore:.*ckpt_path.*checkpoint.*:UserWarning",
+    "ignore:.*exists and is not empty.*",
 )
 
 
@@ -15,6 +16,15 @@ def pytest_collection_modifyitems(items):
         if "tests/training" in str(item.path):
             for text in LIGHTNING:
                 item.add_marker(pytest.mark.filterwarnings(text))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """These networks are too small to share."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,10 @@
 """A run that was cut at any step and resumed ends with the bytes of an unbroken one."""
 
-import os
 import shutil
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.optim.lr_scheduler import StepLR
 
 from inpaint_zoo.training import NetworkEMA
@@ -35,9 +35,6 @@ def load(path):
 def steps(optimizer):
     return StepLR(optimizer, 3, 0.5)
 
-
-EVERY_CHECKPOINT = bool(os.environ.get("INPAINT_ZOO_EVERY_CHECKPOINT"))  # four minutes
-CHOSEN = ("02", "03", "06", "11", "12")
 
 SCENARIOS = {
     "single optimizer": (Reconstruction, {}, {}),
@@ -94,15 +91,13 @@ def run(scenario, folder, workers=0, ckpt_path=None):
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_resume_from_any_checkpoint(scenario, tmp_path):
+def test_resume_from_every_checkpoint(scenario, tmp_path):
     unbroken = tmp_path / "unbroken"
     module = run(scenario, unbroken)
     saved = list_checkpoints(unbroken / "checkpoints")
     assert len(saved) >= 4
-    # an epoch is six batches: its end, a validation, the midst of it
-    chosen = saved[1:] if EVERY_CHECKPOINT else [path for path in saved[1:] if path.stem[-2:] in CHOSEN]
     metrics = (unbroken / "metrics.csv").read_bytes()
-    for path in chosen:
+    for path in saved[1:]:
         folder = tmp_path / path.stem
         shutil.copytree(unbroken, folder)
         for later in list_checkpoints(folder / "checkpoints"):
@@ -113,3 +108,41 @@ def test_resume_from_any_checkpoint(scenario, tmp_path):
         assert_same(load(folder / "checkpoints" / saved[0].name), load(saved[0]), path.name)
         assert_same(resumed.state_dict(), module.state_dict(), path.name)
         shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("scenario", ["single optimizer", "validation within the epoch", "shared forward, EMA"])
+def test_resume_from_the_best(scenario, tmp_path):
+    """It was written when a validation ended, not at a batch's end."""
+    module = run(scenario, tmp_path)
+    folder = tmp_path / "checkpoints"
+    newest = list_checkpoints(folder)[0]
+    metrics, state = (tmp_path / "metrics.csv").read_bytes(), load(newest)
+    assert load(folder / "best.ckpt")["global_step"] < state["global_step"]
+    resumed = run(scenario, tmp_path, ckpt_path=folder / "best.ckpt")
+    assert (tmp_path / "metrics.csv").read_bytes() == metrics
+    assert_same(load(newest), state)
+    assert_same(resumed.state_dict(), module.state_dict())
+
+
+@pytest.mark.parametrize("save_on_train_epoch_end", [True, False])
+def test_resume_from_lightnings_own_checkpoints(save_on_train_epoch_end, tmp_path):
+    folder = tmp_path / "theirs"
+
+    def train(ckpt_path=None):
+        theirs = ModelCheckpoint(
+            folder,
+            "{epoch}",
+            save_top_k=-1,
+            save_on_train_epoch_end=save_on_train_epoch_end,
+            enable_version_counter=False,
+        )
+        module = build(Reconstruction, scheduler=steps)
+        fit(tmp_path, module, PictureData(workers=1), ckpt_path, callbacks=[theirs], max_steps=15)
+        return module
+
+    module = train()
+    metrics = (tmp_path / "metrics.csv").read_bytes()
+    for epoch in (0, 1):
+        resumed = train(folder / f"epoch={epoch}.ckpt")
+        assert (tmp_path / "metrics.csv").read_bytes() == metrics
+        assert_same(resumed.state_dict(), module.state_dict())
