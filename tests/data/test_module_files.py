@@ -1,0 +1,99 @@
+"""Photographs that cannot be read: replaced in training, left out of evaluation, told and counted, never a dead run."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from inpaint_zoo.data import InpaintingDataModule
+from inpaint_zoo.data.sampling import Draw
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.pictures import write_picture
+from tests.io.odd_files import BASE
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Eight photographs, of which 2, 3 and 7 are broken in three ways; the value of a pixel is the number."""
+    for n in range(8):
+        write_picture(tmp_path / f"{n}.png", np.full_like(BASE, n))
+    (tmp_path / "2.png").write_bytes(b"")
+    (tmp_path / "3.png").write_bytes((tmp_path / "3.png").read_bytes()[:60])
+    (tmp_path / "7.png").unlink()
+    (tmp_path / "7.png").symlink_to(tmp_path / "nowhere.png")
+    return tmp_path
+
+
+def data_module(folder, **more):
+    spec = {"name": "mine", "root": str(folder), "size": 16}
+    options = {"masks": {"name": "center", "size": 8}, "batch_size": 4, "workers": 0, **more}
+    return InpaintingDataModule(train=spec, val=spec, test=spec, **options)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_next_readable_photograph_takes_the_place(folder, workers):
+    data = data_module(folder, workers=workers)
+    loader = data.train_dataloader()
+    drawn = [loader.stream.draw(position).item for position in range(8)]
+    with pytest.warns(UserWarning, match="another takes its place in training") as told:
+        batches = [data.on_after_batch_transfer(batch, 0) for batch in loader]
+    stand_in = {2: 4, 3: 4, 7: 0}
+    expected = [stand_in.get(item, item) for item in drawn]
+    assert torch.cat([batch["index"] for batch in batches]).tolist() == expected
+    assert [name for batch in batches for name in batch["name"]] == [str(item) for item in expected]
+    values = torch.cat([batch["image"][:, 0, 0, 0] for batch in batches]) * 255
+    assert values.round().tolist() == expected
+    assert data.replaced == {"2": 1, "3": 2, "7": 1}  # 3 is tried for 2 as well
+    texts = [str(warning.message) for warning in told]
+    assert len(texts) == 3  # one for each, not for each time
+    assert any("2.png: is empty (0 bytes) (another takes its place" in text for text in texts)
+    assert any("7.png: no such file" in text for text in texts)
+    with pytest.warns(UserWarning, match=r"^3 photograph\(s\) could not be read, 4 time\(s\) in all$"):
+        data.teardown("fit")
+
+
+def test_mask_and_augmentation_stay_those_of_the_position(folder):
+    samples = data_module(folder, masks={"name": "ca_box", "mask_shape": [8, 8], "max_delta": [4, 4]}).train_samples()
+    bad, good = samples[Draw(90, 3)], samples[Draw(90, 4)]
+    assert torch.equal(bad["mask"], good["mask"])
+    assert torch.equal(bad["image"], good["image"])
+    assert [entry.key for entry in bad["replaced"]] == ["3"]
+
+
+def test_evaluation_leaves_out_what_cannot_be_read(folder):
+    data = data_module(folder)
+    with pytest.warns(UserWarning, match="metrics leave it out"):
+        batches = [data.on_after_batch_transfer(batch, 0) for batch in data.val_dataloader()]
+    indices = torch.cat([batch["index"] for batch in batches]).tolist()
+    assert indices == [0, 1, -1, -1, 4, 5, 6, -1]
+    assert data.replaced == {"2": 1, "3": 1, "7": 1}
+    assert set(batches[0]) == {"image", "mask", "index", "name"}
+
+
+def test_a_folder_that_is_gone_ends_the_run_with_one_line(tmp_path):
+    for n in range(3):
+        (tmp_path / f"{n}.png").write_bytes(b"nonsense")
+    samples = data_module(tmp_path).train_samples()
+    with pytest.raises(ZooError, match=r"^3 photographs in a row cannot be read; the first: .*1\.png: is not a PNG"):
+        samples[Draw(0, 1)]
+
+
+def test_many_bad_files_are_counted_without_a_flood(tmp_path):
+    for n in range(60):
+        write_picture(tmp_path / f"{n}.png", BASE)
+        if n % 2:
+            (tmp_path / f"{n}.png").write_bytes(b"")
+    data = data_module(tmp_path)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for batch in data.train_dataloader():
+            data.on_after_batch_transfer(batch, 0)
+    assert len(data.replaced) == 30
+    assert len(told) == 20
+    assert "further ones are only counted" in str(told[-1].message)
+
+
+def test_check_finds_them_beforehand(folder):
+    problems = data_module(folder, workers=2).check()
+    assert sorted({problem.key for problem in problems}) == ["2", "3", "7"]

@@ -1,0 +1,104 @@
+"""What the datamodule hands to the networks: input modes, flips shared with the mask; wrong settings."""
+
+import pytest
+import torch
+
+from inpaint_zoo.data import InpaintingDataModule
+from inpaint_zoo.data.sampling import Draw
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.ops import composite
+from inpaint_zoo.ops.mosaic import hole_ns, mosaic
+
+
+def data_module(**more):
+    spec = {"name": "sample", "split": "train", "size": 48}
+    options = {"train": spec, "masks": "half", "batch_size": 5, "workers": 0, **more}
+    return InpaintingDataModule(**options)
+
+
+def batch(data):
+    return data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
+
+
+def test_the_hole_is_left_to_the_networks_unless_asked_otherwise():
+    found = batch(data_module())
+    assert set(found) == {"image", "mask", "index", "name"}
+    assert found["image"].dtype == found["mask"].dtype == torch.float32
+    assert found["image"].shape == (5, 3, 48, 48)
+    assert found["mask"].shape == (5, 1, 48, 48)
+    assert 0 <= float(found["image"].min()) < float(found["image"].max()) <= 1
+    assert set(found["mask"].unique().tolist()) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+def test_mosaic_shows_blocks_in_the_hole(interpolation):
+    found = batch(data_module(input_mode="mosaic", mosaic_unit=6, mosaic_interpolation=interpolation))
+    expected = mosaic(found["image"], found["mask"], 6, interpolation)
+    assert torch.equal(found["input"], expected)
+    assert not torch.equal(found["input"], found["image"])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_hole_ns_is_filled_by_those_who_load(workers):
+    data = data_module(input_mode="hole_ns", workers=workers)
+    raw = next(iter(data.train_dataloader()))
+    assert raw["input"].dtype == torch.uint8
+    found = data.on_after_batch_transfer(raw, 0)
+    expected = hole_ns(found["image"], found["mask"])
+    assert torch.allclose(found["input"], expected, atol=1e-6)
+    assert torch.equal(composite(found["image"], found["input"], found["mask"]), found["image"])  # known pixels stay
+
+
+def test_the_truth_never_shows_in_what_is_filled():
+    data = data_module(input_mode="hole_ns", masks={"name": "center", "size": 48, "limits": {"min_known": 0}})
+    assert float(batch(data)["input"].abs().max()) == 0
+
+
+def test_evaluation_has_the_input_too():
+    data = data_module(val={"name": "sample", "size": 48}, input_mode="hole_ns")
+    found = data.on_after_batch_transfer(next(iter(data.val_dataloader())), 0)
+    assert found["input"].shape == (4, 3, 48, 48)
+
+
+def test_a_shared_flip_turns_the_mask_with_the_photograph():
+    def samples(with_mask):
+        data = data_module(augment=[{"op": "hflip", "with_mask": with_mask}])
+        return data.train_samples()
+
+    own, shared = samples(False), samples(True)
+    turned = 0
+    for position in range(20):
+        draw = Draw(position, 0)
+        a, b = own[draw], shared[draw]
+        assert torch.equal(a["image"], b["image"])
+        flipped = not torch.equal(a["mask"], b["mask"])
+        assert torch.equal(b["mask"], a["mask"].flip(2) if flipped else a["mask"])
+        turned += flipped
+    assert 3 < turned < 17
+
+
+def test_a_step_that_cuts_takes_the_place_of_the_crop():
+    data = data_module(augment=[{"op": "random_resized_crop", "scale": [0.5, 1]}, "hflip"])
+    assert [step.op for step in data.augmentation().steps] == ["random_resized_crop", "hflip"]
+    assert [step.op for step in data_module().augmentation().steps] == ["random_crop", "hflip"]
+    spec = {"name": "sample", "split": "train", "size": 48, "crop": "resize"}
+    assert [step.op for step in data_module(train=spec, augment=[]).augmentation().steps] == ["squash"]
+    with pytest.raises(ZooError, match="`crop: resize` and a step of `augment` both cut"):
+        data_module(train=spec, augment=["random_crop"]).train_samples()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"input_mode": "mosaik"}, "Unknown `input_mode`: 'mosaik'. Did you mean 'mosaic'"),
+        ({"mosaic_unit": 0}, "`mosaic_unit` must be 1 or more, got 0"),
+        ({"augment": ["hflop"]}, "Unknown step of `augment`: 'hflop'"),
+        ({"train": {"name": "sample"}}, r"the training set needs a `size`: N or \[H, W\], got None"),
+        ({"train": {"name": "sample", "size": 8, "crop": "grid"}}, "crop of the training set: 'grid'"),
+        ({"train": {"name": "sample", "size": 48, "select": {"frist": 3}}}, "Unknown key of `select`: 'frist'"),
+        ({"masks": {"name": "expand", "mode": "exterior"}}, "are larger than the samples of 48 x 48"),
+    ],
+)
+def test_wrong_settings_are_answered_with_the_way_out(settings, message):
+    with pytest.raises(ZooError, match=message):
+        data_module(**settings).train_samples()
