@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lightning.pytorch import LightningDataModule
@@ -11,7 +12,8 @@ from torch.utils.data import DataLoader
 
 from inpaint_zoo.data.augment import Augmentation, create_augmentation
 from inpaint_zoo.data.crops import Size
-from inpaint_zoo.data.photos import PhotoDataset, Problem, create_dataset
+from inpaint_zoo.data.fetching import is_remote
+from inpaint_zoo.data.photos import SAMPLE, PhotoDataset, Problem, create_dataset
 from inpaint_zoo.data.samples import EvalSamples, InputMode, Replaced, Sample, TrainSamples, collate
 from inpaint_zoo.data.sampling import EvalSampler, ResumableLoader, StreamSampler
 from inpaint_zoo.errors import ZooError, unknown_name
@@ -44,6 +46,10 @@ class InpaintingDataModule(LightningDataModule):
             where ``augment`` cuts.
         val: Dataset of the validation, in its own crop.
         test: Dataset of `test` and `predict`.
+        root: The ``root`` of datasets that have none; where theirs, or their ``shards``, is a relative path, it lies
+            below this one. So a configuration names no folder of a machine.
+        size: N or [H, W] of datasets that have none.
+        eval_crop: ``crop`` of val and test where they have none.
         masks: Masks of the training: a name, a mapping as `create_generator` takes it, or a YAML file with one.
         eval_masks: Masks of validation, testing and prediction; by default those of the training.
         batch_size: Training samples of a batch, on one process.
@@ -67,6 +73,9 @@ class InpaintingDataModule(LightningDataModule):
         train: dict[str, Any] | None = None,
         val: dict[str, Any] | None = None,
         test: dict[str, Any] | None = None,
+        root: str | None = None,
+        size: int | list[int] | None = None,
+        eval_crop: str = "center",
         masks: str | dict[str, Any] = "center",
         eval_masks: str | dict[str, Any] | None = None,
         batch_size: int = 8,
@@ -81,7 +90,10 @@ class InpaintingDataModule(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.specs: dict[str, dict[str, Any] | None] = {"train": train, "val": val, "test": test}
+        self.specs = {
+            split: None if spec is None else _with_defaults(spec, root, size, "" if split == "train" else eval_crop)
+            for split, spec in (("train", train), ("val", val), ("test", test))
+        }
         self.mask_spec = masks
         self.eval_mask_spec = masks if eval_masks is None else eval_masks
         self.batch_size, self.eval_batch_size, self.workers = batch_size, eval_batch_size, workers
@@ -240,6 +252,21 @@ class InpaintingDataModule(LightningDataModule):
         if self.replaced:
             times = sum(self.replaced.values())
             rank_zero_warn(f"{len(self.replaced)} photograph(s) could not be read, {times} time(s) in all")
+
+
+def _with_defaults(spec: Spec, root: str | None, size: int | list[int] | None, crop: str) -> dict[str, Any]:
+    """``spec`` with what the datamodule says for all datasets; an empty ``crop`` says nothing."""
+    full = dict(spec)
+    if size is not None and full.get("crop") != "none":
+        full.setdefault("size", size)
+    if crop and "size" in full:
+        full.setdefault("crop", crop)
+    if root is not None and full.get("name") != SAMPLE:
+        key = "shards" if "shards" in full else "root"
+        below = full.get(key, "")
+        if isinstance(below, str) and not is_remote(below):
+            full[key] = str(Path(root) / below)
+    return full
 
 
 def _one_thread(_: int) -> None:

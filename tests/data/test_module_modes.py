@@ -96,7 +96,10 @@ def test_a_step_that_cuts_takes_the_place_of_the_crop():
         ({"train": {"name": "sample"}}, r"the training set needs a `size`: N or \[H, W\], got None"),
         ({"train": {"name": "sample", "size": 8, "crop": "grid"}}, "crop of the training set: 'grid'"),
         ({"train": {"name": "sample", "size": 48, "select": {"frist": 3}}}, "Unknown key of `select`: 'frist'"),
-        ({"masks": {"name": "expand", "mode": "exterior"}}, "are larger than the samples of 48 x 48"),
+        (
+            {"masks": {"name": "expand", "mode": "exterior", "args": {"size": 24}}},
+            "are larger than the samples of 48 x 48",
+        ),
     ],
 )
 def test_wrong_settings_are_answered_with_the_way_out(settings, message):

@@ -8,7 +8,7 @@ from inpaint_zoo.cli.train import ZooCLI
 from inpaint_zoo.training import TrainingModule
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
-PARTS = ("trainer", "logger", "data", "masks")  # added to a family's configuration
+PARTS = ("trainer", "logger", "data", "augment", "masks")  # added to a family's configuration
 BASE = CONFIGS / "autoencoder" / "sample.yaml"
 FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml"))
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
@@ -35,7 +35,7 @@ def test_a_familys_configuration_builds(file, tmp_path):
     assert data is not None
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file.startswith(("trainer", "logger", "data"))])
+@pytest.mark.parametrize("file", [file for file in FILES if file.startswith(("trainer", "logger", "data", "augment"))])
 def test_a_part_goes_with_a_familys_configuration(file, tmp_path):
     args = ["--config", str(BASE), "--config", str(CONFIGS / file), "--out", str(tmp_path)]
     if "tensorboard" in file:

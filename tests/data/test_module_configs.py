@@ -1,0 +1,132 @@
+"""configs/data and configs/augment: every file is found here, gives the papers' numbers of photographs, and builds."""
+
+import functools
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from inpaint_zoo.data import InpaintingDataModule
+from inpaint_zoo.data.sampling import Draw
+from inpaint_zoo.data.splits import select
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.pictures import write_picture
+
+CONFIGS = Path(__file__).parent.parent.parent / "configs"
+DATA, AUGMENT = (sorted((CONFIGS / part).glob("*.yaml")) for part in ("data", "augment"))
+PICTURE = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
+
+
+def settings(path):
+    content = yaml.safe_load(path.read_text())
+    assert list(content) == ["data"]
+    assert content["data"]["class_path"] == "inpaint_zoo.data.InpaintingDataModule"
+    return content["data"]["init_args"]
+
+
+@functools.cache
+def stems(count, classes=0):
+    names = (f"{n:06d}" for n in range(count))
+    if not classes:
+        return dict.fromkeys(names)
+    return dict.fromkeys(f"class{n % classes:03d}/{name}" for n, name in enumerate(names))
+
+
+# photographs of the whole set (in so many classes), then of train, val, test as they should be
+NUMBERS = {
+    "animals90": (stems, (5400, 90), (4950, 90, 450)),
+    "celeba": (stems, (202_599,), (162_770, 500, 19_962)),
+    "celeba_hq": (stems, (30_000,), (27_000, 200, 3000)),
+    "celeba_hq_grig": (stems, (30_000,), (28_000, 200, 2000)),
+    "ffhq": (stems, (70_000,), (60_000, 500, 10_000)),
+    "imagenet": (stems, (60_000, 1000), (50_000, 500, 2000)),
+    "wikiart": (stems, (20_000, 27), (18_000, 500, 2000)),
+}
+FOLDERS = {
+    "places2": ("data_large/a/airfield", "val_large"),
+    "paris_streetview": ("paris_train_original", "paris_eval_gt"),
+    "train_test_folders": ("train", "test"),
+}
+
+
+def test_no_file_is_forgotten():
+    assert {path.stem for path in DATA} == {*NUMBERS, *FOLDERS, "sample"}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_rules_give_the_papers_numbers(name):
+    make, arguments, expected = NUMBERS[name]
+    files = make(*arguments)
+    parts = {}
+    specs = settings(CONFIGS / "data" / f"{name}.yaml")
+    for split in ("train", "val", "test"):
+        parts[split] = set(select(files, specs[split]["select"]))
+    assert tuple(len(part) for part in parts.values()) == expected
+    if name != "imagenet":  # whose parts lie in two folders
+        assert not parts["train"] & parts["test"]
+        assert not parts["train"] & parts["val"]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_folders_are_found_below_the_root(name, tmp_path):
+    for n, folder in itertools.product(range(3), FOLDERS[name]):
+        write_picture(tmp_path / folder / f"{n}.png", PICTURE)
+    data = InpaintingDataModule(**settings(CONFIGS / "data" / f"{name}.yaml"), root=str(tmp_path), size=32, workers=0)
+    for split in ("train", "val", "test"):
+        assert len(data.photos(split)) == 3
+    assert data.photos("test").load(0).shape == (32, 32, 3)
+    without = InpaintingDataModule(**settings(CONFIGS / "data" / f"{name}.yaml"), size=32)
+    with pytest.raises(ZooError, match="no such folder"):
+        without.photos("train")
+
+
+def test_the_root_is_asked_for():
+    data = InpaintingDataModule(**settings(CONFIGS / "data" / "animals90.yaml"), size=32)
+    with pytest.raises(ZooError, match=r"A folder needs `root: FOLDER`"):
+        data.photos("train")
+
+
+def test_the_root_leaves_alone_what_lies_elsewhere(tmp_path):
+    write_picture(tmp_path / "a" / "1.png", PICTURE)
+    far = {"name": "far", "shards": "https://example.org/x-{0..1}.tar"}
+    data = InpaintingDataModule(
+        train={"name": "near", "root": str(tmp_path / "a")},
+        val=far,
+        test={"name": "sample"},
+        root=str(tmp_path),
+        size=[16, 24],
+        eval_crop="grid",
+    )
+    assert data.specs["train"]["root"] == str(tmp_path / "a")
+    assert data.specs["val"] == {**far, "size": [16, 24], "crop": "grid"}
+    assert data.photos("test").crop == "grid"
+    assert "root" not in data.specs["test"]
+
+
+@pytest.mark.parametrize("path", AUGMENT, ids=lambda path: path.stem)
+def test_augmentations_make_samples(path):
+    given = settings(path)
+    assert set(given) <= {"size", "eval_crop", "augment"}
+    size = given["size"]
+    assert size == (512 if path.stem == "aot_gan" else 256)
+    data = InpaintingDataModule(
+        train={"name": "sample", "split": "train"}, val={"name": "sample"}, masks="half", workers=0, **given
+    )
+    samples = data.train_samples()
+    first = samples[Draw(0, 0)]["image"]
+    assert first.shape == (3, size, size)
+    assert ((samples[Draw(1, 0)]["image"] - first).any()) == (
+        path.stem not in ("glcic_ca", "lama_celeba", "glama_ffhq")
+    )
+    assert data.photos("val").load(0).shape == (size, size, 3)
+
+
+MASKS = [path for path in sorted((CONFIGS / "masks").glob("*.yaml")) if "root:" not in path.read_text()]
+
+
+@pytest.mark.parametrize("path", MASKS, ids=lambda path: path.stem)
+def test_masks_of_the_papers_go_with_the_datamodule(path):
+    data = InpaintingDataModule(train={"name": "sample", "size": 256}, masks=str(path), workers=0)
+    assert data.train_samples()[Draw(3, 0)]["mask"].shape == (1, 256, 256)
