@@ -77,6 +77,8 @@ class NetworkEMA(WeightAveraging):
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the average in place, and say so: ``val/ema`` is 1 in the logs."""
+        if self._average_model is None:
+            return  # outside fit the checkpoint has filled the network, with the average if it holds one
         cast(TrainingModule, pl_module).evaluates_average = self.started
         if self.started:
             self._swap(pl_module)

@@ -73,6 +73,18 @@ def test_from_nothing_to_pictures(run, tmp_path):
     assert (folder / "checkpoints" / "step_00000007.ckpt").is_file()
 
 
+@pytest.mark.parametrize("with_callback", [True, False])
+def test_scoring_uses_the_average_and_says_so(with_callback, run, tmp_path):
+    ema = ("--trainer.callbacks+=inpaint_zoo.training.NetworkEMA", "--trainer.callbacks.decay=0.5")
+    assert run("fit", *ema)[0] == 0
+    assert run("validate", *(ema if with_callback else ()))[0] == 0
+    header, *_, last = (tmp_path / "run" / "metrics.csv").read_text().splitlines()
+    trained = dict(zip(header.split(","), last.split(","), strict=True))
+    scores = json.loads((tmp_path / "run" / "validate.json").read_text())["metrics"]
+    assert scores["val/ema"] == float(trained["val/ema"]) == 1
+    assert scores["val/psnr"] == pytest.approx(float(trained["val/psnr"]), abs=1e-9)
+
+
 def test_a_folder_with_a_run_is_not_overwritten(run, tmp_path):
     run("fit", "--trainer.max_steps", "3", "--trainer.limit_val_batches", "0")
     before = (tmp_path / "run" / "metrics.csv").read_bytes()
