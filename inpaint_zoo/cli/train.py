@@ -248,6 +248,8 @@ def train(command: str, args: list[str]) -> int:
     # what Lightning tells of itself at each start; its warnings stay
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    if command != "fit":  # what training called back has no part in scoring
+        warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint need to be provided.*")
     try:
         return ZooCLI(command, [arg for arg in args if arg != "--dry-run"], dry).code
     except MisconfigurationException as error:
