@@ -20,7 +20,7 @@ from inpaint_zoo.masks import MaskGenerator
 from inpaint_zoo.ops import to_uint8
 from inpaint_zoo.ops.mosaic import hole_ns
 
-__all__ = ["EvalSamples", "InputMode", "Replaced", "Sample", "TrainSamples", "collate"]
+__all__ = ["EvalSamples", "InputMode", "Replaced", "Sample", "TrainSamples", "collate", "make_sample"]
 
 Sample = dict[str, Any]
 InputMode = Literal["hole", "mosaic", "hole_ns"]
@@ -36,10 +36,13 @@ class Replaced(NamedTuple):
     reason: str
 
 
-def _sample(
+def make_sample(
     rgb: NDArray[np.uint8], mask: NDArray[np.uint8], index: int, name: str, mode: InputMode, bad: list[Replaced]
 ) -> Sample:
-    """Bytes all the way to the device; `InpaintingDataModule.on_after_batch_transfer` makes floats of them there."""
+    """One sample from (H, W, 3) and (H, W) bytes.
+
+    They stay bytes all the way to the device: `InpaintingDataModule.on_after_batch_transfer` makes floats there.
+    """
     image, hole = torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1))), torch.from_numpy(mask)[None]
     filled = {"input": _filled(image, hole)} if mode == "hole_ns" else {}
     return {"image": image, "mask": hole, "index": index, "name": name, "replaced": bad, **filled}
@@ -98,7 +101,7 @@ class TrainSamples(Dataset[Sample]):
         item, rgb, bad = self._readable(draw.item)
         rgb = self.augmentation(rgb, self.seed, draw.position)
         mask = self.augmentation.on_mask(mask, self.seed, draw.position)
-        return _sample(rgb, mask, item, self.photos.keys[item], self.mode, bad)
+        return make_sample(rgb, mask, item, self.photos.keys[item], self.mode, bad)
 
     def _readable(self, first: int) -> tuple[int, NDArray[np.uint8], list[Replaced]]:
         bad: list[Replaced] = []
@@ -141,4 +144,4 @@ class EvalSamples(Dataset[Sample]):
             index, name = PADDING, ""
             rgb = np.zeros((*(self.photos.size or BLANK), 3), np.uint8)
         mask = self.masks(item, (rgb.shape[0], rgb.shape[1]))
-        return _sample(rgb, mask, index, name, self.mode, bad)
+        return make_sample(rgb, mask, index, name, self.mode, bad)

@@ -21,6 +21,7 @@ from inpaint_zoo.data.shards import INDEX, index_shards, member_name, open_shard
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.listing import by_stem
 from inpaint_zoo.io.pictures import write_picture
+from tests.data.loading import load_all
 from tests.io.odd_files import BASE, write_bad, write_odd
 
 STEMS = ["cat/1", "cat/2", "dog/1.front", "dog/50%", "ein Hund/größer", f"deep/{'x' * 120}/1", "top"]
@@ -129,17 +130,13 @@ def test_fetched_shards_are_kept_and_the_oldest_removed_first(packed, tmp_path):
     assert data.identity() == near.identity()
 
 
-def load_all(data, results):
-    results.put([data.load(index).tobytes() for index in range(len(data))])
-
-
 def test_processes_share_what_is_fetched(packed, tmp_path):
     spec = {"name": "far", "shards": remote(packed, tmp_path / "log"), "cache": str(tmp_path / "cache")}
     data = create_dataset(spec)
     before = len((tmp_path / "log").read_text())
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
-    workers = [context.Process(target=load_all, args=(data, results)) for _ in range(3)]
+    workers = [context.Process(target=load_all, args=(data, results)) for _ in range(2)]
     for worker in workers:
         worker.start()
     found = [results.get(timeout=60) for _ in workers]
@@ -147,7 +144,7 @@ def test_processes_share_what_is_fetched(packed, tmp_path):
         worker.join()
     results.close()
     results.join_thread()
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]
     assert len((tmp_path / "log").read_text()) - before == 3
 
 

@@ -1,0 +1,208 @@
+"""How fast samples are made, by stage: 256 pixels from 512-pixel JPEGs of the photographs that come with scikit-image.
+
+    python benchmarks/speed/data.py [--rounds 7] [--batches 8] [--only PATTERN] [--json FILE]
+
+One thread makes each batch stage by stage, the settings in turns; beside it the whole datamodule runs with 0 and 2
+workers. The target: augmentation and masks together take less time than decoding, which nobody can avoid. The crop
+stands apart, since every photograph has to be brought to its size. Read it on an idle machine; the load is printed.
+"""
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+import PIL
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from inpaint_zoo.data import InpaintingDataModule, create_dataset
+from inpaint_zoo.data.augment import create_augmentation
+from inpaint_zoo.data.samples import collate, make_sample
+from inpaint_zoo.io.pictures import write_picture
+
+SIZE, BATCH, FILES = 256, 32, 64
+STAGES = ("decode", "crop", "augment", "mask", "collate")
+JITTER = {"op": "color_jitter", "brightness": 0.05, "contrast": 0.05, "saturation": 0.05, "hue": 0.05}
+DISTORTIONS = ["clahe", "brightness_contrast", "hue_saturation_value"]
+WARPS = ["perspective", "affine", "optical_distortion"]
+# title -> the cut, what else is done, masks, whether the target holds for it
+SETTINGS = {
+    "crop, flip; lama_wide": (["random_crop"], ["hflip"], "lama_wide", True),
+    "cover and crop, flip; cmod (GRIG)": ([{"op": "random_crop", "short_side": [256, 256]}], ["hflip"], "cmod", True),
+    "squash, flip; lama_thick_256": (["squash"], ["hflip"], "lama_thick_256", True),
+    "squash; ca_box (GLCIC)": (["squash"], [], "ca_box", True),
+    "resized crop, flip, jitter; general_mask": (["random_resized_crop"], ["hflip", JITTER], "general_mask", True),
+    "LaMa's distortions; lama_wide": (["random_crop"], [*WARPS, "hflip", *DISTORTIONS], "lama_wide", False),
+}
+
+
+def write_photographs(folder: Path) -> None:
+    """Middle squares of the sample photographs, and turned ones, as JPEG files of 512 pixels."""
+    data = create_dataset({"name": "sample", "split": "all", "size": 512})
+    for n in range(FILES):
+        rgb = np.rot90(data.load(n % len(data)), n // len(data))
+        write_picture(folder / f"{n:02d}.jpg", np.ascontiguousarray(rgb), quality=90)
+
+
+class Watch:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time of the block."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] += time.perf_counter() - start
+
+
+def by_stage(folder: Path, setting: tuple, first: int, batches: int) -> dict[str, float]:
+    """Milliseconds for each image and stage; the same work as `TrainSamples` in the same order."""
+    cut, steps, masks, _ = setting
+    data = module(folder, setting, 0)
+    samples = data.train_samples()
+    size = (SIZE, SIZE)
+    crop, augment, generator = create_augmentation(cut, size), create_augmentation(steps, size), samples.masks
+    watch = Watch()
+    for batch in range(first, first + batches):
+        positions = range(batch * BATCH, (batch + 1) * BATCH)
+        with watch.stage("mask"):
+            holes = generator.batch(positions, size)
+        with watch.stage("decode"):
+            pictures = [samples.photos.load(position % FILES) for position in positions]
+        with watch.stage("crop"):
+            pictures = [crop(rgb, 0, position) for rgb, position in zip(pictures, positions, strict=True)]
+        with watch.stage("augment"):
+            pictures = [augment(rgb, 0, position) for rgb, position in zip(pictures, positions, strict=True)]
+        with watch.stage("collate"):
+            parts = zip(pictures, holes, positions, strict=True)
+            collate([make_sample(rgb, hole, position, "name", "hole", []) for rgb, hole, position in parts])
+    del masks
+    return {name: 1000 * seconds / (batches * BATCH) for name, seconds in watch.seconds.items()}
+
+
+def module(folder: Path, setting: tuple, workers: int, batches: int = 1) -> InpaintingDataModule:
+    """The datamodule of a setting."""
+    cut, steps, masks, _ = setting
+    return InpaintingDataModule(
+        train={"name": "photographs", "root": str(folder), "size": SIZE},
+        masks=masks,
+        augment=[*cut, *steps],
+        batch_size=BATCH,
+        epoch_samples=batches * BATCH,
+        workers=workers,
+    )
+
+
+def whole(folder: Path, setting: tuple, workers: int, batches: int) -> float:
+    """Images a second of the datamodule, from the first batch on: starting processes is not counted."""
+    data = module(folder, setting, workers, batches + 1)
+    start = None
+    for batch in data.train_dataloader():
+        data.on_after_batch_transfer(batch, 0)
+        start = start or time.perf_counter()
+    return batches * BATCH / (time.perf_counter() - start)
+
+
+def measure(folder: Path, names: list[str], rounds: int, batches: int) -> list[dict[str, object]]:
+    """All settings, in turns."""
+    for name in names:  # once unmeasured: caches, compiled tables
+        by_stage(folder, SETTINGS[name], 0, 1)
+    stages: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    rates: dict[str, dict[int, list[float]]] = {name: {0: [], 2: []} for name in names}
+    for turn in range(rounds):
+        for name in names:
+            stages[name].append(by_stage(folder, SETTINGS[name], turn * batches, batches))
+            for workers in (0, 2):
+                rates[name][workers].append(whole(folder, SETTINGS[name], workers, 2 * batches))
+    rows = []
+    for name in names:
+        shares = [(found["augment"] + found["mask"]) / found["decode"] for found in stages[name]]
+        rows.append(
+            {
+                "title": name,
+                "gated": SETTINGS[name][3],
+                "ms": {stage: median(found[stage] for found in stages[name]) for stage in STAGES},
+                "share_of_decoding": {"median": median(shares), "worst": max(shares)},
+                "images_per_s": {str(workers): median(found) for workers, found in rates[name].items()},
+            }
+        )
+    return rows
+
+
+def table(rows: list[dict[str, object]]) -> Table:
+    """As it is printed."""
+    out = Table(title=f"Samples of {SIZE} pixels from JPEG files of 512: milliseconds an image, images a second")
+    out.add_column("setting")
+    for stage in STAGES:
+        out.add_column(f"{stage} ms", justify="right")
+    out.add_column("(augment + mask) / decode", justify="right")
+    for workers in (0, 2):
+        out.add_column(f"img/s, {workers} workers", justify="right")
+    for row in rows:
+        share = row["share_of_decoding"]
+        good = share["median"] < 1
+        mark = "[green]" if good else "[red]" if row["gated"] else ""
+        out.add_row(
+            row["title"],
+            *(f"{row['ms'][stage]:.2f}" for stage in STAGES),
+            f"{mark}{share['median']:.2f} (worst {share['worst']:.2f})",
+            *(f"{row['images_per_s'][str(workers)]:.0f}" for workers in (0, 2)),
+        )
+    return out
+
+
+def processor() -> str:
+    """Its name, where the system tells."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def main() -> int:
+    """Measure, print, and say by the exit code whether the target is met."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--batches", type=int, default=8, help="measured in each round")
+    parser.add_argument("--only", default="*", help="shell pattern over the settings")
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        write_photographs(Path(folder))
+        names = [name for name in SETTINGS if fnmatchcase(name, args.only)]
+        rows = measure(Path(folder), names, args.rounds, args.batches)
+    machine = {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "load_before": load,
+        "pillow": PIL.__version__,
+        "opencv": cv2.__version__,
+        "torch": torch.__version__,
+    }
+    console = Console()
+    console.print(table(rows))
+    console.print(", ".join(f"{key} {value}" for key, value in machine.items()))
+    if args.json:
+        args.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
+    return int(any(row["gated"] and row["share_of_decoding"]["median"] >= 1 for row in rows))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
