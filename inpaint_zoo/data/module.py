@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -168,8 +169,9 @@ class InpaintingDataModule(LightningDataModule):
 
     def check(self) -> list[Problem]:
         """Photographs of all splits that cannot be read."""
-        names = [split for split, spec in self.specs.items() if spec is not None]
-        return [problem for split in names for problem in self.photos(split).check(max(1, self.workers))]  # type: ignore[arg-type]
+        splits: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
+        sets = [self.photos(split) for split in splits if self.specs[split] is not None]
+        return [problem for photos in sets for problem in photos.check(max(1, self.workers))]
 
     # Loaders
 
@@ -180,7 +182,7 @@ class InpaintingDataModule(LightningDataModule):
             "pin_memory": pinned,
             "persistent_workers": self.workers > 0,
             "collate_fn": collate,
-            "worker_init_fn": _one_thread,
+            "worker_init_fn": _quiet_worker,
         }
 
     def _ranks(self) -> dict[str, int]:
@@ -269,8 +271,14 @@ def _with_defaults(spec: Spec, root: str | None, size: int | list[int] | None, c
     return full
 
 
-def _one_thread(_: int) -> None:
-    """Loading processes run beside one another: OpenCV needs no threads of its own in them."""
+def _quiet_worker(_: int) -> None:
+    """A loading process: one thread, since others run beside it, and deaf to signals meant for the run.
+
+    Ctrl-C, SLURM and container managers signal all processes; the main one still needs its batches to reach the next
+    step boundary, and ends the others when it is done.
+    """
     import cv2
 
     cv2.setNumThreads(0)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)

@@ -113,10 +113,11 @@ def test_killed_twice_and_resumed(unbroken, tmp_path):
 
 
 @pytest.mark.slow
-def test_sigterm_saves_at_the_next_step_and_ends_in_order(unbroken, tmp_path):
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["main process", "all processes"])
+def test_sigterm_saves_at_the_next_step_and_ends_in_order(unbroken, tmp_path, send):
     process = start(tmp_path, seconds=0.05)
     wait_for_step(process, tmp_path, 7)
-    process.send_signal(signal.SIGTERM)
+    send(process.pid, signal.SIGTERM)
     output = finish(process, code=0)
     newest = list_checkpoints(tmp_path / "checkpoints")[0]
     assert f"stopped by SIGTERM after step {int(newest.stem[5:])}; saved {newest}" in output.replace("\n", "")

@@ -1,0 +1,161 @@
+"""`inpaint-zoo data`: check, split and pack folders of photographs."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from rich.table import Table
+
+from inpaint_zoo.cli.common import command_parser, console, progress_bar
+from inpaint_zoo.data import create_dataset
+from inpaint_zoo.data.fetching import is_remote
+from inpaint_zoo.data.packing import write_shards
+from inpaint_zoo.data.shards import INDEX, index_shards
+from inpaint_zoo.data.splits import SELECT_KEYS, by_class, holdout, read_list, select, write_list, write_split
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.listing import by_stem
+
+__all__ = ["run"]
+
+
+def _check(options: Namespace) -> int:
+    """Decode everything; exit code 1 if something cannot be."""
+    where = {"root": options.root} if options.shards is None else {"shards": options.shards}
+    data = create_dataset({"name": "photographs", **where})
+    with console.status(f"decoding {len(data)} photographs"):
+        problems = data.check(options.workers)
+    if problems:
+        table = Table(box=None, pad_edge=False)
+        for heading in ("photograph", "why it cannot be read"):
+            table.add_column(heading, overflow="fold")
+        for problem in problems:
+            table.add_row(problem.key, problem.reason)
+        console.print(table, markup=False)
+    converted = f", {len(data.notes)} of them after a conversion" if data.notes else ""
+    console.print(f"{len(data) - len(problems)} of {len(data)} photographs can be read{converted}")
+    return int(bool(problems))
+
+
+def _split(options: Namespace) -> int:
+    """Write train.txt and test.txt."""
+    files = by_stem(options.root)
+    if options.by_class is not None:
+        test, train = _ratio(options.by_class)
+        split, rule = by_class(files, test, train, options.seed), f"by_class {test}:{train}, seed {options.seed}"
+    else:
+        split, rule = holdout(files, options.holdout, options.seed), f"holdout {options.holdout}, seed {options.seed}"
+    write_split(options.out, files, options.root, split, rule)
+    console.print(f"{len(split.train)} for training, {len(split.test)} for testing: {options.out}", markup=False)
+    return 0
+
+
+def _ratio(text: str) -> tuple[int, int]:
+    test, found, train = text.partition(":")
+    if not (found and test.isdecimal() and train.isdecimal()):
+        raise ZooError(f"--by-class wants TEST:TRAIN, such as 1:11, got '{text}'")
+    return int(test), int(train)
+
+
+def _list(options: Namespace) -> int:
+    """Write one list, such as a few-shot subset."""
+    files = by_stem(options.root)
+    rules = yaml.safe_load(options.select)
+    if not isinstance(rules, Mapping):
+        keys = ", ".join(SELECT_KEYS)
+        raise ZooError(f"--select wants rules such as '{{few_shot: 10}}', got '{options.select}'; keys: {keys}")
+    chosen = select(files, rules)
+    names = [path.relative_to(options.root).as_posix() for path in chosen.values()]
+    write_list(options.out, names, f"{len(names)} of {len(files)} photographs; rule: {options.select}")
+    console.print(f"{len(names)} of {len(files)} photographs: {options.out}", markup=False)
+    return 0
+
+
+def _shards(options: Namespace) -> int:
+    """Pack a folder; exit code 1 if some photographs were left out."""
+    files = by_stem(options.root) if options.list is None else read_list(options.list, options.root)
+    with progress_bar() as progress:
+        task = progress.add_task("photographs packed", total=len(files))
+        problems = write_shards(
+            files,
+            options.out,
+            name=options.name,
+            per_shard=options.per_shard,
+            seed=None if options.in_order else options.seed,
+            workers=options.workers,
+            progress=lambda done: progress.update(task, completed=done),
+        )
+    for _, reason in problems:
+        console.print(f"left out: {reason}", markup=False, soft_wrap=True)
+    console.print(f"{len(files) - len(problems)} of {len(files)} photographs: {options.out}", markup=False)
+    return int(bool(problems))
+
+
+def _index(options: Namespace) -> int:
+    """Write the index of a shard set that was made elsewhere."""
+    local = Path(options.shards)
+    beside = (local if local.is_dir() else local.parent) / INDEX
+    if options.out is None and is_remote(options.shards):
+        raise ZooError("shards that lie elsewhere need --out FILE; put it beside them afterwards")
+    out = Path(options.out or beside)
+    count = index_shards(options.shards, out, cache=options.cache, workers=options.workers)
+    console.print(f"{count} photographs: {out}", markup=False)
+    return 0
+
+
+def _parser() -> ArgumentParser:
+    parser = command_parser("data", "Check, split and pack folders of photographs.")
+    verbs = parser.add_subparsers(dest="verb", metavar="check | split | list | shards | index", required=True)
+
+    check = verbs.add_parser("check", help="decode every photograph and list those that cannot be read")
+    where = check.add_mutually_exclusive_group(required=True)
+    where.add_argument("--root", metavar="DIR", help="folder, searched recursively")
+    where.add_argument("--shards", metavar="PATTERN", help="folder or pattern of *.tar files")
+    check.set_defaults(work=_check)
+
+    split = verbs.add_parser("split", help="write train.txt and test.txt")
+    split.add_argument("root", type=Path, metavar="DIR")
+    rule = split.add_mutually_exclusive_group(required=True)
+    rule.add_argument("--by-class", metavar="TEST:TRAIN", help="in each folder, in this proportion; Animals-90: 1:11")
+    rule.add_argument("--holdout", type=int, metavar="N", help="N photographs of all")
+    split.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the two files")
+    split.set_defaults(work=_split)
+
+    listing = verbs.add_parser("list", help="write a list of photographs, such as a few-shot subset")
+    listing.add_argument("root", type=Path, metavar="DIR")
+    listing.add_argument(
+        "--select", required=True, metavar="RULES", help="as datasets take them: '{few_shot: [10, 0]}'"
+    )
+    listing.add_argument("--out", type=Path, required=True, metavar="FILE")
+    listing.set_defaults(work=_list)
+
+    shards = verbs.add_parser("shards", help="pack photographs into tar files with an index, for clusters")
+    shards.add_argument("root", type=Path, metavar="DIR")
+    shards.add_argument("--list", type=Path, metavar="FILE", help="only the photographs that it names")
+    shards.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    shards.add_argument("--name", default="shard", help="files are called NAME-000000.tar (default: shard)")
+    shards.add_argument("--per-shard", type=int, default=1000, metavar="N", help="photographs in each (default: 1000)")
+    shards.add_argument("--in-order", action="store_true", help="keep the order; by default it is drawn by --seed")
+    shards.set_defaults(work=_shards)
+
+    index = verbs.add_parser("index", help="write the index of shards that were made elsewhere")
+    index.add_argument("shards", metavar="PATTERN", help="folder or pattern of *.tar files, or URLs with {000..099}")
+    index.add_argument("--out", type=Path, metavar="FILE", help=f"default: {INDEX} beside the shards")
+    index.add_argument("--cache", type=Path, metavar="DIR", help="where shards from elsewhere are fetched to")
+    index.set_defaults(work=_index)
+
+    for verb in (split, shards):
+        verb.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
+    for verb in (check, shards, index):
+        verb.add_argument("--workers", type=int, default=4, metavar="N", help="threads (default: 4)")
+    for verb in verbs.choices.values():
+        verb.allow_abbrev = False
+    return parser
+
+
+def run(args: list[str]) -> int:
+    """Entry point of the command."""
+    options = _parser().parse_args(args)
+    return int(options.work(options))
