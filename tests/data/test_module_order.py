@@ -1,7 +1,9 @@
 """The same batches whatever loads them: workers, processes, resumes; other ones where seed or epoch differ."""
 
 import json
+import multiprocessing
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.data.sampling import Draw
 from tests.data.program import BATCH, data_module
 
@@ -116,3 +119,15 @@ def test_two_processes_train_on_the_batches_of_one(tmp_path):
     assert both_train == train
     assert both_val == val
     assert len(val) == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_loading_processes_are_deaf_to_signals_meant_for_the_run(number):
+    data = InpaintingDataModule(
+        {"name": "sample", "split": "train", "size": 32}, batch_size=1, workers=1, epoch_samples=12
+    )
+    batches = iter(data.train_dataloader())
+    next(batches)
+    for child in multiprocessing.active_children():  # Ctrl-C and SLURM signal all processes of a run
+        os.kill(child.pid, number)
+    assert len(list(batches)) == 11
