@@ -1,11 +1,15 @@
-"""Photographs as data: the sample, folders, size and crop rules, and the datamodule of training."""
+"""Photographs as data: sample, folders, lists, splits, shards; crops and augmentation; the datamodule of training."""
 
 import importlib
 from typing import TYPE_CHECKING
 
+from inpaint_zoo.data.augment import Augmentation, create_augmentation
 from inpaint_zoo.data.crops import CROPS
+from inpaint_zoo.data.packing import write_shards
 from inpaint_zoo.data.photos import PhotoDataset, Problem, create_dataset
 from inpaint_zoo.data.sample import SAMPLE_SPLITS, sample_files
+from inpaint_zoo.data.shards import open_shards
+from inpaint_zoo.data.splits import read_list, select, write_split
 
 if TYPE_CHECKING:
     from inpaint_zoo.data.module import InpaintingDataModule
@@ -13,11 +17,18 @@ if TYPE_CHECKING:
 __all__ = [
     "CROPS",
     "SAMPLE_SPLITS",
+    "Augmentation",
     "InpaintingDataModule",
     "PhotoDataset",
     "Problem",
+    "create_augmentation",
     "create_dataset",
+    "open_shards",
+    "read_list",
     "sample_files",
+    "select",
+    "write_shards",
+    "write_split",
 ]
 
 

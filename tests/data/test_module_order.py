@@ -124,7 +124,7 @@ def test_two_processes_train_on_the_batches_of_one(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_loading_processes_are_deaf_to_signals_meant_for_the_run(number):
     data = InpaintingDataModule(
-        {"name": "sample", "split": "train", "size": 32}, batch_size=1, workers=1, epoch_samples=12
+        {"name": "sample", "split": "train", "size": 32}, masks="fixed_25", batch_size=1, workers=1, epoch_samples=12
     )
     batches = iter(data.train_dataloader())
     next(batches)
