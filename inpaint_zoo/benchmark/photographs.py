@@ -149,6 +149,10 @@ class MaskSet:
         """The resolved configuration, as one hash."""
         return {"generator_sha256": self._generator.identity()}
 
+    def to_yaml(self) -> str:
+        """The resolved configuration whose hash `identity` is, presets expanded and defaults filled in."""
+        return self._generator.to_yaml()
+
     def load(self, index: int, size: tuple[int, int]) -> NDArray[np.bool_]:
         """Mask (H, W) of photograph ``index``, true in the hole.
 

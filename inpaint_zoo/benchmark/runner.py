@@ -16,6 +16,7 @@ from inpaint_zoo.benchmark.report import write_report
 from inpaint_zoo.benchmark.store import open_store, refuse_foreign
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.atomic import write_bytes
 
 __all__ = ["Outcome", "mention_unreadable", "run_suite"]
 
@@ -66,6 +67,8 @@ def run_suite(
     with open_store(out, suite) as store, worker_threads(options.num_workers) as pool, exact(device):
         for photographs in sources.photographs:
             photographs.remember()
+        for masks in sources.masks:
+            write_bytes(out / "masks" / f"{masks.label}.yaml", masks.to_yaml().encode())
         for cell in plan.cells:
             store.rename(cell.key)
         todo = [cell for cell in selected if options.fresh or not store.is_done(cell.key)]

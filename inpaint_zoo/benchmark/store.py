@@ -1,7 +1,8 @@
 """The folder of results: cells that are there whole or not at all, and the tables made of them.
 
 `suite.yaml`, `suite.json`; `cells/<id>/` with `values.parquet`, `timings.parquet`, `cell.json` and `pictures/`;
-`gallery/`; `cache/`; `results.parquet`, `timings.parquet`, `provenance.json`. A kill loses the cell in flight at most.
+`gallery/`; `masks/<label>.yaml`; `cache/`; `results.parquet`, `timings.parquet`, `provenance.json`. A kill loses the
+cell in flight at most.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from PIL import Image
 
 from inpaint_zoo.benchmark import Options, load_suite, run_suite
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.masks import create_mask
+from inpaint_zoo.masks import create_generator, create_mask
 from tests.benchmark.small import METRICS, Diary, photograph, results_bytes, small_suite, write_suite
 from tests.toy import registered_toy
 
@@ -310,6 +310,16 @@ def test_gallery_shows_each_photograph_before_any_second_crop(tmp_path):
     for record in provenance(out)["cells"].values():
         pictures = (out / "cells" / record["id"] / "pictures").glob("*.png")
         assert sorted(int(path.stem) for path in pictures) == shown
+
+
+def test_mask_sets_are_spelled_out_beside_the_results(tmp_path):
+    suite = small_suite(tmp_path, methods=["mean_fill"], masks=[{"name": "center", "size": 24}, "lama_thin_256"])
+    run_suite(suite, tmp_path / "out", ONE)
+    for label in ("center", "lama_thin_256"):
+        generator = create_generator(tmp_path / "out" / "masks" / f"{label}.yaml")
+        assert generator.seed == suite.seed
+        spec = {"name": "center", "size": 24} if label == "center" else label
+        assert np.array_equal(generator(3, (64, 64)), create_generator(spec, seed=suite.seed)(3, (64, 64)))
 
 
 def test_suite_file_is_kept_as_run(tmp_path):
