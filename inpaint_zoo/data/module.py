@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,7 +15,7 @@ from inpaint_zoo.data.crops import Size
 from inpaint_zoo.data.fetching import is_remote
 from inpaint_zoo.data.photos import SAMPLE, PhotoDataset, Problem, create_dataset
 from inpaint_zoo.data.samples import EvalSamples, InputMode, Replaced, Sample, TrainSamples, collate
-from inpaint_zoo.data.sampling import EvalSampler, ResumableLoader, StreamSampler
+from inpaint_zoo.data.sampling import EvalSampler, ResumableLoader, StreamSampler, quiet_worker
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.masks import MaskGenerator, create_generator
 from inpaint_zoo.ops.mosaic import mosaic
@@ -182,7 +181,6 @@ class InpaintingDataModule(LightningDataModule):
             "pin_memory": pinned,
             "persistent_workers": self.workers > 0,
             "collate_fn": collate,
-            "worker_init_fn": _quiet_worker,
         }
 
     def _ranks(self) -> dict[str, int]:
@@ -219,7 +217,9 @@ class InpaintingDataModule(LightningDataModule):
     def _eval_loader(self, split: Literal["val", "test"]) -> DataLoader[Sample]:
         samples = self.eval_samples(split)
         sampler = EvalSampler(len(samples.photos), **self._ranks())
-        return DataLoader(samples, batch_size=self.eval_batch_size, sampler=sampler, **self._loading())
+        return DataLoader(
+            samples, batch_size=self.eval_batch_size, sampler=sampler, worker_init_fn=quiet_worker, **self._loading()
+        )
 
     def val_dataloader(self) -> DataLoader[Sample] | list[DataLoader[Sample]]:
         """The validation set in order; without one, nothing to validate on."""
@@ -269,16 +269,3 @@ def _with_defaults(spec: Spec, root: str | None, size: int | list[int] | None, c
         if isinstance(below, str) and not is_remote(below):
             full[key] = str(Path(root) / below)
     return full
-
-
-def _quiet_worker(_: int) -> None:
-    """A loading process: one thread, since others run beside it, and deaf to signals meant for the run.
-
-    Ctrl-C, SLURM and container managers signal all processes; the main one still needs its batches to reach the next
-    step boundary, and ends the others when it is done.
-    """
-    import cv2
-
-    cv2.setNumThreads(0)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)

@@ -7,6 +7,7 @@ follow: not from workers, ranks, batch size or what was drawn before.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from inpaint_zoo.masks.draws import Draws
 
-__all__ = ["Draw", "EvalSampler", "ResumableLoader", "StreamSampler", "shuffled"]
+__all__ = ["Draw", "EvalSampler", "ResumableLoader", "StreamSampler", "quiet_worker", "shuffled"]
 
 PADDING = -1
 MIXED = 8
@@ -138,10 +139,23 @@ class EvalSampler(DistributedSampler[Draw]):
             yield Draw(index, index if index < self.size else PADDING)
 
 
+def quiet_worker(_: int) -> None:
+    """A loading process: one thread, since others run beside it, and deaf to signals meant for the run.
+
+    Ctrl-C, SLURM and container managers signal all processes; the main one still needs its batches to reach the next
+    step boundary, and ends the others when it is done.
+    """
+    import cv2
+
+    cv2.setNumThreads(0)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
 class ResumableLoader(DataLoader[dict[str, Any]]):
     """A loader over a `StreamSampler` whose state Lightning keeps: a resumed epoch begins where it stood.
 
-    Batches that were done are neither read nor drawn again.
+    Batches that were done are neither read nor drawn again. Its processes are `quiet_worker`s.
 
     Args:
         dataset: Takes a `Draw`.
@@ -150,7 +164,9 @@ class ResumableLoader(DataLoader[dict[str, Any]]):
     """
 
     def __init__(self, dataset: Dataset[dict[str, Any]], sampler: StreamSampler, **options: Any) -> None:
-        super().__init__(dataset, batch_size=sampler.batch_size, sampler=sampler, **options)
+        super().__init__(
+            dataset, batch_size=sampler.batch_size, sampler=sampler, worker_init_fn=quiet_worker, **options
+        )
         self.stream = sampler
         self._done = 0
 

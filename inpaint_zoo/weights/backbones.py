@@ -112,12 +112,6 @@ def find_backbone(name: str, path: str | Path | None = None) -> Path:
     Raises:
         UnknownNameError: No such backbone.
         WeightsNotFoundError: It is nowhere, in one line that says which file goes where.
-
-    Example:
-        >>> find_backbone("vgg61")
-        Traceback (most recent call last):
-        ...
-        inpaint_zoo.errors.UnknownNameError: Unknown backbone 'vgg61'. Did you mean 'vgg16' or 'vgg19'? ...
     """
     if name not in BACKBONES:
         raise unknown_name("backbone", name, BACKBONES)
