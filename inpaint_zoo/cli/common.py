@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -15,9 +16,16 @@ console = Console(highlight=False)
 err_console = Console(stderr=True, highlight=False)
 
 
+class _Parser(ArgumentParser):
+    """A parser that takes no abbreviated option; those of its subcommands are of the same class."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+
 def command_parser(name: str, description: str) -> ArgumentParser:
     """The parser of `inpaint-zoo NAME`; options are never abbreviated, so that a new one changes no script."""
-    return ArgumentParser(prog=f"inpaint-zoo {name}", description=description, allow_abbrev=False)
+    return _Parser(prog=f"inpaint-zoo {name}", description=description)
 
 
 def list_and_show(name: str, args: list[str], lists: Callable[[str, bool], None], shows: Callable[[str], None]) -> int:
@@ -31,10 +39,10 @@ def list_and_show(name: str, args: list[str], lists: Callable[[str, bool], None]
     """
     parser = command_parser(name, f"What is known of the {name}: all of them, or one.")
     verbs = parser.add_subparsers(dest="verb", metavar="list | show", required=True)
-    listing = verbs.add_parser("list", help=f"a table of the {name}", allow_abbrev=False)
+    listing = verbs.add_parser("list", help=f"a table of the {name}")
     listing.add_argument("pattern", nargs="?", default="*", help="shell pattern over the names")
     listing.add_argument("--markdown", action="store_true", help="print the table of the documentation")
-    showing = verbs.add_parser("show", help="one of them", allow_abbrev=False)
+    showing = verbs.add_parser("show", help="one of them")
     showing.add_argument("name", metavar="NAME")
     options = parser.parse_args(args or ["list"])
     if options.verb == "show":

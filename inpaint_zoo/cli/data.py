@@ -150,8 +150,6 @@ def _parser() -> ArgumentParser:
         verb.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     for verb in (check, shards, index):
         verb.add_argument("--workers", type=int, default=4, metavar="N", help="threads (default: 4)")
-    for verb in verbs.choices.values():
-        verb.allow_abbrev = False
     return parser
 
 

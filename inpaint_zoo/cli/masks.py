@@ -14,7 +14,7 @@ import numpy as np
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from inpaint_zoo.cli.common import console, progress_bar
+from inpaint_zoo.cli.common import command_parser, console, progress_bar
 from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.io.listing import list_pictures
 from inpaint_zoo.io.pictures import read_picture
@@ -243,9 +243,7 @@ def _check_png(path: Path) -> None:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="inpaint-zoo masks", description="Masks: list, look at, write, measure and spell out generators."
-    )
+    parser = command_parser("masks", "Masks: list, look at, write, measure and spell out generators.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     listing = commands.add_parser("list", help="the presets and kinds of masks")
     listing.add_argument("pattern", nargs="?", default="*", help="shell pattern over the names")

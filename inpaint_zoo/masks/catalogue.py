@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from inpaint_zoo.io.listing import natural_key
 from inpaint_zoo.masks.args import Attribute, arg_names, required_names
 from inpaint_zoo.masks.errors import UnknownMaskError, unknown
 from inpaint_zoo.masks.kind import KINDS, Kind
@@ -49,7 +49,7 @@ def list_masks(pattern: str = "*", *, ready: bool = True) -> list[str]:
         ready: Only those that `create_mask` takes as they are, without an argument that must be given.
     """
     names = {name for name in {*PRESETS, *KINDS} if fnmatchcase(name, pattern)}
-    return sorted((name for name in names if not ready or not _needs(name)), key=_natural)
+    return sorted((name for name in names if not ready or not _needs(name)), key=natural_key)
 
 
 def mask_info(name: str) -> MaskInfo:
@@ -101,7 +101,3 @@ def _defaults(kind: type[Kind]) -> dict[str, Any]:
     required = ("components",) if kind is Mixture else required_names(kind)
     values = {name: getattr(kind, name) for name in arg_names(kind) if name not in required}
     return {key: value.resolved() if isinstance(value, Attribute) else value for key, value in values.items()}
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name) if part]
