@@ -1,0 +1,383 @@
+"""How fast networks fill: the plain one beside its optimised forms, and what share of the machine's peak they reach.
+
+    python benchmarks/speed/inference.py [MODEL ...] [--size 256] [--threads 1 2] [--rounds 7] [--json FILE]
+
+The sides take turns in one process, and so do the convolutions whose best rate is the roofline: 3x3, 256 and 512
+channels, both memory formats, same precision and thread count. Memory is measured in fresh processes, one for each
+figure. Weights are PyTorch's default initialisation under a fixed seed: speed does not depend on them, differences do,
+so the spread of the plain output (std) stands beside them. Read it on an idle machine; the load is printed. On a GPU
+float32 convolutions are left at PyTorch's default, which is TF32, on every side and in the roofline.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torch.nn import functional as F
+
+import inpaint_zoo as iz
+from inpaint_zoo.benchmark.macs import count_macs
+
+SEED = 2026
+TINY = 64
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+CONVOLUTIONS = [(256, 64), (512, 32), (512, 64)]  # channels, side
+GATED = {"model": "lama", "size": 256, "batch": 1}
+FLAT = 0.05  # an output that spreads less, as random weights give, says little about differences
+PLAIN_SHARE = 0.65  # what the plain network reaches, for reference
+TARGETS = {  # device -> form -> the least speed-up, the largest and the mean difference
+    "cpu": {"fp32": (1.25, 1e-4, None), "bf16": (1.8, 1e-2, 1e-3)},
+    "cuda": {"bf16, compiled": (3.0, None, None)},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What all sides of a row share."""
+
+    model: str
+    size: int
+    batch: int
+    threads: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Form:
+    """A side: the plain network where `optimized` is False."""
+
+    precision: str = "fp32"
+    optimized: bool = True
+    compiled: bool = False
+
+    def __str__(self) -> str:
+        return (self.precision + ", compiled" * self.compiled) if self.optimized else "plain"
+
+    def build(self, case: Case) -> iz.InpaintingNetwork:
+        """The same weights for every form."""
+        torch.manual_seed(SEED)
+        net = iz.create_model(case.model).to(case.device)
+        return iz.optimize(net, self.precision, compiled=self.compiled) if self.optimized else net
+
+
+def forms(device: str, precisions: list[str]) -> list[Form]:
+    """The sides, the plain one first."""
+    compiled = [Form("bf16", compiled=True)] if device == "cuda" and "bf16" in precisions else []
+    return [Form(optimized=False), *map(Form, precisions), *compiled]
+
+
+def make_input(case: Case, size: int) -> tuple[Tensor, Tensor]:
+    """A smooth picture (B, 3, H, W) in [0, 1], and a centred hole (B, 1, H, W) of half the side."""
+    coarse = torch.rand(case.batch, 3, 8, 8, generator=torch.Generator().manual_seed(SEED))
+    image = F.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=True)
+    mask = torch.zeros(case.batch, 1, size, size)
+    mask[..., size // 4 : size // 4 + size // 2, size // 4 : size // 4 + size // 2] = 1
+    return image.to(case.device), mask.to(case.device)
+
+
+def wait(device: str) -> None:
+    """Until the device has done what it was given."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def per_call(call: Callable[[], Tensor], calls: int, device: str) -> float:
+    """Seconds."""
+    wait(device)
+    start = time.perf_counter()
+    for _ in range(calls):
+        call()
+    wait(device)
+    return (time.perf_counter() - start) / calls
+
+
+def calibrated(call: Callable[[], Tensor], seconds: float, device: str) -> int:
+    """How many calls take about so long, after two that do not count."""
+    per_call(call, 2, device)
+    return max(1, round(seconds / per_call(call, 1, device)))
+
+
+@dataclass
+class Convolution:
+    """A point below the roofline."""
+
+    precision: str
+    flops: int
+    call: Callable[[], Tensor]
+    calls: int
+
+
+def convolutions(case: Case, precisions: set[str], seconds: float) -> list[Convolution]:
+    """Those whose best rate is the roofline of their precision."""
+    found = []
+    for precision in sorted(precisions):
+        for channels, side in CONVOLUTIONS:
+            for layout in (torch.contiguous_format, torch.channels_last):
+                weight = torch.randn(channels, channels, 3, 3) / (3 * channels**0.5)
+                x = torch.randn(case.batch, channels, side, side)
+                weight, x = (t.to(case.device, PRECISIONS[precision], memory_format=layout) for t in (weight, x))
+
+                def call(x: Tensor = x, weight: Tensor = weight) -> Tensor:
+                    return F.conv2d(x, weight, padding=1)
+
+                flops = 2 * 9 * channels**2 * side**2 * case.batch
+                found.append(Convolution(precision, flops, call, calibrated(call, seconds, case.device)))
+    return found
+
+
+def memory_mib(case: Case, form: Form) -> float | None:
+    """Growth of the peak in the first call of a form, weights excluded; a process for itself has to ask.
+
+    On a CPU a second copy has met a tiny picture before, so that threads and libraries have started; on a GPU the
+    allocator's own count is exact, and the form is warm.
+    """
+    torch.set_num_threads(case.threads)
+    image, mask = make_input(case, case.size)
+    net, copy = form.build(case), form.build(case)
+    with torch.inference_mode():
+        if case.device == "cuda":
+            net(image, mask)
+            before = torch.cuda.memory_allocated()
+            torch.cuda.reset_peak_memory_stats()
+            net(image, mask)
+            return (torch.cuda.max_memory_allocated() - before) / 2**20
+        copy(*make_input(case, TINY))
+        del copy
+        try:
+            Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak becomes the present size
+        except OSError:
+            return None
+        before = status_kib("VmRSS")
+        net(image, mask)
+        return max(0, status_kib("VmHWM") - before) / 1024
+
+
+def status_kib(field: str) -> int:
+    """A line of the process's status."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+
+
+def memory_in_fresh_process(case: Case, form: Form) -> float | None:
+    """`memory_mib`; what is freed goes back to the system at once, so that nothing is used again unseen."""
+    os.environ["MALLOC_MMAP_THRESHOLD_"] = "65536"  # glibc reads it as the process starts
+    try:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            return pool.apply(memory_mib, (case, form))
+    finally:
+        del os.environ["MALLOC_MMAP_THRESHOLD_"]
+
+
+def difference(output: Tensor, plain: Tensor, mask: Tensor) -> dict[str, float]:
+    """In the hole: known pixels are equal by contract."""
+    off = (output - plain).abs()[mask.expand_as(plain) > 0]
+    return {"largest": off.max().item(), "mean": off.mean().item()}
+
+
+def run(case: Case, sides: list[Form], rounds: int, seconds: float) -> tuple[list[dict[str, object]], dict[str, float]]:
+    """All sides of one model and thread count, and the best rate by precision that was seen beside them."""
+    torch.set_num_threads(case.threads)
+    image, mask = make_input(case, case.size)
+    nets = {form: form.build(case) for form in sides}  # anew for each thread count: forms lay out weights once
+    macs = count_macs(nets[sides[0]], case.size, case.size)
+    gflop = 2 * macs.true * case.batch / 1e9 if macs else None
+    memory = {form: memory_in_fresh_process(case, form) for form in sides}
+    peaks = {form.precision: 0.0 for form in sides}
+    took: dict[Form, list[float]] = {form: [] for form in sides}
+    with torch.inference_mode():
+        outputs = {form: net(image, mask).float() for form, net in nets.items()}
+        calls = {form: calibrated(lambda net=net: net(image, mask), seconds, case.device) for form, net in nets.items()}
+        points = convolutions(case, set(peaks), seconds / 10)
+        for _ in range(rounds):
+            for form, net in nets.items():
+                took[form].append(per_call(lambda net=net: net(image, mask), calls[form], case.device))
+            for point in points:
+                rate = point.flops / per_call(point.call, point.calls, case.device) / 1e9
+                peaks[point.precision] = max(peaks[point.precision], rate)
+    plain = sides[0]
+    rows = []
+    for form in sides:
+        ms, ratios = 1000 * median(took[form]), [a / b for a, b in zip(took[plain], took[form], strict=True)]
+        rows.append(
+            {
+                **asdict(case),
+                "form": str(form),
+                "precision": form.precision,
+                "ms": ms,
+                "speedup": {
+                    "of_medians": median(took[plain]) / median(took[form]),
+                    "least": min(ratios),
+                    "greatest": max(ratios),
+                },
+                "gflop": gflop,
+                "gflop_per_s": gflop / ms * 1000 if gflop else None,
+                "difference": difference(outputs[form], outputs[plain], mask),
+                "output_std": outputs[plain][mask.expand_as(image) > 0].std().item(),
+                "peak_memory_growth_mib": memory[form],
+            }
+        )
+    return rows, peaks
+
+
+def measure(cases: list[Case], sides: list[Form], rounds: int, seconds: float) -> tuple[list[dict], list[dict]]:
+    """Rows, with their shares of the rooflines, and the rooflines."""
+    rows: list[dict] = []
+    best: dict[tuple[int, str], float] = {}
+    for case in cases:
+        print(f"{case.model}, {case.threads} thread(s) ...", file=sys.stderr)
+        found, peaks = run(case, sides, rounds, seconds)
+        rows += found
+        for precision, rate in peaks.items():
+            best[case.threads, precision] = max(rate, best.get((case.threads, precision), 0.0))
+    for row in rows:
+        rate = row["gflop_per_s"]
+        row["share_of_roofline"] = rate / best[row["threads"], row["precision"]] if rate else None
+    return rows, [{"threads": n, "precision": precision, "gflop_per_s": rate} for (n, precision), rate in best.items()]
+
+
+def gated(row: dict) -> bool:
+    """Whether the targets are for this row."""
+    return all(row[key] == value for key, value in GATED.items()) and (row["device"] == "cuda" or row["threads"] == 2)
+
+
+def verdicts(rows: list[dict]) -> list[dict[str, object]]:
+    """The targets, where their model was measured at their size and thread count."""
+    found = []
+    for row in filter(gated, rows):
+        speedup, largest, mean = TARGETS[row["device"]].get(row["form"], (None, None, None))
+        reached = row["speedup"]["of_medians"]
+        off = row["difference"]
+        if speedup:
+            text = f"{row['form']}: {reached:.2f} times (at least {speedup:g})"
+            found.append({"text": text, "met": reached >= speedup})
+        for name, limit in (("largest", largest), ("mean", mean)):
+            if limit:
+                text = f"{row['form']}: {name} difference {off[name]:.1e} (at most {limit:g})"
+                found.append({"text": text, "met": off[name] <= limit})
+    return found
+
+
+def table(rows: list[dict], title: str) -> Table:
+    """As it is printed."""
+    out = Table(title=title, title_justify="left")
+    headings = ("ms", "times plain", "GFLOP/s", "peak", "max diff.", "mean diff.", "MiB")
+    for heading in ("model", "thr.", "form", *headings):
+        out.add_column(heading, justify="left" if heading in ("model", "form") else "right", no_wrap=True)
+    for k, row in enumerate(rows):
+        first = k == 0 or any(row[key] != rows[k - 1][key] for key in ("model", "threads"))
+        last = k + 1 == len(rows) or any(row[key] != rows[k + 1][key] for key in ("model", "threads"))
+        speedup, off, memory = row["speedup"], row["difference"], row["peak_memory_growth_mib"]
+        times = f"{speedup['of_medians']:.2f} [{speedup['least']:.2f}-{speedup['greatest']:.2f}]"
+        plain = row["form"] == "plain"
+        out.add_row(
+            row["model"] if first else "",
+            str(row["threads"]) if first else "",
+            row["form"],
+            f"{row['ms']:,.1f}" if row["ms"] >= 10 else f"{row['ms']:.2f}",
+            "" if plain else times,
+            "-" if row["gflop_per_s"] is None else f"{row['gflop_per_s']:,.0f}",
+            "-" if row["share_of_roofline"] is None else f"{row['share_of_roofline']:.0%}",
+            f"std {row['output_std']:.1e}" if plain else f"{off['largest']:.1e}",
+            "" if plain else f"{off['mean']:.1e}",
+            "-" if memory is None else f"{memory:,.0f}",
+            end_section=last,
+        )
+    return out
+
+
+def processor() -> str:
+    """Its name, where the system tells."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def show(rows: list[dict], rooflines: list[dict], machine: dict[str, object], checks: list[dict]) -> None:
+    """The table, the rooflines, the machine and the targets."""
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    size, batch, device = (rows[0][key] for key in ("size", "batch", "device"))
+    console.print(table(rows, f"{size} px, batch {batch}, {device}; times plain: ratio of medians [range of rounds]"))
+    console.print(
+        "Peak: share of the roofline. Differences: in the hole, beside the spread of the plain output. MiB: growth."
+    )
+    for peak in rooflines:
+        console.print(
+            f"Roofline, {peak['precision']}, {peak['threads']} thread(s): {peak['gflop_per_s']:,.0f} GFLOP/s, "
+            "the best 3x3 convolution"
+        )
+    console.print(", ".join(f"{key} {value}" for key, value in machine.items()))
+    if not checks:
+        return
+    console.print(f"Targets of {GATED['model']} at {GATED['size']} px:")
+    plain = next(row for row in rows if gated(row) and row["form"] == "plain")
+    if device == "cpu":
+        console.print(
+            f"   -  plain: {plain['share_of_roofline']:.0%} of the roofline ({PLAIN_SHARE:.0%} for reference)"
+        )
+    for check in checks:
+        console.print(f"[green]pass[/]  {check['text']}" if check["met"] else f"[red]FAIL[/]  {check['text']}")
+    if plain["output_std"] < FLAT:
+        console.print(
+            f"The plain output of these random weights spreads by {plain['output_std']:.1e} only: differences under "
+            "their limits say little, compare them with that."
+        )
+
+
+def main() -> None:
+    """Read the command line, measure, print."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="registered names (default: all that learn)")
+    parser.add_argument("--size", type=int, default=256, help="sides in pixels (default: 256)")
+    parser.add_argument("--batch", type=int, default=1, help="pictures at once (default: 1)")
+    parser.add_argument("--threads", type=int, nargs="+", metavar="N", default=[1, 2], help="(default: 1 2)")
+    parser.add_argument("--precisions", nargs="+", choices=list(PRECISIONS), default=list(PRECISIONS))
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each side (default: 7)")
+    parser.add_argument("--seconds", type=float, default=0.3, help="about how long each turn takes (default: 0.3)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
+    options = parser.parse_args()
+    try:
+        learned = [info.name for info in map(iz.model_info, options.models or iz.list_models()) if info.learned]
+    except iz.UnknownNameError as error:
+        parser.error(str(error))
+    names = options.models or learned
+    if min(options.size, options.batch, options.rounds, *options.threads) < 1:
+        parser.error("--size, --batch, --rounds and --threads are at least 1")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: there is none")
+    threads = sorted({min(n, cores) for n in options.threads}) if options.device == "cpu" else [1]
+    load = os.getloadavg()[0]
+    cases = [Case(name, options.size, options.batch, n, options.device) for name in names for n in threads]
+    rows, rooflines = measure(cases, forms(options.device, options.precisions), options.rounds, options.seconds)
+    machine = {
+        "processor": processor(),
+        **({"gpu": torch.cuda.get_device_name()} if options.device == "cuda" else {}),
+        "cores": cores,
+        "load_before": round(load, 2),
+        "load_after": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+    checks = verdicts(rows)
+    show(rows, rooflines, machine, checks)
+    if options.json:
+        figures = {"machine": machine, "rooflines": rooflines, "targets": checks, "rows": rows}
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
