@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import platform
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,6 +59,8 @@ def run(args: list[str]) -> int:
     parser.add_argument("--package", metavar="DIR", help="where the weights go (default: into the package)")
     options = parser.parse_args(args)
 
+    from lightning.pytorch.callbacks import Timer
+
     from inpaint_zoo.cli.train import train
     from inpaint_zoo.registry import model_info
     from inpaint_zoo.weights.files import SHIPPED_FOLDER
@@ -72,13 +73,12 @@ def run(args: list[str]) -> int:
         raise ZooError(f"{config}: '{name}' learns nothing, so it has no weights to ship.")
     out = Path(options.out or f"runs/ship/{name}")
     words = ["--config", str(config), "--out", str(out), "--ckpt_path", "last"]
-    begin = time.monotonic()
-    if code := train("fit", words):
+    # the timer's state is part of every checkpoint: a run that was broken off and went on tells its whole time
+    if code := train("fit", words, [Timer()]):
         return code
-    minutes = (time.monotonic() - begin) / 60
     if code := train("test", words):
         return code
-    provenance = _provenance(settings, config, out, minutes)
+    provenance = _provenance(settings, config, out)
     _ship(name, out, provenance, Path(options.package or SHIPPED_FOLDER))
     return 0
 
@@ -94,7 +94,7 @@ def _settings(config: Path) -> dict[str, Any]:
     return dict(settings)
 
 
-def _provenance(settings: Mapping[str, Any], config: Path, out: Path, minutes: float) -> dict[str, Any]:
+def _provenance(settings: Mapping[str, Any], config: Path, out: Path) -> dict[str, Any]:
     from inpaint_zoo.benchmark.identity import git_commit
     from inpaint_zoo.benchmark.machine import cores
 
@@ -106,13 +106,26 @@ def _provenance(settings: Mapping[str, Any], config: Path, out: Path, minutes: f
         "train": data["train"],
         "held_out": data["test"],
         "steps": settings["trainer"]["max_steps"],
-        "minutes": round(minutes, 1),
+        "minutes": round(_seconds(out / "checkpoints") / 60, 1),
         "machine": f"{cores()} cores of {platform.machine()}, CPU",
         "seed": settings.get("seed_everything", 0),
         "metrics": {key.removeprefix("test/"): round(value, 5) for key, value in scores["metrics"].items()},
         "commit": git_commit(),
         "version": __version__,
     }
+
+
+def _seconds(checkpoints: Path) -> float:
+    """Training and validation together, over all the calls that a run took."""
+    import torch
+
+    from inpaint_zoo.training import newest_readable
+
+    newest = newest_readable(checkpoints)
+    if newest is None:
+        raise ZooError(f"No checkpoint in {checkpoints}.")
+    elapsed = torch.load(newest, map_location="cpu", weights_only=True)["callbacks"]["Timer"]["time_elapsed"]
+    return float(elapsed["train"] + elapsed["validate"])
 
 
 def _ship(name: str, out: Path, provenance: dict[str, Any], folder: Path) -> None:

@@ -7,12 +7,13 @@ import logging
 import signal
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError, Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities import rank_zero_only
 from rich.table import Table
@@ -59,10 +60,11 @@ class ZooCLI(LightningCLI):
         command: fit, validate, test or predict.
         args: The words after it.
         dry: Look, but don't train.
+        callbacks: Besides those of the configuration.
     """
 
-    def __init__(self, command: str, args: list[str], dry: bool = False) -> None:
-        self.command, self.dry = command, dry
+    def __init__(self, command: str, args: list[str], dry: bool = False, callbacks: Sequence[Callback] = ()) -> None:
+        self.command, self.dry, self.callbacks = command, dry, callbacks
         self.code = 0
         super().__init__(
             TrainingModule,
@@ -126,7 +128,7 @@ class ZooCLI(LightningCLI):
         elif chosen is not False:
             given = [] if chosen in (None, True) else list(chosen) if isinstance(chosen, list) else [chosen]
             kwargs["logger"] = [CSVLog(self.out), *given]
-        self.trainer_defaults = {"callbacks": [MetricsLog()]}
+        self.trainer_defaults = {"callbacks": [MetricsLog(), *self.callbacks]}
         if self.command == "predict":
             self.trainer_defaults["callbacks"].append(PredictionWriter())
         if not sys.stderr.isatty() and self._get(self.config_init, "trainer").get("enable_progress_bar") is None:
@@ -141,6 +143,7 @@ class ZooCLI(LightningCLI):
         if self.dry:
             show(dry_run(self.trainer, model, datamodule))
             return
+        model.check_trainer(self.trainer)
         path = self._resume_from(ckpt_path)
         try:
             self.trainer.fit(model, datamodule=datamodule, ckpt_path=path, weights_only=True)
@@ -238,8 +241,8 @@ def show(result: DryRun) -> None:
     console.print(table)
 
 
-def train(command: str, args: list[str]) -> int:
-    """Run one of the four commands; returns the exit code."""
+def train(command: str, args: list[str], callbacks: Sequence[Callback] = ()) -> int:
+    """Run one of the four commands, with more callbacks than its configuration names; returns the exit code."""
     dry = "--dry-run" in args
     if dry and command != "fit":
         raise ZooError("--dry-run belongs to fit.")
@@ -251,7 +254,7 @@ def train(command: str, args: list[str]) -> int:
     if command != "fit":  # what training called back has no part in scoring
         warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint need to be provided.*")
     try:
-        return ZooCLI(command, [arg for arg in args if arg != "--dry-run"], dry).code
+        return ZooCLI(command, [arg for arg in args if arg != "--dry-run"], dry, callbacks).code
     except MisconfigurationException as error:
         raise ZooError(str(error)) from error
     except ValueError as error:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from lightning.pytorch import Trainer
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -85,17 +86,15 @@ class AdversarialModule(TrainingModule):
         """Names of the phases, in the order of the trainer's optimizers."""
         return [phase.name for phase in self.plan.phases]
 
-    def setup(self, stage: str) -> None:
+    def check_trainer(self, trainer: Trainer) -> None:
         """As the base; refuses a distributed strategy that waits for gradients which a phase does not make.
 
         Raises:
             ZooError: DDP does not look for unused parameters.
         """
-        super().setup(stage)
-        strategy = self.trainer.strategy
-        if stage != "fit" or not isinstance(strategy, DDPStrategy):
-            return
-        if not strategy._ddp_kwargs.get("find_unused_parameters"):
+        super().check_trainer(trainer)
+        strategy = trainer.strategy
+        if isinstance(strategy, DDPStrategy) and not strategy._ddp_kwargs.get("find_unused_parameters"):
             raise ZooError("Adversarial phases train in turn: use strategy ddp_find_unused_parameters_true.")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

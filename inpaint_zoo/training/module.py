@@ -190,16 +190,24 @@ class TrainingModule(LightningModule):
 
     # Lightning's hooks
 
+    def check_trainer(self, trainer: Trainer) -> None:
+        """Refuse a Trainer that cannot fit this module; the command line asks before it starts other processes.
+
+        Raises:
+            ZooError: The precision is float16, whose gradient scaling manual optimisation does not do.
+        """
+        if str(trainer.precision).startswith("16"):
+            raise ZooError(f"precision {trainer.precision} overflows in FFT and GAN losses: use bf16-mixed.")
+
     def setup(self, stage: str) -> None:
         """Refuse what cannot work before the first step, and build the losses.
 
         Raises:
             WeightsNotFoundError: A loss needs a pretrained network that is nowhere, and ``on_missing`` is "refuse".
-            ZooError: The precision is float16, whose gradient scaling manual optimisation does not do.
+            ZooError: See `check_trainer`.
         """
         if stage == "fit":
-            if str(self.trainer.precision).startswith("16"):
-                raise ZooError(f"precision {self.trainer.precision} overflows in FFT and GAN losses: use bf16-mixed.")
+            self.check_trainer(self.trainer)
             self.build_losses()
         if self.compile_backend:
             # the bound method, so that the state dict keeps its names; set past nn.Module's typing
