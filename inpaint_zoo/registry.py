@@ -33,6 +33,7 @@ __all__ = [
     "list_discriminators",
     "list_models",
     "model_info",
+    "official_files",
     "register_converter",
     "register_discriminator",
     "register_model",
@@ -96,9 +97,14 @@ class _Entry(NamedTuple):
     learned: bool
 
 
+class _Conversion(NamedTuple):
+    convert: Callable[..., dict[str, Tensor]]
+    files: str | Mapping[str, str]
+
+
 _models: dict[str, _Entry] = {}
 _discriminators: dict[str, Callable[..., nn.Module]] = {}
-_converters: dict[str, Callable[..., dict[str, Tensor]]] = {}
+_converters: dict[str, _Conversion] = {}
 
 
 @functools.cache
@@ -148,17 +154,30 @@ def register_model(
     return register
 
 
-def register_discriminator(build: ModuleBuilder) -> ModuleBuilder:
-    """Register the builder of a discriminator under its own name; its docstring states the value range it expects."""
-    _add("discriminator", _discriminators, build.__name__, build)
-    return build
+def register_discriminator(name: str) -> Callable[[ModuleBuilder], ModuleBuilder]:
+    """Register the builder of a discriminator; its docstring states the value range it expects.
+
+    A model and a discriminator may share a name: they are asked for by different functions.
+    """
+
+    def register(build: ModuleBuilder) -> ModuleBuilder:
+        _add("discriminator", _discriminators, name, build)
+        return build
+
+    return register
 
 
-def register_converter(name: str) -> Callable[[Converter], Converter]:
-    """Register the function that turns the authors' state dict (or several, by name) of ``name`` into ours."""
+def register_converter(name: str, files: str | Mapping[str, str]) -> Callable[[Converter], Converter]:
+    """Register the function that turns the authors' state dict (or several, by name) of ``name`` into ours.
+
+    Args:
+        name: A model, or "<name>_discriminator".
+        files: Where the authors' folder holds the checkpoint, as a path relative to it; or the paths of all parts by
+            their names.
+    """
 
     def register(convert: Converter) -> Converter:
-        _add("converter", _converters, name, convert)
+        _add("converter", _converters, name, _Conversion(convert, files))
         return convert
 
     return register
@@ -268,10 +287,14 @@ def create_discriminator(name: str, **options: Any) -> nn.Module:
     Raises:
         UnknownNameError: No such discriminator or option.
     """
+    from inpaint_zoo.interfaces import Origin
+
     _discover()
     if name not in _discriminators:
         raise unknown_name("discriminator", name, _discriminators, "list_discriminators() gives all names.")
-    return _call("discriminator", name, _discriminators[name], options)
+    net = _call("discriminator", name, _discriminators[name], options)
+    net.origin = Origin(f"{name}_discriminator", options)  # type: ignore[assignment]  # a plain attribute
+    return net
 
 
 def convert_official(name: str, state: Mapping[str, Tensor] | Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -288,7 +311,20 @@ def convert_official(name: str, state: Mapping[str, Tensor] | Mapping[str, Mappi
         UnknownNameError: No converter of that name.
         ZooError: Keys are missing or left over; the message names the first ones.
     """
+    return _conversion(name).convert(state)
+
+
+def official_files(name: str) -> str | Mapping[str, str]:
+    """Where the authors' folder holds what `convert_official` takes for ``name``: one path, or several by part.
+
+    Raises:
+        UnknownNameError: No converter of that name.
+    """
+    return _conversion(name).files
+
+
+def _conversion(name: str) -> _Conversion:
     _discover()
     if name not in _converters:
         raise unknown_name("converter", name, _converters, "list_converters() gives all names.")
-    return _converters[name](state)
+    return _converters[name]

@@ -12,7 +12,7 @@ from tests.toy import registered_toy, toy
 
 @pytest.fixture
 def discriminator():
-    @registry.register_discriminator
+    @registry.register_discriminator("toy_critic")
     def toy_critic(width: int = 4) -> nn.Module:
         """Images in [-1, 1]."""
         return nn.Conv2d(3, width, 4, 2, 1)
@@ -23,7 +23,7 @@ def discriminator():
 
 @pytest.fixture
 def converter():
-    @registry.register_converter("toy")
+    @registry.register_converter("toy", files="toy.pth")
     def convert(state):
         missing = {"conv.weight"} - set(state)
         if missing:
@@ -46,6 +46,7 @@ def test_discriminators(discriminator):
 def test_converters(converter):
     assert registry.list_converters("to*") == ["toy"]
     weight = torch.rand(3)
+    assert registry.official_files("toy") == "toy.pth"
     assert torch.equal(iz.convert_official("toy", {"conv.weight": weight})["weight"], weight)
     with pytest.raises(ZooError, match=r"missing: conv\.weight"):
         iz.convert_official("toy", {})

@@ -26,6 +26,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "benchmark": Command("benchmark", "score methods on datasets and mask sets: tables, statistics, a report"),
+    "convert": Command("convert", "turn an authors' checkpoint into a weight file of ours"),
     "data": Command("data", "check, split and pack folders of photographs"),
     "fit": Command("fit", "train a model by its configuration; --dry-run only looks"),
     "inpaint": Command("inpaint", "fill the holes of a photograph or a folder of them"),

@@ -10,6 +10,7 @@ from inpaint_zoo.weights.files import (
     shipped_weights,
     state_sha256,
 )
+from inpaint_zoo.weights.foreign import load_foreign, match_state
 
 __all__ = [
     "BACKBONES",
@@ -18,8 +19,10 @@ __all__ = [
     "WeightsFile",
     "WeightsNotFoundError",
     "find_backbone",
+    "load_foreign",
     "load_state",
     "load_weights",
+    "match_state",
     "save_weights",
     "shipped_weights",
     "state_sha256",

@@ -32,11 +32,13 @@ class Backbone(NamedTuple):
         files: Names under which it is accepted, the owner's name first.
         url: Where its owner publishes it.
         owner: The library that publishes it.
+        hashed: Whether its name holds the first digits of its SHA-256. What cannot be checked is not downloaded.
     """
 
     files: tuple[str, ...]
     url: str
     owner: str
+    hashed: bool = True
 
 
 def _torchvision(file: str, *also: str) -> Backbone:
@@ -57,6 +59,17 @@ BACKBONES: dict[str, Backbone] = {
     "squeezenet1_1": _torchvision("squeezenet1_1-b8a52dc0.pth", "squeezenet1_1_imagenet_fp16.pth"),
     # the ported TensorFlow Inception of the original FID
     "inception_fid": _torch_fidelity("weights-inception-2015-12-05-6726825d.pth"),
+    # LaMa keeps it under TORCH_HOME by the second name
+    "ade20k_resnet50dilated": Backbone(
+        (
+            "ade20k-resnet50dilated-ppm_deepsup/encoder_epoch_20.pth",
+            "ade20k/ade20k-resnet50dilated-ppm_deepsup/encoder_epoch_20.pth",
+            "encoder_epoch_20.pth",
+        ),
+        "http://sceneparsing.csail.mit.edu/model/pytorch/ade20k-resnet50dilated-ppm_deepsup/encoder_epoch_20.pth",
+        "MIT CSAIL's semantic-segmentation-pytorch",
+        hashed=False,
+    ),
 }
 
 _failed_downloads: dict[str, str] = {}  # one attempt for each file and process
@@ -65,7 +78,8 @@ _failed_downloads: dict[str, str] = {}  # one attempt for each file and process
 def _candidates(backbone: Backbone) -> Iterator[Path]:
     import torch
 
-    folders = [Path(torch.hub.get_dir()) / "checkpoints"]
+    hub = Path(torch.hub.get_dir())
+    folders = [hub / "checkpoints", hub.parent]
     if given := os.environ.get("INPAINT_ZOO_WEIGHTS"):
         folders.insert(0, Path(given).expanduser())
     for folder in folders:
@@ -88,6 +102,8 @@ def _download(name: str, backbone: Backbone) -> Path | None:
 
     if os.environ.get("INPAINT_ZOO_OFFLINE"):
         _failed_downloads[name] = "INPAINT_ZOO_OFFLINE is set"
+    elif not backbone.hashed:
+        _failed_downloads[name] = "its owner publishes no hash to check a download by"
     if name in _failed_downloads:
         return None
     target = Path(torch.hub.get_dir()) / "checkpoints" / backbone.files[0]

@@ -14,9 +14,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_path
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from inpaint_zoo.interfaces import InpaintingNetwork
+    from torch import Tensor, nn
 
 __all__ = [
     "WeightsError",
@@ -69,7 +67,7 @@ def state_sha256(state: Mapping[str, Tensor]) -> str:
 
 
 def save_weights(
-    net: InpaintingNetwork,
+    net: nn.Module,
     path: str | Path,
     *,
     licence: str = "unknown",
@@ -79,7 +77,7 @@ def save_weights(
     """Write a network as safetensors that `create_model(name, weights=path)` reads back.
 
     Args:
-        net: Built by `create_model`: its name and options go into the file.
+        net: Built by `create_model` or `create_discriminator`: its name and options go into the file.
         path: Ends in `.safetensors`.
         licence: SPDX name of the licence of the weights.
         training: Provenance, as plain values: data, budget, seed, metrics.
@@ -91,7 +89,8 @@ def save_weights(
     from safetensors.torch import save_file
 
     path = Path(path)
-    if net.origin is None:
+    origin = getattr(net, "origin", None)
+    if origin is None:
         raise WeightsError("Only a network that create_model() built can be saved: the file must name its model.")
     if path.suffix != ".safetensors":
         raise WeightsError(f"Weights are written as .safetensors, got {path.name!r}.")
@@ -102,8 +101,8 @@ def save_weights(
     }
     metadata = {
         "format": FORMAT,
-        "name": net.origin.name,
-        "options": json.dumps(net.origin.options, sort_keys=True),
+        "name": origin.name,
+        "options": json.dumps(origin.options, sort_keys=True),
         "licence": licence,
         "training": json.dumps(dict(training or {}), sort_keys=True),
         "sha256": state_sha256(state),
@@ -163,7 +162,8 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} needs code to load (or is no checkpoint), so it was not opened. Save its state dict alone with "
-            "torch.save(model.state_dict(), ...) where you trust it, or convert it to safetensors."
+            "torch.save(model.state_dict(), ...) where you trust it; inpaint-zoo convert reads "
+            "the authors' checkpoints without it."
         ) from error
     except (SafetensorError, RuntimeError, EOFError, ValueError) as error:
         raise WeightsError(f"{path} is damaged or is no weight file: {error}") from error

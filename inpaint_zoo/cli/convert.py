@@ -1,0 +1,91 @@
+"""`inpaint-zoo convert`: the authors' released checkpoints become weight files of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from inpaint_zoo.cli.common import command_parser, console
+from inpaint_zoo.errors import ZooError
+
+__all__ = ["run"]
+
+SUFFIX = "_discriminator"
+
+
+def run(args: list[str]) -> int:
+    """Entry point of the command."""
+    parser = command_parser(
+        "convert", "Turn an authors' checkpoint into a weight file of ours. Code inside its pickles is never run."
+    )
+    parser.add_argument("sources", nargs="+", metavar="SRC", help="folder or file; several parts: PART=FILE ...")
+    parser.add_argument("--model", required=True, metavar="NAME", help="a model, or NAME_discriminator")
+    parser.add_argument("--out", required=True, metavar="X.safetensors", help="the file to write")
+    parser.add_argument("--licence", default="unknown", help="of the weights, as their authors state it")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
+    options = parser.parse_args(args)
+
+    from inpaint_zoo.io.atomic import sha256_file
+    from inpaint_zoo.registry import convert_official, create_discriminator, create_model, official_files
+    from inpaint_zoo.weights import load_foreign, save_weights
+
+    name, out = options.model, Path(options.out)
+    files = official_files(name)
+    if out.exists() and not options.overwrite:
+        raise ZooError(f"{out} exists: --overwrite replaces it.")
+    paths = _find(options.sources, {"": files} if isinstance(files, str) else files)
+    states = {part: load_foreign(path) for part, path in paths.items()}
+    converted = convert_official(name, states if isinstance(files, Mapping) else states[""])
+    net = create_discriminator(name.removesuffix(SUFFIX)) if name.endswith(SUFFIX) else create_model(name)
+    net.load_state_dict(converted)
+    provenance: dict[str, Any] = {
+        "converted_from": {path.name: {"part": part, "sha256": sha256_file(path)} for part, path in paths.items()}
+    }
+    if settings := _settings(Path(options.sources[0])):
+        provenance["config"] = settings
+    save_weights(net, out, licence=options.licence, training=provenance)
+    count = sum(value.numel() for value in net.parameters())
+    read = ", ".join(str(path) for path in paths.values())
+    console.print(f"{out}: {name}, {count:,} parameters from {read}", soft_wrap=True, markup=False)
+    return 0
+
+
+def _find(sources: list[str], files: Mapping[str, str]) -> dict[str, Path]:
+    """The file of each part; one part has the name "".
+
+    Raises:
+        ZooError: A part is nowhere, or a word names none.
+    """
+    first = Path(sources[0])
+    if len(sources) == 1 and first.is_dir():
+        paths = {part: first / file for part, file in files.items()}
+    elif list(files) == [""]:
+        if len(sources) > 1:
+            raise ZooError(f"One checkpoint is wanted, got {len(sources)}: {', '.join(sources)}.")
+        paths = {"": first}
+    else:
+        paths = {part: Path(file) for part, _, file in (source.partition("=") for source in sources)}
+        if set(paths) != set(files):
+            wanted = " ".join(f"{part}=FILE" for part in files)
+            raise ZooError(f"The parts are wanted as `{wanted}`, or a folder that holds {', '.join(files.values())}.")
+    for path in paths.values():
+        if not path.is_file():
+            raise ZooError(f"No checkpoint {path}.")
+    return paths
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """What the config.yaml of a released folder says of the generator, for the provenance."""
+    import yaml
+
+    path = folder / "config.yaml"
+    if not path.is_file():
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ZooError(f"{path} is no YAML: {error}") from error
+    if not isinstance(content, dict):
+        return {}
+    return {key: content[key] for key in ("run_title", "title", "generator") if key in content}
