@@ -1,5 +1,6 @@
 """Modules that two or more families use."""
 
+from inpaint_zoo.layers.ade20k import ADE20K_TAPS, ADE20KFeatures
 from inpaint_zoo.layers.features import FrozenFeatures, VGGFeatures
 
-__all__ = ["FrozenFeatures", "VGGFeatures"]
+__all__ = ["ADE20K_TAPS", "ADE20KFeatures", "FrozenFeatures", "VGGFeatures"]

@@ -2,6 +2,7 @@
 
 from inpaint_zoo.losses.adversarial import AdversarialLoss, GANName, mask_to_logits
 from inpaint_zoo.losses.feature_matching import Distance, FeatureMatching, feature_distance
+from inpaint_zoo.losses.focal_frequency import FocalFrequencyLoss, focal_frequency
 from inpaint_zoo.losses.gradient_penalty import r1_penalty, wgan_gradient_penalty
 from inpaint_zoo.losses.lpips import LPIPS_TAPS, LPIPSLoss, lpips_distance
 from inpaint_zoo.losses.masked_l1 import L1Divisor, MaskedL1, masked_l1, weighted_l1
@@ -9,7 +10,7 @@ from inpaint_zoo.losses.missing import MissingWeightsWarning, OnMissing, unless_
 from inpaint_zoo.losses.perceptual import PerceptualLoss
 from inpaint_zoo.losses.soft_patch import SoftPatchLoss, soft_label
 from inpaint_zoo.losses.style import StyleLoss, gram_matrix
-from inpaint_zoo.losses.total_variation import TotalVariation, total_variation
+from inpaint_zoo.losses.total_variation import TotalVariation, TVReduction, total_variation
 from inpaint_zoo.ops.discount import spatial_discount
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "AdversarialLoss",
     "Distance",
     "FeatureMatching",
+    "FocalFrequencyLoss",
     "GANName",
     "L1Divisor",
     "LPIPSLoss",
@@ -26,8 +28,10 @@ __all__ = [
     "PerceptualLoss",
     "SoftPatchLoss",
     "StyleLoss",
+    "TVReduction",
     "TotalVariation",
     "feature_distance",
+    "focal_frequency",
     "gram_matrix",
     "lpips_distance",
     "mask_to_logits",

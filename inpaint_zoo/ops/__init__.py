@@ -4,6 +4,7 @@ from inpaint_zoo.ops.composite import composite
 from inpaint_zoo.ops.discount import discount_from_mask, spatial_discount
 from inpaint_zoo.ops.mosaic import hole_ns, mosaic
 from inpaint_zoo.ops.padding import crop_to, pad_to_multiple
+from inpaint_zoo.ops.precision import without_autocast
 from inpaint_zoo.ops.ranges import from_range, to_range, to_uint8
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "spatial_discount",
     "to_range",
     "to_uint8",
+    "without_autocast",
 ]

@@ -9,26 +9,6 @@ from torch import Tensor, nn
 from tests.fill import fill_module
 
 
-class LaMaDiscriminator(nn.Module):
-    """pix2pixHD's, four layers: logits and the five hidden maps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        channels = 3
-        for number, (width, stride) in enumerate([(64, 2), (128, 2), (256, 2), (512, 2), (512, 1)]):
-            layers = [nn.Conv2d(channels, width, 4, stride, 2), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
-            self.add_module(f"model{number}", nn.Sequential(*(layers if number else layers[::2])))
-            channels = width
-        self.model5 = nn.Sequential(nn.Conv2d(channels, 1, 4, 1, 2))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        maps = []
-        for layer in self.children():
-            x = layer(x)
-            maps.append(x)
-        return maps[-1], maps[:-1]
-
-
 class Block(nn.Module):
     """The attribute that Contextual Attention's names go through."""
 
@@ -92,10 +72,6 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return next(self.children())(x)
-
-
-def lama_discriminator() -> nn.Module:
-    return fill_module(LaMaDiscriminator())
 
 
 def contextual_critic(side: int) -> nn.Module:

@@ -12,7 +12,8 @@ from inpaint_zoo.losses import (
     r1_penalty,
     wgan_gradient_penalty,
 )
-from tests.fill import read_vector, vector_image, vector_mask
+from inpaint_zoo.registry import create_discriminator
+from tests.fill import fill_module, read_vector, vector_image, vector_mask
 from tests.losses import authors
 from tests.losses.test_masked_l1 import contextual_case
 
@@ -124,11 +125,11 @@ def test_lama(shared, case):
     side = int(case.split("_")[0])
     real, fake, mask = vector_image(side, side), vector_image(side, side, 0.7), vector_mask(side, side)
     real, fake, mask = (torch.cat([x, x.flip(3)]) for x in (real, fake, mask))
-    network = authors.lama_discriminator().train(case.endswith("train"))
+    network = fill_module(create_discriminator("lama")).train(case.endswith("train"))
     game = AdversarialLoss("non_saturating")
 
     fake.requires_grad_()
-    real_features, (fake_logits, fake_features) = network(real)[1], network(fake)
+    real_features, (fake_logits, fake_features) = network.look(real)[1], network.look(fake)
     l1, adversarial = MaskedL1(10, 0)(fake, real, mask), 10 * game.generator(fake_logits)
     matching = FeatureMatching("mse", "mean")(fake_features, real_features)
     total = l1 + adversarial + 100 * matching
@@ -142,7 +143,7 @@ def test_lama(shared, case):
     }
 
     real.requires_grad_()
-    real_logits, fake_logits = network(real)[0], network(fake.detach())[0]
+    real_logits, fake_logits = network(real), network(fake.detach())
     hole_map = mask_to_logits(mask, fake_logits)
     penalty = 0.001 * r1_penalty(real_logits, real)
     total = game.discriminator(real_logits, fake_logits, hole_map) + penalty

@@ -1,0 +1,100 @@
+"""The dilated ResNet-50 that was trained to segment ADE20K: what LaMa's high-receptive-field loss looks through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.resnet import Bottleneck, ResNet
+
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.layers.features import IMAGENET_MEAN, IMAGENET_STD, FrozenFeatures
+from inpaint_zoo.weights import find_backbone, load_state
+
+__all__ = ["ADE20K_TAPS", "ADE20KFeatures"]
+
+ADE20K_TAPS = ("layer1", "layer2", "layer3", "layer4")
+
+
+class _DilatedResNet50(nn.Module):
+    """Stem of three 3x3 convolutions, then ResNet-50's four stages; the last two dilate instead of striding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for number, (source, width, stride) in enumerate(((3, 64, 2), (64, 64, 1), (64, 128, 1)), 1):
+            self.add_module(f"conv{number}", nn.Conv2d(source, width, 3, stride, 1, bias=False))
+            self.add_module(f"bn{number}", nn.BatchNorm2d(width))
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        stages = ResNet(Bottleneck, [3, 4, 6, 3], replace_stride_with_dilation=[False, True, True])
+        for tap in ADE20K_TAPS:
+            self.add_module(tap, stages.get_submodule(tap))
+        # the stem hands on 128 channels where torchvision's has 64
+        first = self.get_submodule("layer1.0")
+        first.conv1 = nn.Conv2d(128, 64, 1, bias=False)
+        first.get_submodule("downsample").add_module("0", nn.Conv2d(128, 256, 1, bias=False))
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """The outputs of the four stages."""
+        for number in (1, 2, 3):
+            x = self.get_submodule(f"bn{number}")(self.get_submodule(f"conv{number}")(x)).relu()
+        x = self.maxpool(x)
+        found = {}
+        for tap in ADE20K_TAPS:
+            x = self.get_submodule(tap)(x)
+            found[tap] = x
+        return found
+
+
+class ADE20KFeatures(FrozenFeatures):
+    """Outputs of the four stages of MIT CSAIL's `resnet50dilated` encoder for ADE20K.
+
+    Always in eval mode. LaMa's code leaves its copy to the mode of the module around it, so that its batch norms may
+    drift in training; here they cannot.
+
+    Args:
+        weights: The owner's `encoder_epoch_20.pth`; None searches by `find_backbone`; "random" is for tests.
+
+    Shape:
+        (B, 3, H, W) in [0, 1] -> {layer1: (B, 256, H/4, W/4), layer2: (B, 512, H/8, W/8), layer3: (B, 1024, H/8, W/8),
+        layer4: (B, 2048, H/8, W/8)}.
+
+    Raises:
+        WeightsNotFoundError: No file, in one line that says which one goes where.
+        ZooError: A file of another network: torchvision's ResNet-50 has another stem.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, weights: str | Path | None = None) -> None:
+        trunk = _DilatedResNet50()
+        super().__init__(trunk, _load(trunk, weights))
+        self.register_buffer("shift", torch.tensor(IMAGENET_MEAN).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("scale", torch.tensor(IMAGENET_STD).view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """The four maps; for the truth, call it under `torch.no_grad()`."""
+        return self.trunk((image.to(self.shift.dtype) - self.shift) / self.scale)
+
+    def extra_repr(self) -> str:
+        """From which file."""
+        return f"weights: {self.source}"
+
+
+def _load(trunk: nn.Module, weights: str | Path | None) -> str:
+    if weights == "random":
+        return "random"
+    path = find_backbone("ade20k_resnet50dilated", weights)
+    state = load_state(path)
+    wanted = {}
+    for key, empty in trunk.state_dict().items():
+        if key.endswith("num_batches_tracked"):
+            continue  # of no use in eval mode, and unknown to the torch that wrote the file
+        value = state.get(key)
+        if value is None or value.shape != empty.shape:
+            got = "is missing" if value is None else f"is {tuple(value.shape)}"
+            raise ZooError(f"{path} holds no resnet50dilated of ADE20K: '{key}' {got}, expected {tuple(empty.shape)}.")
+        wanted[key] = value.float()
+    trunk.load_state_dict(wanted, strict=False)
+    return path.name
