@@ -16,6 +16,7 @@ LEVELS = [
     {"weights"},
     {"registry"},
     {"layers"},
+    {"combinators"},
     {"masks", "losses", "metrics"},
     {"data", "inference"},
     {"training"},
@@ -38,7 +39,7 @@ NETWORK_MAY_IMPORT = {
     "cv2",
     "numpy",
 }
-NETWORK_LEVELS = {"errors", "interfaces", "ops", "layers", "models"}
+NETWORK_LEVELS = {"errors", "interfaces", "ops", "layers", "combinators", "models"}
 TORCH_FREE = [
     "inpaint_zoo",
     "inpaint_zoo.errors",
