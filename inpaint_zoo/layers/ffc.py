@@ -1,0 +1,234 @@
+"""Fast Fourier convolution (FFC) as LaMa uses it: a local branch, a global branch, and the four paths between them.
+
+Source: specs/glama.md, sections 3.1 to 3.5. Attribute names are those of the authors' checkpoints.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inpaint_zoo.layers.ffc_fused import FusedFFC, quadrants
+from inpaint_zoo.layers.fusion import Fusable
+from inpaint_zoo.ops import without_autocast
+
+__all__ = ["FFC", "Branches", "FFCNormAct", "FFCResnetBlock", "FourierUnit", "SpectralTransform"]
+
+Branches = tuple[Tensor | None, Tensor | None]
+"""Local and global feature maps (B, C, H, W) of one size; None where a branch has no channels."""
+
+PaddingMode = Literal["zeros", "reflect"]
+
+
+class FourierUnit(nn.Module):
+    """A 1x1 convolution in the frequency domain: every output pixel depends on every input pixel.
+
+    The spectrum is orthonormal; real and imaginary parts alternate as channels (re 0, im 0, re 1, ...), as the released
+    weights expect. Everything in here is float32 under autocast too.
+
+    Args:
+        channels: In and out.
+
+    Shape:
+        (B, C, H, W) -> (B, C, H, W), any H and W.
+    """
+
+    full_precision = True
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv_layer = nn.Conv2d(2 * channels, 2 * channels, 1, bias=False)
+        self.bn = nn.BatchNorm2d(2 * channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform, mix, transform back."""
+        H, W = x.shape[-2:]
+        with without_autocast(x):
+            spectrum = torch.view_as_real(torch.fft.rfft2(x.float(), norm="ortho"))  # (B, C, H, W//2+1, 2)
+            mixed = self.conv_layer(rearrange(spectrum, "b c h w part -> b (c part) h w"))
+            mixed = rearrange(self.bn(mixed).relu(), "b (c part) h w -> b c h w part", part=2)
+            # the size is told: without it an odd W would come back one pixel short
+            filtered = torch.fft.irfft2(torch.view_as_complex(mixed.contiguous()), s=(H, W), norm="ortho")
+        return filtered.to(x.dtype)
+
+
+class SpectralTransform(nn.Module):
+    """The path from global to global: squeeze the channels, mix them in the frequency domain, expand.
+
+    Args:
+        channels_in: Of the input.
+        channels: Of the output; half as many inside.
+        stride: 2 halves the sides by average pooling first.
+        local_fourier: Also mix each quadrant of a quarter of the channels by itself (LFU; off in released models). It
+            needs square maps with an even side.
+
+    Shape:
+        (B, C_in, H, W) -> (B, C, H / stride, W / stride).
+    """
+
+    def __init__(self, channels_in: int, channels: int, stride: int = 1, local_fourier: bool = False) -> None:
+        super().__init__()
+        inner = channels // 2
+        self.downsample = nn.AvgPool2d(2, 2) if stride == 2 else nn.Identity()
+        self.conv1 = nn.Sequential(
+            nn.Conv2d(channels_in, inner, 1, bias=False), nn.BatchNorm2d(inner), nn.ReLU(inplace=True)
+        )
+        self.fu = FourierUnit(inner)
+        self.lfu = FourierUnit(inner) if local_fourier else None
+        self.conv2 = nn.Conv2d(inner, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The squeezed map joins its own spectrum's before it is expanded."""
+        x = self.conv1(self.downsample(x))
+        mixed = x + self.fu(x)
+        if self.lfu is not None:
+            mixed = mixed + self.lfu(quadrants(x)).repeat(1, 1, 2, 2)
+        return self.conv2(mixed)
+
+
+class FFC(nn.Module):
+    """Fast Fourier convolution: out_l = l2l(x_l) + g2l(x_g), out_g = l2g(x_l) + g2g(x_g).
+
+    Three paths are ordinary convolutions without bias, the fourth is a `SpectralTransform`; a path is there when both
+    its ends have channels.
+
+    Args:
+        channels_in: Of both branches together.
+        channels: Of both branches together, out.
+        kernel_size: Of the convolutions.
+        ratio_in: Share of the input's channels that is global.
+        ratio: ... of the output's.
+        stride: Of all paths.
+        padding: Of the convolutions.
+        padding_mode: Of the convolutions.
+        local_fourier: See `SpectralTransform`.
+
+    Shape:
+        Local (B, C_in - int(C_in ratio_in), H, W) and global (B, int(C_in ratio_in), H, W) -> the same of the output.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels: int,
+        kernel_size: int,
+        ratio_in: float,
+        ratio: float,
+        stride: int = 1,
+        padding: int = 0,
+        padding_mode: PaddingMode = "reflect",
+        local_fourier: bool = False,
+    ) -> None:
+        super().__init__()
+        global_in, global_out = int(channels_in * ratio_in), int(channels * ratio)
+        local_in, local_out = channels_in - global_in, channels - global_out
+
+        def path(source: int, target: int) -> nn.Conv2d | None:
+            if not (source and target):
+                return None
+            return nn.Conv2d(source, target, kernel_size, stride, padding, bias=False, padding_mode=padding_mode)
+
+        self.convl2l = path(local_in, local_out)
+        self.convl2g = path(local_in, global_out)
+        self.convg2l = path(global_in, local_out)
+        self.convg2g = (
+            SpectralTransform(global_in, global_out, stride, local_fourier) if global_in and global_out else None
+        )
+
+    def forward(self, x: Branches) -> Branches:
+        """Both branches; a path that is not there adds nothing."""
+        local, context = x
+        return (
+            _sum(_through(self.convl2l, local), _through(self.convg2l, context)),
+            _sum(_through(self.convl2g, local), _through(self.convg2g, context)),
+        )
+
+
+def _through(path: nn.Module | None, x: Tensor | None) -> Tensor | None:
+    return None if path is None else path(x)
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return b if a is None else a if b is None else a + b
+
+
+class FFCNormAct(Fusable):
+    """FFC, then batch norm and ReLU on each branch by itself.
+
+    Args:
+        channels_in: See `FFC`, as all others.
+        channels: ...
+        kernel_size: ...
+        ratio_in: ...
+        ratio: ...
+        stride: ...
+        padding: ...
+        padding_mode: ...
+        local_fourier: ...
+
+    Shape:
+        As `FFC`.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels: int,
+        kernel_size: int,
+        ratio_in: float,
+        ratio: float,
+        stride: int = 1,
+        padding: int = 0,
+        padding_mode: PaddingMode = "reflect",
+        local_fourier: bool = False,
+    ) -> None:
+        super().__init__()
+        self.ffc = FFC(
+            channels_in, channels, kernel_size, ratio_in, ratio, stride, padding, padding_mode, local_fourier
+        )
+        context = int(channels * ratio)
+        self.bn_l = nn.BatchNorm2d(channels - context) if context < channels else None
+        self.bn_g = nn.BatchNorm2d(context) if context else None
+
+    def fused(self) -> FusedFFC:
+        """See `FusedFFC`."""
+        return FusedFFC(self)
+
+    def forward(self, x: Branches) -> Branches:
+        """Both branches."""
+        local, context = self.ffc(x)
+        return _norm_act(self.bn_l, local), _norm_act(self.bn_g, context)
+
+
+def _norm_act(norm: nn.BatchNorm2d | None, x: Tensor | None) -> Tensor | None:
+    return None if norm is None or x is None else F.relu(norm(x), inplace=True)
+
+
+class FFCResnetBlock(nn.Module):
+    """Two 3x3 FFC layers and the sum with their input; no activation after the sum.
+
+    Args:
+        channels: Of both branches together.
+        ratio: Share that is global.
+        padding_mode: Of the convolutions.
+        local_fourier: See `SpectralTransform`.
+
+    Shape:
+        Local and global branch in, the same out.
+    """
+
+    def __init__(
+        self, channels: int, ratio: float, padding_mode: PaddingMode = "reflect", local_fourier: bool = False
+    ) -> None:
+        super().__init__()
+        self.conv1 = FFCNormAct(channels, channels, 3, ratio, ratio, 1, 1, padding_mode, local_fourier)
+        self.conv2 = FFCNormAct(channels, channels, 3, ratio, ratio, 1, 1, padding_mode, local_fourier)
+
+    def forward(self, x: Branches) -> Branches:
+        """Both branches."""
+        local, context = self.conv2(self.conv1(x))
+        return _sum(x[0], local), _sum(x[1], context)

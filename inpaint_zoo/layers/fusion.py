@@ -1,0 +1,200 @@
+"""Forms of layers for inference: the same outputs up to rounding, computed faster. `inpaint_zoo.optimize` puts them in.
+
+A layer that has such a form is `Fusable`; norms that directly follow a convolution of the same `nn.Sequential` need
+nothing of that and are folded everywhere.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from itertools import pairwise
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.ops import without_autocast
+
+__all__ = ["Fusable", "FusedConv2d", "FusedHead", "fold", "fold_affine", "fuse", "to_bfloat16"]
+
+ConvT = TypeVar("ConvT", bound=nn.Module)
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+class Fusable(nn.Module, ABC):
+    """A layer that knows a faster form of itself for inference."""
+
+    @abstractmethod
+    def fused(self) -> nn.Module:
+        """The form: takes and gives the same, in eval mode, without gradients. It may share this layer's weights."""
+
+
+def fold(convolution: ConvT, norm: nn.Module) -> ConvT:
+    """One convolution that does what ``convolution`` and then ``norm`` do in eval mode."""
+    return cast(
+        ConvT,
+        fuse_conv_bn_eval(cast(nn.Conv2d, convolution), cast(_BatchNorm, norm), isinstance(convolution, _TRANSPOSED)),
+    )
+
+
+def fold_affine(convolution: nn.Conv2d, scale: Tensor, bias: Tensor | None) -> nn.Conv2d:
+    """A copy of a convolution without bias, its outputs times ``scale`` and plus ``bias``, both (C,)."""
+    folded = copy.deepcopy(convolution)
+    folded.weight = nn.Parameter(convolution.weight.detach() * scale.detach().view(-1, 1, 1, 1), requires_grad=False)
+    folded.bias = None if bias is None else nn.Parameter(bias.detach().clone(), requires_grad=False)
+    return folded
+
+
+def fuse(module: nn.Module) -> nn.Module:
+    """The fast form of ``module``, in place where it has none of its own.
+
+    Batch norms behind a convolution of the same `nn.Sequential` are folded: elsewhere the order of execution is not
+    known from the structure.
+    """
+    if isinstance(module, Fusable):
+        return module.fused()
+    if isinstance(module, nn.ReflectionPad2d):
+        return FusedReflection(module)
+    for name, child in list(module._modules.items()):
+        if child is not None:
+            module._modules[name] = fuse(child)
+    if isinstance(module, nn.Sequential):
+        names = list(module._modules)
+        for first, second in pairwise(names):
+            convolution, norm = module._modules[first], module._modules[second]
+            if isinstance(convolution, _CONVOLUTIONS) and isinstance(norm, _NORMS) and norm.track_running_stats:
+                module._modules[first] = fold(convolution, norm)
+                module._modules[second] = nn.Identity()
+    return module
+
+
+class FusedConv2d(nn.Module):
+    """A convolution for inference that adds to an existing map and rectifies as it writes.
+
+    On a CPU it goes straight to oneDNN with its weights laid out once, for the shape that came first, where `nn.Conv2d`
+    lays them out anew in each call; elsewhere it is an ordinary convolution and what follows.
+
+    Args:
+        convolution: Zero padding, if any.
+    """
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        if convolution.padding_mode != "zeros" or isinstance(convolution.padding, str):
+            raise ZooError(f"FusedConv2d pads by a number of zeros, got {convolution}.")
+        self.weight = convolution.weight
+        self.bias = convolution.bias
+        self.stride, self.padding = list(convolution.stride), list(convolution.padding)
+        self.dilation, self.groups = list(convolution.dilation), convolution.groups
+        self._packed: Tensor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the laid-out weights, which neither copy nor pickle."""
+        return {**self.__dict__, "_packed": None}
+
+    def forward(self, x: Tensor, relu: bool = False, into: Tensor | None = None) -> Tensor:
+        """(B, C_in, H, W) -> (B, C, H', W').
+
+        Args:
+            x: The input; taken to the weights' precision, whatever autocast says.
+            relu: Rectify the result.
+            into: A map of the result's shape that is added before, and overwritten.
+        """
+        x = x.to(self.weight.dtype)
+        if not _has_onednn(x):
+            return self._plain(x, relu, into)
+        activation = "relu" if relu else "none"
+        operator = torch.ops.mkldnn._convolution_pointwise
+        shape = (self.padding, self.stride, self.dilation, self.groups)
+        if into is None:
+            return operator(x, self._laid_out(x), self.bias, *shape, activation, [], "")
+        in_place = torch.ops.mkldnn._convolution_pointwise_.binary
+        return in_place(into, x, self._laid_out(x), self.bias, *shape, "add", 1.0, "relu" if relu else None, [], "")
+
+    def _plain(self, x: Tensor, relu: bool, into: Tensor | None) -> Tensor:
+        out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        if into is not None:
+            out = into.add_(out)
+        return out.relu_() if relu else out
+
+    def _laid_out(self, x: Tensor) -> Tensor:
+        if self._packed is None or self._packed.dtype != self.weight.dtype:
+            shape = (self.padding, self.stride, self.dilation, self.groups, list(x.shape))
+            self._packed = torch.ops.mkldnn._reorder_convolution_weight(self.weight, *shape)
+        return self._packed
+
+
+def _has_onednn(x: Tensor) -> bool:
+    """Whether oneDNN's operators take this tensor; they are those that torch.compile freezes weights for."""
+    if x.device.type != "cpu" or not torch._C._get_mkldnn_enabled():
+        return False
+    if x.dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return x.dtype == torch.float32
+
+
+class FusedReflection(nn.Module):
+    """`nn.ReflectionPad2d` in the precision of its input: under autocast that one pads in float32."""
+
+    def __init__(self, pad: nn.ReflectionPad2d) -> None:
+        super().__init__()
+        self.pad = pad
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W), grown."""
+        with without_autocast(x):
+            return self.pad(x)
+
+
+def to_bfloat16(module: nn.Module) -> None:
+    """Store the weights of convolutions and linear layers as bfloat16, in place.
+
+    Where a module says ``full_precision``, it and all in it stay as they are.
+    """
+    if getattr(module, "full_precision", False):
+        return
+    if isinstance(module, FusedConv2d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        module.to(torch.bfloat16)
+    for child in module.children():
+        to_bfloat16(child)
+
+
+class FusedHead(nn.Module):
+    """A convolution with few outputs, several neighbouring pixels at once.
+
+    Vector units hold 16 numbers and a convolution fills them with output channels: three of them leave most idle. So
+    the kernel is laid out for ``span`` pixels of a row side by side, one set of outputs for each.
+
+    Args:
+        convolution: Stride 1, no padding, not grouped, not dilated.
+        span: Pixels at once; the width of the result is padded to a multiple of it for the while.
+    """
+
+    def __init__(self, convolution: nn.Conv2d, span: int = 4) -> None:
+        super().__init__()
+        channels, source, height, width = convolution.weight.shape
+        spread = convolution.weight.new_zeros(span, channels, source, height, width + span - 1)
+        for shift in range(span):
+            spread[shift, ..., shift : shift + width] = convolution.weight.detach()
+        self.span = span
+        self.extra = width - 1
+        wide = nn.Conv2d(source, span * channels, (height, width + span - 1), stride=(1, span))
+        wide.weight = nn.Parameter(spread.flatten(0, 1), requires_grad=False)
+        bias = convolution.bias
+        wide.bias = None if bias is None else nn.Parameter(bias.detach().repeat(span), requires_grad=False)
+        self.wide = FusedConv2d(wide)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, channels, H - h + 1, W - w + 1)."""
+        width = x.shape[-1] - self.extra
+        x = F.pad(x, (0, -width % self.span))
+        spans = self.wide(x).unflatten(1, (self.span, -1))  # (B, span, channels, H, W / span)
+        return spans.permute(0, 2, 3, 4, 1).flatten(-2)[..., :width]

@@ -1,0 +1,73 @@
+"""LaMa, Big-LaMa, GLaMa and GLaMa-2stage: one generator of fast Fourier convolutions; losses and masks differ.
+
+Papers: Resolution-robust Large Mask Inpainting with Fourier Convolutions (LaMa), Generalized Image Inpainting with LaMa
+(GLaMa, NTIRE 2022). Specification followed: specs/glama.md; where the papers and LaMa's released code differ, the code
+is taken (README.md beside this file lists each case). GLaMa published no code.
+
+| | parameters | MACs at 256 px | counted as the papers do (thop) |
+| --- | ---: | ---: | ---: |
+| `lama`, `glama` | 27,048,835 | 31.87 G | 42.87 G |
+| `big_lama` | 50,975,875 | 55.06 G | 66.13 G |
+"""
+
+from inpaint_zoo.combinators import TwoStage
+from inpaint_zoo.models.glama import convert
+from inpaint_zoo.models.glama.discriminator import LaMaDiscriminator
+from inpaint_zoo.models.glama.network import LaMaGenerator
+from inpaint_zoo.registry import Paper, register_discriminator, register_model
+
+__all__ = ["LaMaDiscriminator", "LaMaGenerator", "big_lama", "convert", "glama", "glama_2stage", "glama_tiny", "lama"]
+
+LAMA = Paper(
+    title="Resolution-robust Large Mask Inpainting with Fourier Convolutions",
+    authors="Roman Suvorov, Elizaveta Logacheva, Anton Mashikhin, Anastasia Remizova, Arsenii Ashukha, "
+    "Aleksei Silvestrov, Naejin Kong, Harshith Goka, Kiwoong Park, Victor Lempitsky",
+    venue="WACV",
+    year=2022,
+    url="https://arxiv.org/abs/2109.07161",
+)
+GLAMA = Paper(
+    title="GLaMa: Joint Spatial and Frequency Loss for General Image Inpainting",
+    authors="Zeyu Lu, Junjun Jiang, Junqin Huang, Gang Wu, Xianming Liu",
+    venue="CVPR Workshops",
+    year=2022,
+    url="https://arxiv.org/abs/2205.07162",
+)
+CODE = "specs/glama.md; advimman/lama at 786f593"
+TEXT = "specs/glama.md (LaMa's network; GLaMa published no code)"
+
+
+@register_model(source=CODE, paper=LAMA)
+def lama(local_fourier: bool = False) -> LaMaGenerator:
+    """LaMa: nine residual blocks of fast Fourier convolutions, an image-wide receptive field from the first one on."""
+    return LaMaGenerator(blocks=9, local_fourier=local_fourier)
+
+
+@register_model(source=CODE, paper=LAMA)
+def big_lama(local_fourier: bool = False) -> LaMaGenerator:
+    """Big-LaMa: LaMa with eighteen blocks."""
+    return LaMaGenerator(blocks=18, local_fourier=local_fourier)
+
+
+@register_model(source=TEXT, paper=GLAMA)
+def glama(blocks: int = 9) -> LaMaGenerator:
+    """GLaMa: LaMa's network, trained on seven kinds of masks with a total variation and a focal frequency loss."""
+    return LaMaGenerator(blocks=blocks)
+
+
+@register_model(source=TEXT, paper=GLAMA)
+def glama_2stage(coarse_size: int = 256, freeze_first: bool = False) -> TwoStage:
+    """GLaMa-2stage: GLaMa on a small copy, and a second network that refines the enlarged result."""
+    return TwoStage(LaMaGenerator(), LaMaGenerator(), coarse_size=coarse_size, freeze_first=freeze_first)
+
+
+@register_model(source=TEXT, paper=GLAMA)
+def glama_tiny() -> LaMaGenerator:
+    """GLaMa at a quarter of the width and with six blocks: for tests and the quickstart."""
+    return LaMaGenerator(blocks=6, width=16)
+
+
+@register_discriminator("lama")
+def lama_discriminator() -> LaMaDiscriminator:
+    """LaMa's and GLaMa's patch discriminator, on pictures in [0, 1]."""
+    return LaMaDiscriminator()

@@ -1,0 +1,67 @@
+"""LaMa's released checkpoints: our names are theirs, but for the prefix of the part (specs/glama.md, section 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from inpaint_zoo.models.glama.discriminator import LaMaDiscriminator
+from inpaint_zoo.models.glama.network import LaMaGenerator
+from inpaint_zoo.registry import register_converter
+from inpaint_zoo.weights import match_state
+
+__all__ = ["convert_big_lama", "convert_lama", "convert_lama_discriminator"]
+
+RELEASED = "models/best.ckpt"  # beside config.yaml, in the released folders
+# what else a training checkpoint holds at the top: perceptual networks, evaluators, the moving average
+PARTS = ("generator", "discriminator", "generator_average", "loss_", "val_evaluator", "test_evaluator")
+
+Part = Literal["generator", "discriminator"]
+
+
+def _part(state: Mapping[str, Tensor], part: Part) -> dict[str, Tensor]:
+    """Entries of one part, without its prefix; a state dict of that part alone passes as it is."""
+    inner = state.get("state_dict", state)
+    entries = inner if isinstance(inner, Mapping) else state
+    prefix = f"{part}."
+    own = {key.removeprefix(prefix): value for key, value in entries.items() if key.startswith(prefix)}
+    return own or {key: value for key, value in entries.items() if not key.startswith(PARTS)}
+
+
+def _convert(state: Mapping[str, Tensor], part: Part, name: str, net: nn.Module) -> dict[str, Tensor]:
+    return match_state(_part(state, part), net.state_dict(), f"'{name}'")
+
+
+def _generator(state: Mapping[str, Tensor], name: str, blocks: int) -> dict[str, Tensor]:
+    with torch.device("meta"):
+        net = LaMaGenerator(blocks=blocks)
+    return _convert(state, "generator", name, net)
+
+
+@register_converter("lama", files=RELEASED)
+def convert_lama(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The generator of a LaMa checkpoint with nine blocks."""
+    return _generator(state, "lama", 9)
+
+
+@register_converter("big_lama", files=RELEASED)
+def convert_big_lama(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The generator of a Big-LaMa checkpoint."""
+    return _generator(state, "big_lama", 18)
+
+
+@register_converter("glama", files=RELEASED)
+def convert_glama(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A generator of LaMa's layout: no GLaMa weights are published."""
+    return _generator(state, "glama", 9)
+
+
+@register_converter("lama_discriminator", files=RELEASED)
+def convert_lama_discriminator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The discriminator of a checkpoint that was released with it."""
+    with torch.device("meta"):
+        net = LaMaDiscriminator()
+    return _convert(state, "discriminator", "lama_discriminator", net)

@@ -1,0 +1,102 @@
+"""The LaMa generator for inference: what works at full size goes through memory in bands of rows.
+
+At 256 px each map of 64 channels holds 17 MB: more than the caches, and than what allocators keep for the next call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inpaint_zoo.layers.fusion import FusedConv2d, FusedHead
+from inpaint_zoo.ops import without_autocast
+
+if TYPE_CHECKING:
+    from inpaint_zoo.layers.ffc import Branches, FFCNormAct
+
+__all__ = ["FusedStem", "FusedTail"]
+
+BAND = 2**20  # numbers in a band's largest map
+
+
+def _bands(rows: int, numbers_per_row: int) -> Iterator[tuple[int, int]]:
+    """Consecutive [first, end) that cover ``rows``; a remainder too short to reflect joins the band before it."""
+    step = max(16, BAND // numbers_per_row)
+    first = 0
+    while first < rows:
+        end = rows if rows - first < step + 16 else first + step
+        yield first, end
+        first = end
+
+
+def _reflect(x: Tensor, left: int, right: int, top: int, bottom: int) -> Tensor:
+    with without_autocast(x):  # it would pad in float32
+        return F.pad(x, (left, right, top, bottom), mode="reflect")
+
+
+def _rows(x: Tensor, first: int, end: int) -> Tensor:
+    return x[..., first:end, :].contiguous(memory_format=torch.channels_last)
+
+
+class FusedStem(nn.Module):
+    """The 7x7 convolution and the first strided one; the map between them is never whole.
+
+    Args:
+        first: To full size.
+        second: Stride 2, padded by one.
+    """
+
+    def __init__(self, first: FFCNormAct, second: FFCNormAct) -> None:
+        super().__init__()
+        self.first, self.second = (self._local(layer) for layer in (first, second))
+        self.halo = self.first.weight.shape[-1] // 2
+
+    @staticmethod
+    def _local(layer: FFCNormAct) -> FusedConv2d:
+        local = layer.fused().l2l
+        assert isinstance(local, FusedConv2d)
+        return local
+
+    def forward(self, x: Tensor) -> Branches:
+        """(B, 4, H, W), H and W even -> local branch (B, C, H / 2, W / 2)."""
+        H, W = x.shape[-2:]
+        wide = _reflect(x, *[self.halo] * 4)
+        parts = []
+        for first, end in _bands(H // 2, 2 * W * len(self.first.weight) * len(x)):
+            low = max(2 * first - 1, 0)  # rows of the full map that the band sees: from here to 2 * end
+            full = self.first(_rows(wide, low, 2 * end + 2 * self.halo), relu=True)
+            # the stride skips the border on the right and below
+            parts.append(self.second(_reflect(full, 1, 0, 1 if first == 0 else 0, 0), relu=True))
+        return torch.cat(parts, dim=2) if len(parts) > 1 else parts[0], None
+
+
+class FusedTail(nn.Module):
+    """The last transposed convolution and the one to three channels; the map between them is never whole.
+
+    Args:
+        up: Kernel 3, stride 2, padding 1, output padding 1, its norm folded.
+        head: Kernel 7, no padding: the border is reflected before it.
+    """
+
+    def __init__(self, up: nn.ConvTranspose2d, head: nn.Conv2d) -> None:
+        super().__init__()
+        self.up = up
+        self.head = FusedHead(head)
+        self.halo = int(head.kernel_size[0]) // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, 3, 2 H, 2 W)."""
+        H, W = x.shape[-2:]
+        parts = []
+        for first, end in _bands(2 * H, 2 * W * self.up.out_channels * len(x)):
+            low, high = max(first - self.halo, 0), min(end + self.halo, 2 * H)  # rows of the full map
+            # row 2 i comes from input row i alone, row 2 i + 1 from i and i + 1
+            source = (low // 2, min(high // 2 + 1, H))
+            full = self.up(_rows(x, *source)).relu_()[..., low - 2 * source[0] : high - 2 * source[0], :]
+            above, below = self.halo - (first - low), self.halo - (high - end)
+            parts.append(self.head(_reflect(full, self.halo, self.halo, above, below)))
+        return torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]

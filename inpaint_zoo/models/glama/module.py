@@ -1,0 +1,191 @@
+"""Training of LaMa, GLaMa and GLaMa-2stage (specs/glama.md, sections 5 and 6)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict, cast
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import OptimizerCallable
+
+from inpaint_zoo.combinators import TwoStage
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.layers import ADE20KFeatures
+from inpaint_zoo.losses import FocalFrequencyLoss, TotalVariation, TVReduction
+from inpaint_zoo.models.glama.discriminator import LaMaDiscriminator
+from inpaint_zoo.models.glama.loss import GLaMaLoss, LaMaLoss
+from inpaint_zoo.registry import create_discriminator
+from inpaint_zoo.training import AdversarialModule, Batch, Phase, Recipe, Stages, Terms
+from inpaint_zoo.weights import load_state
+
+__all__ = ["FocalOptions", "GLaMa", "GLaMa2Stage", "LaMa"]
+
+
+class FocalOptions(TypedDict, total=False):
+    """Options of `FocalFrequencyLoss`."""
+
+    alpha: float
+    patch_factor: int
+    average_spectrum: bool
+    log_matrix: bool
+    batch_matrix: bool
+
+
+def _adam(lr: float) -> OptimizerCallable:
+    return lambda parameters: torch.optim.Adam(parameters, lr=lr)
+
+
+class LaMa(AdversarialModule):
+    """LaMa as released: the generator first, then the discriminator on a fresh prediction of the new weights.
+
+    Args:
+        network: Registry name.
+        generator_optimizer: Built over the generator's parameters.
+        discriminator_optimizer: Built over the discriminator's.
+        gradient_clip: Largest gradient norm of either; None leaves it.
+        l1: Weight of L1 over known pixels.
+        adversarial: Weight of the generator's adversarial term.
+        feature_matching: Weight of the discriminator's features.
+        perceptual: Weight of the ADE20K features; 0 needs no weights of theirs.
+        r1: Weight of the gradient penalty on real pictures, at every step.
+        paper_weights: Exchange the weights of feature matching and perceptual term: GLaMa's Eq. 7 gives 30 and 100
+            where the released code has 100 and 30.
+        perceptual_weights: File of the ADE20K encoder; None searches; "random" is for tests.
+        mask_mode: How the discriminator's target follows the mask; "max" keeps thin strokes, "nearest" is as released.
+        base: Arguments of `TrainingModule`.
+    """
+
+    def __init__(
+        self,
+        network: str = "lama",
+        generator_optimizer: OptimizerCallable = _adam(1e-3),  # noqa: B008 a function, never changed
+        discriminator_optimizer: OptimizerCallable = _adam(1e-4),  # noqa: B008
+        gradient_clip: float | None = 1.0,
+        l1: float = 10.0,
+        adversarial: float = 10.0,
+        feature_matching: float = 100.0,
+        perceptual: float = 30.0,
+        r1: float = 0.001,
+        paper_weights: bool = False,
+        perceptual_weights: str | None = None,
+        mask_mode: Literal["nearest", "max"] = "nearest",
+        **base: Any,
+    ) -> None:
+        super().__init__(network, **base)
+        self.discriminator = cast(LaMaDiscriminator, create_discriminator("lama"))
+        self.generator_optimizer = generator_optimizer
+        self.discriminator_optimizer = discriminator_optimizer
+        self.gradient_clip = gradient_clip
+        self.weights = {
+            "l1": l1,
+            "adversarial": adversarial,
+            "feature_matching": perceptual if paper_weights else feature_matching,
+            "perceptual": feature_matching if paper_weights else perceptual,
+        }
+        self.r1 = r1
+        self.perceptual_weights = perceptual_weights
+        self.mask_mode = mask_mode
+
+    def _features(self) -> ADE20KFeatures | None:
+        if self.weights["perceptual"] == 0:
+            return None
+        return self.unless_missing(lambda: ADE20KFeatures(self.perceptual_weights), "perceptual")
+
+    def build_losses(self) -> None:
+        """Look the perceptual network up."""
+        self.losses = LaMaLoss(self._features(), self.mask_mode)
+
+    def recipe(self) -> Recipe:
+        """Generator, then discriminator, each with its own forward pass."""
+        return Recipe(
+            (
+                Phase(
+                    "generator",
+                    ("network",),
+                    self.generator_loss,
+                    self.generator_optimizer,
+                    weights=self.weights,
+                    clip=self.gradient_clip,
+                ),
+                Phase(
+                    "discriminator",
+                    ("discriminator",),
+                    self.discriminator_loss,
+                    self.discriminator_optimizer,
+                    weights={"r1": self.r1},
+                    clip=self.gradient_clip,
+                ),
+            ),
+            forward="fresh",
+        )
+
+    def generator_loss(self, batch: Batch, stages: Stages) -> Terms:
+        """The generator's terms on the last stage."""
+        *_, pred = stages.values()
+        return self.losses.generator(self.discriminator, pred, batch["image"], batch["mask"])
+
+    def discriminator_loss(self, batch: Batch, stages: Stages) -> Terms:
+        """The discriminator's terms on the last stage."""
+        *_, pred = stages.values()
+        return self.losses.discriminator(self.discriminator, pred, batch["image"], batch["mask"])
+
+
+class GLaMa(LaMa):
+    """GLaMa: LaMa's training with a total variation and a focal frequency loss on the prediction (Eq. 11).
+
+    Args:
+        network: Registry name.
+        total_variation: Weight of the total variation, beta 2.
+        tv_reduction: Over an image; unpublished. A sum would outweigh all other terms together.
+        focal_frequency: Weight of the focal frequency loss.
+        focal_options: Of `FocalFrequencyLoss`.
+        lama: Arguments of `LaMa`.
+    """
+
+    def __init__(
+        self,
+        network: str = "glama",
+        total_variation: float = 1.0,
+        tv_reduction: TVReduction = "mean",
+        focal_frequency: float = 1.0,
+        focal_options: FocalOptions | None = None,
+        **lama: Any,
+    ) -> None:
+        super().__init__(network, **lama)
+        self.weights |= {"total_variation": total_variation, "focal_frequency": focal_frequency}
+        self.tv_reduction = tv_reduction
+        self.focal_options: FocalOptions = focal_options or {}
+
+    def build_losses(self) -> None:
+        """As LaMa's, with the two terms more."""
+        variation = TotalVariation(beta=2, joint=True, reduction=self.tv_reduction)
+        self.losses = GLaMaLoss(self._features(), self.mask_mode, variation, FocalFrequencyLoss(**self.focal_options))
+
+
+class GLaMa2Stage(GLaMa):
+    """GLaMa-2stage: the second network trains by GLaMa's losses behind a first one that is trained already.
+
+    Args:
+        network: Registry name of a two-stage network.
+        first_weights: Weight file or checkpoint of the first stage.
+        glama: Arguments of `GLaMa`.
+    """
+
+    network: TwoStage
+
+    def __init__(self, network: str = "glama_2stage", first_weights: str | None = None, **glama: Any) -> None:
+        super().__init__(network, **glama)
+        self.first_weights = first_weights
+        if first_weights is not None:
+            self.network.first.load_state_dict(load_state(first_weights))
+        self.starts_trained = first_weights is not None or glama.get("init_weights") is not None
+
+    def check_trainer(self, trainer: Trainer) -> None:
+        """As the base; refuses to refine what a frozen, random network makes.
+
+        Raises:
+            ZooError: The first stage is frozen and has no trained weights.
+        """
+        super().check_trainer(trainer)
+        if self.network.freeze_first and not self.starts_trained:
+            raise ZooError("The first stage is frozen but untrained: --model.init_args.first_weights FILE names its.")
