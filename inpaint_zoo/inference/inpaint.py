@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard, overload
+from typing import Any, TypeGuard, overload
 
 import numpy as np
 import torch
@@ -13,15 +13,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.interfaces import MIN_SIDE
+from inpaint_zoo.inference.optimize import fast_form
+from inpaint_zoo.interfaces import MIN_SIDE, InpaintingNetwork
 from inpaint_zoo.io.pictures import PICTURE_SUFFIXES, Picture, convert_picture, read_picture
 from inpaint_zoo.masks import create_generator, create_mask, list_masks, read_mask
 from inpaint_zoo.masks.read import binary_mask
 from inpaint_zoo.ops import crop_to, pad_to_multiple, to_uint8
 from inpaint_zoo.registry import create_model, model_info
-
-if TYPE_CHECKING:
-    from inpaint_zoo.interfaces import InpaintingNetwork
 
 __all__ = ["Filler", "fill_bytes", "inpaint", "is_mask_name", "ready_model"]
 
@@ -202,6 +200,8 @@ def _inpaint_tensor(net: Filler, image: Tensor, hole_of: _Hole, options: dict[st
 
 def _run(net: Filler, image: Tensor, hole: Tensor, options: dict[str, Any]) -> Tensor:
     """The completed pictures, float32 on the device of ``image``; small ones are padded for the network."""
+    if isinstance(net, InpaintingNetwork):
+        net = fast_form(net)
     module = net if isinstance(net, nn.Module) else None
     first = next((x for x in (*module.parameters(), *module.buffers())), None) if module else None
     device = image.device if first is None else first.device

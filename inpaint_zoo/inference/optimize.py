@@ -3,78 +3,98 @@
 from __future__ import annotations
 
 import copy
-from itertools import pairwise
+from contextlib import ExitStack
 from typing import Any, Literal, get_args
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from inpaint_zoo.errors import unknown_name
 from inpaint_zoo.interfaces import InpaintingNetwork
+from inpaint_zoo.layers.fusion import fuse, to_bfloat16
 
-__all__ = ["OptimizedNetwork", "Precision", "optimize"]
+__all__ = ["OptimizedNetwork", "Precision", "fast_form", "optimize"]
 
 Precision = Literal["fp32", "bf16"]
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-
-
-def fold_batch_norms(module: nn.Module) -> None:
-    """Fold each batch norm that directly follows a convolution of the same `nn.Sequential` into its weights, in place.
-
-    Exact in eval mode up to rounding. Elsewhere the order of execution is not known from the structure, so nothing is
-    folded.
-    """
-    for child in module.children():
-        fold_batch_norms(child)
-    if not isinstance(module, nn.Sequential):
-        return
-    names = list(module._modules)
-    for first, second in pairwise(names):
-        convolution, norm = module._modules[first], module._modules[second]
-        if isinstance(convolution, _CONVOLUTIONS) and isinstance(norm, _NORMS) and norm.track_running_stats:
-            transpose = isinstance(convolution, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
-            module._modules[first] = fuse_conv_bn_eval(convolution, norm, transpose)
-            module._modules[second] = nn.Identity()
-
 
 class OptimizedNetwork(InpaintingNetwork):
-    """A frozen copy of a network with folded norms, in the given precision; same contract, inference only.
+    """A frozen copy of a network in its fast form, in the given precision; same contract, inference only.
+
+    Norms are folded, and layers that know a faster form of themselves (`Fusable`) take it; memory is laid out channels
+    last.
 
     Args:
         network: Left as it is.
-        precision: "fp32", or "bf16" under autocast; what a network keeps in fp32 under autocast stays so.
+        precision: "fp32"; or "bf16", with convolutions in bfloat16, the rest under autocast, and what a network keeps
+            in float32 under autocast (FFT) as it is.
+        compiled: Hand `predict` to torch.compile.
     """
 
-    def __init__(self, network: InpaintingNetwork, precision: Precision) -> None:
+    def __init__(self, network: InpaintingNetwork, precision: Precision, compiled: bool = False) -> None:
         super().__init__()
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
-        fold_batch_norms(self.network)
+        fuse(self.network)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        if precision == "bf16":
+            to_bfloat16(self.network)
+        if compiled:
+            # past nn.Module's registration, so that the names stay
+            object.__setattr__(self.network, "predict", torch.compile(self.network.predict))
         self.precision = precision
         self.origin = network.origin
 
+    def _inference(self, device: torch.device) -> ExitStack:
+        stack = ExitStack()
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"))
+        return stack
+
     def stages(self, image: Tensor, mask: Tensor, **options: Any) -> dict[str, Tensor]:
         """As the network's own, without gradients."""
-        with torch.no_grad(), torch.autocast(image.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+        with self._inference(image.device):
             return self.network.stages(image, mask, **options)
+
+    def forward(self, image: Tensor, mask: Tensor, **options: Any) -> Tensor:
+        """As the network's own, without gradients."""
+        with self._inference(image.device):
+            return self.network(image, mask, **options)
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """As the network's own."""
         return self.network.predict(image, mask)
 
 
-def optimize(net: InpaintingNetwork, precision: Precision = "fp32") -> InpaintingNetwork:
+def optimize(net: InpaintingNetwork, precision: Precision = "fp32", compiled: bool = False) -> InpaintingNetwork:
     """Return a faster network with the same outputs; the given one is not changed.
 
     Args:
         net: Any network.
         precision: "fp32" for the same numbers up to rounding, "bf16" for speed where the device has it.
+        compiled: Also compile it, which takes a minute for each new size and pays on a GPU.
 
     Raises:
         UnknownNameError: Another precision.
     """
     if precision not in get_args(Precision):
         raise unknown_name("precision", precision, get_args(Precision))
-    return OptimizedNetwork(net, precision) if any(True for _ in net.parameters()) else net
+    return OptimizedNetwork(net, precision, compiled) if any(True for _ in net.parameters()) else net
+
+
+_fast_forms: WeakKeyDictionary[nn.Module, tuple[object, InpaintingNetwork]] = WeakKeyDictionary()
+
+
+def fast_form(net: InpaintingNetwork) -> InpaintingNetwork:
+    """`optimize(net)`, made once for as long as the weights of ``net`` stay where and what they are.
+
+    A network in training mode is itself: its weights are about to change.
+    """
+    if net.training or isinstance(net, OptimizedNetwork):
+        return net
+    values = (*net.parameters(), *net.buffers())
+    weights = tuple((value.data_ptr(), 0 if value.is_inference() else value._version) for value in values)
+    found = _fast_forms.get(net)
+    if found is None or found[0] != weights:
+        found = _fast_forms[net] = (weights, optimize(net))
+    return found[1]

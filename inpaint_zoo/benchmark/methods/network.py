@@ -6,12 +6,13 @@ import time
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_zoo.benchmark.entries import ModelEntry
+from inpaint_zoo.benchmark.macs import Macs, count_macs
 from inpaint_zoo.benchmark.methods.base import Answer, Method, Question, Task
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file
@@ -19,13 +20,14 @@ from inpaint_zoo.io.atomic import sha256_file
 if TYPE_CHECKING:
     import torch
 
+    from inpaint_zoo.inference.optimize import Precision
     from inpaint_zoo.interfaces import InpaintingNetwork
 
 __all__ = ["NetworkMethod"]
 
 
 class NetworkMethod(Method):
-    """A registered model.
+    """A registered model, in the form that `optimize` makes of it.
 
     Several photographs of one size go through the network together only where that changes no bit: the first such
     batch is also computed one by one, and if the two differ, batches of that shape are never used again. Which kernel
@@ -38,6 +40,7 @@ class NetworkMethod(Method):
         super().__init__(entry)
         self.seed = seed
         self.network: InpaintingNetwork | None = None
+        self.parameters: int | None = None  # of the network as published; the form that runs has folded norms
         self._same_in_batches: dict[tuple[int, ...], bool] = {}
         self._warm: set[tuple[int, ...]] = set()
 
@@ -64,16 +67,27 @@ class NetworkMethod(Method):
         """Build the network once."""
         import torch
 
+        from inpaint_zoo.inference import optimize
         from inpaint_zoo.registry import create_model
 
-        self.device, self.precision = device, precision
+        self.device = device
         if self.network is not None:
             return
         weights = None if self.entry.weights == "random" else self.entry.weights
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)  # what `weights: random` draws from; nothing else draws here
             network = create_model(self.entry.model, weights=weights, **self.entry.options)
-        self.network = network.to(device).eval()
+        self.parameters = sum(parameter.numel() for parameter in network.parameters())
+        self.network = optimize(network.to(device), cast("Precision", precision))
+
+    def count_macs(self, height: int, width: int) -> Macs | None:
+        """For one photograph of this size, of the network as published."""
+        import torch
+
+        from inpaint_zoo.registry import create_model
+
+        with torch.device("meta"):
+            return count_macs(create_model(self.entry.model, **self.entry.options), height, width)
 
     def close(self) -> None:
         """Drop the network."""
@@ -125,8 +139,7 @@ class NetworkMethod(Method):
         import torch
 
         assert self.network is not None
-        half = self.precision == "bf16"
-        with torch.inference_mode(), torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half):
+        with torch.inference_mode():
             result = self.network(image, mask).float()
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)

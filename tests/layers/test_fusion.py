@@ -1,0 +1,159 @@
+"""Fast forms beside the plain ones they replace."""
+
+import copy
+import importlib
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+import inpaint_zoo as iz
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.layers.ffc import FFCNormAct
+from inpaint_zoo.layers.fusion import FusedConv2d, FusedHead, fold, fold_affine, fuse, to_bfloat16
+from inpaint_zoo.models.glama import LaMaGenerator, fused
+from tests.models.test_all_models import sample
+
+
+def shaken(module):
+    """Norms with statistics that folding must get right."""
+    generator = torch.Generator().manual_seed(0)
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            for value, low, high in (
+                (part.running_mean, -0.3, 0.3),
+                (part.running_var, 0.5, 1.5),
+                (part.weight.data, 0.5, 1.5),
+                (part.bias.data, -0.3, 0.3),
+            ):
+                value.uniform_(low, high, generator=generator)
+    return module.eval()
+
+
+def check_fused_conv():
+    torch.manual_seed(0)
+    plain = nn.Conv2d(6, 10, 3, stride=2, padding=1, groups=2)
+    fast = FusedConv2d(plain)
+    x, into = torch.randn(2, 6, 13, 9), torch.randn(2, 10, 7, 5)
+    with torch.no_grad():
+        expected = plain(x)
+        torch.testing.assert_close(fast(x), expected)
+        torch.testing.assert_close(fast(x, relu=True), expected.relu())
+        torch.testing.assert_close(fast(x, into=into.clone()), into + expected)
+        target = into.clone()
+        torch.testing.assert_close(fast(x, relu=True, into=target), (into + expected).relu())
+        torch.testing.assert_close(target, (into + expected).relu())
+        # weights laid out for one shape serve others
+        torch.testing.assert_close(fast(x[:1, ..., 2:]), plain(x[:1, ..., 2:]))
+
+
+def test_fused_convolution():
+    check_fused_conv()
+
+
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # torch's own, on restoring its flags
+def test_fused_convolution_elsewhere():
+    with torch.backends.mkldnn.flags(enabled=False):
+        check_fused_conv()
+
+
+def test_a_fused_convolution_is_copied_and_pickled_after_use():
+    fast = FusedConv2d(nn.Conv2d(3, 4, 3))
+    x = torch.rand(1, 3, 8, 8)
+    with torch.no_grad():
+        expected = fast(x)
+        for twin in (copy.deepcopy(fast), pickle.loads(pickle.dumps(fast))):
+            assert torch.equal(twin(x), expected)
+
+
+def test_other_paddings_are_refused():
+    with pytest.raises(ZooError, match="FusedConv2d pads by a number of zeros"):
+        FusedConv2d(nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"))
+
+
+@pytest.mark.parametrize("width", [20, 21, 22, 23])
+@pytest.mark.parametrize("bias", [True, False])
+def test_fused_head(width, bias):
+    plain = nn.Conv2d(5, 3, (7, 5), bias=bias)
+    x = torch.randn(2, 5, 11, width)
+    with torch.no_grad():
+        torch.testing.assert_close(FusedHead(plain)(x), plain(x), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("convolution", [nn.Conv2d(4, 6, 3, bias=False), nn.ConvTranspose2d(4, 6, 3, 2)])
+def test_fold(convolution):
+    pair = shaken(nn.Sequential(convolution, nn.BatchNorm2d(6)))
+    x = torch.randn(2, 4, 9, 9)
+    with torch.no_grad():
+        expected = pair(x)
+        torch.testing.assert_close(fold(*pair)(x), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(fuse(copy.deepcopy(pair))(x), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_fold_affine():
+    convolution, scale, bias = nn.Conv2d(4, 6, 3, bias=False), torch.rand(6), torch.rand(6)
+    x = torch.randn(1, 4, 9, 9)
+    with torch.no_grad():
+        expected = convolution(x) * scale.view(1, -1, 1, 1) + bias.view(1, -1, 1, 1)
+        torch.testing.assert_close(fold_affine(convolution, scale, bias)(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "stride", "local_fourier"),
+    [((0.0, 0.0), 1, False), ((0.0, 0.5), 2, False), ((0.75, 0.75), 1, True), ((0.5, 0.0), 1, False)],
+)
+def test_ffc_with_every_path(ratios, stride, local_fourier):
+    torch.manual_seed(0)
+    layer = shaken(FFCNormAct(16, 32, 3, *ratios, stride, 1, local_fourier=local_fourier))
+    context = int(16 * ratios[0])
+    x = tuple(torch.randn(2, n, 12, 12) if n else None for n in (16 - context, context))
+    with torch.no_grad():
+        expected, got = layer(x), layer.fused()(tuple(None if b is None else b.clone() for b in x))
+    for a, b in zip(expected, got, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            torch.testing.assert_close(b, a, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (45, 64), (130, 97), (200, 312)])
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("band", [1, 2**20])
+def test_the_generator_in_bands(size, batch, band, monkeypatch):
+    """From bands of sixteen rows to one for all."""
+    monkeypatch.setattr(fused, "BAND", band)
+    torch.manual_seed(0)
+    net = shaken(LaMaGenerator(blocks=2, width=8))
+    image, mask = sample(size, batch=batch)
+    with torch.no_grad():
+        plain, fast = net.stages(image, mask), iz.optimize(net).stages(image, mask)
+    torch.testing.assert_close(fast["prediction"], plain["prediction"], atol=1e-5, rtol=0)
+
+
+def test_bfloat16_leaves_spectra_alone():
+    net = fuse(shaken(LaMaGenerator(blocks=1, width=8)))
+    to_bfloat16(net)
+    types = {name: value.dtype for name, value in net.named_parameters()}
+    assert types["model.3.conv1.g2g.fu.convolution.weight"] == torch.float32
+    assert types["model.3.conv1.l2l.weight"] == types["model.0.first.weight"] == torch.bfloat16
+
+
+def test_inpaint_uses_the_fast_form_and_notices_new_weights(monkeypatch):
+    module = importlib.import_module("inpaint_zoo.inference.optimize")  # the package has a function of that name
+    made = []
+    original = module.optimize
+    monkeypatch.setattr(module, "optimize", lambda net: made.append(net) or original(net))
+    net = shaken(LaMaGenerator(blocks=1, width=4))
+    image, mask = sample((24, 24))
+    first = iz.inpaint(net, image, mask)
+    assert torch.equal(iz.inpaint(net, image, mask), first)
+    assert made == [net]
+    with torch.no_grad():
+        torch.testing.assert_close(first, net(image, mask), atol=1e-5, rtol=0)
+        net.model[-2].bias += 1
+    second = iz.inpaint(net, image, mask)
+    assert made == [net, net]
+    assert not torch.equal(first, second)
+    iz.inpaint(net.train(), image, mask)
+    assert made == [net, net]
+    assert net.training
