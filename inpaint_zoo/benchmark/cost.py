@@ -6,14 +6,14 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inpaint_zoo.benchmark.macs import MACS_CONVENTION, THOP_CONVENTION, Macs
 from inpaint_zoo.benchmark.methods import Method, NetworkMethod, Question
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MACS_CONVENTION", "MEMORY_CONVENTION", "measure"]
+__all__ = ["MEMORY_CONVENTION", "measure"]
 
-MACS_CONVENTION = "FLOPs of torch.utils.flop_counter / 2: convolutions, matrix products and attention, one photograph"
 MEMORY_CONVENTION = {
     "cuda": "largest allocation on the device, weights included",
     "cpu": "growth of the process's peak resident memory over its size before the call, weights excluded",
@@ -41,11 +41,15 @@ def measure(method: Method, question: Question, device: torch.device) -> dict[st
     while len(seconds) < RUNS and sum(seconds) < BUDGET_S:
         seconds.append(float(method.answer([question])[0].seconds or 0.0))
     height, width = question.mask.shape
+    network = method if isinstance(method, NetworkMethod) else None
+    macs: Macs | None = network.count_macs(height, width) if network else None
     return {
         "method": method.label,
-        "parameters": _parameters(method),
-        "macs": _macs(method, question),
+        "parameters": network.parameters if network else None,
+        "macs": macs.true if macs else None,
         "macs_convention": MACS_CONVENTION,
+        "macs_thop": macs.thop if macs else None,
+        "macs_thop_convention": THOP_CONVENTION,
         "latency_ms": 1000 * statistics.median(seconds),
         "latency_runs": len(seconds),
         "peak_memory_mb": memory,
@@ -54,22 +58,6 @@ def measure(method: Method, question: Question, device: torch.device) -> dict[st
         "height": height,
         "device": device.type,
     }
-
-
-def _parameters(method: Method) -> int | None:
-    if not isinstance(method, NetworkMethod) or method.network is None:
-        return None
-    return sum(parameter.numel() for parameter in method.network.parameters())
-
-
-def _macs(method: Method, question: Question) -> int | None:
-    if not _parameters(method):
-        return None
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter:
-        method.answer([question])
-    return counter.get_total_flops() // 2
 
 
 def _peak_memory(method: Method, question: Question, device: torch.device) -> float | None:

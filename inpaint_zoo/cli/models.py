@@ -10,6 +10,9 @@ from inpaint_zoo.registry import ModelInfo, list_models, model_info
 __all__ = ["models_list", "models_show", "run"]
 
 
+SIDE = 256  # of the picture that MACs are counted for, as the papers do
+
+
 def _status(info: ModelInfo) -> str:
     if not info.learned:
         return "ready, nothing to train"
@@ -49,8 +52,24 @@ def models_list(pattern: str, markdown: bool) -> None:
     console.print(table)
 
 
+def _macs(name: str) -> dict[str, str]:
+    import torch
+
+    from inpaint_zoo.benchmark.macs import MACS_CONVENTION, THOP_CONVENTION, count_macs
+    from inpaint_zoo.registry import create_model
+
+    with torch.device("meta"):
+        macs = count_macs(create_model(name), SIDE, SIDE)
+    if macs is None:
+        return {}
+    return {
+        f"MACs at {SIDE} px": f"{macs.true / 1e9:,.3f} G ({MACS_CONVENTION})",
+        "MACs as papers count": f"{macs.thop / 1e9:,.3f} G ({THOP_CONVENTION})",
+    }
+
+
 def models_show(name: str) -> None:
-    """Show what is known of one model: paper, source, options, parameters, weights.
+    """Show what is known of one model: paper, source, options, parameters, MACs, weights.
 
     Args:
         name: A registry name.
@@ -66,6 +85,8 @@ def models_show(name: str) -> None:
         "parameters": f"{info.parameters:,}",
         "status": _status(info),
     }
+    if info.learned:
+        rows |= _macs(name)
     for key, value in rows.items():
         table.add_row(key, value)
     console.print(table)

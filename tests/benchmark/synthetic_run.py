@@ -190,6 +190,8 @@ def write_run(
                 "parameters": 1_400_000 * at,
                 "macs": 700_000_000 * at or None,
                 "macs_convention": "FLOPs of torch / 2",
+                "macs_thop": 900_000_000 * at or None,
+                "macs_thop_convention": "as thop 0.1.1",
                 "latency_ms": 3.0 * (7 * at % 11 + 1),
                 "peak_memory_mb": 310.0 if at % 2 else None,
                 "memory_convention": "growth of the resident memory",

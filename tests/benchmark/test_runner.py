@@ -270,6 +270,7 @@ def test_complexity_and_provenance_name_their_conventions(tmp_path):
     toy, telea = content["complexity"]
     assert toy["parameters"] > 0
     assert toy["macs"] > 0
+    assert toy["macs_thop"] > 0
     assert "flop_counter" in toy["macs_convention"]
     assert (telea["parameters"], telea["macs"]) == (0, None)
     assert toy["latency_ms"] > 0

@@ -186,6 +186,7 @@ def _costs(run: Run) -> list[dict[str, Any]]:
                     "method": method,
                     "parameters": _thousands(entry.get("parameters")),
                     "macs": _giga(entry.get("macs")),
+                    "macs_thop": _giga(entry.get("macs_thop")),
                     "latency": _short(entry.get("latency_ms")),
                     "memory": _short(entry.get("peak_memory_mb")),
                     "times": [_short(times[dataset].get(method)) for dataset in run.datasets],
@@ -201,6 +202,8 @@ def _cost_notes(run: Run) -> list[str]:
         texts = []
         if entry.get("macs") is not None:
             texts.append(f"MACs: {entry['macs_convention']}.")
+        if entry.get("macs_thop") is not None:
+            texts.append(f"MACs as papers count them: {entry['macs_thop_convention']}.")
         if entry.get("latency_ms") is not None and "width" in entry:
             of = f"one photograph of {entry['width']} × {entry['height']} px on {entry['device']}"  # noqa: RUF001 - times
             texts.append(f"Latency: {of}, median of several calls after a first one.")
