@@ -1,5 +1,7 @@
 """The contract, over every registered model, now and later, and over a learned toy."""
 
+import functools
+
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -19,9 +21,20 @@ def toy_is_registered():
         yield
 
 
-@pytest.fixture(params=[*iz.list_models(), "toy"])
+# one model after the other, so that each is built once
+@pytest.fixture(params=[*iz.list_models(), "toy"], scope="module")
 def name(request):
     return request.param
+
+
+@functools.lru_cache(maxsize=1)
+def _built(name):
+    return iz.create_model(name)
+
+
+def build(name):
+    """The model in eval mode, shared by all tests that don't train or change it."""
+    return _built(name).eval()
 
 
 def sample(size, batch=1, seed=0):
@@ -38,7 +51,7 @@ def sample(size, batch=1, seed=0):
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_shape_range_and_known_pixels(name, size):
-    net = iz.create_model(name)
+    net = build(name)
     assert not net.training
     image, mask = sample(size, batch=2)
     with torch.no_grad():
@@ -60,12 +73,12 @@ def test_shape_range_and_known_pixels(name, size):
 def test_full_size(name):
     image, mask = sample(FULL_SIZE)
     with torch.no_grad():
-        assert iz.create_model(name)(image, mask).shape == image.shape
+        assert build(name)(image, mask).shape == image.shape
 
 
 @pytest.mark.parametrize("rubbish", [float("nan"), float("inf"), -7.0, 0.25])
 def test_hole_content_is_ignored(name, rubbish):
-    net = iz.create_model(name)
+    net = build(name)
     image, mask = sample((48, 40))
     with torch.no_grad():
         assert torch.equal(net(image, mask), net(image.masked_fill(mask > 0, rubbish), mask))
@@ -73,7 +86,7 @@ def test_hole_content_is_ignored(name, rubbish):
 
 @pytest.mark.parametrize("share", ["none", "all", "one hole pixel", "one known pixel"])
 def test_extreme_masks(name, share):
-    net = iz.create_model(name)
+    net = build(name)
     image, _ = sample((32, 32))
     mask = torch.full((1, 1, 32, 32), float(share in {"all", "one known pixel"}))
     if share.startswith("one"):
@@ -85,7 +98,7 @@ def test_extreme_masks(name, share):
 
 
 def test_batch_equals_singles_and_eval_repeats(name):
-    net = iz.create_model(name)
+    net = build(name)
     image, mask = sample((40, 56), batch=3)
     with torch.no_grad():
         batch = net(image, mask)
@@ -127,7 +140,7 @@ def test_state_dict_and_file_round_trip(name, tmp_path):
 
 @pytest.mark.slow
 def test_export(name):
-    net = iz.create_model(name)
+    net = build(name)
     image, mask = sample((64, 64))
     with torch.no_grad():
         program = torch.export.export(net, (image, mask))
@@ -135,7 +148,7 @@ def test_export(name):
 
 
 def test_bf16_autocast(name):
-    net = iz.create_model(name)
+    net = build(name)
     image, mask = sample((64, 64))
     with torch.no_grad():
         plain = net(image, mask)
@@ -148,7 +161,7 @@ def test_bf16_autocast(name):
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("bf16", BF16_TOLERANCE)])
 def test_optimized_form_gives_the_same(name, precision, tolerance):
-    net = iz.create_model(name)
+    net = build(name)
     before = {key: value.clone() for key, value in net.state_dict().items()}
     image, mask = sample((64, 72))
     fast = iz.optimize(net, precision)
@@ -203,11 +216,11 @@ def broken():
 def test_bad_input_is_refused_by_name(name, case):
     image, mask, message = broken()[case]
     with pytest.raises(ValueError, match=message), torch.no_grad():
-        iz.create_model(name)(image, mask)
+        build(name)(image, mask)
 
 
 def test_training_steps_check_shapes_but_not_values(name):
-    net = iz.create_model(name).train()
+    net = build(name).train()
     image, mask = sample((32, 32), batch=2)
     net.stages(image * 1.5, mask)
     with pytest.raises(ValueError, match="to match `image`"):
@@ -219,7 +232,7 @@ def test_training_steps_check_shapes_but_not_values(name):
 def test_any_size(name, H, W, seed):
     image, mask = sample((H, W), seed=seed)
     with torch.no_grad():
-        out = iz.create_model(name)(image, mask)
+        out = build(name)(image, mask)
     assert torch.equal(torch.where(mask > 0, 0, out), torch.where(mask > 0, 0, image))
 
 
@@ -228,7 +241,7 @@ def test_info(name):
     assert info.name == name
     assert info.description
     assert info.source
-    assert info.parameters == sum(parameter.numel() for parameter in iz.create_model(name).parameters())
+    assert info.parameters == sum(parameter.numel() for parameter in build(name).parameters())
     assert info.ready == (not info.learned or bool(info.weights))
 
 
