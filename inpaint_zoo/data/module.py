@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.trainer.states import TrainerFn
 from torch.utils.data import DataLoader
 
 from inpaint_zoo.data.augment import Augmentation, create_augmentation
@@ -66,6 +67,8 @@ class InpaintingDataModule(LightningDataModule):
 
     Attributes:
         replaced: Photograph that could not be read -> how often another took its place, or it was left out.
+        replaced_in_training: How often that was in the training that runs, in this process: ``data/replaced`` of the
+            logs, where it is counted over all processes and resumes.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class InpaintingDataModule(LightningDataModule):
         self.input_mode, self.mosaic_unit, self.mosaic_interpolation = input_mode, mosaic_unit, mosaic_interpolation
         self.epoch_samples, self.drop_last, self.seed = epoch_samples, drop_last, seed
         self.replaced: dict[str, int] = {}
+        self.replaced_in_training = 0
         self._photos: dict[str, PhotoDataset] = {}
         for key in ("batch_size", "eval_batch_size", "mosaic_unit"):
             if getattr(self, key) < 1:
@@ -172,6 +176,13 @@ class InpaintingDataModule(LightningDataModule):
         sets = [self.photos(split) for split in splits if self.specs[split] is not None]
         return [problem for photos in sets for problem in photos.check(max(1, self.workers))]
 
+    def setup(self, stage: str) -> None:
+        """Begin to count anew when training begins, and validate nothing where there is nothing to validate on."""
+        if stage == "fit":
+            self.replaced_in_training = 0
+            if self.specs["val"] is None and self.trainer is not None:
+                self.trainer.limit_val_batches = 0
+
     # Loaders
 
     def _loading(self) -> dict[str, Any]:
@@ -222,8 +233,13 @@ class InpaintingDataModule(LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Sample] | list[DataLoader[Sample]]:
-        """The validation set in order; without one, nothing to validate on."""
-        return [] if self.specs["val"] is None else self._eval_loader("val")
+        """The validation set in order; without one, nothing for a training to validate on.
+
+        Raises:
+            ZooError: There is none, and `Trainer.validate` asks for it.
+        """
+        asked = self.trainer is not None and self.trainer.state.fn == TrainerFn.VALIDATING
+        return [] if self.specs["val"] is None and not asked else self._eval_loader("val")
 
     def test_dataloader(self) -> DataLoader[Sample]:
         """The test set in order."""
@@ -241,19 +257,23 @@ class InpaintingDataModule(LightningDataModule):
             floats["input"] = mosaic(floats["image"], floats["mask"], self.mosaic_unit, self.mosaic_interpolation)
         for bad in batch.get("replaced", ()):
             self._count(bad)
+            self.replaced_in_training += self.trainer is not None and self.trainer.training
         return {**{key: value for key, value in batch.items() if key != "replaced"}, **floats}
 
     def _count(self, bad: Replaced) -> None:
         if bad.key not in self.replaced and len(self.replaced) < NAMED:
             more = "; further ones are only counted" if len(self.replaced) == NAMED - 1 else ""
-            rank_zero_warn(f"{bad.reason} (another takes its place in training, metrics leave it out{more})")
+            # by each process: they see different photographs
+            warnings.warn(
+                f"{bad.reason} (another takes its place in training, metrics leave it out{more})", stacklevel=2
+            )
         self.replaced[bad.key] = self.replaced.get(bad.key, 0) + 1
 
     def teardown(self, stage: str) -> None:
         """Say how many photographs could not be read."""
         if self.replaced:
             times = sum(self.replaced.values())
-            rank_zero_warn(f"{len(self.replaced)} photograph(s) could not be read, {times} time(s) in all")
+            warnings.warn(f"{len(self.replaced)} photograph(s) could not be read, {times} time(s) in all", stacklevel=2)
 
 
 def _with_defaults(spec: Spec, root: str | None, size: int | list[int] | None, crop: str) -> dict[str, Any]:

@@ -139,11 +139,13 @@ class MetricsLog(Callback):
     """Writes losses, learning rates, gradient norms, metrics, speed and memory to all loggers, by generator steps.
 
     Every `Trainer.log_every_n_steps` steps a row of the training values of that step, averaged over ranks; after each
-    validation a row of its metrics.
+    validation a row of its metrics. Where the data count what they could not read, ``data/replaced`` is how often
+    another photograph took such a one's place since the run began.
     """
 
     def __init__(self) -> None:
         self._rows = 0
+        self._replaced_before = 0
         self._step_before = 0
         self._since: tuple[float, int] | None = None
         self._batch_size = 0
@@ -155,6 +157,24 @@ class MetricsLog(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the count of rows."""
         self._rows = int(state_dict["rows"])
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add the photographs replaced so far."""
+        replaced = self._replaced(trainer, pl_module)
+        if replaced is not None:
+            checkpoint["replaced"] = replaced
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Take up the count of replaced photographs."""
+        self._replaced_before = int(checkpoint.get("replaced", 0))
+
+    def _replaced(self, trainer: Trainer, pl_module: LightningModule) -> int | None:
+        """Training photographs replaced since the run began, over all processes; None where the data don't count."""
+        here = getattr(getattr(trainer, "datamodule", None), "replaced_in_training", None)
+        if here is None:
+            return None
+        total = trainer.strategy.reduce(torch.tensor(here, device=pl_module.device), reduce_op="sum")
+        return self._replaced_before + int(total)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Cut the CSV to the rows that the run had when its checkpoint was written."""
@@ -189,6 +209,9 @@ class MetricsLog(Callback):
         row |= dict(zip(names, cast(torch.Tensor, values).tolist(), strict=True))
         for name, optimizer in zip(module.optimizer_names, trainer.optimizers, strict=True):
             row[f"lr/{name}"] = float(optimizer.param_groups[0]["lr"])
+        replaced = self._replaced(trainer, pl_module)
+        if replaced is not None:
+            row["data/replaced"] = replaced
         self._write(trainer, row)
         self._write(trainer, self._speed(trainer, module))
 
