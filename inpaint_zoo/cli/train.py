@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import logging
+import re
 import signal
 import sys
 import warnings
@@ -20,7 +23,7 @@ from rich.table import Table
 
 from inpaint_zoo.cli.common import console, err_console
 from inpaint_zoo.data import InpaintingDataModule
-from inpaint_zoo.errors import ZooError
+from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.training import (
     Checkpoints,
@@ -103,7 +106,7 @@ class ZooCLI(LightningCLI):
         try:
             self.config = parser.parse_args(args)  # type: ignore[arg-type]
         except ArgumentError as error:
-            raise ZooError(str(error)) from error
+            raise _refused_argument(str(error)) or ZooError(str(error)) from error
 
     def _parse_ckpt_path(self) -> None:
         """The configuration decides what is built; a checkpoint only fills it."""
@@ -175,12 +178,12 @@ class ZooCLI(LightningCLI):
         best = folder / "best.ckpt"
         if ckpt_path == "best" or (ckpt_path is None and best.is_file()):
             path: Path | None = _whole(best)
-        elif ckpt_path == "last":
-            path = newest_readable(folder)
-            if path is None:
+        elif ckpt_path is None or ckpt_path == "last":
+            path = newest_readable(folder)  # of a run that keeps no best
+            if path is None and ckpt_path:
                 raise ZooError(f"No checkpoint in {folder}.")
         else:
-            path = _whole(Path(ckpt_path)) if ckpt_path else None
+            path = _whole(Path(ckpt_path))
         say(f"weights: {path or 'those that the configuration builds, untrained unless init_weights names a file'}")
         return path
 
@@ -253,12 +256,50 @@ def train(command: str, args: list[str], callbacks: Sequence[Callback] = ()) -> 
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     if command != "fit":  # what training called back has no part in scoring
         warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint need to be provided.*")
+    earlier = warnings.formatwarning
+    warnings.formatwarning = _as_line
     try:
         return ZooCLI(command, [arg for arg in args if arg != "--dry-run"], dry, callbacks).code
     except MisconfigurationException as error:
         raise ZooError(str(error)) from error
     except ValueError as error:
         # jsonargparse wraps what a constructor raises into the story of its types
-        if isinstance(error.__cause__, ZooError):
-            raise error.__cause__ from None
+        if reason := _reason(error):
+            raise reason from None
         raise
+    finally:
+        warnings.formatwarning = earlier
+
+
+def _as_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning without the source that it comes from."""
+    return f"warning: {message}\n"
+
+
+def _reason(error: BaseException | None) -> ZooError | None:
+    """What is the user's to mend among an error's causes."""
+    while error is not None:
+        if isinstance(error, ZooError):
+            return error
+        if isinstance(error, ModuleNotFoundError):
+            text = str(error).splitlines()[0]
+            extra = " (pip install 'inpaint-zoo[tensorboard]')" if "tensorboard" in text else ""
+            return ZooError(f"The configuration asks for a package that is not installed{extra}: {text}")
+        error = error.__cause__
+    return None
+
+
+def _refused_argument(text: str) -> ZooError | None:
+    """The one that a class does not take, out of jsonargparse's account of all types that it tried."""
+    found = re.search(r"class_path '([\w.]+)':\s+Option '(\w+)' is not accepted", text)
+    if not found:
+        return None
+    path, key = found.groups()
+    module, name = path.rsplit(".", 1)
+    bases = inspect.getmro(getattr(importlib.import_module(module), name))
+    inits = [function for base in bases if inspect.isfunction(function := vars(base).get("__init__"))]
+    parameters = [parameter for init in inits for parameter in inspect.signature(init).parameters.values()]
+    names = {entry.name for entry in parameters if entry.kind not in (entry.VAR_POSITIONAL, entry.VAR_KEYWORD)}
+    return unknown_name(f"argument of {path}:", key, sorted(names - {"self"}))

@@ -1,13 +1,18 @@
 """fit, validate, test and predict at the command line: configurations stack, folders are kept, mistakes are named."""
 
+import csv
 import json
+import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from lightning.fabric.loggers import tensorboard
 
 from inpaint_zoo.cli.main import main
-from tests.training.toys import painter_registered
+from inpaint_zoo.io.pictures import write_picture
+from tests.training.toys import PictureData, painter_registered
 
 REPOSITORY = Path(__file__).parent.parent.parent
 pytestmark = [
@@ -22,6 +27,13 @@ CONFIG = {
     "trainer": {"accelerator": "cpu", "max_steps": 6, "log_every_n_steps": 2, "num_sanity_val_steps": 0},
     "checkpoints": {"every": 3},
 }
+
+
+class Held(PictureData):
+    """Tests on what it validates on."""
+
+    def test_dataloader(self):
+        return self.val_dataloader()
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +97,18 @@ def test_scoring_uses_the_average_and_says_so(with_callback, run, tmp_path):
     assert scores["val/psnr"] == pytest.approx(float(trained["val/psnr"]), abs=1e-9)
 
 
+def test_without_a_best_checkpoint_the_newest_is_scored(run, tmp_path):
+    code, out, _ = run("test", "--data", "tests.cli.test_train.Held")
+    assert code == 0
+    assert "weights: those that the configuration builds" in out
+    assert run("fit", "--checkpoints.monitor", "null")[0] == 0
+    _, out, _ = run("test", "--data", "tests.cli.test_train.Held")
+    assert "step_00000006.ckpt" in out
+    scored = json.loads((tmp_path / "run" / "test.json").read_text())["metrics"]
+    last_row = (tmp_path / "run" / "metrics.csv").read_text().splitlines()[-1].split(",")
+    assert scored["test/psnr"] == pytest.approx(float(last_row[-2]), abs=1e-9)
+
+
 def test_a_folder_with_a_run_is_not_overwritten(run, tmp_path):
     run("fit", "--trainer.max_steps", "3", "--trainer.limit_val_batches", "0")
     before = (tmp_path / "run" / "metrics.csv").read_bytes()
@@ -126,7 +150,11 @@ def test_help(capsys):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--model.init_args.lrr", "1"), "'lrr' is not accepted"),
+        (
+            ("--model.init_args.lrr", "1"),
+            "Unknown argument of tests.training.toys.Reconstruction: 'lrr'. Did you mean 'lr'",
+        ),
+        (("--data.batch_sise", "1"), "Unknown argument of tests.training.toys.PictureData: 'batch_sise'. Did you mean"),
         (("--trainer.mx_steps", "1"), "unrecognized arguments: --trainer.mx_steps"),
         (("--model.init_args.network_options", "{widht: 3}"), "Did you mean 'width'?"),
         (("--ckpt_path", "nowhere.ckpt"), "No checkpoint nowhere.ckpt."),
@@ -139,6 +167,48 @@ def test_mistakes_are_named_in_one_line(args, message, run):
     assert code == 2
     assert message in err
     assert len(err.splitlines()) == 1 or err.splitlines()[-1].startswith("error:")
+
+
+def test_a_logger_whose_package_is_missing_is_named_in_one_line(run, monkeypatch):
+    monkeypatch.setattr(tensorboard, "_TENSORBOARD_AVAILABLE", False)
+    monkeypatch.setattr(tensorboard, "_TENSORBOARDX_AVAILABLE", False)
+    code, _, err = run("fit", "--config", str(REPOSITORY / "configs" / "logger" / "tensorboard.yaml"))
+    assert code == 2
+    assert "a package that is not installed (pip install 'inpaint-zoo[tensorboard]')" in err.splitlines()[-1]
+
+
+def test_a_folder_with_broken_files(tmp_path, capfd):
+    """Six photographs, of which two are broken: told, counted in metrics.csv also over a resume, and none validated."""
+    for n in range(6):
+        write_picture(tmp_path / "photos" / f"{n}.png", np.full((20, 20, 3), 40 * n, np.uint8))
+    (tmp_path / "photos" / "1.png").write_bytes(b"")
+    (tmp_path / "photos" / "4.png").write_bytes((tmp_path / "photos" / "4.png").read_bytes()[:50])
+    data = {
+        "train": {"name": "mine", "root": str(tmp_path / "photos"), "size": 16},
+        "val": None,
+        "masks": {"name": "center", "size": 8},
+        "batch_size": 2,
+        "workers": 0,
+    }
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(CONFIG | {"data": data}))
+    for name, steps in (("whole", ["9"]), ("parted", ["5", "9"])):
+        words = ["fit", "--config", str(path), "--out", str(tmp_path / name), "--trainer.log_every_n_steps", "1"]
+        with warnings.catch_warnings(record=True) as told:
+            warnings.filterwarnings("always", message=".*(could not be read|takes its place)")  # all else is an error
+            for last in steps:
+                assert main([*words, "--ckpt_path", "last", "--trainer.max_steps", last]) == 0
+        texts = [str(entry.message) for entry in told]
+        assert len(texts) == 3 * len(steps)  # each photograph once, and how many at the end
+        assert sum("1.png: is empty (0 bytes) (another takes its place in training" in text for text in texts) == len(
+            steps
+        )
+    whole = (tmp_path / "whole" / "metrics.csv").read_text()
+    assert (tmp_path / "parted" / "metrics.csv").read_text() == whole
+    rows = list(csv.DictReader(whole.splitlines()))
+    assert [int(row["data/replaced"]) for row in rows][2::3] == [2, 4, 6]  # two in each epoch of three steps
+    assert main(["validate", "--config", str(path), "--out", str(tmp_path / "whole")]) == 2
+    assert capfd.readouterr().err.strip().endswith("error: The data have no `val` set.")
 
 
 def test_commands_without_a_configuration_say_what_they_need(capsys):
