@@ -68,6 +68,6 @@ def glama_tiny() -> LaMaGenerator:
 
 
 @register_discriminator("lama")
-def lama_discriminator() -> LaMaDiscriminator:
+def lama_discriminator(width: int = 64) -> LaMaDiscriminator:
     """LaMa's and GLaMa's patch discriminator, on pictures in [0, 1]."""
-    return LaMaDiscriminator()
+    return LaMaDiscriminator(width)

@@ -45,7 +45,7 @@ class LaMaLoss(nn.Module):
         self.perceptual = PerceptualLoss(ADE20K_TAPS, "mse")
 
     def generator(self, discriminator: LaMaDiscriminator, pred: Tensor, image: Tensor, mask: Tensor) -> Terms:
-        """Terms ``l1, adversarial, feature_matching`` and, with features, ``perceptual``.
+        """Terms ``l1, l1_hole, adversarial, feature_matching`` and, with features, ``perceptual``.
 
         The truth passes through the discriminator first, so that its batch norms see what the authors' see.
 
@@ -60,6 +60,7 @@ class LaMaLoss(nn.Module):
         logits, maps = discriminator.look(pred)
         terms = {
             "l1": masked_l1(pred, image, mask, known=1.0, hole=0.0),
+            "l1_hole": masked_l1(pred, image, mask, known=0.0, hole=1.0),
             "adversarial": self.game.generator(logits),
             "feature_matching": self.matching(maps, real_maps),
         }

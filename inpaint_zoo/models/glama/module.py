@@ -6,7 +6,7 @@ from typing import Any, Literal, TypedDict, cast
 
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 
 from inpaint_zoo.combinators import TwoStage
 from inpaint_zoo.errors import ZooError
@@ -42,8 +42,12 @@ class LaMa(AdversarialModule):
         network: Registry name.
         generator_optimizer: Built over the generator's parameters.
         discriminator_optimizer: Built over the discriminator's.
+        generator_scheduler: Learning-rate schedule of the generator, by steps; constant as released.
+        discriminator_scheduler: ... of the discriminator.
+        discriminator_width: Channels of its first map.
         gradient_clip: Largest gradient norm of either; None leaves it.
         l1: Weight of L1 over known pixels.
+        l1_hole: Weight of L1 over the hole's pixels; 0 as released, where other terms see to the hole.
         adversarial: Weight of the generator's adversarial term.
         feature_matching: Weight of the discriminator's features.
         perceptual: Weight of the ADE20K features; 0 needs no weights of theirs.
@@ -60,8 +64,12 @@ class LaMa(AdversarialModule):
         network: str = "lama",
         generator_optimizer: OptimizerCallable = _adam(1e-3),  # noqa: B008 a function, never changed
         discriminator_optimizer: OptimizerCallable = _adam(1e-4),  # noqa: B008
+        generator_scheduler: LRSchedulerCallable | None = None,
+        discriminator_scheduler: LRSchedulerCallable | None = None,
+        discriminator_width: int = 64,
         gradient_clip: float | None = 1.0,
         l1: float = 10.0,
+        l1_hole: float = 0.0,
         adversarial: float = 10.0,
         feature_matching: float = 100.0,
         perceptual: float = 30.0,
@@ -72,12 +80,14 @@ class LaMa(AdversarialModule):
         **base: Any,
     ) -> None:
         super().__init__(network, **base)
-        self.discriminator = cast(LaMaDiscriminator, create_discriminator("lama"))
+        self.discriminator = cast(LaMaDiscriminator, create_discriminator("lama", width=discriminator_width))
+        self.schedulers = {"generator": generator_scheduler, "discriminator": discriminator_scheduler}
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
         self.gradient_clip = gradient_clip
         self.weights = {
             "l1": l1,
+            "l1_hole": l1_hole,
             "adversarial": adversarial,
             "feature_matching": perceptual if paper_weights else feature_matching,
             "perceptual": feature_matching if paper_weights else perceptual,
@@ -105,6 +115,7 @@ class LaMa(AdversarialModule):
                     self.generator_loss,
                     self.generator_optimizer,
                     weights=self.weights,
+                    scheduler=self.schedulers["generator"],
                     clip=self.gradient_clip,
                 ),
                 Phase(
@@ -113,6 +124,7 @@ class LaMa(AdversarialModule):
                     self.discriminator_loss,
                     self.discriminator_optimizer,
                     weights={"r1": self.r1},
+                    scheduler=self.schedulers["discriminator"],
                     clip=self.gradient_clip,
                 ),
             ),
