@@ -6,6 +6,7 @@ What every family does for its `_tiny`: one command trains (or goes on), scores 
 
 from __future__ import annotations
 
+import csv
 import json
 import platform
 from collections.abc import Mapping
@@ -34,8 +35,8 @@ CARD = """\
 | file | `{name}.safetensors`, 16 bit, {size:.2f} MB, tensors' SHA-256 `{sha256}` |
 | licence | {licence} |
 | configuration | `{config}`, SHA-256 `{config_sha256}` |
-| trained on | {train} |
-| held out | {held_out} |
+| trained on | `{train}` |
+| held out | `{held_out}` |
 | budget | {steps:,} steps in {minutes:.1f} minutes on {machine} |
 | seed | {seed} |
 | code | inpaint-zoo {version}, commit `{commit}` |
@@ -45,6 +46,12 @@ Held-out photographs, fixed masks, the last weights of a fixed budget (nothing w
 | metric | value |
 | --- | ---: |
 {metrics}
+
+By step, on the validation masks of the configuration:
+
+| step | {curve_names} |
+| ---: | {curve_rule} |
+{curve}
 
 Limits: trained for minutes on a handful of photographs, to show that the recipe runs and to give the quickstart a
 learned method. It says nothing about what the architecture reaches on a real data set.
@@ -128,6 +135,15 @@ def _seconds(checkpoints: Path) -> float:
     return float(elapsed["train"] + elapsed["validate"])
 
 
+def _curve(out: Path) -> tuple[list[str], list[tuple[int, list[float]]]]:
+    """Names of the validation metrics, and their values by step."""
+    with (out / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in rows[0] if name.startswith("val/")]
+    scored = [row for row in rows if names and row[names[0]]]
+    return names, [(int(row["step"]), [round(float(row[name]), 5) for name in names]) for row in scored]
+
+
 def _ship(name: str, out: Path, provenance: dict[str, Any], folder: Path) -> None:
     from inpaint_zoo.registry import create_model, model_info
     from inpaint_zoo.training import newest_readable
@@ -139,6 +155,7 @@ def _ship(name: str, out: Path, provenance: dict[str, Any], folder: Path) -> Non
     if size > MAX_BYTES:
         raise ZooError(f"{path} has {size:,} bytes; what ships may have {MAX_BYTES:,}: make the model smaller.")
     info = model_info(name)
+    names, curve = _curve(out)
     card = CARD.format(
         **{
             **provenance,
@@ -150,6 +167,9 @@ def _ship(name: str, out: Path, provenance: dict[str, Any], folder: Path) -> Non
         size=size / 1e6,
         sha256=load_weights(path).sha256,
         licence=LICENCE,
+        curve_names=" | ".join(names),
+        curve_rule=" | ".join("---:" for _ in names),
+        curve="\n".join(f"| {step} | {' | '.join(f'{value:g}' for value in values)} |" for step, values in curve),
     )
     write_bytes(folder / path.name, path.read_bytes())
     write_bytes(folder / f"{name}.md", card.encode())

@@ -1,0 +1,65 @@
+"""`inpaint-zoo ship`, with a recipe of seconds."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import inpaint_zoo as iz
+from inpaint_zoo.cli.main import main
+from inpaint_zoo.weights import load_weights
+
+SAMPLE = Path(__file__).parent.parent.parent / "configs" / "autoencoder" / "sample.yaml"
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),
+    pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec.*"),
+    pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning"),
+]
+
+
+@pytest.fixture
+def config(tmp_path):
+    content = yaml.safe_load(SAMPLE.read_text())
+    data = content["data"]["init_args"]
+    for part in ("train", "val", "test"):
+        data[part] = {**data[part], "size": 64, "crop": "center"}
+    data |= {"masks": {"name": "center", "size": 32}, "eval_masks": {"name": "center", "size": 32}, "workers": 0}
+    data |= {"augment": ["random_crop"], "batch_size": 2, "epoch_samples": 4}
+    content["trainer"] |= {"max_steps": 4, "num_sanity_val_steps": 0, "log_every_n_steps": 1}
+    content["checkpoints"] = {"every": 2, "monitor": None}
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_weights_and_card(config, tmp_path, capsys):
+    run, package = tmp_path / "run", tmp_path / "package"
+    words = ["ship", str(config), "--out", str(run), "--package", str(package)]
+    assert main(words) == 0
+    assert "shipped" in capsys.readouterr().out
+    file = load_weights(package / "autoencoder_tiny.safetensors")
+    assert file.name == "autoencoder_tiny"
+    assert {value.dtype for value in file.state.values() if value.is_floating_point()} == {torch.float16}
+    assert file.training["steps"] == 4
+    assert file.training["held_out"]["split"] == "test"
+    net = iz.create_model("autoencoder_tiny", weights=package / "autoencoder_tiny.safetensors")
+    last = torch.load(run / "checkpoints" / "step_00000004.ckpt", weights_only=True)["state_dict"]
+    for key, value in net.state_dict().items():
+        torch.testing.assert_close(value, last[f"network.{key}"], atol=1e-3, rtol=1e-3)
+    card = (package / "autoencoder_tiny.md").read_text()
+    for part in ("1,428,171", "16 bit", file.sha256, "4 steps in ", "| psnr |", "| step | val/psnr |", "| 4 | "):
+        assert part in card
+    # a second call trains no more and says the same
+    assert main(words) == 0
+    assert (package / "autoencoder_tiny.md").read_text() == card
+
+
+def test_what_cannot_be_shipped(config, tmp_path, capsys):
+    content = yaml.safe_load(config.read_text())
+    content["model"]["init_args"]["network"] = "telea"
+    config.write_text(yaml.safe_dump(content))
+    assert main(["ship", str(config), "--out", str(tmp_path / "run")]) == 2
+    assert "'telea' learns nothing" in capsys.readouterr().err
+    assert main(["ship", str(tmp_path / "none.yaml")]) == 2
+    assert "No configuration" in capsys.readouterr().err

@@ -1,0 +1,151 @@
+"""GLaMa's configurations trained for real, if briefly: on the sample photographs, at 64 px, with a tiny network."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from inpaint_zoo.cli.main import main
+from inpaint_zoo.training.resume import list_checkpoints
+from tests.training.test_kill import REPOSITORY, assert_same, finish, load, wait_for_step
+
+CONFIGS = REPOSITORY / "configs" / "glama"
+ABLATIONS = sorted(path.name for path in CONFIGS.glob("ablation_*.yaml"))
+TINY = [
+    '--data.train={"name": "sample", "split": "train"}',
+    '--data.val={"name": "sample", "split": "test", "crop": "center"}',
+    '--data.test={"name": "sample", "split": "test", "crop": "center"}',
+    "--data.init_args.size=64",
+    "--data.init_args.batch_size=2",
+    "--data.init_args.workers=0",
+    "--data.init_args.epoch_samples=16",
+    "--trainer.accelerator=cpu",
+    "--trainer.log_every_n_steps=1",
+    "--trainer.num_sanity_val_steps=0",
+]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),
+    pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec.*"),
+    pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning"),
+]
+
+
+def fit(config, out, *args):
+    words = ["fit", "--config", str(CONFIGS / config), "--out", str(out), *TINY, *args]
+    assert main(words) == 0
+    with (Path(out) / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def losses(rows):
+    return {key: [float(row[key]) for row in rows if row[key]] for key in rows[0] if key.startswith(("gen", "disc"))}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", ABLATIONS)
+def test_each_ablation_trains(config, tmp_path):
+    rows = fit(
+        config,
+        tmp_path,
+        "--model.init_args.network=glama_tiny",
+        "--model.init_args.discriminator_width=8",
+        "--model.init_args.perceptual_weights=random",
+        "--trainer.max_steps=2",
+        "--trainer.limit_val_batches=0",
+    )
+    found = losses(rows)
+    assert all(len(values) == 2 and torch.tensor(values).isfinite().all() for values in found.values())
+    without = {
+        "ablation_loss_lama.yaml": {"total_variation", "focal_frequency"},
+        "ablation_loss_tv.yaml": {"focal_frequency"},
+    }
+    terms = {"l1": 10, "adversarial": 10, "feature_matching": 100, "perceptual": 30}
+    terms |= {name: 1 for name in ("total_variation", "focal_frequency") if name not in without.get(config, ())}
+    for step in range(2):
+        total = sum(weight * found[f"generator/{name}"][step] for name, weight in terms.items())
+        assert found["generator/loss"][step] == pytest.approx(total, rel=1e-4)
+        parts = [found[f"discriminator/{name}"][step] for name in ("real", "fake", "r1")]
+        assert found["discriminator/loss"][step] == pytest.approx(parts[0] + parts[1] + 0.001 * parts[2], rel=1e-4)
+
+
+def test_mixed_precision_is_finite(tmp_path):
+    rows = fit("sample.yaml", tmp_path, "--trainer.max_steps=3", "--trainer.precision=bf16-mixed")
+    assert all(torch.tensor(values).isfinite().all() for values in losses(rows).values())
+
+
+def test_two_stages_train_the_second(tmp_path, capsys):
+    fit("sample.yaml", tmp_path / "first", "--trainer.max_steps=1", "--model.init_args.network=glama")
+    first = list_checkpoints(tmp_path / "first" / "checkpoints")[0]
+    two = (
+        "--model.init_args.perceptual=0",
+        "--model.init_args.network_options.coarse_size=32",
+        "--trainer.max_steps=2",
+    )
+    small = ("--model.init_args.discriminator_width=8", "--trainer.limit_val_batches=0")
+    config = "glama_2stage_ffhq.yaml"
+    words = ["fit", "--config", str(CONFIGS / config), "--out", str(tmp_path / "two"), *TINY, *two, *small]
+    assert main(words) == 2
+    assert "The first stage is frozen but untrained" in capsys.readouterr().err
+    fit(config, tmp_path / "two", *two, *small, f"--model.init_args.first_weights={first}")
+    before = load(first)["state_dict"]
+    after = load(list_checkpoints(tmp_path / "two" / "checkpoints")[0])["state_dict"]
+    for key, value in before.items():
+        if key.startswith("network."):
+            assert torch.equal(after[key.replace("network.", "network.first.")], value), key
+    assert not torch.equal(after["network.second.model.25.weight"], before["network.model.25.weight"])
+
+
+@pytest.mark.slow
+def test_killed_and_resumed(tmp_path):
+    def start(out, *args):
+        words = ["fit", "--config", str(CONFIGS / "sample.yaml"), "--out", str(tmp_path / out), *TINY, *args]
+        words += ["--trainer.max_steps=12", "--checkpoints.every=2"]
+        return subprocess.Popen(
+            [sys.executable, "-m", "inpaint_zoo.cli.main", *words],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    finish(start("unbroken"))
+    process = start("killed")
+    wait_for_step(process, tmp_path / "killed", 5)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    time.sleep(0.1)
+    finish(start("killed", "--ckpt_path", "last"))
+    ours, theirs = (list_checkpoints(tmp_path / name / "checkpoints")[0] for name in ("killed", "unbroken"))
+    assert ours.name == theirs.name == "step_00000012.ckpt"
+    assert_same(load(ours), load(theirs))
+    assert (tmp_path / "killed" / "metrics.csv").read_bytes() == (tmp_path / "unbroken" / "metrics.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_it_learns(tmp_path):
+    """Two pictures by heart: the tiny generator with all of its losses reaches 24 dB where a mean colour has less."""
+    args = (
+        "--trainer.max_steps=150",
+        '--data.train={"name": "sample", "split": "train", "select": {"first": 2}}',
+        '--data.val={"name": "sample", "split": "train", "select": {"first": 2}, "crop": "center"}',
+        "--data.init_args.augment=[center_crop]",
+        '--data.init_args.masks={"name": "center", "size": 32}',
+        '--data.init_args.eval_masks={"name": "center", "size": 32}',
+        "--model.init_args.generator_optimizer.init_args.lr=2e-3",
+        "--model.init_args.generator_scheduler.init_args.T_max=150",
+        "--trainer.check_val_every_n_epoch=25",
+        "--data.init_args.epoch_samples=12",
+    )
+    fit("sample.yaml", tmp_path, *args)
+    words = ["validate", "--config", str(tmp_path / "config.yaml"), "--out", str(tmp_path), "--ckpt_path", "last"]
+    assert main(words) == 0
+    assert json.loads((tmp_path / "validate.json").read_text())["metrics"]["val/psnr"] > 24
