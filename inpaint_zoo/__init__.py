@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from inpaint_zoo._version import __version__
 
 if TYPE_CHECKING:
+    from inpaint_zoo.combinators import two_stage
     from inpaint_zoo.errors import UnknownNameError, ZooError
     from inpaint_zoo.inference import inpaint, optimize
     from inpaint_zoo.interfaces import InpaintingNetwork
@@ -52,9 +53,11 @@ __all__ = [
     "optimize",
     "register_model",
     "save_weights",
+    "two_stage",
 ]
 
 _MODULES = {
+    "combinators": ("two_stage",),
     "errors": ("UnknownNameError", "ZooError"),
     "inference": ("inpaint", "optimize"),
     "interfaces": ("InpaintingNetwork",),

@@ -83,25 +83,29 @@ def run(args: list[str]) -> int:
     # the timer's state is part of every checkpoint: a run that was broken off and went on tells its whole time
     if code := train("fit", words, [Timer()]):
         return code
+    checkpoint = _finished(out / "checkpoints", int(settings["trainer"]["max_steps"]))
+    if checkpoint is None:
+        console.print("not shipped: the training has not come to its end; the same command goes on", soft_wrap=True)
+        return 1
     if code := train("test", words):
         return code
-    provenance = _provenance(settings, config, out)
-    _ship(name, out, provenance, Path(options.package or SHIPPED_FOLDER))
+    provenance = _provenance(settings, config, out, checkpoint)
+    _ship(name, out, checkpoint, provenance, Path(options.package or SHIPPED_FOLDER))
     return 0
 
 
 def _settings(config: Path) -> dict[str, Any]:
     try:
         settings = yaml.safe_load(config.read_text(encoding="utf-8"))
-        settings["model"]["init_args"]["network"]
+        settings["model"]["init_args"]["network"], settings["trainer"]["max_steps"]
     except FileNotFoundError:
         raise ZooError(f"No configuration {config}.") from None
     except (yaml.YAMLError, KeyError, TypeError):
-        raise ZooError(f"{config}: must name its network as model.init_args.network.") from None
+        raise ZooError(f"{config}: must name model.init_args.network and trainer.max_steps.") from None
     return dict(settings)
 
 
-def _provenance(settings: Mapping[str, Any], config: Path, out: Path) -> dict[str, Any]:
+def _provenance(settings: Mapping[str, Any], config: Path, out: Path, checkpoint: Path) -> dict[str, Any]:
     from inpaint_zoo.benchmark.identity import git_commit
     from inpaint_zoo.benchmark.machine import cores
 
@@ -113,7 +117,7 @@ def _provenance(settings: Mapping[str, Any], config: Path, out: Path) -> dict[st
         "train": data["train"],
         "held_out": data["test"],
         "steps": settings["trainer"]["max_steps"],
-        "minutes": round(_seconds(out / "checkpoints") / 60, 1),
+        "minutes": round(_seconds(checkpoint) / 60, 1),
         "machine": f"{cores()} cores of {platform.machine()}, CPU",
         "seed": settings.get("seed_everything", 0),
         "metrics": {key.removeprefix("test/"): round(value, 5) for key, value in scores["metrics"].items()},
@@ -122,16 +126,19 @@ def _provenance(settings: Mapping[str, Any], config: Path, out: Path) -> dict[st
     }
 
 
-def _seconds(checkpoints: Path) -> float:
-    """Training and validation together, over all the calls that a run took."""
-    import torch
-
+def _finished(checkpoints: Path, steps: int) -> Path | None:
+    """The checkpoint of the last step; None where a signal has ended the training before."""
     from inpaint_zoo.training import newest_readable
 
     newest = newest_readable(checkpoints)
-    if newest is None:
-        raise ZooError(f"No checkpoint in {checkpoints}.")
-    elapsed = torch.load(newest, map_location="cpu", weights_only=True)["callbacks"]["Timer"]["time_elapsed"]
+    return newest if newest is not None and int(newest.stem.removeprefix("step_")) == steps else None
+
+
+def _seconds(checkpoint: Path) -> float:
+    """Training and validation together, over all the calls that a run took."""
+    import torch
+
+    elapsed = torch.load(checkpoint, map_location="cpu", weights_only=True)["callbacks"]["Timer"]["time_elapsed"]
     return float(elapsed["train"] + elapsed["validate"])
 
 
@@ -144,12 +151,11 @@ def _curve(out: Path) -> tuple[list[str], list[tuple[int, list[float]]]]:
     return names, [(int(row["step"]), [round(float(row[name]), 5) for name in names]) for row in scored]
 
 
-def _ship(name: str, out: Path, provenance: dict[str, Any], folder: Path) -> None:
+def _ship(name: str, out: Path, checkpoint: Path, provenance: dict[str, Any], folder: Path) -> None:
     from inpaint_zoo.registry import create_model, model_info
-    from inpaint_zoo.training import newest_readable
     from inpaint_zoo.weights import load_weights, save_weights
 
-    net = create_model(name, weights=newest_readable(out / "checkpoints"))
+    net = create_model(name, weights=checkpoint)
     path = save_weights(net, out / f"{name}.safetensors", licence=LICENCE, training=provenance, half=True)
     size = path.stat().st_size
     if size > MAX_BYTES:

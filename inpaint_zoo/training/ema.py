@@ -25,6 +25,8 @@ class NetworkEMA(WeightAveraging):
     Critics are not averaged. Until the average starts, the weights in training are evaluated. In a checkpoint,
     ``state_dict`` holds the average and ``current_model_state`` the weights in training, as Lightning does it.
 
+    Averaged batch norms mislead early in a run: see docs/training.md.
+
     Args:
         decay: Of the old average at each update.
         every: Generator steps between two updates.
