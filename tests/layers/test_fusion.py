@@ -119,11 +119,12 @@ def test_ffc_with_every_path(ratios, stride, local_fourier):
 @pytest.mark.parametrize("size", [(16, 16), (45, 64), (130, 97), (200, 312)])
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("band", [1, 2**20])
-def test_the_generator_in_bands(size, batch, band, monkeypatch):
+@pytest.mark.parametrize("downsamplings", [1, 3])
+def test_the_generator_in_bands(size, batch, band, downsamplings, monkeypatch):
     """From bands of sixteen rows to one for all."""
     monkeypatch.setattr(fused, "BAND", band)
     torch.manual_seed(0)
-    net = shaken(LaMaGenerator(blocks=2, width=8))
+    net = shaken(LaMaGenerator(blocks=2, width=8, downsamplings=downsamplings))
     image, mask = sample(size, batch=batch)
     with torch.no_grad():
         plain, fast = net.stages(image, mask), iz.optimize(net).stages(image, mask)

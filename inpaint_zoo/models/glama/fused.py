@@ -6,7 +6,7 @@ At 256 px each map of 64 channels holds 17 MB: more than the caches, and than wh
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,10 @@ def _rows(x: Tensor, first: int, end: int) -> Tensor:
     return x[..., first:end, :].contiguous(memory_format=torch.channels_last)
 
 
+def _stacked(bands: list[Tensor]) -> Tensor:
+    return torch.cat(bands, dim=2) if len(bands) > 1 else bands[0]
+
+
 class FusedStem(nn.Module):
     """The 7x7 convolution and the first strided one; the map between them is never whole.
 
@@ -52,26 +56,25 @@ class FusedStem(nn.Module):
 
     def __init__(self, first: FFCNormAct, second: FFCNormAct) -> None:
         super().__init__()
-        self.first, self.second = (self._local(layer) for layer in (first, second))
+        self.first = cast(FusedConv2d, first.fused().l2l)
+        layer = second.fused()
+        self.local, self.context = cast(FusedConv2d, layer.l2l), cast(FusedConv2d | None, layer.l2g)
         self.halo = self.first.weight.shape[-1] // 2
 
-    @staticmethod
-    def _local(layer: FFCNormAct) -> FusedConv2d:
-        local = layer.fused().l2l
-        assert isinstance(local, FusedConv2d)
-        return local
-
     def forward(self, x: Tensor) -> Branches:
-        """(B, 4, H, W), H and W even -> local branch (B, C, H / 2, W / 2)."""
+        """(B, 4, H, W), H and W even -> both branches at (H / 2, W / 2), the global one if there is one."""
         H, W = x.shape[-2:]
         wide = _reflect(x, *[self.halo] * 4)
-        parts = []
+        locals_, contexts = [], []
         for first, end in _bands(H // 2, 2 * W * len(self.first.weight) * len(x)):
             low = max(2 * first - 1, 0)  # rows of the full map that the band sees: from here to 2 * end
             full = self.first(_rows(wide, low, 2 * end + 2 * self.halo), relu=True)
             # the stride skips the border on the right and below
-            parts.append(self.second(_reflect(full, 1, 0, 1 if first == 0 else 0, 0), relu=True))
-        return torch.cat(parts, dim=2) if len(parts) > 1 else parts[0], None
+            full = _reflect(full, 1, 0, 1 if first == 0 else 0, 0)
+            locals_.append(self.local(full, relu=True))
+            if self.context is not None:
+                contexts.append(self.context(full, relu=True))
+        return _stacked(locals_), _stacked(contexts) if contexts else None
 
 
 class FusedTail(nn.Module):
@@ -99,4 +102,4 @@ class FusedTail(nn.Module):
             full = self.up(_rows(x, *source)).relu_()[..., low - 2 * source[0] : high - 2 * source[0], :]
             above, below = self.halo - (first - low), self.halo - (high - end)
             parts.append(self.head(_reflect(full, self.halo, self.halo, above, below)))
-        return torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
+        return _stacked(parts)

@@ -14,8 +14,6 @@ from inpaint_zoo.models.glama.fused import FusedStem, FusedTail
 
 __all__ = ["LaMaGenerator"]
 
-DOWNSAMPLINGS = 3
-
 
 class _PadLocal(nn.Module):
     """A picture becomes the local branch, its border reflected; there is no global branch yet."""
@@ -58,7 +56,7 @@ class _Layers(Fusable, nn.Sequential):
 
 
 class LaMaGenerator(InpaintingNetwork):
-    """Three strided convolutions down, FFC residual blocks at an eighth of the sides, three transposed ones up.
+    """Strided convolutions down, FFC residual blocks at an eighth of the sides, transposed convolutions up.
 
     Every pixel of the result depends on every pixel of the picture, through the spectra in the blocks. The raw
     prediction covers the whole picture.
@@ -68,34 +66,41 @@ class LaMaGenerator(InpaintingNetwork):
 
     Args:
         blocks: FFC residual blocks.
-        width: Channels at full size; doubled by each of the three downsamplings.
+        width: Channels at full size; doubled by each downsampling.
+        downsamplings: By two, before the blocks.
         global_ratio: Share of the channels that is global, from the last downsampling on.
         local_fourier: See `SpectralTransform`; off in every released model.
 
     Shape:
-        `predict`: image (B, 3, H, W) in [0, 1], hole 0, mask (B, 1, H, W), H and W multiples of 8 and at least 16 ->
+        `predict`: image (B, 3, H, W) in [0, 1], hole 0, mask (B, 1, H, W), H and W multiples of ``divisor`` (8), at least
+        16 ->
         stage `prediction` in [0, 1].
     """
 
-    divisor = 2**DOWNSAMPLINGS
     min_size = 16  # the bottleneck's reflection needs two pixels
     value_range = (0.0, 1.0)
     hole_value = 0.0
 
     def __init__(
-        self, blocks: int = 9, width: int = 64, global_ratio: float = 0.75, local_fourier: bool = False
+        self,
+        blocks: int = 9,
+        width: int = 64,
+        downsamplings: int = 3,
+        global_ratio: float = 0.75,
+        local_fourier: bool = False,
     ) -> None:
         super().__init__()
-        widths = [width * 2**level for level in range(DOWNSAMPLINGS + 1)]  # 64, 128, 256, 512
+        self.divisor = 2**downsamplings
+        widths = [width * 2**level for level in range(downsamplings + 1)]  # 64, 128, 256, 512
         inner = widths[-1]
-        ratios = [0.0] * DOWNSAMPLINGS + [global_ratio]
+        ratios = [0.0] * downsamplings + [global_ratio]
         down = [
             FFCNormAct(widths[level], widths[level + 1], 3, ratios[level], ratios[level + 1], 2, 1)
-            for level in range(DOWNSAMPLINGS)
+            for level in range(downsamplings)
         ]
         middle = [FFCResnetBlock(inner, global_ratio, local_fourier=local_fourier) for _ in range(blocks)]
         up: list[nn.Module] = []
-        for level in reversed(range(DOWNSAMPLINGS)):
+        for level in reversed(range(downsamplings)):
             up += [
                 nn.ConvTranspose2d(widths[level + 1], widths[level], 3, 2, 1, output_padding=1),
                 nn.BatchNorm2d(widths[level]),
