@@ -72,9 +72,8 @@ class LaMaGenerator(InpaintingNetwork):
         local_fourier: See `SpectralTransform`; off in every released model.
 
     Shape:
-        `predict`: image (B, 3, H, W) in [0, 1], hole 0, mask (B, 1, H, W), H and W multiples of ``divisor`` (8), at least
-        16 ->
-        stage `prediction` in [0, 1].
+        `predict`: image (B, 3, H, W) in [0, 1], hole 0, mask (B, 1, H, W), H and W multiples of ``divisor``
+        (8 as released) and at least 16 -> stage `prediction` in [0, 1].
     """
 
     min_size = 16  # the bottleneck's reflection needs two pixels
