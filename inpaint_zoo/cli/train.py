@@ -254,6 +254,9 @@ def train(command: str, args: list[str], callbacks: Sequence[Callback] = ()) -> 
     # what Lightning tells of itself at each start; its warnings stay
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    # the table of modules reckons in bytes of float32; a network that is frozen on purpose is in eval mode
+    warnings.filterwarnings("ignore", message=".*is not supported by the model summary.*")
+    warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
     if command != "fit":  # what training called back has no part in scoring
         warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint need to be provided.*")
     earlier = warnings.formatwarning

@@ -23,9 +23,9 @@ def config(tmp_path):
     content = yaml.safe_load(SAMPLE.read_text())
     data = content["data"]["init_args"]
     for part in ("train", "val", "test"):
-        data[part] = {**data[part], "size": 64, "crop": "center"}
+        data[part] = {"name": "sample", "split": "train" if part == "train" else "test", "size": 64}
     data |= {"masks": {"name": "center", "size": 32}, "eval_masks": {"name": "center", "size": 32}, "workers": 0}
-    data |= {"augment": ["random_crop"], "batch_size": 2, "epoch_samples": 4}
+    data |= {"augment": ["hflip"], "batch_size": 2, "epoch_samples": 4}
     content["trainer"] |= {"max_steps": 4, "num_sanity_val_steps": 0, "log_every_n_steps": 1}
     content["checkpoints"] = {"every": 2, "monitor": None}
     path = tmp_path / "recipe.yaml"

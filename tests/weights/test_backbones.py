@@ -37,7 +37,7 @@ def test_every_accepted_name_is_found(nowhere):
 @pytest.mark.parametrize("name", BACKBONES)
 def test_missing_weights_say_which_file_goes_where(nowhere, name):
     with pytest.raises(
-        WeightsNotFoundError, match=rf"put {BACKBONES[name].files[0]} from https://.*INPAINT_ZOO_WEIGHTS"
+        WeightsNotFoundError, match=rf"put {BACKBONES[name].files[0]} from https?://.*INPAINT_ZOO_WEIGHTS"
     ):
         find_backbone(name)
 
