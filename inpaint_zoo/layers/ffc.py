@@ -126,6 +126,7 @@ class FFC(nn.Module):
         super().__init__()
         global_in, global_out = int(channels_in * ratio_in), int(channels * ratio)
         local_in, local_out = channels_in - global_in, channels - global_out
+        self.local_channels, self.global_channels = local_out, global_out
 
         def path(source: int, target: int) -> nn.Conv2d | None:
             if not (source and target):
@@ -160,39 +161,17 @@ class FFCNormAct(Fusable):
     """FFC, then batch norm and ReLU on each branch by itself.
 
     Args:
-        channels_in: See `FFC`, as all others.
-        channels: ...
-        kernel_size: ...
-        ratio_in: ...
-        ratio: ...
-        stride: ...
-        padding: ...
-        padding_mode: ...
-        local_fourier: ...
+        ffc: The convolution.
 
     Shape:
-        As `FFC`.
+        As that of ``ffc``.
     """
 
-    def __init__(
-        self,
-        channels_in: int,
-        channels: int,
-        kernel_size: int,
-        ratio_in: float,
-        ratio: float,
-        stride: int = 1,
-        padding: int = 0,
-        padding_mode: PaddingMode = "reflect",
-        local_fourier: bool = False,
-    ) -> None:
+    def __init__(self, ffc: FFC) -> None:
         super().__init__()
-        self.ffc = FFC(
-            channels_in, channels, kernel_size, ratio_in, ratio, stride, padding, padding_mode, local_fourier
-        )
-        context = int(channels * ratio)
-        self.bn_l = nn.BatchNorm2d(channels - context) if context < channels else None
-        self.bn_g = nn.BatchNorm2d(context) if context else None
+        self.ffc = ffc
+        self.bn_l = nn.BatchNorm2d(ffc.local_channels) if ffc.local_channels else None
+        self.bn_g = nn.BatchNorm2d(ffc.global_channels) if ffc.global_channels else None
 
     def fused(self) -> FusedFFC:
         """See `FusedFFC`."""
@@ -225,8 +204,9 @@ class FFCResnetBlock(nn.Module):
         self, channels: int, ratio: float, padding_mode: PaddingMode = "reflect", local_fourier: bool = False
     ) -> None:
         super().__init__()
-        self.conv1 = FFCNormAct(channels, channels, 3, ratio, ratio, 1, 1, padding_mode, local_fourier)
-        self.conv2 = FFCNormAct(channels, channels, 3, ratio, ratio, 1, 1, padding_mode, local_fourier)
+        self.conv1, self.conv2 = (
+            FFCNormAct(FFC(channels, channels, 3, ratio, ratio, 1, 1, padding_mode, local_fourier)) for _ in range(2)
+        )
 
     def forward(self, x: Branches) -> Branches:
         """Both branches."""

@@ -10,7 +10,7 @@ from torch import nn
 
 import inpaint_zoo as iz
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.layers.ffc import FFCNormAct
+from inpaint_zoo.layers.ffc import FFC, FFCNormAct
 from inpaint_zoo.layers.fusion import FusedConv2d, FusedHead, fold, fold_affine, fuse, to_bfloat16
 from inpaint_zoo.models.glama import LaMaGenerator, fused
 from tests.models.test_all_models import sample
@@ -105,7 +105,7 @@ def test_fold_affine():
 )
 def test_ffc_with_every_path(ratios, stride, local_fourier):
     torch.manual_seed(0)
-    layer = shaken(FFCNormAct(16, 32, 3, *ratios, stride, 1, local_fourier=local_fourier))
+    layer = shaken(FFCNormAct(FFC(16, 32, 3, *ratios, stride, 1, local_fourier=local_fourier)))
     context = int(16 * ratios[0])
     x = tuple(torch.randn(2, n, 12, 12) if n else None for n in (16 - context, context))
     with torch.no_grad():

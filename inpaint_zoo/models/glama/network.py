@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.interfaces import InpaintingNetwork
-from inpaint_zoo.layers.ffc import Branches, FFCNormAct, FFCResnetBlock
+from inpaint_zoo.layers.ffc import FFC, Branches, FFCNormAct, FFCResnetBlock
 from inpaint_zoo.layers.fusion import Fusable, fold, fuse
 from inpaint_zoo.models.glama.fused import FusedStem, FusedTail
 
@@ -94,7 +94,7 @@ class LaMaGenerator(InpaintingNetwork):
         inner = widths[-1]
         ratios = [0.0] * downsamplings + [global_ratio]
         down = [
-            FFCNormAct(widths[level], widths[level + 1], 3, ratios[level], ratios[level + 1], 2, 1)
+            FFCNormAct(FFC(widths[level], widths[level + 1], 3, ratios[level], ratios[level + 1], 2, 1))
             for level in range(downsamplings)
         ]
         middle = [FFCResnetBlock(inner, global_ratio, local_fourier=local_fourier) for _ in range(blocks)]
@@ -108,7 +108,7 @@ class LaMaGenerator(InpaintingNetwork):
         # one flat Sequential, as its indices are part of the released weights' names
         self.model = _Layers(
             _PadLocal(3),
-            FFCNormAct(4, width, 7, 0.0, 0.0),
+            FFCNormAct(FFC(4, width, 7, 0.0, 0.0)),
             *down,
             *middle,
             _Join(),
