@@ -266,7 +266,8 @@ def _given(name: str, spec: Mapping[str, Any]) -> Mapping[str, PhotoFile]:
     if "list" in spec:
         return read_list(spec["list"], spec.get("root"))
     if "root" not in spec:
-        raise unknown_name("dataset", name, [SAMPLE], "A folder needs `root: FOLDER`; 'sample' needs nothing.")
+        hint = "A folder needs `root: FOLDER` (fit and its kin: --data.root FOLDER); 'sample' needs nothing."
+        raise unknown_name("dataset", name, [SAMPLE], hint)
     return by_stem(spec["root"])
 
 
