@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.ops import without_autocast
 from inpaint_zoo.weights import find_backbone, load_state
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "FrozenFeatures", "VGGFeatures", "VGGInput", "VGGName"]
@@ -119,7 +120,7 @@ class VGGFeatures(FrozenFeatures):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """The tapped activations; for the truth, call it under `torch.no_grad()` and use the result for every term."""
-        precise = torch.autocast(image.device.type, enabled=False) if self.full_precision else nullcontext()
+        precise = without_autocast(image.device) if self.full_precision else nullcontext()
         found = {}
         with precise:
             x = (image.to(self.shift.dtype) - self.shift) / self.scale

@@ -47,7 +47,7 @@ class FourierUnit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Transform, mix, transform back."""
         H, W = x.shape[-2:]
-        with without_autocast(x):
+        with without_autocast(x.device):
             spectrum = torch.view_as_real(torch.fft.rfft2(x.float(), norm="ortho"))  # (B, C, H, W//2+1, 2)
             mixed = self.conv_layer(rearrange(spectrum, "b c h w part -> b (c part) h w"))
             mixed = rearrange(self.bn(mixed).relu(), "b (c part) h w -> b c h w part", part=2)

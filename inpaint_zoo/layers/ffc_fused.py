@@ -36,7 +36,7 @@ class FusedFourierUnit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         H, W = x.shape[-2:]
-        with without_autocast(x):
+        with without_autocast(x.device):
             spectrum = torch.fft.rfft2(x.float(), norm="ortho").permute(0, 2, 3, 1).contiguous()  # (B, H, W//2+1, C)
             parts = torch.view_as_real(spectrum).flatten(-2).permute(0, 3, 1, 2)  # (B, 2 C, H, W//2+1), a view
             mixed = self.convolution(parts, relu=True).permute(0, 2, 3, 1).contiguous().unflatten(-1, (-1, 2))
@@ -112,7 +112,7 @@ class FusedFFC(nn.Module):
         return _joined(self.l2l, local, self.g2l, context), _joined(self.l2g, local, self.g2g, x[1])
 
     def _pad(self, x: Tensor) -> Tensor:
-        with without_autocast(x):  # it would pad in float32
+        with without_autocast(x.device):  # it would pad in float32
             return F.pad(x, (self.padding,) * 4, mode=self.mode) if self.padding else x
 
 

@@ -150,7 +150,7 @@ class FusedReflection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W), grown."""
-        with without_autocast(x):
+        with without_autocast(x.device):
             return self.pad(x)
 
 

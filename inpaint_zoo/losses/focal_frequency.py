@@ -37,7 +37,7 @@ def focal_frequency(
     spectra = []
     for image in (pred, target):
         patches = rearrange(full_precision(image), "b c (y h) (x w) -> b (y x) c h w", y=patch_factor, x=patch_factor)
-        with without_autocast(image):
+        with without_autocast(image.device):
             spectrum = torch.fft.fft2(patches, norm="ortho")
         spectra.append(spectrum.mean(0, keepdim=True) if average_spectrum else spectrum)
     difference = spectra[0] - spectra[1]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.losses.checks import check_mask, check_same_shape, full_precision
+from inpaint_zoo.ops import without_autocast
 
 __all__ = ["r1_penalty", "wgan_gradient_penalty"]
 
@@ -48,7 +49,7 @@ def wgan_gradient_penalty(
         alpha = torch.rand(len(real), generator=generator, device=device, dtype=real.dtype)
     alpha = alpha.to(real).view(-1, *[1] * (real.ndim - 1))
     between = (alpha * real + (1 - alpha) * fake).requires_grad_()
-    with torch.autocast(real.device.type, enabled=False):
+    with without_autocast(real.device):
         (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
         if mask is not None:
             check_mask(mask, real)

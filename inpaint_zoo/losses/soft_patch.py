@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inpaint_zoo.losses.checks import check_choice, check_mask, full_precision
+from inpaint_zoo.ops import without_autocast
 
 __all__ = ["SoftPatchLoss", "soft_label"]
 
@@ -27,7 +28,7 @@ def soft_label(mask: Tensor, kernel: int = 71, sigma: float = 10.0) -> Tensor:
     offsets = torch.arange(kernel, dtype=torch.float64, device="cpu") - kernel // 2
     weights = torch.exp(-(offsets**2) / (2 * sigma**2))
     weights = (weights / weights.sum()).to(mask.device, full_precision(mask).dtype)
-    with torch.autocast(mask.device.type, enabled=False):
+    with without_autocast(mask.device):
         rows = F.conv2d(full_precision(mask), weights.view(1, 1, -1, 1), padding=(kernel // 2, 0))
         return F.conv2d(rows, weights.view(1, 1, 1, -1), padding=(0, kernel // 2))
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.losses.checks import full_precision
 from inpaint_zoo.losses.feature_matching import feature_distance
 from inpaint_zoo.losses.perceptual import select
+from inpaint_zoo.ops import without_autocast
 
 __all__ = ["StyleLoss", "gram_matrix"]
 
@@ -25,7 +25,7 @@ def gram_matrix(features: Tensor) -> Tensor:
         tensor([[[0.5000, 0.5000],
                  [0.5000, 0.5000]]])
     """
-    with torch.autocast(features.device.type, enabled=False):
+    with without_autocast(features.device):
         flat = full_precision(features).flatten(2)  # (B, C, H W)
         return flat @ flat.mT / (flat.shape[1] * flat.shape[2])
 

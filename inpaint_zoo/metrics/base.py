@@ -14,6 +14,7 @@ from torchmetrics import Metric
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.metrics.inception import InceptionFeatures, Resize
+from inpaint_zoo.ops import without_autocast
 
 __all__ = ["ImageMetric", "Region", "SetMetric", "check_images", "fixed_sum", "region_mean", "to_float64"]
 
@@ -90,7 +91,7 @@ _cudnn_flags = threading.RLock()  # they belong to the process: two threads woul
 @contextmanager
 def _measuring(device: torch.device) -> Iterator[None]:
     # full precision even inside a bf16 training step, and the same bits in every run
-    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+    with torch.no_grad(), without_autocast(device):
         if device.type == "cuda":
             flags = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": False}
             with _cudnn_flags, torch.backends.cudnn.flags(**flags):

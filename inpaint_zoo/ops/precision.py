@@ -5,12 +5,11 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor
 
 __all__ = ["without_autocast"]
 
 
-def without_autocast(x: Tensor) -> AbstractContextManager[object]:
-    """A context in which operations on the device of ``x`` are not cast: FFT, paddings, penalties."""
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """A context in which operations on ``device`` are not cast: FFT, Gram matrices, paddings, penalties."""
     # on "meta", where shapes are counted, there is no autocast to switch off
-    return nullcontext() if x.device.type == "meta" else torch.autocast(x.device.type, enabled=False)
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)

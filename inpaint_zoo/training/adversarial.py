@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.ops import without_autocast
 from inpaint_zoo.training.ema import NetworkEMA
 from inpaint_zoo.training.module import TrainingModule, gradient_norm
 from inpaint_zoo.training.phases import Batch, Phase, Recipe, Stages, Turn
@@ -155,7 +156,7 @@ class AdversarialModule(TrainingModule):
             stages = {name: stage.detach() for name, stage in stages.items()}
         terms = phase.loss(batch, stages)
         if phase.penalty is not None and self.step % phase.penalty.every == 0:
-            with torch.autocast(self.device.type, enabled=False):
+            with without_autocast(self.device):
                 terms = terms | phase.penalty.function(
                     batch, {name: stage.detach().float() for name, stage in stages.items()}
                 )

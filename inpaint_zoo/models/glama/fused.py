@@ -34,7 +34,7 @@ def _bands(rows: int, numbers_per_row: int) -> Iterator[tuple[int, int]]:
 
 
 def _reflect(x: Tensor, left: int, right: int, top: int, bottom: int) -> Tensor:
-    with without_autocast(x):  # it would pad in float32
+    with without_autocast(x.device):  # it would pad in float32
         return F.pad(x, (left, right, top, bottom), mode="reflect")
 
 

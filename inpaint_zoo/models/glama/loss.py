@@ -81,7 +81,7 @@ class LaMaLoss(nn.Module):
             image: (B, 3, H, W), the truth.
             mask: (B, 1, H, W), 1 = hole.
         """
-        with without_autocast(image):
+        with without_autocast(image.device):
             real = image.detach().float().requires_grad_()
             real_logits = discriminator(real)
             fake_logits = discriminator(pred.float())
