@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from inpaint_zoo.layers.fusion import FusedConv2d, fold, fold_affine
+from inpaint_zoo.layers.fusion import FusedConv2d, fold, fold_affine, pad_as_it_is
 from inpaint_zoo.ops import without_autocast
 
 if TYPE_CHECKING:
@@ -112,8 +111,7 @@ class FusedFFC(nn.Module):
         return _joined(self.l2l, local, self.g2l, context), _joined(self.l2g, local, self.g2g, x[1])
 
     def _pad(self, x: Tensor) -> Tensor:
-        with without_autocast(x.device):  # it would pad in float32
-            return F.pad(x, (self.padding,) * 4, mode=self.mode) if self.padding else x
+        return pad_as_it_is(x, [self.padding] * 4, self.mode) if self.padding else x
 
 
 def _unpadded(convolution: nn.Conv2d) -> FusedConv2d:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, TypeVar, cast
 
@@ -20,7 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.ops import without_autocast
 
-__all__ = ["Fusable", "FusedConv2d", "FusedHead", "fold", "fold_affine", "fuse", "to_bfloat16"]
+__all__ = ["Fusable", "FusedConv2d", "FusedHead", "fold", "fold_affine", "fuse", "pad_as_it_is", "to_bfloat16"]
 
 ConvT = TypeVar("ConvT", bound=nn.Module)
 
@@ -141,17 +142,28 @@ def _has_onednn(x: Tensor) -> bool:
     return x.dtype == torch.float32
 
 
+def pad_as_it_is(x: Tensor, padding: Sequence[int], mode: str = "reflect") -> Tensor:
+    """`F.pad` in the precision of ``x``: under autocast that one reflects in float32.
+
+    Args:
+        x: (B, C, H, W).
+        padding: Left, right, above, below.
+        mode: Of `F.pad`.
+    """
+    with without_autocast(x.device):
+        return F.pad(x, list(padding), mode=mode)
+
+
 class FusedReflection(nn.Module):
-    """`nn.ReflectionPad2d` in the precision of its input: under autocast that one pads in float32."""
+    """`nn.ReflectionPad2d` by `pad_as_it_is`."""
 
     def __init__(self, pad: nn.ReflectionPad2d) -> None:
         super().__init__()
-        self.pad = pad
+        self.padding = pad.padding
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W), grown."""
-        with without_autocast(x.device):
-            return self.pad(x)
+        return pad_as_it_is(x, self.padding)
 
 
 def to_bfloat16(module: nn.Module) -> None:

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from inpaint_zoo.layers.fusion import FusedConv2d, FusedHead
-from inpaint_zoo.ops import without_autocast
+from inpaint_zoo.layers.fusion import FusedConv2d, FusedHead, pad_as_it_is
 
 if TYPE_CHECKING:
     from inpaint_zoo.layers.ffc import Branches, FFCNormAct
@@ -31,11 +29,6 @@ def _bands(rows: int, numbers_per_row: int) -> Iterator[tuple[int, int]]:
         end = rows if rows - first < step + 16 else first + step
         yield first, end
         first = end
-
-
-def _reflect(x: Tensor, left: int, right: int, top: int, bottom: int) -> Tensor:
-    with without_autocast(x.device):  # it would pad in float32
-        return F.pad(x, (left, right, top, bottom), mode="reflect")
 
 
 def _rows(x: Tensor, first: int, end: int) -> Tensor:
@@ -64,13 +57,13 @@ class FusedStem(nn.Module):
     def forward(self, x: Tensor) -> Branches:
         """(B, 4, H, W), H and W even -> both branches at (H / 2, W / 2), the global one if there is one."""
         H, W = x.shape[-2:]
-        wide = _reflect(x, *[self.halo] * 4)
+        wide = pad_as_it_is(x, [self.halo] * 4)
         locals_, contexts = [], []
         for first, end in _bands(H // 2, 2 * W * len(self.first.weight) * len(x)):
             low = max(2 * first - 1, 0)  # rows of the full map that the band sees: from here to 2 * end
             full = self.first(_rows(wide, low, 2 * end + 2 * self.halo), relu=True)
             # the stride skips the border on the right and below
-            full = _reflect(full, 1, 0, 1 if first == 0 else 0, 0)
+            full = pad_as_it_is(full, (1, 0, 1 if first == 0 else 0, 0))
             locals_.append(self.local(full, relu=True))
             if self.context is not None:
                 contexts.append(self.context(full, relu=True))
@@ -101,5 +94,5 @@ class FusedTail(nn.Module):
             source = (low // 2, min(high // 2 + 1, H))
             full = self.up(_rows(x, *source)).relu_()[..., low - 2 * source[0] : high - 2 * source[0], :]
             above, below = self.halo - (first - low), self.halo - (high - end)
-            parts.append(self.head(_reflect(full, self.halo, self.halo, above, below)))
+            parts.append(self.head(pad_as_it_is(full, (self.halo, self.halo, above, below))))
         return _stacked(parts)
