@@ -10,7 +10,6 @@ stands apart, since every photograph has to be brought to its size. Read it on a
 import argparse
 import json
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ import cv2
 import numpy as np
 import PIL
 import torch
+from processor import processor
 from rich.console import Console
 from rich.table import Table
 
@@ -163,14 +163,6 @@ def table(rows: list[dict[str, object]]) -> Table:
             *(f"{row['images_per_s'][str(workers)]:.0f}" for workers in (0, 2)),
         )
     return out
-
-
-def processor() -> str:
-    """Its name, where the system tells."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def main() -> int:

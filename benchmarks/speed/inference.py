@@ -22,12 +22,14 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from processor import processor
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 from torch.nn import functional as F
 
 import inpaint_zoo as iz
+from inpaint_zoo.benchmark.machine import cores, resident_growth_mib
 from inpaint_zoo.benchmark.macs import count_macs
 
 SEED = 2026
@@ -155,19 +157,8 @@ def memory_mib(case: Case, form: Form) -> float | None:
             return (torch.cuda.max_memory_allocated() - before) / 2**20
         copy(*make_input(case, TINY))
         del copy
-        try:
-            Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak becomes the present size
-        except OSError:
-            return None
-        before = status_kib("VmRSS")
-        net(image, mask)
-        return max(0, status_kib("VmHWM") - before) / 1024
-
-
-def status_kib(field: str) -> int:
-    """A line of the process's status."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+        grown = resident_growth_mib(lambda: net(image, mask))
+        return None if grown is None else max(0.0, grown)
 
 
 def memory_in_fresh_process(case: Case, form: Form) -> float | None:
@@ -297,14 +288,6 @@ def table(rows: list[dict], title: str) -> Table:
     return out
 
 
-def processor() -> str:
-    """Its name, where the system tells."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def show(rows: list[dict], rooflines: list[dict], machine: dict[str, object], checks: list[dict]) -> None:
     """The table, the rooflines, the machine and the targets."""
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
@@ -338,7 +321,6 @@ def show(rows: list[dict], rooflines: list[dict], machine: dict[str, object], ch
 
 def main() -> None:
     """Read the command line, measure, print."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("models", nargs="*", metavar="MODEL", help="registered names (default: all that learn)")
     parser.add_argument("--size", type=int, default=256, help="sides in pixels (default: 256)")
@@ -359,14 +341,14 @@ def main() -> None:
         parser.error("--size, --batch, --rounds and --threads are at least 1")
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: there is none")
-    threads = sorted({min(n, cores) for n in options.threads}) if options.device == "cpu" else [1]
+    threads = sorted({min(n, cores()) for n in options.threads}) if options.device == "cpu" else [1]
     load = os.getloadavg()[0]
     cases = [Case(name, options.size, options.batch, n, options.device) for name in names for n in threads]
     rows, rooflines = measure(cases, forms(options.device, options.precisions), options.rounds, options.seconds)
     machine = {
         "processor": processor(),
         **({"gpu": torch.cuda.get_device_name()} if options.device == "cuda" else {}),
-        "cores": cores,
+        "cores": cores(),
         "load_before": round(load, 2),
         "load_after": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),

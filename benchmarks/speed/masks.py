@@ -27,6 +27,7 @@ import cv2
 import numpy as np
 import plain_masks as plain
 import torch
+from processor import processor
 from rich.console import Console
 from rich.table import Table
 
@@ -169,14 +170,6 @@ class Machine:
     python: str
     numpy: str
     opencv: str
-
-
-def processor() -> str:
-    """Its name, where the system tells."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def figure(value: float) -> str:

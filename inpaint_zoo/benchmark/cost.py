@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inpaint_zoo.benchmark.machine import resident_growth_mib
 from inpaint_zoo.benchmark.macs import MACS_CONVENTION, THOP_CONVENTION, Macs
 from inpaint_zoo.benchmark.methods import Method, NetworkMethod, Question
 
@@ -67,19 +67,5 @@ def _peak_memory(method: Method, question: Question, device: torch.device) -> fl
         torch.cuda.reset_peak_memory_stats(device)
         method.answer([question])
         return torch.cuda.max_memory_allocated(device) / 2**20
-    reset = Path("/proc/self/clear_refs")
-    try:
-        reset.write_text("5")  # Linux: the peak becomes the present size
-    except OSError:
-        return None
-    before = _status_kib("VmRSS")
-    method.answer([question])
-    grown = (_status_kib("VmHWM") - before) / 1024
-    return grown if grown >= 1 else None  # less than the allocator holds in reserve
-
-
-def _status_kib(field: str) -> int:
-    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1])
-    return 0
+    grown = resident_growth_mib(lambda: method.answer([question]))
+    return grown if grown is not None and grown >= 1 else None  # less than the allocator holds in reserve

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["cores", "describe_device", "describe_environment", "exact"]
+__all__ = ["cores", "describe_device", "describe_environment", "exact", "resident_growth_mib"]
 
 PACKAGES = (
     "torch",
@@ -57,6 +58,22 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         "device": describe_device(device),
         **versions,
     }
+
+
+def resident_growth_mib(call: Callable[[], object]) -> float | None:
+    """Growth of this process's peak resident memory over its size before ``call``; None where the system can't tell."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak becomes the present size
+    except OSError:
+        return None
+    before = _status_kib("VmRSS")
+    call()
+    return (_status_kib("VmHWM") - before) / 1024
+
+
+def _status_kib(field: str) -> int:
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{field}:")), 0)
 
 
 @contextmanager
