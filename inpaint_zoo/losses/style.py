@@ -21,6 +21,7 @@ def gram_matrix(features: Tensor) -> Tensor:
         (B, C, H, W) -> (B, C, C).
 
     Example:
+        >>> import torch
         >>> gram_matrix(torch.ones(1, 2, 3, 3))
         tensor([[[0.5000, 0.5000],
                  [0.5000, 0.5000]]])
