@@ -30,7 +30,7 @@ def command(suite, out, *more):
 
 def run(suite, out, *more, **options):
     return subprocess.run(
-        command(suite, out, *more), capture_output=True, text=True, timeout=120, check=False, **options
+        command(suite, out, *more), capture_output=True, text=True, timeout=300, check=False, **options
     )
 
 

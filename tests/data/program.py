@@ -1,11 +1,11 @@
-"""Trains nothing on an InpaintingDataModule and writes down every batch: `python -m tests.data.program OUT WORKERS`.
+"""Trains nothing on an InpaintingDataModule and writes down every batch: `python -m tests.data.program OUT WORKERS RANKS`.
 
-Under torchrun's variables it is one of several processes; each writes OUT.<rank>.
+Lightning starts the other processes; each writes OUT.<rank>. One that takes minutes tells where it stands, and ends.
 """
 
+import faulthandler
 import hashlib
 import json
-import os
 import sys
 import warnings
 from pathlib import Path
@@ -55,9 +55,9 @@ def data_module(workers, batch_size, **more):
     )
 
 
-def main(out, workers):
+def main(out, workers, ranks):
+    faulthandler.dump_traceback_later(150, exit=True)
     warnings.simplefilter("ignore")
-    ranks = int(os.environ.get("WORLD_SIZE", "1"))
     trainer = Trainer(
         accelerator="cpu",
         devices=ranks,
@@ -72,7 +72,9 @@ def main(out, workers):
     module = Recorder()
     trainer.fit(module, data_module(workers, BATCH // ranks))
     Path(f"{out}.{trainer.global_rank}").write_text(json.dumps(module.seen))
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -90,21 +89,10 @@ def test_evaluation_masks_follow_the_item():
 
 def run(out, workers, ranks):
     """Lines of all processes, in the order of the stream."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    processes = []
-    for rank in range(ranks):
-        env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-        if ranks > 1:
-            env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(ranks), "RANK": str(rank)}
-            env |= {"LOCAL_RANK": str(rank), "GROUP_RANK": "0", "LOCAL_WORLD_SIZE": str(ranks), "NODE_RANK": "0"}
-            env |= {"TORCHELASTIC_RUN_ID": "test"}
-        command = [sys.executable, "-m", "tests.data.program", str(out), str(workers)]
-        processes.append(subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True))
-    for process in processes:
-        _, text = process.communicate(timeout=120)
-        assert process.returncode == 0, text
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-m", "tests.data.program", str(out), str(workers), str(ranks)]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
     seen = [json.loads(Path(f"{out}.{rank}").read_text()) for rank in range(ranks)]
     parts = [[line for line in lines if line[0] == "train"] for lines in seen]
     train = [line for together in zip(*parts, strict=True) for line in together]

@@ -62,7 +62,7 @@ def steps_logged(folder):
     return max((int(line.split(",")[0]) for line in lines if line.split(",")[0]), default=0)
 
 
-def wait_for_step(process, folder, step, seconds=120):
+def wait_for_step(process, folder, step, seconds=300):
     end = time.monotonic() + seconds
     while steps_logged(folder) < step:
         if process.poll() is not None:
@@ -74,7 +74,7 @@ def wait_for_step(process, folder, step, seconds=120):
 
 
 def finish(process, code=0):
-    output = process.communicate(timeout=180)[0]
+    output = process.communicate(timeout=300)[0]
     assert process.returncode == code, output
     return output
 
