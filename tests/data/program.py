@@ -1,4 +1,4 @@
-"""Trains nothing on an InpaintingDataModule and writes down every batch: `python -m tests.data.program OUT WORKERS RANKS`.
+"""Trains nothing on an InpaintingDataModule, writes down every batch: `python -m tests.data.program OUT WORKERS RANKS`.
 
 Lightning starts the other processes; each writes OUT.<rank>. One that takes minutes tells where it stands, and ends.
 """
