@@ -7,6 +7,9 @@ follow: not from workers, ranks, batch size or what was drawn before.
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
+import multiprocessing.util
 import signal
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -150,6 +153,14 @@ def quiet_worker(_: int) -> None:
     cv2.setNumThreads(0)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+
+
+@atexit.register  # runs before the hook of multiprocessing.util, imported above
+def _end_workers() -> None:
+    """End what still loads when the program ends: Python sends SIGTERM, to which they are deaf, and waits for ever."""
+    for process in multiprocessing.active_children():
+        if process.daemon:
+            process.kill()
 
 
 class ResumableLoader(DataLoader[dict[str, Any]]):

@@ -119,3 +119,12 @@ def test_loading_processes_are_deaf_to_signals_meant_for_the_run(number):
     for child in multiprocessing.active_children():  # Ctrl-C and SLURM signal all processes of a run
         os.kill(child.pid, number)
     assert len(list(batches)) == 11
+
+
+def test_a_program_that_ends_amid_an_epoch_ends_its_loading_processes():
+    program = "from tests.data.program import data_module; batches = iter(data_module(1, 2).train_dataloader()); "
+    program += "next(batches); print('one batch')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "one batch\n"), done.stderr
