@@ -26,7 +26,7 @@ __all__ = ["PhotoDataset", "Problem", "create_dataset"]
 SAMPLE = "sample"
 KEYS = (
     *("name", "root", "list", "shards", "cache", "cache_shards", "split", "select"),
-    *("size", "crop", "seed", "max_pixels"),
+    *("size", "crop", "seed", "max_pixels", "keep_mib"),
 )
 PhotoFile = Path | Member
 
@@ -55,6 +55,8 @@ class PhotoDataset:
         size: (H, W) of each item; None keeps every photograph as it is.
         seed: Of the random crops.
         max_pixels: Larger photographs are refused.
+        keep_mib: Decoded photographs that each loading process keeps in its memory, the first that come: few-shot sets
+            are read again and again.
 
     Attributes:
         keys: One per item, unique: the stem, or `<stem>_crop<k>` under the rule "grid".
@@ -72,12 +74,15 @@ class PhotoDataset:
         size: Size | None = None,
         seed: int = 0,
         max_pixels: int = MAX_PIXELS,
+        keep_mib: int = 0,
     ) -> None:
         self.name = name
         self.files = dict(files)
         self.crop, self.size, self.seed, self.max_pixels = crop, size, seed, max_pixels
         self.notes: dict[str, tuple[str, ...]] = {}
         self._hashes: dict[str, str] = {}
+        self._kept: dict[str, NDArray[np.uint8]] = {}
+        self._room = keep_mib * 2**20
         self._items = [item for stem in self.files for item in self._items_of(stem)]
         self.keys = [item.key for item in self._items]
         self.groups = [item.stem for item in self._items]
@@ -116,6 +121,15 @@ class PhotoDataset:
         return cut(rgb, windows(self.crop, (rgb.shape[0], rgb.shape[1]), self.size, draws)[item.crop])
 
     def _read(self, stem: str) -> NDArray[np.uint8]:
+        if stem in self._kept:
+            return self._kept[stem].copy()
+        rgb = self._decoded(stem)
+        if rgb.nbytes <= self._room:
+            self._room -= rgb.nbytes
+            self._kept[stem] = rgb.copy()
+        return rgb
+
+    def _decoded(self, stem: str) -> NDArray[np.uint8]:
         picture = _read(self.files[stem], self.max_pixels)
         notes = list(picture.notes)
         if picture.alpha is not None:
@@ -208,7 +222,7 @@ def create_dataset(spec: Mapping[str, Any]) -> PhotoDataset:
             ``list``: a file that names those to take, relative to ``root`` (`read_list`). ``select``: which of them
             (`splits.select`). ``split`` (sample only): test (default), train or all. ``size``: N or [H, W]. ``crop``:
             center (default when there is a size), resize, grid, random, none. ``seed``: of crop "random".
-            ``max_pixels``: photographs beyond it are refused.
+            ``max_pixels``: photographs beyond it are refused. ``keep_mib``: decoded photographs that each process keeps.
 
     Raises:
         ZooError: A wrong key or value (the nearest right one is suggested), no such folder, no pictures in it, or two
@@ -236,7 +250,8 @@ def create_dataset(spec: Mapping[str, Any]) -> PhotoDataset:
     max_pixels = _integer(name, "max_pixels", spec.get("max_pixels", MAX_PIXELS), 1)
     if "seed" in spec and crop != "random":
         raise ZooError(f"dataset '{name}': `seed` has a meaning for `crop: random` only, this is `crop: {crop}`")
-    return PhotoDataset(name, files, crop=crop, size=size, seed=seed, max_pixels=max_pixels)
+    keep_mib = _integer(name, "keep_mib", spec.get("keep_mib", 0), 0)
+    return PhotoDataset(name, files, crop=crop, size=size, seed=seed, max_pixels=max_pixels, keep_mib=keep_mib)
 
 
 def _sample(spec: Mapping[str, Any]) -> dict[str, Path]:

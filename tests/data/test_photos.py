@@ -130,6 +130,20 @@ def test_a_dataset_goes_to_other_processes(folder):
     np.testing.assert_array_equal(copy.load(1), data.load(1))
 
 
+def test_kept_photographs_are_decoded_once_and_cannot_be_changed(folder):
+    room = 2 * BASE.nbytes - 1  # for one of the two
+    data = create_dataset({"name": "mine", "root": str(folder), "keep_mib": 1})
+    data._room = room
+    first, second = data.load(0), data.load(1)
+    (folder / data.keys[0]).with_suffix(".png").unlink()
+    (folder / data.keys[1]).with_suffix(".png").unlink()
+    first[:] = 0
+    assert data.load(0).any()
+    with pytest.raises(PictureError, match="img"):
+        data.load(1)
+    assert second.any()
+
+
 def test_photographs_are_upright_before_they_are_cropped(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -163,6 +177,7 @@ def test_kodak_is_what_its_papers_say(shared):
         ({"name": "sample", "size": 8, "seed": 3}, "`seed` has a meaning for `crop: random` only"),
         ({"name": "sample", "size": 8, "crop": "random", "seed": -1}, "`seed` must be a whole number from 0 up"),
         ({"name": "sample", "max_pixels": 0}, "`max_pixels` must be"),
+        ({"name": "sample", "keep_mib": -1}, "`keep_mib` must be"),
         ({"name": "mine", "root": 3}, "`root` must be a folder, got 3"),
         ({"name": "mine", "root": "no/such/folder"}, "no/such/folder: no such folder"),
         ({"name": "mine", "root": ".", "split": "test"}, "`split` belongs to the sample photographs"),
