@@ -6,6 +6,7 @@ from inpaint_zoo.ops.mosaic import hole_ns, mosaic
 from inpaint_zoo.ops.padding import crop_to, pad_to_multiple
 from inpaint_zoo.ops.precision import without_autocast
 from inpaint_zoo.ops.ranges import from_range, to_range, to_uint8
+from inpaint_zoo.ops.spread import spread_known
 
 __all__ = [
     "composite",
@@ -16,6 +17,7 @@ __all__ = [
     "mosaic",
     "pad_to_multiple",
     "spatial_discount",
+    "spread_known",
     "to_range",
     "to_uint8",
     "without_autocast",

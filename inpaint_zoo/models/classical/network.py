@@ -1,4 +1,4 @@
-"""Inpainting without learning, as networks: OpenCV's two methods and the mean colour."""
+"""Inpainting without learning, as networks: OpenCV's two methods, the mean of neighbours and the mean colour."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork
-from inpaint_zoo.ops import to_uint8
+from inpaint_zoo.ops import spread_known, to_uint8
 
-__all__ = ["MeanFill", "OpenCVInpainting"]
+__all__ = ["MeanFill", "NeighborFill", "OpenCVInpainting"]
 
 MAX_RADIUS = 100.0  # OpenCV's own limit
 
@@ -87,3 +87,11 @@ class MeanFill(InpaintingNetwork):
         count = known.sum((2, 3), keepdim=True)
         mean = (image.float() * known).sum((2, 3), keepdim=True) / count.clamp(min=1)  # (B, 3, 1, 1)
         return {"prediction": torch.where(count > 0, mean, 0.5).to(image.dtype).expand_as(image)}
+
+
+class NeighborFill(InpaintingNetwork):
+    """The mean of known neighbours, layer by layer from the border inwards: `spread_known`. Stage `prediction`."""
+
+    def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """The picture with its hole filled."""
+        return {"prediction": spread_known(image, mask)}

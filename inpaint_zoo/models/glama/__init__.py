@@ -63,8 +63,8 @@ def glama_2stage(coarse_size: int = 256, freeze_first: bool = False) -> TwoStage
 
 @register_model(source=TEXT, paper=GLAMA)
 def glama_tiny() -> LaMaGenerator:
-    """GLaMa at a quarter of the width and with six blocks: for tests and the quickstart."""
-    return LaMaGenerator(blocks=6, width=16)
+    """GLaMa with three blocks at half the sides that refine the mean of neighbours: for tests and the quickstart."""
+    return LaMaGenerator(blocks=3, width=16, downsamplings=1, global_ratio=0.5, from_spread=True)
 
 
 @register_discriminator("lama")

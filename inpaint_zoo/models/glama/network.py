@@ -11,8 +11,11 @@ from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.layers.ffc import FFC, Branches, FFCNormAct, FFCResnetBlock
 from inpaint_zoo.layers.fusion import Fusable, fold, fuse
 from inpaint_zoo.models.glama.fused import FusedStem, FusedTail
+from inpaint_zoo.ops import spread_known
 
 __all__ = ["LaMaGenerator"]
+
+BLACK = 1 / 512  # half a level of a saved picture: odds need colours apart from 0 and 1
 
 
 class _PadLocal(nn.Module):
@@ -70,6 +73,8 @@ class LaMaGenerator(InpaintingNetwork):
         downsamplings: By two, before the blocks.
         global_ratio: Share of the channels that is global, from the last downsampling on.
         local_fourier: See `SpectralTransform`; off in every released model.
+        from_spread: Begin with `spread_known` in the hole, and let the layers shift its colours' odds. In no paper: for
+            networks whose training is too short to learn how to copy.
 
     Shape:
         `predict`: image (B, 3, H, W) in [0, 1], hole 0, mask (B, 1, H, W), H and W multiples of ``divisor``
@@ -87,9 +92,11 @@ class LaMaGenerator(InpaintingNetwork):
         downsamplings: int = 3,
         global_ratio: float = 0.75,
         local_fourier: bool = False,
+        from_spread: bool = False,
     ) -> None:
         super().__init__()
         self.divisor = 2**downsamplings
+        self.from_spread = from_spread
         widths = [width * 2**level for level in range(downsamplings + 1)]  # 64, 128, 256, 512
         inner = widths[-1]
         ratios = [0.0] * downsamplings + [global_ratio]
@@ -105,6 +112,10 @@ class LaMaGenerator(InpaintingNetwork):
                 nn.BatchNorm2d(widths[level]),
                 nn.ReLU(inplace=True),
             ]
+        head = nn.Conv2d(width, 3, 7)
+        if from_spread:  # at first hardly a shift
+            nn.init.normal_(head.weight, std=1e-4)
+            nn.init.zeros_(cast(nn.Parameter, head.bias))
         # one flat Sequential, as its indices are part of the released weights' names
         self.model = _Layers(
             _PadLocal(3),
@@ -114,10 +125,16 @@ class LaMaGenerator(InpaintingNetwork):
             _Join(),
             *up,
             nn.ReflectionPad2d(3),
-            nn.Conv2d(width, 3, 7),
+            head,
             _Sigmoid(),
         )
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the raw prediction of the whole picture."""
-        return {"prediction": self.model(torch.cat([image, mask], dim=1))}
+        if not self.from_spread:
+            return {"prediction": self.model(torch.cat([image, mask], dim=1))}
+        base = spread_known(image, mask)
+        shift = self.model(torch.cat([base, mask], dim=1))
+        base = base.clamp(BLACK, 1 - BLACK)
+        yes, no = shift * base, (1 - shift) * (1 - base)  # the odds of both multiply: the sigmoid of a sum of logits
+        return {"prediction": yes / (yes + no)}
