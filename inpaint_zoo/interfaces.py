@@ -122,6 +122,10 @@ class InpaintingNetwork(nn.Module, ABC):
             suit ``divisor`` and ``min_size``. Each result (B, 3, H, W) in ``value_range``, not composited.
         """
 
+    def parts(self) -> dict[str, nn.Module]:
+        """Sub-networks by stage name, in order; each takes one tensor (B, 4, H, W), image and mask. None by default."""
+        return {}
+
     def stages(self, image: Tensor, mask: Tensor, **options: Any) -> dict[str, Tensor]:
         """Raw predictions before compositing, mapped to [0, 1], by stage name in order: what losses and pictures need.
 
