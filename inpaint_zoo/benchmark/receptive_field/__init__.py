@@ -1,0 +1,22 @@
+"""How far a network sees: in theory, from its operations, and in effect, from its gradients.
+
+```python
+reach = network_reach(create_model("autoencoder"), 256, 256)["whole network"]
+reach.deepest.extent, reach.output.extent  # (76, 76), (121, 121)
+```
+"""
+
+from inpaint_zoo.benchmark.receptive_field.effective import EffectiveField, effective_field, field_picture
+from inpaint_zoo.benchmark.receptive_field.walk import WHOLE, PartReach, Reach, network_reach, part_reach, sides_for
+
+__all__ = [
+    "WHOLE",
+    "EffectiveField",
+    "PartReach",
+    "Reach",
+    "effective_field",
+    "field_picture",
+    "network_reach",
+    "part_reach",
+    "sides_for",
+]
