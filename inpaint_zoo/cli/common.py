@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
-from collections.abc import Callable
-from typing import Any
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["command_parser", "console", "err_console", "list_and_show", "progress_bar"]
+__all__ = ["Verb", "command_parser", "console", "err_console", "list_and_show", "progress_bar"]
 
 console = Console(highlight=False)
 err_console = Console(stderr=True, highlight=False)
@@ -28,7 +28,21 @@ def command_parser(name: str, description: str) -> ArgumentParser:
     return _Parser(prog=f"inpaint-zoo {name}", description=description)
 
 
-def list_and_show(name: str, args: list[str], lists: Callable[[str, bool], None], shows: Callable[[str], None]) -> int:
+class Verb(NamedTuple):
+    """A word that a command knows besides `list` and `show`."""
+
+    help: str
+    arguments: Callable[[ArgumentParser], None]
+    run: Callable[[Namespace], None]
+
+
+def list_and_show(
+    name: str,
+    args: list[str],
+    lists: Callable[[str, bool], None],
+    shows: Callable[[str], None],
+    more: Mapping[str, Verb] | None = None,
+) -> int:
     """Run `inpaint-zoo NAME [list [PATTERN] [--markdown] | show ONE]`; without a word after the name, the list.
 
     Args:
@@ -36,16 +50,22 @@ def list_and_show(name: str, args: list[str], lists: Callable[[str, bool], None]
         args: The words after it.
         lists: Prints those that match a shell pattern, as a table for the terminal or in Markdown.
         shows: Prints all that is known of one.
+        more: What else the command does, by the word that asks for it.
     """
+    more = more or {}
     parser = command_parser(name, f"What is known of the {name}: all of them, or one.")
-    verbs = parser.add_subparsers(dest="verb", metavar="list | show", required=True)
+    verbs = parser.add_subparsers(dest="verb", metavar=" | ".join(("list", "show", *more)), required=True)
     listing = verbs.add_parser("list", help=f"a table of the {name}")
     listing.add_argument("pattern", nargs="?", default="*", help="shell pattern over the names")
     listing.add_argument("--markdown", action="store_true", help="print the table of the documentation")
     showing = verbs.add_parser("show", help="one of them")
     showing.add_argument("name", metavar="NAME")
+    for word, verb in more.items():
+        verb.arguments(verbs.add_parser(word, help=verb.help, description=verb.help))
     options = parser.parse_args(args or ["list"])
-    if options.verb == "show":
+    if options.verb in more:
+        more[options.verb].run(options)
+    elif options.verb == "show":
         shows(options.name)
     else:
         lists(options.pattern, options.markdown)

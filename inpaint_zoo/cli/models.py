@@ -1,13 +1,21 @@
-"""`inpaint-zoo models`: what is registered, as a table or one by one."""
+"""`inpaint-zoo models`: what is registered, as a table or one by one, and how far each sees."""
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from rich.table import Table
 
-from inpaint_zoo.cli.common import console, list_and_show
+from inpaint_zoo.cli.common import Verb, console, list_and_show
+from inpaint_zoo.errors import ZooError
 from inpaint_zoo.registry import ModelInfo, list_models, model_info
 
-__all__ = ["models_list", "models_show", "run"]
+if TYPE_CHECKING:
+    from inpaint_zoo.benchmark.receptive_field import Reach
+
+__all__ = ["models_list", "models_rf", "models_show", "run"]
 
 
 SIDE = 256  # of the picture that MACs are counted for, as the papers do
@@ -92,6 +100,84 @@ def models_show(name: str) -> None:
     console.print(table)
 
 
+def models_rf(name: str, size: int = SIDE, out: Path | None = None) -> None:
+    """Show how far a model sees: in theory, part by part, and in effect, by its gradients.
+
+    Args:
+        name: A registry name.
+        size: Side of the square picture, in pixels.
+        out: Where the picture of the gradients is written.
+
+    Raises:
+        ZooError: The model has nothing to learn, or its field cannot be told.
+    """
+    info = model_info(name)
+    if not info.learned:
+        raise ZooError(f"'{name}' learns nothing, so it has no receptive field; `inpaint-zoo models` tells which do.")
+    if size < 1:
+        raise ZooError(f"--size must be 1 or more, got {size}.")
+
+    import torch
+
+    from inpaint_zoo.benchmark.receptive_field import WHOLE, effective_field, field_picture, network_reach
+    from inpaint_zoo.io.pictures import write_picture
+    from inpaint_zoo.registry import create_model
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = create_model(name, weights="shipped" if info.weights else None)
+    reach = network_reach(net, size, size)
+    table = Table(box=None, pad_edge=False)
+    for title in ("part", "deepest map", "each sees", "output", "each sees", "the central pixel"):
+        table.add_column(title, no_wrap=title != "part")
+    for part, (deepest, output) in reach.items():
+        table.add_row(part, _sides(deepest), _extent(deepest), _sides(output), _extent(output), _share(output))
+    console.print(table)
+    for part, (_, output) in reach.items():
+        if output.cause:
+            console.print(f"{part}: global through {output.cause}", soft_wrap=True)
+
+    effective = effective_field(net, size, size)
+    weights = "the weights that ship" if info.weights else "random weights"
+    console.print(
+        f"in effect: 95 % of the gradient of the central pixel lie in a square of {effective.side} px "
+        f"({weights}, mean over {effective.samples} pictures of noise)",
+        soft_wrap=True,
+    )
+    if out:
+        title = f"{name}, {weights}, {effective.gradient.shape[0]} x {effective.gradient.shape[1]} px"
+        write_picture(out, field_picture(effective, reach[WHOLE].output.centre, title))
+        console.print(f"written: {out}", soft_wrap=True)
+
+
+def _sides(reach: Reach) -> str:
+    return f"{reach.size[0]} x {reach.size[1]}"
+
+
+def _extent(reach: Reach) -> str:
+    if reach.extent is None:
+        return "everything"
+    rows, columns = reach.extent
+    return f"{rows} px" if rows == columns else f"{rows} x {columns} px"
+
+
+def _share(reach: Reach) -> str:
+    """What the centre sees, borders and all: a field that is larger than the picture is no more than the picture."""
+    rows, columns = (last - first + 1 for first, last in reach.centre)
+    return f"sees {rows} x {columns}"
+
+
+def _rf_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--size", type=int, default=SIDE, metavar="N", help=f"side of the picture (default {SIDE})")
+    parser.add_argument("--out", type=Path, metavar="PNG", help="write where the gradient of the central pixel lies")
+
+
+def _rf(options: Namespace) -> None:
+    models_rf(options.name, options.size, options.out)
+
+
 def run(args: list[str]) -> int:
     """Entry point of the command; without a word after it, the list."""
-    return list_and_show("models", args, models_list, models_show)
+    rf = Verb("how far a model sees: its receptive field, in theory and in effect", _rf_arguments, _rf)
+    return list_and_show("models", args, models_list, models_show, {"rf": rf})
