@@ -222,7 +222,7 @@ def create_dataset(spec: Mapping[str, Any]) -> PhotoDataset:
             ``list``: a file that names those to take, relative to ``root`` (`read_list`). ``select``: which of them
             (`splits.select`). ``split`` (sample only): test (default), train or all. ``size``: N or [H, W]. ``crop``:
             center (default when there is a size), resize, grid, random, none. ``seed``: of crop "random".
-            ``max_pixels``: photographs beyond it are refused. ``keep_mib``: decoded photographs that each process keeps.
+            ``max_pixels``: photographs beyond it are refused. ``keep_mib``: of decoded ones that each process keeps.
 
     Raises:
         ZooError: A wrong key or value (the nearest right one is suggested), no such folder, no pictures in it, or two

@@ -57,15 +57,15 @@ class AdversarialModule(TrainingModule):
     @cached_property
     def _parameters_of(self) -> dict[str, list[nn.Parameter]]:
         """Trainable parameters by phase; what is frozen by its owner stays so."""
-        return {
-            phase.name: [
-                parameter
-                for attribute in phase.trains
-                for parameter in self.get_submodule(attribute).parameters()
-                if parameter.requires_grad
-            ]
-            for phase in self.plan.phases
-        }
+        return {phase.name: self._trainable(phase.trains) for phase in self.plan.phases}
+
+    def _trainable(self, attributes: tuple[str, ...]) -> list[nn.Parameter]:
+        return [
+            parameter
+            for attribute in attributes
+            for parameter in self.get_submodule(attribute).parameters()
+            if parameter.requires_grad
+        ]
 
     @property
     def batches_per_step(self) -> int:
@@ -84,8 +84,8 @@ class AdversarialModule(TrainingModule):
 
     @property
     def optimizer_names(self) -> list[str]:
-        """Names of the phases, in the order of the trainer's optimizers."""
-        return [phase.name for phase in self.plan.phases]
+        """In the order of the trainer's optimizers: the phases, or what a phase trains apart."""
+        return [name for phase in self.plan.phases for name in phase.groups]
 
     def check_trainer(self, trainer: Trainer) -> None:
         """As the base; refuses a distributed strategy that waits for gradients which a phase does not make.
@@ -99,11 +99,16 @@ class AdversarialModule(TrainingModule):
             raise ZooError("Adversarial phases train in turn: use strategy ddp_find_unused_parameters_true.")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """One optimizer for each phase, and the schedules of those that have one."""
-        optimizers = [phase.optimizer(self._parameters_of[phase.name]) for phase in self.plan.phases]
+        """One optimizer for each phase, or for each part of one that trains apart, and their schedules."""
+        built = [
+            (phase, name, phase.optimizer(self._trainable(trains)))
+            for phase in self.plan.phases
+            for name, trains in phase.groups.items()
+        ]
+        optimizers = [optimizer for _, _, optimizer in built]
         schedulers = [
-            {"scheduler": phase.scheduler(optimizer), "interval": phase.interval, "name": phase.name}
-            for phase, optimizer in zip(self.plan.phases, optimizers, strict=True)
+            {"scheduler": phase.scheduler(optimizer), "interval": phase.interval, "name": name}
+            for phase, name, optimizer in built
             if phase.scheduler is not None
         ]
         return optimizers, schedulers  # type: ignore[return-value]  # the dictionaries are what Lightning documents
@@ -182,10 +187,10 @@ class AdversarialModule(TrainingModule):
 
     # Updates
 
-    def _optimizer(self, phase: Phase) -> LightningOptimizer:
+    def _optimizers(self, phase: Phase) -> list[LightningOptimizer]:
         optimizers = self.optimizers()
         listed = optimizers if isinstance(optimizers, list) else [optimizers]
-        return listed[self.plan.phases.index(phase)]
+        return [optimizer for optimizer, name in zip(listed, self.optimizer_names, strict=True) if name in phase.groups]
 
     def _update(self, phase: Phase, counts: bool) -> None:
         parameters = self._parameters_of[phase.name]
@@ -193,13 +198,14 @@ class AdversarialModule(TrainingModule):
             self.values[f"{phase.name}/grad_norm"] = nn.utils.clip_grad_norm_(parameters, phase.clip).detach()
         elif self.logs_next_step:
             self.values[f"{phase.name}/grad_norm"] = gradient_norm(parameters)
-        optimizer = self._optimizer(phase)
-        if phase.is_generator and counts:
-            optimizer.step()
-        else:
-            # past the wrapper that counts, through the strategy and its precision all the same
-            self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
-        optimizer.zero_grad()
+        optimizers = self._optimizers(phase)
+        for optimizer in optimizers:
+            if phase.is_generator and counts and optimizer is optimizers[-1]:
+                optimizer.step()
+            else:
+                # past the wrapper that counts, through the strategy and its precision all the same
+                self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
+            optimizer.zero_grad()
         if phase.is_generator:
             for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
                 if isinstance(callback, NetworkEMA):
@@ -207,7 +213,7 @@ class AdversarialModule(TrainingModule):
 
     def _count_step(self) -> None:
         """Count a step in which the generator rests, so that windows and schedules go on."""
-        optimizer = self._optimizer(self.plan.generator)
+        *_, optimizer = self._optimizers(self.plan.generator)
         optimizer._on_before_step()
         optimizer._on_after_step()
 

@@ -48,9 +48,11 @@ class Phase:
 
     Attributes:
         name: Of its optimizer, schedule and log entries (``<name>/<term>``).
-        trains: Attributes of the module whose parameters it updates; all other phases' parameters are frozen meanwhile.
+        trains: Attributes of the module whose parameters it updates, such as ``network`` or parts of it
+            (``network.local``); all other phases' parameters are frozen meanwhile.
         loss: Terms of one batch. A phase that trains ``network`` gets stages with their graph, others detached ones.
         optimizer: Built over the trained parameters.
+        apart: One optimizer, and schedule, for each of ``trains``, logged as ``<name>/<last word>``; all step together.
         weights: Factor of each term; 1 where absent. A term of weight 0 is logged and takes no gradient.
         penalty: Gradient penalty, its terms weighted by ``weights`` as well.
         scheduler: Learning-rate schedule.
@@ -71,11 +73,19 @@ class Phase:
     clip: float | None = None
     on: Literal["every", "last", "but_last"] | None = None
     window: tuple[int, int | None] = (0, None)
+    apart: bool = False
 
     @property
     def is_generator(self) -> bool:
         """Whether it trains the inpainting network: its update is the step that is counted."""
-        return "network" in self.trains
+        return any(name.split(".")[0] == "network" for name in self.trains)
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """What each of its optimizers trains, by the optimizer's name."""
+        if not self.apart:
+            return {self.name: self.trains}
+        return {f"{self.name}/{attribute.split('.')[-1]}": (attribute,) for attribute in self.trains}
 
     def runs(self, turn: Turn, step: int) -> bool:
         """Whether it takes part in a batch."""

@@ -1,0 +1,62 @@
+"""Attention of a feature map to all of its own places."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inpaint_zoo.errors import unknown_name
+from inpaint_zoo.ops import without_autocast
+
+__all__ = ["AttentionVariant", "SelfPatchAttention"]
+
+AttentionVariant = Literal["code", "paper"]
+VARIANTS: tuple[AttentionVariant, ...] = ("code", "paper")
+
+
+class SelfPatchAttention(nn.Module):
+    """LGNet's attention: each place becomes a mixture of all places like it, and a 1x1 convolution joins both.
+
+    "code", as released: the query is the sum of the raw features over 3x3 places, keys and values are the features
+    divided by their length. "paper": cosines of single places, values as they are. Neither has a temperature, a mask or
+    learned projections. The 3x3 sum and the inner product commute, so that the fused product of queries and keys needs
+    memory for neither patches nor the HW x HW scores.
+
+    Source: LGNet, section III-D; specs/lgnet.md, section 3.4.
+
+    Args:
+        channels: Of the map.
+        variant: See above.
+
+    Shape:
+        (B, C, H, W) -> (B, C, H, W), float32 inside under autocast too: logits reach nine times the features' length.
+    """
+
+    full_precision = True
+
+    def __init__(self, channels: int, variant: AttentionVariant = "code") -> None:
+        super().__init__()
+        if variant not in VARIANTS:
+            raise unknown_name("attention variant", variant, VARIANTS)
+        self.variant = variant
+        self.combiner = nn.Conv2d(2 * channels, channels, 1)
+
+    def attended(self, x: Tensor) -> Tensor:
+        """The mixtures alone, (B, C, H, W)."""
+        B, C, H, W = x.shape
+        unit = x + 1e-7
+        unit = unit / unit.norm(dim=1, keepdim=True)
+        query = 9 * F.avg_pool2d(x, 3, 1, 1) if self.variant == "code" else unit
+        value = unit if self.variant == "code" else x
+        rows = [part.flatten(2).mT.contiguous()[:, None] for part in (query, unit, value)]  # (B, 1, H W, C)
+        mixed = F.scaled_dot_product_attention(rows[0], rows[1], rows[2], scale=1.0)
+        return mixed[:, 0].mT.reshape(B, C, H, W)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The map, joined with its mixtures."""
+        with without_autocast(x.device):
+            x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+            return self.combiner(torch.cat([self.attended(x), x], dim=1))

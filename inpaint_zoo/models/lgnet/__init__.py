@@ -1,0 +1,105 @@
+"""LGNet and its variants: coarse, local and global refinement.
+
+Paper: Image Inpainting With Local and Global Refinement (Quan et al., TIP 2022). Specification followed:
+specs/lgnet.md; the authors' code covers the full network only, and is taken where the paper differs from it (README.md
+beside this file lists each case).
+
+| | parameters | MACs at 256 px | as the paper counts |
+| --- | ---: | ---: | ---: |
+| `lgnet` | 115,002,185 | 43.03 G | 69.62 G |
+| `lgnet_light` | 67,095,337 | 36.38 G | 53.73 G |
+| `lgnet_share` | 60,587,206 | 43.03 G | |
+"""
+
+from inpaint_zoo.layers.attention import AttentionVariant
+from inpaint_zoo.models.lgnet import convert
+from inpaint_zoo.models.lgnet.discriminator import LGNetDiscriminator
+from inpaint_zoo.models.lgnet.network import LGNetGenerator
+from inpaint_zoo.registry import Paper, register_discriminator, register_model
+
+__all__ = [
+    "LGNetDiscriminator",
+    "LGNetGenerator",
+    "convert",
+    "lgnet",
+    "lgnet_cg_att",
+    "lgnet_cgg_att",
+    "lgnet_cl",
+    "lgnet_clg",
+    "lgnet_coarse",
+    "lgnet_light",
+    "lgnet_share",
+    "lgnet_tiny",
+]
+
+LGNET = Paper(
+    title="Image Inpainting With Local and Global Refinement",
+    authors="Weize Quan, Ruisong Zhang, Yong Zhang, Zhifeng Li, Jue Wang, Dong-Ming Yan",
+    venue="IEEE Transactions on Image Processing",
+    year=2022,
+    url="https://doi.org/10.1109/TIP.2022.3152624",
+)
+CODE = "specs/lgnet.md; weizequan/LGNet at 3b82390"
+TEXT = "specs/lgnet.md (the paper's text; no code was released)"
+
+
+@register_model(source=CODE, paper=LGNET)
+def lgnet(blocks: int = 4, attention_variant: AttentionVariant = "code") -> LGNetGenerator:
+    """LGNet: a coarse U-Net, a shallow network of local reach, a U-Net with attention over the whole picture."""
+    return LGNetGenerator(
+        {"coarse": "unet", "local": "local", "global": "unet_att"}, blocks=blocks, attention_variant=attention_variant
+    )
+
+
+@register_model(source=TEXT, paper=LGNET)
+def lgnet_light() -> LGNetGenerator:
+    """LGNet_light: U-Nets of three quarters of the width."""
+    return LGNetGenerator({"coarse": "unet", "local": "local", "global": "unet_att"}, width=48)
+
+
+@register_model(source=TEXT, paper=LGNET)
+def lgnet_share() -> LGNetGenerator:
+    """LGNet_share: the coarse stage is the global one without its attention."""
+    return LGNetGenerator({"coarse": "unet", "local": "local", "global": "unet_att"}, share=True)
+
+
+@register_model(source=TEXT, paper=LGNET)
+def lgnet_coarse() -> LGNetGenerator:
+    """LGNet's Table VI, C: the coarse stage alone."""
+    return LGNetGenerator({"coarse": "unet"})
+
+
+@register_model(source=TEXT, paper=LGNET)
+def lgnet_cl() -> LGNetGenerator:
+    """LGNet's Table VI, C+L: without the global stage."""
+    return LGNetGenerator({"coarse": "unet", "local": "local"})
+
+
+@register_model(source=TEXT, paper=LGNET)
+def lgnet_cg_att() -> LGNetGenerator:
+    """LGNet's Table VI, C+G_att: without the local stage."""
+    return LGNetGenerator({"coarse": "unet", "global": "unet_att"})
+
+
+@register_model(source=TEXT, paper=LGNET)
+def lgnet_cgg_att() -> LGNetGenerator:
+    """LGNet's Table VI, C+G+G_att: a second U-Net in place of the local stage."""
+    return LGNetGenerator({"coarse": "unet", "middle": "unet", "global": "unet_att"})
+
+
+@register_model(source=TEXT, paper=LGNET)
+def lgnet_clg() -> LGNetGenerator:
+    """LGNet's Table VI, C+L+G: the global stage without attention."""
+    return LGNetGenerator({"coarse": "unet", "local": "local", "global": "unet"})
+
+
+@register_model(source=TEXT, paper=LGNET)
+def lgnet_tiny() -> LGNetGenerator:
+    """LGNet of an eighth of the width and six halvings: for tests and the quickstart."""
+    return LGNetGenerator({"coarse": "unet", "local": "local", "global": "unet_att"}, width=8, levels=6, local_width=16)
+
+
+@register_discriminator("lgnet")
+def lgnet_discriminator(width: int = 64) -> LGNetDiscriminator:
+    """LGNet's patch discriminator with spectral norm, on pictures in [-1, 1]."""
+    return LGNetDiscriminator(width)

@@ -1,0 +1,97 @@
+"""LGNet: coarse, local and global stages, each refining the composite of the one before (specs/lgnet.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, cast, get_args
+
+import torch
+from torch import Tensor, nn
+
+from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.interfaces import InpaintingNetwork
+from inpaint_zoo.layers.attention import AttentionVariant
+from inpaint_zoo.layers.local_resnet import LocalResNet
+from inpaint_zoo.layers.unet import UNet
+from inpaint_zoo.ops import composite
+
+__all__ = ["LGNetGenerator", "StageKind"]
+
+StageKind = Literal["unet", "local", "unet_att"]
+
+
+class LGNetGenerator(InpaintingNetwork):
+    """Stages in a row: each sees the picture with its hole filled by the one before, and the mask.
+
+    Nothing is detached between them: later losses train earlier stages too. The first stage finds white in the hole.
+
+    Source: LGNet (Quan et al., TIP 2022) as released. 115,002,185 parameters in its three stages.
+
+    Args:
+        stages: Kind of each stage by name: "unet" (whole picture), "local" (89 px) or "unet_att" (with attention).
+        width: Channels of the U-Nets' first level.
+        levels: Their halvings.
+        local_width: Channels of the local network at full size.
+        blocks: Its residual blocks.
+        share: The first stage is the last one without its attention, norms' statistics included.
+        attention_variant: See `SelfPatchAttention`.
+
+    Shape:
+        `predict`: image (B, 3, H, W) in [-1, 1], hole +1, mask (B, 1, H, W), H and W multiples of 2 ** levels -> every
+        stage in [-1, 1], raw.
+
+    Raises:
+        ZooError: No stage, an unknown kind, or nothing to share.
+    """
+
+    value_range = (-1.0, 1.0)
+    hole_value = 1.0
+
+    def __init__(
+        self,
+        stages: Mapping[str, StageKind],
+        width: int = 64,
+        levels: int = 8,
+        local_width: int = 64,
+        blocks: int = 4,
+        share: bool = False,
+        attention_variant: AttentionVariant = "code",
+    ) -> None:
+        super().__init__()
+        if not stages:
+            raise ZooError("`stages` is empty: LGNet has at least its coarse one.")
+        for kind in stages.values():
+            if kind not in get_args(StageKind):
+                raise unknown_name("kind of stage", kind, get_args(StageKind))
+        self.stage_names = tuple(stages)
+        self.first, self.last = self.stage_names[0], self.stage_names[-1]
+        if share and (stages[self.first] != "unet" or stages[self.last] != "unet_att"):
+            raise ZooError("`share` needs a first stage 'unet' and a last stage 'unet_att'.")
+        self.divisor = self.min_size = 2**levels
+        self.share = share
+        nets: dict[str, nn.Module] = {}  # by names that Python can spell: "global" is a keyword, and export writes code
+        for name, kind in stages.items():
+            if share and name == self.first:
+                continue
+            if kind == "local":
+                nets[f"{name}_net"] = LocalResNet(local_width, blocks)
+            else:
+                nets[f"{name}_net"] = UNet(width, levels, kind == "unet_att", attention_variant)
+        self.nets = nn.ModuleDict(nets)
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The network of each stage by the stage's name; a shared one once."""
+        return {name.removesuffix("_net"): net for name, net in self.nets.items()}
+
+    def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return the raw prediction of every stage."""
+        found: dict[str, Tensor] = {}
+        filled = image
+        for name in self.stage_names:
+            x = torch.cat([filled, mask], dim=1)
+            if self.share and name == self.first:
+                found[name] = cast(UNet, self.nets[f"{self.last}_net"])(x, attend=False)
+            else:
+                found[name] = self.nets[f"{name}_net"](x)
+            filled = composite(found[name], image, mask)
+        return found

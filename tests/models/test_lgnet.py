@@ -1,0 +1,179 @@
+"""LGNet: sizes, the authors' recorded outputs, their checkpoints, its attention and its variants."""
+
+import json
+
+import pytest
+import torch
+
+import inpaint_zoo as iz
+from inpaint_zoo.benchmark.macs import count_macs
+from inpaint_zoo.cli.main import main
+from inpaint_zoo.layers.attention import SelfPatchAttention
+from inpaint_zoo.models.lgnet import LGNetGenerator
+from inpaint_zoo.models.lgnet.convert import flat_name
+from inpaint_zoo.ops import composite
+from inpaint_zoo.weights import load_weights
+from tests.fill import fill, fill_module, read_vector, vector_image, vector_mask
+from tests.models.test_glama import close
+
+PARAMETERS = {
+    "lgnet": 115_002_185,
+    "lgnet_light": 67_095_337,
+    "lgnet_share": 60_587_206,
+    "lgnet_coarse": 54_414_979,
+    "lgnet_cl": 59_898_182,
+    "lgnet_cg_att": 109_518_982,
+    "lgnet_cgg_att": 163_933_961,
+    "lgnet_clg": 114_313_161,
+}
+
+
+def official(shared, part, light=False):
+    """The authors' state dict of a network, filled by its own names."""
+    name = f"lgnet_light_{part}" if light and part != "local" else f"lgnet_{part}"
+    keys = json.loads((shared / "specs" / "keys" / f"{name}.json").read_text())
+    empty = {
+        key: torch.zeros(shape, dtype=torch.int64 if key.endswith("tracked") else torch.float32)
+        for key, shape in keys.items()
+    }
+    return fill(empty)
+
+
+def released(shared, light=False):
+    return {part: official(shared, part, light) for part in ("coarse", "local", "global")}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters(name):
+    assert iz.model_info(name).parameters == PARAMETERS[name]
+
+
+def test_macs_by_both_conventions():
+    for name, true, thop in (("lgnet", 43.03, 69.674), ("lgnet_light", 36.38, 53.781)):
+        with torch.device("meta"):
+            macs = count_macs(iz.create_model(name), 256, 256)
+        assert macs.true / 1e9 == pytest.approx(true, abs=0.01)
+        assert macs.thop / 1e9 == pytest.approx(thop, abs=0.01)
+    with torch.device("meta"):
+        # Table IV of the paper: an older thop, which counted 2 for each element of a norm instead of 4
+        net = iz.create_model("lgnet")
+    norms = []
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.register_forward_hook(lambda _, inputs, __: norms.append(inputs[0].numel()))
+    with torch.no_grad():
+        net.predict(*(torch.zeros(1, channels, 256, 256, device="meta") for channels in (3, 1)))
+    thop = count_macs(iz.create_model("lgnet"), 256, 256).thop
+    assert (thop - 2 * sum(norms)) / 1e9 == pytest.approx(69.62, abs=0.005)
+
+
+def test_recorded_outputs_at_256(shared):
+    net = iz.create_model("lgnet")
+    net.load_state_dict(iz.convert_official("lgnet", released(shared)))
+    image, mask = vector_image(256, 256), vector_mask(256, 256)
+    native = torch.where(mask > 0, 1.0, image * 2 - 1)
+    with torch.no_grad():
+        stages = net.predict(native, mask)
+    assert list(stages) == ["coarse", "local", "global"]
+    recorded = {name: f"lgnet_{name}_256" for name in stages}
+    for name, file in recorded.items():
+        if (shared / "vectors" / f"{file}.json").exists():
+            close(stages[name], read_vector(shared, file), 1e-4)
+    if (shared / "vectors" / "lgnet_256.json").exists():
+        close(composite(stages["global"], native, mask), read_vector(shared, "lgnet_256"), 1e-4)
+
+
+def test_recorded_output_of_the_local_network(shared):
+    net = fill_module(LGNetGenerator({"local": "local"}).parts()["local"])
+    mask = vector_mask(64, 64)
+    x = torch.where(mask > 0, 1.0, vector_image(64, 64) * 2 - 1)
+    with torch.no_grad():
+        close(net(torch.cat([x, mask], 1)), read_vector(shared, "lgnet_local_64"), 1e-4)
+
+
+def test_recorded_logits(shared):
+    net = iz.create_discriminator("lgnet")
+    net.load_state_dict(iz.convert_official("lgnet_discriminator", official(shared, "disc")))
+    net.eval()
+    with torch.no_grad():
+        close(net(vector_image(64, 64) * 2 - 1), read_vector(shared, "lgnet_disc_64"), 1e-4)
+        assert net(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 27, 27)
+    assert sum(parameter.numel() for parameter in net.parameters()) == 4_318_401
+
+
+def waves():
+    b, c, i, j = (
+        torch.arange(float(n)).view([-1 if axis == k else 1 for k in range(4)]) + 1
+        for axis, n in enumerate((2, 8, 12, 10))
+    )
+    return torch.sin(0.37 * c * b + 0.21 * i + 0.13 * j * ((c - 1) % 3 + 1))
+
+
+def test_recorded_attention(shared):
+    vector = read_vector(shared, "lgnet_attention")
+    attention = fill_module(SelfPatchAttention(8))
+    with torch.no_grad():
+        close(attention.attended(waves()), vector["attended"], 1e-5)
+        close(attention(waves()), vector, 1e-5)
+
+
+@pytest.mark.parametrize("variant", ["code", "paper"])
+def test_attention_is_the_plain_formula(variant):
+    x = torch.randn(2, 8, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    H, W = x.shape[-2:]
+    unit = (x + 1e-7) / (x + 1e-7).norm(dim=1, keepdim=True)
+    query, value = (x, unit) if variant == "code" else (unit, x)
+    scores = torch.einsum("bchw,bcn->bhwn", query, unit.flatten(2))
+    if variant == "code":
+        padded = torch.nn.functional.pad(scores, (0, 0, 1, 1, 1, 1))
+        scores = sum(padded[:, i : i + H, j : j + W] for i in range(3) for j in range(3))
+    expected = torch.einsum("bhwn,bcn->bchw", scores.softmax(-1), value.flatten(2))
+    got = SelfPatchAttention(8, variant).double().attended(x)
+    torch.testing.assert_close(got, expected, atol=1e-12, rtol=0)
+
+
+def test_a_shared_first_stage_is_the_last_without_attention():
+    net = iz.create_model("lgnet_share")
+    assert not [key for key in net.state_dict() if "coarse" in key]
+    last = net.parts()["global"]
+    x = torch.rand(1, 4, 256, 256)
+    with torch.no_grad():
+        stages = net.predict(x[:, :3], x[:, 3:])
+        torch.testing.assert_close(stages["coarse"], last(x, attend=False))
+        assert not torch.equal(stages["coarse"], last(x))
+
+
+def test_released_files_are_converted_by_the_command_line(shared, tmp_path, capsys):
+    for part, state in released(shared).items():
+        number = {"coarse": 1, "local": 2, "global": 3}[part]
+        torch.save(state, tmp_path / f"latest_net_G{number}.pth")
+    assert main(["convert", "--model", "lgnet", str(tmp_path), "--out", str(tmp_path / "lgnet.safetensors")]) == 0
+    state = load_weights(tmp_path / "lgnet.safetensors").state
+    assert all(torch.equal(value, state[key]) for key, value in iz.convert_official("lgnet", released(shared)).items())
+    net = iz.create_model("lgnet", weights=tmp_path / "lgnet.safetensors")
+    assert sum(parameter.numel() for parameter in net.parameters()) == PARAMETERS["lgnet"]
+
+
+def test_conversion_is_strict(shared):
+    parts = released(shared)
+    del parts["local"]["model.1.weight"]
+    with pytest.raises(ValueError, match=r"part 'local': 1 missing: model\.1\.weight"):
+        iz.convert_official("lgnet", parts)
+    with pytest.raises(ValueError, match="wants the parts coarse, local, global, got coarse"):
+        iz.convert_official("lgnet", {"coarse": {}})
+
+
+def test_every_nested_name_has_a_flat_one(shared):
+    nested = official(shared, "coarse")
+    flat = {flat_name(key): value.shape for key, value in nested.items()}
+    ours = LGNetGenerator({"coarse": "unet"}).parts()["coarse"].state_dict()
+    assert flat == {key: value.shape for key, value in ours.items()}
+
+
+def test_wrong_stages_are_refused():
+    with pytest.raises(ValueError, match=r"Unknown kind of stage 'unett'\. Did you mean 'unet'"):
+        LGNetGenerator({"coarse": "unett"})
+    with pytest.raises(ValueError, match="`share` needs"):
+        LGNetGenerator({"coarse": "unet", "global": "unet"}, share=True)
+    with pytest.raises(ValueError, match="`levels` must be 6 or more, got 5"):
+        LGNetGenerator({"global": "unet_att"}, levels=5)
