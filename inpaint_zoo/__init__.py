@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from inpaint_zoo._version import __version__
 
 if TYPE_CHECKING:
-    from inpaint_zoo.combinators import two_stage
+    from inpaint_zoo.combinators import local_global, two_stage
     from inpaint_zoo.errors import UnknownNameError, ZooError
     from inpaint_zoo.inference import inpaint, optimize
     from inpaint_zoo.interfaces import InpaintingNetwork
@@ -49,6 +49,7 @@ __all__ = [
     "list_masks",
     "list_metrics",
     "list_models",
+    "local_global",
     "model_info",
     "optimize",
     "register_model",
@@ -57,7 +58,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "combinators": ("two_stage",),
+    "combinators": ("local_global", "two_stage"),
     "errors": ("UnknownNameError", "ZooError"),
     "inference": ("inpaint", "optimize"),
     "interfaces": ("InpaintingNetwork",),

@@ -29,11 +29,13 @@ __all__ = [
     "convert_official",
     "create_discriminator",
     "create_model",
+    "list_combinators",
     "list_converters",
     "list_discriminators",
     "list_models",
     "model_info",
     "official_files",
+    "register_combinator",
     "register_converter",
     "register_discriminator",
     "register_model",
@@ -103,13 +105,15 @@ class _Conversion(NamedTuple):
 
 
 _models: dict[str, _Entry] = {}
+_combinators: dict[str, Callable[..., InpaintingNetwork]] = {}
 _discriminators: dict[str, Callable[..., nn.Module]] = {}
 _converters: dict[str, _Conversion] = {}
 
 
 @functools.cache
 def _discover() -> None:
-    # by name: the families stand to the right of this module, and register themselves in it
+    # by name: they stand to the right of this module, and register themselves in it
+    importlib.import_module("inpaint_zoo.combinators")
     importlib.import_module("inpaint_zoo.models")
 
 
@@ -154,6 +158,15 @@ def register_model(
     return register
 
 
+def register_combinator(build: ModelBuilder) -> ModelBuilder:
+    """Register a builder that takes a network: as a model it is called ``<builder's name>:<model>``.
+
+    Its further arguments are options of that model, beside those of the network it takes.
+    """
+    _add("combinator", _combinators, build.__name__, build)
+    return build
+
+
 def register_discriminator(name: str) -> Callable[[ModuleBuilder], ModuleBuilder]:
     """Register the builder of a discriminator; its docstring states the value range it expects.
 
@@ -188,6 +201,11 @@ def list_models(pattern: str = "*") -> list[str]:
     return _matching(_models, pattern)
 
 
+def list_combinators(pattern: str = "*") -> list[str]:
+    """Names that may stand before a model's, as in `local_global:autoencoder`, in natural order."""
+    return _matching(_combinators, pattern)
+
+
 def list_discriminators(pattern: str = "*") -> list[str]:
     """Names of the registered discriminators that match a shell pattern, in natural order."""
     return _matching(_discriminators, pattern)
@@ -200,9 +218,33 @@ def list_converters(pattern: str = "*") -> list[str]:
 
 def _model(name: str) -> _Entry:
     _discover()
+    if ":" in name:
+        return _combined(*name.split(":", 1))
     if name not in _models:
         raise unknown_name("model", name, _models, "list_models() gives all names.")
     return _models[name]
+
+
+def _combined(outer: str, inner: str) -> _Entry:
+    """The entry of ``outer:inner``: options that both have are the combinator's."""
+    if outer not in _combinators:
+        raise unknown_name("combinator", outer, _combinators, "It stands before a model's name: local_global:lama.")
+    combine, entry = _combinators[outer], _model(inner)
+    _, *own = inspect.signature(combine).parameters.values()
+    names = {option.name for option in own}
+    others = [option for option in inspect.signature(entry.build).parameters.values() if option.name not in names]
+
+    def build(**options: Any) -> InpaintingNetwork:
+        mine = {name: options.pop(name) for name in names & set(options)}
+        return combine(entry.build(**options), **mine)
+
+    build.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what `inspect.signature` looks at first
+        [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in (*own, *others)]
+    )
+    first_line = (inspect.getdoc(combine) or "").split("\n")[0].split(":")[0]
+    build.__doc__ = f"{first_line}: `{inner}`."
+    build.__module__ = entry.build.__module__
+    return _Entry(build, entry.paper, entry.source, learned=True)
 
 
 def model_info(name: str) -> ModelInfo:
@@ -234,7 +276,7 @@ def create_model(name: str, weights: str | Path | None = None, **overrides: Any)
     """Build a network by its registry name: a plain `nn.Module` in eval mode.
 
     Args:
-        name: One of `list_models()`.
+        name: One of `list_models()`, or with one of `list_combinators()` before it: "local_global:autoencoder".
         weights: A weight file, or "shipped" for those that come with the package; by default the weights are random. A
         file
             of ours also carries the options that its network was built with.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Self
 
 from torch import Tensor
 from torch.nn import functional as F
 
+from inpaint_zoo.combinators.behind import BehindFirst
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.ops import composite, from_range, to_range
@@ -15,7 +15,7 @@ from inpaint_zoo.ops import composite, from_range, to_range
 __all__ = ["TwoStage", "two_stage"]
 
 
-class TwoStage(InpaintingNetwork):
+class TwoStage(BehindFirst):
     """Coarse to fine, as GLaMa-2stage (its paper's section 4.5, where code and details are unpublished).
 
     The first network fills a copy whose short side is at most ``coarse_size``; a coarse pixel is hole where any of its
@@ -26,7 +26,7 @@ class TwoStage(InpaintingNetwork):
         first: Any network.
         second: Any network; it works in its own range and sides, but finds the first one's result in the hole.
         coarse_size: Short side, in pixels, that the first network sees; smaller pictures are not enlarged.
-        freeze_first: The first network takes no gradient and stays in eval mode.
+        freeze_first: See `BehindFirst`.
 
     Shape:
         As every `InpaintingNetwork`; stages `coarse`, `fine`.
@@ -42,23 +42,14 @@ class TwoStage(InpaintingNetwork):
         coarse_size: int = 256,
         freeze_first: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(first, freeze_first)
         if coarse_size < 16:
             raise ZooError(f"`coarse_size` must be 16 or more, got {coarse_size}.")
-        self.first = first.requires_grad_(False) if freeze_first else first
         self.second = second
         self.coarse_size = coarse_size
-        self.freeze_first = freeze_first
         self.divisor = second.divisor
         self.min_size = second.min_size
         self.train(self.training)
-
-    def train(self, mode: bool = True) -> Self:
-        """As every module; a frozen first network stays in eval mode."""
-        super().train(mode)
-        if self.freeze_first:
-            self.first.eval()
-        return self
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return both predictions, the first one enlarged."""

@@ -2,16 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
 from torch import Tensor, nn
 
 from inpaint_zoo.layers import VGGFeatures
 from inpaint_zoo.losses import AdversarialLoss, MaskedL1, PerceptualLoss, StyleLoss, TotalVariation
 from inpaint_zoo.ops import composite, to_range
-from inpaint_zoo.training import Batch, Stages, Terms
+from inpaint_zoo.training import Batch, Stages, Terms, TrainingModule
 
-__all__ = ["LGNetLoss"]
+__all__ = ["LGNetLoss", "LossWeights", "perceptual_features"]
 
 TAPS = ("pool1", "pool2", "pool3")
+
+
+class LossWeights(NamedTuple):
+    """The factors of specs/lgnet.md, section 4; the L1 of known pixels weighs 1.
+
+    Attributes:
+        hole: Of the hole's L1.
+        tv: Of the total variation.
+        perceptual: Of VGG's features.
+        style: Of their Gram matrices.
+    """
+
+    hole: float = 6.0
+    tv: float = 0.1
+    perceptual: float = 0.05
+    style: float = 120.0
+
+    def of(self, stages: Iterable[str]) -> dict[str, float]:
+        """By the names of the terms of these stages."""
+        return {f"{stage}_{term}": factor for stage in stages for term, factor in self._asdict().items()}
+
+
+def perceptual_features(
+    module: TrainingModule, refined: Sequence[str], weights: LossWeights, file: str | None
+) -> VGGFeatures | None:
+    """VGG-16, looked up, for the terms of the stages that refine; None where they carry no weight or may be dropped.
+
+    Args:
+        module: Says what happens when the weights are nowhere.
+        refined: Names of the stages.
+        weights: Of the terms.
+        file: See `VGGFeatures`.
+    """
+    if not refined or not (weights.perceptual or weights.style):
+        return None
+    terms = [f"{stage}_{term}" for stage in refined for term in ("perceptual", "style")]
+    return module.unless_missing(lambda: VGGFeatures("vgg16", TAPS, fed_as="minus_one_one", weights=file), *terms)
 
 
 class LGNetLoss(nn.Module):
@@ -34,7 +74,7 @@ class LGNetLoss(nn.Module):
         self.style = StyleLoss(TAPS)
         self.game = AdversarialLoss("lsgan")
 
-    def reconstruction(self, stages: Stages, batch: Batch, refined: tuple[str, ...]) -> Terms:
+    def reconstruction(self, stages: Stages, batch: Batch, refined: Sequence[str]) -> Terms:
         """The terms of all stages.
 
         Args:

@@ -6,17 +6,29 @@ from functools import partial
 from typing import Any, cast
 
 import torch
+from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import nn
 
-from inpaint_zoo.layers import VGGFeatures
-from inpaint_zoo.models.lgnet.loss import TAPS, LGNetLoss
+from inpaint_zoo.combinators import LocalGlobal
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.models.lgnet.loss import LGNetLoss, LossWeights, perceptual_features
 from inpaint_zoo.models.lgnet.network import LGNetGenerator
-from inpaint_zoo.registry import create_discriminator
-from inpaint_zoo.training import AdversarialModule, Batch, ConstantThenLinear, Phase, Recipe, Stages, Terms
+from inpaint_zoo.registry import create_discriminator, create_model
+from inpaint_zoo.training import (
+    AdversarialModule,
+    Batch,
+    ConstantThenLinear,
+    InpaintingModule,
+    Phase,
+    Recipe,
+    Stages,
+    Terms,
+)
 
-__all__ = ["LGNet"]
+__all__ = ["LGNet", "LocalGlobalRefinement"]
 
+REFINED = ("local", "global")
 _ADAM: OptimizerCallable = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
 _SCHEDULE: LRSchedulerCallable = partial(ConstantThenLinear, constant=100, decay=100)
 
@@ -78,23 +90,14 @@ class LGNet(AdversarialModule):
             init_normal(self.network)
         self.optimizer = optimizer
         self.scheduler = scheduler
-        factors = {"hole": lambda_hole, "tv": lambda_tv, "perceptual": lambda_per, "style": lambda_style}
-        self.weights = {
-            f"{stage}_{term}": factor for stage in self.network.stage_names for term, factor in factors.items()
-        } | {"adversarial": lambda_gan}
-        self.perceives = lambda_per != 0 or lambda_style != 0
+        self.factors = LossWeights(lambda_hole, lambda_tv, lambda_per, lambda_style)
+        self.weights = self.factors.of(self.network.stage_names) | {"adversarial": lambda_gan}
         self.vgg_weights = vgg_weights
 
     def build_losses(self) -> None:
         """Look VGG-16 up."""
         refined = self.network.stage_names[1:]
-        features = None
-        if self.perceives and refined:
-            terms = [f"{stage}_{term}" for stage in refined for term in ("perceptual", "style")]
-            features = self.unless_missing(
-                lambda: VGGFeatures("vgg16", TAPS, fed_as="minus_one_one", weights=self.vgg_weights), *terms
-            )
-        self.losses = LGNetLoss(features)
+        self.losses = LGNetLoss(perceptual_features(self, refined, self.factors, self.vgg_weights))
 
     def recipe(self) -> Recipe:
         """Discriminator, then generators, on one forward pass."""
@@ -131,3 +134,86 @@ class LGNet(AdversarialModule):
     def discriminator_loss(self, batch: Batch, stages: Stages) -> Terms:
         """The discriminator's terms on the first stage."""
         return self.losses.discriminator(self.discriminator, stages[self.network.first], batch)
+
+
+class LocalGlobalRefinement(InpaintingModule):
+    """LGNet's refinement behind any model: local and global stage by LGNet's terms, without a discriminator.
+
+    The first network is frozen, or learns with them: then its prediction carries the L1 terms of a coarse stage too
+    (the paper trains it by its own losses, and publishes no code).
+
+    Args:
+        network: Registry name, such as "local_global:autoencoder".
+        first_weights: Weight file or checkpoint of the first network, or "shipped".
+        freeze_first: Leave it as it is.
+        optimizer: Over what learns.
+        scheduler: By epochs; 100 constant, 100 falling.
+        lambda_hole: Weight of the hole's L1.
+        lambda_tv: Weight of the total variation.
+        lambda_per: Weight of the perceptual term.
+        lambda_style: Weight of the style term.
+        vgg_weights: File of VGG-16; None searches; "random" is for tests.
+        network_options: Of `create_model`.
+        base: Arguments of `TrainingModule`.
+
+    Raises:
+        ZooError: The network is no `local_global:NAME`.
+    """
+
+    network: LocalGlobal
+
+    def __init__(
+        self,
+        network: str,
+        first_weights: str | None = None,
+        freeze_first: bool = False,
+        optimizer: OptimizerCallable = _ADAM,
+        scheduler: LRSchedulerCallable | None = _SCHEDULE,
+        lambda_hole: float = 6.0,
+        lambda_tv: float = 0.1,
+        lambda_per: float = 0.05,
+        lambda_style: float = 120.0,
+        vgg_weights: str | None = None,
+        network_options: dict[str, Any] | None = None,
+        **base: Any,
+    ) -> None:
+        if not network.startswith("local_global:"):
+            raise ZooError(f"`network` must be local_global:NAME, got '{network}'.")
+        factors = LossWeights(lambda_hole, lambda_tv, lambda_per, lambda_style)
+        still = {"coarse_valid": 0.0, "coarse_hole": 0.0} if freeze_first else {}
+        super().__init__(
+            network,
+            optimizer=optimizer,
+            scheduler=scheduler,
+            interval="epoch",
+            weights=factors.of(("coarse", *REFINED)) | still,
+            network_options={**(network_options or {}), "freeze_first": freeze_first},
+            **base,
+        )
+        self.factors = factors
+        self.vgg_weights = vgg_weights
+        if base.get("init_weights") is None:
+            init_normal(self.network.local_net)
+            init_normal(self.network.global_net)
+        if first_weights is not None:
+            first = create_model(network.split(":", 1)[1], weights=first_weights)
+            self.network.first.load_state_dict(first.state_dict())
+        self.starts_trained = first_weights is not None or base.get("init_weights") is not None
+
+    def check_trainer(self, trainer: Trainer) -> None:
+        """As the base; refuses to refine what a frozen, random network makes.
+
+        Raises:
+            ZooError: The first network is frozen and has no trained weights.
+        """
+        super().check_trainer(trainer)
+        if self.network.freeze_first and not self.starts_trained:
+            raise ZooError("The first network is frozen but untrained: --model.init_args.first_weights FILE names its.")
+
+    def build_losses(self) -> None:
+        """Look VGG-16 up."""
+        self.losses = LGNetLoss(perceptual_features(self, REFINED, self.factors, self.vgg_weights))
+
+    def loss(self, batch: Batch, stages: Stages) -> Terms:
+        """The terms of all three stages."""
+        return self.losses.reconstruction(stages, batch, REFINED)
