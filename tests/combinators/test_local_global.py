@@ -59,7 +59,7 @@ def test_wrong_names_are_answered_with_the_right_ones(name, message):
 
 
 def test_options_of_both_are_named():
-    with pytest.raises(ValueError, match="takes: freeze_first, .*local_fourier"):
+    with pytest.raises(ValueError, match=r"takes: freeze_first, .*local_fourier"):
         iz.create_model("local_global:lama", wdth=3)
 
 

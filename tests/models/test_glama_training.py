@@ -2,11 +2,6 @@
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +9,7 @@ import torch
 
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.training.resume import list_checkpoints
-from tests.training.test_kill import REPOSITORY, assert_same, finish, load, wait_for_step
+from tests.training.test_kill import REPOSITORY, load
 
 CONFIGS = REPOSITORY / "configs" / "glama"
 ABLATIONS = sorted(path.name for path in CONFIGS.glob("ablation_*.yaml"))
@@ -100,34 +95,6 @@ def test_two_stages_train_the_second(tmp_path, capsys):
         if key.startswith("network."):
             assert torch.equal(after[key.replace("network.", "network.first.")], value), key
     assert not torch.equal(after["network.second.model.25.weight"], before["network.model.25.weight"])
-
-
-@pytest.mark.slow
-def test_killed_and_resumed(tmp_path):
-    def start(out, *args):
-        words = ["fit", "--config", str(CONFIGS / "sample.yaml"), "--out", str(tmp_path / out), *TINY, *args]
-        words += ["--trainer.max_steps=12", "--checkpoints.every=2"]
-        return subprocess.Popen(
-            [sys.executable, "-m", "inpaint_zoo.cli.main", *words],
-            cwd=REPOSITORY,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-
-    finish(start("unbroken"))
-    process = start("killed")
-    wait_for_step(process, tmp_path / "killed", 5)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    time.sleep(0.1)
-    finish(start("killed", "--ckpt_path", "last"))
-    ours, theirs = (list_checkpoints(tmp_path / name / "checkpoints")[0] for name in ("killed", "unbroken"))
-    assert ours.name == theirs.name == "step_00000012.ckpt"
-    assert_same(load(ours), load(theirs))
-    assert (tmp_path / "killed" / "metrics.csv").read_bytes() == (tmp_path / "unbroken" / "metrics.csv").read_bytes()
 
 
 @pytest.mark.slow

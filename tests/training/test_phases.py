@@ -23,6 +23,7 @@ def phase(name, *trains, **options):
         ([phase("d", "critic")], {}, "Exactly one phase must train 'network'"),
         ([phase("g", "network"), phase("h", "network")], {}, "Exactly one phase must train 'network'"),
         ([phase("g", "network"), phase("g", "critic")], {}, "different names"),
+        ([phase("g", "network"), phase("h", "network.part")], {}, "Exactly one phase must train 'network'"),
         ([phase("g", "network", on="every")], {}, "leave `on` out"),
         ([phase("g", "network")], {"accumulate": 0}, "`accumulate` must be 1 or more"),
     ],
@@ -39,6 +40,14 @@ def test_who_runs_when():
     assert names == [["d", "e"], ["d", "e"], ["d", "g"]] * 2
     late = phase("d", "critic", window=(2, 4))
     assert [late.runs(recipe.turn(0), step) for step in range(5)] == [False, False, True, True, False]
+
+
+def test_what_trains_apart_has_an_optimizer_for_each_part():
+    together = phase("g", "network.coarse", "network.local")
+    assert together.is_generator
+    assert together.groups == {"g": ("network.coarse", "network.local")}
+    apart = phase("g", "network.coarse", "network.local", apart=True)
+    assert apart.groups == {"g/coarse": ("network.coarse",), "g/local": ("network.local",)}
 
 
 CRITIC, GENERATOR = "critic", "generator"
