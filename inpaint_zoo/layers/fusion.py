@@ -21,7 +21,17 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.ops import without_autocast
 
-__all__ = ["Fusable", "FusedConv2d", "FusedHead", "fold", "fold_affine", "fuse", "pad_as_it_is", "to_bfloat16"]
+__all__ = [
+    "Fusable",
+    "FusedConv2d",
+    "FusedConvTranspose2d",
+    "FusedHead",
+    "fold",
+    "fold_affine",
+    "fuse",
+    "pad_as_it_is",
+    "to_bfloat16",
+]
 
 ConvT = TypeVar("ConvT", bound=nn.Module)
 
@@ -57,59 +67,96 @@ def fold_affine(convolution: nn.Conv2d, scale: Tensor, bias: Tensor | None) -> n
 def fuse(module: nn.Module) -> nn.Module:
     """The fast form of ``module``, in place where it has none of its own.
 
-    Batch norms behind a convolution of the same `nn.Sequential` are folded: elsewhere the order of execution is not
-    known from the structure.
+    Batch norms and rectifiers behind a convolution of the same `nn.Sequential` become part of it: elsewhere the order
+    of execution is not known from the structure.
     """
     if isinstance(module, Fusable):
         return module.fused()
     if isinstance(module, nn.ReflectionPad2d):
         return FusedReflection(module)
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and _takes(module):
+        return FusedConv2d(module) if isinstance(module, nn.Conv2d) else FusedConvTranspose2d(module)
+    if isinstance(module, nn.Sequential):
+        _fold_norms(module)
     for name, child in list(module._modules.items()):
         if child is not None:
             module._modules[name] = fuse(child)
     if isinstance(module, nn.Sequential):
-        names = list(module._modules)
-        for first, second in pairwise(names):
-            convolution, norm = module._modules[first], module._modules[second]
-            if isinstance(convolution, _CONVOLUTIONS) and isinstance(norm, _NORMS) and norm.track_running_stats:
-                module._modules[first] = fold(convolution, norm)
-                module._modules[second] = nn.Identity()
+        _join_rectifiers(module)
     return module
 
 
-class FusedConv2d(nn.Module):
-    """A convolution for inference that adds to an existing map and rectifies as it writes.
+def _takes(convolution: nn.Conv2d | nn.ConvTranspose2d) -> bool:
+    return convolution.padding_mode == "zeros" and not isinstance(convolution.padding, str)
 
-    On a CPU it goes straight to oneDNN with its weights laid out once, for the shape that came first, where `nn.Conv2d`
-    lays them out anew in each call; elsewhere it is an ordinary convolution and what follows.
+
+def _fold_norms(layers: nn.Sequential) -> None:
+    for first, second in pairwise(list(layers._modules)):
+        convolution, norm = layers._modules[first], layers._modules[second]
+        if isinstance(convolution, _CONVOLUTIONS) and isinstance(norm, _NORMS) and norm.track_running_stats:
+            layers._modules[first] = fold(convolution, norm)
+            layers._modules[second] = nn.Identity()
+
+
+def _join_rectifiers(layers: nn.Sequential) -> None:
+    convolution: _LaidOut | None = None
+    for name, layer in layers._modules.items():
+        if isinstance(layer, nn.ReLU) and convolution is not None:
+            convolution.rectifies = True
+            layers._modules[name] = nn.Identity()
+        if not isinstance(layer, nn.Identity):
+            convolution = layer if isinstance(layer, _LaidOut) else None
+
+
+class _LaidOut(nn.Module):
+    """A convolution for inference whose weights are laid out for oneDNN once, for the shape that came first.
+
+    `nn.Conv2d` lays them out anew in each call. Elsewhere than on a CPU it is an ordinary convolution.
 
     Args:
         convolution: Zero padding, if any.
+
+    Attributes:
+        rectifies: Whether a ReLU follows.
     """
 
-    def __init__(self, convolution: nn.Conv2d) -> None:
+    def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d) -> None:
         super().__init__()
-        if convolution.padding_mode != "zeros" or isinstance(convolution.padding, str):
-            raise ZooError(f"FusedConv2d pads by a number of zeros, got {convolution}.")
+        if not _takes(convolution):
+            raise ZooError(f"{type(self).__name__} pads by a number of zeros, got {convolution}.")
         self.weight = convolution.weight
         self.bias = convolution.bias
-        self.stride, self.padding = list(convolution.stride), list(convolution.padding)
+        self.stride, self.padding = list(convolution.stride), list(cast(tuple[int, ...], convolution.padding))
         self.dilation, self.groups = list(convolution.dilation), convolution.groups
+        self.rectifies = False
         self._packed: Tensor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the laid-out weights, which neither copy nor pickle."""
         return {**self.__dict__, "_packed": None}
 
+    def _lay_out(self, size: list[int]) -> Tensor:
+        raise NotImplementedError
+
+    def _laid_out(self, x: Tensor) -> Tensor:
+        if self._packed is None or self._packed.dtype != self.weight.dtype:
+            self._packed = self._lay_out(list(x.shape))
+        return self._packed
+
+
+class FusedConv2d(_LaidOut):
+    """A convolution for inference that adds to an existing map and rectifies as it writes; see `_LaidOut`."""
+
     def forward(self, x: Tensor, relu: bool = False, into: Tensor | None = None) -> Tensor:
         """(B, C_in, H, W) -> (B, C, H', W').
 
         Args:
             x: The input; taken to the weights' precision, whatever autocast says.
-            relu: Rectify the result.
+            relu: Rectify the result, as `rectifies` does.
             into: A map of the result's shape that is added before, and overwritten.
         """
         x = x.to(self.weight.dtype)
+        relu = relu or self.rectifies
         if not _has_onednn(x):
             return self._plain(x, relu, into)
         activation = "relu" if relu else "none"
@@ -126,11 +173,35 @@ class FusedConv2d(nn.Module):
             out = into.add_(out)
         return out.relu_() if relu else out
 
-    def _laid_out(self, x: Tensor) -> Tensor:
-        if self._packed is None or self._packed.dtype != self.weight.dtype:
-            shape = (self.padding, self.stride, self.dilation, self.groups, list(x.shape))
-            self._packed = torch.ops.mkldnn._reorder_convolution_weight(self.weight, *shape)
-        return self._packed
+    def _lay_out(self, size: list[int]) -> Tensor:
+        return torch.ops.mkldnn._reorder_convolution_weight(
+            self.weight, self.padding, self.stride, self.dilation, self.groups, size
+        )
+
+
+class FusedConvTranspose2d(_LaidOut):
+    """A transposed convolution for inference that rectifies as it writes; see `_LaidOut`."""
+
+    def __init__(self, convolution: nn.ConvTranspose2d) -> None:
+        super().__init__(convolution)
+        self.output_padding = list(convolution.output_padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) -> (B, C, H', W'), in the weights' precision."""
+        x = x.to(self.weight.dtype)
+        shape = (self.padding, self.output_padding, self.stride, self.dilation, self.groups)
+        if _has_onednn(x):
+            activation = "relu" if self.rectifies else "none"
+            operator = torch.ops.mkldnn._convolution_transpose_pointwise
+            return operator(x, self._laid_out(x), self.bias, *shape, activation, [], "")
+        padding, output_padding, stride, dilation, groups = shape
+        out = F.conv_transpose2d(x, self.weight, self.bias, stride, padding, output_padding, groups, dilation)
+        return out.relu_() if self.rectifies else out
+
+    def _lay_out(self, size: list[int]) -> Tensor:
+        return torch.ops.mkldnn._reorder_convolution_transpose_weight(
+            self.weight, self.padding, self.output_padding, self.stride, self.dilation, self.groups, size
+        )
 
 
 def _has_onednn(x: Tensor) -> bool:
@@ -173,7 +244,7 @@ def to_bfloat16(module: nn.Module) -> None:
     """
     if getattr(module, "full_precision", False):
         return
-    if isinstance(module, FusedConv2d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+    if isinstance(module, _LaidOut | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         module.to(torch.bfloat16)
     for child in module.children():
         to_bfloat16(child)

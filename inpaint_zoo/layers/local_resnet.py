@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
+
+from inpaint_zoo.layers.fusion import Fusable, fuse
 
 __all__ = ["LocalResNet"]
 
@@ -27,7 +30,7 @@ class _ResidualBlock(nn.Module):
         return x + self.conv_block(x)
 
 
-class LocalResNet(nn.Module):
+class LocalResNet(Fusable):
     """Two halvings, residual blocks at a quarter of the sides, two doublings.
 
     Source: LGNet's second stage; specs/lgnet.md, section 3.2. 5,483,203 parameters with four blocks; receptive field
@@ -40,8 +43,6 @@ class LocalResNet(nn.Module):
     Shape:
         (B, 4, H, W) -> (B, 3, H, W) in [-1, 1]; H and W multiples of 4, at least 8.
     """
-
-    divisor = 4
 
     def __init__(self, width: int = 64, blocks: int = 4) -> None:
         super().__init__()
@@ -60,6 +61,47 @@ class LocalResNet(nn.Module):
         """The raw prediction."""
         return self.model(x)
 
+    def fused(self) -> nn.Module:
+        """The form that looks at the hole's surroundings alone."""
+        return _AroundTheHole(fuse(self.model), self.reach)
+
 
 def _rectified(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
     return [convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU(inplace=True)]
+
+
+class _AroundTheHole(nn.Module):
+    """Computes the box that holds all holes of the batch, grown by what its pixels depend on; elsewhere the input.
+
+    Args:
+        net: Takes sides that are multiples of 4.
+        reach: Pixels, to each side, that a pixel depends on.
+    """
+
+    def __init__(self, net: nn.Module, reach: int) -> None:
+        super().__init__()
+        self.net = net
+        self.reach = reach
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 4, H, W), the mask last -> (B, 3, H, W), the prediction wherever the mask is 1."""
+        if torch.compiler.is_compiling():
+            return self.net(x)
+        hole = x[:, 3].amax(0) > 0.5
+        sides = [self._grown(hole.any(axis)) for axis in (1, 0)]
+        if None in sides:
+            return x[:, :3]
+        rows, columns = (slice(*side) for side in sides if side)
+        if rows.stop - rows.start == x.shape[-2] and columns.stop - columns.start == x.shape[-1]:
+            return self.net(x)
+        out = x[:, :3].clone()
+        out[..., rows, columns] = self.net(x[..., rows, columns]).to(out.dtype)
+        return out
+
+    def _grown(self, touched: Tensor) -> tuple[int, int] | None:
+        """[first, end) of what the hole's rows or columns depend on, in multiples of 4; None without a hole."""
+        places = touched.nonzero()
+        if not len(places):
+            return None
+        first, end = int(places[0]) - self.reach, int(places[-1]) + 1 + self.reach
+        return max(first // 4 * 4, 0), min(-(-end // 4) * 4, len(touched))
