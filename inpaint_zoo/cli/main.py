@@ -32,7 +32,7 @@ COMMANDS = {
     "inpaint": Command("inpaint", "fill the holes of a photograph or a folder of them"),
     "masks": Command("masks", "list, look at, write and measure mask generators"),
     "metrics": Command("metrics", "list the metrics and what exactly each one computes"),
-    "models": Command("models", "list the models, or show one of them"),
+    "models": Command("models", "list the models, show one, or tell how far it sees"),
     "predict": Command("predict", "write the finished pictures of a configuration's test set"),
     "report": Command("report", "rebuild the report of a benchmark folder"),
     "ship": Command("ship", "train a small model by its configuration and put its weights into the package"),

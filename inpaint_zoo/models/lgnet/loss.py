@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from inpaint_zoo.layers import VGGFeatures
 from inpaint_zoo.losses import AdversarialLoss, MaskedL1, PerceptualLoss, StyleLoss, TotalVariation
-from inpaint_zoo.ops import composite, to_range
+from inpaint_zoo.ops import composite, from_range, to_range
 from inpaint_zoo.training import Batch, Stages, Terms, TrainingModule
 
 __all__ = ["LGNetLoss", "LossWeights", "perceptual_features"]
@@ -99,7 +99,7 @@ class LGNetLoss(nn.Module):
         """Perceptual and style terms; every picture passes the network once, the truth for all stages."""
         truth = features.each(batch["image"].detach())[0]
         truth = {tap: value.detach() for tap, value in truth.items()}
-        pictures = [picture for raw, merged in pairs.values() for picture in (raw, (merged + 1) / 2)]
+        pictures = [picture for raw, merged in pairs.values() for picture in (raw, from_range(merged, -1, 1))]
         seen = iter(features.each(*pictures))
         terms: Terms = {}
         for name in pairs:
