@@ -1,5 +1,6 @@
 """What a kill, a full disk or Ctrl-C leaves behind, in processes of their own."""
 
+import os
 import random
 import resource
 import signal
@@ -12,8 +13,14 @@ import pytest
 from inpaint_zoo.io.atomic import TEMPORARY_PREFIX
 from tests.benchmark.small import results_bytes, write_suite
 
-# slow enough that kills land inside cells
-METHOD = "import time\ndef fill(image, mask):\n    time.sleep(0.02)\n    image[mask] = 128\n    return image\n"
+# slow enough that kills land inside cells; slower still where a signal must arrive before the end
+METHOD = """
+import os, time
+def fill(image, mask):
+    time.sleep(float(os.environ.get("SECONDS_OF_THE_TEST", "0.02")))
+    image[mask] = 128
+    return image
+"""
 
 
 @pytest.fixture
@@ -63,7 +70,10 @@ def test_killed_at_random_moments_it_resumes_to_the_same_bytes(tmp_path, suite):
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path, suite):
     out = tmp_path / "out"
-    with subprocess.Popen(command(suite, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    slow = {**os.environ, "SECONDS_OF_THE_TEST": "0.5"}
+    with subprocess.Popen(
+        command(suite, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=slow
+    ) as process:
         for line in process.stderr:
             if line.startswith("1/9"):
                 break
