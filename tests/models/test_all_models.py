@@ -38,7 +38,7 @@ def over(argument, values):
 
 
 def with_one_large_of_a_family():
-    """Every model, but of a family's large ones the first alone: they differ in structure, not in how they are kept."""
+    """Every model, but of a family's large ones the first alone, which has the parts of the others."""
     seen, names = set(), []
     for name in [*iz.list_models(), "toy"]:
         info = iz.model_info(name) if name != "toy" else None
@@ -170,6 +170,7 @@ def test_export(name):
         torch.testing.assert_close(program.module()(image, mask), net(image, mask), atol=1e-5, rtol=0)
 
 
+@with_one_large_of_a_family()
 def test_bf16_autocast(name):
     net = build(name)
     image, mask = sample((64, 64))
@@ -182,6 +183,7 @@ def test_bf16_autocast(name):
     torch.testing.assert_close(half, plain, atol=BF16_TOLERANCE, rtol=0)
 
 
+@with_one_large_of_a_family()
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("bf16", BF16_TOLERANCE)])
 def test_optimized_form_gives_the_same(name, precision, tolerance):
     net = build(name)
@@ -250,6 +252,7 @@ def test_training_steps_check_shapes_but_not_values(name):
         net.stages(image, mask[:1])
 
 
+@with_one_large_of_a_family()
 def test_any_size(name):
     net = build(name)
     large = iz.model_info(name).parameters > LARGE
