@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import nn
 
 from inpaint_zoo.combinators import LocalGlobal
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.layers import init_normal
 from inpaint_zoo.models.lgnet.loss import LGNetLoss, LossWeights, perceptual_features
 from inpaint_zoo.models.lgnet.network import LGNetGenerator
 from inpaint_zoo.registry import create_discriminator, create_model
@@ -29,22 +29,9 @@ from inpaint_zoo.training import (
 __all__ = ["LGNet", "LocalGlobalRefinement"]
 
 REFINED = ("local", "global")
+INIT_STD = 0.02
 _ADAM: OptimizerCallable = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
 _SCHEDULE: LRSchedulerCallable = partial(ConstantThenLinear, constant=100, decay=100)
-
-
-def init_normal(module: nn.Module) -> None:
-    """Draw weights from N(0, 0.02), those of norms from N(1, 0.02), and zero the biases, as released.
-
-    Args:
-        module: A network; spectrally normalised layers are drawn too, their scale does not matter.
-    """
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d):
-            weight = cast(nn.Parameter, getattr(layer, "weight_orig", layer.weight))
-            nn.init.normal_(weight, 1.0 if isinstance(layer, nn.BatchNorm2d) else 0.0, 0.02)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
 
 
 class LGNet(AdversarialModule):
@@ -85,9 +72,9 @@ class LGNet(AdversarialModule):
     ) -> None:
         super().__init__(network, **base)
         self.discriminator = create_discriminator("lgnet", width=discriminator_width)
-        init_normal(self.discriminator)
+        init_normal(self.discriminator, INIT_STD)
         if base.get("init_weights") is None:
-            init_normal(self.network)
+            init_normal(self.network, INIT_STD)
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.factors = LossWeights(lambda_hole, lambda_tv, lambda_per, lambda_style)
@@ -193,8 +180,8 @@ class LocalGlobalRefinement(InpaintingModule):
         self.factors = factors
         self.vgg_weights = vgg_weights
         if base.get("init_weights") is None:
-            init_normal(self.network.local_net)
-            init_normal(self.network.global_net)
+            init_normal(self.network.local_net, INIT_STD)
+            init_normal(self.network.global_net, INIT_STD)
         if first_weights is not None:
             first = create_model(network.split(":", 1)[1], weights=first_weights)
             self.network.first.load_state_dict(first.state_dict())

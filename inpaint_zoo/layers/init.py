@@ -1,0 +1,25 @@
+"""How networks are drawn before training where authors draw them all alike."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from torch import nn
+
+__all__ = ["init_normal"]
+
+
+def init_normal(module: nn.Module, std: float) -> None:
+    """Draw weights of convolutions from N(0, std^2), those of batch norms from N(1, std^2), and zero the biases.
+
+    Args:
+        module: A network; spectrally normalised layers are drawn too, their scale does not matter.
+        std: Standard deviation.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d):
+            # under spectral norm the parameter has another name
+            weight = layer.weight_orig if hasattr(layer, "weight_orig") else layer.weight
+            nn.init.normal_(cast(nn.Parameter, weight), 1.0 if isinstance(layer, nn.BatchNorm2d) else 0.0, std)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
