@@ -1,0 +1,77 @@
+"""ISNet's released files: one state dict for each network, beside the epoch (specs/isnet.md, sections 3.4 and 10)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from inpaint_zoo.models.isnet.discriminator import ISNetDiscriminator
+from inpaint_zoo.registry import create_model, register_converter
+from inpaint_zoo.weights import match_state
+
+__all__ = ["convert_isnet_discriminator", "our_name"]
+
+GENERATOR, DISCRIMINATOR = "InpaintingModel_gen.pth", "InpaintingModel_dis.pth"
+VARIANTS = ("isnet", "isnet_b1", "isnet_b2", "isnet_b3", "isnet_base", "isnet_base_ff", "isnet_unet")
+ALIAS = "features."  # the discriminator's first layer, listed twice
+BRANCHES = ("high", "low")
+
+NAMES: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
+    (re.compile(r"\bconv_block\.([14])\."), lambda m: f"layers.{int(m[1]) // 2}."),
+    (re.compile(r"^layer1\.downsample\."), lambda m: "stem.skip."),
+    (re.compile(r"^layer1\."), lambda m: "stem."),
+    (re.compile(r"^stage(\d)\."), lambda m: f"phases.{m[1]}."),
+    (re.compile(r"\bbranches\.([01])\."), lambda m: f"inpainting.{BRANCHES[int(m[1])]}."),
+    (re.compile(r"\bfuse_layers\.0\.1\."), lambda m: "interaction.up."),
+    (re.compile(r"\bfuse_layers\.1\.0\."), lambda m: "interaction.down."),
+    (re.compile(r"\bfuse_layers\.1\.1\."), lambda m: "interaction.keep."),
+    (re.compile(r"\bfused_branches\.([01])\.0\.0\."), lambda m: f"aggregation.{BRANCHES[int(m[1])]}.convolution."),
+    (re.compile(r"^up_layer\."), lambda m: "up."),
+    (re.compile(r"^final_layer\.0\."), lambda m: "fusion.convolution."),
+    (re.compile(r"^final_layer\.(2\.)?"), lambda m: "to_rgb."),
+]
+
+
+def our_name(key: str) -> str:
+    """The name here of an entry of the authors' generators.
+
+    Example:
+        >>> our_name("stage2.fuse_layers.0.1.1.0.weight_orig"), our_name("final_layer.2.bias")
+        ('phases.2.interaction.up.1.0.weight_orig', 'to_rgb.bias')
+    """
+    for pattern, name in NAMES:
+        key = pattern.sub(name, key)
+    return key
+
+
+def _entries(state: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    """The part's own entries, without what names the part or a DataParallel around it."""
+    inner = state.get(part, state)
+    entries = inner if isinstance(inner, Mapping) else state
+    own = {key.removeprefix(f"{part}."): value for key, value in entries.items() if isinstance(value, Tensor)}
+    return {key.removeprefix("module."): value for key, value in own.items()}
+
+
+def _register(name: str) -> None:
+    @register_converter(name, files=GENERATOR)
+    def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        with torch.device("meta"):
+            wanted = create_model(name).state_dict()
+        named = {our_name(key): value for key, value in _entries(state, "generator").items()}
+        return match_state(named, wanted, f"'{name}'")
+
+
+for _variant in VARIANTS:
+    _register(_variant)
+
+
+@register_converter("isnet_discriminator", files=DISCRIMINATOR)
+def convert_isnet_discriminator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The discriminator; the second listing of its first layer is left out."""
+    with torch.device("meta"):
+        wanted = ISNetDiscriminator().state_dict()
+    own = {key: value for key, value in _entries(state, "discriminator").items() if not key.startswith(ALIAS)}
+    return match_state(own, wanted, "'isnet_discriminator'")
