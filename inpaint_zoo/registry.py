@@ -74,6 +74,7 @@ class ModelInfo(NamedTuple):
         parameters: How many trainable and frozen parameters, counted on the built network.
         options: Options of `create_model` with their defaults.
         weights: Weight files that ship with the package.
+        weights_of: The model whose weight files it takes: itself, but for a combinator that learns nothing.
     """
 
     name: str
@@ -85,6 +86,7 @@ class ModelInfo(NamedTuple):
     parameters: int
     options: dict[str, Any]
     weights: tuple[str, ...]
+    weights_of: str
 
     @property
     def ready(self) -> bool:
@@ -97,6 +99,12 @@ class _Entry(NamedTuple):
     paper: Paper | None
     source: str
     learned: bool
+    weights_of: str
+
+
+class _Combinator(NamedTuple):
+    combine: Callable[..., InpaintingNetwork]
+    learned: bool
 
 
 class _Conversion(NamedTuple):
@@ -105,7 +113,7 @@ class _Conversion(NamedTuple):
 
 
 _models: dict[str, _Entry] = {}
-_combinators: dict[str, Callable[..., InpaintingNetwork]] = {}
+_combinators: dict[str, _Combinator] = {}
 _discriminators: dict[str, Callable[..., nn.Module]] = {}
 _converters: dict[str, _Conversion] = {}
 
@@ -152,19 +160,26 @@ def register_model(
     """
 
     def register(build: ModelBuilder) -> ModelBuilder:
-        _add("model", _models, build.__name__, _Entry(build, paper, source, learned))
+        _add("model", _models, build.__name__, _Entry(build, paper, source, learned, build.__name__))
         return build
 
     return register
 
 
-def register_combinator(build: ModelBuilder) -> ModelBuilder:
+def register_combinator(*, learned: bool = True) -> Callable[[ModelBuilder], ModelBuilder]:
     """Register a builder that takes a network: as a model it is called ``<builder's name>:<model>``.
 
     Its further arguments are options of that model, beside those of the network it takes.
+
+    Args:
+        learned: False where it has no weights: its state dict is the network's, and so are its weight files.
     """
-    _add("combinator", _combinators, build.__name__, build)
-    return build
+
+    def register(build: ModelBuilder) -> ModelBuilder:
+        _add("combinator", _combinators, build.__name__, _Combinator(build, learned))
+        return build
+
+    return register
 
 
 def register_discriminator(name: str) -> Callable[[ModuleBuilder], ModuleBuilder]:
@@ -229,7 +244,7 @@ def _combined(outer: str, inner: str) -> _Entry:
     """The entry of ``outer:inner``: options that both have are the combinator's."""
     if outer not in _combinators:
         raise unknown_name("combinator", outer, _combinators, "It stands before a model's name: local_global:lama.")
-    combine, entry = _combinators[outer], _model(inner)
+    (combine, learned), entry = _combinators[outer], _model(inner)
     _, *own = inspect.signature(combine).parameters.values()
     names = {option.name for option in own}
     others = [option for option in inspect.signature(entry.build).parameters.values() if option.name not in names]
@@ -244,7 +259,8 @@ def _combined(outer: str, inner: str) -> _Entry:
     first_line = (inspect.getdoc(combine) or "").split("\n")[0].split(":")[0]
     build.__doc__ = f"{first_line}: `{inner}`."
     build.__module__ = entry.build.__module__
-    return _Entry(build, entry.paper, entry.source, learned=True)
+    weights_of = f"{outer}:{inner}" if learned else entry.weights_of
+    return _Entry(build, entry.paper, entry.source, learned or entry.learned, weights_of)
 
 
 def model_info(name: str) -> ModelInfo:
@@ -258,7 +274,7 @@ def model_info(name: str) -> ModelInfo:
     entry = _model(name)
     with torch.device("meta"):  # shapes without memory
         parameters = sum(parameter.numel() for parameter in entry.build().parameters())
-    shipped = shipped_weights(name)
+    shipped = shipped_weights(entry.weights_of)
     return ModelInfo(
         name=name,
         family=entry.build.__module__.removeprefix("inpaint_zoo.models.").split(".")[0],
@@ -269,6 +285,7 @@ def model_info(name: str) -> ModelInfo:
         parameters=parameters,
         options={key: option.default for key, option in inspect.signature(entry.build).parameters.items()},
         weights=(shipped.name,) if shipped else (),
+        weights_of=entry.weights_of,
     )
 
 
@@ -307,11 +324,11 @@ def _open_weights(name: str, entry: _Entry, weights: str | Path | None) -> Weigh
         return None
     if not entry.learned:
         raise WeightsError(f"'{name}' learns nothing, so it takes no weights; got {str(weights)!r}.")
-    path = shipped_weights(name) if weights == "shipped" else weights
+    path = shipped_weights(entry.weights_of) if weights == "shipped" else weights
     if path is None:
         raise WeightsError(f"No weights of '{name}' ship with the package; give a file, or train one.")
     file = load_weights(path)
-    if file.name not in (None, name):
+    if file.name not in (None, name, entry.weights_of):
         raise WeightsError(f"{path} holds weights of '{file.name}', not of '{name}'.")
     return file
 

@@ -63,7 +63,7 @@ class LocalGlobal(BehindFirst):
         return found
 
 
-@register_combinator
+@register_combinator()
 def local_global(
     first: InpaintingNetwork,
     freeze_first: bool = False,

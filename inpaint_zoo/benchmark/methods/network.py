@@ -46,11 +46,13 @@ class NetworkMethod(Method):
 
     def weights_sha256(self) -> str | None:
         """Of the weight file, None where there is none."""
+        from inpaint_zoo.registry import model_info
         from inpaint_zoo.weights import shipped_weights
 
         if self.entry.weights in (None, "random"):
             return None
-        path = shipped_weights(self.entry.model) if self.entry.weights == "shipped" else Path(str(self.entry.weights))
+        shipped = self.entry.weights == "shipped"
+        path = shipped_weights(model_info(self.entry.model).weights_of) if shipped else Path(str(self.entry.weights))
         return sha256_file(path) if path else None
 
     def identity(self, task: Task) -> dict[str, Any]:
