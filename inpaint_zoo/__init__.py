@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from inpaint_zoo._version import __version__
 
 if TYPE_CHECKING:
-    from inpaint_zoo.combinators import local_global, two_stage
+    from inpaint_zoo.combinators import local_global, progressive, two_stage
     from inpaint_zoo.errors import UnknownNameError, ZooError
     from inpaint_zoo.inference import inpaint, optimize
     from inpaint_zoo.interfaces import InpaintingNetwork
@@ -52,13 +52,14 @@ __all__ = [
     "local_global",
     "model_info",
     "optimize",
+    "progressive",
     "register_model",
     "save_weights",
     "two_stage",
 ]
 
 _MODULES = {
-    "combinators": ("local_global", "two_stage"),
+    "combinators": ("local_global", "progressive", "two_stage"),
     "errors": ("UnknownNameError", "ZooError"),
     "inference": ("inpaint", "optimize"),
     "interfaces": ("InpaintingNetwork",),
