@@ -11,6 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import inpaint_zoo as iz
 from inpaint_zoo.interfaces import InpaintingNetwork
+from tests.fill import read_vector, vector_image
+from tests.models.test_glama import close
+from tests.models.test_isnet import recorded_net
 from tests.toy import toy
 
 WAITS = {"item", "tolist", "numpy", "cpu", "nonzero", "__bool__", "__int__", "__float__", "__index__", "__array__"}
@@ -110,6 +113,17 @@ def test_every_sample_goes_as_the_released_code(kernel_size, threshold, limit):
     assert len({len(frames) for frames in together}) > 1
     untouched = (mask == 0).expand_as(image)
     assert torch.equal(out[untouched], image[untouched])
+
+
+def test_the_recorded_output_around_isnet(shared):
+    vector = read_vector(shared, "isnet_pra_64")
+    net = iz.progressive(recorded_net(shared, "isnet"))
+    mask = hole((8, 56), (10, 58))
+    with torch.no_grad():
+        (frames,) = net.frames(vector_image(64, 64), mask)
+    assert [frame.hole.mean().item() for frame in frames] == vector["hole_ratio_sequence"]
+    assert int(frames[-1].hole.sum()) == vector["final_hole_pixels"]
+    close(frames[-1].image[None], vector, 1e-5)
 
 
 def test_a_rim_that_is_known_never_changes_again():
