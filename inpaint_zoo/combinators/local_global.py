@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from inpaint_zoo.combinators.behind import BehindFirst
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.layers.local_resnet import LocalResNet
+from inpaint_zoo.layers.refinement import refine_in_turn
 from inpaint_zoo.layers.unet import UNet
 from inpaint_zoo.ops import composite, from_range, to_range
 from inpaint_zoo.registry import register_combinator
@@ -56,11 +56,9 @@ class LocalGlobal(BehindFirst):
         """Return the first network's prediction and both refinements."""
         low, high = self.value_range
         *_, coarse = self.first.trusted_stages(from_range(image, low, high), mask).values()
-        found = {"coarse": to_range(coarse.clamp(0, 1), low, high)}
-        for name, net in (("local", self.local_net), ("global", self.global_net)):
-            *_, last = found.values()
-            found[name] = net(torch.cat([composite(last, image, mask), mask], dim=1))
-        return found
+        coarse = to_range(coarse.clamp(0, 1), low, high)
+        nets = {"local": self.local_net, "global": self.global_net}
+        return {"coarse": coarse} | refine_in_turn(nets, composite(coarse, image, mask), image, mask)
 
 
 @register_combinator()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, cast, get_args
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Literal, get_args
 
-import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.layers.attention import AttentionVariant
 from inpaint_zoo.layers.local_resnet import LocalResNet
+from inpaint_zoo.layers.refinement import refine_in_turn
 from inpaint_zoo.layers.unet import UNet
-from inpaint_zoo.ops import composite
 
 __all__ = ["LGNetGenerator", "StageKind"]
 
@@ -85,13 +85,9 @@ class LGNetGenerator(InpaintingNetwork):
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the raw prediction of every stage."""
-        found: dict[str, Tensor] = {}
-        filled = image
-        for name in self.stage_names:
-            x = torch.cat([filled, mask], dim=1)
-            if self.share and name == self.first:
-                found[name] = cast(UNet, self.nets[f"{self.last}_net"])(x, attend=False)
-            else:
-                found[name] = self.nets[f"{name}_net"](x)
-            filled = composite(found[name], image, mask)
-        return found
+        return refine_in_turn({name: self._net(name) for name in self.stage_names}, image, image, mask)
+
+    def _net(self, stage: str) -> Callable[[Tensor], Tensor]:
+        if self.share and stage == self.first:
+            return partial(self.nets[f"{self.last}_net"], attend=False)
+        return self.nets[f"{stage}_net"]
