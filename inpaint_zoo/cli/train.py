@@ -10,7 +10,7 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -203,10 +203,7 @@ class ZooCLI(LightningCLI):
 
     @rank_zero_only
     def _write_scores(self, name: str, model: TrainingModule, path: Path | None) -> None:
-        table = Table("metric", "value")
-        for metric, value in model.results.items():
-            table.add_row(metric, f"{value:.6g}")
-        console.print(table)
+        console.print(score_table(model.results))
         content = {"checkpoint": str(path) if path else None, "metrics": model.results}
         write_bytes(self.out / f"{name}.json", (json.dumps(content, indent=1) + "\n").encode())
 
@@ -223,6 +220,23 @@ def _whole(path: Path) -> Path:
     if is_damaged(path):
         raise ZooError(f"The checkpoint {path} is damaged; --ckpt_path last takes the newest whole one.")
     return path
+
+
+def score_table(results: Mapping[str, float]) -> Table:
+    """Metrics as rows; stages as columns in their order, the result last, where there are several.
+
+    Args:
+        results: Values by name, such as ``val/psnr`` of the result and ``val/coarse/psnr`` of an earlier stage.
+    """
+    cells: dict[str, dict[str, float]] = {}
+    for key, value in results.items():
+        subset, *stage, metric = key.split("/")
+        cells.setdefault(f"{subset}/{metric}", {})["/".join(stage)] = value
+    stages = [stage for stage in dict.fromkeys(stage for row in cells.values() for stage in row) if stage]
+    table = Table("metric", *stages, "result" if stages else "value")
+    for metric, row in cells.items():
+        table.add_row(metric, *(f"{row[stage]:.6g}" if stage in row else "" for stage in (*stages, "")))
+    return table
 
 
 @rank_zero_only

@@ -16,8 +16,8 @@ from torchmetrics import Metric
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.losses import OnMissing, unless_missing
 from inpaint_zoo.masks.draws import sample_key
-from inpaint_zoo.metrics import create_metric
-from inpaint_zoo.ops import to_uint8
+from inpaint_zoo.metrics import create_metric, metric_info
+from inpaint_zoo.ops import composite, to_uint8
 from inpaint_zoo.registry import create_model
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
 from inpaint_zoo.training.phases import Batch, Stages, Terms
@@ -72,7 +72,7 @@ class TrainingModule(LightningModule):
     Attributes:
         network: The inpainting network.
         values: Latest loss terms and gradient norms by their log names, detached.
-        results: Latest metrics by name, such as ``val/psnr``.
+        results: Latest metrics by name, such as ``val/psnr``; those of a stage before the last as ``val/coarse/psnr``.
         batches: Training batches seen.
         dropped: Loss terms left out for want of weights.
         evaluates_average: Whether the latest metrics are those of the EMA; None where there is none.
@@ -100,7 +100,7 @@ class TrainingModule(LightningModule):
         self.batches = 0
         self.evaluates_average: bool | None = None
         self.dropped: set[str] = set()
-        self._metrics: dict[str, Metric] = {}
+        self._metrics: dict[str, Metric] = {}  # "psnr" of the result, "coarse/psnr" of an earlier stage's composite
 
     # What a family may declare
 
@@ -225,13 +225,27 @@ class TrainingModule(LightningModule):
 
     def _reset_metrics(self) -> None:
         for name in self.metric_names:
-            if name not in self._metrics:
-                self._metrics[name] = create_metric(name)
-            self._metrics[name].to(self.device).reset()
+            self._metric(name)
+        for metric in self._metrics.values():
+            metric.to(self.device).reset()
 
-    def complete(self, batch: Batch) -> Tensor:
-        """The finished inpainting (B, 3, H, W), rounded to the 256 levels of a saved picture."""
-        return to_uint8(self.network(batch["image"], batch["mask"])).float() / 255
+    def complete(self, batch: Batch) -> dict[str, Tensor]:
+        """Finished inpaintings (B, 3, H, W) in the 256 levels of saved pictures, the result first.
+
+        Those of stages before the last go by the stage's name and a slash, the result by nothing.
+        """
+        image, mask = batch["image"], batch["mask"]
+        stages = self.network.stages(image, mask)
+        *earlier, last = stages
+        return {
+            prefix: to_uint8(composite(stages[name].clamp(0, 1), image, mask)).float() / 255
+            for prefix, name in {"": last, **{f"{name}/": name for name in earlier}}.items()
+        }
+
+    def _metric(self, key: str) -> Metric:
+        if key not in self._metrics:
+            self._metrics[key] = create_metric(key.rpartition("/")[2]).to(self.device)
+        return self._metrics[key]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score one batch."""
@@ -243,12 +257,18 @@ class TrainingModule(LightningModule):
 
     def _score(self, batch: Batch, batch_idx: int, stage: str) -> None:
         self.seed_batch(stage, batch_idx)
-        kept = without_padding(batch)
+        completed = self.complete(batch)
+        metrics = {
+            prefix + name: self._metric(prefix + name)  # on every rank alike, even where nothing but padding comes
+            for prefix in completed
+            for name in self.metric_names
+            if not prefix or metric_info(name).per_image
+        }
+        kept = without_padding({**batch, **completed})
         if kept is None:
             return
-        completed = self.complete(kept)
-        for metric in self._metrics.values():
-            metric.update(completed, kept["image"], kept["mask"])
+        for key, metric in metrics.items():
+            metric.update(kept[key[: key.rfind("/") + 1]], kept["image"], kept["mask"])
 
     def on_validation_epoch_end(self) -> None:
         """Compute the metrics over all ranks."""
@@ -259,7 +279,8 @@ class TrainingModule(LightningModule):
         self._report("test")
 
     def _report(self, stage: str) -> None:
-        self.results = {f"{stage}/{name}": float(metric.compute()) for name, metric in self._metrics.items()}
+        in_order = sorted(self._metrics, key=lambda name: "/" not in name)  # earlier stages, then the result
+        self.results = {f"{stage}/{name}": float(self._metrics[name].compute()) for name in in_order}
         if self.evaluates_average is not None:
             self.results[f"{stage}/ema"] = float(self.evaluates_average)
         # for monitors; the rows of the logs are written by MetricsLog

@@ -14,6 +14,7 @@ from inpaint_zoo.io.pictures import read_picture
 from inpaint_zoo.layers.features import VGGFeatures
 from inpaint_zoo.losses import MissingWeightsWarning
 from inpaint_zoo.models.autoencoder.module import Autoencoder
+from inpaint_zoo.ops import composite
 from inpaint_zoo.training import CSVLog, ImageGrid, LossGuard, NetworkEMA, NonFiniteLossError
 from inpaint_zoo.training.module import without_padding
 from inpaint_zoo.weights import WeightsNotFoundError, load_state
@@ -151,6 +152,22 @@ def test_padding_of_ranks_is_not_scored():
     assert kept["name"] == ["a", "b"]
     assert torch.equal(kept["image"], batch["image"][[0, 2]])
     assert without_padding({**batch, "index": torch.full((3,), -1)}) is None
+
+
+def test_every_stage_is_scored_as_its_own_composite(tmp_path):
+    module = build(Reconstruction)
+    data = PictureData()
+    fit(tmp_path, module, data, max_steps=6)
+    network = module.network.eval()
+    for prefix, stage in (("val/", "fine"), ("val/coarse/", "coarse")):
+        scores = []
+        for batch in data.val_dataloader():
+            with torch.no_grad():
+                raw = network.stages(batch["image"], batch["mask"])[stage]
+            levels = (composite(raw.clamp(0, 1), batch["image"], batch["mask"]) * 255).round()
+            scores += (-10 * ((levels / 255 - batch["image"]) ** 2).mean((1, 2, 3)).log10()).tolist()
+        assert module.results[f"{prefix}psnr"] == pytest.approx(sum(scores) / len(scores), abs=1e-4)
+    assert set(module.results) == {"val/psnr", "val/coarse/psnr"}
 
 
 def test_pictures_of_the_same_samples_at_each_validation(tmp_path):
