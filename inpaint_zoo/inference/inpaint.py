@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeGuard, overload
 
@@ -21,7 +22,18 @@ from inpaint_zoo.masks.read import binary_mask
 from inpaint_zoo.ops import crop_to, pad_to_multiple, to_uint8
 from inpaint_zoo.registry import create_model, model_info
 
-__all__ = ["Filler", "fill_bytes", "inpaint", "is_mask_name", "ready_model"]
+__all__ = [
+    "Bytes",
+    "Filler",
+    "check_finite",
+    "fill_bytes",
+    "inpaint",
+    "is_mask_name",
+    "paste",
+    "ready_model",
+    "running",
+    "to_tensors",
+]
 
 Filler = Callable[..., Tensor]
 """An `InpaintingNetwork`, or any function of image (B, 3, H, W) in [0, 1] and mask (B, 1, H, W) with its contract."""
@@ -148,10 +160,19 @@ def fill_bytes(net: Filler, images: Bytes, holes: NDArray[np.bool_], **options: 
     Returns:
         (B, H, W, 3) uint8.
     """
-    image = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)  # (B, 3, H, W)
-    hole = torch.from_numpy(np.ascontiguousarray(holes))[:, None]  # (B, 1, H, W)
-    filled = to_uint8(_run(net, image.float() / 255, hole, options))
-    return torch.where(hole, filled, image).permute(0, 2, 3, 1).contiguous().numpy()
+    image, hole = to_tensors(images, holes)
+    return paste(_run(net, image.float() / 255, hole, options), image, hole)
+
+
+def to_tensors(images: Bytes, holes: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
+    """(B, H, W, 3) uint8 and (B, H, W) bool -> (B, 3, H, W) uint8 and (B, 1, H, W) bool."""
+    image = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    return image, torch.from_numpy(np.ascontiguousarray(holes))[:, None]
+
+
+def paste(filled: Tensor, image: Tensor, hole: Tensor) -> Bytes:
+    """(B, H, W, 3): the hole of ``filled`` in [0, 1], rounded, and the bytes of ``image`` everywhere else."""
+    return torch.where(hole, to_uint8(filled), image).permute(0, 2, 3, 1).contiguous().numpy()
 
 
 _Hole = Callable[[int, int], NDArray[np.bool_]]
@@ -199,26 +220,47 @@ def _inpaint_tensor(net: Filler, image: Tensor, hole_of: _Hole, options: dict[st
 
 
 def _run(net: Filler, image: Tensor, hole: Tensor, options: dict[str, Any]) -> Tensor:
-    """The completed pictures, float32 on the device of ``image``; small ones are padded for the network."""
+    """The completed pictures, float32 on the device of ``image``."""
+    with running(net, image, hole) as (model, x, mask):
+        filled = crop_to(model(x, mask, **options), (image.shape[-2], image.shape[-1])).float().to(image.device)
+    check_finite(filled, hole)
+    return filled
+
+
+@contextmanager
+def running(net: Filler, image: Tensor, hole: Tensor) -> Iterator[tuple[Filler, Tensor, Tensor]]:
+    """The model in the form that runs, in eval mode, and its arguments on its device; no gradients are kept inside.
+
+    Args:
+        net: Any model.
+        image: (B, 3, H, W) in [0, 1].
+        hole: (B, 1, H, W) bool; both are padded where the model could not take them.
+    """
     if isinstance(net, InpaintingNetwork):
         net = fast_form(net)
     module = net if isinstance(net, nn.Module) else None
     first = next((x for x in (*module.parameters(), *module.buffers())), None) if module else None
     device = image.device if first is None else first.device
-    size = (image.shape[-2], image.shape[-1])
     x, mask = (pad_to_multiple(part.to(device), min_size=MIN_SIDE) for part in (image, hole.float()))
     training = module is not None and module.training
     if module is not None and training:
         module.eval()
     try:
         with torch.no_grad():
-            filled = crop_to(net(x, mask, **options), size).float().to(image.device)
+            yield net, x, mask
     finally:
         if module is not None and training:
             module.train()
+
+
+def check_finite(filled: Tensor, hole: Tensor) -> None:
+    """Refuse what is no picture.
+
+    Raises:
+        ZooError: NaN or infinity in the hole.
+    """
     if not bool(torch.isfinite(filled[hole.expand_as(filled)]).all()):
         raise ZooError("the model put NaN or infinity into the hole")
-    return filled
 
 
 def _single(holes: NDArray[np.bool_]) -> NDArray[np.bool_]:
