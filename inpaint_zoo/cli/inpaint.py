@@ -31,7 +31,7 @@ def _parser() -> ArgumentParser:
         "inpaint",
         "Fill the holes of a photograph, or of all photographs below a folder. What lies outside the holes "
         "keeps its pixels: bit for bit in PNG, lossless WebP, BMP, TIFF and PPM results. EXIF rotation is applied, "
-        "transparency kept. Results that exist are skipped.",
+        "transparency kept. Photographs all of whose files exist are skipped.",
     )
     add = parser.add_argument
     add("photos", metavar="PHOTO_OR_FOLDER", help="a picture file, or a folder that is searched recursively")
@@ -52,7 +52,21 @@ def _parser() -> ArgumentParser:
     add("--invert-mask", action="store_true", help="black is hole")
     add("--mask-threshold", type=int, default=127, metavar="0..254", help="brighter pixels of a mask file are hole")
     add("--seed", type=int, default=0, metavar="N", help="of a mask generator; photograph i gets mask i")
-    add("--overwrite", action="store_true", help="write results again that exist")
+    add("--overwrite", action="store_true", help="write files again that exist")
+    add(
+        "--frames",
+        nargs="?",
+        const="png",
+        choices=["png", "gif"],
+        help="of a model of several passes (`progressive:NAME`), write each beside the result: as pictures, "
+        "STEM_pass_01.png and so on (png, the default), or as one animation, STEM_passes.gif (gif)",
+    )
+    add(
+        "--branches",
+        action="store_true",
+        help="of a model with branches (`isnet`), write a picture of their feature maps beside the result: "
+        "STEM_branches.png",
+    )
     add("--format", choices=["same", "png", "jpg"], default="same", help="of the results; GIF always becomes PNG")
     add("--quality", type=int, metavar="1..100", help="of JPEG (default 95); WebP is lossless unless this is given")
     add("--max-pixels", type=int, default=MAX_PIXELS, metavar="N", help="refuse larger photographs and masks")
@@ -65,11 +79,13 @@ def run(args: list[str]) -> int:
     _check(options)
 
     from inpaint_zoo.inference.device import choose_device
+    from inpaint_zoo.inference.extras import Extras
     from inpaint_zoo.inference.folder import fill_folder, mask_source, plan_jobs
     from inpaint_zoo.inference.inpaint import ready_model
 
     out = Path(options.out)
-    jobs = plan_jobs(options.photos, out, options.format)
+    extras = Extras(options.frames, options.branches)
+    jobs = plan_jobs(options.photos, out, options.format, extras)
     masks = mask_source(
         options.mask,
         jobs,
@@ -81,8 +97,9 @@ def run(args: list[str]) -> int:
     )
     device = choose_device(options.device)
     net = ready_model(options.model, options.weights).to(device)
+    extras.check(net, options.model)
     _check_writable(out)
-    todo = [job for job in jobs if options.overwrite or not job.target.exists()]
+    todo = [job for job in jobs if options.overwrite or not job.done()]
     with _counting(todo) as finished:
         report = fill_folder(
             net,
@@ -91,6 +108,7 @@ def run(args: list[str]) -> int:
             batch_size=options.batch_size,
             quality=options.quality,
             max_pixels=options.max_pixels,
+            overwrite=options.overwrite,
             finished=finished,
         )
     _conclude(report, len(jobs) - len(todo), Path(options.photos), out)

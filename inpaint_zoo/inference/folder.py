@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.inference.inpaint import Filler, fill_bytes, is_mask_name
+from inpaint_zoo.inference.extras import Extras, Painted, paint
+from inpaint_zoo.inference.inpaint import Filler, is_mask_name
 from inpaint_zoo.io.listing import by_stem, list_pictures, pair_by_stem, relative_stem
 from inpaint_zoo.io.pictures import (
     ALPHA_SUFFIXES,
@@ -34,16 +35,22 @@ from inpaint_zoo.masks.read import mask_of
 
 __all__ = ["FolderReport", "Job", "MaskSource", "Problem", "fill_folder", "mask_source", "plan_jobs"]
 
+NO_EXTRAS = Extras()
 FORMATS = {"png": ".png", "jpg": ".jpg"}
 READERS = WRITERS = 2  # threads: enough to keep a fast model fed; more would only hold more pictures in memory
 
 
 class Job(NamedTuple):
-    """A photograph to fill: its number among all of the folder, its file, and where the result goes."""
+    """A photograph to fill: its number among all of the folder, its file, where the result goes, and what beside it."""
 
     number: int
     photo: Path
     target: Path
+    extras: Extras = NO_EXTRAS
+
+    def done(self) -> bool:
+        """Whether all its files exist."""
+        return self.target.exists() and self.extras.complete(self.target)
 
 
 class Problem(NamedTuple):
@@ -74,17 +81,17 @@ MaskSource = Callable[[Job, Picture], tuple[NDArray[np.uint8], dict[str, str]]]
 """Mask (H, W), 1 = hole, of a photograph that was read, and doubts about its file by kind."""
 
 
-def plan_jobs(photos: str | Path, out: str | Path, form: str = "same") -> list[Job]:
+def plan_jobs(photos: str | Path, out: str | Path, form: str = "same", extras: Extras = NO_EXTRAS) -> list[Job]:
     """Find the photographs and give each a place below ``out``, the folders mirrored.
 
     Args:
         photos: A picture file or a folder; in a folder, what lies below ``out`` is no input.
         out: Folder of the results.
         form: "png", "jpg", or "same": the photograph's own ending, and .png where that cannot be written (GIF).
+        extras: What is written beside each result.
 
     Raises:
-        ZooError: Nothing there, no pictures, two of them would get the same result file, or a result would replace a
-            photograph.
+        ZooError: Nothing there, no pictures, two of them would get the same file, or one would replace a photograph.
     """
     photos, out = Path(photos), Path(out)
     if out.suffix.lower() in PICTURE_SUFFIXES and not out.is_dir():
@@ -94,19 +101,39 @@ def plan_jobs(photos: str | Path, out: str | Path, form: str = "same") -> list[J
     if not photos.exists():
         raise ZooError(f"{photos}: no such file or folder")
     root, found = (photos, _outside(photos, out)) if photos.is_dir() else (photos.parent, [photos])
-    inputs = {path.resolve(): path for path in found}
     taken: dict[Path, Path] = {}
     jobs = []
     for index, path in enumerate(found):
         own = path.suffix if path.suffix.lower() in WRITABLE_SUFFIXES else ".png"
         target = out / (relative_stem(path, root) + FORMATS.get(form, own))
-        if target.resolve() in inputs:
-            raise ZooError(f"{target}: the result would replace a photograph that is read; choose another folder")
         if target in taken:
             raise ZooError(f"{taken[target]} and {path} would both be written to {target}; rename one of them")
         taken[target] = path
-        jobs.append(Job(index, path, target))
+        jobs.append(Job(index, path, target, extras))
+    _spare(found, jobs, "photograph")
+    _keep_apart(jobs, extras)
     return jobs
+
+
+def _keep_apart(jobs: Sequence[Job], extras: Extras) -> None:
+    """Refuse names under which what stands beside a result would also be something else of this run."""
+    if extras == NO_EXTRAS:
+        return
+    owners: dict[Path, Path] = {}
+    for job in jobs:
+        base = job.target.with_suffix("")
+        if base in owners:
+            raise ZooError(
+                f"{owners[base]} and {job.photo} would get the same files beside their results; rename one of them"
+            )
+        owners[base] = job.photo
+    for job in jobs:
+        beside = extras.base(job.target)
+        if beside in owners:
+            raise ZooError(
+                f"{job.target}: would be the result of {job.photo} and stand beside that of {owners[beside]}; "
+                "rename one of them"
+            )
 
 
 def _outside(photos: Path, out: Path) -> list[Path]:
@@ -156,7 +183,7 @@ def mask_source(
     path = Path(mask)
     if path.is_dir():
         files = _paired(path, jobs, Path(photos))
-        _spare(files.values(), jobs)
+        _spare(files.values(), jobs, "mask")
 
         def own(job: Job, _: Picture) -> tuple[NDArray[np.uint8], dict[str, str]]:
             file = files[job.photo]
@@ -166,7 +193,7 @@ def mask_source(
         return own
 
     values, doubts = mask_of(read_picture(path, max_pixels=max_pixels), threshold=threshold, invert=invert)
-    _spare([path], jobs)
+    _spare([path], jobs, "mask")
     texts = {kind: f"{path}: {text}" for kind, text in doubts.items()}
     return lambda job, picture: (values, texts)
 
@@ -178,11 +205,21 @@ def _paired(folder: Path, jobs: Sequence[Job], photos: Path) -> dict[Path, Path]
     return {photo: mask for _, photo, mask in pair_by_stem(stems, masks, ("photographs", "masks"), allow_extra=single)}
 
 
-def _spare(masks: Iterable[Path], jobs: Sequence[Job]) -> None:
-    inputs = {mask.resolve() for mask in masks}
+def _spare(inputs: Iterable[Path], jobs: Sequence[Job], kind: str) -> None:
+    """Refuse to write over what is read."""
+    read = {path.resolve() for path in inputs}
+    owners = {}
     for job in jobs:
-        if job.target.resolve() in inputs:
-            raise ZooError(f"{job.target}: the result would replace a mask that is read; choose another folder")
+        target = job.target.resolve()
+        if target in read:
+            raise ZooError(f"{job.target}: the result would replace a {kind} that is read; choose another folder")
+        owners[target.with_suffix("")] = job.target
+    for path in read:
+        beside = jobs[0].extras.base(path)
+        if beside in owners:
+            raise ZooError(
+                f"{path}: what is written beside {owners[beside]} would replace this {kind}; choose another folder"
+            )
 
 
 def fill_folder(
@@ -193,6 +230,7 @@ def fill_folder(
     batch_size: int = 1,
     quality: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    overwrite: bool = True,
     finished: Callable[[Job], None] = lambda job: None,
 ) -> FolderReport:
     """Fill and write every job's photograph. Decoding and encoding run in threads beside the model.
@@ -204,6 +242,7 @@ def fill_folder(
         batch_size: Neighbours of one size that go through the model together; the result does not depend on it.
         quality: Of JPEG and WebP, as `write_picture` takes it.
         max_pixels: Larger photographs are refused.
+        overwrite: Without it a result that exists stays, and what lacks beside it is added.
         finished: Called after each job, done or not.
 
     Raises:
@@ -218,10 +257,13 @@ def fill_folder(
             raise ZooError(_sizes(picture, mask))
         return _Loaded(job, picture, mask.astype(bool), doubts)
 
-    def write(loaded: _Loaded, rgb: NDArray[np.uint8]) -> None:
-        keeps_alpha = loaded.job.target.suffix.lower() in ALPHA_SUFFIXES
-        alpha, icc = loaded.picture.alpha if keeps_alpha else None, loaded.picture.icc_profile
-        write_picture(loaded.job.target, rgb, alpha, quality=quality, icc_profile=icc)
+    def write(loaded: _Loaded, painted: Painted) -> None:
+        target, picture = loaded.job.target, loaded.picture
+        fresh = overwrite or not target.exists()
+        loaded.job.extras.write(target, painted, picture.alpha, picture.icc_profile, fresh)
+        if fresh:  # last, so that a result whose passes are not all there is made again
+            alpha = picture.alpha if target.suffix.lower() in ALPHA_SUFFIXES else None
+            write_picture(target, painted.result, alpha, quality=quality, icc_profile=picture.icc_profile)
 
     def fail(job: Job, error: Exception) -> None:
         text = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
@@ -243,8 +285,8 @@ def fill_folder(
         for group in _groups(_succeeded(loading, fail), batch_size):
             for loaded in group:
                 _take_notes(report, loaded)
-            for loaded, rgb in _fill(net, group, fail):
-                written.append((loaded.job, writers.submit(write, loaded, rgb)))
+            for loaded, painted in _fill(net, group, fail):
+                written.append((loaded.job, writers.submit(write, loaded, painted)))
             while len(written) > batch_size + WRITERS:
                 settle(*written.popleft())
         for entry in written:
@@ -319,10 +361,10 @@ def _groups(loaded: Iterator[_Loaded], batch_size: int) -> Iterator[list[_Loaded
         yield group
 
 
-def _fill(net: Filler, group: list[_Loaded], fail: Fail) -> Iterator[tuple[_Loaded, NDArray[np.uint8]]]:
+def _fill(net: Filler, group: list[_Loaded], fail: Fail) -> Iterator[tuple[_Loaded, Painted]]:
     try:
         images, holes = np.stack([x.picture.rgb for x in group]), np.stack([x.hole for x in group])
-        filled = fill_bytes(net, images, holes)
+        painted = paint(net, images, holes, group[0].job.extras)
     except Exception as error:  # whatever a model raises belongs to its photograph; the others go on
         if len(group) == 1:
             fail(group[0].job, error)
@@ -330,4 +372,4 @@ def _fill(net: Filler, group: list[_Loaded], fail: Fail) -> Iterator[tuple[_Load
         for item in group:
             yield from _fill(net, [item], fail)
     else:
-        yield from zip(group, filled, strict=True)
+        yield from zip(group, painted, strict=True)

@@ -187,5 +187,7 @@ def test_the_help_explains_every_option(capsys):
         "--quality",
         "--max-pixels",
         "--seed",
+        "--frames",
+        "--branches",
     ):
         assert option in text

@@ -1,0 +1,114 @@
+"""Feature maps as a picture for people: one table, drawn with Pillow."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+__all__ = ["branch_sheet", "principal_colours"]
+
+Bytes = NDArray[np.uint8]
+
+_PAPER, _INK, _FAINT, _HOLE = (255, 255, 255), (32, 33, 36), (95, 99, 104), (228, 26, 128)
+_CELL, _GAP, _HEAD, _CAPTION, _SIDE = 256, 12, 84, 22, 64
+_LEGEND = (
+    "Colours: the first three principal components of a map's channels as red, green and blue, each map for itself. "
+    "Outlined: the hole."
+)
+
+
+def branch_sheet(maps: dict[str, Tensor], photo: Bytes, hole: NDArray[np.bool_], result: Bytes, title: str) -> Bytes:
+    """(H', W', 3): photograph and result, then a column for each phase and a row for each branch.
+
+    Args:
+        maps: (C, h, w) by name. `<column>_<row>` where several share a column, as `phase_1_high` and `phase_1_low`;
+            any other name is a column for itself.
+        photo: (H, W, 3).
+        hole: (H, W).
+        result: (H, W, 3).
+        title: The line above.
+    """
+    columns = _columns(maps)
+    rows = list(dict.fromkeys(row for cells in columns.values() for row in cells if row))
+    count = max(2, len(rows))
+    H, W = hole.shape
+    scale = _CELL / max(H, W)
+    size = (max(1, round(W * scale)), max(1, round(H * scale)))
+    step = (size[0] + _GAP, size[1] + _CAPTION + _GAP)
+    legend_width = int(_font(13).getlength(_LEGEND)) + 2 * _GAP
+    width = max(_GAP + step[0] + _SIDE + len(columns) * step[0], legend_width)
+    sheet = Image.new("RGB", (width, _HEAD + count * step[1]), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_GAP, 10), title, _INK, _font(18))
+    draw.text((_GAP, 36), _LEGEND, _FAINT, _font(13))
+
+    def place(picture: Bytes, x: int, row: int, caption: str) -> None:
+        y = _HEAD + row * step[1]
+        sheet.paste(_outlined(_sized(picture, size), hole), (x, y))
+        draw.text((x + size[0] / 2, y + size[1] + 3), caption, _FAINT, _font(12), anchor="ma")
+
+    place(photo, _GAP, 0, f"photograph, {W} x {H}")
+    place(result, _GAP, 1, "result")
+    left = _GAP + step[0] + _SIDE
+    for number, row in enumerate(rows):
+        y = _HEAD + number * step[1] + size[1] / 2
+        draw.text((left - _GAP, y), row, _INK, _font(15), anchor="rm")
+    for number, (column, cells) in enumerate(columns.items()):
+        x = left + number * step[0]
+        draw.text((x + size[0] / 2, _HEAD - 6), column.replace("_", " "), _INK, _font(15), anchor="md")
+        for row, (channels, colours) in cells.items():
+            caption = f"{channels} channels, {colours.shape[1]} x {colours.shape[0]}"
+            place(colours, x, rows.index(row) if row else 0, caption)
+    return np.asarray(sheet, dtype=np.uint8)
+
+
+def _columns(maps: dict[str, Tensor]) -> dict[str, dict[str, tuple[int, Bytes]]]:
+    """Column -> row -> number of channels, and the map in colours; a column for itself has the row ''."""
+    split = {name: name.rpartition("_") for name in maps}
+    shared = [column for column, _, _ in split.values() if column]
+    columns: dict[str, dict[str, tuple[int, Bytes]]] = {}
+    for name, (column, _, row) in split.items():
+        if shared.count(column) < 2:
+            column, row = name, ""
+        columns.setdefault(column, {})[row] = (maps[name].shape[0], principal_colours(maps[name]))
+    return columns
+
+
+def principal_colours(features: Tensor) -> Bytes:
+    """(h, w, 3): what varies most, second and third most in a map (C, h, w), each from its 1st to its 99th percentile.
+
+    The sign of a component is that which makes its largest weight positive; where there are fewer than three, the last
+    one is repeated.
+    """
+    C, h, w = features.shape
+    pixels = features.double().flatten(1).T.numpy()  # (h*w, C)
+    centred = pixels - pixels.mean(axis=0)
+    _, axes = np.linalg.eigh(centred.T @ centred)  # ascending
+    axes = axes[:, ::-1][:, [min(k, C - 1) for k in range(3)]]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(3)])
+    scores = centred @ axes
+    low, high = np.percentile(scores, [1, 99], axis=0)
+    shades = np.clip((scores - low) / np.maximum(high - low, 1e-12), 0, 1)
+    return (255 * shades).round().astype(np.uint8).reshape(h, w, 3)
+
+
+def _sized(picture: Bytes, size: tuple[int, int]) -> Bytes:
+    # enlarged by repetition, so that the pixels of small maps are seen as what they are
+    larger = picture.shape[1] < size[0]
+    how = Image.Resampling.NEAREST if larger else Image.Resampling.BOX
+    return np.asarray(Image.fromarray(picture).resize(size, how))
+
+
+def _outlined(picture: Bytes, hole: NDArray[np.bool_]) -> Image.Image:
+    """With a line of one pixel around the hole, on its outside."""
+    H, W, _ = picture.shape
+    inside = np.asarray(Image.fromarray(hole).resize((W, H), Image.Resampling.NEAREST))
+    padded = np.pad(inside, 1)
+    near = padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
+    return Image.fromarray(np.where((near & ~inside)[..., None], np.array(_HOLE, np.uint8), picture))
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=size)

@@ -1,0 +1,179 @@
+"""What a model can show beside its result: the passes of a progressive one, the feature maps of one with branches."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from inpaint_zoo.combinators import Frame
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.inference.branches import branch_sheet
+from inpaint_zoo.inference.inpaint import Bytes, Filler, check_finite, fill_bytes, paste, running, to_tensors
+from inpaint_zoo.inference.optimize import OptimizedNetwork
+from inpaint_zoo.io.animation import write_gif
+from inpaint_zoo.io.pictures import write_picture
+from inpaint_zoo.ops import crop_to
+
+__all__ = ["Extras", "FrameFormat", "HasBranches", "HasFrames", "Painted", "paint"]
+
+FrameFormat = Literal["png", "gif"]
+
+PASS, PASSES, BRANCHES = "_pass_{:02d}.png", "_passes.gif", "_branches.png"
+
+
+@runtime_checkable
+class HasFrames(Protocol):
+    """A model that fills in several passes; see `Progressive.frames`."""
+
+    def frames(self, image: Tensor, mask: Tensor) -> list[list[Frame]]:
+        """The passes of each sample."""
+
+
+@runtime_checkable
+class HasBranches(Protocol):
+    """A model with feature maps to look at."""
+
+    def branches(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Maps (B, C, h, w) by name, `<column>_<row>` where they stand in a table, such as `phase_1_high`."""
+
+
+class Painted(NamedTuple):
+    """What was made of one photograph: the result (H, W, 3), each pass (N, H, W, 3), the sheet of feature maps."""
+
+    result: Bytes
+    passes: Bytes | None = None
+    sheet: Bytes | None = None
+
+
+class Extras(NamedTuple):
+    """Which files are written beside each result.
+
+    Attributes:
+        frames: Each pass, as `<stem>_pass_01.png` and so on, as one `<stem>_passes.gif`, or not at all.
+        branches: Whether there is a sheet of feature maps, `<stem>_branches.png`.
+    """
+
+    frames: FrameFormat | None = None
+    branches: bool = False
+
+    def check(self, net: Filler, name: str) -> None:
+        """Refuse a model that has not what is asked for.
+
+        Raises:
+            ZooError: Names the option and the way out.
+        """
+        if self.frames and not isinstance(net, HasFrames):
+            raise ZooError(f"--frames: '{name}' fills in one pass; `--model progressive:{name}` takes several.")
+        if self.branches and not isinstance(net, HasBranches):
+            raise ZooError(f"--branches: '{name}' has no branches to show; ISNet has, e.g. `--model isnet`.")
+
+    def complete(self, target: Path) -> bool:
+        """Whether all that stands beside the result ``target`` is there."""
+        return all(_beside(target, ending).exists() for ending in self._endings())
+
+    def base(self, path: Path) -> Path | None:
+        """The result, without its ending, beside which a file called ``path`` would stand; None if it would nowhere."""
+        pattern = "|".join(re.escape(ending).replace("01", r"\d{2,}") for ending in self._endings())
+        found = re.fullmatch(f"(.+)({pattern})", path.name) if pattern else None
+        return path.with_name(found[1]) if found else None
+
+    def write(
+        self, target: Path, painted: Painted, alpha: NDArray[np.uint8] | None, icc_profile: bytes | None, fresh: bool
+    ) -> None:
+        """Write what stands beside ``target``.
+
+        Args:
+            target: The result's file.
+            painted: What was made.
+            alpha: (H, W), of the photograph, for the pictures of passes.
+            icc_profile: ...
+            fresh: Files that exist are written again, and pictures of more passes than there are now go.
+
+        Raises:
+            PictureError: As `write_picture`.
+            OSError: ...
+        """
+
+        def wanted(ending: str) -> Path | None:
+            path = _beside(target, ending)
+            return path if fresh or not path.exists() else None
+
+        if painted.sheet is not None and (path := wanted(BRANCHES)):
+            write_picture(path, painted.sheet)
+        if painted.passes is None:
+            return
+        if self.frames == "gif" and (path := wanted(PASSES)):
+            write_gif(path, painted.passes)
+        if self.frames == "png":
+            if fresh:
+                _remove_beyond(target, len(painted.passes))
+            for number in range(len(painted.passes), 0, -1):  # where the first one is, the others are
+                if path := wanted(PASS.format(number)):
+                    write_picture(path, painted.passes[number - 1], alpha, icc_profile=icc_profile)
+
+    def _endings(self) -> list[str]:
+        frames = {"png": [PASS.format(1)], "gif": [PASSES], None: []}[self.frames]
+        return frames + [BRANCHES] * self.branches
+
+
+def _beside(target: Path, ending: str) -> Path:
+    return target.with_name(target.stem + ending)
+
+
+def _remove_beyond(target: Path, passes: int) -> None:
+    number = passes + 1
+    while (path := _beside(target, PASS.format(number))).exists():
+        path.unlink()
+        number += 1
+
+
+def paint(net: Filler, images: Bytes, holes: NDArray[np.bool_], extras: Extras) -> list[Painted]:
+    """Fill a batch of pictures, and make what `extras` asks for; ``net`` has passed `Extras.check`.
+
+    Args:
+        net: As `fill_bytes` takes it.
+        images: (B, H, W, 3) uint8.
+        holes: (B, H, W) bool, True = hole.
+        extras: The result is the same whatever they are.
+    """
+    if extras.frames:
+        passes = _passes(net, images, holes)
+        painted = [Painted(each[-1], each) for each in passes]
+    else:
+        painted = [Painted(result) for result in fill_bytes(net, images, holes)]
+    if extras.branches:
+        maps = _branches(net, images, holes)
+        title = str(getattr(getattr(net, "origin", None), "name", type(net).__name__))
+        sheets = (branch_sheet(maps[k], images[k], holes[k], painted[k].result, title) for k in range(len(images)))
+        painted = [each._replace(sheet=sheet) for each, sheet in zip(painted, sheets, strict=True)]
+    return painted
+
+
+def _passes(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[Bytes]:
+    image, hole = to_tensors(images, holes)
+    size = (image.shape[-2], image.shape[-1])
+    with running(net, image.float() / 255, hole) as (model, x, mask):
+        inner = model.network if isinstance(model, OptimizedNetwork) else model
+        assert isinstance(inner, HasFrames)
+        samples = inner.frames(x, mask)
+    found = []
+    for k, frames in enumerate(samples):
+        filled = crop_to(torch.stack([frame.image for frame in frames]), size).cpu()
+        check_finite(filled[-1:], hole[k : k + 1])
+        found.append(paste(filled, image[k : k + 1], hole[k : k + 1]))
+    return found
+
+
+def _branches(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[dict[str, Tensor]]:
+    """Of each picture its maps (C, h, w), by the network as it is: layers of its fast form may be others."""
+    image, hole = to_tensors(images, holes)
+    assert isinstance(net, HasBranches)
+    with running(net, image.float() / 255, hole) as (_, x, mask):
+        maps = {name: each.float().cpu() for name, each in net.branches(x, mask).items()}
+    return [{name: each[k] for name, each in maps.items()} for k in range(len(images))]

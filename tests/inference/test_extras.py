@@ -1,0 +1,254 @@
+"""What stands beside results: the passes of a progressive model, and the feature maps of one with branches."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import inpaint_zoo as iz
+from inpaint_zoo.cli.main import main
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.inference.branches import branch_sheet, principal_colours
+from inpaint_zoo.inference.extras import Extras, paint
+from inpaint_zoo.inference.folder import fill_folder, mask_source, plan_jobs
+from inpaint_zoo.inference.inpaint import fill_bytes
+from inpaint_zoo.io.animation import write_gif
+from inpaint_zoo.io.pictures import read_picture, write_picture
+from inpaint_zoo.ops import to_uint8
+from tests.io.odd_files import BASE
+from tests.toy import toy
+
+PHOTO = np.tile(BASE, (2, 2, 1))  # 48 x 64
+LARGE, SMALL = (slice(2, 46), slice(2, 62)), (slice(10, 20), slice(10, 30))
+BOTH = Extras("png", branches=True)
+MODEL, LEARNED = "progressive:mean_fill", "progressive:autoencoder_tiny"
+
+
+def run(*args):
+    return main(["inpaint", *map(str, args)])
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for name in ("a.png", "sub/b.jpg"):
+        write_picture(tmp_path / "photos" / name, PHOTO)
+    alpha = np.arange(48 * 64, dtype=np.uint8).reshape(48, 64)
+    write_picture(tmp_path / "photos" / "c.png", PHOTO[::-1], alpha)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def masks(tmp_path):
+    """`large.png` takes three passes, `small.png` one."""
+    for name, place in (("large", LARGE), ("small", SMALL)):
+        values = np.zeros((48, 64), np.uint8)
+        values[place] = 255
+        Image.fromarray(values).save(tmp_path / f"{name}.png")
+    return tmp_path
+
+
+def files(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def passes(stem, count):
+    return [f"{stem}_pass_{number:02d}.png" for number in range(1, count + 1)]
+
+
+def test_each_pass_is_a_picture_and_the_last_one_the_result(photos, masks, tmp_path, capsys):
+    args = (photos, "--mask", masks / "large.png", "--model", LEARNED)
+    assert run(*args, "--out", tmp_path / "out", "--frames", "--batch-size", 2) == 0
+    assert capsys.readouterr().out == f"3 inpainted: {tmp_path / 'out'}\n"
+    count = 3
+    wanted = [*passes("a", count), *passes("c", count), *passes("sub/b", count), "a.png", "c.png", "sub/b.jpg"]
+    assert files(tmp_path / "out") == sorted(wanted)
+    assert run(*args, "--out", tmp_path / "plain") == 0
+    assert (tmp_path / "out" / "a.png").read_bytes() == (tmp_path / "plain" / "a.png").read_bytes()
+    assert (tmp_path / "out" / "a_pass_03.png").read_bytes() == (tmp_path / "plain" / "a.png").read_bytes()
+    known = np.ones((48, 64), bool)
+    known[LARGE] = False
+    for name in passes("c", count):
+        frame = read_picture(tmp_path / "out" / name)
+        np.testing.assert_array_equal(frame.rgb[known], PHOTO[::-1][known])
+        np.testing.assert_array_equal(frame.alpha, read_picture(photos / "c.png").alpha)
+    image = torch.from_numpy(PHOTO).permute(2, 0, 1)[None].float() / 255
+    with torch.no_grad():
+        net = iz.create_model(LEARNED, weights="shipped")
+        (frames,) = net.frames(image, torch.from_numpy(~known)[None, None].float())
+    for frame, name in zip(frames, passes("a", count), strict=True):
+        off = to_uint8(frame.image).permute(1, 2, 0).numpy().astype(int) - read_picture(tmp_path / "out" / name).rgb
+        assert np.abs(off).max() <= 1  # the command computes by the fast form
+
+
+def test_one_animation(photos, masks, tmp_path):
+    args = (photos / "a.png", "--mask", masks / "large.png", "--model", LEARNED, "--out", tmp_path / "out")
+    assert run(*args, "--frames", "gif") == 0
+    assert files(tmp_path / "out") == ["a.png", "a_passes.gif"]
+    with Image.open(tmp_path / "out" / "a_passes.gif") as gif:
+        assert (gif.n_frames, gif.size, gif.info["loop"]) == (3, (64, 48), 0)
+
+
+def test_what_exists_is_kept_and_what_lacks_is_added(photos, masks, tmp_path, capsys):
+    args = (photos, "--mask", masks / "large.png", "--model", MODEL, "--out", tmp_path / "out")
+    out = tmp_path / "out"
+    assert run(*args) == 0
+    (out / "a.png").write_bytes(b"mine")
+    assert run(*args, "--frames") == 0
+    assert (out / "a.png").read_bytes() == b"mine"
+    assert set(passes("a", 3)) <= set(files(out))
+    capsys.readouterr()
+    (out / "sub" / "b_pass_01.png").unlink()
+    (out / "sub" / "b_pass_02.png").write_bytes(b"mine too")
+    assert run(*args, "--frames") == 0
+    assert "1 inpainted, 2 skipped" in capsys.readouterr().out
+    assert (out / "sub" / "b_pass_02.png").read_bytes() == b"mine too"
+    assert (out / "sub" / "b_pass_01.png").exists()
+    assert run(*args, "--frames") == 0
+    assert "0 inpainted, 3 skipped" in capsys.readouterr().out
+    (out / "c.png").unlink()  # with the result, what stands beside it is made anew
+    (out / "c_pass_02.png").write_bytes(b"of an older run")
+    assert run(*args, "--frames") == 0
+    assert read_picture(out / "c_pass_02.png").size == (48, 64)
+
+
+def test_overwriting_leaves_no_pass_of_an_older_run(photos, masks, tmp_path):
+    args = (photos / "a.png", "--model", MODEL, "--out", tmp_path / "out", "--frames")
+    assert run(*args, "--mask", masks / "large.png") == 0
+    assert run(*args, "--mask", masks / "small.png", "--overwrite") == 0
+    assert files(tmp_path / "out") == ["a.png", "a_pass_01.png"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--model", "telea", "--frames"], "--frames: 'telea' fills in one pass; `--model progressive:telea`"),
+        (["--model", "telea", "--branches"], "--branches: 'telea' has no branches to show; ISNet has"),
+        (["--model", MODEL, "--branches"], f"--branches: '{MODEL}' has no branches to show"),
+    ],
+)
+def test_models_that_have_nothing_to_show_are_refused_before_anything_is_written(
+    photos, masks, tmp_path, capsys, args, message
+):
+    assert run(photos, "--mask", masks / "large.png", *args, "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_file_of_a_run_takes_the_place_of_another(tmp_path):
+    def plan(*names, extras=BOTH):
+        root = tmp_path / "-".join(names).replace("/", "-")
+        for name in names:
+            write_picture(root / name, BASE)
+        return plan_jobs(root, tmp_path / "out", extras=extras)
+
+    assert len(plan("a.png", "a.jpg", extras=Extras())) == 2
+    with pytest.raises(ZooError, match=r"a\.jpg and .*a\.png would get the same files beside their results"):
+        plan("a.png", "a.jpg")
+    for name in ("b_pass_02.png", "b_pass_123.png", "b_branches.png"):
+        with pytest.raises(ZooError, match=rf"{name}: would be the result of .* stand beside that of .*b\.jpg"):
+            plan("b.jpg", name)
+    assert len(plan("b.jpg", "b_pass_02.jpg", "b_pass_2.png", "sub/b_pass_01.png", "d_pass_01.png")) == 5
+    assert len(plan("b.jpg", "b_pass_02.png", extras=Extras("gif"))) == 2
+    write_picture(tmp_path / "out" / "e_branches.png", BASE)
+    jobs = plan("e.png")
+    with pytest.raises(ZooError, match=r"e_branches\.png: what is written beside .*e\.png would replace this mask"):
+        mask_source(tmp_path / "out" / "e_branches.png", jobs, tmp_path)
+
+
+class Branching(type(toy())):
+    """The toy, with maps in the manner of ISNet."""
+
+    def branches(self, image, mask):
+        maps = self.encode(torch.cat([image * (1 - mask), mask], 1))
+        return {"phase_1_high": image, "phase_1_low": maps, "fused": image[:, :1]}
+
+
+def test_branches_are_one_sheet_beside_each_result(tmp_path):
+    for name in ("a.png", "b.png"):
+        write_picture(tmp_path / "in" / name, PHOTO)
+    jobs = plan_jobs(tmp_path / "in", tmp_path / "out", extras=Extras(branches=True))
+    hole = np.zeros((48, 64), np.uint8)
+    hole[SMALL] = 1
+    report = fill_folder(Branching().eval(), jobs, lambda job, picture: (hole, {}), batch_size=2)
+    assert (report.done, report.problems) == (2, [])
+    assert files(tmp_path / "out") == ["a.png", "a_branches.png", "b.png", "b_branches.png"]
+    assert all(job.done() for job in jobs)
+    sheets = [read_picture(tmp_path / "out" / f"{name}_branches.png").rgb for name in "ab"]
+    np.testing.assert_array_equal(*sheets)
+
+
+def test_the_result_does_not_depend_on_what_stands_beside_it():
+    net = Branching().eval()
+    images, holes = np.stack([PHOTO, PHOTO[::-1]]), np.zeros((2, 48, 64), bool)
+    holes[:, *SMALL] = True
+    painted = paint(net, images, holes, Extras(branches=True))
+    np.testing.assert_array_equal([each.result for each in painted], fill_bytes(net, images, holes))
+    for k in range(2):
+        with torch.no_grad():
+            maps = {name: x[0] for name, x in net.branches(*tensors(images[k], holes[k])).items()}
+        np.testing.assert_array_equal(
+            painted[k].sheet, branch_sheet(maps, images[k], holes[k], painted[k].result, "Branching")
+        )
+
+
+def test_isnet_shows_its_branches():
+    net = iz.create_model("isnet_tiny")
+    Extras(branches=True).check(net, "isnet_tiny")
+    (painted,) = paint(net, PHOTO[None], np.ones((1, 48, 64), bool), Extras(branches=True))
+    H, W, _ = painted.sheet.shape
+    assert W > 5 * 256  # the photograph, three phases and the fusion side by side
+    assert H > 2 * 192
+
+
+def tensors(image, hole):
+    return torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255, torch.from_numpy(hole)[
+        None, None
+    ].float()
+
+
+def test_small_pictures_are_padded_and_their_passes_cropped():
+    images, holes = PHOTO[None, :11, :9], np.ones((1, 11, 9), bool)
+    holes[:, :, :2] = False
+    (painted,) = paint(iz.progressive(toy().eval(), kernel_size=3), images, holes, Extras("png"))
+    assert painted.passes.shape[1:] == (11, 9, 3)
+    assert len(painted.passes) > 1
+    np.testing.assert_array_equal(painted.passes[:, :, :2], np.repeat(images[:, :, :2], len(painted.passes), 0))
+
+
+def test_colours_are_principal_components():
+    ramp = torch.linspace(0, 1, 101).expand(5, 101)  # along x
+    wave = torch.tensor([1.0, -1.0]).repeat(51)[:101].expand(5, 101) * 0.01
+    features = torch.stack([3 * ramp, 4 * ramp, wave])
+    colours = principal_colours(features)
+    assert colours.shape == (5, 101, 3)
+    expected = np.clip((np.linspace(0, 1, 101) - 0.01) / 0.98, 0, 1) * 255  # the ramp, however it is mixed
+    assert np.abs(colours[0, :, 0] - expected).max() <= 2
+    assert set(np.unique(colours[..., 1])) <= {0, 255}
+    flat = principal_colours(torch.ones(1, 4, 4))
+    assert (flat == flat[0, 0]).all()
+    alone = principal_colours(torch.linspace(0, 1, 16).reshape(1, 4, 4))
+    assert (alone[..., :1] == alone).all()
+
+
+def test_animations_are_whole_and_do_not_flicker(tmp_path):
+    frames = np.stack([PHOTO] * 3)
+    frames[1, 10:20, 10:20] = 200
+    frames[2, 10:20, 10:20] = (10, 200, 30)
+    write_gif(tmp_path / "new" / "a.gif", frames, shown_ms=100, last_ms=900)
+    with Image.open(tmp_path / "new" / "a.gif") as gif:
+        shown, durations = [], []
+        for number in range(gif.n_frames):
+            gif.seek(number)
+            shown.append(np.asarray(gif.convert("RGB")))
+            durations.append(gif.info["duration"])
+    assert durations == [100, 100, 900]
+    same = np.ones((48, 64), bool)
+    same[10:20, 10:20] = False
+    for frame in shown[1:]:
+        np.testing.assert_array_equal(frame[same], shown[0][same])
+    assert np.abs(shown[2].astype(int) - frames[2]).mean() < 12  # noise in 256 colours
+    with pytest.raises(ZooError, match="70000 x 1 cannot be written as GIF"):
+        write_gif(tmp_path / "b.gif", np.zeros((2, 1, 70_000, 3), np.uint8))
+    assert files(tmp_path) == ["new/a.gif"]
