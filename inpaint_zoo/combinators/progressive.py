@@ -17,6 +17,10 @@ from inpaint_zoo.registry import register_combinator
 
 __all__ = ["Frame", "Progressive", "progressive"]
 
+CPU_PIXELS = 2**16
+"""How much of a batch a CPU is given at once: maps of more leave its caches (ISNet, eight of 256 px: 1.4 times as slow
+as one by one)."""
+
 
 class Frame(NamedTuple):
     """What a pass made: the composite (3, H, W) in [0, 1], and the hole (1, H, W) that was left for it, 1 = hole."""
@@ -121,9 +125,19 @@ class Progressive(InpaintingNetwork):
             active = sum(passes > number for passes in schedule.passes)
             before = completed[:active]
             hole = (schedule.left[:active] > number).to(image.dtype)
-            *_, raw = self.network.trusted_stages(before, hole, **options).values()
+            raw = self._raw(before, hole, options)
             completed = torch.cat([composite(raw.clamp(0, 1), before, hole), completed[active:]])
             yield completed, hole
+
+    def _raw(self, image: Tensor, hole: Tensor, options: dict[str, Any]) -> Tensor:
+        together = len(image)
+        if image.device.type == "cpu":
+            together = max(1, CPU_PIXELS // hole[0].numel())
+        raw = []
+        for some, holes in zip(torch.split(image, together), torch.split(hole, together), strict=True):
+            *_, last = self.network.trusted_stages(some, holes, **options).values()
+            raw.append(last)
+        return torch.cat(raw)
 
     def _schedule(self, mask: Tensor) -> _Schedule:
         pixels = mask.shape[-2] * mask.shape[-1]

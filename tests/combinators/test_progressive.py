@@ -167,6 +167,17 @@ def test_finished_samples_are_not_passed_again_and_the_network_sees_its_own_rang
         assert images.amin() >= -1
 
 
+@pytest.mark.parametrize(("side", "together"), [(256, [1, 1, 1]), (176, [2, 1]), (144, [3])])
+def test_a_cpu_is_given_what_its_caches_hold(side, together):
+    net = iz.progressive(Recorder(), max_iterations=0)
+    masks = torch.cat([hole((8, 20 * k), (8, 100), side) for k in (1, 2, 3)])
+    image = picture(3, side)
+    out = net(image, masks)
+    assert [len(images) for images, _ in net.network.fed] == together
+    singles = torch.cat([net(image[k : k + 1], masks[k : k + 1]) for k in range(3)])
+    torch.testing.assert_close(out, singles, atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize("batch", [1, 5])
 @pytest.mark.parametrize("limit", [0, 3, 10])
 def test_the_device_is_waited_for_once(batch, limit):
