@@ -67,6 +67,7 @@ class TrainingModule(LightningModule):
         metrics: Names of validation metrics; see `list_metrics()`.
         on_missing: What to do when the pretrained network of a loss term is nowhere: refuse, or drop the term.
         compile: Backend of torch.compile for the network's `predict`, such as "inductor"; None runs it as it is.
+        channels_last: Keep the network's weights in that memory format, which many processors convolve faster in.
         guard_every: On a GPU, losses are looked at for NaN after so many; on the CPU always.
 
     Attributes:
@@ -86,10 +87,13 @@ class TrainingModule(LightningModule):
         metrics: Sequence[str] = ("psnr", "ssim", "l1"),
         on_missing: OnMissing = "refuse",
         compile: str | None = None,  # noqa: A002 the word that torch uses
+        channels_last: bool = False,
         guard_every: int = 50,
     ) -> None:
         super().__init__()
         self.network = create_model(network, weights=init_weights, **(network_options or {})).train()
+        if channels_last:
+            self.network.to(memory_format=torch.channels_last)
         self.save_hyperparameters({"network": network, "network_options": dict(network_options or {})}, logger=False)
         self.metric_names = tuple(metrics)
         self.on_missing = on_missing

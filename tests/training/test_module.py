@@ -170,6 +170,16 @@ def test_every_stage_is_scored_as_its_own_composite(tmp_path):
     assert set(module.results) == {"val/psnr", "val/coarse/psnr"}
 
 
+def test_channels_last_trains_the_same(tmp_path):
+    modules = [build(Reconstruction, channels_last=last, network_options={"plain": True}) for last in (False, True)]
+    for name, module in zip(("plain", "last"), modules, strict=True):
+        fit(tmp_path / name, module, max_steps=2, limit_val_batches=0)
+    plain, last = (dict(module.network.named_parameters()) for module in modules)
+    assert last["encode.0.weight"].is_contiguous(memory_format=torch.channels_last)
+    for name, value in plain.items():
+        assert torch.allclose(value, last[name], atol=1e-5), name
+
+
 def test_pictures_of_the_same_samples_at_each_validation(tmp_path):
     module = build(Reconstruction)
     fit(tmp_path, module, callbacks=[ImageGrid(count=3)], max_steps=6, val_check_interval=3)

@@ -29,7 +29,6 @@ from inpaint_zoo.training import (
 __all__ = ["LGNet", "LocalGlobalRefinement"]
 
 REFINED = ("local", "global")
-INIT_STD = 0.02
 _ADAM: OptimizerCallable = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
 _SCHEDULE: LRSchedulerCallable = partial(ConstantThenLinear, constant=100, decay=100)
 
@@ -51,6 +50,7 @@ class LGNet(AdversarialModule):
         lambda_gan: Weight of the adversarial term.
         discriminator_width: Channels of its first map.
         vgg_weights: File of VGG-16; None searches; "random" is for tests.
+        init_std: Standard deviation of the first weights.
         base: Arguments of `TrainingModule`.
     """
 
@@ -68,13 +68,14 @@ class LGNet(AdversarialModule):
         lambda_gan: float = 0.1,
         discriminator_width: int = 64,
         vgg_weights: str | None = None,
+        init_std: float = 0.02,
         **base: Any,
     ) -> None:
         super().__init__(network, **base)
         self.discriminator = create_discriminator("lgnet", width=discriminator_width)
-        init_normal(self.discriminator, INIT_STD)
+        init_normal(self.discriminator, init_std)
         if base.get("init_weights") is None:
-            init_normal(self.network, INIT_STD)
+            init_normal(self.network, init_std)
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.factors = LossWeights(lambda_hole, lambda_tv, lambda_per, lambda_style)
@@ -140,6 +141,7 @@ class LocalGlobalRefinement(InpaintingModule):
         lambda_per: Weight of the perceptual term.
         lambda_style: Weight of the style term.
         vgg_weights: File of VGG-16; None searches; "random" is for tests.
+        init_std: Standard deviation of the first weights.
         network_options: Of `create_model`.
         base: Arguments of `TrainingModule`.
 
@@ -161,6 +163,7 @@ class LocalGlobalRefinement(InpaintingModule):
         lambda_per: float = 0.05,
         lambda_style: float = 120.0,
         vgg_weights: str | None = None,
+        init_std: float = 0.02,
         network_options: dict[str, Any] | None = None,
         **base: Any,
     ) -> None:
@@ -180,8 +183,8 @@ class LocalGlobalRefinement(InpaintingModule):
         self.factors = factors
         self.vgg_weights = vgg_weights
         if base.get("init_weights") is None:
-            init_normal(self.network.local_net, INIT_STD)
-            init_normal(self.network.global_net, INIT_STD)
+            init_normal(self.network.local_net, init_std)
+            init_normal(self.network.global_net, init_std)
         if first_weights is not None:
             first = create_model(network.split(":", 1)[1], weights=first_weights)
             self.network.first.load_state_dict(first.state_dict())
