@@ -24,6 +24,14 @@ def test_in_a_suite(tmp_path):
     assert (tmp_path / "run" / "report.html").read_text().count(NAME) > 0
 
 
+def test_one_that_learns_nothing_is_ready_where_its_network_is(tmp_path):
+    methods = ["progressive:mean_fill", "mean_fill", {"model": "progressive:autoencoder_tiny", "label": "mine"}]
+    suite = write_suite(tmp_path, methods=methods)
+    assert main(["benchmark", str(suite), "--out", str(tmp_path / "run")]) == 0
+    results = pd.read_parquet(tmp_path / "run" / "results.parquet")
+    assert set(results["method"]) == {"progressive:mean_fill", "mean_fill", "mine"}
+
+
 def test_on_the_command_line(tmp_path, capsys):
     assert main(["models", "show", NAME]) == 0
     assert "freeze_first=False" in capsys.readouterr().out
