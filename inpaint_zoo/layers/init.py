@@ -6,6 +6,8 @@ from typing import cast
 
 from torch import nn
 
+from inpaint_zoo.layers.spectral import SETTLED, SpectralConv2d
+
 __all__ = ["init_normal"]
 
 
@@ -23,3 +25,5 @@ def init_normal(module: nn.Module, std: float) -> None:
             nn.init.normal_(cast(nn.Parameter, weight), 1.0 if isinstance(layer, nn.BatchNorm2d) else 0.0, std)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+        if isinstance(layer, SpectralConv2d):
+            layer.iterate(SETTLED)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,6 +10,8 @@ from inpaint_zoo.layers.fusion import Fusable, FusedConv2d
 from inpaint_zoo.ops import without_autocast
 
 __all__ = ["SpectralConv2d"]
+
+SETTLED = 15  # power iterations after which eval mode makes sense, as torch's parametrization runs them
 
 
 class SpectralConv2d(nn.Conv2d, Fusable):
@@ -53,6 +53,8 @@ class SpectralConv2d(nn.Conv2d, Fusable):
         self.register_buffer("weight_v", F.normalize(torch.randn(right), dim=0))
         self.weight_u: Tensor
         self.weight_v: Tensor
+        if not self.weight_orig.is_meta:  # where only shapes count, thousands of steps would take their time
+            self.iterate(SETTLED)
 
     @property
     def normalized_weight(self) -> Tensor:
@@ -63,24 +65,26 @@ class SpectralConv2d(nn.Conv2d, Fusable):
             return self.weight_orig / torch.dot(u, self.weight_orig.flatten(1).mv(v))
 
     @torch.no_grad()
-    def _iterate(self) -> None:
-        """One power iteration: v, then u."""
+    def iterate(self, times: int = 1) -> None:
+        """Move v, then u, towards the singular vectors of a weight that has changed."""
         with without_autocast(self.weight_orig.device):
             matrix = self.weight_orig.flatten(1)
-            self.weight_v.copy_(F.normalize(matrix.t().mv(self.weight_u), dim=0))
-            self.weight_u.copy_(F.normalize(matrix.mv(self.weight_v), dim=0))
+            for _ in range(times):
+                self.weight_v.copy_(F.normalize(matrix.t().mv(self.weight_u), dim=0))
+                self.weight_u.copy_(F.normalize(matrix.mv(self.weight_v), dim=0))
 
     def forward(self, x: Tensor) -> Tensor:
         """The convolution with the normalised weight."""
         if self.training:
-            self._iterate()
+            self.iterate()
         return self._conv_forward(x, self.normalized_weight, self.bias)
 
     def folded(self) -> nn.Conv2d:
         """A plain convolution that does the same in eval mode."""
-        shape: Any = (self.kernel_size, self.stride, self.padding, self.dilation)
         with torch.device("meta"):
-            plain = nn.Conv2d(self.in_channels, self.out_channels, *shape, bias=self.bias is not None)
+            plain = nn.Conv2d(self.in_channels, self.out_channels, 1, bias=self.bias is not None)
+        plain.kernel_size, plain.stride, plain.dilation = self.kernel_size, self.stride, self.dilation
+        plain.padding = self.padding
         plain.weight = nn.Parameter(self.normalized_weight.detach(), requires_grad=False)
         if self.bias is not None:
             plain.bias = nn.Parameter(self.bias.detach().clone(), requires_grad=False)

@@ -67,6 +67,37 @@ def test_a_fused_convolution_is_copied_and_pickled_after_use():
             assert torch.equal(twin(x), expected)
 
 
+def check_joined_activations():
+    torch.manual_seed(0)
+    x, into = torch.randn(2, 6, 9, 12), torch.randn(2, 8, 9, 12)
+    for activation in (nn.ReLU(), nn.Tanh(), nn.LeakyReLU(0.3)):
+        for convolution in (nn.Conv2d(6, 8, 3, padding=1), nn.ConvTranspose2d(6, 8, 3, padding=1)):
+            pair = nn.Sequential(convolution, activation)
+            fast = fuse(copy.deepcopy(pair))
+            assert isinstance(fast[1], nn.Identity)
+            with torch.no_grad():
+                torch.testing.assert_close(fast(x), pair(x))
+                if isinstance(convolution, nn.Conv2d):
+                    torch.testing.assert_close(fast[0](x, into=into.clone()), activation(into + convolution(x)))
+
+
+def test_activations_are_joined():
+    check_joined_activations()
+
+
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # torch's own, on restoring its flags
+def test_activations_are_joined_elsewhere():
+    with torch.backends.mkldnn.flags(enabled=False):
+        check_joined_activations()
+
+
+def test_only_the_first_activation_is_joined():
+    layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.ReLU())
+    x = torch.randn(1, 3, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(fuse(copy.deepcopy(layers))(x), layers(x))
+
+
 def test_other_paddings_are_refused():
     with pytest.raises(ZooError, match="FusedConv2d pads by a number of zeros"):
         FusedConv2d(nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"))

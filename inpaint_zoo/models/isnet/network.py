@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.interfaces import InpaintingNetwork, check_pair, check_values
+from inpaint_zoo.layers.fusion import Fusable
 from inpaint_zoo.layers.spectral import SpectralConv2d
+from inpaint_zoo.models.isnet.fused import FusedMerging, FusedResidual
 from inpaint_zoo.ops import crop_to, pad_to_multiple
 
 __all__ = [
@@ -32,7 +34,7 @@ def _activation(design: Design) -> nn.Module:
     return nn.Tanh() if design == "full" else nn.LeakyReLU(0.2)
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(Fusable):
     """Two 3x3 convolutions beside the identity, the first one dilated, and an activation after the sum."""
 
     def __init__(self, channels: int, dilation: int, activation: nn.Module, spectral: bool = True) -> None:
@@ -47,8 +49,12 @@ class ResidualBlock(nn.Module):
         """(B, C, H, W)."""
         return self.activation(x + self.layers(x))
 
+    def fused(self) -> nn.Module:
+        """The form that writes over its input."""
+        return FusedResidual(self.layers, self.activation)
 
-class Stem(nn.Module):
+
+class Stem(Fusable):
     """The picture's first features, beside a 1x1 convolution without spectral norm."""
 
     def __init__(self, width: int, design: Design) -> None:
@@ -65,6 +71,10 @@ class Stem(nn.Module):
         """(B, 3, H, W) -> (B, width, H, W)."""
         return self.activation(self.layers(x) + self.skip(x))
 
+    def fused(self) -> nn.Module:
+        """The form that adds in place."""
+        return FusedResidual(self.layers, self.activation, self.skip)
+
 
 def _sub_pixel(channels: int) -> nn.Sequential:
     """Half the channels at twice the sides; the activation before the shuffle gives the same as behind it."""
@@ -76,7 +86,7 @@ def _down(channels: int, design: Design) -> nn.Sequential:
     return nn.Sequential(SpectralConv2d(channels, 2 * channels, 3, 2, 1), _activation(design))
 
 
-class Merging(nn.Module):
+class Merging(Fusable):
     """One convolution over several maps side by side, and an activation.
 
     Args:
@@ -96,6 +106,10 @@ class Merging(nn.Module):
     def forward(self, maps: list[Tensor]) -> Tensor:
         """[(B, C_i, H, W), ...] -> (B, target, H, W)."""
         return self.activation(self.convolution(torch.cat(maps, dim=1)))
+
+    def fused(self) -> nn.Module:
+        """The form that does not put the maps together."""
+        return FusedMerging(self.convolution.folded(), self.sources, self.activation)
 
 
 class Inpainting(nn.Module):
@@ -282,7 +296,8 @@ class ISNetGenerator(InpaintingNetwork):
         maps: dict[str, Tensor] = {}
         for number, phase in enumerate(self.phases, 1):
             high, low = phase(high, low)
-            maps |= {f"phase_{number}_high": high, f"phase_{number}_low": low}
+            # copies: the fast form of the next phase writes over its input
+            maps |= {f"phase_{number}_high": high.clone(), f"phase_{number}_low": low.clone()}
         if self.fusion is not None:
             maps["fused"] = self._fused(high, low)
         return {name: _cropped(x, image, padded) for name, x in maps.items()}
