@@ -101,8 +101,9 @@ def small(design):
     return net.eval()
 
 
-@pytest.mark.parametrize("design", ["full", "base", "base_ff", "unet"])
-def test_every_design_takes_any_size_fused_and_exported(design):
+@pytest.mark.parametrize("design", ["base", "base_ff", "unet"])
+def test_other_designs_take_any_size_fused_and_exported(design):
+    """What the contract's tests ask of the tiny model, whose design is the full one."""
     net = small(design)
     fast = iz.optimize(net)
     for size in ((16, 16), (33, 50)):
@@ -110,7 +111,7 @@ def test_every_design_takes_any_size_fused_and_exported(design):
         with torch.no_grad():
             expected = net(image, mask)
             torch.testing.assert_close(fast(image, mask), expected, atol=1e-5, rtol=0)
-    assert fast.state_dict().keys().isdisjoint({"network.stem.layers.0.weight_orig"})
+    assert not [key for key in fast.state_dict() if key.endswith("weight_orig")]
     with torch.no_grad():
         program = torch.export.export(net, (image, mask))
         torch.testing.assert_close(program.module()(image, mask), expected, atol=1e-5, rtol=0)

@@ -44,9 +44,9 @@ CODE = "specs/isnet.md; GuardSkill/Large-Scale-Feature-Inpainting at 8683bc3"
 
 
 @register_model(source=CODE, paper=ISNET)
-def isnet(blocks: int = 4) -> ISNetGenerator:
+def isnet(blocks: int = 4, width: int = 32, phases: int = 4) -> ISNetGenerator:
     """ISNet: two branches, of fine and of coarse features, that inpaint, interact and aggregate in four phases."""
-    return ISNetGenerator(blocks)
+    return ISNetGenerator(blocks, width, phases)
 
 
 @register_model(source=CODE, paper=ISNET)

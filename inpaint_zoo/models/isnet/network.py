@@ -237,7 +237,6 @@ class ISNetGenerator(InpaintingNetwork):
             raise ZooError(f"ISNet has one block and phase or more, got `blocks` {blocks}, `phases` {phases}.")
         # nobody reads the base model's last low map
         self.divisor = 2 ** (phases - 1) if design == "base" else 2**phases
-        self.design = design
         self.stem = Stem(width, design)
         last = width * 2 ** (phases - 1 if design == "base_ff" else phases)
         targets = [width * 2 ** (index + 1) for index in range(phases - 1)] + [last]
