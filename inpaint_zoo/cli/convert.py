@@ -8,6 +8,7 @@ from typing import Any
 
 from inpaint_zoo.cli.common import command_parser, console
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.listing import natural_key
 
 __all__ = ["run"]
 
@@ -59,7 +60,7 @@ def _find(sources: list[str], files: Mapping[str, str]) -> dict[str, Path]:
     """
     first = Path(sources[0])
     if len(sources) == 1 and first.is_dir():
-        paths = {part: first / file for part, file in files.items()}
+        paths = {part: _latest(first, file) for part, file in files.items()}
     elif list(files) == [""]:
         if len(sources) > 1:
             raise ZooError(f"One checkpoint is wanted, got {len(sources)}: {', '.join(sources)}.")
@@ -73,6 +74,11 @@ def _find(sources: list[str], files: Mapping[str, str]) -> dict[str, Path]:
         if not path.is_file():
             raise ZooError(f"No checkpoint {path}.")
     return paths
+
+
+def _latest(folder: Path, file: str) -> Path:
+    """The file, or of those that match its pattern the one that training wrote last, by the number in its name."""
+    return max(folder.glob(file), key=lambda path: natural_key(path.name), default=folder / file)
 
 
 def _settings(folder: Path) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
+from inpaint_zoo.layers.around import around_the_hole
 from inpaint_zoo.layers.fusion import Fusable, fuse
 
 __all__ = ["LocalResNet"]
@@ -71,7 +71,7 @@ def _rectified(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
 
 
 class _AroundTheHole(nn.Module):
-    """Computes the box that holds all holes of the batch, grown by what its pixels depend on; elsewhere the input.
+    """`around_the_hole` by a network of 4 channels.
 
     Args:
         net: Takes sides that are multiples of 4.
@@ -85,23 +85,6 @@ class _AroundTheHole(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 4, H, W), the mask last -> (B, 3, H, W), the prediction wherever the mask is 1."""
-        if torch.compiler.is_compiling():
-            return self.net(x)
-        hole = x[:, 3].amax(0) > 0.5
-        sides = [self._grown(hole.any(axis)) for axis in (1, 0)]
-        if None in sides:
-            return x[:, :3]
-        rows, columns = (slice(*side) for side in sides if side)
-        if rows.stop - rows.start == x.shape[-2] and columns.stop - columns.start == x.shape[-1]:
-            return self.net(x)
-        out = x[:, :3].clone()
-        out[..., rows, columns] = self.net(x[..., rows, columns]).to(out.dtype)
-        return out
-
-    def _grown(self, touched: Tensor) -> tuple[int, int] | None:
-        """[first, end) of what the hole's rows or columns depend on, in multiples of 4; None without a hole."""
-        places = touched.nonzero()
-        if not len(places):
-            return None
-        first, end = int(places[0]) - self.reach, int(places[-1]) + 1 + self.reach
-        return max(first // 4 * 4, 0), min(-(-end // 4) * 4, len(touched))
+        return around_the_hole(
+            lambda rows, columns: self.net(x[..., rows, columns]), x[:, :3], x[:, 3:], self.reach, multiple=4
+        )

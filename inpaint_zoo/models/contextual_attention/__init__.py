@@ -1,0 +1,102 @@
+"""Contextual Attention (DeepFillv1), and the stabilised GLCIC: the same without its attention.
+
+Paper: Generative Image Inpainting with Contextual Attention (Yu et al., CVPR 2018), as studied in Deep Learning for
+Image Inpainting. Specification followed: specs/glcic_ca.md; where paper and code disagree, the PyTorch port's code is
+taken (README.md beside this file lists each case).
+
+| | parameters | MACs at 256 px |
+| --- | ---: | ---: |
+| `contextual_attention` | 3,601,542 | 25.79 G |
+| `glcic` | 2,758,118 | 18.40 G |
+"""
+
+from inpaint_zoo.layers.contextual_attention import MaskReduce, PatchNorm
+from inpaint_zoo.models.contextual_attention import convert
+from inpaint_zoo.models.contextual_attention.critics import ContextualAttentionCritic
+from inpaint_zoo.models.contextual_attention.network import ContextualAttentionGenerator
+from inpaint_zoo.registry import Paper, register_discriminator, register_model
+
+__all__ = [
+    "ContextualAttentionCritic",
+    "ContextualAttentionGenerator",
+    "contextual_attention",
+    "contextual_attention_tiny",
+    "convert",
+    "glcic",
+    "glcic_tiny",
+]
+
+DEEPFILL = Paper(
+    title="Generative Image Inpainting with Contextual Attention",
+    authors="Jiahui Yu, Zhe Lin, Jimei Yang, Xiaohui Shen, Xin Lu, Thomas S. Huang",
+    venue="CVPR",
+    year=2018,
+    url="https://arxiv.org/abs/1801.07892",
+)
+GLCIC = Paper(
+    title="Globally and Locally Consistent Image Completion",
+    authors="Satoshi Iizuka, Edgar Simo-Serra, Hiroshi Ishikawa",
+    venue="SIGGRAPH",
+    year=2017,
+    url="https://doi.org/10.1145/3072959.3073659",
+)
+CODE = "specs/glcic_ca.md; daa233/generative-inpainting-pytorch at c6cdaea"
+TINY_WIDTH = 16
+
+
+@register_model(source=CODE, paper=DEEPFILL)
+def contextual_attention(
+    width: int = 32,
+    fuse: bool = True,
+    fuse_k: int = 3,
+    softmax_scale: float = 10.0,
+    norm: PatchNorm = "torch",
+    mask_reduce: MaskReduce = "nearest",
+    tf_resize: bool = False,
+    first_mask_only: bool = False,
+    tf_same: bool = False,
+) -> ContextualAttentionGenerator:
+    """Contextual Attention (DeepFillv1): a coarse network, and one that pastes known patches by their likeness."""
+    return ContextualAttentionGenerator(
+        width,
+        fuse=fuse,
+        fuse_k=fuse_k,
+        softmax_scale=softmax_scale,
+        norm=norm,
+        mask_reduce=mask_reduce,
+        tf_resize=tf_resize,
+        first_mask_only=first_mask_only,
+        tf_same=tf_same,
+    )
+
+
+@register_model(source=CODE, paper=DEEPFILL)
+def contextual_attention_tiny() -> ContextualAttentionGenerator:
+    """Contextual Attention of half the width: for tests and the quickstart."""
+    return ContextualAttentionGenerator(TINY_WIDTH)
+
+
+@register_model(source="specs/glcic_ca.md, section 5.3 (the study's text; no code was released)", paper=GLCIC)
+def glcic(width: int = 32) -> ContextualAttentionGenerator:
+    """GLCIC, stabilised: Contextual Attention's coarse and refining network without the attention."""
+    return ContextualAttentionGenerator(width, attention=False)
+
+
+@register_model(source="specs/glcic_ca.md, section 5.3 (the study's text; no code was released)", paper=GLCIC)
+def glcic_tiny() -> ContextualAttentionGenerator:
+    """The stabilised GLCIC of half the width: for tests and the quickstart."""
+    return ContextualAttentionGenerator(TINY_WIDTH, attention=False)
+
+
+@register_discriminator("ca_local")
+def ca_local(
+    size: int = 128, width: int = 64, local_conv4: int | None = None, tf_same: bool = False
+) -> ContextualAttentionCritic:
+    """Contextual Attention's critic of the hole's box, on pictures in [-1, 1]."""
+    return ContextualAttentionCritic(size, width, local_conv4, tf_same)
+
+
+@register_discriminator("ca_global")
+def ca_global(size: int = 256, width: int = 64, tf_same: bool = False) -> ContextualAttentionCritic:
+    """Contextual Attention's critic of the whole picture, on pictures in [-1, 1]."""
+    return ContextualAttentionCritic(size, width, tf_same=tf_same)

@@ -1,0 +1,284 @@
+"""Coarse and refining network with contextual attention, and the same without it (specs/glcic_ca.md, section 5)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.interfaces import InpaintingNetwork, check_pair, check_values
+from inpaint_zoo.layers.around import around_the_hole
+from inpaint_zoo.layers.contextual_attention import ContextualAttention, MaskReduce, PatchNorm
+from inpaint_zoo.layers.fusion import Fusable, FusedConv2d, fuse
+from inpaint_zoo.ops import composite, crop_to, pad_to_multiple, to_range
+
+__all__ = ["ContextualAttentionGenerator", "ConvBlock"]
+
+DILATIONS = {"conv7_atrous": 2, "conv8_atrous": 4, "conv9_atrous": 8, "conv10_atrous": 16}
+SCALE = 4  # between the picture and the deepest maps
+DECODER_REACH = 15  # pixels, to each side, that a pixel of a prediction depends on of what its decoder gets
+
+
+class ConvBlock(Fusable):
+    """A convolution with zero padding and bias, and what follows it; no norm.
+
+    Args:
+        source: Channels in.
+        target: Channels out.
+        kernel: Its side, odd.
+        stride: 1 or 2.
+        dilation: Of the kernel.
+        activation: "none" for an output.
+        tf_same: Pad a strided convolution as TensorFlow does: of even sides, one less before than behind.
+    """
+
+    def __init__(
+        self,
+        source: int,
+        target: int,
+        kernel: int = 3,
+        stride: int = 1,
+        dilation: int = 1,
+        activation: Literal["elu", "relu", "none"] = "elu",
+        tf_same: bool = False,
+    ) -> None:
+        super().__init__()
+        around = dilation * (kernel // 2)
+        uneven = tf_same and stride == 2
+        self.conv = nn.Conv2d(source, target, kernel, stride, 0 if uneven else around, dilation)
+        self.padding = (around - 1, around, around - 1, around) if uneven else None
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C', H / stride, W / stride)."""
+        x = self.conv(x if self.padding is None else F.pad(x, self.padding))
+        if self.activation == "elu":
+            return F.elu_(x)  # its gradient is read off its output
+        return x.relu_() if self.activation == "relu" else x
+
+    def fused(self) -> nn.Module:
+        """With the weights laid out."""
+        if not isinstance(self.conv, FusedConv2d):
+            self.conv = FusedConv2d(self.conv)  # type: ignore[assignment]
+        return self
+
+
+class _Stage(Fusable):
+    """Blocks by the names of the released state dict; the fast form decodes the surroundings of the hole alone."""
+
+    def __init__(self, blocks: dict[str, nn.Module]) -> None:
+        super().__init__()
+        for name, block in blocks.items():
+            self.add_module(name, block)
+        self.everywhere = True
+
+    def run(self, x: Tensor, *names: str) -> Tensor:
+        """One block after the other."""
+        for name in names:
+            x = self.get_submodule(name)(x)
+        return x
+
+    def decode(self, x: Tensor, prefix: str, found: Tensor) -> Tensor:
+        """The raw prediction (B, 3, H, W) in [-1, 1]; see `_decoder`.
+
+        Args:
+            x: (B, C, H / 4, W / 4).
+            prefix: Of the blocks' names.
+            found: (B, 5, H, W), what the stage got.
+        """
+
+        def predict(rows: slice, columns: slice) -> Tensor:
+            above, left = rows.start // SCALE, columns.start // SCALE
+            box = x[..., above : rows.stop // SCALE, left : columns.stop // SCALE]
+            return self._decoded(box, prefix)
+
+        if self.everywhere:
+            return self._decoded(x, prefix)
+        return around_the_hole(predict, found[:, :3], found[:, 4:], DECODER_REACH, SCALE)
+
+    def _decoded(self, x: Tensor, prefix: str) -> Tensor:
+        x = self.run(x, f"{prefix}11", f"{prefix}12")
+        for first, second in ((13, 14), (15, 16)):
+            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+            x = self.run(x, f"{prefix}{first}", f"{prefix}{second}")
+        return self.run(x, f"{prefix}17").clamp(-1, 1)
+
+    def fused(self) -> nn.Module:
+        """With fused blocks; known pixels keep what they are."""
+        for name, child in self.named_children():
+            self._modules[name] = fuse(child)
+        self.everywhere = False
+        return self
+
+
+def _decoder(prefix: str, source: int, width: int) -> dict[str, nn.Module]:
+    widths = {11: (source, 4), 12: (4 * width, 4), 13: (4 * width, 2), 14: (2 * width, 2), 15: (2 * width, 1)}
+    blocks: dict[str, nn.Module] = {
+        f"{prefix}{n}": ConvBlock(channels, times * width) for n, (channels, times) in widths.items()
+    }
+    blocks[f"{prefix}16"] = ConvBlock(width, width // 2)
+    blocks[f"{prefix}17"] = ConvBlock(width // 2, 3, activation="none")
+    return blocks
+
+
+def _atrous(width: int) -> dict[str, nn.Module]:
+    return {name: ConvBlock(4 * width, 4 * width, dilation=dilation) for name, dilation in DILATIONS.items()}
+
+
+class _Coarse(_Stage):
+    """(B, 5, H, W), picture, ones and mask -> the raw prediction (B, 3, H, W) in [-1, 1]."""
+
+    def __init__(self, width: int, tf_same: bool) -> None:
+        super().__init__(
+            {
+                "conv1": ConvBlock(5, width, 5),
+                "conv2_downsample": ConvBlock(width, 2 * width, stride=2, tf_same=tf_same),
+                "conv3": ConvBlock(2 * width, 2 * width),
+                "conv4_downsample": ConvBlock(2 * width, 4 * width, stride=2, tf_same=tf_same),
+                "conv5": ConvBlock(4 * width, 4 * width),
+                "conv6": ConvBlock(4 * width, 4 * width),
+                **_atrous(width),
+                **_decoder("conv", 4 * width, width),
+            }
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        deep = self.run(x, "conv1", "conv2_downsample", "conv3", "conv4_downsample", "conv5", "conv6", *DILATIONS)
+        return self.decode(deep, "conv", x)
+
+
+class _Fine(_Stage):
+    """A branch that hallucinates, a branch that attends if there is an ``attention``, and a decoder for both."""
+
+    def __init__(self, width: int, tf_same: bool, attention: ContextualAttention | None) -> None:
+        def encoder(prefix: str, last_width: int, last: Literal["elu", "relu"]) -> dict[str, nn.Module]:
+            return {
+                f"{prefix}1": ConvBlock(5, width, 5),
+                f"{prefix}2_downsample": ConvBlock(width, width, stride=2, tf_same=tf_same),
+                f"{prefix}3": ConvBlock(width, 2 * width),
+                f"{prefix}4_downsample": ConvBlock(2 * width, last_width, stride=2, tf_same=tf_same),
+                f"{prefix}5": ConvBlock(last_width, 4 * width),
+                f"{prefix}6": ConvBlock(4 * width, 4 * width, activation=last),
+            }
+
+        blocks = {**encoder("conv", 2 * width, "elu"), **_atrous(width)}
+        if attention is not None:
+            blocks |= encoder("pmconv", 4 * width, "relu")
+            blocks |= {name: ConvBlock(4 * width, 4 * width) for name in ("pmconv9", "pmconv10")}
+        super().__init__(blocks | _decoder("allconv", 4 * width * (1 if attention is None else 2), width))
+        self.attention = attention
+
+    def attending(self, x: Tensor) -> Tensor:
+        """The map, at a quarter of the sides, whose patches are compared."""
+        return self.run(x, "pmconv1", "pmconv2_downsample", "pmconv3", "pmconv4_downsample", "pmconv5", "pmconv6")
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, 5, H, W), filled picture, ones and mask -> the raw prediction (B, 3, H, W) in [-1, 1]."""
+        merged = self.run(x, "conv1", "conv2_downsample", "conv3", "conv4_downsample", "conv5", "conv6", *DILATIONS)
+        if self.attention is not None:
+            attending = self.attending(x)
+            attended = self.attention(attending, attending, mask)
+            merged = torch.cat([merged, self.run(attended, "pmconv9", "pmconv10")], dim=1)
+        return self.decode(merged, "allconv", x)
+
+
+class ContextualAttentionGenerator(InpaintingNetwork):
+    """A coarse network fills the hole, a second one refines it, with or without attention to the known patches.
+
+    Both see the picture, ones (they tell the border from the zeros around it) and the mask; ELU, no norms; nothing is
+    detached between them.
+
+    Source: Generative Image Inpainting with Contextual Attention (Yu et al., CVPR 2018) as released for PyTorch.
+    3,601,542 parameters; 2,758,118 without the attention's branch, which is the stabilised GLCIC.
+
+    Args:
+        width: Channels at full size, even; four times as many at a quarter of the sides.
+        attention: False leaves its branch out.
+        fuse: These and the next are options of `ContextualAttention`, whose defaults they have.
+        fuse_k: ...
+        softmax_scale: ...
+        norm: ...
+        mask_reduce: ...
+        tf_resize: ...
+        first_mask_only: ...
+        tf_same: Pad strided convolutions as TensorFlow does; with `norm="tf"` and `tf_resize` for its weights.
+
+    Shape:
+        `predict`: image (B, 3, H, W) in [-1, 1], hole 0, mask (B, 1, H, W), H and W multiples of 8 -> coarse and fine
+        in [-1, 1], raw.
+
+    Raises:
+        ZooError: An odd width, or as `ContextualAttention`.
+    """
+
+    value_range = (-1.0, 1.0)
+    hole_value = 0.0
+    divisor = min_size = 8
+
+    def __init__(
+        self,
+        width: int = 32,
+        attention: bool = True,
+        fuse: bool = True,
+        fuse_k: int = 3,
+        softmax_scale: float = 10.0,
+        norm: PatchNorm = "torch",
+        mask_reduce: MaskReduce = "nearest",
+        tf_resize: bool = False,
+        first_mask_only: bool = False,
+        tf_same: bool = False,
+    ) -> None:
+        super().__init__()
+        if width < 2 or width % 2:
+            raise ZooError(f"`width` must be even and positive, got {width}.")
+        attending = None
+        if attention:
+            attending = ContextualAttention(
+                fuse=fuse,
+                fuse_k=fuse_k,
+                softmax_scale=softmax_scale,
+                norm=norm,
+                mask_reduce=mask_reduce,
+                tf_resize=tf_resize,
+                first_mask_only=first_mask_only,
+            )
+        self.coarse_generator = _Coarse(width, tf_same)
+        self.fine_generator = _Fine(width, tf_same, attending)
+
+    def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return the raw prediction of both stages."""
+        coarse, found = self._coarse(image, mask)
+        return {"coarse": coarse, "fine": self.fine_generator(found, mask)}
+
+    def _coarse(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The first prediction, and what the second stage finds."""
+        ones = torch.ones_like(mask)
+        coarse = self.coarse_generator(torch.cat([image, ones, mask], dim=1))
+        return coarse, torch.cat([composite(coarse, image, mask), ones, mask], dim=1)
+
+    def attention_offsets(self, image: Tensor, mask: Tensor) -> Tensor:
+        """How far, in places of 8 x 8 pixels, the patch lies that weighs most in each place.
+
+        Args:
+            image: (B, 3, H, W), RGB in [0, 1] wherever it is known.
+            mask: (B, 1, H, W), 1 = hole.
+
+        Returns:
+            (B, 2, H / 8, W / 8), rows and columns, int64; sides rounded up. Known places have one as well.
+
+        Raises:
+            ZooError: As `stages`; or the network has no attention.
+        """
+        attention = self.fine_generator.attention
+        if attention is None:
+            raise ZooError("This network has no attention: `contextual_attention` has.")
+        check_pair(image, mask)
+        check_values(image, mask)
+        native = torch.where(mask > 0.5, self.hole_value, to_range(image, *self.value_range))
+        x, hole = (pad_to_multiple(part, self.divisor, self.min_size) for part in (native, mask.to(image.dtype)))
+        attending = self.fine_generator.attending(self._coarse(x, hole)[1])
+        offsets = attention.offsets(attending, attending, hole)
+        return crop_to(offsets, (-(-image.shape[-2] // self.divisor), -(-image.shape[-1] // self.divisor)))
