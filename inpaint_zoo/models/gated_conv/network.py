@@ -1,0 +1,119 @@
+"""DeepFillv2: gated convolutions, coarse and fine, with contextual attention (specs/glcic_ca.md, section 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.interfaces import InpaintingNetwork, check_pair, check_values
+from inpaint_zoo.layers.contextual_attention import ContextualAttention, MaskReduce
+from inpaint_zoo.layers.gated_conv import GatedActivation, GatedConv2d
+from inpaint_zoo.ops import composite, crop_to, pad_to_multiple, to_range
+
+__all__ = ["GatedConvGenerator"]
+
+STRIDES = (1, 2, 1, 2, 1, 1)
+DILATIONS = (2, 4, 8, 16)
+
+
+def _encoder(source: int, widths: Sequence[int], last: GatedActivation = "elu") -> nn.Sequential:
+    """Six layers to a quarter of the sides, the first 5x5."""
+    layers = []
+    for number, (target, stride) in enumerate(zip(widths, STRIDES, strict=True)):
+        activation: GatedActivation = last if number == len(STRIDES) - 1 else "elu"
+        layers.append(GatedConv2d(source, target, 3 if number else 5, stride, activation=activation))
+        source = target
+    return nn.Sequential(*layers)
+
+
+def _dilated(width: int) -> nn.Sequential:
+    return nn.Sequential(*(GatedConv2d(width, width, dilation=dilation) for dilation in DILATIONS))
+
+
+def _decoder(source: int, width: int) -> nn.Sequential:
+    """From a quarter of the sides to a picture in [-1, 1]; the last convolution has no gate."""
+    layers: list[nn.Module] = []
+    for target in (4 * width, 2 * width, width):
+        if layers:
+            layers.append(nn.Upsample(scale_factor=2.0))
+        last = width // 2 if target == width else target
+        layers += [GatedConv2d(source, target), GatedConv2d(target, last)]
+        source = last
+    return nn.Sequential(*layers, nn.Conv2d(source, 3, 3, padding=1), nn.Tanh())
+
+
+class GatedConvGenerator(InpaintingNetwork):
+    """A coarse network fills the hole; a second one refines the filled picture by a dilated and an attending branch.
+
+    The second one sees the filled picture alone: no mask, no ones. Nothing is detached between them.
+
+    Source: Free-Form Image Inpainting with Gated Convolution (Yu et al., ICCV 2019) as released. 4,052,478 parameters.
+
+    Args:
+        width: Channels at full size behind the gates, even (the released `cnum` of 48 counts both halves); four times
+            as many at a quarter of the sides.
+        mask_reduce: Of `ContextualAttention`; "max" sees strokes thinner than 8 px too.
+
+    Shape:
+        `predict`: image (B, 3, H, W) in [-1, 1], hole 0, mask (B, 1, H, W), H and W multiples of 8 -> coarse and fine
+        in [-1, 1], raw.
+
+    Raises:
+        ZooError: An odd width.
+    """
+
+    value_range = (-1.0, 1.0)
+    hole_value = 0.0
+    divisor = min_size = 8
+
+    def __init__(self, width: int = 24, mask_reduce: MaskReduce = "nearest") -> None:
+        super().__init__()
+        if width < 2 or width % 2:
+            raise ZooError(f"`width` must be even and positive, got {width}.")
+        one, two, four = width, 2 * width, 4 * width
+        self.coarse = nn.Sequential(
+            _encoder(5, (one, two, two, four, four, four)),
+            _dilated(four),
+            _decoder(four, width),
+        )
+        self.hallucinating = nn.Sequential(_encoder(3, (one, one, two, two, four, four)), _dilated(four))
+        self.attending = _encoder(3, (one, one, two, four, four, four), last="relu")
+        self.attention = ContextualAttention(mask_reduce=mask_reduce)
+        self.attended = nn.Sequential(GatedConv2d(four, four), GatedConv2d(four, four))
+        self.merged = _decoder(2 * four, width)
+
+    def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return the raw prediction of both stages."""
+        coarse = self._coarse(image, mask)
+        found = composite(coarse, image, mask)
+        attending = self.attending(found)
+        attended = self.attended(self.attention(attending, attending, mask))
+        return {"coarse": coarse, "fine": self.merged(torch.cat([self.hallucinating(found), attended], dim=1))}
+
+    def _coarse(self, image: Tensor, mask: Tensor) -> Tensor:
+        # ones tell the picture's border from the zeros around it
+        return self.coarse(torch.cat([image, torch.ones_like(mask), mask], dim=1))
+
+    def attention_offsets(self, image: Tensor, mask: Tensor) -> Tensor:
+        """How far, in places of 8 x 8 pixels, the patch lies that weighs most in each place.
+
+        Args:
+            image: (B, 3, H, W), RGB in [0, 1] wherever it is known.
+            mask: (B, 1, H, W), 1 = hole.
+
+        Returns:
+            (B, 2, H / 8, W / 8), rows and columns, int64; sides rounded up. Known places have one as well.
+
+        Raises:
+            ZooError: As `stages`.
+        """
+        check_pair(image, mask)
+        check_values(image, mask)
+        native = torch.where(mask > 0.5, self.hole_value, to_range(image, *self.value_range))
+        x, hole = (pad_to_multiple(part, self.divisor, self.min_size) for part in (native, mask.to(image.dtype)))
+        attending = self.attending(composite(self._coarse(x, hole), x, hole))
+        offsets = self.attention.offsets(attending, attending, hole)
+        return crop_to(offsets, (-(-image.shape[-2] // self.divisor), -(-image.shape[-1] // self.divisor)))
