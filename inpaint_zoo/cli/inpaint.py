@@ -67,6 +67,12 @@ def _parser() -> ArgumentParser:
         help="of a model with branches (`isnet`), write a picture of their feature maps beside the result: "
         "STEM_branches.png",
     )
+    add(
+        "--attention",
+        action="store_true",
+        help="of a model with attention (`contextual_attention`), write a picture of where it copies from beside the "
+        "result: STEM_attention.png",
+    )
     add("--format", choices=["same", "png", "jpg"], default="same", help="of the results; GIF always becomes PNG")
     add("--quality", type=int, metavar="1..100", help="of JPEG (default 95); WebP is lossless unless this is given")
     add("--max-pixels", type=int, default=MAX_PIXELS, metavar="N", help="refuse larger photographs and masks")
@@ -84,7 +90,7 @@ def run(args: list[str]) -> int:
     from inpaint_zoo.inference.inpaint import ready_model
 
     out = Path(options.out)
-    extras = Extras(options.frames, options.branches)
+    extras = Extras(options.frames, options.branches, options.attention)
     jobs = plan_jobs(options.photos, out, options.format, extras)
     masks = mask_source(
         options.mask,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
+
+from inpaint_zoo.inference.drawing import FAINT, INK, PAPER, Bytes, font, outlined, sized
 
 __all__ = ["branch_sheet", "principal_colours"]
 
-Bytes = NDArray[np.uint8]
-
-_PAPER, _INK, _FAINT, _HOLE = (255, 255, 255), (32, 33, 36), (95, 99, 104), (228, 26, 128)
 _CELL, _GAP, _HEAD, _CAPTION, _SIDE = 256, 12, 84, 22, 64
 _LEGEND = (
     "Colours: the first three principal components of a map's channels as red, green and blue, each map for itself. "
@@ -37,27 +36,27 @@ def branch_sheet(maps: dict[str, Tensor], photo: Bytes, hole: NDArray[np.bool_],
     scale = _CELL / max(H, W)
     size = (max(1, round(W * scale)), max(1, round(H * scale)))
     step = (size[0] + _GAP, size[1] + _CAPTION + _GAP)
-    legend_width = int(_font(13).getlength(_LEGEND)) + 2 * _GAP
+    legend_width = int(font(13).getlength(_LEGEND)) + 2 * _GAP
     width = max(_GAP + step[0] + _SIDE + len(columns) * step[0], legend_width)
-    sheet = Image.new("RGB", (width, _HEAD + count * step[1]), _PAPER)
+    sheet = Image.new("RGB", (width, _HEAD + count * step[1]), PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, 10), title, _INK, _font(18))
-    draw.text((_GAP, 36), _LEGEND, _FAINT, _font(13))
+    draw.text((_GAP, 10), title, INK, font(18))
+    draw.text((_GAP, 36), _LEGEND, FAINT, font(13))
 
     def place(picture: Bytes, x: int, row: int, caption: str) -> None:
         y = _HEAD + row * step[1]
-        sheet.paste(_outlined(_sized(picture, size), hole), (x, y))
-        draw.text((x + size[0] / 2, y + size[1] + 3), caption, _FAINT, _font(12), anchor="ma")
+        sheet.paste(outlined(sized(picture, size), hole), (x, y))
+        draw.text((x + size[0] / 2, y + size[1] + 3), caption, FAINT, font(12), anchor="ma")
 
     place(photo, _GAP, 0, f"photograph, {W} x {H}")
     place(result, _GAP, 1, "result")
     left = _GAP + step[0] + _SIDE
     for number, row in enumerate(rows):
         y = _HEAD + number * step[1] + size[1] / 2
-        draw.text((left - _GAP, y), row, _INK, _font(15), anchor="rm")
+        draw.text((left - _GAP, y), row, INK, font(15), anchor="rm")
     for number, (column, cells) in enumerate(columns.items()):
         x = left + number * step[0]
-        draw.text((x + size[0] / 2, _HEAD - 6), column.replace("_", " "), _INK, _font(15), anchor="md")
+        draw.text((x + size[0] / 2, _HEAD - 6), column.replace("_", " "), INK, font(15), anchor="md")
         for row, (channels, colours) in cells.items():
             caption = f"{channels} channels, {colours.shape[1]} x {colours.shape[0]}"
             place(colours, x, rows.index(row) if row else 0, caption)
@@ -92,23 +91,3 @@ def principal_colours(features: Tensor) -> Bytes:
     low, high = np.percentile(scores, [1, 99], axis=0)
     shades = np.clip((scores - low) / np.maximum(high - low, 1e-12), 0, 1)
     return (255 * shades).round().astype(np.uint8).reshape(h, w, 3)
-
-
-def _sized(picture: Bytes, size: tuple[int, int]) -> Bytes:
-    # enlarged by repetition, so that the pixels of small maps are seen as what they are
-    larger = picture.shape[1] < size[0]
-    how = Image.Resampling.NEAREST if larger else Image.Resampling.BOX
-    return np.asarray(Image.fromarray(picture).resize(size, how))
-
-
-def _outlined(picture: Bytes, hole: NDArray[np.bool_]) -> Image.Image:
-    """With a line of one pixel around the hole, on its outside."""
-    H, W, _ = picture.shape
-    inside = np.asarray(Image.fromarray(hole).resize((W, H), Image.Resampling.NEAREST))
-    padded = np.pad(inside, 1)
-    near = padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
-    return Image.fromarray(np.where((near & ~inside)[..., None], np.array(_HOLE, np.uint8), picture))
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size=size)

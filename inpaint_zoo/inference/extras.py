@@ -1,10 +1,13 @@
-"""What a model can show beside its result: the passes of a progressive one, the feature maps of one with branches."""
+"""What a model can show beside its result: its passes, maps of its branches, where its attention copies from."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,6 +16,7 @@ from torch import Tensor
 
 from inpaint_zoo.combinators import Frame
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.inference.attention import attention_sheet
 from inpaint_zoo.inference.branches import branch_sheet
 from inpaint_zoo.inference.inpaint import Bytes, Filler, check_finite, fill_bytes, paste, running, to_tensors
 from inpaint_zoo.inference.optimize import OptimizedNetwork
@@ -20,11 +24,11 @@ from inpaint_zoo.io.animation import write_gif
 from inpaint_zoo.io.pictures import write_picture
 from inpaint_zoo.ops import crop_to
 
-__all__ = ["Extras", "FrameFormat", "HasBranches", "HasFrames", "Painted", "paint"]
+__all__ = ["Extras", "FrameFormat", "HasAttention", "HasBranches", "HasFrames", "Painted", "paint"]
 
 FrameFormat = Literal["png", "gif"]
 
-PASS, PASSES, BRANCHES = "_pass_{:02d}.png", "_passes.gif", "_branches.png"
+PASS, PASSES, BRANCHES, ATTENTION = "_pass_{:02d}.png", "_passes.gif", "_branches.png", "_attention.png"
 
 
 @runtime_checkable
@@ -43,12 +47,26 @@ class HasBranches(Protocol):
         """Maps (B, C, h, w) by name, `<column>_<row>` where they stand in a table, such as `phase_1_high`."""
 
 
+@runtime_checkable
+class HasAttention(Protocol):
+    """A model whose attention copies from somewhere.
+
+    Attributes:
+        divisor: Side of a place in pixels.
+    """
+
+    divisor: int
+
+    def attention_offsets(self, image: Tensor, mask: Tensor) -> Tensor:
+        """(B, 2, h, w), how many places further, in rows and columns, the patch lies that weighs most in each place."""
+
+
 class Painted(NamedTuple):
-    """What was made of one photograph: the result (H, W, 3), each pass (N, H, W, 3), the sheet of feature maps."""
+    """What was made of one photograph: the result (H, W, 3), each pass (N, H, W, 3), sheets by their file's ending."""
 
     result: Bytes
     passes: Bytes | None = None
-    sheet: Bytes | None = None
+    sheets: Mapping[str, Bytes] = MappingProxyType({})
 
 
 class Extras(NamedTuple):
@@ -57,10 +75,12 @@ class Extras(NamedTuple):
     Attributes:
         frames: Each pass, as `<stem>_pass_01.png` and so on, as one `<stem>_passes.gif`, or not at all.
         branches: Whether there is a sheet of feature maps, `<stem>_branches.png`.
+        attention: Whether there is one of the attention, `<stem>_attention.png`.
     """
 
     frames: FrameFormat | None = None
     branches: bool = False
+    attention: bool = False
 
     def check(self, net: Filler, name: str) -> None:
         """Refuse a model that has not what is asked for.
@@ -72,6 +92,8 @@ class Extras(NamedTuple):
             raise ZooError(f"--frames: '{name}' fills in one pass; `--model progressive:{name}` takes several.")
         if self.branches and not isinstance(net, HasBranches):
             raise ZooError(f"--branches: '{name}' has no branches to show; ISNet has, e.g. `--model isnet`.")
+        if self.attention and not isinstance(net, HasAttention):
+            raise ZooError(f"--attention: '{name}' has no attention to show; `--model contextual_attention` has.")
 
     def complete(self, target: Path) -> bool:
         """Whether all that stands beside the result ``target`` is there."""
@@ -104,8 +126,9 @@ class Extras(NamedTuple):
             path = _beside(target, ending)
             return path if fresh or not path.exists() else None
 
-        if painted.sheet is not None and (path := wanted(BRANCHES)):
-            write_picture(path, painted.sheet)
+        for ending, sheet in painted.sheets.items():
+            if path := wanted(ending):
+                write_picture(path, sheet)
         if painted.passes is None:
             return
         if self.frames == "gif" and (path := wanted(PASSES)):
@@ -119,7 +142,7 @@ class Extras(NamedTuple):
 
     def _endings(self) -> list[str]:
         frames = {"png": [PASS.format(1)], "gif": [PASSES], None: []}[self.frames]
-        return frames + [BRANCHES] * self.branches
+        return frames + [BRANCHES] * self.branches + [ATTENTION] * self.attention
 
 
 def _beside(target: Path, ending: str) -> Path:
@@ -147,12 +170,29 @@ def paint(net: Filler, images: Bytes, holes: NDArray[np.bool_], extras: Extras) 
         painted = [Painted(each[-1], each) for each in passes]
     else:
         painted = [Painted(result) for result in fill_bytes(net, images, holes)]
+    title = str(getattr(getattr(net, "origin", None), "name", type(net).__name__))
     if extras.branches:
-        maps = _branches(net, images, holes)
-        title = str(getattr(getattr(net, "origin", None), "name", type(net).__name__))
-        sheets = (branch_sheet(maps[k], images[k], holes[k], painted[k].result, title) for k in range(len(images)))
-        painted = [each._replace(sheet=sheet) for each, sheet in zip(painted, sheets, strict=True)]
+        painted = _with_sheets(painted, BRANCHES, branch_sheet, _branches(net, images, holes), images, holes, title)
+    if extras.attention:
+        draw = partial(attention_sheet, place=cast(HasAttention, net).divisor)
+        painted = _with_sheets(painted, ATTENTION, draw, _offsets(net, images, holes), images, holes, title)
     return painted
+
+
+def _with_sheets(
+    painted: list[Painted],
+    ending: str,
+    draw: Callable[[Any, Bytes, NDArray[np.bool_], Bytes, str], Bytes],
+    shown: Sequence[object],
+    images: Bytes,
+    holes: NDArray[np.bool_],
+    title: str,
+) -> list[Painted]:
+    rows = zip(painted, shown, images, holes, strict=True)
+    return [
+        each._replace(sheets={**each.sheets, ending: draw(what, image, hole, each.result, title)})
+        for each, what, image, hole in rows
+    ]
 
 
 def _passes(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[Bytes]:
@@ -177,3 +217,11 @@ def _branches(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[dict
     with running(net, image.float() / 255, hole) as (_, x, mask):
         maps = {name: each.float().cpu() for name, each in net.branches(x, mask).items()}
     return [{name: each[k] for name, each in maps.items()} for k in range(len(images))]
+
+
+def _offsets(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Of each picture (2, h, w)."""
+    image, hole = to_tensors(images, holes)
+    assert isinstance(net, HasAttention)
+    with running(net, image.float() / 255, hole) as (_, x, mask):
+        return list(net.attention_offsets(x, mask).cpu().numpy())

@@ -8,11 +8,13 @@ from PIL import Image
 import inpaint_zoo as iz
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.inference.attention import attention_sheet
 from inpaint_zoo.inference.branches import branch_sheet, principal_colours
 from inpaint_zoo.inference.extras import Extras, paint
 from inpaint_zoo.inference.folder import fill_folder, mask_source, plan_jobs
 from inpaint_zoo.inference.inpaint import fill_bytes
 from inpaint_zoo.io.animation import write_gif
+from inpaint_zoo.io.flow import flow_colours
 from inpaint_zoo.io.pictures import read_picture, write_picture
 from inpaint_zoo.ops import to_uint8
 from tests.io.odd_files import BASE
@@ -189,7 +191,7 @@ def test_the_result_does_not_depend_on_what_stands_beside_it():
         with torch.no_grad():
             maps = {name: x[0] for name, x in net.branches(*tensors(images[k], holes[k])).items()}
         np.testing.assert_array_equal(
-            painted[k].sheet, branch_sheet(maps, images[k], holes[k], painted[k].result, "Branching")
+            painted[k].sheets["_branches.png"], branch_sheet(maps, images[k], holes[k], painted[k].result, "Branching")
         )
 
 
@@ -197,7 +199,7 @@ def test_isnet_shows_its_branches():
     net = iz.create_model("isnet_tiny")
     Extras(branches=True).check(net, "isnet_tiny")
     (painted,) = paint(net, PHOTO[None], np.ones((1, 48, 64), bool), Extras(branches=True))
-    H, W, _ = painted.sheet.shape
+    H, W, _ = painted.sheets["_branches.png"].shape
     assert W > 5 * 256  # the photograph, three phases and the fusion side by side
     assert H > 2 * 192
 
@@ -252,3 +254,31 @@ def test_animations_are_whole_and_do_not_flicker(tmp_path):
     with pytest.raises(ZooError, match="70000 x 1 cannot be written as GIF"):
         write_gif(tmp_path / "b.gif", np.zeros((2, 1, 70_000, 3), np.uint8))
     assert files(tmp_path) == ["new/a.gif"]
+
+
+def test_attention_is_painted_beside_the_result(photos, masks, tmp_path, capsys):
+    weights = iz.save_weights(iz.create_model("contextual_attention_tiny"), tmp_path / "a.safetensors", licence="none")
+    args = (photos, "--mask", masks / "large.png", "--weights", weights, "--out", tmp_path / "out", "--attention")
+    assert run(*args, "--model", "contextual_attention_tiny") == 0
+    results = ["a.png", "c.png", "sub/b.jpg"]
+    assert set(files(tmp_path / "out")) == {*results, *(f"{name.split('.')[0]}_attention.png" for name in results)}
+    assert run(*args, "--model", "contextual_attention_tiny") == 0
+    assert "3 skipped" in capsys.readouterr().out
+    weights = iz.save_weights(iz.create_model("glcic_tiny"), tmp_path / "g.safetensors", licence="none")
+    args = (photos, "--mask", masks / "large.png", "--weights", weights, "--out", tmp_path / "out", "--attention")
+    assert run(*args, "--model", "glcic_tiny") == 2
+    assert "--attention: 'glcic_tiny' has no attention to show" in capsys.readouterr().err
+
+
+def test_attention_sheet_shows_each_place_in_its_colour():
+    offsets = np.zeros((2, 3, 4), int)
+    offsets[0, 1, 2], offsets[1, 2, 3] = -2, 3
+    photo, hole = np.zeros((24, 27, 3), np.uint8), np.zeros((24, 27), bool)
+    sheet = attention_sheet(offsets, photo, hole, photo, "title", place=8)
+    colours = flow_colours(offsets[None])[0]
+    scale = 384 / 27
+    left = 12 + 2 * (384 + 12)
+    for row in range(3):
+        for column in range(4):
+            y, x = 60 + int((8 * row + 1) * scale), left + int((8 * column + 1) * scale)
+            np.testing.assert_array_equal(sheet[y, x], colours[row, column])

@@ -145,8 +145,6 @@ def test_attention_offsets():
     assert columns.max() < 12
     # no patch touches the hole, which covers the places (2..4, 3..6)
     assert not ((rows >= 1) & (rows <= 5) & (columns >= 2) & (columns <= 7)).any()
-    with pytest.raises(ZooError, match="no attention: `contextual_attention` has"):
-        ContextualAttentionGenerator(8, attention=False).attention_offsets(image, mask)
 
 
 def test_tensorflow_pads_behind():

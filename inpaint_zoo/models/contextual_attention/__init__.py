@@ -13,12 +13,13 @@ taken (README.md beside this file lists each case).
 from inpaint_zoo.layers.contextual_attention import MaskReduce, PatchNorm
 from inpaint_zoo.models.contextual_attention import convert
 from inpaint_zoo.models.contextual_attention.critics import ContextualAttentionCritic
-from inpaint_zoo.models.contextual_attention.network import ContextualAttentionGenerator
+from inpaint_zoo.models.contextual_attention.network import ContextualAttentionGenerator, GLCICGenerator
 from inpaint_zoo.registry import Paper, register_discriminator, register_model
 
 __all__ = [
     "ContextualAttentionCritic",
     "ContextualAttentionGenerator",
+    "GLCICGenerator",
     "contextual_attention",
     "contextual_attention_tiny",
     "convert",
@@ -77,15 +78,15 @@ def contextual_attention_tiny() -> ContextualAttentionGenerator:
 
 
 @register_model(source="specs/glcic_ca.md, section 5.3 (the study's text; no code was released)", paper=GLCIC)
-def glcic(width: int = 32) -> ContextualAttentionGenerator:
+def glcic(width: int = 32) -> GLCICGenerator:
     """GLCIC, stabilised: Contextual Attention's coarse and refining network without the attention."""
-    return ContextualAttentionGenerator(width, attention=False)
+    return GLCICGenerator(width)
 
 
 @register_model(source="specs/glcic_ca.md, section 5.3 (the study's text; no code was released)", paper=GLCIC)
-def glcic_tiny() -> ContextualAttentionGenerator:
+def glcic_tiny() -> GLCICGenerator:
     """The stabilised GLCIC of half the width: for tests and the quickstart."""
-    return ContextualAttentionGenerator(TINY_WIDTH, attention=False)
+    return GLCICGenerator(TINY_WIDTH)
 
 
 @register_discriminator("ca_local")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from inpaint_zoo.layers.contextual_attention import ContextualAttention, MaskRed
 from inpaint_zoo.layers.fusion import Fusable, FusedConv2d, fuse
 from inpaint_zoo.ops import composite, crop_to, pad_to_multiple, to_range
 
-__all__ = ["ContextualAttentionGenerator", "ConvBlock"]
+__all__ = ["ContextualAttentionGenerator", "ConvBlock", "GLCICGenerator"]
 
 DILATIONS = {"conv7_atrous": 2, "conv8_atrous": 4, "conv9_atrous": 8, "conv10_atrous": 16}
 SCALE = 4  # between the picture and the deepest maps
@@ -107,8 +107,8 @@ class _Stage(Fusable):
         return self.run(x, f"{prefix}17").clamp(-1, 1)
 
     def fused(self) -> nn.Module:
-        """With fused blocks; known pixels keep what they are."""
-        for name, child in self.named_children():
+        """With fused children; known pixels keep what they are."""
+        for name, child in list(self.named_children()):
             self._modules[name] = fuse(child)
         self.everywhere = False
         return self
@@ -171,82 +171,57 @@ class _Fine(_Stage):
         super().__init__(blocks | _decoder("allconv", 4 * width * (1 if attention is None else 2), width))
         self.attention = attention
 
-    def attending(self, x: Tensor) -> Tensor:
-        """The map, at a quarter of the sides, whose patches are compared."""
-        return self.run(x, "pmconv1", "pmconv2_downsample", "pmconv3", "pmconv4_downsample", "pmconv5", "pmconv6")
+    def offsets(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Of the attention; arguments as `forward`."""
+        attending = self._attending(x)
+        return cast(ContextualAttention, self.attention).offsets(attending, attending, mask)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """(B, 5, H, W), filled picture, ones and mask -> the raw prediction (B, 3, H, W) in [-1, 1]."""
         merged = self.run(x, "conv1", "conv2_downsample", "conv3", "conv4_downsample", "conv5", "conv6", *DILATIONS)
         if self.attention is not None:
-            attending = self.attending(x)
+            attending = self._attending(x)
             attended = self.attention(attending, attending, mask)
             merged = torch.cat([merged, self.run(attended, "pmconv9", "pmconv10")], dim=1)
         return self.decode(merged, "allconv", x)
 
+    def _attending(self, x: Tensor) -> Tensor:
+        """The map, at a quarter of the sides, whose patches are compared."""
+        return self.run(x, "pmconv1", "pmconv2_downsample", "pmconv3", "pmconv4_downsample", "pmconv5", "pmconv6")
 
-class ContextualAttentionGenerator(InpaintingNetwork):
-    """A coarse network fills the hole, a second one refines it, with or without attention to the known patches.
+
+class GLCICGenerator(InpaintingNetwork):
+    """A coarse network fills the hole, a second one refines it.
 
     Both see the picture, ones (they tell the border from the zeros around it) and the mask; ELU, no norms; nothing is
     detached between them.
 
-    Source: Generative Image Inpainting with Contextual Attention (Yu et al., CVPR 2018) as released for PyTorch.
-    3,601,542 parameters; 2,758,118 without the attention's branch, which is the stabilised GLCIC.
+    Source: Globally and Locally Consistent Image Completion (Iizuka et al., SIGGRAPH 2017), stabilised: Contextual
+    Attention's networks without the attention; specs/glcic_ca.md, section 5.3. 2,758,118 parameters.
 
     Args:
         width: Channels at full size, even; four times as many at a quarter of the sides.
-        attention: False leaves its branch out.
-        fuse: These and the next are options of `ContextualAttention`, whose defaults they have.
-        fuse_k: ...
-        softmax_scale: ...
-        norm: ...
-        mask_reduce: ...
-        tf_resize: ...
-        first_mask_only: ...
-        tf_same: Pad strided convolutions as TensorFlow does; with `norm="tf"` and `tf_resize` for its weights.
+        tf_same: Pad strided convolutions as TensorFlow does.
+        attention: Of a second branch in the second network, for `ContextualAttentionGenerator`.
 
     Shape:
         `predict`: image (B, 3, H, W) in [-1, 1], hole 0, mask (B, 1, H, W), H and W multiples of 8 -> coarse and fine
         in [-1, 1], raw.
 
     Raises:
-        ZooError: An odd width, or as `ContextualAttention`.
+        ZooError: An odd width.
     """
 
     value_range = (-1.0, 1.0)
     hole_value = 0.0
     divisor = min_size = 8
 
-    def __init__(
-        self,
-        width: int = 32,
-        attention: bool = True,
-        fuse: bool = True,
-        fuse_k: int = 3,
-        softmax_scale: float = 10.0,
-        norm: PatchNorm = "torch",
-        mask_reduce: MaskReduce = "nearest",
-        tf_resize: bool = False,
-        first_mask_only: bool = False,
-        tf_same: bool = False,
-    ) -> None:
+    def __init__(self, width: int = 32, tf_same: bool = False, attention: ContextualAttention | None = None) -> None:
         super().__init__()
         if width < 2 or width % 2:
             raise ZooError(f"`width` must be even and positive, got {width}.")
-        attending = None
-        if attention:
-            attending = ContextualAttention(
-                fuse=fuse,
-                fuse_k=fuse_k,
-                softmax_scale=softmax_scale,
-                norm=norm,
-                mask_reduce=mask_reduce,
-                tf_resize=tf_resize,
-                first_mask_only=first_mask_only,
-            )
         self.coarse_generator = _Coarse(width, tf_same)
-        self.fine_generator = _Fine(width, tf_same, attending)
+        self.fine_generator = _Fine(width, tf_same, attention)
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the raw prediction of both stages."""
@@ -259,6 +234,51 @@ class ContextualAttentionGenerator(InpaintingNetwork):
         coarse = self.coarse_generator(torch.cat([image, ones, mask], dim=1))
         return coarse, torch.cat([composite(coarse, image, mask), ones, mask], dim=1)
 
+
+class ContextualAttentionGenerator(GLCICGenerator):
+    """Its second network has a branch whose maps are pasted together from their known patches.
+
+    Source: Generative Image Inpainting with Contextual Attention (Yu et al., CVPR 2018) as released for PyTorch.
+    3,601,542 parameters.
+
+    Args:
+        width: As `GLCICGenerator`.
+        fuse: This and the next are options of `ContextualAttention`, whose defaults they have.
+        fuse_k: ...
+        softmax_scale: ...
+        norm: ...
+        mask_reduce: ...
+        tf_resize: ...
+        first_mask_only: ...
+        tf_same: Pad strided convolutions as TensorFlow does; with `norm="tf"` and `tf_resize` for its weights.
+
+    Raises:
+        ZooError: An odd width, or as `ContextualAttention`.
+    """
+
+    def __init__(
+        self,
+        width: int = 32,
+        fuse: bool = True,
+        fuse_k: int = 3,
+        softmax_scale: float = 10.0,
+        norm: PatchNorm = "torch",
+        mask_reduce: MaskReduce = "nearest",
+        tf_resize: bool = False,
+        first_mask_only: bool = False,
+        tf_same: bool = False,
+    ) -> None:
+        attention = ContextualAttention(
+            fuse=fuse,
+            fuse_k=fuse_k,
+            softmax_scale=softmax_scale,
+            norm=norm,
+            mask_reduce=mask_reduce,
+            tf_resize=tf_resize,
+            first_mask_only=first_mask_only,
+        )
+        super().__init__(width, tf_same, attention)
+
     def attention_offsets(self, image: Tensor, mask: Tensor) -> Tensor:
         """How far, in places of 8 x 8 pixels, the patch lies that weighs most in each place.
 
@@ -270,15 +290,11 @@ class ContextualAttentionGenerator(InpaintingNetwork):
             (B, 2, H / 8, W / 8), rows and columns, int64; sides rounded up. Known places have one as well.
 
         Raises:
-            ZooError: As `stages`; or the network has no attention.
+            ZooError: As `stages`.
         """
-        attention = self.fine_generator.attention
-        if attention is None:
-            raise ZooError("This network has no attention: `contextual_attention` has.")
         check_pair(image, mask)
         check_values(image, mask)
         native = torch.where(mask > 0.5, self.hole_value, to_range(image, *self.value_range))
         x, hole = (pad_to_multiple(part, self.divisor, self.min_size) for part in (native, mask.to(image.dtype)))
-        attending = self.fine_generator.attending(self._coarse(x, hole)[1])
-        offsets = attention.offsets(attending, attending, hole)
+        offsets = self.fine_generator.offsets(self._coarse(x, hole)[1], hole)
         return crop_to(offsets, (-(-image.shape[-2] // self.divisor), -(-image.shape[-1] // self.divisor)))
