@@ -118,7 +118,7 @@ def _provenance(settings: Mapping[str, Any], config: Path, out: Path, checkpoint
         "held_out": data["test"],
         "steps": settings["trainer"]["max_steps"],
         "minutes": round(_seconds(checkpoint) / 60, 1),
-        "machine": f"{cores()} cores of {platform.machine()}, CPU",
+        "machine": f"{cores()} core{'s' * (cores() > 1)} of {platform.machine()}, CPU",
         "seed": settings.get("seed_everything", 0),
         "metrics": {key.removeprefix("test/"): round(value, 5) for key, value in scores["metrics"].items()},
         "commit": git_commit(),

@@ -13,13 +13,12 @@ import inpaint_zoo as iz
 from inpaint_zoo.benchmark.macs import count_macs
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.combinators import TwoStage
-from inpaint_zoo.data import create_dataset
 from inpaint_zoo.layers.ffc import FFCResnetBlock, FourierUnit, SpectralTransform
-from inpaint_zoo.masks import create_generator
 from inpaint_zoo.models import GLaMa
 from inpaint_zoo.models.glama import LaMaGenerator
 from inpaint_zoo.weights import load_weights
 from tests.fill import fill, fill_module, read_vector, vector_image, vector_mask
+from tests.models.held_out import held_out_psnr
 from tests.toy import toy
 
 CALMED = re.compile(r"\.conv2\.bn_.\.(weight|bias)$")  # so that eighteen blocks don't saturate the sigmoid
@@ -279,15 +278,9 @@ def test_convert_reads_the_released_folder_without_running_code(tmp_path, capsys
 @pytest.mark.slow
 @pytest.mark.parametrize("mask", ["ntire_nearest_neighbor", "ntire_every_n_lines"])
 def test_the_shipped_weights_fill_lines_and_grids_better_than_what_learns_nothing(mask):
-    photos = create_dataset({"name": "sample", "size": 256, "crop": "grid"})
-    holes = create_generator(mask, seed=2026, stream="test")
-    images = torch.stack([torch.from_numpy(photos.load(k)).permute(2, 0, 1) / 255 for k in range(0, len(photos), 2)])
-    masks = torch.stack([torch.from_numpy(holes(k, (256, 256)))[None].float() for k in range(0, len(photos), 2)])
-
     def psnr(net):
-        with torch.no_grad():
-            errors = (net(images, masks) - images).square().mean((1, 2, 3))
-        return -10 * errors.log10().mean().item()
+        *_, last = held_out_psnr(net, mask).values()
+        return last
 
     learned = psnr(iz.create_model("glama_tiny", weights="shipped"))
     for other, margin in (("neighbor_fill", 0.3), ("navier_stokes", 1.0), ("telea", 1.0)):
