@@ -1,0 +1,157 @@
+"""Contextual attention of a batch, each sample with its own mask, beside a loop over the samples.
+
+    python benchmarks/speed/contextual_attention.py [--size 256] [--batch 8] [--channels 128] [--threads 1] [--rounds 7]
+                                                    [--device cpu] [--json FILE]
+
+The loop goes about it as the released code does: the background's patches are the filters of a convolution, "fuse" is
+a convolution with a 3x3 identity, and patches are pasted by a transposed convolution. All sides take turns in one
+process, on features at a quarter of the picture's sides, as the network has them. Read it on an idle machine; the load
+is printed.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+from inference import SEED, per_call
+from processor import processor
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torch.nn import functional as F
+
+from inpaint_zoo.benchmark.machine import cores
+from inpaint_zoo.layers.contextual_attention import ContextualAttention
+from inpaint_zoo.layers.fusion import fuse
+
+SCALE = 4  # of the features
+SLOWER = 1.05  # what noise may add to a side that has to be no slower
+
+
+def loop(foreground: Tensor, background: Tensor, mask: Tensor) -> Tensor:
+    """Sample by sample."""
+    return torch.cat(
+        [one(f[None], b[None], m[None]) for f, b, m in zip(foreground, background, mask, strict=True)], dim=0
+    )
+
+
+def one(foreground: Tensor, background: Tensor, mask: Tensor) -> Tensor:
+    """A single sample, rate 2, 3x3 patches, 3 neighbours, softmax scale 10."""
+    C, (H, W) = foreground.shape[1], foreground.shape[2:]
+    h, w = H // 2, W // 2
+    pasted = F.unfold(background, 4, stride=2, padding=1)[0].T.reshape(-1, C, 4, 4)
+    small_f, small_b = (F.interpolate(x, scale_factor=0.5, mode="nearest") for x in (foreground, background))
+    filters = F.unfold(small_b, 3, padding=1)[0].T.reshape(-1, C, 3, 3)
+    filters = filters / (filters.square() + 1e-4).sum((1, 2, 3), keepdim=True).sqrt()
+    scores = F.conv2d(small_f, filters, padding=1)  # (1, h w, h, w)
+    identity = torch.eye(3, device=scores.device)[None, None]
+    scores = F.conv2d(scores.reshape(1, 1, h * w, h * w), identity, padding=1)
+    scores = scores.reshape(h, w, h, w).permute(1, 0, 3, 2).reshape(1, 1, h * w, h * w)
+    scores = F.conv2d(scores, identity, padding=1).reshape(w, h, w, h).permute(1, 0, 3, 2).reshape(1, h * w, h, w)
+    holes = F.unfold(F.interpolate(mask, size=(h, w), mode="nearest"), 3, padding=1)[0].mean(0)
+    valid = (holes == 0).float()[None, :, None, None]
+    weights = (10 * scores * valid).softmax(1) * valid
+    return F.conv_transpose2d(weights, pasted, stride=2, padding=1) / 4
+
+
+def make_input(options: argparse.Namespace) -> tuple[Tensor, Tensor]:
+    """Features (B, C, H / 4, W / 4), and in each mask a square in another place."""
+    generator = torch.Generator().manual_seed(SEED)
+    side = options.size // SCALE
+    features = 0.05 * torch.randn(options.batch, options.channels, side, side, generator=generator)
+    mask = torch.zeros(options.batch, 1, options.size, options.size)
+    for k in range(options.batch):
+        start = k * options.size // (2 * options.batch)
+        mask[k, :, start : start + options.size // 2, start : start + options.size // 2] = 1
+    return features.to(options.device), mask.to(options.device)
+
+
+def measure(options: argparse.Namespace) -> list[dict[str, object]]:
+    """All sides."""
+    features, mask = make_input(options)
+    sides: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+        "loop": loop,
+        "batch": ContextualAttention(),
+        "batch, fast form": fuse(ContextualAttention()),
+    }
+    took: dict[str, list[float]] = {side: [] for side in sides}
+    with torch.inference_mode():
+        outputs = {side: call(features, features, mask) for side, call in sides.items()}
+        for _ in range(options.rounds):
+            for side, call in sides.items():
+                took[side].append(per_call(lambda call=call: call(features, features, mask), 1, options.device))
+    rows = []
+    for side, seconds in took.items():
+        ratios = sorted(a / b for a, b in zip(took["loop"], seconds, strict=True))
+        rows.append(
+            {
+                "side": side,
+                "ms": 1000 * median(seconds),
+                "times": {"of_medians": median(took["loop"]) / median(seconds), "rounds": ratios},
+                "difference": (outputs[side] - outputs["loop"]).abs().max().item(),
+            }
+        )
+    return rows
+
+
+def show(rows: list[dict], machine: dict[str, object], options: argparse.Namespace) -> None:
+    """The table, the machine, and whether the form that runs is no slower than the loop."""
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    setting = f"{options.batch} x {options.channels} channels, {options.size} px, {options.device}"
+    table = Table(title=f"{setting}; times the loop: ratio of medians, range of rounds", title_justify="left")
+    for heading in ("side", "ms", "times the loop", "max diff."):
+        table.add_column(heading, justify="left" if heading == "side" else "right")
+    for row in rows:
+        times = row["times"]
+        spread = f"{times['of_medians']:.2f}, {times['rounds'][0]:.2f}-{times['rounds'][-1]:.2f}"
+        own = row["side"] == "loop"
+        table.add_row(
+            row["side"], f"{row['ms']:,.1f}", "" if own else spread, "" if own else f"{row['difference']:.1e}"
+        )
+    console.print(table)
+    console.print(", ".join(f"{key} {value}" for key, value in machine.items()))
+    reached = rows[-1]["times"]["of_medians"]
+    text = f"a batch in its fast form is no slower than the loop ({reached:.2f} times)"
+    console.print(f"[green]pass[/]  {text}" if reached * SLOWER >= 1 else f"[red]FAIL[/]  {text}")
+
+
+def main() -> None:
+    """Read the command line, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--size", type=int, default=256, help="sides of the picture in pixels (default: 256)")
+    parser.add_argument("--batch", type=int, default=8, help="samples, each with its own mask (default: 8)")
+    parser.add_argument("--channels", type=int, default=128, help="of the features (default: 128)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="(default: 1)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each side (default: 7)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
+    options = parser.parse_args()
+    if min(options.batch, options.channels, options.rounds, options.threads, options.size) < 1 or options.size % 8:
+        parser.error("--size is a multiple of 8, all numbers at least 1")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: there is none")
+    torch.set_num_threads(options.threads)
+    before = os.getloadavg()[0]
+    rows = measure(options)
+    machine = {
+        "device": torch.cuda.get_device_name() if options.device == "cuda" else processor(),
+        "cores": cores(),
+        "threads": options.threads,
+        "load before": round(before, 2),
+        "load after": round(os.getloadavg()[0], 2),
+        "Python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+    show(rows, machine, options)
+    if options.json:
+        options.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
