@@ -37,7 +37,7 @@ _RULES: dict[str, Rule] = {}
 
 _CONSTANTS = {"zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty"}
 _CONSTANTS |= {"rand_like", "randn_like", "new_empty_strided"}
-_SAME_PLACE = {"copy", "_to_copy", "leaky_relu", "_prelu_kernel", "hardswish", "hardtanh", "alias", "detach"}
+_SAME_PLACE = {"copy", "_to_copy", "leaky_relu", "elu", "_prelu_kernel", "hardswish", "hardtanh", "alias", "detach"}
 _SAME_PLACE |= {"lift_fresh", "rrelu_with_noise", "native_dropout", "log_sigmoid_forward", "fill", "expand", "repeat"}
 _PRODUCTS = {
     "mm": ("self", "mat2"),
