@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn.utils import spectral_norm
+
+from inpaint_zoo.layers.spectral import SpectralConv2d
 
 __all__ = ["LGNetDiscriminator"]
 
@@ -12,8 +13,7 @@ class LGNetDiscriminator(nn.Module):
     """Four spectrally normalised 5x5 convolutions and a plain one; 27x27 logits at 256 px.
 
     Source: LGNet as released; the paper says 32x32 logits. 4,318,401 parameters; receptive field 93 px. Spectral norm
-    is the hook with `weight_orig`, `weight_u`, `weight_v`, as their files are laid out: one power iteration for each
-    pass in training, none in eval mode.
+    takes one power iteration for each pass in training, none in eval mode.
 
     Args:
         width: Channels of the first map; doubled by each of the next three.
@@ -27,8 +27,10 @@ class LGNetDiscriminator(nn.Module):
         widths = (3, width, 2 * width, 4 * width, 8 * width)
         layers: list[nn.Module] = []
         for number, stride in enumerate((2, 2, 2, 1)):
-            convolution = nn.Conv2d(widths[number], widths[number + 1], 5, stride, 1, bias=False)
-            layers += [spectral_norm(convolution), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [
+                SpectralConv2d(widths[number], widths[number + 1], 5, stride, 1),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
         self.encoder = nn.Sequential(*layers)
         self.classifier = nn.Conv2d(widths[-1], 1, 5, 1, 1)
 
