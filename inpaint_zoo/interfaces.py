@@ -92,6 +92,12 @@ def check_values(image: Tensor, mask: Tensor) -> None:
         )
 
 
+def _check_filled(filling: Tensor, mask: Tensor) -> None:
+    wrong = (mask > 0.5).expand_as(filling) & ~((filling >= 0) & (filling <= 1))
+    if bool(wrong.any()):
+        raise ZooError(f"`filling` must lie in [0, 1] in the hole, got {filling[wrong].flatten()[0].item():g}.")
+
+
 class InpaintingNetwork(nn.Module, ABC):
     """A network that fills holes, under the contract of this file.
 
@@ -104,6 +110,7 @@ class InpaintingNetwork(nn.Module, ABC):
         min_size: ... and at least this; `pad_to_multiple` sees to both.
         value_range: (low, high) of the images that `predict` takes and gives.
         hole_value: What `predict` finds in the holes, in ``value_range``.
+        takes_filling: Whether what stands in the hole reaches `predict`'s result, so that a filling can take its place.
         origin: Registry name and options, set by `create_model`.
     """
 
@@ -111,6 +118,7 @@ class InpaintingNetwork(nn.Module, ABC):
     min_size: int = 1
     value_range: tuple[float, float] = (0.0, 1.0)
     hole_value: float = 0.0
+    takes_filling: bool = False
     origin: Origin | None = None
 
     @abstractmethod
@@ -126,29 +134,48 @@ class InpaintingNetwork(nn.Module, ABC):
         """Sub-networks by stage name, in order; each takes one tensor (B, 4, H, W), image and mask. None by default."""
         return {}
 
-    def stages(self, image: Tensor, mask: Tensor, **options: Any) -> dict[str, Tensor]:
+    def stages(
+        self, image: Tensor, mask: Tensor, *, filling: Tensor | None = None, **options: Any
+    ) -> dict[str, Tensor]:
         """Raw predictions before compositing, mapped to [0, 1], by stage name in order: what losses and pictures need.
 
         Args:
             image: (B, 3, H, W), RGB in [0, 1] wherever it is known.
             mask: (B, 1, H, W), 1 = hole.
+            filling: (B, 3, H, W), in [0, 1] in the hole, the only part of it that counts: what the network finds there
+                instead of ``hole_value``. For networks trained so (`ops.mosaic`).
             options: Model-specific keyword arguments of `predict`.
 
         Raises:
-            ZooError: The arguments break the contract. Values are checked in eager eval calls only: in a training step,
-                under compile or export the check would stall the device.
+            ZooError: The arguments break the contract, or the network takes no filling. Values are checked in eager
+                eval calls only: in a training step, under compile or export the check would stall the device.
         """
         check_pair(image, mask)
+        if filling is not None:
+            self._check_filling(filling, image)
         if not (self.training or torch.compiler.is_compiling()):
             check_values(image, mask)
-        return self.trusted_stages(image, mask, **options)
+            if filling is not None:
+                _check_filled(filling, mask)
+        return self.trusted_stages(image, mask, filling=filling, **options)
 
-    def trusted_stages(self, image: Tensor, mask: Tensor, **options: Any) -> dict[str, Tensor]:
+    def _check_filling(self, filling: Tensor, image: Tensor) -> None:
+        if not self.takes_filling:
+            name = self.origin.name if self.origin else type(self).__name__
+            raise ZooError(f"'{name}' never sees what stands in the hole: it takes no `filling` (`input_mode: hole`).")
+        if filling.shape != image.shape or filling.dtype != image.dtype or filling.device != image.device:
+            wanted = f"{_describe(image)} on {image.device} as `image`"
+            raise ZooError(f"`filling` must be {wanted}, got {_describe(filling)} on {filling.device}.")
+
+    def trusted_stages(
+        self, image: Tensor, mask: Tensor, *, filling: Tensor | None = None, **options: Any
+    ) -> dict[str, Tensor]:
         """As `stages`, for what another network's border has checked already: nothing waits for the device."""
         size = (image.shape[-2], image.shape[-1])
         low, high = self.value_range
         mask = mask.to(image.dtype)
-        native = torch.where(mask > 0.5, self.hole_value, to_range(image, low, high))
+        found = self.hole_value if filling is None else to_range(filling, low, high)
+        native = torch.where(mask > 0.5, found, to_range(image, low, high))
         padded, padded_mask = (pad_to_multiple(x, self.divisor, self.min_size) for x in (native, mask))
         predictions = self.predict(padded, padded_mask, **options)
         return {name: from_range(crop_to(x, size).to(image.dtype), low, high) for name, x in predictions.items()}

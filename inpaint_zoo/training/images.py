@@ -22,10 +22,10 @@ GREY = 0.5
 
 
 def picture_row(module: TrainingModule, batch: Batch) -> Tensor:
-    """Masked input (hole grey), every stage, the result and the truth side by side: (B, 3, H, W * columns)."""
+    """Input (hole grey, or what the data put there), every stage, the result, the truth: (B, 3, H, W * columns)."""
     image, mask = batch["image"], batch["mask"]
     stages = [stage.clamp(0, 1) for stage in module.predict_stages(batch).values()]
-    masked = torch.where(mask > 0.5, GREY, image)
+    masked = batch["input"] if "input" in batch else torch.where(mask > 0.5, GREY, image)
     return torch.cat([masked, *stages, composite(stages[-1], image, mask), image], dim=-1)
 
 
@@ -66,7 +66,7 @@ class ImageGrid(Callback):
             return
         wanted = [place for place, index in enumerate(batch["index"].tolist()) if index in self._wanted]
         if wanted:
-            chosen = {key: batch[key][wanted] for key in ("image", "mask")}
+            chosen: Batch = {key: batch[key][wanted] for key in ("image", "mask", "input") if key in batch}
             self._rows += list(to_uint8(picture_row(cast(TrainingModule, pl_module), chosen)).cpu())
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

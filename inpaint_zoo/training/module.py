@@ -53,6 +53,11 @@ def without_padding(batch: Batch) -> Batch | None:
     }
 
 
+def _found(batch: Batch) -> dict[str, Tensor]:
+    """What the network finds in the hole, where the data's ``input_mode`` puts something there."""
+    return {"filling": batch["input"]} if "input" in batch else {}
+
+
 class TrainingModule(LightningModule):
     """What single-optimizer and adversarial training share. Families derive from the two classes below it.
 
@@ -93,7 +98,7 @@ class TrainingModule(LightningModule):
         super().__init__()
         self.network = create_model(network, weights=init_weights, **(network_options or {})).train()
         if channels_last:
-            self.network.to(memory_format=torch.channels_last)
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
         self.save_hyperparameters({"network": network, "network_options": dict(network_options or {})}, logger=False)
         self.metric_names = tuple(metrics)
         self.on_missing = on_missing
@@ -113,7 +118,7 @@ class TrainingModule(LightningModule):
 
     def predict_stages(self, batch: Batch) -> Stages:
         """Raw predictions by stage name, in [0, 1], for the losses."""
-        return self.network.stages(batch["image"], batch["mask"])
+        return self.network.stages(batch["image"], batch["mask"], **_found(batch))
 
     def unless_missing(self, build: Callable[[], Built], *terms: str) -> Built | None:
         """What ``build`` gives, or None where its weights are nowhere and the config drops the terms that need it.
@@ -239,7 +244,7 @@ class TrainingModule(LightningModule):
         Those of stages before the last go by the stage's name and a slash, the result by nothing.
         """
         image, mask = batch["image"], batch["mask"]
-        stages = self.network.stages(image, mask)
+        stages = self.network.stages(image, mask, **_found(batch))
         *earlier, last = stages
         return {
             prefix: to_uint8(composite(stages[name].clamp(0, 1), image, mask)).float() / 255
@@ -293,7 +298,7 @@ class TrainingModule(LightningModule):
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The finished inpainting (B, 3, H, W), float in [0, 1]."""
         self.seed_batch("predict", batch_idx)
-        return self.network(batch["image"], batch["mask"])
+        return self.network(batch["image"], batch["mask"], **_found(batch))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what an exact resume needs beyond Lightning's own state."""

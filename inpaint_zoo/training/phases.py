@@ -19,7 +19,10 @@ from inpaint_zoo.errors import ZooError
 __all__ = ["Batch", "LossFunction", "Penalty", "Phase", "Recipe", "Stages", "Terms", "Turn"]
 
 Batch = dict[str, Any]
-"""image (B, 3, H, W) in [0, 1], mask (B, 1, H, W) with 1 = hole, index (B,) and name (list of B); `-1` pads."""
+"""image (B, 3, H, W) in [0, 1], mask (B, 1, H, W) with 1 = hole, index (B,) and name (list of B); `-1` pads.
+
+``input`` (B, 3, H, W) as well, where the data put something in the hole that the network is to find there.
+"""
 Stages = dict[str, Tensor]
 """Raw predictions by stage name, in [0, 1], not composited: what `InpaintingNetwork.stages` gives."""
 Terms = dict[str, Tensor]

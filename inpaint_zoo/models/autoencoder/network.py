@@ -46,6 +46,7 @@ class AutoencoderGenerator(InpaintingNetwork):
     min_size = 16
     value_range = (-1.0, 1.0)
     hole_value = 0.0
+    takes_filling = True
 
     def __init__(self, widths: Sequence[int] = (64, 128, 256, 512)) -> None:
         super().__init__()

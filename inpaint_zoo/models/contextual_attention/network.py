@@ -215,6 +215,7 @@ class GLCICGenerator(InpaintingNetwork):
     value_range = (-1.0, 1.0)
     hole_value = 0.0
     divisor = min_size = 8
+    takes_filling = True
 
     def __init__(self, width: int = 32, tf_same: bool = False, attention: ContextualAttention | None = None) -> None:
         super().__init__()

@@ -1,0 +1,158 @@
+"""Losses of GLCIC and Contextual Attention, in [-1, 1] (specs/glcic_ca.md, section 8)."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.losses import AdversarialLoss, masked_l1, weighted_l1, wgan_gradient_penalty
+from inpaint_zoo.ops import composite, discount_from_mask, spatial_discount, to_range
+from inpaint_zoo.training import Batch, Stages, Terms
+
+__all__ = ["ContextualAttentionLoss", "Discount", "Window"]
+
+Discount = Literal["box", "distance", "none"]
+
+
+class Window:
+    """A square around the hole of each picture: its centre is that of the hole's bounding box, moved inside.
+
+    A hole that is a box, shrunk by as much on opposite sides, gives the box (`ca_box`, whose frame is of this side).
+    A picture without a hole gives its centre.
+
+    Args:
+        mask: (B, 1, H, W), 1 = hole.
+        side: In pixels.
+
+    Raises:
+        ZooError: The picture is smaller.
+
+    Example:
+        >>> mask = torch.tensor([[[[0.0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0]]]])
+        >>> Window(mask, 2).crop(mask)[0, 0]
+        tensor([[0., 1.],
+                [1., 0.]])
+    """
+
+    def __init__(self, mask: Tensor, side: int) -> None:
+        if side > min(mask.shape[-2:]):
+            H, W = mask.shape[-2:]
+            raise ZooError(f"A window of {side} px does not fit into pictures of {H} x {W}: set a smaller `window`.")
+        hole = mask[:, 0] > 0.5
+        self._rows, self._columns = (_places(hole.any(dim), side) for dim in (2, 1))
+
+    def crop(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, side, side)."""
+        item = torch.arange(len(x), device=x.device)[:, None, None]
+        return x[item, :, self._rows[:, :, None], self._columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _places(hit: Tensor, side: int) -> Tensor:
+    """(B, side): the window's rows, or columns, where (B, length) tells which of them the hole touches."""
+    length = hit.shape[1]
+    touched = hit.to(torch.uint8)
+    first, end = touched.argmax(1), length - touched.flip(1).argmax(1)
+    start = ((first + end) // 2 - side // 2).clamp(0, length - side)
+    return start[:, None] + torch.arange(side, device=hit.device)
+
+
+class ContextualAttentionLoss:
+    """The five terms, unweighted but for the coarse stage's and the global critic's share.
+
+    Args:
+        window: Side of the local critic's window, and of what the discounted L1 is taken on.
+        gamma: Of the discount.
+        coarse_l1: Share of the coarse stage in both L1 terms.
+        global_wgan: Share of the global critic in both adversarial terms.
+        discount: "box" by the distance to the window's border, as released; "distance" to the nearest known pixel, for
+            holes of any form; "none".
+        gp_mask: Only the hole's gradients count in the penalties, as in TensorFlow's code.
+
+    Raises:
+        UnknownNameError: Another discount.
+    """
+
+    def __init__(
+        self,
+        window: int = 128,
+        gamma: float = 0.9,
+        coarse_l1: float = 1.2,
+        global_wgan: float = 1.0,
+        discount: Discount = "box",
+        gp_mask: bool = False,
+    ) -> None:
+        if discount not in get_args(Discount):
+            raise unknown_name("`discount`:", discount, get_args(Discount))
+        self.window, self.gamma, self.discount, self.gp_mask = window, gamma, discount, gp_mask
+        self.coarse_l1, self.global_wgan = coarse_l1, global_wgan
+        self.game = AdversarialLoss("wgan")
+
+    def reconstruction(self, stages: Stages, batch: Batch) -> Terms:
+        """Terms ``l1``, on the windows of composites, discounted, and ``ae``, on raw predictions where known.
+
+        Args:
+            stages: Raw predictions ``coarse`` and ``fine`` in [0, 1].
+            batch: With image in [0, 1] and mask.
+        """
+        truth, mask = to_range(batch["image"], -1, 1), batch["mask"]
+        window = Window(mask, self.window)
+        weight, real = self._weights(mask, window), window.crop(truth)
+        l1, ae = [], []
+        for stage in (stages["coarse"], stages["fine"]):
+            pred = to_range(stage, -1, 1)
+            l1.append(weighted_l1(window.crop(composite(pred, truth, mask)), real, weight))
+            ae.append(masked_l1(pred, truth, mask, known=1, hole=0))
+        return {"l1": self.coarse_l1 * l1[0] + l1[1], "ae": self.coarse_l1 * ae[0] + ae[1]}
+
+    def _weights(self, mask: Tensor, window: Window) -> Tensor:
+        if self.discount == "box":
+            return spatial_discount(self.window, self.window, self.gamma).to(mask.device)
+        if self.discount == "distance":
+            return window.crop(discount_from_mask(mask, self.gamma, "euclidean"))
+        return mask.new_ones(1, 1, self.window, self.window)
+
+    def generator(self, local: nn.Module, whole: nn.Module, pred: Tensor, batch: Batch) -> Tensor:
+        """The adversarial term ``wgan_g``: both critics on the composite of ``pred``, raw in [0, 1]."""
+        fake = _completed(pred, batch)
+        near = Window(batch["mask"], self.window).crop(fake)
+        return self.game.generator(local(near)) + self.global_wgan * self.game.generator(whole(fake))
+
+    def critics(self, local: nn.Module, whole: nn.Module, pred: Tensor, batch: Batch) -> Terms:
+        """Term ``wgan_d``; each critic sees the truth and the composite in one pass."""
+        both = torch.cat([to_range(batch["image"], -1, 1), _completed(pred, batch).detach()])
+        near = Window(batch["mask"].repeat(2, 1, 1, 1), self.window).crop(both)
+        costs = [self.game.discriminator(*critic(seen).chunk(2)) for critic, seen in ((local, near), (whole, both))]
+        return {"wgan_d": costs[0] + self.global_wgan * costs[1]}
+
+    def penalty(
+        self, local: nn.Module, whole: nn.Module, pred: Tensor, batch: Batch, alpha: Tensor | None = None
+    ) -> Terms:
+        """Term ``wgan_gp``, the gradient penalties of both critics.
+
+        Args:
+            local: Critic of windows.
+            whole: Critic of pictures.
+            pred: Raw in [0, 1].
+            batch: As `reconstruction`.
+            alpha: (B,), where between truth and composite; drawn for each critic when None.
+        """
+        real, fake, mask = to_range(batch["image"], -1, 1), _completed(pred, batch), batch["mask"]
+        window = Window(mask, self.window)
+        penalties = [
+            wgan_gradient_penalty(
+                critic, view(real), view(fake), mask=view(mask) if self.gp_mask else None, alpha=alpha
+            )
+            for critic, view in ((local, window.crop), (whole, _all))
+        ]
+        return {"wgan_gp": penalties[0] + penalties[1]}
+
+
+def _completed(pred: Tensor, batch: Batch) -> Tensor:
+    return to_range(composite(pred, batch["image"], batch["mask"]), -1, 1)
+
+
+def _all(x: Tensor) -> Tensor:
+    return x
