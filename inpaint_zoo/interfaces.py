@@ -173,12 +173,17 @@ class InpaintingNetwork(nn.Module, ABC):
         """As `stages`, for what another network's border has checked already: nothing waits for the device."""
         size = (image.shape[-2], image.shape[-1])
         low, high = self.value_range
+        predictions = self.predict(*self.native(image, mask, filling), **options)
+        return {name: from_range(crop_to(x, size).to(image.dtype), low, high) for name, x in predictions.items()}
+
+    def native(self, image: Tensor, mask: Tensor, filling: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What `predict` takes: the image in its own range, its hole filled, and the mask, both padded."""
+        low, high = self.value_range
         mask = mask.to(image.dtype)
         found = self.hole_value if filling is None else to_range(filling, low, high)
-        native = torch.where(mask > 0.5, found, to_range(image, low, high))
-        padded, padded_mask = (pad_to_multiple(x, self.divisor, self.min_size) for x in (native, mask))
-        predictions = self.predict(padded, padded_mask, **options)
-        return {name: from_range(crop_to(x, size).to(image.dtype), low, high) for name, x in predictions.items()}
+        inside = torch.where(mask > 0.5, found, to_range(image, low, high))
+        padded, hole = (pad_to_multiple(x, self.divisor, self.min_size) for x in (inside, mask))
+        return padded, hole
 
     def forward(self, image: Tensor, mask: Tensor, **options: Any) -> Tensor:
         """The finished inpainting (B, 3, H, W) in [0, 1]; arguments and errors as `stages`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Literal
 
@@ -11,10 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.interfaces import InpaintingNetwork, check_pair, check_values
 from inpaint_zoo.layers.fusion import Fusable
-from inpaint_zoo.ops import without_autocast
+from inpaint_zoo.ops import crop_to, without_autocast
 
-__all__ = ["ContextualAttention", "MaskReduce", "PatchNorm"]
+__all__ = ["AttendingNetwork", "ContextualAttention", "MaskReduce", "PatchNorm"]
 
 PatchNorm = Literal["torch", "tf"]
 MaskReduce = Literal["nearest", "max"]
@@ -267,3 +269,29 @@ def _turned(width: int, turn: int) -> tuple[slice, slice]:
     kept = max(width - abs(turn), 0)
     start = max(-turn, 0)
     return slice(start, start + kept), slice(start + turn, start + turn + kept)
+
+
+class AttendingNetwork(InpaintingNetwork):
+    """A network whose contextual attention can be asked where it looked."""
+
+    def attention_offsets(self, image: Tensor, mask: Tensor) -> Tensor:
+        """How far, in places of ``divisor`` pixels, the patch lies that weighs most in each place.
+
+        Args:
+            image: (B, 3, H, W), RGB in [0, 1] wherever it is known.
+            mask: (B, 1, H, W), 1 = hole.
+
+        Returns:
+            (B, 2, H / divisor, W / divisor), rows and columns, int64; sides rounded up. Known places have one as well.
+
+        Raises:
+            ZooError: As `stages`.
+        """
+        check_pair(image, mask)
+        check_values(image, mask)
+        offsets = self.offsets(*self.native(image, mask))
+        return crop_to(offsets, (-(-image.shape[-2] // self.divisor), -(-image.shape[-1] // self.divisor)))
+
+    @abstractmethod
+    def offsets(self, image: Tensor, mask: Tensor) -> Tensor:
+        """See `attention_offsets`; image and mask as `predict` takes them, the result in whole places of them."""

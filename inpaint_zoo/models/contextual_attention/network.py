@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.interfaces import InpaintingNetwork, check_pair, check_values
+from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.layers.around import around_the_hole
-from inpaint_zoo.layers.contextual_attention import ContextualAttention, MaskReduce, PatchNorm
+from inpaint_zoo.layers.contextual_attention import AttendingNetwork, ContextualAttention, MaskReduce, PatchNorm
 from inpaint_zoo.layers.fusion import Fusable, FusedConv2d, fuse
-from inpaint_zoo.ops import composite, crop_to, pad_to_multiple, to_range
+from inpaint_zoo.ops import composite
 
 __all__ = ["ContextualAttentionGenerator", "ConvBlock", "GLCICGenerator"]
 
@@ -236,7 +236,7 @@ class GLCICGenerator(InpaintingNetwork):
         return coarse, torch.cat([composite(coarse, image, mask), ones, mask], dim=1)
 
 
-class ContextualAttentionGenerator(GLCICGenerator):
+class ContextualAttentionGenerator(AttendingNetwork, GLCICGenerator):
     """Its second network has a branch whose maps are pasted together from their known patches.
 
     Source: Generative Image Inpainting with Contextual Attention (Yu et al., CVPR 2018) as released for PyTorch.
@@ -280,22 +280,6 @@ class ContextualAttentionGenerator(GLCICGenerator):
         )
         super().__init__(width, tf_same, attention)
 
-    def attention_offsets(self, image: Tensor, mask: Tensor) -> Tensor:
-        """How far, in places of 8 x 8 pixels, the patch lies that weighs most in each place.
-
-        Args:
-            image: (B, 3, H, W), RGB in [0, 1] wherever it is known.
-            mask: (B, 1, H, W), 1 = hole.
-
-        Returns:
-            (B, 2, H / 8, W / 8), rows and columns, int64; sides rounded up. Known places have one as well.
-
-        Raises:
-            ZooError: As `stages`.
-        """
-        check_pair(image, mask)
-        check_values(image, mask)
-        native = torch.where(mask > 0.5, self.hole_value, to_range(image, *self.value_range))
-        x, hole = (pad_to_multiple(part, self.divisor, self.min_size) for part in (native, mask.to(image.dtype)))
-        offsets = self.fine_generator.offsets(self._coarse(x, hole)[1], hole)
-        return crop_to(offsets, (-(-image.shape[-2] // self.divisor), -(-image.shape[-1] // self.divisor)))
+    def offsets(self, image: Tensor, mask: Tensor) -> Tensor:
+        """See `attention_offsets`; image and mask as `predict` takes them."""
+        return self.fine_generator.offsets(self._coarse(image, mask)[1], mask)

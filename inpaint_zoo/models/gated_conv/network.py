@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.interfaces import InpaintingNetwork, check_pair, check_values
-from inpaint_zoo.layers.contextual_attention import ContextualAttention, MaskReduce
+from inpaint_zoo.layers.contextual_attention import AttendingNetwork, ContextualAttention, MaskReduce
 from inpaint_zoo.layers.gated_conv import GatedActivation, GatedConv2d
-from inpaint_zoo.ops import composite, crop_to, pad_to_multiple, to_range
+from inpaint_zoo.ops import composite
 
 __all__ = ["GatedConvGenerator"]
 
@@ -45,7 +44,7 @@ def _decoder(source: int, width: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Conv2d(source, 3, 3, padding=1), nn.Tanh())
 
 
-class GatedConvGenerator(InpaintingNetwork):
+class GatedConvGenerator(AttendingNetwork):
     """A coarse network fills the hole; a second one refines the filled picture by a dilated and an attending branch.
 
     The second one sees the filled picture alone: no mask, no ones. Nothing is detached between them.
@@ -98,23 +97,7 @@ class GatedConvGenerator(InpaintingNetwork):
         # ones tell the picture's border from the zeros around it
         return self.coarse(torch.cat([image, torch.ones_like(mask), mask], dim=1))
 
-    def attention_offsets(self, image: Tensor, mask: Tensor) -> Tensor:
-        """How far, in places of 8 x 8 pixels, the patch lies that weighs most in each place.
-
-        Args:
-            image: (B, 3, H, W), RGB in [0, 1] wherever it is known.
-            mask: (B, 1, H, W), 1 = hole.
-
-        Returns:
-            (B, 2, H / 8, W / 8), rows and columns, int64; sides rounded up. Known places have one as well.
-
-        Raises:
-            ZooError: As `stages`.
-        """
-        check_pair(image, mask)
-        check_values(image, mask)
-        native = torch.where(mask > 0.5, self.hole_value, to_range(image, *self.value_range))
-        x, hole = (pad_to_multiple(part, self.divisor, self.min_size) for part in (native, mask.to(image.dtype)))
-        attending = self.attending(composite(self._coarse(x, hole), x, hole))
-        offsets = self.attention.offsets(attending, attending, hole)
-        return crop_to(offsets, (-(-image.shape[-2] // self.divisor), -(-image.shape[-1] // self.divisor)))
+    def offsets(self, image: Tensor, mask: Tensor) -> Tensor:
+        """See `attention_offsets`; image and mask as `predict` takes them."""
+        attending = self.attending(composite(self._coarse(image, mask), image, mask))
+        return self.attention.offsets(attending, attending, mask)

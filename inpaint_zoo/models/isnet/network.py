@@ -14,7 +14,7 @@ from inpaint_zoo.interfaces import InpaintingNetwork, check_pair, check_values
 from inpaint_zoo.layers.fusion import Fusable
 from inpaint_zoo.layers.spectral import SpectralConv2d
 from inpaint_zoo.models.isnet.fused import FusedMerging, FusedResidual
-from inpaint_zoo.ops import crop_to, pad_to_multiple
+from inpaint_zoo.ops import crop_to
 
 __all__ = [
     "Aggregation",
@@ -289,8 +289,7 @@ class ISNetGenerator(InpaintingNetwork):
         """
         check_pair(image, mask)
         check_values(image, mask)
-        black = torch.where(mask > 0.5, self.hole_value, image)
-        padded = pad_to_multiple(black, self.divisor, self.min_size)
+        padded, _ = self.native(image, mask)
         high, low = self.stem(padded), None
         maps: dict[str, Tensor] = {}
         for number, phase in enumerate(self.phases, 1):
