@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-torch.set_num_threads(min(2, os.cpu_count() or 1))
+# two threads for one process, one each where pytest-xdist runs several
+THREADS = max(1, min(2, os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+torch.set_num_threads(THREADS)
+os.environ["OMP_NUM_THREADS"] = str(THREADS)  # of programs that tests start
 os.environ.setdefault("INPAINT_ZOO_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 
