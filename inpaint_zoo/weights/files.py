@@ -142,13 +142,13 @@ def _metadata(path: Path) -> dict[str, str]:
         return dict(file.metadata() or {})
 
 
-def load_state(path: str | Path) -> dict[str, Tensor]:
+def load_state(path: str | Path, part: str = "network") -> dict[str, Tensor]:
     """Tensors by name from `.safetensors`, `.pth`, `.pt` or a Lightning `.ckpt`, on the CPU, without running code.
 
-    Of a Lightning checkpoint only the network is kept: what our modules hold under `network.`.
+    Of a Lightning checkpoint one part is kept: what our modules hold under `<part>.`.
 
     Raises:
-        WeightsError: Missing, damaged, needing code to load, or without tensors.
+        WeightsError: Missing, damaged, needing code to load, without tensors, or without another part than the network.
     """
     import torch
     from safetensors import SafetensorError
@@ -171,7 +171,9 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     state: Any = content["state_dict"] if wrapped else content
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise WeightsError(f"{path} holds no state dict: expected tensors by name.")
-    prefix = "network." if wrapped and any(key.startswith("network.") for key in state) else ""
+    prefix = f"{part}." if wrapped and any(key.startswith(f"{part}.") for key in state) else ""
+    if not prefix and part != "network":
+        raise WeightsError(f"{path} holds no '{part}': give a checkpoint of the training that made one.")
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 

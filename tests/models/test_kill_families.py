@@ -14,7 +14,7 @@ from tests.training.test_kill import REPOSITORY, assert_same, finish, load, wait
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["gated_conv", "glama", "isnet", "lgnet"])
+@pytest.mark.parametrize("family", ["contextual_attention", "gated_conv", "glama", "isnet", "lgnet"])
 def test_killed_and_resumed(family, tmp_path):
     def start(out, *args):
         words = [

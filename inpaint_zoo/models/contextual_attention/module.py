@@ -11,9 +11,11 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from inpaint_zoo.models.contextual_attention.loss import ContextualAttentionLoss, Discount
 from inpaint_zoo.registry import create_discriminator
 from inpaint_zoo.training import AdversarialModule, Batch, Penalty, Phase, Recipe, Stages, Terms
+from inpaint_zoo.weights import load_state
 
 __all__ = ["ContextualAttention"]
 
+CRITICS = ("local_critic", "global_critic")
 _ADAM: OptimizerCallable = partial(torch.optim.Adam, lr=1e-4, betas=(0.5, 0.9))
 
 
@@ -43,7 +45,12 @@ class ContextualAttention(AdversarialModule):
         spatial_discounting_gamma: Of the discount.
         discount: "box" for holes that are boxes; "distance" or "none" for holes of any form.
         gp_mask: Penalise gradients in the hole alone, as TensorFlow's code.
+        init_critics: Checkpoint of such a training, whose critics this one starts from; by default random ones.
         base: Arguments of `TrainingModule`.
+
+    Raises:
+        UnknownNameError: Another discount.
+        WeightsError: As `load_state`, of the critics.
     """
 
     def __init__(
@@ -67,11 +74,15 @@ class ContextualAttention(AdversarialModule):
         spatial_discounting_gamma: float = 0.9,
         discount: Discount = "box",
         gp_mask: bool = False,
+        init_critics: str | None = None,
         **base: Any,
     ) -> None:
         super().__init__(network, **base)
         self.local_critic = create_discriminator("ca_local", size=window, width=critic_width, local_conv4=local_conv4)
         self.global_critic = create_discriminator("ca_global", size=size, width=critic_width)
+        if init_critics is not None:
+            for name in CRITICS:
+                self.get_submodule(name).load_state_dict(load_state(init_critics, name))
         self.optimizers_of = {"generator": generator_optimizer, "critics": critic_optimizer}
         self.schedulers = {"generator": generator_scheduler, "critics": critic_scheduler}
         self.weights = {"l1": l1_loss_alpha, "ae": ae_loss_alpha, "wgan_g": gan_loss_alpha}
@@ -87,7 +98,7 @@ class ContextualAttention(AdversarialModule):
             (
                 Phase(
                     "critics",
-                    ("local_critic", "global_critic"),
+                    CRITICS,
                     self.critics_loss,
                     self.optimizers_of["critics"],
                     weights={"wgan_gp": self.wgan_gp_lambda},
