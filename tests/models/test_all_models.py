@@ -120,6 +120,7 @@ def test_extreme_masks(name, share):
     assert torch.equal(out[(mask == 0).expand_as(out)], image[(mask == 0).expand_as(out)])
 
 
+@with_one_large_of_a_family()
 def test_batch_equals_singles_and_eval_repeats(name):
     net = build(name)
     image, mask = sample((40, 56), batch=3)
