@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from inpaint_zoo.combinators.around import AroundNetwork
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork, check_pair, check_values
 from inpaint_zoo.ops import composite
@@ -43,7 +44,7 @@ class _Schedule(NamedTuple):
     passes: list[int]
 
 
-class Progressive(InpaintingNetwork):
+class Progressive(AroundNetwork):
     """A network that is asked again while much of a picture is hole, each time for less.
 
     The first pass fills the whole hole. While more than ``threshold`` of the picture is hole, a rim of
@@ -73,20 +74,16 @@ class Progressive(InpaintingNetwork):
     def __init__(
         self, network: InpaintingNetwork, kernel_size: int = 15, threshold: float = 0.2, max_iterations: int = 10
     ) -> None:
-        super().__init__()
+        super().__init__(network)
         if kernel_size < 3 or kernel_size % 2 == 0:
             raise ZooError(f"`kernel_size` must be odd and at least 3, got {kernel_size}.")
         if not 0 <= threshold <= 1:
             raise ZooError(f"`threshold` is a share of the picture, 0 to 1, got {threshold}.")
         if max_iterations < 0:
             raise ZooError(f"`max_iterations` must be 0 or more, got {max_iterations}.")
-        self.network = network
         self.kernel_size = kernel_size
         self.threshold = threshold
         self.max_iterations = max_iterations
-        self.register_state_dict_post_hook(_leave_out_own_name)  # type: ignore[no-untyped-call]
-        self.register_load_state_dict_pre_hook(_put_in_own_name)  # type: ignore[no-untyped-call]
-        self.train(network.training)
 
     def predict(self, image: Tensor, mask: Tensor, **options: Any) -> dict[str, Tensor]:
         """Return the composite of each sample's last pass; ``options`` go to the network."""
@@ -183,19 +180,6 @@ def _grown(known: Tensor, radius: int) -> Tensor:
             known = known.narrow(dim, 0, length) | known.narrow(dim, step, length)
             reach += step
     return known
-
-
-def _leave_out_own_name(module: nn.Module, state: dict[str, Any], prefix: str, _: object) -> None:
-    _rename(state, f"{prefix}network.", prefix)
-
-
-def _put_in_own_name(module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
-    _rename(state, prefix, f"{prefix}network.")
-
-
-def _rename(state: dict[str, Any], old: str, new: str) -> None:
-    for key in [key for key in state if key.startswith(old)]:
-        state[new + key.removeprefix(old)] = state.pop(key)
 
 
 @register_combinator(learned=False)

@@ -60,6 +60,18 @@ def test_evaluation_has_the_input_too():
     assert found["input"].shape == (4, 3, 48, 48)
 
 
+def test_an_evaluation_that_comes_again_has_the_same_fillings():
+    """Kept or made anew, behind what only evens out the ranks or before it."""
+    spec = {"name": "sample", "split": "test", "size": 48}
+    draws = [Draw(4, -1), *(Draw(item, item) for item in range(4)), Draw(4, -1)]
+    samples = data_module(test=spec, input_mode="hole_ns").eval_samples("test")
+    rounds = [[samples[draw]["input"] for draw in draws] for _ in range(2)]
+    anew = [data_module(test=spec, input_mode="hole_ns").eval_samples("test")[draw]["input"] for draw in draws]
+    for again in (*rounds[1:], anew):
+        assert all(torch.equal(a, b) for a, b in zip(rounds[0], again, strict=True))
+    assert not torch.equal(anew[1], anew[2])
+
+
 def test_a_shared_flip_turns_the_mask_with_the_photograph():
     def samples(with_mask):
         data = data_module(augment=[{"op": "hflip", "with_mask": with_mask}])

@@ -1,0 +1,39 @@
+"""What networks around another one share: without weights of their own, they take the other one's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from inpaint_zoo.interfaces import InpaintingNetwork
+
+__all__ = ["AroundNetwork"]
+
+
+class AroundNetwork(InpaintingNetwork):
+    """A network that calls another one in a way of its own; the state dict is the other one's.
+
+    Args:
+        network: Any network.
+    """
+
+    def __init__(self, network: InpaintingNetwork) -> None:
+        super().__init__()
+        self.network = network
+        self.register_state_dict_post_hook(_leave_out_own_name)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_put_in_own_name)  # type: ignore[no-untyped-call]
+        self.train(network.training)
+
+
+def _leave_out_own_name(module: nn.Module, state: dict[str, Any], prefix: str, _: object) -> None:
+    _rename(state, f"{prefix}network.", prefix)
+
+
+def _put_in_own_name(module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
+    _rename(state, prefix, f"{prefix}network.")
+
+
+def _rename(state: dict[str, Any], old: str, new: str) -> None:
+    for key in [key for key in state if key.startswith(old)]:
+        state[new + key.removeprefix(old)] = state.pop(key)
