@@ -12,7 +12,6 @@ is printed.
 import argparse
 import json
 import os
-import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,13 +19,12 @@ from statistics import median
 
 import torch
 from inference import SEED, per_call
-from processor import processor
+from machine import machine
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 from torch.nn import functional as F
 
-from inpaint_zoo.benchmark.machine import cores
 from inpaint_zoo.layers.contextual_attention import ContextualAttention
 from inpaint_zoo.layers.fusion import fuse
 
@@ -139,18 +137,10 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     before = os.getloadavg()[0]
     rows = measure(options)
-    machine = {
-        "device": torch.cuda.get_device_name() if options.device == "cuda" else processor(),
-        "cores": cores(),
-        "threads": options.threads,
-        "load before": round(before, 2),
-        "load after": round(os.getloadavg()[0], 2),
-        "Python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-    show(rows, machine, options)
+    where = machine(before, options.device) | {"threads": options.threads}
+    show(rows, where, options)
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps({"machine": where, "rows": rows}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from statistics import median
 
 import numpy as np
 import torch
-from processor import processor
+from machine import machine
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -360,19 +359,11 @@ def main() -> None:
         Case(name, options.size, options.batch, n, options.device, options.mask) for name in names for n in threads
     ]
     rows, rooflines = measure(cases, forms(options.device, options.precisions), options.rounds, options.seconds)
-    machine = {
-        "processor": processor(),
-        **({"gpu": torch.cuda.get_device_name()} if options.device == "cuda" else {}),
-        "cores": cores(),
-        "load_before": round(load, 2),
-        "load_after": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
+    where = machine(load, options.device)
     checks = verdicts(rows)
-    show(rows, rooflines, machine, checks)
+    show(rows, rooflines, where, checks)
     if options.json:
-        figures = {"machine": machine, "rooflines": rooflines, "targets": checks, "rows": rows}
+        figures = {"machine": where, "rooflines": rooflines, "targets": checks, "rows": rows}
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 

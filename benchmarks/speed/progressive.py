@@ -13,7 +13,6 @@ load is printed.
 import argparse
 import json
 import os
-import platform
 import sys
 from collections.abc import Callable
 from itertools import groupby
@@ -23,13 +22,12 @@ from statistics import median
 import torch
 from inference import SEED, make_input, per_call, wait
 from inference import Case as Input
-from processor import processor
+from machine import machine
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 import inpaint_zoo as iz
-from inpaint_zoo.benchmark.machine import cores
 
 MODELS = ["autoencoder_tiny", "isnet"]
 SHARES = (0.1, 0.85)  # of hole, of the first and the last sample
@@ -149,18 +147,10 @@ def main() -> None:
         rows = [measure(name, options) for name in options.models or MODELS]
     except iz.UnknownNameError as error:
         parser.error(str(error))
-    machine = {
-        "processor": processor(),
-        **({"gpu": torch.cuda.get_device_name()} if options.device == "cuda" else {}),
-        "cores": cores(),
-        "load_before": round(load, 2),
-        "load_after": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-    show(rows, machine, options)
+    where = machine(load, options.device)
+    show(rows, where, options)
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
+        options.json.write_text(json.dumps({"machine": where, "rows": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
