@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from torch import nn
 
 from inpaint_zoo.layers.spectral import SETTLED, SpectralConv2d
@@ -20,9 +18,8 @@ def init_normal(module: nn.Module, std: float) -> None:
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d):
-            # under spectral norm the parameter has another name
-            weight = layer.weight_orig if hasattr(layer, "weight_orig") else layer.weight
-            nn.init.normal_(cast(nn.Parameter, weight), 1.0 if isinstance(layer, nn.BatchNorm2d) else 0.0, std)
+            weight = layer.weight_orig if isinstance(layer, SpectralConv2d) else layer.weight
+            nn.init.normal_(weight, 1.0 if isinstance(layer, nn.BatchNorm2d) else 0.0, std)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
         if isinstance(layer, SpectralConv2d):

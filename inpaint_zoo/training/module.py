@@ -16,7 +16,7 @@ from torchmetrics import Metric
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.losses import OnMissing, unless_missing
 from inpaint_zoo.masks.draws import sample_key
-from inpaint_zoo.metrics import create_metric, metric_info
+from inpaint_zoo.metrics import ImageMetric, create_metric
 from inpaint_zoo.ops import composite, to_uint8
 from inpaint_zoo.registry import create_model
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
@@ -271,7 +271,7 @@ class TrainingModule(LightningModule):
             prefix + name: self._metric(prefix + name)  # on every rank alike, even where nothing but padding comes
             for prefix in completed
             for name in self.metric_names
-            if not prefix or metric_info(name).per_image
+            if not prefix or isinstance(self._metric(name), ImageMetric)
         }
         kept = without_padding({**batch, **completed})
         if kept is None:
