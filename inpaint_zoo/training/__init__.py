@@ -7,7 +7,7 @@ from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
 from inpaint_zoo.training.images import ImageGrid, PredictionWriter, picture_row
 from inpaint_zoo.training.logs import CSVLog, MetricsLog, ProgressLines
 from inpaint_zoo.training.module import InpaintingModule, TrainingModule
-from inpaint_zoo.training.phases import Batch, LossFunction, Penalty, Phase, Recipe, Stages, Terms, Turn
+from inpaint_zoo.training.phases import Batch, LossFunction, Penalty, Phase, Recipe, Stages, Terms, Turn, completed
 from inpaint_zoo.training.resume import newest_readable
 from inpaint_zoo.training.schedules import ConstantThenLinear
 
@@ -34,6 +34,7 @@ __all__ = [
     "TrainingModule",
     "TrainingStoppedError",
     "Turn",
+    "completed",
     "newest_readable",
     "picture_row",
 ]

@@ -15,8 +15,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.ops import composite, to_range
 
-__all__ = ["Batch", "LossFunction", "Penalty", "Phase", "Recipe", "Stages", "Terms", "Turn"]
+__all__ = ["Batch", "LossFunction", "Penalty", "Phase", "Recipe", "Stages", "Terms", "Turn", "completed"]
 
 Batch = dict[str, Any]
 """image (B, 3, H, W) in [0, 1], mask (B, 1, H, W) with 1 = hole, index (B,) and name (list of B); `-1` pads.
@@ -30,6 +31,19 @@ Terms = dict[str, Tensor]
 LossFunction = Callable[[Batch, Stages], Terms]
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
+
+
+def completed(pred: Tensor, batch: Batch) -> Tensor:
+    """What critics of composites see: the batch's known pixels around a prediction.
+
+    Args:
+        pred: (B, 3, H, W) in [0, 1], raw.
+        batch: With image and mask.
+
+    Returns:
+        (B, 3, H, W) in [-1, 1].
+    """
+    return to_range(composite(pred, batch["image"], batch["mask"]), -1, 1)
 
 
 @dataclass(frozen=True)

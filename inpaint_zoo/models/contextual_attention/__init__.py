@@ -10,7 +10,7 @@ taken (README.md beside this file lists each case).
 | `glcic` | 2,758,118 | 18.40 G |
 """
 
-from inpaint_zoo.layers.contextual_attention import MaskReduce, PatchNorm
+from inpaint_zoo.layers.contextual_attention import ContextualAttention, MaskReduce, PatchNorm
 from inpaint_zoo.models.contextual_attention import convert
 from inpaint_zoo.models.contextual_attention.critics import ContextualAttentionCritic
 from inpaint_zoo.models.contextual_attention.network import ContextualAttentionGenerator, GLCICGenerator
@@ -58,8 +58,7 @@ def contextual_attention(
     tf_same: bool = False,
 ) -> ContextualAttentionGenerator:
     """Contextual Attention (DeepFillv1): a coarse network, and one that pastes known patches by their likeness."""
-    return ContextualAttentionGenerator(
-        width,
+    attention = ContextualAttention(
         fuse=fuse,
         fuse_k=fuse_k,
         softmax_scale=softmax_scale,
@@ -67,8 +66,8 @@ def contextual_attention(
         mask_reduce=mask_reduce,
         tf_resize=tf_resize,
         first_mask_only=first_mask_only,
-        tf_same=tf_same,
     )
+    return ContextualAttentionGenerator(width, attention, tf_same)
 
 
 @register_model(source=CODE, paper=DEEPFILL)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.losses import AdversarialLoss, masked_l1, weighted_l1, wgan_gradient_penalty
 from inpaint_zoo.ops import composite, discount_from_mask, spatial_discount, to_range
-from inpaint_zoo.training import Batch, Stages, Terms
+from inpaint_zoo.training import Batch, Stages, Terms, completed
 
 __all__ = ["ContextualAttentionLoss", "Discount", "Window"]
 
@@ -116,13 +116,13 @@ class ContextualAttentionLoss:
 
     def generator(self, local: nn.Module, whole: nn.Module, pred: Tensor, batch: Batch) -> Tensor:
         """The adversarial term ``wgan_g``: both critics on the composite of ``pred``, raw in [0, 1]."""
-        fake = _completed(pred, batch)
+        fake = completed(pred, batch)
         near = Window(batch["mask"], self.window).crop(fake)
         return self.game.generator(local(near)) + self.global_wgan * self.game.generator(whole(fake))
 
     def critics(self, local: nn.Module, whole: nn.Module, pred: Tensor, batch: Batch) -> Terms:
         """Term ``wgan_d``; each critic sees the truth and the composite in one pass."""
-        both = torch.cat([to_range(batch["image"], -1, 1), _completed(pred, batch).detach()])
+        both = torch.cat([to_range(batch["image"], -1, 1), completed(pred, batch).detach()])
         near = Window(batch["mask"].repeat(2, 1, 1, 1), self.window).crop(both)
         costs = [self.game.discriminator(*critic(seen).chunk(2)) for critic, seen in ((local, near), (whole, both))]
         return {"wgan_d": costs[0] + self.global_wgan * costs[1]}
@@ -139,7 +139,7 @@ class ContextualAttentionLoss:
             batch: As `reconstruction`.
             alpha: (B,), where between truth and composite; drawn for each critic when None.
         """
-        real, fake, mask = to_range(batch["image"], -1, 1), _completed(pred, batch), batch["mask"]
+        real, fake, mask = to_range(batch["image"], -1, 1), completed(pred, batch), batch["mask"]
         window = Window(mask, self.window)
         penalties = [
             wgan_gradient_penalty(
@@ -148,10 +148,6 @@ class ContextualAttentionLoss:
             for critic, view in ((local, window.crop), (whole, _all))
         ]
         return {"wgan_gp": penalties[0] + penalties[1]}
-
-
-def _completed(pred: Tensor, batch: Batch) -> Tensor:
-    return to_range(composite(pred, batch["image"], batch["mask"]), -1, 1)
 
 
 def _all(x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.layers.around import around_the_hole
-from inpaint_zoo.layers.contextual_attention import AttendingNetwork, ContextualAttention, MaskReduce, PatchNorm
+from inpaint_zoo.layers.contextual_attention import AttendingNetwork, ContextualAttention
 from inpaint_zoo.layers.fusion import Fusable, FusedConv2d, fuse
 from inpaint_zoo.ops import composite
 
@@ -244,41 +244,20 @@ class ContextualAttentionGenerator(AttendingNetwork, GLCICGenerator):
 
     Args:
         width: As `GLCICGenerator`.
-        fuse: This and the next are options of `ContextualAttention`, whose defaults they have.
-        fuse_k: ...
-        softmax_scale: ...
-        norm: ...
-        mask_reduce: ...
-        tf_resize: ...
-        first_mask_only: ...
+        attention: By default as released.
         tf_same: Pad strided convolutions as TensorFlow does; with `norm="tf"` and `tf_resize` for its weights.
 
     Raises:
-        ZooError: An odd width, or as `ContextualAttention`.
+        ZooError: An odd width.
     """
 
     def __init__(
         self,
         width: int = 32,
-        fuse: bool = True,
-        fuse_k: int = 3,
-        softmax_scale: float = 10.0,
-        norm: PatchNorm = "torch",
-        mask_reduce: MaskReduce = "nearest",
-        tf_resize: bool = False,
-        first_mask_only: bool = False,
+        attention: ContextualAttention | None = None,
         tf_same: bool = False,
     ) -> None:
-        attention = ContextualAttention(
-            fuse=fuse,
-            fuse_k=fuse_k,
-            softmax_scale=softmax_scale,
-            norm=norm,
-            mask_reduce=mask_reduce,
-            tf_resize=tf_resize,
-            first_mask_only=first_mask_only,
-        )
-        super().__init__(width, tf_same, attention)
+        super().__init__(width, tf_same, attention or ContextualAttention())
 
     def offsets(self, image: Tensor, mask: Tensor) -> Tensor:
         """See `attention_offsets`; image and mask as `predict` takes them."""

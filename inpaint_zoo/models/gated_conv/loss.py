@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.losses import AdversarialLoss
-from inpaint_zoo.ops import composite, to_range
-from inpaint_zoo.training import Batch, Stages, Terms
+from inpaint_zoo.ops import to_range
+from inpaint_zoo.training import Batch, Stages, Terms, completed
 
 __all__ = ["GatedConvLoss"]
 
@@ -30,14 +30,10 @@ class GatedConvLoss:
 
     def generator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Tensor:
         """The adversarial term: the composite of ``pred``, raw in [0, 1], should count as real."""
-        return self.game.generator(discriminator(_merged(pred, batch), batch["mask"]))
+        return self.game.generator(discriminator(completed(pred, batch), batch["mask"]))
 
     def discriminator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Terms:
         """Terms ``real`` and ``fake``, each a mean over the logits; one pass sees both."""
-        pictures = torch.cat([to_range(batch["image"], -1, 1), _merged(pred, batch).detach()])
+        pictures = torch.cat([to_range(batch["image"], -1, 1), completed(pred, batch).detach()])
         real, fake = discriminator(pictures, batch["mask"].repeat(2, 1, 1, 1)).chunk(2)
         return {"real": self.game.real(real), "fake": self.game.fake(fake)}
-
-
-def _merged(pred: Tensor, batch: Batch) -> Tensor:
-    return to_range(composite(pred, batch["image"], batch["mask"]), -1, 1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from inpaint_zoo.layers import VGGFeatures
 from inpaint_zoo.losses import AdversarialLoss, MaskedL1, PerceptualLoss, StyleLoss, TotalVariation
 from inpaint_zoo.ops import composite, from_range, to_range
-from inpaint_zoo.training import Batch, Stages, Terms, TrainingModule
+from inpaint_zoo.training import Batch, Stages, Terms, TrainingModule, completed
 
 __all__ = ["LGNetLoss", "LossWeights", "perceptual_features"]
 
@@ -110,12 +110,9 @@ class LGNetLoss(nn.Module):
 
     def generator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Tensor:
         """The adversarial term: the composite of ``pred``, raw in [0, 1], should count as real."""
-        return self.game.generator(discriminator(self._merged(pred, batch)))
+        return self.game.generator(discriminator(completed(pred, batch)))
 
     def discriminator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Terms:
         """Terms ``real`` and ``fake``, each a mean over the logits; the composite passes first."""
-        fake = self.game.fake(discriminator(self._merged(pred, batch).detach()))
+        fake = self.game.fake(discriminator(completed(pred, batch).detach()))
         return {"fake": fake, "real": self.game.real(discriminator(to_range(batch["image"], -1, 1)))}
-
-    def _merged(self, pred: Tensor, batch: Batch) -> Tensor:
-        return to_range(composite(pred, batch["image"], batch["mask"]), -1, 1)
