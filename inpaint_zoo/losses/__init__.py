@@ -3,7 +3,12 @@
 from inpaint_zoo.losses.adversarial import AdversarialLoss, GANName, mask_to_logits
 from inpaint_zoo.losses.feature_matching import Distance, FeatureMatching, feature_distance
 from inpaint_zoo.losses.focal_frequency import FocalFrequencyLoss, focal_frequency
-from inpaint_zoo.losses.gradient_penalty import r1_penalty, wgan_gradient_penalty
+from inpaint_zoo.losses.gradient_penalty import (
+    critic_gradient_norms,
+    distance_from_one,
+    r1_penalty,
+    wgan_gradient_penalty,
+)
 from inpaint_zoo.losses.lpips import LPIPS_TAPS, LPIPSLoss, lpips_distance
 from inpaint_zoo.losses.masked_l1 import L1Divisor, MaskedL1, masked_l1, weighted_l1
 from inpaint_zoo.losses.missing import MissingWeightsWarning, OnMissing, unless_missing
@@ -30,6 +35,8 @@ __all__ = [
     "StyleLoss",
     "TVReduction",
     "TotalVariation",
+    "critic_gradient_norms",
+    "distance_from_one",
     "feature_distance",
     "focal_frequency",
     "gram_matrix",

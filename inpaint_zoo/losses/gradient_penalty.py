@@ -11,10 +11,10 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.losses.checks import check_mask, check_same_shape, full_precision
 from inpaint_zoo.ops import without_autocast
 
-__all__ = ["r1_penalty", "wgan_gradient_penalty"]
+__all__ = ["critic_gradient_norms", "distance_from_one", "r1_penalty", "wgan_gradient_penalty"]
 
 
-def wgan_gradient_penalty(
+def critic_gradient_norms(
     critic: Callable[[Tensor], Tensor],
     real: Tensor,
     fake: Tensor,
@@ -23,24 +23,22 @@ def wgan_gradient_penalty(
     alpha: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Mean over images of (||dD(x)/dx||_2 - 1)^2 at x = alpha real + (1 - alpha) fake.
+    """||dD(x)/dx||_2 of each image at x = alpha real + (1 - alpha) fake; WGAN-GP wants 1.
 
     One alpha ~ U(0, 1) for each image; the norm runs over all channels and pixels of an image. The pass through the
     critic is in full precision under autocast too. The critic must treat images alone: no BatchNorm.
-
-    Source: Contextual Attention (weight 10, local and global critic each with its own alpha).
 
     Args:
         critic: Images (B, C, H, W) to scores, of any shape.
         real: (B, C, H, W).
         fake: As ``real``.
         mask: (B, 1, H, W), 1 = hole, binary: only gradients in the hole count (TensorFlow's DeepFillv1, a crop of the
-            mask for the local critic). An image without a hole then costs 1, without a gradient.
+            mask for the local critic). An image without a hole then has norm 0, without a gradient.
         alpha: (B,); drawn when None.
         generator: Draws alpha, on the generator's own device.
 
     Returns:
-        A scalar with a graph, for a second backward pass.
+        (B,) with a graph, for a second backward pass.
     """
     check_same_shape(fake, real, "`real`")
     real, fake = full_precision(real.detach()), full_precision(fake.detach())
@@ -55,7 +53,28 @@ def wgan_gradient_penalty(
             check_mask(mask, real)
             gradient = gradient * mask.to(gradient)
         # vector_norm: a zero gradient is not differentiated into NaN, as the root of a sum would be
-        return (torch.linalg.vector_norm(gradient.flatten(1), dim=1) - 1).square().mean()
+        return torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+
+
+def wgan_gradient_penalty(
+    critic: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake: Tensor,
+    *,
+    mask: Tensor | None = None,
+    alpha: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Mean over images of (||dD(x)/dx||_2 - 1)^2, a scalar; arguments as `critic_gradient_norms`.
+
+    Source: Contextual Attention (weight 10, local and global critic each with its own alpha).
+    """
+    return distance_from_one(critic_gradient_norms(critic, real, fake, mask=mask, alpha=alpha, generator=generator))
+
+
+def distance_from_one(norms: Tensor) -> Tensor:
+    """WGAN-GP's penalty for norms (B,) that are there already: the mean of (norm - 1)^2."""
+    return (norms - 1).square().mean()
 
 
 def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from inpaint_zoo.losses import (
     AdversarialLoss,
     FeatureMatching,
     MaskedL1,
+    critic_gradient_norms,
     mask_to_logits,
     r1_penalty,
     wgan_gradient_penalty,
@@ -29,6 +30,8 @@ def test_a_linear_critic():
     mask = torch.zeros(2, 1, 4, 4)
     mask[0, :, 1:3, 1:3] = 1  # the second image has no hole
     inside = weight[:, 1:3, 1:3].norm().item()
+    norms = critic_gradient_norms(critic, real, fake, mask=mask)
+    assert norms.tolist() == pytest.approx([inside, 0], rel=1e-5)
     masked = wgan_gradient_penalty(critic, real, fake, mask=mask)
     assert masked.item() == pytest.approx(((inside - 1) ** 2 + 1) / 2, rel=1e-5)
     images = real.clone().requires_grad_()

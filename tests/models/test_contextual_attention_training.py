@@ -68,6 +68,9 @@ def test_recorded_losses(shared, recorded_case):
     stages = {"coarse": (0.5 * truth.flip(2) + 1) / 2, "fine": (0.8 * truth.flip(2) + 1.1) / 2}
     terms = totals(ContextualAttention("glcic_tiny"), batch, stages, critics)
     named = recorded["synthetic"]["values_named"]
+    for which in ("local", "global"):  # of two images: the norms' mean is 1 off by no more than the penalty's root
+        norm = terms.pop(f"{which}_gradient_norm").item()
+        assert abs(norm - 1) <= named[f"gp_{which}"] ** 0.5 + 1e-6
     for name, term in terms.items():
         assert term.item() == pytest.approx(named[name], abs=1e-5, rel=1e-5), name
     for critic, name in zip(critics, ("local", "global"), strict=True):
@@ -262,6 +265,8 @@ def test_what_the_study_trains_with(tmp_path):
     value = {name: x.item() for name, x in module.values.items()}
     assert all(np.isfinite(list(value.values())))
     assert value["critics/grad_norm"] > 0
+    assert value["critics/local_gradient_norm"] > 0
+    assert value["critics/global_gradient_norm"] > 0
     assert value["critics/loss"] == pytest.approx(value["critics/wgan_d"] + 10 * value["critics/wgan_gp"])
     terms = 1.2 * value["generator/l1"] + 1.2 * value["generator/ae"] + 0.001 * value["generator/wgan_g"]
     assert value["generator/loss"] == pytest.approx(terms)
@@ -369,4 +374,5 @@ def test_it_learns(tmp_path):
     words = [f"--model.init_args.{x}_scheduler.init_args.T_max=90" for x in ("generator", "critic")]
     words += ["--model.init_args.network=glcic", '--model.init_args.network_options={"width": 8}']
     words += ["--model.init_args.generator_optimizer.init_args.lr=2e-3", "--model.init_args.discount=none"]
+    words += ["--model.init_args.size=64", "--model.init_args.window=32"]
     assert psnr_by_heart("glcic/sample.yaml", tmp_path, *words, steps=90) > 23.8

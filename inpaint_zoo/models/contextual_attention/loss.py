@@ -8,12 +8,19 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError, unknown_name
-from inpaint_zoo.losses import AdversarialLoss, masked_l1, weighted_l1, wgan_gradient_penalty
+from inpaint_zoo.losses import (
+    AdversarialLoss,
+    critic_gradient_norms,
+    distance_from_one,
+    masked_l1,
+    weighted_l1,
+)
 from inpaint_zoo.ops import composite, discount_from_mask, spatial_discount, to_range
 from inpaint_zoo.training import Batch, Stages, Terms, completed
 
-__all__ = ["ContextualAttentionLoss", "Discount", "Window"]
+__all__ = ["GRADIENT_NORMS", "ContextualAttentionLoss", "Discount", "Window"]
 
+GRADIENT_NORMS = ("local_gradient_norm", "global_gradient_norm")
 Discount = Literal["box", "distance", "none"]
 
 
@@ -130,7 +137,7 @@ class ContextualAttentionLoss:
     def penalty(
         self, local: nn.Module, whole: nn.Module, pred: Tensor, batch: Batch, alpha: Tensor | None = None
     ) -> Terms:
-        """Term ``wgan_gp``, the gradient penalties of both critics.
+        """Term ``wgan_gp``, the gradient penalties of both critics, and the mean norms that it wants to be 1.
 
         Args:
             local: Critic of windows.
@@ -138,16 +145,20 @@ class ContextualAttentionLoss:
             pred: Raw in [0, 1].
             batch: As `reconstruction`.
             alpha: (B,), where between truth and composite; drawn for each critic when None.
+
+        Returns:
+            The penalty, and `GRADIENT_NORMS`, which are there to be looked at.
         """
         real, fake, mask = to_range(batch["image"], -1, 1), completed(pred, batch), batch["mask"]
         window = Window(mask, self.window)
-        penalties = [
-            wgan_gradient_penalty(
+        norms = [
+            critic_gradient_norms(
                 critic, view(real), view(fake), mask=view(mask) if self.gp_mask else None, alpha=alpha
             )
             for critic, view in ((local, window.crop), (whole, _all))
         ]
-        return {"wgan_gp": penalties[0] + penalties[1]}
+        means = {name: norm.detach().mean() for name, norm in zip(GRADIENT_NORMS, norms, strict=True)}
+        return {"wgan_gp": distance_from_one(norms[0]) + distance_from_one(norms[1])} | means
 
 
 def _all(x: Tensor) -> Tensor:
