@@ -1,6 +1,7 @@
 """Pure tensor functions without state."""
 
 from inpaint_zoo.ops.composite import composite
+from inpaint_zoo.ops.diff_augment import AugmentStep, check_augment_steps, diff_augment
 from inpaint_zoo.ops.discount import discount_from_mask, spatial_discount
 from inpaint_zoo.ops.mosaic import hole_ns, mosaic
 from inpaint_zoo.ops.padding import crop_to, pad_to_multiple
@@ -9,8 +10,11 @@ from inpaint_zoo.ops.ranges import from_range, to_range, to_uint8
 from inpaint_zoo.ops.spread import spread_known
 
 __all__ = [
+    "AugmentStep",
+    "check_augment_steps",
     "composite",
     "crop_to",
+    "diff_augment",
     "discount_from_mask",
     "from_range",
     "hole_ns",
