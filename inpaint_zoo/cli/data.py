@@ -14,11 +14,22 @@ from inpaint_zoo.data import create_dataset
 from inpaint_zoo.data.fetching import is_remote
 from inpaint_zoo.data.packing import write_shards
 from inpaint_zoo.data.shards import INDEX, index_shards
-from inpaint_zoo.data.splits import SELECT_KEYS, by_class, holdout, read_list, select, write_list, write_split
+from inpaint_zoo.data.splits import (
+    SELECT_KEYS,
+    by_class,
+    few_shot,
+    holdout,
+    read_list,
+    select,
+    write_list,
+    write_split,
+)
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.listing import by_stem
 
 __all__ = ["run"]
+
+SHOTS = [5, 10, 30, 50]  # of GRIG's paper
 
 
 def _check(options: Namespace) -> int:
@@ -73,6 +84,21 @@ def _list(options: Namespace) -> int:
     return 0
 
 
+def _shots(options: Namespace) -> int:
+    """Write one list for each few-shot subset, the smaller in the larger, and one of all."""
+    files = by_stem(options.root)
+    counts = sorted({count for count in options.counts if count < len(files)})
+    seed = None if options.in_order else options.seed
+    subsets = {f"{count}": few_shot(files, count, seed) for count in counts} | {"all": list(files)}
+    for name, stems in subsets.items():
+        names = [files[stem].relative_to(options.root).as_posix() for stem in stems]
+        rule = "all" if name == "all" else "the first by name" if seed is None else f"drawn, seed {seed}"
+        note = f"{len(names)} of {len(files)} photographs; rule: {rule}"
+        write_list(options.out / f"shots_{name}.txt", names, note)
+    console.print(f"shots of {len(files)} photographs: {', '.join(subsets)}: {options.out}", markup=False)
+    return 0
+
+
 def _shards(options: Namespace) -> int:
     """Pack a folder; exit code 1 if some photographs were left out."""
     files = by_stem(options.root) if options.list is None else read_list(options.list, options.root)
@@ -107,7 +133,7 @@ def _index(options: Namespace) -> int:
 
 def _parser() -> ArgumentParser:
     parser = command_parser("data", "Check, split and pack folders of photographs.")
-    verbs = parser.add_subparsers(dest="verb", metavar="check | split | list | shards | index", required=True)
+    verbs = parser.add_subparsers(dest="verb", metavar="check | split | list | shots | shards | index", required=True)
 
     check = verbs.add_parser("check", help="decode every photograph and list those that cannot be read")
     where = check.add_mutually_exclusive_group(required=True)
@@ -131,6 +157,13 @@ def _parser() -> ArgumentParser:
     listing.add_argument("--out", type=Path, required=True, metavar="FILE")
     listing.set_defaults(work=_list)
 
+    shots = verbs.add_parser("shots", help="write the lists of few-shot subsets, the smaller in the larger")
+    shots.add_argument("root", type=Path, metavar="DIR", help="the training photographs")
+    shots.add_argument("--counts", type=int, nargs="+", default=SHOTS, metavar="N", help="default: 5 10 30 50")
+    shots.add_argument("--in-order", action="store_true", help="the first by name; by default drawn by --seed")
+    shots.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of shots_<N>.txt")
+    shots.set_defaults(work=_shots)
+
     shards = verbs.add_parser("shards", help="pack photographs into tar files with an index, for clusters")
     shards.add_argument("root", type=Path, metavar="DIR")
     shards.add_argument("--list", type=Path, metavar="FILE", help="only the photographs that it names")
@@ -146,7 +179,7 @@ def _parser() -> ArgumentParser:
     index.add_argument("--cache", type=Path, metavar="DIR", help="where shards from elsewhere are fetched to")
     index.set_defaults(work=_index)
 
-    for verb in (split, shards):
+    for verb in (split, shots, shards):
         verb.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     for verb in (check, shards, index):
         verb.add_argument("--workers", type=int, default=4, metavar="N", help="threads (default: 4)")

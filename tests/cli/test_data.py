@@ -40,6 +40,28 @@ def test_a_list_is_written(folder, tmp_path, capsys):
     assert "--select wants rules such as '{few_shot: 10}'" in capsys.readouterr().err
 
 
+def test_few_shot_lists_lie_in_each_other(folder, tmp_path, capsys):
+    def written(*args):
+        assert main(["data", "shots", str(folder), "--out", str(tmp_path / "shots"), *args]) == 0
+        files = {path.stem: path.read_text().splitlines() for path in (tmp_path / "shots").glob("*.txt")}
+        return {name: lines[0] for name, lines in files.items()}, {n: lines[1:] for n, lines in files.items()}
+
+    notes, lists = written()
+    assert "shots of 24 photographs: 5, 10, all" in capsys.readouterr().out  # 30 and 50 are more than there are
+    assert {name: len(lines) for name, lines in lists.items()} == {"shots_5": 5, "shots_10": 10, "shots_all": 24}
+    assert set(lists["shots_5"]) < set(lists["shots_10"]) < set(lists["shots_all"])
+    assert notes["shots_5"] == "# 5 of 24 photographs; rule: drawn, seed 0"
+    assert written() == (notes, lists)
+    assert written("--seed", "1")[1]["shots_5"] != lists["shots_5"]
+    rules = {"few_shot": [5, 0]}
+    listed = {"name": "a", "root": str(folder), "list": str(tmp_path / "shots" / "shots_5.txt")}
+    written()
+    assert create_dataset(listed).keys == create_dataset({"name": "a", "root": str(folder), "select": rules}).keys
+    assert written("--in-order", "--counts", "2")[1]["shots_2"] == ["cat/0.png", "cat/1.png"]
+    assert main(["data", "shots", str(folder), "--out", str(tmp_path), "--counts", "0"]) == 2
+    assert "`few_shot` wants 1 to 24" in capsys.readouterr().err
+
+
 def test_shards_are_packed_checked_and_indexed(folder, tmp_path, capsys):
     (folder / "cat" / "3.png").write_bytes(b"nonsense")
     out = tmp_path / "packed"
