@@ -15,8 +15,9 @@ __all__ = ["MACS_CONVENTION", "THOP_CONVENTION", "Macs", "count_macs"]
 MACS_CONVENTION = "FLOPs of torch.utils.flop_counter / 2: convolutions, matrix products and attention, one photograph"
 THOP_CONVENTION = (
     "as thop 0.1.1: transposed convolutions at their output's size, 4 for each element of a norm, "
-    "what is no layer (FFT, attention products) not at all"
+    "11 for each of a bilinear enlargement that is a layer, what is no layer (FFT, attention products) not at all"
 )
+UPSAMPLE = {"nearest": 1, "bilinear": 11}  # operations for each element, as thop 0.1.1 counts them
 
 
 class Macs(NamedTuple):
@@ -84,3 +85,7 @@ class _Thop:
             self.total += inputs[0].numel() * (4 if module.elementwise_affine else 2)
         elif isinstance(module, nn.AvgPool2d):
             self.total += output.numel()
+        elif isinstance(module, nn.AdaptiveAvgPool2d):
+            self.total += inputs[0].numel() + output.numel()
+        elif isinstance(module, nn.Upsample):
+            self.total += output.numel() * UPSAMPLE.get(module.mode, 0)
