@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from torch import Tensor, nn
 
-from inpaint_zoo.layers.spectral import SpectralConv2d
+from inpaint_zoo.layers.patch_discriminator import patch_layers
 
 __all__ = ["ISNetDiscriminator"]
-
-STRIDES = (2, 2, 2, 1, 1)
 
 
 class ISNetDiscriminator(nn.Module):
@@ -27,10 +23,9 @@ class ISNetDiscriminator(nn.Module):
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
-        widths = (3, width, 2 * width, 4 * width, 8 * width, 1)
-        for number, ((source, target), stride) in enumerate(zip(pairwise(widths), STRIDES, strict=True), 1):
-            activation = [nn.LeakyReLU(0.2)] if number < len(STRIDES) else []
-            self.add_module(f"conv{number}", nn.Sequential(SpectralConv2d(source, target, 4, stride, 1), *activation))
+        layers = list(patch_layers(width))
+        for number in range(5):
+            self.add_module(f"conv{number + 1}", nn.Sequential(*layers[2 * number : 2 * number + 2]))
 
     def look(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Logits, and all five maps for feature matching and the like: four after their activation, and the logits."""
