@@ -9,18 +9,19 @@ from inpaint_zoo.layers.spectral import SETTLED, SpectralConv2d
 __all__ = ["init_normal"]
 
 
-def init_normal(module: nn.Module, std: float) -> None:
+def init_normal(module: nn.Module, std: float, *, zero_biases: bool = True) -> None:
     """Draw weights of convolutions from N(0, std^2), those of batch norms from N(1, std^2), and zero the biases.
 
     Args:
         module: A network; spectrally normalised layers are drawn too, their scale does not matter.
         std: Standard deviation.
+        zero_biases: Those of convolutions too; otherwise these stay as they are.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d):
             weight = layer.weight_orig if isinstance(layer, SpectralConv2d) else layer.weight
             nn.init.normal_(weight, 1.0 if isinstance(layer, nn.BatchNorm2d) else 0.0, std)
-            if layer.bias is not None:
+            if layer.bias is not None and (isinstance(layer, nn.BatchNorm2d) or zero_biases):
                 nn.init.zeros_(layer.bias)
-        if isinstance(layer, SpectralConv2d):
+        if isinstance(layer, SpectralConv2d) and not layer.weight_orig.is_meta:
             layer.iterate(SETTLED)
