@@ -27,6 +27,8 @@ def run(args: list[str]) -> int:
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
     options = parser.parse_args(args)
 
+    import torch
+
     from inpaint_zoo.io.atomic import sha256_file
     from inpaint_zoo.registry import convert_official, create_discriminator, create_model, official_files
     from inpaint_zoo.weights import load_foreign, save_weights
@@ -38,8 +40,9 @@ def run(args: list[str]) -> int:
     paths = _find(options.sources, {"": files} if isinstance(files, str) else files)
     states = {part: load_foreign(path) for part, path in paths.items()}
     converted = convert_official(name, states if isinstance(files, Mapping) else states[""])
-    net = create_discriminator(name.removesuffix(SUFFIX)) if name.endswith(SUFFIX) else create_model(name)
-    net.load_state_dict(converted)
+    with torch.device("meta"):  # nothing is drawn or looked up that the checkpoint holds
+        net = create_discriminator(name.removesuffix(SUFFIX)) if name.endswith(SUFFIX) else create_model(name)
+    net.to_empty(device="cpu").load_state_dict(converted)
     provenance: dict[str, Any] = {
         "converted_from": {path.name: {"part": part, "sha256": sha256_file(path)} for part, path in paths.items()}
     }

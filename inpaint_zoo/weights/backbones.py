@@ -51,6 +51,11 @@ def _torch_fidelity(file: str, *also: str) -> Backbone:
     )
 
 
+def _timm(file: str) -> Backbone:
+    releases = "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights"
+    return Backbone((file,), f"{releases}/{file}", "timm")
+
+
 BACKBONES: dict[str, Backbone] = {
     "alexnet": _torchvision("alexnet-owt-7be5be79.pth"),
     "vgg16": _torchvision("vgg16-397923af.pth"),
@@ -59,6 +64,9 @@ BACKBONES: dict[str, Backbone] = {
     "squeezenet1_1": _torchvision("squeezenet1_1-b8a52dc0.pth", "squeezenet1_1_imagenet_fp16.pth"),
     # the ported TensorFlow Inception of the original FID
     "inception_fid": _torch_fidelity("weights-inception-2015-12-05-6726825d.pth"),
+    # what GRIG's projected discriminator looks through: the code's, the paper's
+    "tf_efficientnet_lite0": _timm("tf_efficientnet_lite0-0aa007d2.pth"),
+    "tf_efficientnet_lite1": _timm("tf_efficientnet_lite1-bde8b488.pth"),
     # LaMa keeps it under TORCH_HOME by the second name
     "ade20k_resnet50dilated": Backbone(
         (
