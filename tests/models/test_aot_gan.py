@@ -18,7 +18,7 @@ LAST = "decoder.4"  # the authors' decoder ends before the tanh
 
 
 def test_parameters_and_macs():
-    """GRIG's Table 4 prints thop's count, which is the true one: nothing but convolutions is counted by either."""
+    """GRIG's Table 4 prints thop's count, here the true one: both see convolutions alone, enlarging is no layer."""
     assert iz.model_info("aot_gan").parameters == 15_200_835
     assert iz.model_info("aot_gan_tiny").parameters <= 1_500_000
     with torch.device("meta"):
@@ -40,8 +40,7 @@ def test_recorded_outputs(shared, size):
     net.load_state_dict(iz.convert_official("aot_gan", official(shared, "aot_gan")))
     seen = {}
     parts = {part: LAST if part == "decoder" else part for part in vector.get("intermediates", {})}
-    # what is tapped before an activation is recorded behind it: it works in place
-    for part, name in parts.items():
+    for part, name in parts.items():  # convolutions were recorded behind their activation, which works in place
         net.get_submodule(name).register_forward_hook(lambda _, __, out, part=part: seen.update({part: out}))
     image, mask = vector_image(*size), vector_mask(*size)
     with torch.no_grad():

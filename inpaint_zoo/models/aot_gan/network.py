@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.layers.aot import AOTBlock
@@ -18,9 +19,13 @@ class Enlarging(nn.Sequential):
 
     def __init__(self, source: int, target: int) -> None:
         super().__init__()
-        self.up = nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=True)
         self.conv = nn.Conv2d(source, target, 3, padding=1)
         self.activation = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, source, H, W) -> (B, target, 2 H, 2 W)."""
+        x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
+        return super().forward(x)  # type: ignore[no-untyped-call]
 
 
 class AOTGANGenerator(InpaintingNetwork):
