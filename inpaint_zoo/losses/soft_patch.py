@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from inpaint_zoo.losses.checks import check_choice, check_mask, full_precision
 from inpaint_zoo.ops import without_autocast
 
-__all__ = ["SoftPatchLoss", "soft_label"]
+__all__ = ["SoftPatchLoss", "SoftTarget", "soft_label"]
 
-TARGETS = ("real", "released")
+SoftTarget = Literal["real", "released"]
 
 
 def soft_label(mask: Tensor, kernel: int = 71, sigma: float = 10.0) -> Tensor:
@@ -50,18 +50,25 @@ class SoftPatchLoss:
         logits (B, 1, h, w), mask (B, 1, H, W) with 1 = hole -> scalar.
     """
 
-    target: Literal["real", "released"] = "real"
+    target: SoftTarget = "real"
     kernel: int = 71
     sigma: float = 10.0
 
     def __post_init__(self) -> None:
         """Refuse an unknown target."""
-        check_choice("target", self.target, TARGETS)
+        check_choice("target", self.target, get_args(SoftTarget))
+
+    def real(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """The discriminator's side of the truth: 0 everywhere."""
+        return self._enlarge(logits, mask).square().mean()
+
+    def fake(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """... of the composite, from a detached picture: the blurred mask."""
+        return (self._enlarge(logits, mask) - soft_label(mask, self.kernel, self.sigma)).square().mean()
 
     def discriminator(self, real: Tensor, fake: Tensor, mask: Tensor) -> Tensor:
-        """The truth is 0 everywhere, the composite the blurred mask; ``fake`` comes from a detached picture."""
-        label = soft_label(mask, self.kernel, self.sigma)
-        return self._enlarge(real, mask).square().mean() + (self._enlarge(fake, mask) - label).square().mean()
+        """The sum of both sides."""
+        return self.real(real, mask) + self.fake(fake, mask)
 
     def generator(self, fake: Tensor, mask: Tensor) -> Tensor:
         """What the generator pays; 0 for a batch without holes, unless as released."""

@@ -65,6 +65,8 @@ def test_recorded_game(shared, side):
     ours, released = SoftPatchLoss(), SoftPatchLoss("released")
     got = {
         "SM D total": ours.discriminator(real, fake, mask).item(),
+        "SM D fake: mse(upsampled D(fake), soft label)": ours.fake(fake, mask).item(),
+        "SM D real: mse(upsampled D(real), 0)": ours.real(real, mask).item(),
         "SM G as the code runs (scalar mse, so the mask cancels)": released.generator(fake, mask).item(),
         "SM G with the real label 0, per pixel, masked": ours.generator(fake, mask).item(),
         "L2 norm of d(SM G)/d(pred)": authors.gradient_norm(released.generator(fake, mask), pred),
