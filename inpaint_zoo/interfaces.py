@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.ops import composite, crop_to, from_range, pad_to_multiple, to_range
+from inpaint_zoo.ops.padding import Padding
 
 __all__ = ["MIN_SIDE", "InpaintingNetwork", "Origin", "check_pair", "check_values"]
 
@@ -110,6 +111,8 @@ class InpaintingNetwork(nn.Module, ABC):
         min_size: ... and at least this; `pad_to_multiple` sees to both.
         value_range: (low, high) of the images that `predict` takes and gives.
         hole_value: What `predict` finds in the holes, in ``value_range``.
+        padding: How the image grows to those sides, its hole already filled; a filling takes its place afterwards.
+        pads_hole: Whether the mask grows in the same way; else all that is added counts as known.
         takes_filling: Whether what stands in the hole reaches `predict`'s result, so that a filling can take its place.
         origin: Registry name and options, set by `create_model`.
     """
@@ -118,6 +121,8 @@ class InpaintingNetwork(nn.Module, ABC):
     min_size: int = 1
     value_range: tuple[float, float] = (0.0, 1.0)
     hole_value: float = 0.0
+    padding: Padding = "symmetric"
+    pads_hole: bool = True
     takes_filling: bool = False
     origin: Origin | None = None
 
@@ -180,9 +185,12 @@ class InpaintingNetwork(nn.Module, ABC):
         """What `predict` takes: the image in its own range, its hole filled, and the mask, both padded."""
         low, high = self.value_range
         mask = mask.to(image.dtype)
-        found = self.hole_value if filling is None else to_range(filling, low, high)
-        inside = torch.where(mask > 0.5, found, to_range(image, low, high))
-        padded, hole = (pad_to_multiple(x, self.divisor, self.min_size) for x in (inside, mask))
+        inside = torch.where(mask > 0.5, self.hole_value, to_range(image, low, high))
+        padded = pad_to_multiple(inside, self.divisor, self.min_size, self.padding)
+        hole = pad_to_multiple(mask, self.divisor, self.min_size, self.padding if self.pads_hole else "zeros")
+        if filling is not None:
+            filled = pad_to_multiple(to_range(filling, low, high), self.divisor, self.min_size, self.padding)
+            padded = torch.where(hole > 0.5, filled, padded)
         return padded, hole
 
     def forward(self, image: Tensor, mask: Tensor, **options: Any) -> Tensor:

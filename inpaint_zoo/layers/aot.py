@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers.spectral import SpectralConv2d
-from inpaint_zoo.ops import without_autocast
+from inpaint_zoo.ops.precision import at_least_float32, without_autocast
 
 __all__ = ["AOTBlock"]
 
@@ -57,5 +57,6 @@ def _normalized(gate: Tensor) -> Tensor:
     In float32: half precision has no number for the summand that keeps a constant map's deviation from 0.
     """
     with without_autocast(gate.device):
-        std, mean = torch.std_mean(gate.float(), dim=(-2, -1), keepdim=True)
-        return 5 * (2 * (gate.float() - mean) / (std + 1e-9) - 1)
+        gate = at_least_float32(gate)
+        std, mean = torch.std_mean(gate, dim=(-2, -1), keepdim=True)
+        return 5 * (2 * (gate - mean) / (std + 1e-9) - 1)

@@ -5,11 +5,17 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from torch import Tensor
 
-__all__ = ["without_autocast"]
+__all__ = ["at_least_float32", "without_autocast"]
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager[object]:
     """A context in which operations on ``device`` are not cast: FFT, Gram matrices, paddings, penalties."""
     # on "meta", where shapes are counted, there is no autocast to switch off
     return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """``x`` in float32 where it is in half precision; else as it is."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
