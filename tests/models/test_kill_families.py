@@ -12,9 +12,18 @@ from inpaint_zoo.training.resume import list_checkpoints
 from tests.models.test_glama_training import TINY
 from tests.training.test_kill import REPOSITORY, assert_same, finish, load, wait_for_step
 
+CRITICS = [  # of pictures of 64 px, two batches a step
+    "--model.init_args.size=64",
+    "--model.init_args.window=32",
+    "--model.init_args.num_critics=2",
+    '--data.init_args.masks={"name": "ca_box", "mask_shape": [32, 32], "max_delta": [8, 8]}',
+    '--data.init_args.eval_masks={"name": "center", "size": 32}',
+]
+OF_FAMILY = {"contextual_attention": CRITICS, "glcic": CRITICS}
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["contextual_attention", "gated_conv", "glama", "isnet", "lgnet"])
+@pytest.mark.parametrize("family", ["contextual_attention", "gated_conv", "glama", "glcic", "isnet", "lgnet"])
 def test_killed_and_resumed(family, tmp_path):
     def start(out, *args):
         words = [
@@ -24,6 +33,7 @@ def test_killed_and_resumed(family, tmp_path):
             "--out",
             str(tmp_path / out),
             *TINY,
+            *OF_FAMILY.get(family, []),
             *args,
         ]
         words += ["--trainer.max_steps=12", "--checkpoints.every=2"]
