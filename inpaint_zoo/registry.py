@@ -75,6 +75,7 @@ class ModelInfo(NamedTuple):
         options: Options of `create_model` with their defaults.
         weights: Weight files that ship with the package.
         weights_of: The model whose weight files it takes: itself, but for a combinator that learns nothing.
+        takes_filling: Whether something can be put into the hole for it; see `InpaintingNetwork`.
     """
 
     name: str
@@ -87,6 +88,7 @@ class ModelInfo(NamedTuple):
     options: dict[str, Any]
     weights: tuple[str, ...]
     weights_of: str
+    takes_filling: bool
 
     @property
     def ready(self) -> bool:
@@ -273,7 +275,8 @@ def model_info(name: str) -> ModelInfo:
 
     entry = _model(name)
     with torch.device("meta"):  # shapes without memory
-        parameters = sum(parameter.numel() for parameter in entry.build().parameters())
+        net = entry.build()
+    parameters = sum(parameter.numel() for parameter in net.parameters())
     shipped = shipped_weights(entry.weights_of)
     return ModelInfo(
         name=name,
@@ -286,6 +289,7 @@ def model_info(name: str) -> ModelInfo:
         options={key: option.default for key, option in inspect.signature(entry.build).parameters.items()},
         weights=(shipped.name,) if shipped else (),
         weights_of=entry.weights_of,
+        takes_filling=net.takes_filling,
     )
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import inpaint_zoo as iz
+from inpaint_zoo.errors import ZooError
 from tests.toy import registered_toy
 
 SIZES = [(63, 41), (16, 16), (16, 45), (64, 64)]
@@ -105,6 +106,40 @@ def test_hole_content_is_ignored(name, rubbish):
     image, mask = sample((48, 40))
     with torch.no_grad():
         assert torch.equal(net(image, mask), net(image.masked_fill(mask > 0, rubbish), mask))
+
+
+def check_fillings(net):
+    """They take the place of what stands in the hole where the network sees it at all; by its fast form too."""
+    image, mask = sample((40, 48))
+    filling = torch.where(mask > 0, 0.9, image)
+    low, high = net.value_range
+    grey = torch.full_like(image, (net.hole_value - low) / (high - low))
+    with torch.no_grad():
+        seen = [net.predict(*net.native(image, mask, found)) for found in (None, filling)]
+        assert net.takes_filling != all(map(torch.equal, *(stages.values() for stages in seen)))
+        if not net.takes_filling:
+            with pytest.raises(ZooError, match=r"never sees what stands in the hole: it takes no `filling`"):
+                net(image, mask, filling=filling)
+            return
+        plain, filled = net(image, mask), net(image, mask, filling=filling)
+        assert torch.equal(net(filling, mask), plain)
+        assert torch.equal(net(image, mask, filling=grey), plain)  # what it finds where nothing is given
+        known_differs = torch.where(mask > 0, filling, 7.0)
+        assert torch.equal(net(image, mask, filling=known_differs), filled)
+        torch.testing.assert_close(iz.optimize(net)(image, mask, filling=filling), filled, atol=1e-4, rtol=0)
+    assert not torch.equal(filled, plain)
+    assert torch.equal(torch.where(mask > 0, 0, filled), torch.where(mask > 0, 0, image))
+
+
+# OpenCV's methods take none, though Telea's colours do depend on what it is told to replace
+@pytest.mark.parametrize(
+    "name",
+    [n for n in iz.list_models() if iz.model_info(n).learned and iz.model_info(n).parameters <= LARGE] + ["toy"],
+    indirect=True,
+    scope="module",
+)
+def test_fillings(name):
+    check_fillings(build(name))
 
 
 @over("share", ["one known pixel", "none", "all", "one hole pixel"])

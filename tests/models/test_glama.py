@@ -19,6 +19,7 @@ from inpaint_zoo.models.glama import LaMaGenerator
 from inpaint_zoo.weights import load_weights
 from tests.fill import fill, fill_module, read_vector, vector_image, vector_mask
 from tests.models.held_out import held_out_psnr
+from tests.models.test_all_models import check_fillings
 from tests.toy import toy
 
 CALMED = re.compile(r"\.conv2\.bn_.\.(weight|bias)$")  # so that eighteen blocks don't saturate the sigmoid
@@ -375,3 +376,10 @@ def test_one_step_by_hand():
     assert terms["fake"].item() == pytest.approx(fake.item(), rel=1e-4)
     assert terms["real"].item() == pytest.approx(-torch.sigmoid(real_logits).log().mean().item(), rel=1e-4)
     assert terms["r1"] > 0
+
+
+def test_released_forms_take_fillings_and_those_that_begin_with_spread_colours_none():
+    for from_spread in (False, True):
+        net = fill_module(LaMaGenerator(blocks=1, width=8, from_spread=from_spread))
+        assert net.takes_filling != from_spread
+        check_fillings(net)

@@ -229,6 +229,8 @@ class ISNetGenerator(InpaintingNetwork):
         ZooError: An unknown design, or no phase or block.
     """
 
+    takes_filling = True
+
     def __init__(self, blocks: int = 4, width: int = 32, phases: int = 4, design: Design = "full") -> None:
         super().__init__()
         if design not in get_args(Design):
@@ -322,6 +324,7 @@ class ISNetUNet(InpaintingNetwork):
 
     divisor = 8
     min_size = 16
+    takes_filling = True
 
     def __init__(self, blocks: int = 4, width: int = 64) -> None:
         super().__init__()

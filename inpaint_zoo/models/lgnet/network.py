@@ -46,6 +46,7 @@ class LGNetGenerator(InpaintingNetwork):
 
     value_range = (-1.0, 1.0)
     hole_value = 1.0
+    takes_filling = True
 
     def __init__(
         self,
