@@ -155,6 +155,11 @@ class InpaintingNetwork(nn.Module, ABC):
             ZooError: The arguments break the contract, or the network takes no filling. Values are checked in eager
                 eval calls only: in a training step, under compile or export the check would stall the device.
         """
+        self.check(image, mask, filling)
+        return self.trusted_stages(image, mask, filling=filling, **options)
+
+    def check(self, image: Tensor, mask: Tensor, filling: Tensor | None) -> None:
+        """Refuse what `stages` refuses; its arguments."""
         check_pair(image, mask)
         if filling is not None:
             self._check_filling(filling, image)
@@ -162,7 +167,6 @@ class InpaintingNetwork(nn.Module, ABC):
             check_values(image, mask)
             if filling is not None:
                 _check_filled(filling, mask)
-        return self.trusted_stages(image, mask, filling=filling, **options)
 
     def _check_filling(self, filling: Tensor, image: Tensor) -> None:
         if not self.takes_filling:

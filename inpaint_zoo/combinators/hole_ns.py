@@ -8,6 +8,7 @@ from inpaint_zoo import ops
 from inpaint_zoo.combinators.around import AroundNetwork
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork
+from inpaint_zoo.layers.contextual_attention import AttendingNetwork
 from inpaint_zoo.registry import register_combinator
 
 __all__ = ["HoleNS", "hole_ns"]
@@ -40,7 +41,29 @@ class HoleNS(AroundNetwork):
         return self.network.trusted_stages(image, mask, filling=ops.hole_ns(image, mask))
 
 
+class AttendingHoleNS(HoleNS, AttendingNetwork):
+    """... whose network tells where it looked in the filled picture.
+
+    Args:
+        network: One with attention, that takes a filling.
+
+    Raises:
+        ZooError: As `HoleNS`.
+    """
+
+    network: AttendingNetwork
+
+    @property
+    def attention_place(self) -> int:
+        """The network's."""
+        return self.network.attention_place
+
+    def offsets(self, image: Tensor, mask: Tensor) -> Tensor:
+        """See `attention_offsets`; image and mask as `predict` takes them."""
+        return self.network.attention_offsets(image, mask, filling=ops.hole_ns(image, mask))
+
+
 @register_combinator(learned=False)
 def hole_ns(network: InpaintingNetwork) -> HoleNS:
     """Navier-Stokes filling as the input of a network: see `HoleNS`."""
-    return HoleNS(network)
+    return AttendingHoleNS(network) if isinstance(network, AttendingNetwork) else HoleNS(network)

@@ -49,15 +49,13 @@ class HasBranches(Protocol):
 
 @runtime_checkable
 class HasAttention(Protocol):
-    """A model whose attention copies from somewhere.
+    """A model whose attention copies from somewhere; see `AttendingNetwork`."""
 
-    Attributes:
-        divisor: Side of a place in pixels.
-    """
+    @property
+    def attention_place(self) -> int:
+        """Side of a place in pixels."""
 
-    divisor: int
-
-    def attention_offsets(self, image: Tensor, mask: Tensor) -> Tensor:
+    def attention_offsets(self, image: Tensor, mask: Tensor, *, filling: Tensor | None = None) -> Tensor:
         """(B, 2, h, w), how many places further, in rows and columns, the patch lies that weighs most in each place."""
 
 
@@ -174,7 +172,7 @@ def paint(net: Filler, images: Bytes, holes: NDArray[np.bool_], extras: Extras) 
     if extras.branches:
         painted = _with_sheets(painted, BRANCHES, branch_sheet, _branches(net, images, holes), images, holes, title)
     if extras.attention:
-        draw = partial(attention_sheet, place=cast(HasAttention, net).divisor)
+        draw = partial(attention_sheet, place=cast(HasAttention, net).attention_place)
         painted = _with_sheets(painted, ATTENTION, draw, _offsets(net, images, holes), images, holes, title)
     return painted
 

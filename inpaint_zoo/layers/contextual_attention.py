@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inpaint_zoo.errors import ZooError, unknown_name
-from inpaint_zoo.interfaces import InpaintingNetwork, check_pair, check_values
+from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.layers.fusion import Fusable
 from inpaint_zoo.ops import crop_to, without_autocast
 
@@ -274,23 +274,29 @@ def _turned(width: int, turn: int) -> tuple[slice, slice]:
 class AttendingNetwork(InpaintingNetwork):
     """A network whose contextual attention can be asked where it looked."""
 
-    def attention_offsets(self, image: Tensor, mask: Tensor) -> Tensor:
-        """How far, in places of ``divisor`` pixels, the patch lies that weighs most in each place.
+    @property
+    def attention_place(self) -> int:
+        """Side, in pixels, of a place that its attention compares."""
+        return self.divisor
+
+    def attention_offsets(self, image: Tensor, mask: Tensor, *, filling: Tensor | None = None) -> Tensor:
+        """How far, in places of ``attention_place`` pixels, the patch lies that weighs most in each place.
 
         Args:
             image: (B, 3, H, W), RGB in [0, 1] wherever it is known.
             mask: (B, 1, H, W), 1 = hole.
+            filling: As `stages`.
 
         Returns:
-            (B, 2, H / divisor, W / divisor), rows and columns, int64; sides rounded up. Known places have one as well.
+            (B, 2, H / place, W / place), rows and columns, int64; sides rounded up. Known places have one as well.
 
         Raises:
             ZooError: As `stages`.
         """
-        check_pair(image, mask)
-        check_values(image, mask)
-        offsets = self.offsets(*self.native(image, mask))
-        return crop_to(offsets, (-(-image.shape[-2] // self.divisor), -(-image.shape[-1] // self.divisor)))
+        self.check(image, mask, filling)
+        offsets = self.offsets(*self.native(image, mask, filling))
+        place = self.attention_place
+        return crop_to(offsets, (-(-image.shape[-2] // place), -(-image.shape[-1] // place)))
 
     @abstractmethod
     def offsets(self, image: Tensor, mask: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
 from inpaint_zoo.training.phases import Batch, Stages, Terms
 from inpaint_zoo.training.resume import make_exact
 
-__all__ = ["InpaintingModule", "TrainingModule", "gradient_norm", "is_logged", "without_padding"]
+__all__ = ["InpaintingModule", "TrainingModule", "found_in_hole", "gradient_norm", "is_logged", "without_padding"]
 
 Built = TypeVar("Built")
 
@@ -53,8 +53,8 @@ def without_padding(batch: Batch) -> Batch | None:
     }
 
 
-def _found(batch: Batch) -> dict[str, Tensor]:
-    """What the network finds in the hole, where the data's ``input_mode`` puts something there."""
+def found_in_hole(batch: Batch) -> dict[str, Tensor]:
+    """What the network finds in the hole, where the data's ``input_mode`` puts something there, as its argument."""
     return {"filling": batch["input"]} if "input" in batch else {}
 
 
@@ -118,7 +118,7 @@ class TrainingModule(LightningModule):
 
     def predict_stages(self, batch: Batch) -> Stages:
         """Raw predictions by stage name, in [0, 1], for the losses."""
-        return self.network.stages(batch["image"], batch["mask"], **_found(batch))
+        return self.network.stages(batch["image"], batch["mask"], **found_in_hole(batch))
 
     def unless_missing(self, build: Callable[[], Built], *terms: str) -> Built | None:
         """What ``build`` gives, or None where its weights are nowhere and the config drops the terms that need it.
@@ -244,7 +244,7 @@ class TrainingModule(LightningModule):
         Those of stages before the last go by the stage's name and a slash, the result by nothing.
         """
         image, mask = batch["image"], batch["mask"]
-        stages = self.network.stages(image, mask, **_found(batch))
+        stages = self.network.stages(image, mask, **found_in_hole(batch))
         *earlier, last = stages
         return {
             prefix: to_uint8(composite(stages[name].clamp(0, 1), image, mask)).float() / 255
@@ -298,7 +298,7 @@ class TrainingModule(LightningModule):
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The finished inpainting (B, 3, H, W), float in [0, 1]."""
         self.seed_batch("predict", batch_idx)
-        return self.network(batch["image"], batch["mask"], **_found(batch))
+        return self.network(batch["image"], batch["mask"], **found_in_hole(batch))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what an exact resume needs beyond Lightning's own state."""

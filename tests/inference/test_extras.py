@@ -264,10 +264,15 @@ def test_attention_is_painted_beside_the_result(photos, masks, tmp_path, capsys)
     assert set(files(tmp_path / "out")) == {*results, *(f"{name.split('.')[0]}_attention.png" for name in results)}
     assert run(*args, "--model", "contextual_attention_tiny") == 0
     assert "3 skipped" in capsys.readouterr().out
+    (tmp_path / "out" / "a_attention.png").unlink()
+    assert run(*args, "--model", "hole_ns:contextual_attention_tiny") == 0  # by the same weights
+    assert "1 inpainted, 2 skipped" in capsys.readouterr().out
+    assert (tmp_path / "out" / "a_attention.png").is_file()
     weights = iz.save_weights(iz.create_model("glcic_tiny"), tmp_path / "g.safetensors", licence="none")
     args = (photos, "--mask", masks / "large.png", "--weights", weights, "--out", tmp_path / "out", "--attention")
-    assert run(*args, "--model", "glcic_tiny") == 2
-    assert "--attention: 'glcic_tiny' has no attention to show" in capsys.readouterr().err
+    for name in ("glcic_tiny", "hole_ns:glcic_tiny"):
+        assert run(*args, "--model", name) == 2
+        assert f"--attention: '{name}' has no attention to show" in capsys.readouterr().err
 
 
 def test_attention_sheet_shows_each_place_in_its_colour():

@@ -8,9 +8,10 @@ import torch
 import inpaint_zoo as iz
 from inpaint_zoo.benchmark.macs import count_macs
 from inpaint_zoo.cli.main import main
+from inpaint_zoo.combinators import hole_ns as hole_ns_of
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.models.contextual_attention import ContextualAttentionGenerator
-from inpaint_zoo.ops import composite
+from inpaint_zoo.ops import composite, hole_ns
 from inpaint_zoo.weights import load_weights
 from tests.fill import fill, fill_module, read_vector, vector_image
 from tests.layers.test_contextual_attention import close
@@ -145,6 +146,29 @@ def test_attention_offsets():
     assert columns.max() < 12
     # no patch touches the hole, which covers the places (2..4, 3..6)
     assert not ((rows >= 1) & (rows <= 5) & (columns >= 2) & (columns <= 7)).any()
+
+
+class FirstThree(torch.nn.Module):
+    def forward(self, x):
+        return x[:, :3]
+
+
+def test_attention_offsets_behind_navier_stokes():
+    """Those of the network with its filling, at its own places, at sides that neither divides."""
+    inner = fill_module(ContextualAttentionGenerator(8))
+    inner.coarse_generator = FirstThree()  # the filling reaches the attention through it alone
+    net = hole_ns_of(inner)
+    image, mask = vector_image(61, 90), torch.zeros(1, 1, 61, 90)
+    mask[..., 16:40, 24:56] = 1
+    with torch.no_grad():
+        expected = inner.attention_offsets(image, mask, filling=hole_ns(image, mask))
+        assert torch.equal(net.attention_offsets(image, mask), expected)
+        assert torch.equal(net.attention_offsets(image.masked_fill(mask > 0, float("nan")), mask), expected)
+        assert not torch.equal(inner.attention_offsets(image, mask), expected)
+    assert net.attention_place == inner.attention_place == 8
+    with pytest.raises(ZooError, match="never sees what stands in the hole"):
+        net.attention_offsets(image, mask, filling=image)
+    assert not hasattr(hole_ns_of(iz.create_model("glcic_tiny")), "attention_offsets")
 
 
 def test_tensorflow_pads_behind():

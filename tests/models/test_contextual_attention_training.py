@@ -5,9 +5,12 @@ import pytest
 import torch
 
 import inpaint_zoo as iz
+from inpaint_zoo.cli.main import main
 from inpaint_zoo.combinators import hole_ns as hole_ns_of
 from inpaint_zoo.combinators import two_stage
 from inpaint_zoo.errors import UnknownNameError, ZooError
+from inpaint_zoo.inference.attention import attention_sheet
+from inpaint_zoo.io.pictures import read_picture
 from inpaint_zoo.masks import create_generator
 from inpaint_zoo.masks.draws import sample_key
 from inpaint_zoo.models import ContextualAttention
@@ -19,6 +22,9 @@ from inpaint_zoo.weights import WeightsError
 from tests.fill import fill_module, read_vector, vector_image
 from tests.models.overfit import Pictures64, psnr_by_heart
 from tests.models.test_all_models import sample
+from tests.models.test_glama_training import TINY
+from tests.models.test_kill_families import CRITICS
+from tests.training.test_kill import REPOSITORY
 from tests.training.toys import fit, make_trainer
 
 pytestmark = [
@@ -299,27 +305,8 @@ class Filled(Pictures64):
         return {**batch, "input": torch.where(batch["mask"] > 0, 0.8, batch["image"])}
 
 
-@pytest.mark.parametrize("name", ["autoencoder_tiny", "contextual_attention_tiny", "gated_conv_tiny", "glcic_tiny"])
-def test_networks_find_the_filling_in_the_hole(name):
-    net = fill_module(iz.create_model(name))
-    image, mask = sample((40, 48))
-    other = torch.where(mask > 0, 0.9, image)
-    with torch.no_grad():
-        plain, filled = net(image, mask), net(image, mask, filling=other)
-        low, high = net.value_range
-        grey = torch.full_like(image, (net.hole_value - low) / (high - low))
-        assert torch.equal(net(other, mask), plain)
-        assert torch.equal(net(image, mask, filling=grey), plain)  # what it finds where nothing is given
-        known_differs = torch.where(mask > 0, other, 7.0)
-        assert torch.equal(net(image, mask, filling=known_differs), filled)
-    assert not torch.equal(filled, plain)
-    assert torch.equal(torch.where(mask > 0, 0, filled), torch.where(mask > 0, 0, image))
-
-
 def test_fillings_that_no_network_can_take_are_refused():
     image, mask = sample((32, 32))
-    with pytest.raises(ZooError, match="'partial_conv_tiny' never sees what stands in the hole"):
-        iz.create_model("partial_conv_tiny")(image, mask, filling=image)
     net = iz.create_model("glcic_tiny")
     with pytest.raises(ZooError, match=r"`filling` must be \(1, 3, 32, 32\) float32 on cpu as `image`, got \(1, 1, 32"):
         net(image, mask, filling=mask)
@@ -342,7 +329,7 @@ def test_training_and_validation_find_what_the_data_put_there(tmp_path):
     batch = {"image": image, "mask": mask, "input": filled, "index": torch.tensor([0]), "name": ["a"]}
     module.eval()
     with torch.no_grad():
-        assert torch.equal(picture_row(module, batch)[..., :32], filled)
+        assert torch.equal(picture_row(module, batch)[0], filled)
         assert torch.equal(module.predict_step(batch, 0), module.network(image, mask, filling=filled))
 
 
@@ -366,6 +353,33 @@ def test_a_network_behind_navier_stokes_is_what_was_trained_so(size):
 
 
 # By its configuration
+
+
+@pytest.mark.slow
+def test_attention_is_drawn_at_each_validation(tmp_path, monkeypatch):
+    """As files and in W&B: the same samples, what `inpaint --attention` draws of them."""
+    pytest.importorskip("wandb", reason="the extra `wandb` is not installed")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    words = ["fit", "--config", str(REPOSITORY / "configs" / "contextual_attention" / "sample.yaml")]
+    words += ["--config", str(REPOSITORY / "configs" / "logger" / "wandb.yaml"), "--out", str(tmp_path / "run")]
+    words += [f"--trainer.logger.init_args.save_dir={tmp_path}", *TINY, *CRITICS]
+    assert main([*words, "--images.count=2", "--trainer.max_steps=4"]) == 0
+    samples, attention = (
+        read_picture(tmp_path / "run" / "images" / f"{name}_00000004.png").rgb for name in ("step", "attention")
+    )
+    for name, drawn in (("samples", samples), ("attention", attention)):
+        (logged,) = tmp_path.glob(f"wandb/offline-run-*/files/media/images/{name}_*.png")
+        assert np.array_equal(read_picture(logged).rgb, drawn)
+    net = iz.create_model("contextual_attention_tiny", weights=tmp_path / "run" / "checkpoints" / "last.ckpt")
+    hole = np.zeros((64, 64), bool)
+    hole[16:48, 16:48] = True
+    for row, sheet in zip(np.split(samples, 2), np.split(attention, 2), strict=True):
+        *_, result, photo = np.split(row, row.shape[1] // 64, axis=1)
+        image = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float() / 255
+        with torch.no_grad():
+            (offsets,) = net.attention_offsets(image, torch.from_numpy(hole)[None, None].float()).numpy()
+        expected = attention_sheet(offsets, photo, hole, result, "", place=8)
+        assert np.array_equal(sheet[60:], expected[60:])  # below the title, which names step and sample
 
 
 @pytest.mark.slow
