@@ -50,10 +50,11 @@ class Fusable(nn.Module, ABC):
 
 
 def fold(convolution: ConvT, norm: nn.Module) -> ConvT:
-    """One convolution that does what ``convolution`` and then ``norm`` do in eval mode."""
+    """One convolution that does what ``convolution`` and then ``norm`` do in eval mode; spectral norm is folded too."""
+    folded = getattr(convolution, "folded", None)
+    plain = convolution if folded is None else cast(nn.Module, folded())
     return cast(
-        ConvT,
-        fuse_conv_bn_eval(cast(nn.Conv2d, convolution), cast(_BatchNorm, norm), isinstance(convolution, _TRANSPOSED)),
+        ConvT, fuse_conv_bn_eval(cast(nn.Conv2d, plain), cast(_BatchNorm, norm), isinstance(plain, _TRANSPOSED))
     )
 
 

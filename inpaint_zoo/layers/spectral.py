@@ -88,7 +88,7 @@ class SpectralConv2d(nn.Conv2d, Fusable):
         plain.weight = nn.Parameter(self.normalized_weight.detach(), requires_grad=False)
         if self.bias is not None:
             plain.bias = nn.Parameter(self.bias.detach().clone(), requires_grad=False)
-        return plain
+        return plain.train(self.training)
 
     def fused(self) -> nn.Module:
         """The folded one, laid out once."""
