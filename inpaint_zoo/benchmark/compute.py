@@ -74,11 +74,11 @@ def worker_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def load_sample(photographs: Photographs, masks: MaskSet, index: int) -> Sample:
-    """Decode photograph ``index``, draw its mask, and empty the hole."""
+    """Decode photograph ``index``, draw its mask, and empty the hole; what the set puts there instead stands beside."""
     truth = photographs.load(index)
     mask = masks.load(index, (truth.shape[0], truth.shape[1]))
     image = np.where(mask[..., None], np.uint8(0), truth)
-    return Sample(index, truth, Question(photographs.key(index), image, mask))
+    return Sample(index, truth, Question(photographs.key(index), image, mask, masks.filling(truth, mask)))
 
 
 def compute_cell(

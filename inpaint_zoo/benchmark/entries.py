@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from inpaint_zoo.benchmark.document import Table
 
-__all__ = ["CallableEntry", "FolderEntry", "MethodEntry", "ModelEntry", "SourceEntry"]
+__all__ = ["CallableEntry", "FolderEntry", "MethodEntry", "ModelEntry", "Mosaic", "SourceEntry"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,13 @@ class CallableEntry:
 MethodEntry = ModelEntry | FolderEntry | CallableEntry
 
 
+class Mosaic(NamedTuple):
+    """Blocks of the truth that stand in the holes: deblurring, not inpainting. Arguments of `ops.mosaic`."""
+
+    unit: int = 12
+    interpolation: Literal["bilinear", "nearest"] = "bilinear"
+
+
 @dataclass(frozen=True)
 class SourceEntry:
     """A dataset or a mask set.
@@ -81,8 +88,10 @@ class SourceEntry:
         label: What tables and folders call it.
         table: Where it stands in the suite.
         spec: What its factory takes.
+        mosaic: Of a mask set, what networks find in its holes; None where there is nothing.
     """
 
     label: str
     table: Table
     spec: dict[str, Any]
+    mosaic: Mosaic | None = None

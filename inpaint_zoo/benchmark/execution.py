@@ -197,5 +197,6 @@ class Execution:
             "unreadable": [problem._asdict() for problem in self.plan.sources.unreadable],
             "complexity": list(costs.values()),
             "capped": capped,
+            "not_applicable": [cell._asdict() for cell in self.plan.not_applicable],
         }
         self.store.assemble([cell.key for cell in self.plan.cells], provenance)

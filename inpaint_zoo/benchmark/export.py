@@ -25,7 +25,8 @@ def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: 
 
     `images/<dataset>/<mask>/<stem>.png` are the photographs with black holes, `masks/<dataset>/<mask>/<stem>.png` the
     masks, 255 in the hole. Results written as `<dataset>/<mask>/<stem>.png` are what a suite's `folder` method reads.
-    Methods and metrics of the suite are not looked at: the folder that it names may still be to come.
+    Methods and metrics of the suite are not looked at: the folder that it names may still be to come. Mask sets whose
+    holes show a mosaic are left out: they are for networks of the registry.
 
     Args:
         suite: Photographs and mask sets.
@@ -44,7 +45,7 @@ def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: 
         raise ZooError(f"{folder} is not empty; --export-inputs wants a new folder, so that nothing is overwritten.")
     sources = open_sources(suite, options.num_workers, folder / "cache")
     mention_unreadable(sources, options.allow_missing, listener)
-    pairs = [(photographs, masks) for photographs in sources.photographs for masks in sources.masks]
+    pairs = [(photos, masks) for photos in sources.photographs for masks in sources.masks if masks.mosaic is None]
     count = sum(len(photographs.indices) for photographs, _ in pairs)
     listener.begin(len(pairs), count)
     if folder.is_dir():

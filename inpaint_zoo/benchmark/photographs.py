@@ -133,12 +133,17 @@ class Photographs:
 
 
 class MaskSet:
-    """A mask set of a suite: mask i is a function of the suite's seed, i and the size of the photograph."""
+    """A mask set of a suite: mask i is a function of the suite's seed, i and the size of the photograph.
+
+    Attributes:
+        label: What the suite calls it.
+        mosaic: What networks find in the holes; None where there is nothing.
+    """
 
     def __init__(self, entry: SourceEntry, suite: Suite) -> None:
         from inpaint_zoo.masks import create_generator
 
-        self.label = entry.label
+        self.label, self.mosaic = entry.label, entry.mosaic
         spec: Mapping[str, Any] = entry.spec
         try:
             self._generator: MaskGenerator = create_generator(spec, seed=suite.seed, stream=MASK_STREAM)
@@ -146,11 +151,12 @@ class MaskSet:
             raise entry.table.located(error) from error
 
     def identity(self) -> dict[str, Any]:
-        """The resolved configuration, as one hash."""
-        return {"generator_sha256": self._generator.identity()}
+        """The resolved configuration, as one hash, and what stands in the holes."""
+        mosaic = {"mosaic": self.mosaic._asdict()} if self.mosaic else {}
+        return {"generator_sha256": self._generator.identity(), **mosaic}
 
     def to_yaml(self) -> str:
-        """The resolved configuration whose hash `identity` is, presets expanded and defaults filled in."""
+        """The resolved configuration whose hash `identity` has, presets expanded and defaults filled in."""
         return self._generator.to_yaml()
 
     def load(self, index: int, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -163,3 +169,18 @@ class MaskSet:
         if mask.shape != size:
             raise ZooError(f"The mask set '{self.label}' gives masks {mask.shape} for photographs {size}.")
         return mask.astype(bool)
+
+    def filling(self, truth: Pixels, mask: NDArray[np.bool_]) -> NDArray[np.float32] | None:
+        """(3, H, W) in [0, 1]: what networks find in the hole; None where there is nothing.
+
+        Raises:
+            ZooError: A photograph smaller than a block.
+        """
+        if self.mosaic is None:
+            return None
+        import torch
+
+        from inpaint_zoo.ops import mosaic
+
+        image, hole = torch.tensor(truth).permute(2, 0, 1)[None].float() / 255, torch.tensor(mask)[None, None].float()
+        return mosaic(image, hole, self.mosaic.unit, self.mosaic.interpolation)[0].numpy()

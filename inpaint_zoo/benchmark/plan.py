@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inpaint_zoo.benchmark.identity import cell_id
 from inpaint_zoo.benchmark.methods import Method, Task, create_methods
@@ -19,7 +19,7 @@ from inpaint_zoo.errors import ZooError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Cell", "Plan", "Sources", "make_plan", "open_sources", "select"]
+__all__ = ["Cell", "NotApplicable", "Plan", "Sources", "make_plan", "open_sources", "select"]
 
 AXES = ("method", "dataset", "mask")
 
@@ -60,14 +60,32 @@ class Cell:
     problem: str | None
 
 
+class NotApplicable(NamedTuple):
+    """A cell that makes no sense, by its labels, and why."""
+
+    method: str
+    dataset: str
+    mask: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class Plan:
-    """A suite, ready to run; ``cells`` in suite order: method, dataset, mask set."""
+    """A suite, ready to run.
+
+    Attributes:
+        suite: What was read.
+        sources: Its photographs and masks.
+        scorer: Its metrics.
+        cells: In suite order: method, dataset, mask set.
+        not_applicable: Those left out of them.
+    """
 
     suite: Suite
     sources: Sources
     scorer: Scorer
     cells: tuple[Cell, ...]
+    not_applicable: tuple[NotApplicable, ...]
 
 
 def open_sources(suite: Suite, workers: int, cache: Path) -> Sources:
@@ -97,10 +115,15 @@ def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: s
     scorer = Scorer(suite.metrics, device)
     metrics = scorer.identity()
     cells: list[Cell] = []
+    refused: list[NotApplicable] = []
     for method in methods:
         for photographs in sources.photographs:
             for masks in sources.masks:
-                task = Task(photographs.label, masks.label, photographs.keys)
+                task = Task(photographs.label, masks.label, photographs.keys, masks.mosaic is not None)
+                refusal = method.refusal(task)
+                if refusal is not None:
+                    refused.append(NotApplicable(method.label, task.dataset, task.mask, refusal))
+                    continue
                 problem = None
                 try:
                     identity = method.identity(task)
@@ -118,7 +141,7 @@ def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: s
                 key = CellKey(method.label, photographs.label, masks.label, name)
                 cells.append(Cell(key, task, method, photographs, masks, identity, problem))
     _refuse_twins(cells)
-    return Plan(suite, sources, scorer, tuple(cells))
+    return Plan(suite, sources, scorer, tuple(cells), tuple(refused))
 
 
 def _refuse_twins(cells: Iterable[Cell]) -> None:

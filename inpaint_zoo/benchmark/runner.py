@@ -29,6 +29,7 @@ class Outcome:
         computed: Cells that are new.
         skipped: Selected cells that were done before.
         failed: Selected cells without numbers.
+        not_applicable: Cells of the suite that make no sense, such as a mosaic for who never sees it.
         unreadable: Files that hold no photograph.
         skipped_metrics: Metrics whose weights are missing, and the line that says which file goes where.
         report: The report, None where no cell is done.
@@ -37,6 +38,7 @@ class Outcome:
     computed: int
     skipped: int
     failed: tuple[Failure, ...]
+    not_applicable: int
     unreadable: tuple[Unreadable, ...]
     skipped_metrics: Mapping[str, str]
     report: Path | None
@@ -88,6 +90,7 @@ def run_suite(
         computed=len(todo) - len(failed),
         skipped=len(selected) - len(todo),
         failed=tuple(failed),
+        not_applicable=len(plan.not_applicable),
         unreadable=tuple(sources.unreadable),
         skipped_metrics=plan.scorer.skipped,
         report=report,

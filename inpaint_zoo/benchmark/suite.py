@@ -14,6 +14,8 @@ datasets: [{name: sample, size: 256}]
 masks: [{name: center, size: 128}, lama_thick_256, {bank: masks/irregular, bins: [0.1, 0.2, 0.3]}]
 metrics: [psnr, ssim]
 ```
+A mask set with `input_mode: mosaic` (and `mosaic_unit`, `mosaic_interpolation`, as the data module's) shows blocks of
+the truth to networks that take a filling. Its label says so, and nothing averages or ranks it with inpainting.
 Relative paths are relative to the file. An unknown or misplaced key, a wrong type or a missing key names file, line and
 key; unknown models, masks and metrics suggest the nearest; labels are unique.
 """
@@ -22,15 +24,15 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from inpaint_zoo.benchmark.document import Table, read_document
-from inpaint_zoo.benchmark.entries import CallableEntry, FolderEntry, MethodEntry, ModelEntry, SourceEntry
-from inpaint_zoo.errors import ZooError
+from inpaint_zoo.benchmark.entries import CallableEntry, FolderEntry, MethodEntry, ModelEntry, Mosaic, SourceEntry
+from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_json
 
 __all__ = ["Suite", "load_suite"]
@@ -48,11 +50,13 @@ METHOD_KEYS = {
     "shipped": ("shipped",),
 }
 PATH_KEYS = ("root", "bank")  # of datasets and mask sets
+MOSAIC_KEYS = ("input_mode", "mosaic_unit", "mosaic_interpolation")  # of mask sets
+INTERPOLATIONS = ("bilinear", "nearest")
 FOLDER_NAME = re.compile(r"[^\\/:*?\"<>|\x00-\x1f.\s][^\\/:*?\"<>|\x00-\x1f]*(?<![.\s])")
 ELSEWHERE = {
     **dict.fromkeys(("model", "weights", "checkpoint", "options", "folder", "callable", "shipped"), "`methods`"),
     **dict.fromkeys(("root", "crop", "split"), "`datasets`"),
-    **dict.fromkeys(("bank", "bins"), "`masks`"),
+    **dict.fromkeys(("bank", "bins", *MOSAIC_KEYS), "`masks`"),
     **dict.fromkeys(("size", "label"), "an entry of `datasets` or `masks`"),
 }
 
@@ -75,7 +79,8 @@ class Suite:
 
         def named(entry: SourceEntry) -> dict[str, Any]:
             spec = {key: Path(value).name if key in PATH_KEYS else value for key, value in entry.spec.items()}
-            return {"label": entry.label, **spec}
+            mosaic = dict(zip(MOSAIC_KEYS, ("mosaic", *entry.mosaic), strict=True)) if entry.mosaic else {}
+            return {"label": entry.label, **spec, **mosaic}
 
         content = {
             "name": self.name,
@@ -215,8 +220,9 @@ def _listed(entry: ModelEntry, methods: Iterable[MethodEntry]) -> bool:
     )
 
 
-def _source(table: Table, base: Path) -> SourceEntry:
-    spec = {key: value for key, value in table.values.items() if key != "label"}
+def _source(table: Table, base: Path, others: Collection[str] = ()) -> SourceEntry:
+    """A dataset or mask set; ``others`` are keys that are not its factory's."""
+    spec = {key: value for key, value in table.values.items() if key not in ("label", *others)}
     for key in PATH_KEYS:
         if key in spec:
             spec[key] = str(base / Path(table.need(key, str)).expanduser())
@@ -230,7 +236,32 @@ def _source(table: Table, base: Path) -> SourceEntry:
 
 def _mask_sets(table: Table, base: Path) -> Iterator[SourceEntry]:
     """One mask set, or one for each bin of hole ratios between two neighbours of `bins`."""
-    entry = _source(table, base)
+    mosaic = _mosaic(table)
+    for entry in _binned(table, _source(table, base, MOSAIC_KEYS)):
+        yield replace(entry, label=f"{entry.label}, mosaic (deblurring)", mosaic=mosaic) if mosaic else entry
+
+
+def _mosaic(table: Table) -> Mosaic | None:
+    mode = table.get("input_mode", str, "hole")
+    if mode not in ("hole", "mosaic"):
+        hint = "Behind Navier-Stokes stands the method `hole_ns:NAME`, under any masks."
+        raise table.error(str(unknown_name("`input_mode`:", str(mode), ("hole", "mosaic"), hint)), "input_mode")
+    given = [key for key in MOSAIC_KEYS[1:] if key in table.values]
+    if mode == "hole":
+        if given:
+            raise table.error(f"'{given[0]}' goes with 'input_mode: mosaic'.", given[0])
+        return None
+    default = Mosaic()
+    unit = table.get("mosaic_unit", int) if "mosaic_unit" in given else default.unit
+    if unit is None or unit < 1:
+        raise table.error(f"'mosaic_unit' must be 1 or more, got {unit}.", "mosaic_unit")
+    how = str(table.get("mosaic_interpolation", str, default.interpolation))
+    if how not in INTERPOLATIONS:
+        raise table.error(str(unknown_name("`mosaic_interpolation`:", how, INTERPOLATIONS)), "mosaic_interpolation")
+    return Mosaic(unit, cast("Literal['bilinear', 'nearest']", how))
+
+
+def _binned(table: Table, entry: SourceEntry) -> Iterator[SourceEntry]:
     edges = table.get("bins", list)
     if edges is None:
         yield entry

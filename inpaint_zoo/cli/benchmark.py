@@ -132,6 +132,7 @@ def _conclude(outcome: Outcome, out: Path) -> int:
         console.print(_ranking(out))
     parts = [f"{outcome.computed} computed", f"{outcome.skipped} done before"]
     parts += [f"{len(outcome.failed)} failed"] if outcome.failed else []
+    parts += [f"{outcome.not_applicable} not applicable"] if outcome.not_applicable else []
     console.print(f"cells: {', '.join(parts)}")
     if outcome.skipped_metrics:
         console.print(f"metrics skipped for want of weights: {', '.join(outcome.skipped_metrics)}")

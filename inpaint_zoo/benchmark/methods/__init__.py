@@ -29,5 +29,5 @@ def create_methods(suite: Suite) -> list[Method]:
         elif isinstance(entry, CallableEntry):
             methods.append(CallableMethod(entry))
         else:
-            methods.append(FolderMethod(entry, len(suite.datasets), len(suite.masks)))
+            methods.append(FolderMethod(entry, len(suite.datasets), sum(not masks.mosaic for masks in suite.masks)))
     return methods

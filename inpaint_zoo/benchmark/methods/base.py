@@ -27,11 +27,13 @@ class Question(NamedTuple):
         key: Its relative stem in the dataset.
         image: (H, W, 3), 0 in the hole.
         mask: (H, W), true in the hole.
+        filling: (3, H, W) in [0, 1], what a network finds in the hole; None where there is nothing.
     """
 
     key: str
     image: Pixels
     mask: BoolMask
+    filling: NDArray[np.float32] | None = None
 
 
 class Answer(NamedTuple):
@@ -42,11 +44,19 @@ class Answer(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A cell as a method sees it: labels of dataset and mask set, and the keys of the photographs, in order."""
+    """A cell as a method sees it.
+
+    Attributes:
+        dataset: Its label.
+        mask: Label of the mask set.
+        keys: Of the photographs, in order.
+        mosaic: Whether a mosaic of the truth stands in the holes.
+    """
 
     dataset: str
     mask: str
     keys: tuple[str, ...]
+    mosaic: bool = False
 
 
 class Method(ABC):
@@ -55,6 +65,10 @@ class Method(ABC):
     def __init__(self, entry: MethodEntry) -> None:
         self.entry = entry
         self.label = entry.label
+
+    def refusal(self, task: Task) -> str | None:
+        """Why a cell makes no sense for the method; None where it does."""
+        return "only networks of the registry are shown a mosaic" if task.mosaic else None
 
     @abstractmethod
     def identity(self, task: Task) -> dict[str, Any]:

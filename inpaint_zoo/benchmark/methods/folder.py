@@ -24,8 +24,8 @@ class FolderMethod(Method):
     """Finished pictures that another program wrote, paired by relative stem.
 
     They lie in `FOLDER/<dataset>/<mask>/<stem>.*`; in a suite with one dataset `FOLDER/<mask>/<stem>.*` will do, with
-    one mask set as well `FOLDER/<stem>.*`: the first of these that exists. Known pixels come from the truth, as for
-    every method; other files that lie there are ignored.
+    one mask set (mosaics aside) as well `FOLDER/<stem>.*`: the first of these that exists. Known pixels come from the
+    truth, as for every method; other files that lie there are ignored.
     """
 
     entry: FolderEntry

@@ -55,6 +55,14 @@ class NetworkMethod(Method):
         path = shipped_weights(model_info(self.entry.model).weights_of) if shipped else Path(str(self.entry.weights))
         return sha256_file(path) if path else None
 
+    def refusal(self, task: Task) -> str | None:
+        """A mosaic is for networks that see what stands in the hole."""
+        from inpaint_zoo.registry import model_info
+
+        if not task.mosaic or model_info(self.entry.model).takes_filling:
+            return None
+        return f"'{self.entry.model}' never sees what stands in the hole, so that a mosaic would change nothing"
+
     def identity(self, task: Task) -> dict[str, Any]:
         """Name, options and the content of the weights."""
         random = {"random_weights": self.seed} if self.entry.weights == "random" else {}
@@ -125,11 +133,13 @@ class NetworkMethod(Method):
         images = torch.stack([torch.from_numpy(question.image).permute(2, 0, 1) for question in questions])
         masks = torch.stack([torch.from_numpy(question.mask)[None] for question in questions])
         image, mask = images.to(self.device).float() / 255, masks.to(self.device).float()
+        fillings = [torch.from_numpy(each.filling) for each in questions if each.filling is not None]
+        filling = torch.stack(fillings).to(self.device) if fillings else None
         if image.shape not in self._warm:  # the first pass of a shape chooses kernels and fills caches
-            self._run(image, mask)
+            self._run(image, mask, filling)
             self._warm.add(tuple(image.shape))
         begin = time.perf_counter()
-        result = self._run(image, mask)
+        result = self._run(image, mask, filling)
         seconds = (time.perf_counter() - begin) / len(questions)
         for question, finite in zip(questions, torch.isfinite(result).flatten(1).all(1).tolist(), strict=True):
             if not finite:
@@ -137,12 +147,13 @@ class NetworkMethod(Method):
         pictures = to_uint8(result).permute(0, 2, 3, 1).cpu().numpy()
         return [Answer(picture, seconds) for picture in pictures], result.cpu().numpy()
 
-    def _run(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def _run(self, image: torch.Tensor, mask: torch.Tensor, filling: torch.Tensor | None) -> torch.Tensor:
         import torch
 
         assert self.network is not None
         with torch.inference_mode():
-            result = self.network(image, mask).float()
+            found = {} if filling is None else {"filling": filling}
+            result = self.network(image, mask, **found).float()
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return result

@@ -83,7 +83,7 @@ def _matrix(matrix: Matrix) -> list[str]:
                 escape(missing.split(":")[0] if missing else DASH) if entry is None else _number(entry)
                 for entry, missing in zip(row.entries, row.missing, strict=True)
             ),
-            _mean_rank(row.mean_rank, row.n_ranks, len(matrix.tables)),
+            _mean_rank(row.mean_rank, row.n_ranks, matrix.counted),
         ]
         for row in matrix.rows
     ]

@@ -63,6 +63,11 @@ def caveats(run: Run) -> list[str]:
             f"Few photographs ({', '.join(few)}): bootstrap intervals are too narrow then; at 4 photographs, a "
             f"95{NBSP}% interval covers about 80{NBSP}%."
         )
+    if run.deblurring:
+        lines.append(
+            f"{', '.join(sorted(run.deblurring))}: a mosaic of the truth stands in the hole, which is deblurring and "
+            "no inpainting; mean ranks and plots leave it out."
+        )
     for name, info in run.infos.items():
         texts = {text for table in run.tables for text in run.set_notes(name, *table)}
         lines += [f"{info.title}: {text}." for text in sorted(texts) if "biased" in text or "undefined" in text]

@@ -123,8 +123,8 @@ def _resource(name: str) -> str:
 def _facts(run: Run) -> list[tuple[str, str]]:
     counts = [notes.photographs(run, name) for name in run.datasets]
     images, photographs = sum(n for n, _ in counts), sum(n for _, n in counts)
-    cells = len(run.methods) * len(run.tables)
-    done = cells - len(run.missing)
+    cells = len(run.methods) * len(run.tables) - run.not_applicable
+    done = cells + run.not_applicable - len(run.missing)
     facts = [
         (str(len(run.methods)), "methods"),
         (str(photographs), "photographs"),
@@ -139,13 +139,13 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 def _findings(tables: Sequence[ScoreTable]) -> list[dict[str, Any]]:
     """Verdicts on the suite's first metric (and others that share it), tables of one dataset that agree together."""
-    findings: dict[tuple[str, str, str], list[tuple[int, str]]] = {}
+    findings: dict[tuple[str, bool, str, str], list[tuple[int, str]]] = {}
     for number, table in enumerate(tables, start=1):
         if table.verdicts:
-            findings.setdefault((table.dataset, *table.verdicts[0]), []).append((number, table.mask))
+            findings.setdefault((table.dataset, table.deblurring, *table.verdicts[0]), []).append((number, table.mask))
     return [
         {"dataset": dataset, "titles": titles, "verdict": verdict, "masks": masks}
-        for (dataset, titles, verdict), masks in findings.items()
+        for (dataset, _, titles, verdict), masks in findings.items()
     ]
 
 

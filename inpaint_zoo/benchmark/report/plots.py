@@ -40,11 +40,15 @@ class Plot:
 
 
 def hole_plots(run: Run) -> list[Plot]:
-    """Value of each picture against its hole ratio, with the mean of each bin, for every per-image metric."""
+    """Value of each picture against its hole ratio, with the mean of each bin, for every per-image metric.
+
+    Without the deblurring mask sets.
+    """
+    results = run.results[~run.results["mask"].isin(run.deblurring)]
     plots = []
     for dataset in run.datasets:
         for name, info in run.infos.items():
-            rows = run.results[(run.results["dataset"] == dataset) & (run.results["metric"] == name)]
+            rows = results[(results["dataset"] == dataset) & (results["metric"] == name)]
             rows = rows[rows["image"].notna() & np.isfinite(rows["value"]) & rows["hole_ratio"].notna()]
             if info.per_image and len(rows):
                 plots.append(_hole_plot(run, dataset, info, rows))
@@ -97,7 +101,7 @@ def latencies(run: Run) -> dict[str, float]:
 
 
 def time_plots(run: Run) -> list[Plot]:
-    """Mean over the mask sets against the time per picture, for every metric.
+    """Mean over the mask sets, but for the deblurring ones, against the time per picture, for every metric.
 
     The time is the latency measured alone or, where no method has one, the median in the run.
     """
@@ -117,7 +121,10 @@ def _time_plot(
     run: Run, dataset: str, name: str, info: MetricInfo, times: dict[str, float], x_label: str
 ) -> Plot | None:
     part = run.summary[
-        (run.summary["dataset"] == dataset) & (run.summary["metric"] == name) & run.summary["mean"].notna()
+        (run.summary["dataset"] == dataset)
+        & (run.summary["metric"] == name)
+        & run.summary["mean"].notna()
+        & ~run.summary["mask"].isin(run.deblurring)
     ]
     wanted = max(part["mask"].nunique(), 1)
     marks, partial, untimed = [], [], []

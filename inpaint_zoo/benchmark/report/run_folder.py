@@ -34,6 +34,8 @@ class Run:
         methods: Labels of the suite.
         tables: (dataset, mask set) pairs of the suite.
         missing: (method, dataset, mask set) of the suite's cells without numbers, and why.
+        not_applicable: How many of them can have none.
+        deblurring: Mask sets in whose holes a mosaic of the truth stands: never averaged or ranked with others.
         cells: Identifier and record of each cell that was run.
     """
 
@@ -47,6 +49,8 @@ class Run:
     methods: tuple[str, ...]
     tables: tuple[tuple[str, str], ...]
     missing: dict[Cell, str]
+    not_applicable: int
+    deblurring: frozenset[str]
     cells: dict[Cell, tuple[str, dict[str, Any]]]
 
     @property
@@ -114,6 +118,8 @@ def read_run(folder: str | Path) -> Run:
     tables = tuple((data["label"], mask["label"]) for data in suite["datasets"] for mask in suite["masks"])
     done = set(results[["method", "dataset", "mask"]].drop_duplicates().itertuples(index=False, name=None))
     errors = {_cell(entry): f"failed: {entry['error']}" for entry in provenance.get("failed", ())}
+    refused = provenance.get("not_applicable", ())
+    errors |= {_cell(entry): f"not applicable: {entry['reason']}" for entry in refused}
     cells = [(method, *table) for table in tables for method in methods]
     return Run(
         folder=folder,
@@ -126,6 +132,8 @@ def read_run(folder: str | Path) -> Run:
         methods=methods,
         tables=tables,
         missing={cell: errors.get(cell, "not run") for cell in cells if cell in errors or cell not in done},
+        not_applicable=len(refused),
+        deblurring=frozenset(mask["label"] for mask in suite["masks"] if mask.get("input_mode") == "mosaic"),
         cells={_cell(record): (name, record) for name, record in provenance.get("cells", {}).items()},
     )
 

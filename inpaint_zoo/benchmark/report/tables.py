@@ -114,6 +114,7 @@ class ScoreTable:
 
     Attributes:
         dataset, mask: Labels.
+        deblurring: Whether a mosaic of the truth stands in the holes.
         pictures: "12 crops of 4 photographs".
         columns: One per metric.
         rows: Best first by the suite's first metric; what has no numbers comes last.
@@ -123,6 +124,7 @@ class ScoreTable:
 
     dataset: str
     mask: str
+    deblurring: bool
     pictures: str
     columns: tuple[Column, ...]
     rows: tuple[MethodRow, ...]
@@ -143,10 +145,14 @@ class MatrixRow:
 
 @dataclass(frozen=True)
 class Matrix:
-    """One metric over all (dataset, mask set) tables: methods in most tables first, then by mean rank."""
+    """One metric over all (dataset, mask set) tables: methods in most tables first, then by mean rank.
+
+    ``counted`` of the tables are those that mean ranks are over: all but the deblurring ones.
+    """
 
     info: MetricInfo
     tables: tuple[tuple[str, str], ...]
+    counted: int
     rows: tuple[MatrixRow, ...]
 
 
@@ -193,6 +199,7 @@ def _table(run: Run, dataset: str, mask: str) -> ScoreTable:
     return ScoreTable(
         dataset=dataset,
         mask=mask,
+        deblurring=mask in run.deblurring,
         pictures=count_pictures(n_images, images["group"].nunique()),
         columns=columns,
         rows=tuple(sorted(rows, key=_row_order)),
@@ -293,8 +300,13 @@ def _matrix(run: Run, name: str, score_tables: Sequence[ScoreTable]) -> Matrix:
     for method in run.methods:
         found = [next(row for row in table.rows if row.method == method) for table in score_tables]
         entries = tuple(row.entries[at] for row in found)
-        ranks = [entry.rank for entry in entries if entry is not None and entry.rank is not None]
+        ranks = [
+            entry.rank
+            for entry, table in zip(entries, score_tables, strict=True)
+            if entry is not None and entry.rank is not None and not table.deblurring
+        ]
         mean_rank = sum(ranks) / len(ranks) if ranks else None
         rows.append(MatrixRow(method, entries, tuple(row.missing for row in found), mean_rank, len(ranks)))
     rows.sort(key=lambda row: (-row.n_ranks, row.mean_rank))  # a mean over fewer tables does not compare
-    return Matrix(run.infos[name], tuple((table.dataset, table.mask) for table in score_tables), tuple(rows))
+    names = tuple((table.dataset, table.mask) for table in score_tables)
+    return Matrix(run.infos[name], names, sum(not table.deblurring for table in score_tables), tuple(rows))
