@@ -23,7 +23,9 @@ OF_FAMILY = {"contextual_attention": CRITICS, "glcic": CRITICS}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["contextual_attention", "gated_conv", "glama", "glcic", "isnet", "lgnet"])
+@pytest.mark.parametrize(
+    "family", ["aot_gan", "contextual_attention", "gated_conv", "glama", "glcic", "isnet", "lgnet"]
+)
 def test_killed_and_resumed(family, tmp_path):
     def start(out, *args):
         words = [
