@@ -55,7 +55,7 @@ def label_map(mask: Tensor, convolutions: Iterable[nn.Conv2d]) -> Tensor:
         convolutions: In their order; their weights do not matter.
 
     Example:
-        >>> mask = (torch.arange(6.0) == 0).float().view(1, 1, 1, 6)
+        >>> mask = Tensor([1, 0, 0, 0, 0, 0]).view(1, 1, 1, 6)
         >>> label_map(mask, [nn.Conv2d(1, 1, (1, 3), padding=(0, 1))]).flatten().tolist()
         [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
     """
