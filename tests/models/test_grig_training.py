@@ -79,7 +79,7 @@ def test_recorded_losses(case, shared):
         "L2 norm of d(G adv + G patch)/d(pred)": gradient.norm(),
     }
     assert {name: value.item() for name, value in got.items()} == pytest.approx(
-        {name: recorded[name] for name in got}, abs=2e-5
+        {name: recorded[name] for name in got}, rel=2e-4
     )
 
 

@@ -19,12 +19,16 @@ CRITICS = [  # of pictures of 64 px, two batches a step
     '--data.init_args.masks={"name": "ca_box", "mask_shape": [32, 32], "max_delta": [8, 8]}',
     '--data.init_args.eval_masks={"name": "center", "size": 32}',
 ]
-OF_FAMILY = {"contextual_attention": CRITICS, "glcic": CRITICS}
+OF_FAMILY = {
+    "contextual_attention": CRITICS,
+    "glcic": CRITICS,
+    "grig": ["--model.init_args.augment=[color,translation]"],
+}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "family", ["aot_gan", "contextual_attention", "gated_conv", "glama", "glcic", "isnet", "lgnet"]
+    "family", ["aot_gan", "contextual_attention", "gated_conv", "glama", "glcic", "grig", "isnet", "lgnet"]
 )
 def test_killed_and_resumed(family, tmp_path):
     def start(out, *args):
