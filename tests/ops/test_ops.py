@@ -9,23 +9,31 @@ from hypothesis import strategies as st
 from inpaint_zoo.ops import composite, crop_to, from_range, pad_to_multiple, to_range, to_uint8
 
 
-@given(H=st.integers(1, 40), W=st.integers(1, 40), divisor=st.integers(1, 64), least=st.integers(1, 70))
-def test_padding_is_numpys_symmetric(H, W, divisor, least):
+@given(
+    H=st.integers(1, 40),
+    W=st.integers(1, 40),
+    divisor=st.integers(1, 64),
+    least=st.integers(1, 70),
+    mode=st.sampled_from(["symmetric", "reflect", "zeros"]),
+)
+def test_padding_is_numpys(H, W, divisor, least, mode):
     x = torch.arange(H * W, dtype=torch.float32).reshape(1, 1, H, W)
-    padded = pad_to_multiple(x, divisor, least)
+    padded = pad_to_multiple(x, divisor, least, mode)
     height, width = padded.shape[-2:]
     assert height % divisor == width % divisor == 0
     assert min(height, width) >= least
     assert height - max(H, least) < divisor
     assert width - max(W, least) < divisor
-    expected = np.pad(x[0, 0].numpy(), ((0, height - H), (0, width - W)), mode="symmetric")
+    numpys = "constant" if mode == "zeros" else mode
+    expected = np.pad(x[0, 0].numpy(), ((0, height - H), (0, width - W)), mode=numpys)
     assert np.array_equal(padded[0, 0].numpy(), expected)
     assert torch.equal(crop_to(padded, (H, W)), x)
 
 
 def test_what_fits_is_not_copied():
     x = torch.rand(1, 3, 64, 32)
-    assert pad_to_multiple(x, 32, 32) is x
+    for mode in ("symmetric", "reflect", "zeros"):
+        assert pad_to_multiple(x, 32, 32, mode) is x
 
 
 @given(low=st.floats(-5, 0), width=st.floats(0.5, 10), value=st.floats(0, 1))

@@ -7,9 +7,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from inpaint_zoo.layers.fusion import Fusable
 from inpaint_zoo.layers.spectral import SpectralConv2d
+from inpaint_zoo.models.grig.fused import fused_with_noise
 
-__all__ = ["SLE", "Down", "Noise", "NoiseMode", "fixed_noise", "up", "up_twice"]
+__all__ = ["SLE", "Down", "Noise", "NoiseMode", "UpTwice", "fixed_noise", "up"]
 
 NoiseMode = Literal["random", "const", "none"]
 
@@ -80,36 +82,47 @@ class Noise(nn.Module):
         self.seed = seed
         self.mode: NoiseMode = "const"
 
+    def drawn(self, x: Tensor) -> Tensor | None:
+        """The noise for ``x``, of one channel, before its gain; None where there is none."""
+        if self.training or self.mode == "random":
+            return torch.randn(len(x), 1, *x.shape[-2:], dtype=x.dtype, device=x.device)
+        return fixed_noise(x.shape[-2], x.shape[-1], self.seed, x.device) if self.mode == "const" else None
+
     def forward(self, x: Tensor) -> Tensor:
         """The sum, in the precision of ``x``."""
-        if self.training or self.mode == "random":
-            noise = torch.randn(len(x), 1, *x.shape[-2:], dtype=x.dtype, device=x.device)
-        elif self.mode == "const":
-            noise = fixed_noise(x.shape[-2], x.shape[-1], self.seed, x.device)
-        else:
-            return x
-        return x + (self.weight * noise).to(x.dtype)
+        noise = self.drawn(x)
+        return x if noise is None else x + (self.weight * noise).to(x.dtype)
 
 
 def _enlarged() -> nn.Module:
     return nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=True)
 
 
-def _glu(source: int, target: int, noise: int | None = None) -> list[nn.Module]:
-    """A convolution, noise if its seed is given, batch norm, and one half of the channels gated by the other."""
-    between: list[nn.Module] = [] if noise is None else [Noise(noise)]
-    convolution = SpectralConv2d(source, 2 * target, 3, padding=1)
-    return [convolution, *between, nn.BatchNorm2d(2 * target), nn.GLU(dim=1)]
-
-
 def up(source: int, target: int) -> nn.Sequential:
     """(B, source, H, W) -> (B, target, 2 H, 2 W): bilinear, then one convolution, its halves gating each other."""
-    return nn.Sequential(_enlarged(), *_glu(source, target))
+    convolution = SpectralConv2d(source, 2 * target, 3, padding=1)
+    return nn.Sequential(_enlarged(), convolution, nn.BatchNorm2d(2 * target), nn.GLU(dim=1))
 
 
-def up_twice(source: int, target: int, seed: int) -> nn.Sequential:
-    """As `up`, with two convolutions and noise behind each."""
-    return nn.Sequential(_enlarged(), *_glu(source, target, seed), *_glu(target, target, seed + 1))
+class UpTwice(nn.Sequential, Fusable):
+    """As `up`, with two convolutions and noise behind each.
+
+    Args:
+        source: Channels in.
+        target: Channels out.
+        seed: Of the first noise; the second has the next one.
+    """
+
+    def __init__(self, source: int, target: int, seed: int) -> None:
+        super().__init__(_enlarged())
+        for number, channels in enumerate((source, target)):
+            self.extend([SpectralConv2d(channels, 2 * target, 3, padding=1), Noise(seed + number)])
+            self.extend([nn.BatchNorm2d(2 * target), nn.GLU(dim=1)])
+
+    def fused(self) -> nn.Module:
+        """The form whose norms are part of the convolutions and of the noise."""
+        enlarge, *layers = self
+        return nn.Sequential(enlarge, fused_with_noise(layers[:3]), layers[3], fused_with_noise(layers[4:7]), layers[7])
 
 
 class SLE(nn.Module):

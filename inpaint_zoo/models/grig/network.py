@@ -17,7 +17,7 @@ from inpaint_zoo.layers.aot import AOTBlock
 from inpaint_zoo.layers.init import init_normal
 from inpaint_zoo.layers.restormer import TransformerBlock
 from inpaint_zoo.layers.spectral import SpectralConv2d
-from inpaint_zoo.models.grig.blocks import SLE, Down, Noise, NoiseMode, up, up_twice
+from inpaint_zoo.models.grig.blocks import SLE, Down, Noise, NoiseMode, UpTwice, up
 
 __all__ = ["MOST_STEPS", "Core", "GRIGGenerator"]
 
@@ -155,7 +155,7 @@ class GRIGGenerator(InpaintingNetwork):
         self.feat_64 = up(4 * width, 4 * width)
         merged = [SpectralConv2d(8 * width, 8 * width, 1), nn.BatchNorm2d(8 * width), nn.GLU(dim=1)]
         self.conv_64_3_3 = nn.Sequential(*merged, *(AOTBlock(4 * width, RATES, True) for _ in range(aot)))
-        self.feat_128 = up_twice(4 * width, 2 * width, seed=0)
+        self.feat_128 = UpTwice(4 * width, 2 * width, seed=0)
         merged = [SpectralConv2d(4 * width, 4 * width, 1), nn.BatchNorm2d(4 * width), nn.GLU(dim=1)]
         self.conv_128_3_3 = nn.Sequential(*merged)
         self.feat_256 = up(2 * width, width)
@@ -163,7 +163,7 @@ class GRIGGenerator(InpaintingNetwork):
         self.up_se_64 = SLE(deepest, 4 * width)
         self.up_se_128 = SLE(deepest // 2, 2 * width)
         self.up_se_256 = SLE(deepest // 4, width)
-        self.feat_512 = up_twice(width, width // 2, seed=2) if larger else None
+        self.feat_512 = UpTwice(width, width // 2, seed=2) if larger else None
         self.se_512 = SLE(4 * width, width // 2) if larger else None
         self.to_big = SpectralConv2d(width // 2 if larger else width, 3, 3, padding=1)
 

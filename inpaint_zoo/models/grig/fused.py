@@ -1,0 +1,46 @@
+"""GRIG's parts for inference: norms folded through the noise before them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+
+from inpaint_zoo.layers.fusion import FusedConv2d, fold
+
+if TYPE_CHECKING:
+    from inpaint_zoo.models.grig.blocks import Noise
+
+__all__ = ["FusedNoise", "fused_with_noise"]
+
+
+class FusedNoise(nn.Module):
+    """The noise behind a folded norm: each channel has its own gain. Written over its input.
+
+    Args:
+        noise: Before the norm.
+        scale: What the norm multiplies each channel with, (C,).
+    """
+
+    def __init__(self, noise: Noise, scale: Tensor) -> None:
+        super().__init__()
+        self.noise = noise
+        self.register_buffer("gain", (noise.weight.detach() * scale.detach()).view(-1, 1, 1))
+        self.gain: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W), its own memory."""
+        drawn = self.noise.drawn(x)
+        return x if drawn is None else x.addcmul_(self.gain.to(x.dtype), drawn.to(x.dtype))
+
+
+def fused_with_noise(layers: Sequence[nn.Module]) -> nn.Sequential:
+    """Convolution, noise, norm: the norm in the convolution's weights and the noise's gain."""
+    convolution, noise, norm = cast("tuple[nn.Conv2d, Noise, nn.BatchNorm2d]", layers)
+    assert norm.running_var is not None
+    folded = FusedConv2d(fold(convolution, norm))
+    if not bool(noise.weight.any()):
+        return nn.Sequential(folded)
+    return nn.Sequential(folded, FusedNoise(noise, norm.weight / torch.sqrt(norm.running_var + norm.eps)))
