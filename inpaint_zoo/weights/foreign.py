@@ -63,7 +63,7 @@ def load_foreign(path: str | Path) -> dict[str, Tensor]:
     """Tensors by name of any checkpoint, also one whose pickle needs code: that code is left out, not run.
 
     A mapping of tensors at the top is taken as it is, one under ``state_dict`` (Lightning's) is taken out; of nested
-    parts the names are joined by dots, and what is no tensor is left out.
+    parts the names are joined by dots, those in lists are numbers, and what is no tensor is left out.
 
     Raises:
         WeightsError: Missing, damaged, or without tensors.
@@ -90,6 +90,8 @@ def _tensors(content: object, prefix: str) -> list[tuple[str, Tensor]]:
 
     if isinstance(content, torch.Tensor):
         return [(prefix.removesuffix("."), content.detach())]
+    if isinstance(content, list | tuple):
+        content = dict(enumerate(content))
     if not isinstance(content, Mapping):
         return []
     return [pair for key, value in content.items() for pair in _tensors(value, f"{prefix}{key}.")]

@@ -7,7 +7,7 @@ taken.
 
 from typing import Literal
 
-from inpaint_zoo.models.grig import convert_discriminators
+from inpaint_zoo.models.grig import convert, convert_discriminators
 from inpaint_zoo.models.grig.blocks import NoiseMode
 from inpaint_zoo.models.grig.network import Core, GRIGGenerator
 from inpaint_zoo.models.grig.patch_discriminator import GRIGPatchDiscriminator
@@ -18,6 +18,7 @@ __all__ = [
     "GRIGGenerator",
     "GRIGPatchDiscriminator",
     "ProjectedDiscriminator",
+    "convert",
     "convert_discriminators",
     "grig",
     "grig_tiny",

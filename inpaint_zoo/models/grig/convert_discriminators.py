@@ -13,12 +13,12 @@ from inpaint_zoo.models.grig.projected_discriminator import ProjectedDiscriminat
 from inpaint_zoo.registry import register_converter
 from inpaint_zoo.weights import match_state
 
-__all__ = ["convert_patch_discriminator", "convert_projected_discriminator"]
+__all__ = ["FILE", "convert_patch_discriminator", "convert_projected_discriminator", "part_of"]
 
 FILE = "*_model*"
 
 
-def _part(state: Mapping[str, Any], part: str) -> Mapping[str, Tensor]:
+def part_of(state: Mapping[str, Any], part: str) -> Mapping[str, Tensor]:
     """A network's entries of a whole file, read as it is or with its names joined by dots, or those of it alone."""
     if isinstance(state.get(part), Mapping):
         return state[part]
@@ -31,7 +31,7 @@ def convert_projected_discriminator(state: Mapping[str, Any]) -> dict[str, Tenso
     """The projected discriminator with its backbone and mixing, under ``d`` in the file."""
     with torch.device("meta"):
         wanted = ProjectedDiscriminator().state_dict()
-    return match_state(_part(state, "d"), wanted, "'projected_discriminator'")
+    return match_state(part_of(state, "d"), wanted, "'projected_discriminator'")
 
 
 @register_converter("patchgan70_discriminator", files=FILE)
@@ -39,4 +39,4 @@ def convert_patch_discriminator(state: Mapping[str, Any]) -> dict[str, Tensor]:
     """The discriminator of forged patches, under ``patch_d`` in the file."""
     with torch.device("meta"):
         wanted = GRIGPatchDiscriminator().state_dict()
-    return match_state(_part(state, "patch_d"), wanted, "'patchgan70_discriminator'")
+    return match_state(part_of(state, "patch_d"), wanted, "'patchgan70_discriminator'")
