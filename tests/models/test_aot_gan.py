@@ -45,8 +45,9 @@ def test_recorded_outputs(shared, size):
     image, mask = vector_image(*size), vector_mask(*size)
     with torch.no_grad():
         raw = net.stages(image, mask)["prediction"] * 2 - 1
-        close(raw, vector, 1e-5)
-        close(net(image, mask) * 2 - 1, vector["composite"], 1e-5)
+        # layout alone moves it by 2e-5: gates make much of rounding
+        close(raw, vector, 5e-5)
+        close(net(image, mask) * 2 - 1, vector["composite"], 5e-5)
     assert seen.keys() == parts.keys()
     for part, recorded in vector.get("intermediates", {}).items():
         close(seen[part], recorded, 5e-5)
