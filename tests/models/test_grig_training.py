@@ -220,15 +220,14 @@ def test_two_batches_of_two_rounds_equal_those_written_out_by_hand(order, tmp_pa
 
     In float64: rounding grows from round to round, since the hinge and the deepest level's attention have kinks.
     """
-    rates = (0.02, 0.02, 0.02)
+    rates = (0.02, 0.03, 0.03)
     torch.manual_seed(0)
     module = small(
         update_order=order,
         lambda_l1=0.5,
         augment=(),
         generator_optimizer=lambda p: torch.optim.SGD(p, rates[0]),
-        projected_optimizer=lambda p: torch.optim.SGD(p, rates[1]),
-        patch_optimizer=lambda p: torch.optim.SGD(p, rates[2]),
+        discriminator_optimizer=lambda p: torch.optim.SGD(p, rates[1]),
     )
     module.projected = Whole()
     before = {name: value.clone() for name, value in module.state_dict().items()}
@@ -419,4 +418,6 @@ def test_a_batch_of_eight_from_five_photographs():
 
 @pytest.mark.slow
 def test_it_learns(tmp_path):
-    assert psnr_by_heart("grig/sample.yaml", tmp_path, "--model.init_args.augment=[]", steps=100) > 24
+    own = ["--model.init_args.augment=[]", "--model.init_args.generator_scheduler.init_args.T_max=60"]
+    # an average over so short a run would hold the first weights above all
+    assert psnr_by_heart("grig/sample.yaml", tmp_path, *own, "--trainer.callbacks=[]", steps=60) > 25

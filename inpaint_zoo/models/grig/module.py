@@ -36,8 +36,7 @@ class GRIG(AdversarialModule):
     Args:
         network: Registry name.
         generator_optimizer: Built over the generator's parameters; the rate is constant.
-        projected_optimizer: Built over the head of the projected discriminator, the rest of which is frozen.
-        patch_optimizer: Built over the forged-patch discriminator's.
+        discriminator_optimizer: One is built over each discriminator's parameters that are not frozen.
         generator_scheduler: Learning-rate schedule of the generator, by steps of the training.
         discriminator_scheduler: ... of each discriminator.
         update_order: Of a round: projected discriminator, patch discriminator, generator, as released; the paper's
@@ -66,8 +65,7 @@ class GRIG(AdversarialModule):
         self,
         network: str = "grig",
         generator_optimizer: OptimizerCallable = _ADAM,
-        projected_optimizer: OptimizerCallable = _ADAM,
-        patch_optimizer: OptimizerCallable = _ADAM,
+        discriminator_optimizer: OptimizerCallable = _ADAM,
         generator_scheduler: LRSchedulerCallable | None = None,
         discriminator_scheduler: LRSchedulerCallable | None = None,
         update_order: UpdateOrder = "code",
@@ -104,16 +102,8 @@ class GRIG(AdversarialModule):
             )
         if lambda_patch:
             self.patch = GRIGPatchDiscriminator(patch_width)
-        self.optimizers_of = {
-            "generator": generator_optimizer,
-            "projected": projected_optimizer,
-            "patch": patch_optimizer,
-        }
-        self.schedulers = {
-            "generator": generator_scheduler,
-            "projected": discriminator_scheduler,
-            "patch": discriminator_scheduler,
-        }
+        self.optimizers_of = {"generator": generator_optimizer, "discriminator": discriminator_optimizer}
+        self.schedulers = {"generator": generator_scheduler, "discriminator": discriminator_scheduler}
         self.update_order = update_order
         self.weights = {"adversarial": lambda_adv, "patch": lambda_patch, "lpips": lambda_lpips, "l1": lambda_l1}
         self.augment = tuple(augment)
@@ -167,13 +157,15 @@ class GRIG(AdversarialModule):
         return Recipe(phases, forward="shared", repeats=cast(GRIGGenerator, self.network).steps)
 
     def _phase(self, name: str, loss: LossFunction) -> Phase:
+        generates = name == "generator"
+        kind = "generator" if generates else "discriminator"
         return Phase(
             name,
-            ("network" if name == "generator" else name,),
+            ("network" if generates else name,),
             loss,
-            self.optimizers_of[name],
-            weights=self.weights if name == "generator" else {},
-            scheduler=self.schedulers[name],
+            self.optimizers_of[kind],
+            weights=self.weights if generates else {},
+            scheduler=self.schedulers[kind],
         )
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
