@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 
+from inpaint_zoo.layers.init import init_scaled
 from inpaint_zoo.models.contextual_attention.loss import GRADIENT_NORMS, ContextualAttentionLoss, Discount
 from inpaint_zoo.registry import create_discriminator
 from inpaint_zoo.training import AdversarialModule, Batch, Penalty, Phase, Recipe, Stages, Terms
@@ -75,9 +76,12 @@ class ContextualAttention(AdversarialModule):
         discount: Discount = "box",
         gp_mask: bool = False,
         init_critics: str | None = None,
+        init_gain: float | None = None,
         **base: Any,
     ) -> None:
         super().__init__(network, **base)
+        if init_gain is not None and base.get("init_weights") is None:
+            init_scaled(self.network, init_gain)
         self.local_critic = create_discriminator("ca_local", size=window, width=critic_width, local_conv4=local_conv4)
         self.global_critic = create_discriminator("ca_global", size=size, width=critic_width)
         if init_critics is not None:
