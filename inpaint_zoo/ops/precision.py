@@ -12,8 +12,11 @@ __all__ = ["at_least_float32", "without_autocast"]
 
 def without_autocast(device: torch.device) -> AbstractContextManager[object]:
     """A context in which operations on ``device`` are not cast: FFT, Gram matrices, paddings, penalties."""
-    # on "meta", where shapes are counted, there is no autocast to switch off
-    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
+    # on "meta", where shapes are counted, there is no autocast; where it is off, an export would copy the whole graph
+    # for each region that is entered
+    if device.type == "meta" or not torch.is_autocast_enabled(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 def at_least_float32(x: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Padding, ranges and compositing, against numpy and by hand."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inpaint_zoo.ops import composite, crop_to, from_range, pad_to_multiple, to_range, to_uint8
+from inpaint_zoo.ops.precision import at_least_float32, without_autocast
 
 
 @given(
@@ -60,3 +63,19 @@ def test_composite_lets_nothing_through(rubbish):
     out = composite(pred, image.masked_fill(mask > 0, rubbish), mask)
     by_hand = pred.numpy() * mask.numpy() + image.numpy() * (1 - mask.numpy())
     assert np.array_equal(out.numpy(), by_hand)
+
+
+def test_autocast_is_switched_off_where_it_is_on_and_left_alone_elsewhere():
+    a, device = torch.rand(4, 4), torch.device("cpu")
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (a @ a).dtype == torch.bfloat16
+        with without_autocast(device):
+            assert (a @ a).dtype == torch.float32
+    assert isinstance(without_autocast(device), nullcontext)  # an export pays for each region that is entered
+    assert isinstance(without_autocast(torch.device("meta")), nullcontext)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_half_precision_alone_is_raised(dtype):
+    x = torch.ones(2, dtype=dtype)
+    assert at_least_float32(x).dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
