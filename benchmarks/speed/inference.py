@@ -44,6 +44,7 @@ TARGETS = {  # (model, device) -> form -> the least speed-up, the largest and th
     ("lama", "cuda"): {"bf16, compiled": (3.0, None, None)},
     ("lgnet", "cpu"): {"fp32": (1.6, 2e-4, None), "bf16": (2.5, None, None)},
     ("isnet", "cpu"): {"fp32": (1.3, 1e-4, None), "bf16": (2.2, None, None)},
+    ("grig", "cpu"): {"fp32": (1.3, 1e-4, None), "bf16": (1.8, None, None)},
     ("contextual_attention", "cpu"): {"fp32": (1.3, 1e-4, None), "bf16": (2.0, None, None)},
 }
 
