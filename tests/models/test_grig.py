@@ -118,6 +118,7 @@ def test_variants_have_the_specified_sizes():
     assert iz.model_info("grig_tiny").parameters <= 1_500_000
 
 
+@pytest.mark.slow
 def test_macs_by_both_conventions():
     """The paper's Table 4 prints thop's count: 20.47 G for a step, 61.41 G for three."""
     with torch.device("meta"):
@@ -376,6 +377,7 @@ def released(net, generator):
     return {"g": live, "d": {}, "patch_d": {}, "g_ema": averages, "iter": 7, "metrics": {"fid": 3.0}}
 
 
+@pytest.mark.slow
 def test_released_files_are_converted_to_their_averages(tmp_path):
     net = iz.create_model("grig")
     file = released(net, torch.Generator().manual_seed(0))
