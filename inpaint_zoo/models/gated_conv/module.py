@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 
-from inpaint_zoo.layers.init import init_scaled
 from inpaint_zoo.models.gated_conv.loss import GatedConvLoss
 from inpaint_zoo.registry import create_discriminator
 from inpaint_zoo.training import AdversarialModule, Batch, Phase, Recipe, Stages, Terms
@@ -32,7 +31,6 @@ class GatedConv(AdversarialModule):
         discriminator_width: Channels of its first map.
         l1: Weight of the reconstruction, each stage.
         adversarial: Weight of the adversarial term.
-        init_gain: Of the network's drawn weights (`init_scaled`); by default they are drawn as torch draws them.
         base: Arguments of `TrainingModule`.
     """
 
@@ -46,12 +44,9 @@ class GatedConv(AdversarialModule):
         discriminator_width: int = 64,
         l1: float = 1.0,
         adversarial: float = 1.0,
-        init_gain: float | None = None,
         **base: Any,
     ) -> None:
         super().__init__(network, **base)
-        if init_gain is not None and base.get("init_weights") is None:
-            init_scaled(self.network, init_gain)
         self.discriminator = create_discriminator("gated_conv", width=discriminator_width)
         self.optimizers_of = {"generator": generator_optimizer, "discriminator": discriminator_optimizer}
         self.schedulers = {"generator": generator_scheduler, "discriminator": discriminator_scheduler}
