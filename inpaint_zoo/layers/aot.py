@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers.fusion import Fusable, fuse
 from inpaint_zoo.layers.spectral import SpectralConv2d
-from inpaint_zoo.ops.precision import at_least_float32, without_autocast
+from inpaint_zoo.ops.precision import full_precision, without_autocast
 
 __all__ = ["AOTBlock"]
 
@@ -62,7 +62,7 @@ def _normalized(gate: Tensor) -> Tensor:
     In float32: half precision has no number for the summand that keeps a constant map's deviation from 0.
     """
     with without_autocast(gate.device):
-        gate = at_least_float32(gate)
+        gate = full_precision(gate)
         std, mean = torch.std_mean(gate, dim=(-2, -1), keepdim=True)
         return 5 * (2 * (gate - mean) / (std + 1e-9) - 1)
 
@@ -79,7 +79,7 @@ class _Fused(nn.Module):
         """As the block's."""
         merged = self.fuse(torch.cat([branch(x) for branch in self.branches], dim=1))
         with without_autocast(x.device):
-            gate = at_least_float32(self.gate(x))
+            gate = full_precision(self.gate(x))
             gate = gate - gate.mean(dim=(-2, -1), keepdim=True)
             # the deviation in two plain passes: `std_mean` is slow where channels lie last
             freedom = gate.shape[-2] * gate.shape[-1] - 1

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.ops.precision import at_least_float32, without_autocast
+from inpaint_zoo.ops.precision import full_precision, without_autocast
 
 __all__ = ["GDFN", "MDTA", "ChannelNorm", "TransformerBlock"]
 
@@ -30,7 +30,7 @@ class ChannelNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalised with the biased variance, eps 1e-5."""
         with without_autocast(x.device):
-            pixels = at_least_float32(x).permute(0, 2, 3, 1)  # (B, H, W, C): dense where channels lie last
+            pixels = full_precision(x).permute(0, 2, 3, 1)  # (B, H, W, C): dense where channels lie last
             normed = F.layer_norm(pixels, self.weight.shape, self.weight, self.bias)
             return normed.permute(0, 3, 1, 2).to(x.dtype)
 
@@ -69,7 +69,7 @@ class MDTA(nn.Module):
             self.qkv_dwconv(self.qkv(x)), "b (three head c) h w -> three b head c (h w)", three=3, head=self.heads
         )
         with without_autocast(x.device):  # softmax and norms in float32: half precision loses the small weights
-            q, k = (F.normalize(at_least_float32(x), dim=-1) for x in (q, k))
+            q, k = (F.normalize(full_precision(x), dim=-1) for x in (q, k))
             weights = ((q @ k.transpose(-2, -1)) * self.temperature).softmax(dim=-1)  # (B, heads, c, c)
         attended = weights.to(v.dtype) @ v
         return self.project_out(rearrange(attended, "b head c (h w) -> b (head c) h w", h=H, w=W))

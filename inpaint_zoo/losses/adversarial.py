@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inpaint_zoo.losses.checks import check_choice, check_same_shape, full_precision
+from inpaint_zoo.losses.checks import check_choice, check_same_shape
+from inpaint_zoo.ops.precision import full_precision
 
 __all__ = ["AdversarialLoss", "GANName", "mask_to_logits"]
 

@@ -1,4 +1,4 @@
-"""What every loss does first: refuse tensors that do not belong together, and compute in full precision."""
+"""What every loss does first: refuse tensors that do not belong together."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ from torch import Tensor
 
 from inpaint_zoo.errors import ZooError, unknown_name
 
-__all__ = ["check_choice", "check_mask", "check_same_shape", "full_precision"]
-
-
-def full_precision(x: Tensor) -> Tensor:
-    """float32 at least: sums over a picture lose digits in half precision, and Gram matrices overflow in float16."""
-    return x if x.element_size() >= 4 else x.float()
+__all__ = ["check_choice", "check_mask", "check_same_shape"]
 
 
 def check_same_shape(pred: Tensor, target: Tensor, what: str = "`target`") -> None:

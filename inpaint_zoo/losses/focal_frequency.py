@@ -7,8 +7,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.losses.checks import check_same_shape, full_precision
+from inpaint_zoo.losses.checks import check_same_shape
 from inpaint_zoo.ops import without_autocast
+from inpaint_zoo.ops.precision import full_precision
 
 __all__ = ["FocalFrequencyLoss", "focal_frequency"]
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.losses.checks import check_mask, check_same_shape, full_precision
+from inpaint_zoo.losses.checks import check_mask, check_same_shape
 from inpaint_zoo.ops import without_autocast
+from inpaint_zoo.ops.precision import full_precision
 
 __all__ = ["critic_gradient_norms", "distance_from_one", "r1_penalty", "wgan_gradient_penalty"]
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.losses.checks import check_choice, check_same_shape, full_precision
+from inpaint_zoo.losses.checks import check_choice, check_same_shape
 from inpaint_zoo.losses.perceptual import select
+from inpaint_zoo.ops.precision import full_precision
 from inpaint_zoo.weights import load_state
 
 __all__ = ["LPIPS_TAPS", "LPIPSLoss", "lpips_distance"]

@@ -6,7 +6,8 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from inpaint_zoo.losses.checks import check_choice, check_mask, check_same_shape, full_precision
+from inpaint_zoo.losses.checks import check_choice, check_mask, check_same_shape
+from inpaint_zoo.ops.precision import full_precision
 
 __all__ = ["L1Divisor", "MaskedL1", "masked_l1", "weighted_l1"]
 

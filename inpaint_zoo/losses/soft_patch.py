@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inpaint_zoo.losses.checks import check_choice, check_mask, full_precision
+from inpaint_zoo.losses.checks import check_choice, check_mask
 from inpaint_zoo.ops import without_autocast
+from inpaint_zoo.ops.precision import full_precision
 
 __all__ = ["SoftPatchLoss", "SoftTarget", "soft_label"]
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from inpaint_zoo.losses.checks import full_precision
 from inpaint_zoo.losses.feature_matching import feature_distance
 from inpaint_zoo.losses.perceptual import select
 from inpaint_zoo.ops import without_autocast
+from inpaint_zoo.ops.precision import full_precision
 
 __all__ = ["StyleLoss", "gram_matrix"]
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.losses.checks import check_choice, check_mask, full_precision
+from inpaint_zoo.losses.checks import check_choice, check_mask
+from inpaint_zoo.ops.precision import full_precision
 
 __all__ = ["TVReduction", "TVRegion", "TotalVariation", "total_variation"]
 

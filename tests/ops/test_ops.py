@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inpaint_zoo.ops import composite, crop_to, from_range, pad_to_multiple, to_range, to_uint8
-from inpaint_zoo.ops.precision import at_least_float32, without_autocast
+from inpaint_zoo.ops.precision import full_precision, without_autocast
 
 
 @given(
@@ -78,4 +78,4 @@ def test_autocast_is_switched_off_where_it_is_on_and_left_alone_elsewhere():
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_half_precision_alone_is_raised(dtype):
     x = torch.ones(2, dtype=dtype)
-    assert at_least_float32(x).dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    assert full_precision(x).dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
