@@ -10,7 +10,7 @@ from inpaint_zoo.weights.files import (
     shipped_weights,
     state_sha256,
 )
-from inpaint_zoo.weights.foreign import load_foreign, match_state
+from inpaint_zoo.weights.foreign import load_foreign, match_state, unwrapped
 
 __all__ = [
     "BACKBONES",
@@ -26,4 +26,5 @@ __all__ = [
     "save_weights",
     "shipped_weights",
     "state_sha256",
+    "unwrapped",
 ]

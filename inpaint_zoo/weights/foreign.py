@@ -14,7 +14,7 @@ from inpaint_zoo.weights.files import WeightsError, load_state
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["load_foreign", "match_state"]
+__all__ = ["load_foreign", "match_state", "unwrapped"]
 
 MOST_NAMES = 4  # of keys, in one message
 
@@ -95,6 +95,11 @@ def _tensors(content: object, prefix: str) -> list[tuple[str, Tensor]]:
     if not isinstance(content, Mapping):
         return []
     return [pair for key, value in content.items() for pair in _tensors(value, f"{prefix}{key}.")]
+
+
+def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The entries without the name of a DataParallel around the network."""
+    return {key.removeprefix("module."): value for key, value in state.items()}
 
 
 def match_state(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:

@@ -41,12 +41,6 @@ def small(steps=2, **options):
     return GRIG("grig_tiny", network_options={"steps": steps}, **{**SMALL, **options})
 
 
-@pytest.fixture
-def no_weights(tmp_path, monkeypatch):
-    monkeypatch.setenv("INPAINT_ZOO_WEIGHTS", str(tmp_path / "nothing"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "nothing"))
-
-
 # Losses
 
 

@@ -33,12 +33,6 @@ def small(metrics=(), **options):
     return ISNet("isnet_tiny", discriminator_width=8, metrics=metrics, **options)
 
 
-@pytest.fixture
-def no_weights(tmp_path, monkeypatch):
-    monkeypatch.setenv("INPAINT_ZOO_WEIGHTS", str(tmp_path / "nothing"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "nothing"))
-
-
 # Losses
 
 

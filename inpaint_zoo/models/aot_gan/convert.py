@@ -9,14 +9,9 @@ from torch import Tensor
 
 from inpaint_zoo.models.aot_gan.discriminator import AOTGANDiscriminator
 from inpaint_zoo.registry import create_model, register_converter
-from inpaint_zoo.weights import match_state
+from inpaint_zoo.weights import match_state, unwrapped
 
 __all__ = ["convert_aot_gan", "convert_aot_gan_discriminator"]
-
-
-def _named(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Without the name of a DataParallel around it."""
-    return {key.removeprefix("module."): value for key, value in state.items()}
 
 
 @register_converter("aot_gan", files="G0000000.pt")
@@ -24,7 +19,7 @@ def convert_aot_gan(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The generator."""
     with torch.device("meta"):
         wanted = create_model("aot_gan").state_dict()
-    return match_state(_named(state), wanted, "'aot_gan'")
+    return match_state(unwrapped(state), wanted, "'aot_gan'")
 
 
 @register_converter("aot_gan_discriminator", files="D0000000.pt")
@@ -32,4 +27,4 @@ def convert_aot_gan_discriminator(state: Mapping[str, Tensor]) -> dict[str, Tens
     """The discriminator."""
     with torch.device("meta"):
         wanted = AOTGANDiscriminator().state_dict()
-    return match_state(_named(state), wanted, "'aot_gan_discriminator'")
+    return match_state(unwrapped(state), wanted, "'aot_gan_discriminator'")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from inpaint_zoo.models.isnet.discriminator import ISNetDiscriminator
 from inpaint_zoo.registry import create_model, register_converter
-from inpaint_zoo.weights import match_state
+from inpaint_zoo.weights import match_state, unwrapped
 
 __all__ = ["convert_isnet_discriminator", "our_name"]
 
@@ -52,7 +52,7 @@ def _entries(state: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
     inner = state.get(part, state)
     entries = inner if isinstance(inner, Mapping) else state
     own = {key.removeprefix(f"{part}."): value for key, value in entries.items() if isinstance(value, Tensor)}
-    return {key.removeprefix("module."): value for key, value in own.items()}
+    return unwrapped(own)
 
 
 def _register(name: str) -> None:
