@@ -21,15 +21,29 @@ UPSAMPLE = {"nearest": 1, "bilinear": 11}  # operations for each element, as tho
 
 
 class Macs(NamedTuple):
-    """Multiply-accumulates for one picture.
+    """Multiply-accumulates for one picture; for a network that repeats, with a single pass.
 
     Attributes:
         true: `MACS_CONVENTION`.
         thop: `THOP_CONVENTION`; GRIG's Table 4 and others print it.
+        true_of_pass: What each further pass of a `RepeatingNetwork` adds to ``true``; 0 where nothing repeats.
+        thop_of_pass: What it adds to ``thop``.
     """
 
     true: int
     thop: int
+    true_of_pass: int = 0
+    thop_of_pass: int = 0
+
+    def with_passes(self, passes: int | None) -> Macs:
+        """The same picture in that many passes; None leaves everything as it is.
+
+        Example:
+            >>> Macs(10, 12, 4, 5).with_passes(3)[:2]
+            (18, 22)
+        """
+        further = 0 if passes is None else passes - 1
+        return self._replace(true=self.true + further * self.true_of_pass, thop=self.thop + further * self.thop_of_pass)
 
 
 def count_macs(net: InpaintingNetwork, height: int, width: int) -> Macs | None:
@@ -41,12 +55,15 @@ def count_macs(net: InpaintingNetwork, height: int, width: int) -> Macs | None:
         width: ...
 
     Returns:
-        None where the network has nothing to count, or what it does depends on values.
+        None where the network has nothing to count, what it does depends on values other than a number of passes, or
+        one repeating network holds another.
     """
     import copy
 
     import torch
     from torch.utils.flop_counter import FlopCounterMode
+
+    from inpaint_zoo.combinators.around import repeating_networks
 
     if next(net.parameters(), None) is None:
         return None
@@ -54,12 +71,25 @@ def count_macs(net: InpaintingNetwork, height: int, width: int) -> Macs | None:
     shapes = copy.deepcopy(net).to("meta").eval()
     image, mask = (torch.zeros(1, channels, *sides, device="meta") for channels in (3, 1))
     thop = _Thop(shapes)
+    counter = FlopCounterMode(display=False)
+    begun: list[tuple[int, int]] = []  # the counts at the beginning of each pass
+    repeating = repeating_networks(shapes)
+    if len(repeating) > 1:
+        return None
+    for network in repeating:
+        network.passes_on_meta = 2  # so that the beginnings of the first and the second one show what a pass costs
+        network.on_pass = lambda _: begun.append((counter.get_total_flops() // 2, thop.total))
     try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with torch.no_grad(), counter:
             shapes.predict(image, mask)
     except (NotImplementedError, RuntimeError):
         return None
-    return Macs(counter.get_total_flops() // 2, thop.total)
+    total = Macs(counter.get_total_flops() // 2, thop.total)
+    if not repeating:
+        return total
+    (true_before, thop_before), (true_after, thop_after) = begun
+    each = total._replace(true_of_pass=true_after - true_before, thop_of_pass=thop_after - thop_before)
+    return each._replace(true=each.true - each.true_of_pass, thop=each.thop - each.thop_of_pass)
 
 
 class _Thop:

@@ -70,10 +70,14 @@ def _macs(name: str) -> dict[str, str]:
         macs = count_macs(create_model(name), SIDE, SIDE)
     if macs is None:
         return {}
-    return {
+    rows = {
         f"MACs at {SIDE} px": f"{macs.true / 1e9:,.3f} G ({MACS_CONVENTION})",
         "MACs as papers count": f"{macs.thop / 1e9:,.3f} G ({THOP_CONVENTION})",
     }
+    if macs.true_of_pass:
+        further = f"{macs.true_of_pass / 1e9:,.3f} G, or {macs.thop_of_pass / 1e9:,.3f} G as papers count"
+        rows["passes"] = f"as many as the mask asks for; the MACs are those of one, each further one adds {further}"
+    return rows
 
 
 def models_show(name: str) -> None:

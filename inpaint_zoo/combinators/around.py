@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
 from inpaint_zoo.interfaces import InpaintingNetwork
 
-__all__ = ["AroundNetwork"]
+__all__ = ["AroundNetwork", "RepeatingNetwork", "repeating_networks"]
 
 
 class AroundNetwork(InpaintingNetwork):
@@ -24,6 +25,26 @@ class AroundNetwork(InpaintingNetwork):
         self.register_state_dict_post_hook(_leave_out_own_name)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_put_in_own_name)  # type: ignore[no-untyped-call]
         self.train(network.training)
+
+
+class RepeatingNetwork(AroundNetwork):
+    """A network that runs another one a number of times that depends on the mask.
+
+    The cost of such a network differs from image to image, so the benchmark counts the passes of every image. A
+    subclass calls `on_pass` before each pass, and does `passes_on_meta` passes on the meta device.
+
+    Attributes:
+        on_pass: Takes the number of samples that the next pass completes; None where nobody counts.
+        passes_on_meta: Passes of every sample on the meta device, where a mask has no values.
+    """
+
+    on_pass: Callable[[int], None] | None = None
+    passes_on_meta: int = 1
+
+
+def repeating_networks(network: nn.Module) -> list[RepeatingNetwork]:
+    """Return every `RepeatingNetwork` in ``network``, itself included, outer ones before inner ones."""
+    return [module for module in network.modules() if isinstance(module, RepeatingNetwork)]
 
 
 def _leave_out_own_name(module: nn.Module, state: dict[str, Any], prefix: str, _: object) -> None:

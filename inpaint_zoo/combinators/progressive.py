@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inpaint_zoo.combinators.around import AroundNetwork
+from inpaint_zoo.combinators.around import RepeatingNetwork
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork, check_pair, check_values
 from inpaint_zoo.ops import composite
@@ -44,7 +44,7 @@ class _Schedule(NamedTuple):
     passes: list[int]
 
 
-class Progressive(AroundNetwork):
+class Progressive(RepeatingNetwork):
     """A network that is asked again while much of a picture is hole, each time for less.
 
     The first pass fills the whole hole. While more than ``threshold`` of the picture is hole, a rim of
@@ -127,6 +127,8 @@ class Progressive(AroundNetwork):
             yield completed, hole
 
     def _raw(self, image: Tensor, hole: Tensor, options: dict[str, Any]) -> Tensor:
+        if self.on_pass is not None:
+            self.on_pass(len(image))
         together = len(image)
         if image.device.type == "cpu":
             together = max(1, CPU_PIXELS // hole[0].numel())
@@ -137,6 +139,10 @@ class Progressive(AroundNetwork):
         return torch.cat(raw)
 
     def _schedule(self, mask: Tensor) -> _Schedule:
+        if mask.is_meta:  # shapes alone: no value says how many passes a sample takes
+            B = len(mask)
+            order = torch.arange(B, device=mask.device)
+            return _Schedule(order, (mask > 0.5).int(), [self.passes_on_meta] * B)
         pixels = mask.shape[-2] * mask.shape[-1]
         limit = _largest_count(self.threshold, pixels)
         hole = mask > 0.5

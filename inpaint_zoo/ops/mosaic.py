@@ -71,6 +71,8 @@ def hole_ns(image: Tensor, mask: Tensor, radius: float = 3) -> Tensor:
         mask: (B, 1, H, W), 1 in the hole.
         radius: Neighbourhood in pixels; the paper does not tell it.
     """
+    if image.is_meta:  # shapes alone, for counts
+        return torch.empty_like(image)
     import cv2
 
     blank = to_uint8(composite(torch.zeros_like(image), image, mask)).detach().cpu()
