@@ -166,7 +166,7 @@ def memory_mib(case: Case, form: Form) -> float | None:
             return (torch.cuda.max_memory_allocated() - before) / 2**20
         copy(*make_input(case, TINY))
         del copy
-        grown = resident_growth_mib(lambda: net(image, mask))
+        _, grown = resident_growth_mib(lambda: net(image, mask))
         return None if grown is None else max(0.0, grown)
 
 

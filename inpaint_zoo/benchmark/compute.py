@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from inpaint_zoo.benchmark.cost import IN_THE_RUN, Alone, ImageCost, watch_memory
 from inpaint_zoo.benchmark.methods import Answer, Question
 from inpaint_zoo.benchmark.photographs import MaskSet, Photographs
 from inpaint_zoo.benchmark.plan import Cell
@@ -41,17 +42,27 @@ class CellResult:
 
     Attributes:
         values: Columns image, metric, value, group, hole_ratio; rows by image, then metric; whole sets last.
-        timings: Columns image, seconds, width, height.
+        costs: What each image took; empty for a method that computes nothing here.
+        alone: The same as latencies, where the images were completed alone; else None.
         pictures: Results for the gallery, by position.
         capped: How many values each metric cut to its cap.
         notes: What set metrics say of their last value.
     """
 
     values: pa.Table
-    timings: pa.Table
+    costs: Sequence[ImageCost]
+    alone: Alone | None = None
     pictures: dict[int, Pixels] = field(default_factory=dict)
     capped: dict[str, int] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+
+    def timings(self) -> pa.Table:
+        """``costs`` as a table: columns image, seconds, passes, width, height."""
+        whole = pa.int32()
+        schema = pa.schema(
+            [("image", pa.string()), ("seconds", pa.float64()), ("passes", whole), ("width", whole), ("height", whole)]
+        )
+        return pa.table({name: [getattr(cost, name) for cost in self.costs] for name in schema.names}, schema=schema)
 
 
 def _one_thread() -> None:
@@ -89,13 +100,14 @@ def compute_cell(
     workers: int,
     batch_size: int,
     gallery: int,
+    alone: bool,
     truth_features: Callable[[Photographs], Features],
     advance: Callable[[], None],
 ) -> CellResult:
     """Complete and score every photograph of a cell; the method was started.
 
-    On a GPU loading, completing and scoring overlap. On a CPU they take turns, a few photographs at a time, so that the
-    seconds that a method takes are its own.
+    On a GPU loading, completing and scoring overlap. On a CPU, and where photographs are to be completed alone, they
+    take turns, a few photographs at a time, so that the seconds that a method takes are its own.
 
     Args:
         cell: What to compute.
@@ -104,17 +116,27 @@ def compute_cell(
         workers: How many.
         batch_size: Photographs that the method is asked for at once.
         gallery: How many results to keep as pictures.
+        alone: Complete photographs one by one with nothing beside them, and watch the memory that each one takes.
         truth_features: Features (N, D) of the untouched photographs of a dataset, by key.
         advance: Called after each photograph.
     """
-    overlap = scorer.device.type != "cpu"
+    overlap = scorer.device.type != "cpu" and not alone
+    peaks: list[float] = []
+
+    def ask(questions: list[Question]) -> list[Answer]:
+        if not alone:
+            return cell.method.answer(questions)
+        answers, peak = watch_memory(lambda: cell.method.answer(questions), scorer.device)
+        peaks.extend([] if peak is None else [peak])
+        return answers
+
     group = batch_size if overlap else max(batch_size, TURN * workers)
     gathered = _Gathered(cell, scorer, pool, gallery, advance)
     try:
         for samples in _samples(cell, pool, group, ahead=AHEAD if overlap else 0):
             for begin in range(0, len(samples), batch_size):
                 batch = samples[begin : begin + batch_size]
-                for sample, answer in zip(batch, cell.method.answer([each.question for each in batch]), strict=True):
+                for sample, answer in zip(batch, ask([each.question for each in batch]), strict=True):
                     gathered.add(sample, answer, score_now=overlap)
             gathered.collect(left=4 * batch_size + 4 * workers if overlap else 0)
         gathered.collect(left=0)
@@ -127,7 +149,10 @@ def compute_cell(
         whole = scorer.compare_sets(features, truth_features(cell.photographs))
     return CellResult(
         values=_values(cell, gathered.scores, gathered.ratios, whole),
-        timings=_timings(gathered.timings),
+        costs=gathered.costs,
+        alone=Alone(tuple(cost.seconds for cost in gathered.costs), max(peaks, default=None), IN_THE_RUN)
+        if alone
+        else None,
         pictures=gathered.pictures,
         capped=scorer.capped(gathered.scores),
         notes=scorer.notes(),
@@ -146,7 +171,7 @@ class _Gathered:
         self._waiting: deque[Future[Score]] = deque()
         self.scores: list[Score] = []
         self.ratios: list[float] = []
-        self.timings: list[tuple[str, float, int, int]] = []
+        self.costs: list[ImageCost] = []
         self.pictures: dict[int, Pixels] = {}
 
     def add(self, sample: Sample, answer: Answer, *, score_now: bool) -> None:
@@ -158,7 +183,8 @@ class _Gathered:
             self._submit()
         self.ratios.append(float(np.count_nonzero(mask)) / mask.size)
         if answer.seconds is not None:
-            self.timings.append((sample.question.key, answer.seconds, mask.shape[1], mask.shape[0]))
+            cost = ImageCost(sample.question.key, answer.seconds, answer.passes, mask.shape[1], mask.shape[0])
+            self.costs.append(cost)
         if sample.number in self._shown:
             self.pictures[self._shown[sample.number]] = completed
 
@@ -211,12 +237,4 @@ def _values(cell: Cell, scores: Sequence[Score], ratios: Sequence[float], whole:
         add(None, metric, value, None, None)
     text, number = pa.string(), pa.float64()
     schema = pa.schema([("image", text), ("metric", text), ("value", number), ("group", text), ("hole_ratio", number)])
-    return pa.table(columns, schema=schema)
-
-
-def _timings(rows: Sequence[tuple[str, float, int, int]]) -> pa.Table:
-    schema = pa.schema(
-        [("image", pa.string()), ("seconds", pa.float64()), ("width", pa.int32()), ("height", pa.int32())]
-    )
-    columns = {name: [row[position] for row in rows] for position, name in enumerate(schema.names)}
     return pa.table(columns, schema=schema)

@@ -1,71 +1,205 @@
-"""What a method costs: parameters, MACs, latency and memory, each by a convention that is written beside it."""
+"""What a method costs on the images of a cell: parameters, passes, MACs, latency and memory, each by its convention.
+
+The cost of one image may depend on its size, on its mask (`progressive:NAME` runs its network again while much of the
+image is hole, OpenCV's fillings follow the hole's border, some fast forms compute around the hole alone) and on its
+content. So every figure is a distribution over the images of one cell, and a method's figure is the mean over the
+images of all its cells: neither depends on which image or which mask set came first.
+"""
 
 from __future__ import annotations
 
+import math
 import statistics
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from inpaint_zoo.benchmark.machine import resident_growth_mib
-from inpaint_zoo.benchmark.macs import MACS_CONVENTION, THOP_CONVENTION, Macs
-from inpaint_zoo.benchmark.methods import Method, NetworkMethod, Question
+from inpaint_zoo.benchmark.machine import describe_device, resident_growth_mib
+from inpaint_zoo.benchmark.macs import MACS_CONVENTION, THOP_CONVENTION
+from inpaint_zoo.benchmark.methods import Answer, Method, NetworkMethod, Question
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MEMORY_CONVENTION", "measure"]
+__all__ = [
+    "IN_THE_RUN",
+    "MEMORY_CONVENTION",
+    "OUTSIDE_THE_RUN",
+    "SPREAD",
+    "Alone",
+    "ImageCost",
+    "cell_cost",
+    "distribution",
+    "measure_alone",
+    "pool",
+    "timed_in_the_run",
+    "watch_memory",
+]
+
+T = TypeVar("T")
 
 MEMORY_CONVENTION = {
-    "cuda": "largest allocation on the device, weights included",
-    "cpu": "growth of the process's peak resident memory over its size before the call, weights excluded",
+    "cuda": "largest allocation on the device, weights included; the largest of the images measured",
+    "cpu": "growth of the process's peak resident memory over its size before the call, weights excluded; the largest "
+    "of the images measured",
 }
-RUNS = 5
-BUDGET_S = 2.0
+IN_THE_RUN = "each image alone, in the run itself"
+SPREAD = 8
+OUTSIDE_THE_RUN = f"{SPREAD} images of each cell, evenly spread, each alone and outside the run"
+COUNTS = ("passes", "macs", "macs_thop")
 
 
-def measure(method: Method, question: Question, device: torch.device) -> dict[str, Any] | None:
-    """Cost of one photograph, batch 1, after a first call that does not count.
+class ImageCost(NamedTuple):
+    """What one image took.
 
-    Args:
-        method: Started already.
-        question: A photograph of the size to measure at.
-        device: Where the method runs.
-
-    Returns:
-        As `provenance.json` holds it under `complexity`; None for a method that computes nothing here.
+    Attributes:
+        image: Its key.
+        seconds: Of the method; its share of a batch where it came in one.
+        passes: As `Answer.passes`.
+        width, height: In pixels.
     """
-    first = method.answer([question])[0]  # also the warm-up
-    if first.seconds is None:
-        return None
-    memory = _peak_memory(method, question, device)
-    seconds = [first.seconds] if first.seconds > BUDGET_S else []
-    while len(seconds) < RUNS and sum(seconds) < BUDGET_S:
-        seconds.append(float(method.answer([question])[0].seconds or 0.0))
-    height, width = question.mask.shape
-    network = method if isinstance(method, NetworkMethod) else None
-    macs: Macs | None = network.count_macs(height, width) if network else None
-    return {
-        "method": method.label,
-        "parameters": network.parameters if network else None,
-        "macs": macs.true if macs else None,
-        "macs_convention": MACS_CONVENTION,
-        "macs_thop": macs.thop if macs else None,
-        "macs_thop_convention": THOP_CONVENTION,
-        "latency_ms": 1000 * statistics.median(seconds),
-        "latency_runs": len(seconds),
-        "peak_memory_mb": memory,
-        "memory_convention": MEMORY_CONVENTION.get(device.type),
-        "width": width,
-        "height": height,
-        "device": device.type,
-    }
+
+    image: str
+    seconds: float
+    passes: int | None
+    width: int
+    height: int
 
 
-def _peak_memory(method: Method, question: Question, device: torch.device) -> float | None:
+class Alone(NamedTuple):
+    """Images that were completed one by one with nothing beside them.
+
+    Attributes:
+        seconds: Of each image.
+        peak_memory: Largest peak of memory in MiB by `MEMORY_CONVENTION`; None where it cannot be told.
+        how: `IN_THE_RUN` or `OUTSIDE_THE_RUN`.
+    """
+
+    seconds: tuple[float, ...]
+    peak_memory: float | None
+    how: str
+
+
+def timed_in_the_run(method: Method, device: torch.device, batch_size: int) -> bool:
+    """Whether the run completes images one by one with nothing beside them, so that its seconds are a latency.
+
+    That is so on a CPU with a batch size of 1, and on every device for a method that repeats. Otherwise images come in
+    batches, or others are scored on the same GPU meanwhile.
+    """
+    return method.repeats or (device.type == "cpu" and batch_size == 1)
+
+
+def measure_alone(method: Method, questions: Iterable[Question], device: torch.device) -> Alone:
+    """Complete images one by one, after a first call that does not count; the results are dropped."""
+    seconds: list[float] = []
+    peaks: list[float] = []
+    for question in questions:
+
+        def call(question: Question = question) -> list[Answer]:
+            return method.answer([question])
+
+        (answer,), peak = watch_memory(call, device)
+        seconds.append(float(answer.seconds or 0.0))
+        peaks += [] if peak is None else [peak]
+    return Alone(tuple(seconds), max(peaks, default=None), OUTSIDE_THE_RUN)
+
+
+def watch_memory(call: Callable[[], T], device: torch.device) -> tuple[T, float | None]:
+    """Return what ``call`` gives, and its peak of memory in MiB by `MEMORY_CONVENTION`, None where nothing tells it."""
     import torch
 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        method.answer([question])
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    grown = resident_growth_mib(lambda: method.answer([question]))
-    return grown if grown is not None and grown >= 1 else None  # less than the allocator holds in reserve
+        return call(), torch.cuda.max_memory_allocated(device) / 2**20
+    result, grown = resident_growth_mib(call)
+    return result, grown if grown is not None and grown >= 1 else None  # less than the allocator holds in reserve
+
+
+def distribution(values: Iterable[float]) -> dict[str, float]:
+    """Summarise values: their number, mean and median, the 90th percentile, the least and the greatest one.
+
+    The percentile is the smallest value that at least nine in ten of the values do not exceed. The order of the values
+    changes no bit.
+
+    Example:
+        >>> distribution([1, 4, 1, 2])
+        {'n': 4, 'mean': 2.0, 'median': 1.5, 'p90': 4, 'min': 1, 'max': 4}
+    """
+    ordered = sorted(values)
+    return {
+        "n": len(ordered),
+        "mean": math.fsum(ordered) / len(ordered),
+        "median": statistics.median(ordered),
+        "p90": ordered[math.ceil(0.9 * len(ordered)) - 1],
+        "min": ordered[0],
+        "max": ordered[-1],
+    }
+
+
+def cell_cost(method: Method, images: Sequence[ImageCost], alone: Alone, device: torch.device) -> dict[str, Any]:
+    """Cost of a method on a cell, as the cell's record holds it under `costs`.
+
+    Args:
+        method: Started already.
+        images: All images of the cell.
+        alone: Those of them that were measured alone.
+        device: Where the method ran.
+    """
+    network = method if isinstance(method, NetworkMethod) else None
+    counted: dict[str, list[float]] = {count: [] for count in COUNTS}
+    for image in images:
+        macs = network.count_macs(image.height, image.width) if network else None
+        if macs is not None:
+            macs = macs.with_passes(image.passes)
+            counted["macs"].append(macs.true)
+            counted["macs_thop"].append(macs.thop)
+        if image.passes is not None:
+            counted["passes"].append(image.passes)
+    return {
+        "n_images": len(images),
+        "parameters": network.parameters if network else None,
+        **{count: distribution(values) if values else None for count, values in counted.items()},
+        "macs_convention": MACS_CONVENTION,
+        "macs_thop_convention": THOP_CONVENTION,
+        "latency_ms": distribution(1000 * seconds for seconds in alone.seconds),
+        "latency_convention": alone.how,
+        "peak_memory_mb": alone.peak_memory,
+        "memory_convention": MEMORY_CONVENTION.get(device.type),
+        "width": [min(image.width for image in images), max(image.width for image in images)],
+        "height": [min(image.height for image in images), max(image.height for image in images)],
+        "device": describe_device(device),
+    }
+
+
+def pool(costs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Cost of a method over cells of one device: means over the images of all of them, whatever their order.
+
+    Args:
+        costs: What `cell_cost` gave for each, at least one.
+
+    Returns:
+        As `provenance.json` holds it under `complexity`: `passes`, `macs`, `macs_thop` and `latency_ms` are means over
+        all images, and `<name>_range` holds the least and the greatest value; memory is that of the worst image.
+    """
+    pooled: dict[str, Any] = {
+        "n_images": sum(cost["n_images"] for cost in costs),
+        "n_cells": len(costs),
+        "parameters": costs[0]["parameters"],
+    }
+    for name in (*COUNTS, "latency_ms"):
+        known = [(cost["n_images"], cost[name]) for cost in costs if cost[name] is not None]
+        total = sum(images for images, _ in known)
+        pooled[name] = math.fsum(images * each["mean"] for images, each in known) / total if known else None
+        pooled[f"{name}_range"] = _span(each[end] for _, each in known for end in ("min", "max"))
+    pooled["peak_memory_mb"] = max(
+        (cost["peak_memory_mb"] for cost in costs if cost["peak_memory_mb"] is not None), default=None
+    )
+    for side in ("width", "height"):
+        pooled[side] = _span(end for cost in costs for end in cost[side])
+    for name in ("macs_convention", "macs_thop_convention", "latency_convention", "memory_convention"):
+        pooled[name] = "; ".join(sorted({cost[name] for cost in costs if cost[name]})) or None
+    return {**pooled, "device": costs[0]["device"]}
+
+
+def _span(values: Iterable[float]) -> list[float] | None:
+    known = list(values)
+    return [min(known), max(known)] if known else None

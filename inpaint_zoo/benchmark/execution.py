@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +13,14 @@ from numpy.typing import NDArray
 
 from inpaint_zoo._version import __version__
 from inpaint_zoo.benchmark.compute import CellResult, compute_cell, load_sample
-from inpaint_zoo.benchmark.cost import measure
+from inpaint_zoo.benchmark.cost import SPREAD, cell_cost, measure_alone, pool, timed_in_the_run
 from inpaint_zoo.benchmark.identity import code_sha256, git_commit
 from inpaint_zoo.benchmark.machine import describe_device, describe_environment
+from inpaint_zoo.benchmark.methods import Method, Question
 from inpaint_zoo.benchmark.options import Failure, Listener, Options
 from inpaint_zoo.benchmark.photographs import Photographs
 from inpaint_zoo.benchmark.plan import Cell, Plan
-from inpaint_zoo.benchmark.store import Store, read_json, write_json
+from inpaint_zoo.benchmark.store import Store
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_path, sha256_json, write_bytes
 from inpaint_zoo.io.pictures import write_picture
@@ -50,7 +50,7 @@ class Execution:
         self.options, self.listener = options, listener
         self.metrics = plan.scorer.identity()
         self._shown: set[tuple[str, str]] = set()
-        self._measured: set[Path] = set()
+        self._warm: Method | None = None
 
     def compute(self, cells: Sequence[Cell]) -> list[Failure]:
         """Compute cells one after the other and store each as it is done; returns those that failed."""
@@ -71,33 +71,41 @@ class Execution:
             if cell.problem is not None:
                 raise ZooError(cell.problem)
             cell.method.start(cell.task, self.device, self.options.precision)
-            cost = self._cost(cell)
+            self._warm_up(cell)
+            device, batch_size = self.device, self.options.batch_size
+            in_the_run = cell.method.computes and timed_in_the_run(cell.method, device, batch_size)
+            alone = None
+            if cell.method.computes and not in_the_run:
+                alone = measure_alone(cell.method, self._spread(cell), device)
             result = compute_cell(
                 cell,
                 self.plan.scorer,
                 self.pool,
                 workers=self.options.num_workers,
-                batch_size=self.options.batch_size,
+                batch_size=batch_size,
                 gallery=self.options.gallery,
+                alone=in_the_run,
                 truth_features=self._truth_features,
                 advance=self.listener.image,
             )
+            alone = result.alone or alone
+            costs = cell_cost(cell.method, result.costs, alone, device) if alone else None
         except Exception as error:
             line = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
             line = " ".join(line.split())
             with self.store.writing(cell.key, self._record(cell, "failed", line)) as folder:
                 (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
             return line
-        self._write(cell, result, cost)
+        self._write(cell, result, costs)
         return None
 
-    def _write(self, cell: Cell, result: CellResult, cost: Mapping[str, Any] | None) -> None:
+    def _write(self, cell: Cell, result: CellResult, costs: Mapping[str, Any] | None) -> None:
         self._write_truth(cell)  # first: a cell that is there is never visited again
         record = self._record(cell, "done", None)
-        more = {"cost": cost, "capped": result.capped, "set_metric_notes": result.notes}
+        more = {"costs": costs, "capped": result.capped, "set_metric_notes": result.notes}
         with self.store.writing(cell.key, {**record, **more}) as folder:
             pq.write_table(result.values, folder / "values.parquet", compression="zstd")
-            pq.write_table(result.timings, folder / "timings.parquet", compression="zstd")
+            pq.write_table(result.timings(), folder / "timings.parquet", compression="zstd")
             for position, picture in result.pictures.items():
                 write_picture(folder / "pictures" / f"{position}.png", picture)
 
@@ -135,18 +143,19 @@ class Execution:
             "n_images": len(cell.task.keys),
         }
 
-    def _cost(self, cell: Cell) -> dict[str, Any] | None:
-        """What the method costs on the cell's first photograph; measured once for a method, size and device."""
-        sample = load_sample(cell.photographs, cell.masks, cell.photographs.indices[0])
-        height, width = sample.question.mask.shape
-        content = [__version__, cell.identity, self.device.type, self.options.precision, height, width]
-        path = self.store.cache / "cost" / f"{sha256_json(content)}.json"
-        stored = read_json(path)
-        if stored is None or (self.options.fresh and path not in self._measured):
-            stored = measure(cell.method, sample.question, self.device) or {}
-            write_json(path, stored)
-            self._measured.add(path)
-        return stored or None
+    def _warm_up(self, cell: Cell) -> None:
+        """Have a method complete one image before the first one that counts: what it sets up once is no latency."""
+        if cell.method.computes and self._warm is not cell.method:
+            cell.method.answer([load_sample(cell.photographs, cell.masks, cell.photographs.indices[0]).question])
+            self._warm = cell.method
+
+    def _spread(self, cell: Cell) -> Iterator[Question]:
+        """Some of a cell's images, from its first to its last part."""
+        indices = cell.photographs.indices
+        count = min(SPREAD, len(indices))
+        for part in range(count):
+            index = indices[(2 * part + 1) * len(indices) // (2 * count)]
+            yield load_sample(cell.photographs, cell.masks, index).question
 
     def _truth_features(self, photographs: Photographs) -> Features:
         """Features (N, D) of the untouched photographs, by key; computed once and kept by their content."""
@@ -178,11 +187,11 @@ class Execution:
         """Write the tables of all cells that are done."""
         suite, scorer = self.plan.suite, self.plan.scorer
         records = [self.store.record(cell.key) or {} for cell in self.plan.cells]
-        costs: dict[str, dict[str, Any]] = {}
+        costs: dict[tuple[str, str], list[dict[str, Any]]] = {}  # by method and device: they never mix
         capped: dict[str, int] = {}
         for cell, record in zip(self.plan.cells, records, strict=True):
-            if record.get("cost"):
-                costs.setdefault(cell.key.method, {**record["cost"], "method": cell.key.method})
+            if record.get("costs"):
+                costs.setdefault((cell.key.method, record["costs"]["device"]), []).append(record["costs"])
             for metric, count in record.get("capped", {}).items():
                 capped[metric] = capped.get(metric, 0) + count
         provenance = {
@@ -195,7 +204,7 @@ class Execution:
             },
             "skipped_metrics": [{"metric": name, "reason": reason} for name, reason in scorer.skipped.items()],
             "unreadable": [problem._asdict() for problem in self.plan.sources.unreadable],
-            "complexity": list(costs.values()),
+            "complexity": [{"method": method, **pool(each)} for (method, _), each in costs.items()],
             "capped": capped,
             "not_applicable": [cell._asdict() for cell in self.plan.not_applicable],
         }

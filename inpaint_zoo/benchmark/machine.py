@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["cores", "describe_device", "describe_environment", "exact", "resident_growth_mib"]
+
+T = TypeVar("T")
 
 PACKAGES = (
     "torch",
@@ -60,15 +62,18 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
     }
 
 
-def resident_growth_mib(call: Callable[[], object]) -> float | None:
-    """Growth of this process's peak resident memory over its size before ``call``; None where the system can't tell."""
+def resident_growth_mib(call: Callable[[], T]) -> tuple[T, float | None]:
+    """Return what ``call`` gives, and how far this process's peak resident memory grew over its size before.
+
+    The growth is None where the system cannot tell it.
+    """
     try:
         Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak becomes the present size
     except OSError:
-        return None
+        return call(), None
     before = _status_kib("VmRSS")
-    call()
-    return (_status_kib("VmHWM") - before) / 1024
+    result = call()
+    return result, (_status_kib("VmHWM") - before) / 1024
 
 
 def _status_kib(field: str) -> int:

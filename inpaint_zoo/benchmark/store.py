@@ -46,6 +46,7 @@ TIMINGS = pa.schema(
         ("mask", pa.string()),
         ("image", pa.string()),
         ("seconds", pa.float64()),
+        ("passes", pa.int32()),
         ("width", pa.int32()),
         ("height", pa.int32()),
     ]
@@ -121,6 +122,8 @@ class Store:
             with atomic_path(target) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
                 for key in done:
                     table = pq.ParquetFile(self.out / "cells" / key.id / f"{name}.parquet").read()
+                    if name == "timings" and "passes" not in table.column_names:  # stored before passes were counted
+                        table = table.append_column("passes", pa.nulls(table.num_rows, pa.int32()))
                     for position, label in enumerate(LABELS):
                         column = pa.array([key[position]] * table.num_rows, pa.string())
                         table = table.add_column(position, label, column)

@@ -411,6 +411,55 @@ def test_a_picture_that_is_gone_is_said_to_be(small):
     assert entry == {"method": 1, "missing": "no picture was kept"}
 
 
+# --- costs ---
+
+
+def cost_rows(folder, label):
+    """The cells of each row of a table of costs, as text, by the name of the method and what else is text."""
+    text = (folder / "report.html").read_text()
+    table = re.search(rf'aria-label="{label}">.*?<tbody>(.*?)</tbody>', text, re.S)[1]
+    rows = []
+    for row in re.findall(r"<tr>(.*?)</tr>", table, re.S):
+        cells = re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row, re.S)
+        rows.append([re.sub(r"<.*?>", " ", cell).replace("\u2013", "-").split() for cell in cells])
+    return {" ".join(word for cell in row[: 3 if "each" in label else 1] for word in cell): row for row in rows}
+
+
+def test_costs_are_means_with_their_range_by_method_and_by_cell(tmp_path):
+    folder = write_run(tmp_path / "run", methods=11, size=32, failed=(), missing=(), metrics=("psnr",))
+    write_report(folder)
+    methods = cost_rows(folder, "Cost")
+    row = methods["progressive: isnet_ tiny"]
+    # 4 images: 1, 2, 3, 1 passes under the first mask set and one more each under the second; 3 * (7 * 10 % 11 + 1) ms
+    assert row[2:4] == [["2.25", "1-4"], ["15.8", "G", "7", "G-28", "G"]]
+    assert row[5] == [f"{15 * 2.25:.3g}", "15-60"]
+    assert row[6] == ["-"]
+    assert methods["GLaMa tiny"][2:4] == [["-"], ["2.1", "G"]]  # one pass whatever the mask: nothing to span
+    cells = cost_rows(folder, "Cost of each cell")
+    assert len(cells) == 22
+    assert [cells[f"progressive: isnet_ tiny {mask}"][4] for mask in ("sample center", "sample lama_thick")] == [
+        ["1.75", "1-3"],
+        ["2.75", "2-4"],
+    ]
+    latency = cells["progressive: isnet_ tiny sample lama_thick"][7:12]
+    assert latency == [[f"{15 * 2.75:.3g}"], ["37.5"], ["60"], ["30"], ["60"]]
+    text = (folder / "report.html").read_text()
+    assert "Latency: images of 32 × 32 px on cpu; each image alone." in text  # noqa: RUF001 - times
+    assert "Passes: how often a network that repeats ran on an image, which depends on its mask." in text
+
+
+def test_costs_of_several_devices_do_not_mix(small):
+    def change(provenance):
+        entry = {**provenance["complexity"][0], "device": "cuda: Large GPU", "latency_ms": 0.5}
+        provenance["complexity"].append(entry)
+
+    edit_json(small / "provenance.json", change)
+    write_report(small)
+    text = (small / "report.html").read_text()
+    assert len(cost_rows(small, "Cost")) == 4  # three methods, one of them on both devices
+    assert "cuda: Large GPU" in text
+
+
 # --- plots ---
 
 
@@ -441,7 +490,7 @@ def test_a_method_without_times_is_named(small):
     text = (small / "report.html").read_text()
     assert "latency of one photograph, ms" in text  # measured alone, so the run's own times are not needed
     assert "no time was measured" not in text
-    edit_json(small / "provenance.json", lambda provenance: provenance["complexity"].clear())
+    edit_json(small / "provenance.json", lambda provenance: [r.pop("costs") for r in provenance["cells"].values()])
     write_report(small)
     text = (small / "report.html").read_text()
     assert "median time per picture in this run, ms" in text

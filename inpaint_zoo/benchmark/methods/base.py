@@ -37,10 +37,17 @@ class Question(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A completed photograph (H, W, 3), and the seconds it took; None where it was only read."""
+    """A completed photograph.
+
+    Attributes:
+        picture: (H, W, 3).
+        seconds: That it took; None where it was only read.
+        passes: How often a `RepeatingNetwork` ran its network for it; None for every other method.
+    """
 
     picture: Pixels
     seconds: float | None
+    passes: int | None = None
 
 
 class Task(NamedTuple):
@@ -60,7 +67,16 @@ class Task(NamedTuple):
 
 
 class Method(ABC):
-    """What is compared. `start` comes before the questions of a cell, `close` frees what `start` loaded."""
+    """What is compared. `start` comes before the questions of a cell, `close` frees what `start` loaded.
+
+    Attributes:
+        computes: Whether the results are computed here, so that they have a cost.
+        repeats: Whether the number of passes depends on the photograph: each one is then completed and timed by itself.
+            Known once the method is started.
+    """
+
+    computes: bool = True
+    repeats: bool = False
 
     def __init__(self, entry: MethodEntry) -> None:
         self.entry = entry

@@ -29,6 +29,7 @@ class FolderMethod(Method):
     """
 
     entry: FolderEntry
+    computes = False
 
     def __init__(self, entry: FolderEntry, num_datasets: int, num_masks: int) -> None:
         super().__init__(entry)

@@ -31,7 +31,8 @@ class NetworkMethod(Method):
 
     Several photographs of one size go through the network together only where that changes no bit: the first such
     batch is also computed one by one, and if the two differ, batches of that shape are never used again. Which kernel
-    computes what depends on shapes and not on values, so the verdict holds for the batches that follow.
+    computes what depends on shapes and not on values, so the verdict holds for the batches that follow. A network that
+    repeats never gets several photographs at once: its passes and seconds are those of each one.
     """
 
     entry: ModelEntry
@@ -43,6 +44,8 @@ class NetworkMethod(Method):
         self.parameters: int | None = None  # of the network as published; the form that runs has folded norms
         self._same_in_batches: dict[tuple[int, ...], bool] = {}
         self._warm: set[tuple[int, ...]] = set()
+        self._macs: dict[tuple[int, int], Macs | None] = {}
+        self._passes = 0  # since the last photograph began
 
     def weights_sha256(self) -> str | None:
         """Of the weight file, None where there is none."""
@@ -77,6 +80,7 @@ class NetworkMethod(Method):
         """Build the network once."""
         import torch
 
+        from inpaint_zoo.combinators.around import repeating_networks
         from inpaint_zoo.inference import optimize
         from inpaint_zoo.registry import create_model
 
@@ -89,15 +93,25 @@ class NetworkMethod(Method):
             network = create_model(self.entry.model, weights=weights, **self.entry.options)
         self.parameters = sum(parameter.numel() for parameter in network.parameters())
         self.network = optimize(network.to(device), cast("Precision", precision))
+        repeating = repeating_networks(self.network)
+        self.repeats = bool(repeating)
+        if repeating:
+            repeating[-1].on_pass = self._count_passes  # the innermost one runs the network itself
+
+    def _count_passes(self, samples: int) -> None:
+        self._passes += samples
 
     def count_macs(self, height: int, width: int) -> Macs | None:
-        """For one photograph of this size, of the network as published."""
+        """For one photograph of this size, of the network as published; counted once for each size."""
         import torch
 
         from inpaint_zoo.registry import create_model
 
-        with torch.device("meta"):
-            return count_macs(create_model(self.entry.model, **self.entry.options), height, width)
+        if (height, width) not in self._macs:
+            with torch.device("meta"):
+                network = create_model(self.entry.model, **self.entry.options)
+                self._macs[height, width] = count_macs(network, height, width)
+        return self._macs[height, width]
 
     def close(self) -> None:
         """Drop the network."""
@@ -114,7 +128,7 @@ class NetworkMethod(Method):
 
     def _same_size(self, questions: list[Question]) -> list[Answer]:
         shape = (len(questions), *questions[0].mask.shape)
-        if len(questions) == 1 or self._same_in_batches.get(shape) is False:
+        if len(questions) == 1 or self.repeats or self._same_in_batches.get(shape) is False:
             return [answer for question in questions for answer in self._forward([question])[0]]
         answers, raw = self._forward(questions)
         if shape not in self._same_in_batches:
@@ -138,6 +152,7 @@ class NetworkMethod(Method):
         if image.shape not in self._warm:  # the first pass of a shape chooses kernels and fills caches
             self._run(image, mask, filling)
             self._warm.add(tuple(image.shape))
+        self._passes = 0
         begin = time.perf_counter()
         result = self._run(image, mask, filling)
         seconds = (time.perf_counter() - begin) / len(questions)
@@ -145,7 +160,8 @@ class NetworkMethod(Method):
             if not finite:
                 raise ZooError(f"{self.label} gave NaN or infinity for '{question.key}'.")
         pictures = to_uint8(result).permute(0, 2, 3, 1).cpu().numpy()
-        return [Answer(picture, seconds) for picture in pictures], result.cpu().numpy()
+        passes = self._passes if self.repeats else None
+        return [Answer(picture, seconds, passes) for picture in pictures], result.cpu().numpy()
 
     def _run(self, image: torch.Tensor, mask: torch.Tensor, filling: torch.Tensor | None) -> torch.Tensor:
         import torch

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 from inpaint_zoo.benchmark.report import notes
 from inpaint_zoo.benchmark.report.charts import swatch
+from inpaint_zoo.benchmark.report.costs import cell_costs, cost_notes, method_costs
 from inpaint_zoo.benchmark.report.gallery import (
     DIFFERENCE_COLOURS,
     DIFFERENCE_STEPS,
@@ -20,10 +21,10 @@ from inpaint_zoo.benchmark.report.gallery import (
     Gallery,
     build_gallery,
 )
-from inpaint_zoo.benchmark.report.plots import Plot, hole_plots, median_milliseconds, time_plots
+from inpaint_zoo.benchmark.report.plots import Plot, hole_plots, time_plots
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.tables import Column, Entry, Matrix, ScoreTable, short_title
-from inpaint_zoo.benchmark.report.typography import DASH, thousands
+from inpaint_zoo.benchmark.report.typography import DASH
 from inpaint_zoo.metrics import MetricInfo
 
 __all__ = ["page"]
@@ -68,8 +69,9 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix]) -> 
         overview=overview,
         ranked={matrix.info.name: _ranked(matrix) for matrix in overview},
         plots=_paired(run, hole_plots(run), time_plots(run)),
-        costs=_costs(run),
-        cost_notes=_cost_notes(run),
+        costs=method_costs(run),
+        cell_costs=cell_costs(run),
+        cost_notes=cost_notes(run),
         gallery=_gallery_data(run, gallery, overview),
         gallery_note=_gallery_note(gallery),
         legend=_legend(),
@@ -170,64 +172,6 @@ def _paired(run: Run, by_hole: Sequence[Plot], by_time: Sequence[Plot]) -> list[
             ]
             pairs.append({"dataset": dataset, "info": info, "hole": both[0], "time": both[1]})
     return pairs
-
-
-def _costs(run: Run) -> list[dict[str, Any]]:
-    """Rows of the complexity table: what was counted for the method, and what it took in this run."""
-    times = {dataset: median_milliseconds(run, dataset) for dataset in run.datasets}
-    counted = run.provenance.get("complexity", ())
-    rows = []
-    for index, method in enumerate(run.methods):
-        mine = [entry for entry in counted if entry["method"] == method] or [{"method": method}]
-        for entry in mine:
-            rows.append(
-                {
-                    "index": index,
-                    "method": method,
-                    "parameters": _thousands(entry.get("parameters")),
-                    "macs": _giga(entry.get("macs")),
-                    "macs_thop": _giga(entry.get("macs_thop")),
-                    "latency": _short(entry.get("latency_ms")),
-                    "memory": _short(entry.get("peak_memory_mb")),
-                    "times": [_short(times[dataset].get(method)) for dataset in run.datasets],
-                }
-            )
-    return rows
-
-
-def _cost_notes(run: Run) -> list[str]:
-    """How the columns of the complexity table were counted; the methods are named where they differ."""
-    notes: dict[str, list[str]] = {}
-    for entry in run.provenance.get("complexity", ()):
-        texts = []
-        if entry.get("macs") is not None:
-            texts.append(f"MACs: {entry['macs_convention']}.")
-        if entry.get("macs_thop") is not None:
-            texts.append(f"MACs as papers count them: {entry['macs_thop_convention']}.")
-        if entry.get("latency_ms") is not None and "width" in entry:
-            of = f"one photograph of {entry['width']} × {entry['height']} px on {entry['device']}"  # noqa: RUF001 - times
-            texts.append(f"Latency: {of}, median of several calls after a first one.")
-        if entry.get("peak_memory_mb") is not None and entry.get("memory_convention"):
-            texts.append(f"Peak memory: {entry['memory_convention']}.")
-        for text in texts:
-            notes.setdefault(text, []).append(entry["method"])
-    kinds = [text.split(":")[0] for text in notes]
-    return [
-        text if kinds.count(text.split(":")[0]) == 1 else f"{text} ({', '.join(methods)})"
-        for text, methods in notes.items()
-    ]
-
-
-def _thousands(value: float | None) -> tuple[float | None, str]:
-    return (value, DASH) if value is None else (value, thousands(value))
-
-
-def _giga(value: float | None) -> tuple[float | None, str]:
-    return (value, DASH) if value is None else (value, f"{value / 1e9:.3g} G")
-
-
-def _short(value: float | None) -> tuple[float | None, str]:
-    return (value, DASH) if value is None else (value, f"{value:.3g}" if value < 1000 else thousands(value))
 
 
 def _ranked(matrix: Matrix) -> list[int]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from inpaint_zoo.benchmark.cost import pool
 from inpaint_zoo.benchmark.report.charts import SIZES, Mark, Series, scatter, trend
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.typography import DASH, decimal
@@ -94,10 +96,17 @@ def median_milliseconds(run: Run, dataset: str) -> dict[str, float]:
     return {str(method): 1000 * float(value) for method, value in rows.groupby("method")["seconds"].median().items()}
 
 
-def latencies(run: Run) -> dict[str, float]:
-    """Milliseconds for one photograph, measured alone; in the run itself methods share the cores with the metrics."""
-    counted = run.provenance.get("complexity", ())
-    return {entry["method"]: entry["latency_ms"] for entry in counted if entry.get("latency_ms")}
+def latencies(run: Run, dataset: str) -> dict[str, float]:
+    """Mean milliseconds for one photograph of a dataset, completed alone; methods without a latency are absent.
+
+    The mean is over the cells that `time_plots` averages, and over those that the device of the last run computed.
+    """
+    device = run.provenance.get("environment", {}).get("device")
+    cells: dict[str, list[dict[str, Any]]] = {}
+    for (method, place, mask), costs in run.costs.items():
+        if place == dataset and mask not in run.deblurring and costs["device"] == device:
+            cells.setdefault(method, []).append(costs)
+    return {method: pool(costs)["latency_ms"] for method, costs in cells.items()}
 
 
 def time_plots(run: Run) -> list[Plot]:
@@ -105,11 +114,11 @@ def time_plots(run: Run) -> list[Plot]:
 
     The time is the latency measured alone or, where no method has one, the median in the run.
     """
-    alone = latencies(run)
     plots = []
     for dataset in run.datasets:
+        alone = latencies(run, dataset)
         times = alone or median_milliseconds(run, dataset)
-        x_label = "latency of one photograph, ms" if alone else "median time per picture in this run, ms"
+        x_label = "mean latency of one photograph, ms" if alone else "median time per picture in this run, ms"
         for name, info in run.infos.items():
             plot = _time_plot(run, dataset, name, info, times, x_label)
             if plot is not None:

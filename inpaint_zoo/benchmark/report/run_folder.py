@@ -59,6 +59,11 @@ class Run:
         return tuple(dict.fromkeys(dataset for dataset, _ in self.tables))
 
     @property
+    def costs(self) -> dict[Cell, dict[str, Any]]:
+        """What each cell cost, of the cells that computed something."""
+        return {cell: record["costs"] for cell, (_, record) in self.cells.items() if record.get("costs")}
+
+    @property
     def skipped_metrics(self) -> list[tuple[str, str]]:
         """(metric, reason) of every metric that the suite asks for and the results do not hold."""
         reasons = {entry["metric"]: entry["reason"] for entry in self.provenance.get("skipped_metrics", ())}
