@@ -23,7 +23,8 @@ from inpaint_zoo.benchmark.scoring import Score, Scorer
 __all__ = ["CellResult", "Sample", "compute_cell", "load_sample", "worker_threads"]
 
 Pixels = NDArray[np.uint8]
-Features = Mapping[str, NDArray[np.float32]]
+Floats = NDArray[np.float32]
+Features = Mapping[str, Floats]
 AHEAD = 2  # groups of photographs that are loaded while a GPU works
 TURN = 4  # photographs for each worker between two turns of the CPU
 
@@ -47,6 +48,7 @@ class CellResult:
         pictures: Results for the gallery, by position.
         capped: How many values each metric cut to its cap.
         notes: What set metrics say of their last value.
+        from_bytes: Metrics that are meant for unrounded results, but measured 8-bit ones: the method gives no others.
     """
 
     values: pa.Table
@@ -55,6 +57,7 @@ class CellResult:
     pictures: dict[int, Pixels] = field(default_factory=dict)
     capped: dict[str, int] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    from_bytes: tuple[str, ...] = ()
 
     def timings(self) -> pa.Table:
         """``costs`` as a table: columns image, seconds, passes, width, height."""
@@ -156,6 +159,7 @@ def compute_cell(
         pictures=gathered.pictures,
         capped=scorer.capped(gathered.scores),
         notes=scorer.notes(),
+        from_bytes=scorer.unrounded if gathered.bytes_alone else (),
     )
 
 
@@ -167,7 +171,8 @@ class _Gathered:
     ) -> None:
         self._scorer, self._pool, self._advance = scorer, pool, advance
         self._shown = cell.photographs.gallery(gallery)
-        self._unscored: list[tuple[Pixels, Sample]] = []
+        self._unscored: list[tuple[Pixels, Floats | None, Sample]] = []
+        self.bytes_alone = False  # whether a result came that was rounded already
         self._waiting: deque[Future[Score]] = deque()
         self.scores: list[Score] = []
         self.ratios: list[float] = []
@@ -178,7 +183,12 @@ class _Gathered:
         """Paste the known pixels; score at once, or when `collect` is called."""
         mask = sample.question.mask
         completed = np.where(mask[..., None], answer.picture, sample.truth)
-        self._unscored.append((completed, sample))
+        unrounded = answer.unrounded if self._scorer.unrounded else None
+        if unrounded is not None:
+            known = np.moveaxis(sample.truth, 2, 0) / np.float32(255)
+            unrounded = np.where(mask, unrounded, known)
+        self.bytes_alone |= answer.unrounded is None
+        self._unscored.append((completed, unrounded, sample))
         if score_now:
             self._submit()
         self.ratios.append(float(np.count_nonzero(mask)) / mask.size)
@@ -189,8 +199,9 @@ class _Gathered:
             self.pictures[self._shown[sample.number]] = completed
 
     def _submit(self) -> None:
-        for completed, sample in self._unscored:
-            self._waiting.append(self._pool.submit(self._scorer.score, completed, sample.truth, sample.question.mask))
+        for completed, unrounded, sample in self._unscored:
+            pair = (completed, sample.truth, sample.question.mask, unrounded)
+            self._waiting.append(self._pool.submit(self._scorer.score, *pair))
         self._unscored.clear()
 
     def collect(self, left: int) -> None:

@@ -102,7 +102,12 @@ class Execution:
     def _write(self, cell: Cell, result: CellResult, costs: Mapping[str, Any] | None) -> None:
         self._write_truth(cell)  # first: a cell that is there is never visited again
         record = self._record(cell, "done", None)
-        more = {"costs": costs, "capped": result.capped, "set_metric_notes": result.notes}
+        more = {
+            "costs": costs,
+            "capped": result.capped,
+            "set_metric_notes": result.notes,
+            "from_bytes": list(result.from_bytes),
+        }
         with self.store.writing(cell.key, {**record, **more}) as folder:
             pq.write_table(result.values, folder / "values.parquet", compression="zstd")
             pq.write_table(result.timings(), folder / "timings.parquet", compression="zstd")

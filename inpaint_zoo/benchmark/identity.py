@@ -21,7 +21,8 @@ PACKAGE = Path(__file__).parent.parent
 # the stream of `create_mask(name, size, seed, index)`: so create_mask with the suite's seed gives the suite's masks
 MASK_STREAM = "mask"
 
-# how a result becomes a number; a change here makes every cell new
+# how a result becomes a number, but for metrics whose own identity names another form of it; a change here makes every
+# cell new
 RULES = {
     "input": "truth with 0 in the hole, bytes / 255",
     "quantise": "round to 8 bits",

@@ -21,6 +21,7 @@ __all__ = ["Score", "Scorer"]
 
 Pixels = NDArray[np.uint8]
 Features = NDArray[np.float32]
+Floats = NDArray[np.float32]
 
 
 class Score(NamedTuple):
@@ -37,6 +38,7 @@ class Scorer:
         skipped: Metrics whose weights are missing, and the one line that says which file goes where.
         image_metrics: Metrics with a value for each image, by name, in suite order.
         set_metrics: Metrics over a whole set of images.
+        unrounded: Names of the metrics that measure a result before it is rounded to 8 bits.
     """
 
     def __init__(self, names: Sequence[str], device: torch.device) -> None:
@@ -58,11 +60,15 @@ class Scorer:
                 self.image_metrics[name] = metric
             else:
                 self.set_metrics[name] = metric
+        self.unrounded = tuple(name for name, each in self.image_metrics.items() if each.result == "unrounded")
         if len(self.skipped) == len(names):
             raise ZooError(f"None of the suite's metrics can be computed: {next(iter(self.skipped.values()))}")
 
     def identity(self) -> dict[str, dict[str, Any]]:
-        """How each metric is computed: implementation and the content of its backbones, by metric."""
+        """How each metric is computed: implementation, content of its backbones and form of the result, by metric.
+
+        The form is named where it is not the 8-bit one, so that cells without such metrics keep their identity.
+        """
         from inpaint_zoo.metrics import metric_info
         from inpaint_zoo.weights import find_backbone
 
@@ -71,7 +77,8 @@ class Scorer:
             if name not in self.skipped:
                 info = metric_info(name)
                 backbones = {need: sha256_file(find_backbone(need)) for need in info.needs}
-                identity[name] = {"implementation": info.implementation, "backbones": backbones}
+                form = {"result": info.result} if info.result == "unrounded" else {}
+                identity[name] = {"implementation": info.implementation, "backbones": backbones, **form}
         return identity
 
     @property
@@ -79,19 +86,26 @@ class Scorer:
         """Names of the features that the set metrics look at."""
         return tuple(dict.fromkeys(metric.feature_key for metric in self.set_metrics.values()))
 
-    def score(self, pred: Pixels, truth: Pixels, mask: NDArray[np.bool_]) -> Score:
+    def score(self, pred: Pixels, truth: Pixels, mask: NDArray[np.bool_], unrounded: Floats | None = None) -> Score:
         """Score one completed photograph; safe to call from several threads.
 
         Args:
             pred: (H, W, 3), known pixels already pasted.
             truth: (H, W, 3).
             mask: (H, W), true in the hole.
+            unrounded: (3, H, W) in [0, 1], ``pred`` before it was rounded; None where a method gives bytes alone. Then
+                ``pred`` takes its place.
         """
         import torch
 
-        prediction, target = self._tensor(pred), self._tensor(truth)
+        forms = {"8-bit": self._tensor(pred)}
+        forms["unrounded"] = forms["8-bit"] if unrounded is None else torch.from_numpy(unrounded)[None].to(self.device)
+        target = self._tensor(truth)
         hole = torch.from_numpy(mask)[None, None].to(self.device).float()
-        values = {name: float(metric.score(prediction, target, hole)[0]) for name, metric in self.image_metrics.items()}
+        values = {
+            name: float(metric.score(forms[metric.result], target, hole)[0])
+            for name, metric in self.image_metrics.items()
+        }
         return Score(values, self.features(pred))
 
     def features(self, picture: Pixels) -> dict[str, Features]:

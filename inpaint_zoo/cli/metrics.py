@@ -60,6 +60,7 @@ def metrics_show(name: str) -> None:
         "unit": info.unit or "none",
         "range": info.value_range,
         "of": OF[info.region] if info.per_image else "a set of images",
+        "result": "rounded to 8 bits" if info.result == "8-bit" else "before it is rounded to 8 bits",
         "smallest side": f"{info.min_side} px",
         "identical images": f"{info.cap:g} {info.unit}, counted" if info.cap is not None else "as the formula gives",
         "needs": ", ".join(info.needs) or "nothing",

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.metrics.definitions import Result
 from inpaint_zoo.metrics.inception import InceptionFeatures, Resize
 from inpaint_zoo.ops import without_autocast
 
@@ -101,11 +102,17 @@ def _measuring(device: torch.device) -> Iterator[None]:
 
 
 class _ZooMetric(Metric):
-    """What both kinds share: networks inside stay in eval mode, and states add up over processes."""
+    """What both kinds share: networks inside stay in eval mode, and states add up over processes.
+
+    Attributes:
+        name: Registry name; empty where the metric was not built by `create_metric`.
+        result: Whether ``pred`` is to be rounded to 8 bits by the caller, or handed over as the network gave it.
+    """
 
     is_differentiable = False
     full_state_update = False
     name: str = ""
+    result: Result = "8-bit"
 
     def train(self, mode: bool = True) -> Self:
         """Stay in eval mode: a training loop must not switch on the dropout of LPIPS."""

@@ -18,6 +18,7 @@ from inpaint_zoo.metrics.definitions import (
     PAPER_ENTRIES,
     SET_ENTRIES,
     Entry,
+    Result,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class MetricInfo(NamedTuple):
         value_range: Smallest and largest value.
         min_side: Shortest side of an image that it can measure, in pixels.
         cap: Value of identical images, where the formula has none.
+        result: What of a result it measures: its 8-bit values, or the float values before rounding.
     """
 
     name: str
@@ -60,6 +62,7 @@ class MetricInfo(NamedTuple):
     value_range: str
     min_side: int
     cap: float | None
+    result: Result
 
 
 def _entry(name: str) -> Entry:
@@ -111,6 +114,7 @@ def metric_info(name: str) -> MetricInfo:
         value_range=entry.value_range,
         min_side=entry.min_side,
         cap=entry.cap,
+        result=entry.result,
     )
 
 
@@ -143,6 +147,7 @@ def create_metric(name: str, **options: Any) -> ImageMetric | SetMetric:
             raise unknown_name(f"option of metric '{name}':", option, accepted, f"It takes: {', '.join(accepted)}.")
     metric: ImageMetric | SetMetric = build(**{**entry.options, **options})
     metric.name = name
+    metric.result = entry.result
     if name not in SET_ENTRIES:
         # MetricCollection lets metrics whose states are equal after the first batch share them for good: l1 and mse of
         # a perfect result. A state of its own name keeps each apart.
@@ -163,8 +168,8 @@ def metrics_markdown() -> str:
         lines += [
             f"## {title}",
             "",
-            "| name | better | unit | range | definition | source | needs |",
-            "|" + " --- |" * 7,
+            "| name | better | unit | range | result | definition | source | needs |",
+            "|" + " --- |" * 8,
         ]
         for name in names:
             info = metric_info(name)
@@ -173,6 +178,7 @@ def metrics_markdown() -> str:
                 "higher" if info.higher_is_better else "lower",
                 info.unit,
                 info.value_range,
+                info.result,
                 info.definition.replace("|", "\\|")
                 + (f" Sides from {info.min_side} px." if info.min_side > 16 else ""),
                 info.source,

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["ENTRIES", "HOLE_ENTRIES", "IMAGE_ENTRIES", "PAPER_ENTRIES", "SET_ENTRIES", "Entry"]
+__all__ = ["ENTRIES", "HOLE_ENTRIES", "IMAGE_ENTRIES", "PAPER_ENTRIES", "SET_ENTRIES", "Entry", "Result"]
+
+Result = Literal["8-bit", "unrounded"]
+"""The form of a result that a metric measures: rounded to 8 bits, or float as the network gave it. The known pixels are
+those of the ground truth in both, and the ground truth is 8-bit."""
 
 
 class Entry(NamedTuple):
@@ -23,6 +27,7 @@ class Entry(NamedTuple):
     package: str = ""  # distribution that computes it; ours where empty
     min_side: int = 1
     cap: float | None = None
+    result: Result = "8-bit"
 
 
 WHOLE = "over all pixels and channels"
@@ -191,6 +196,7 @@ PAPER_ENTRIES = {
         unit="dB",
         digits=2,
         cap=100.0,
+        result="unrounded",
     ),
     "ssim_isnet": Entry(
         "structure.SSIM",
@@ -200,6 +206,7 @@ PAPER_ENTRIES = {
         "ISNet, released code",
         "-1 to 1",
         higher_is_better=True,
+        result="unrounded",
     ),
     "mae_isnet": Entry(
         "pixel.L1",
@@ -208,6 +215,7 @@ PAPER_ENTRIES = {
         f"Mean absolute error {WHOLE}, on [0, 1]; the tables print 100 times this (l1_percent).",
         "ISNet, released code",
         "0 to 1",
+        result="unrounded",
     ),
     "mae_relative_isnet": Entry(
         "pixel.RelativeL1",
@@ -216,6 +224,7 @@ PAPER_ENTRIES = {
         "Sum of absolute errors over the sum of the truth's values, of each image.",
         "ISNet, validation log of the released code; fits Table 2 and, as a percentage, LGNet's l1",
         "0 upwards",
+        result="unrounded",
     ),
     "psnr_lgnet": Entry(
         "pixel.PSNR",
@@ -228,6 +237,7 @@ PAPER_ENTRIES = {
         unit="dB",
         digits=2,
         cap=100.0,
+        result="unrounded",
     ),
     "l1_lgnet": Entry(
         "pixel.L1",
@@ -252,7 +262,8 @@ PAPER_ENTRIES = {
         "pixel.PSNR",
         {"to_bytes": "round"},
         "PSNR (GRIG)",
-        "PSNR of 8-bit images; values above 100 dB become 100 and are counted.",
+        "PSNR of 8-bit images; values above 100 dB become 100 and are counted. In suites it equals psnr, which "
+        "measures 8-bit results there.",
         "GRIG, released code (scikit-image)",
         "0 to 100",
         higher_is_better=True,
@@ -272,12 +283,14 @@ PAPER_ENTRIES = {
     ),
     "ssim_lama": Entry(
         "structure.SSIM",
-        {"border": "zero"},
+        {"border": "zero", "to_bytes": "truncate"},
         "SSIM (LaMa)",
-        f"{SSIM}zero border of 5; mean of the map over pixels and channels.",
+        f"{SSIM}zero border of 5, after both images are truncated, not rounded, to bytes as LaMa's prediction script "
+        "saves them; mean of the map over pixels and channels.",
         "LaMa, released evaluator; used by GLaMa",
         "-1 to 1",
         higher_is_better=True,
+        result="unrounded",
     ),
     "l1_255": Entry(
         "pixel.L1",

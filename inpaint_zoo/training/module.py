@@ -11,12 +11,11 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torchmetrics import Metric
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.losses import OnMissing, unless_missing
 from inpaint_zoo.masks.draws import sample_key
-from inpaint_zoo.metrics import ImageMetric, create_metric
+from inpaint_zoo.metrics import ImageMetric, SetMetric, create_metric
 from inpaint_zoo.ops import composite, to_uint8
 from inpaint_zoo.registry import create_model
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
@@ -109,7 +108,8 @@ class TrainingModule(LightningModule):
         self.batches = 0
         self.evaluates_average: bool | None = None
         self.dropped: set[str] = set()
-        self._metrics: dict[str, Metric] = {}  # "psnr" of the result, "coarse/psnr" of an earlier stage's composite
+        # "psnr" of the result, "coarse/psnr" of an earlier stage's composite
+        self._metrics: dict[str, ImageMetric | SetMetric] = {}
 
     # What a family may declare
 
@@ -239,7 +239,7 @@ class TrainingModule(LightningModule):
             metric.to(self.device).reset()
 
     def complete(self, batch: Batch) -> dict[str, Tensor]:
-        """Finished inpaintings (B, 3, H, W) in the 256 levels of saved pictures, the result first.
+        """Finished inpaintings (B, 3, H, W) in [0, 1], not rounded to 8 bits, the result first.
 
         Those of stages before the last go by the stage's name and a slash, the result by nothing.
         """
@@ -247,11 +247,11 @@ class TrainingModule(LightningModule):
         stages = self.network.stages(image, mask, **found_in_hole(batch))
         *earlier, last = stages
         return {
-            prefix: to_uint8(composite(stages[name].clamp(0, 1), image, mask)).float() / 255
+            prefix: composite(stages[name].clamp(0, 1), image, mask)
             for prefix, name in {"": last, **{f"{name}/": name for name in earlier}}.items()
         }
 
-    def _metric(self, key: str) -> Metric:
+    def _metric(self, key: str) -> ImageMetric | SetMetric:
         if key not in self._metrics:
             self._metrics[key] = create_metric(key.rpartition("/")[2]).to(self.device)
         return self._metrics[key]
@@ -276,8 +276,11 @@ class TrainingModule(LightningModule):
         kept = without_padding({**batch, **completed})
         if kept is None:
             return
+        forms: dict[str, dict[str, Tensor]] = {
+            prefix: {"unrounded": kept[prefix], "8-bit": to_uint8(kept[prefix]).float() / 255} for prefix in completed
+        }
         for key, metric in metrics.items():
-            metric.update(kept[key[: key.rfind("/") + 1]], kept["image"], kept["mask"])
+            metric.update(forms[key[: key.rfind("/") + 1]][metric.result], kept["image"], kept["mask"])
 
     def on_validation_epoch_end(self) -> None:
         """Compute the metrics over all ranks."""

@@ -140,8 +140,11 @@ def test_isnet_recorded_values(shared):
 
 def test_isnet_self_checks():
     half, quarter = torch.full((1, 3, 32, 32), 0.5), torch.full((1, 3, 32, 32), 0.25)
-    for name in ("ssim_isnet", "ssim_lama"):
-        assert create_metric(name).score(half, quarter).item() == pytest.approx(0.731696, abs=1e-6)
+    assert create_metric("ssim_isnet").score(half, quarter).item() == pytest.approx(0.731696, abs=1e-6)
+    levels = (torch.full_like(half.double(), level / 255) for level in (127, 63))  # 127.5 and 63.75, truncated by LaMa
+    expected = create_metric("ssim_isnet").score(*levels).item()
+    assert create_metric("ssim_lama").score(half, quarter).item() == pytest.approx(expected, abs=1e-12)
+    assert abs(expected - 0.731696) > 1e-3
     values = ssim_map(half.double(), quarter.double(), gaussian_window(), "zero", False)
     assert values[0, 0, 16, 16].item() == pytest.approx(0.800064, abs=1e-6)
     white, black = torch.full((1, 3, 16, 16), 0.999), torch.zeros(1, 3, 16, 16)

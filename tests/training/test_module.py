@@ -170,6 +170,36 @@ def test_every_stage_is_scored_as_its_own_composite(tmp_path):
     assert set(module.results) == {"val/psnr", "val/coarse/psnr"}
 
 
+def test_metrics_of_unrounded_results_are_not_given_rounded_ones(tmp_path):
+    """`psnr_lgnet` truncates to bytes: of results that were rounded before, it would be `psnr` of truncated truth."""
+    module = build(Reconstruction)
+    module.metric_names = ("psnr", "psnr_lgnet", "mae_isnet", "l1")
+    data = PictureData()
+    fit(tmp_path, module, data, max_steps=6)
+    network = module.network.eval()
+    expected = {"psnr": [], "psnr_lgnet": [], "mae_isnet": [], "l1": [], "rounded, then truncated": []}
+    for batch in data.val_dataloader():
+        truth = batch["image"]
+        with torch.no_grad():
+            result = network(truth, batch["mask"])
+        rounded = (result * 255).round() / 255
+
+        def psnr(x, y):
+            return (-10 * ((x.double() - y.double()) ** 2).mean((1, 2, 3)).log10()).tolist()
+
+        floors = {name: (image * 255).floor() / 255 for name, image in (("truth", truth), ("result", result))}
+        expected["psnr"] += psnr(rounded, truth)
+        expected["psnr_lgnet"] += psnr(floors["result"], floors["truth"])
+        expected["rounded, then truncated"] += psnr(rounded, floors["truth"])
+        expected["mae_isnet"] += (result - truth).abs().double().mean((1, 2, 3)).tolist()
+        expected["l1"] += (rounded - truth).abs().double().mean((1, 2, 3)).tolist()
+    wrong = sum(expected.pop("rounded, then truncated"))
+    means = {f"val/{name}": sum(values) / len(values) for name, values in expected.items()}
+    assert {name: module.results[name] for name in means} == pytest.approx(means, rel=1e-6)
+    assert abs(wrong - sum(expected["psnr_lgnet"])) > 1e-3
+    assert abs(means["val/mae_isnet"] - means["val/l1"]) > 1e-6
+
+
 def test_channels_last_trains_the_same(tmp_path):
     modules = [build(Reconstruction, channels_last=last, network_options={"plain": True}) for last in (False, True)]
     for name, module in zip(("plain", "last"), modules, strict=True):

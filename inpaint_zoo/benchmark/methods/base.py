@@ -14,10 +14,11 @@ from inpaint_zoo.benchmark.entries import MethodEntry
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Answer", "BoolMask", "Method", "Pixels", "Question", "Task"]
+__all__ = ["Answer", "BoolMask", "Floats", "Method", "Pixels", "Question", "Task"]
 
 Pixels = NDArray[np.uint8]
 BoolMask = NDArray[np.bool_]
+Floats = NDArray[np.float32]
 
 
 class Question(NamedTuple):
@@ -33,7 +34,7 @@ class Question(NamedTuple):
     key: str
     image: Pixels
     mask: BoolMask
-    filling: NDArray[np.float32] | None = None
+    filling: Floats | None = None
 
 
 class Answer(NamedTuple):
@@ -43,11 +44,13 @@ class Answer(NamedTuple):
         picture: (H, W, 3).
         seconds: That it took; None where it was only read.
         passes: How often a `RepeatingNetwork` ran its network for it; None for every other method.
+        unrounded: (3, H, W) in [0, 1], what ``picture`` was rounded from; None for a method that gives bytes alone.
     """
 
     picture: Pixels
     seconds: float | None
     passes: int | None = None
+    unrounded: Floats | None = None
 
 
 class Task(NamedTuple):

@@ -161,7 +161,8 @@ class NetworkMethod(Method):
                 raise ZooError(f"{self.label} gave NaN or infinity for '{question.key}'.")
         pictures = to_uint8(result).permute(0, 2, 3, 1).cpu().numpy()
         passes = self._passes if self.repeats else None
-        return [Answer(picture, seconds, passes) for picture in pictures], result.cpu().numpy()
+        raw = result.cpu().numpy()
+        return [Answer(picture, seconds, passes, each) for picture, each in zip(pictures, raw, strict=True)], raw
 
     def _run(self, image: torch.Tensor, mask: torch.Tensor, filling: torch.Tensor | None) -> torch.Tensor:
         import torch

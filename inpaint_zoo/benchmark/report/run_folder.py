@@ -77,6 +77,14 @@ class Run:
             {record["set_metric_notes"][metric] for record in found if metric in record.get("set_metric_notes", {})}
         )
 
+    def from_bytes(self, metric: str, dataset: str, mask: str) -> list[str]:
+        """Methods of one table whose 8-bit results a metric measured although it is meant for unrounded ones."""
+        return [
+            method
+            for method in self.methods
+            if metric in self.cells.get((method, dataset, mask), ("", {}))[1].get("from_bytes", ())
+        ]
+
     def image_keys(self, dataset: str) -> list[str]:
         """The images of a dataset in the order in which they were scored."""
         rows = self.results[(self.results["dataset"] == dataset) & self.results["image"].notna()]

@@ -119,7 +119,7 @@ class ScoreTable:
         columns: One per metric.
         rows: Best first by the suite's first metric; what has no numbers comes last.
         verdicts: (metric titles, sentence), metrics of the same verdict together.
-        notes: Values left out, methods scored on fewer images.
+        notes: Values left out, methods scored on fewer images, or on another form of their results than others.
     """
 
     dataset: str
@@ -210,6 +210,12 @@ def _table(run: Run, dataset: str, mask: str) -> ScoreTable:
                 f"{info.title}: {text}."
                 for name, info in run.infos.items()
                 for text in run.set_notes(name, dataset, mask)
+            ),
+            *(
+                f"{short_title(info)} measures results before they are rounded to 8 bits, but "
+                f"{', '.join(methods)} gave only 8-bit ones, which were measured as they are."
+                for name, info in run.infos.items()
+                if (methods := run.from_bytes(name, dataset, mask))
             ),
         ),
     )
