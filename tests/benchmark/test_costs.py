@@ -10,8 +10,9 @@ import torch
 
 import inpaint_zoo as iz
 from inpaint_zoo.benchmark import Options, run_suite
-from inpaint_zoo.benchmark.cost import IN_THE_RUN, OUTSIDE_THE_RUN, SPREAD, distribution, pool
+from inpaint_zoo.benchmark.cost import IN_THE_RUN, OUTSIDE_THE_RUN, SPREAD, distribution, pool, timed_in_the_run
 from inpaint_zoo.benchmark.macs import Macs, count_macs
+from inpaint_zoo.benchmark.methods import create_methods
 from inpaint_zoo.masks import create_mask
 from tests.benchmark.small import photograph, photographs, results_bytes, small_suite
 from tests.toy import registered_toy
@@ -152,6 +153,17 @@ def test_methods_in_batches_are_measured_alone_on_images_from_the_whole_cell(tmp
     assert (one["latency_convention"], one["latency_ms"]["n"]) == (IN_THE_RUN, SPREAD + 3)
     assert (batches["latency_convention"], batches["latency_ms"]["n"]) == (OUTSIDE_THE_RUN, SPREAD)
     assert results_bytes(tmp_path / "one") == results_bytes(tmp_path / "batches")
+
+
+def test_a_run_is_a_measurement_only_where_nothing_runs_beside_the_method(tmp_path):
+    photographs(tmp_path / "photos", 1)
+    cuda, cpu = torch.device("cuda"), torch.device("cpu")
+    fixed, repeating = create_methods(small_suite(tmp_path, methods=["mean_fill", "progressive:mean_fill"]))
+    for method in (fixed, repeating):
+        method.start(None, cpu, "fp32")
+    cases = [(cpu, 1), (cpu, 4), (cuda, 1), (cuda, 4)]
+    assert [timed_in_the_run(fixed, *case) for case in cases] == [True, False, False, False]
+    assert [timed_in_the_run(repeating, *case) for case in cases] == [True] * 4
 
 
 def test_costs_follow_the_size_of_each_image(tmp_path):
