@@ -1,11 +1,13 @@
 """Where weights are found, how ours are written, and loading that runs no code."""
 
 from inpaint_zoo.weights.backbones import BACKBONES, Backbone, WeightsNotFoundError, find_backbone
+from inpaint_zoo.weights.errors import WeightsError
 from inpaint_zoo.weights.files import (
-    WeightsError,
     WeightsFile,
+    WeightsHeader,
     load_state,
     load_weights,
+    read_header,
     save_weights,
     shipped_weights,
     state_sha256,
@@ -17,12 +19,14 @@ __all__ = [
     "Backbone",
     "WeightsError",
     "WeightsFile",
+    "WeightsHeader",
     "WeightsNotFoundError",
     "find_backbone",
     "load_foreign",
     "load_state",
     "load_weights",
     "match_state",
+    "read_header",
     "save_weights",
     "shipped_weights",
     "state_sha256",

@@ -1,15 +1,14 @@
-"""Checkpoints of other projects: their tensors, without running any of the code that their pickles name."""
+"""Checkpoints of other projects: their tensors, without running any of the code that they name or carry."""
 
 from __future__ import annotations
 
-import pickle
-import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.weights.files import WeightsError, load_state
+from inpaint_zoo.weights.files import load_state
+from inpaint_zoo.weights.inert import read_inert, tensors_by_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,82 +18,23 @@ __all__ = ["load_foreign", "match_state", "unwrapped"]
 MOST_NAMES = 4  # of keys, in one message
 
 
-class Inert:
-    """Stands where a pickle names a class or function: takes anything, does nothing."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pass
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Inert:
-        return self
-
-    def __setstate__(self, state: object) -> None:
-        pass
-
-    def __setitem__(self, key: object, value: object) -> None:
-        pass
-
-    def append(self, value: object) -> None:
-        """As of a list."""
-
-    def extend(self, values: object) -> None:
-        """As of a list."""
-
-
-class _InertUnpickler(pickle.Unpickler):
-    """Finds what rebuilds tensors, and `Inert` for every other name."""
-
-    def find_class(self, module: str, name: str) -> object:
-        from torch._weights_only_unpickler import _get_allowed_globals
-
-        return _get_allowed_globals().get(f"{module}.{name}", Inert)  # torch's own list of what is safe
-
-
-def _load(file: IO[bytes], **options: Any) -> object:
-    return _InertUnpickler(file, **options).load()
-
-
-_inert_pickle = types.ModuleType("inert_pickle", "What torch.load needs of a pickle module.")
-_inert_pickle.Unpickler = _InertUnpickler  # type: ignore[attr-defined]
-_inert_pickle.load = _load  # type: ignore[attr-defined]
-
-
 def load_foreign(path: str | Path) -> dict[str, Tensor]:
-    """Tensors by name of any checkpoint, also one whose pickle needs code: that code is left out, not run.
+    """Tensors by name of any checkpoint, also one that needs code to load: that code is left out, not run.
 
     A mapping of tensors at the top is taken as it is, one under ``state_dict`` (Lightning's) is taken out; of nested
-    parts the names are joined by dots, those in lists are numbers, and what is no tensor is left out.
+    parts the names are joined by dots, those in lists are numbers, and what is no tensor is left out. The modules of a
+    TorchScript archive are such nested parts: the names are those of its state dict.
 
     Raises:
-        WeightsError: Missing, damaged, or without tensors.
+        WeightsError: Missing, damaged, without tensors, or with names that only its own code knows.
     """
-    import torch
-
     path = Path(path)
     if path.suffix == ".safetensors" or not path.is_file():
         return load_state(path)
-    try:
-        content = torch.load(path, "cpu", weights_only=False, pickle_module=_inert_pickle)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, AttributeError, TypeError) as error:
-        raise WeightsError(f"{path} is damaged or is no checkpoint: {error}") from error
+    content = read_inert(path)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
-    state = dict(_tensors(content, ""))
-    if not state:
-        raise WeightsError(f"{path} holds no tensors by name.")
-    return state
-
-
-def _tensors(content: object, prefix: str) -> list[tuple[str, Tensor]]:
-    import torch
-
-    if isinstance(content, torch.Tensor):
-        return [(prefix.removesuffix("."), content.detach())]
-    if isinstance(content, list | tuple):
-        content = dict(enumerate(content))
-    if not isinstance(content, Mapping):
-        return []
-    return [pair for key, value in content.items() for pair in _tensors(value, f"{prefix}{key}.")]
+    return tensors_by_name(content, path)
 
 
 def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
