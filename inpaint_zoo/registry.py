@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.listing import natural_key
-from inpaint_zoo.weights import WeightsError, WeightsFile, load_weights, shipped_weights
+from inpaint_zoo.weights import WeightsError, WeightsFile, WeightsHeader, load_weights, read_header, shipped_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,17 +29,22 @@ __all__ = [
     "convert_official",
     "create_discriminator",
     "create_model",
+    "create_unfilled",
     "list_combinators",
     "list_converters",
     "list_discriminators",
     "list_models",
     "model_info",
     "official_files",
+    "options_clash",
+    "options_through",
     "register_combinator",
     "register_converter",
     "register_discriminator",
     "register_model",
 ]
+
+DISCRIMINATOR = "_discriminator"  # ends the names of discriminators where those of models stand beside them
 
 Built = TypeVar("Built")
 ModelBuilder = TypeVar("ModelBuilder", bound="Callable[..., InpaintingNetwork]")
@@ -72,7 +77,8 @@ class ModelInfo(NamedTuple):
         source: The specification or code that the implementation follows.
         learned: Whether it has weights to train.
         parameters: How many trainable and frozen parameters, counted on the built network.
-        options: Options of `create_model` with their defaults.
+        options: All options of `create_model` with the values that the network is built with: those given, else those
+            that the weight file states, else the defaults.
         weights: Weight files that ship with the package.
         weights_of: The model whose weight files it takes: itself, but for a combinator that learns nothing.
         takes_filling: Whether something can be put into the hole for it; see `InpaintingNetwork`.
@@ -102,6 +108,11 @@ class _Entry(NamedTuple):
     source: str
     learned: bool
     weights_of: str
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """All options with their defaults."""
+        return {key: option.default for key, option in inspect.signature(self.build).parameters.items()}
 
 
 class _Combinator(NamedTuple):
@@ -200,6 +211,9 @@ def register_discriminator(name: str) -> Callable[[ModuleBuilder], ModuleBuilder
 def register_converter(name: str, files: str | Mapping[str, str]) -> Callable[[Converter], Converter]:
     """Register the function that turns the authors' state dict (or several, by name) of ``name`` into ours.
 
+    The function gets the state dict, and the network that the result must fit strictly: built with the options that the
+    caller chose, on the meta device.
+
     Args:
         name: A model, or "<name>_discriminator".
         files: Where the authors' folder holds the checkpoint, as a path relative to it; or the paths of all parts by
@@ -265,17 +279,44 @@ def _combined(outer: str, inner: str) -> _Entry:
     return _Entry(build, entry.paper, entry.source, learned or entry.learned, weights_of)
 
 
-def model_info(name: str) -> ModelInfo:
-    """What is known of a model.
+def options_through(name: str, inner: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the model ``inner`` as options of ``name``, which is ``inner`` with combinators before it.
 
     Raises:
-        UnknownNameError: No such model.
+        ZooError: A combinator has an option of the same name, which hides the network's.
+    """
+    _discover()
+    *outer, _ = name.removesuffix(inner).split(":")
+    for combinator in outer:
+        _, *own = inspect.signature(_combinators[combinator].combine).parameters
+        if hidden := [option for option in own if option in options]:
+            option = hidden[0]
+            raise ZooError(
+                f"The option {option}={options[option]!r} of '{inner}' cannot be given to '{name}': the combinator has "
+                f"an option of that name. In Python, wrap the network itself: inpaint_zoo.{combinator}(network)."
+            )
+    return dict(options)
+
+
+def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -> ModelInfo:
+    """What is known of a model, built as `create_model` builds it with the same arguments.
+
+    Args:
+        name: As `create_model`.
+        weights: As `create_model`; only what the file says of itself is read, not its tensors.
+        overrides: As `create_model`.
+
+    Raises:
+        UnknownNameError: No such model or option.
+        WeightsError: The file cannot be read, or states another model.
     """
     import torch
 
     entry = _model(name)
+    path = _weights_path(name, entry, weights)
+    stated = _stated_options(name, entry, path, read_header(path)) if path else {}
     with torch.device("meta"):  # shapes without memory
-        net = entry.build()
+        net = _call("model", name, entry.build, {**stated, **overrides})
     parameters = sum(parameter.numel() for parameter in net.parameters())
     shipped = shipped_weights(entry.weights_of)
     return ModelInfo(
@@ -286,7 +327,7 @@ def model_info(name: str) -> ModelInfo:
         source=entry.source,
         learned=entry.learned,
         parameters=parameters,
-        options={key: option.default for key, option in inspect.signature(entry.build).parameters.items()},
+        options=entry.defaults | stated | overrides,
         weights=(shipped.name,) if shipped else (),
         weights_of=entry.weights_of,
         takes_filling=net.takes_filling,
@@ -298,14 +339,16 @@ def create_model(name: str, weights: str | Path | None = None, **overrides: Any)
 
     Args:
         name: One of `list_models()`, or with one of `list_combinators()` before it: "local_global:autoencoder".
-        weights: A weight file, or "shipped" for those that come with the package; by default the weights are random. A
-        file
-            of ours also carries the options that its network was built with.
-        overrides: Options of the model, beyond those of the file.
+        weights: A weight file, or "shipped" for those that come with the package; by default the weights are random.
+            Our own files and the checkpoints of our training state the model and its options, and the network is built
+            with them.
+        overrides: Options of the model. They override those of the file where the parameters stay the same, as those
+            of GRIG do for any number of `steps`.
 
     Raises:
         UnknownNameError: No such model or option; the message suggests the nearest.
-        WeightsError: The file is missing, damaged, unsafe, or does not fit.
+        WeightsError: The file is missing, damaged or unsafe, states another model, or its parameters do not fit; where
+            an option is to blame, the message names its two values.
 
     Example:
         >>> create_model("telea", radius=5).training
@@ -314,34 +357,73 @@ def create_model(name: str, weights: str | Path | None = None, **overrides: Any)
     from inpaint_zoo.interfaces import Origin
 
     entry = _model(name)
-    file = _open_weights(name, entry, weights)
-    options = {**(file.options if file else {}), **overrides}
+    path = _weights_path(name, entry, weights)
+    file = load_weights(path) if path else None
+    stated = _stated_options(name, entry, path, file) if path and file else {}
+    options = {**stated, **overrides}
     net = _call("model", name, entry.build, options)
     net.origin = Origin(name, options)
-    if file:
-        _load_strictly(net, file, f"{weights}")
+    if path and file:
+        try:
+            net.load_state_dict(file.state, strict=True)
+        except RuntimeError as error:
+            clash = options_clash(name, stated, overrides) if file.name else ""
+            raise WeightsError(f"{path} does not fit '{name}': {clash or error}") from error
     return net.eval()
 
 
-def _open_weights(name: str, entry: _Entry, weights: str | Path | None) -> WeightsFile | None:
+def _weights_path(name: str, entry: _Entry, weights: str | Path | None) -> Path | None:
+    """The weight file that ``weights`` means; None where the weights are random or there are none."""
     if weights is None:
         return None
     if not entry.learned:
         raise WeightsError(f"'{name}' learns nothing, so it takes no weights; got {str(weights)!r}.")
-    path = shipped_weights(entry.weights_of) if weights == "shipped" else weights
+    path = shipped_weights(entry.weights_of) if weights == "shipped" else Path(weights)
     if path is None:
         raise WeightsError(f"No weights of '{name}' ship with the package; give a file, or train one.")
-    file = load_weights(path)
-    if file.name not in (None, name, entry.weights_of):
-        raise WeightsError(f"{path} holds weights of '{file.name}', not of '{name}'.")
-    return file
+    return path
 
 
-def _load_strictly(net: InpaintingNetwork, file: WeightsFile, path: str) -> None:
+def _stated_options(name: str, entry: _Entry, path: Path, header: WeightsHeader | WeightsFile) -> dict[str, Any]:
+    """The options that a file states, if they are options of the model ``name``."""
+    if header.name not in (None, name, entry.weights_of):
+        raise WeightsError(f"{path} holds weights of '{header.name}', not of '{name}'.")
+    accepted = entry.defaults
+    for option, value in header.options.items():
+        if option not in accepted:
+            raise WeightsError(
+                f"{path} states the option {option}={value!r}, which '{name}' does not take. "
+                f"It takes: {', '.join(accepted) or 'none'}."
+            )
     try:
-        net.load_state_dict(file.state, strict=True)
-    except RuntimeError as error:
-        raise WeightsError(f"{path} does not fit '{net.origin.name if net.origin else net}': {error}") from error
+        return options_through(name, header.name or name, header.options)
+    except ZooError as error:
+        raise WeightsError(f"{path}: {error}") from error
+
+
+def options_clash(name: str, stated: Mapping[str, Any], overrides: Mapping[str, Any]) -> str:
+    """Say which overrides change the parameters of the model ``name`` as a weight file states it; empty if none does.
+
+    Args:
+        name: A model.
+        stated: The options that the file states.
+        overrides: The options that are asked for.
+    """
+    entry = _model(name)
+    theirs = entry.defaults | dict(stated)
+    own = _shapes(entry, stated)
+    clashing = [key for key, value in overrides.items() if _shapes(entry, {**stated, key: value}) != own]
+    both = " and ".join(f"{key}={theirs[key]!r}, but {key}={overrides[key]!r} is asked for" for key in clashing)
+    if not clashing:
+        return ""
+    return f"it was saved with {both}, which changes the parameters. Leave it out, or give weights of such a network."
+
+
+def _shapes(entry: _Entry, options: Mapping[str, Any]) -> dict[str, Any]:
+    import torch
+
+    with torch.device("meta"):
+        return {key: value.shape for key, value in entry.build(**options).state_dict().items()}
 
 
 def create_discriminator(name: str, **options: Any) -> nn.Module:
@@ -356,25 +438,47 @@ def create_discriminator(name: str, **options: Any) -> nn.Module:
     if name not in _discriminators:
         raise unknown_name("discriminator", name, _discriminators, "list_discriminators() gives all names.")
     net = _call("discriminator", name, _discriminators[name], options)
-    net.origin = Origin(f"{name}_discriminator", options)  # type: ignore[assignment]  # a plain attribute
+    net.origin = Origin(f"{name}{DISCRIMINATOR}", options)  # type: ignore[assignment]  # a plain attribute
     return net
 
 
-def convert_official(name: str, state: Mapping[str, Tensor] | Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def create_unfilled(name: str, **options: Any) -> nn.Module:
+    """Build the network that a weight file called ``name`` fills, without memory for its parameters (device "meta").
+
+    Args:
+        name: A model, or "<name>_discriminator".
+        options: Of `create_model` or `create_discriminator`.
+
+    Raises:
+        UnknownNameError: No such network or option.
+    """
+    import torch
+
+    with torch.device("meta"):  # nothing is drawn or looked up that the file holds
+        if name.endswith(DISCRIMINATOR):
+            return create_discriminator(name.removesuffix(DISCRIMINATOR), **options)
+        return create_model(name, **options)
+
+
+def convert_official(
+    name: str, state: Mapping[str, Tensor] | Mapping[str, Mapping[str, Tensor]], **options: Any
+) -> dict[str, Tensor]:
     """Turn the authors' state dict into ours: strict, every key accounted for.
 
     Args:
         name: A model, or "<name>_discriminator".
         state: The authors' state dict as their file holds it, or several by the names of their parts.
+        options: Options of the network, where the checkpoint needs others than the defaults.
 
     Returns:
-        A state dict that `create_model(name).load_state_dict` takes strictly.
+        A state dict that `create_model(name, **options).load_state_dict` takes strictly.
 
     Raises:
-        UnknownNameError: No converter of that name.
+        UnknownNameError: No converter of that name, or no such option.
         ZooError: Keys are missing or left over; the message names the first ones.
     """
-    return _conversion(name).convert(state)
+    convert = _conversion(name).convert
+    return convert(state, create_unfilled(name, **options))
 
 
 def official_files(name: str) -> str | Mapping[str, str]:

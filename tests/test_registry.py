@@ -24,13 +24,15 @@ def discriminator():
 @pytest.fixture
 def converter():
     @registry.register_converter("toy", files="toy.pth")
-    def convert(state):
+    def convert(state, net):
         missing = {"conv.weight"} - set(state)
         if missing:
             raise ZooError(f"missing: {', '.join(missing)}")
-        return {"weight": state["conv.weight"]}
+        assert all(value.device.type == "meta" for value in net.state_dict().values())
+        return {"weight": state["conv.weight"], "width": net.coarse.in_channels}
 
-    yield
+    with registered_toy():
+        yield
     del registry._converters["toy"]
 
 
@@ -50,6 +52,9 @@ def test_converters(converter):
     assert torch.equal(iz.convert_official("toy", {"conv.weight": weight})["weight"], weight)
     with pytest.raises(ZooError, match=r"missing: conv\.weight"):
         iz.convert_official("toy", {})
+    assert iz.convert_official("toy", {"conv.weight": weight}, width=4)["width"] == 4
+    with pytest.raises(iz.UnknownNameError, match="option of model 'toy': 'wdth'"):
+        iz.convert_official("toy", {"conv.weight": weight}, wdth=4)
 
 
 def test_a_name_is_taken_once():

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["Verb", "command_parser", "console", "err_console", "list_and_show", "progress_bar"]
+from inpaint_zoo.errors import ZooError
+
+__all__ = [
+    "Verb",
+    "add_option_argument",
+    "command_parser",
+    "console",
+    "err_console",
+    "list_and_show",
+    "parse_options",
+    "progress_bar",
+]
 
 console = Console(highlight=False)
 err_console = Console(stderr=True, highlight=False)
@@ -28,8 +41,56 @@ def command_parser(name: str, description: str) -> ArgumentParser:
     return _Parser(prog=f"inpaint-zoo {name}", description=description)
 
 
+def add_option_argument(parser: ArgumentParser, of: str = "the model") -> None:
+    """Add `--option KEY=VALUE`, which may be given several times; `parse_options` reads it.
+
+    Args:
+        parser: Of a command.
+        of: Whose options they are, for the help.
+    """
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help=f"an option of {of}, such as steps=1; may be given several times; it overrides what a weight file states",
+    )
+
+
+def parse_options(words: Sequence[str]) -> dict[str, Any]:
+    """Values by name from `KEY=VALUE` words; a value is read as JSON, else as YAML: 3, 1e-3, true, null, [1, 2], text.
+
+    Raises:
+        ZooError: A word is no `KEY=VALUE`, or a key is given twice.
+
+    Example:
+        >>> parse_options(["steps=1", "core=cnn", "fuse=false"])
+        {'steps': 1, 'core': 'cnn', 'fuse': False}
+    """
+    options: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not (key and equals and text):
+            raise ZooError(f"--option must be KEY=VALUE, such as steps=1, got '{word}'.")
+        if key in options:
+            raise ZooError(f"--option {key} is given twice: {key}={options[key]!r} and {word}.")
+        options[key] = _value(text)
+    return options
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - any plain value
+    try:
+        return json.loads(text)
+    except ValueError:  # YAML reads more, but 1e-3 as text
+        pass
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
 class Verb(NamedTuple):
-    """A word that a command knows besides `list` and `show`."""
+    """A word that a command knows besides `list`, and how it is read and run."""
 
     help: str
     arguments: Callable[[ArgumentParser], None]
@@ -40,36 +101,41 @@ def list_and_show(
     name: str,
     args: list[str],
     lists: Callable[[str, bool], None],
-    shows: Callable[[str], None],
+    shows: Callable[[str], None] | Verb,
     more: Mapping[str, Verb] | None = None,
 ) -> int:
-    """Run `inpaint-zoo NAME [list [PATTERN] [--markdown] | show ONE]`; without a word after the name, the list.
+    """Run `inpaint-zoo NAME [list [PATTERN] [--markdown] | show ONE | ...]`; without a word after the name, the list.
 
     Args:
         name: The command, a plural such as "models".
         args: The words after it.
         lists: Prints those that match a shell pattern, as a table for the terminal or in Markdown.
-        shows: Prints all that is known of one.
+        shows: Prints all that is known of one, by its name; or a verb with arguments of its own.
         more: What else the command does, by the word that asks for it.
     """
-    more = more or {}
+    show = shows if isinstance(shows, Verb) else Verb("one of them", _name_argument, _by_name(shows))
+    words = {"show": show, **(more or {})}
     parser = command_parser(name, f"What is known of the {name}: all of them, or one.")
-    verbs = parser.add_subparsers(dest="verb", metavar=" | ".join(("list", "show", *more)), required=True)
+    verbs = parser.add_subparsers(dest="verb", metavar=" | ".join(("list", *words)), required=True)
     listing = verbs.add_parser("list", help=f"a table of the {name}")
     listing.add_argument("pattern", nargs="?", default="*", help="shell pattern over the names")
     listing.add_argument("--markdown", action="store_true", help="print the table of the documentation")
-    showing = verbs.add_parser("show", help="one of them")
-    showing.add_argument("name", metavar="NAME")
-    for word, verb in more.items():
+    for word, verb in words.items():
         verb.arguments(verbs.add_parser(word, help=verb.help, description=verb.help))
     options = parser.parse_args(args or ["list"])
-    if options.verb in more:
-        more[options.verb].run(options)
-    elif options.verb == "show":
-        shows(options.name)
+    if options.verb in words:
+        words[options.verb].run(options)
     else:
         lists(options.pattern, options.markdown)
     return 0
+
+
+def _name_argument(parser: ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME")
+
+
+def _by_name(shows: Callable[[str], None]) -> Callable[[Namespace], None]:
+    return lambda options: shows(options.name)
 
 
 def progress_bar() -> Progress:

@@ -6,31 +6,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from inpaint_zoo.cli.common import command_parser, console
+from inpaint_zoo.cli.common import add_option_argument, command_parser, console, parse_options
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.listing import natural_key
 
 __all__ = ["run"]
 
-SUFFIX = "_discriminator"
-
 
 def run(args: list[str]) -> int:
     """Entry point of the command."""
     parser = command_parser(
-        "convert", "Turn an authors' checkpoint into a weight file of ours. Code inside its pickles is never run."
+        "convert",
+        "Turn an authors' checkpoint into a weight file of ours. Code that a pickle names or a TorchScript archive "
+        "carries is never run.",
     )
     parser.add_argument("sources", nargs="+", metavar="SRC", help="folder or file; several parts: PART=FILE ...")
     parser.add_argument("--model", required=True, metavar="NAME", help="a model, or NAME_discriminator")
     parser.add_argument("--out", required=True, metavar="X.safetensors", help="the file to write")
     parser.add_argument("--licence", default="unknown", help="of the weights, as their authors state it")
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
+    add_option_argument(parser, "the network, where it was trained with others than the defaults")
     options = parser.parse_args(args)
-
-    import torch
+    network_options = parse_options(options.option)
 
     from inpaint_zoo.io.atomic import sha256_file
-    from inpaint_zoo.registry import convert_official, create_discriminator, create_model, official_files
+    from inpaint_zoo.registry import convert_official, create_unfilled, official_files
     from inpaint_zoo.weights import load_foreign, save_weights
 
     name, out = options.model, Path(options.out)
@@ -39,9 +39,8 @@ def run(args: list[str]) -> int:
         raise ZooError(f"{out} exists: --overwrite replaces it.")
     paths = _find(options.sources, {"": files} if isinstance(files, str) else files)
     states = {part: load_foreign(path) for part, path in paths.items()}
-    converted = convert_official(name, states if isinstance(files, Mapping) else states[""])
-    with torch.device("meta"):  # nothing is drawn or looked up that the checkpoint holds
-        net = create_discriminator(name.removesuffix(SUFFIX)) if name.endswith(SUFFIX) else create_model(name)
+    converted = convert_official(name, states if isinstance(files, Mapping) else states[""], **network_options)
+    net = create_unfilled(name, **network_options)
     net.to_empty(device="cpu").load_state_dict(converted)
     provenance: dict[str, Any] = {
         "converted_from": {path.name: {"part": part, "sha256": sha256_file(path)} for part, path in paths.items()}

@@ -14,7 +14,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar
+from inpaint_zoo.cli.common import (
+    add_option_argument,
+    command_parser,
+    console,
+    err_console,
+    parse_options,
+    progress_bar,
+)
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.pictures import MAX_PIXELS
 
@@ -44,6 +51,7 @@ def _parser() -> ArgumentParser:
     )
     add("--model", required=True, metavar="NAME", help="`inpaint-zoo models` lists them")
     add("--weights", metavar="FILE", help="weights of the model; by default those that ship with it")
+    add_option_argument(parser)
     add(
         "--out", required=True, metavar="DIR", help="folder of the results; the folders of the photographs are mirrored"
     )
@@ -102,7 +110,7 @@ def run(args: list[str]) -> int:
         max_pixels=options.max_pixels,
     )
     device = choose_device(options.device)
-    net = ready_model(options.model, options.weights).to(device)
+    net = ready_model(options.model, options.weights, **parse_options(options.option)).to(device)
     extras.check(net, options.model)
     _check_writable(out)
     todo = [job for job in jobs if options.overwrite or not job.done()]

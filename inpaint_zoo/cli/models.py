@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
 from rich.table import Table
 
-from inpaint_zoo.cli.common import Verb, console, list_and_show
+from inpaint_zoo.cli.common import Verb, add_option_argument, console, list_and_show, parse_options
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.registry import ModelInfo, list_models, model_info
+from inpaint_zoo.registry import (
+    ModelInfo,
+    create_model,
+    create_unfilled,
+    list_discriminators,
+    list_models,
+    model_info,
+)
+from inpaint_zoo.weights import WeightsFile, load_weights, shipped_weights
 
 if TYPE_CHECKING:
     from inpaint_zoo.benchmark.receptive_field import Reach
@@ -19,6 +30,7 @@ __all__ = ["models_list", "models_rf", "models_show", "run"]
 
 
 SIDE = 256  # of the picture that MACs are counted for, as the papers do
+WEIGHT_FILES = (".safetensors", ".ckpt", ".pth", ".pt")
 
 
 def _status(info: ModelInfo) -> str:
@@ -60,14 +72,13 @@ def models_list(pattern: str, markdown: bool) -> None:
     console.print(table)
 
 
-def _macs(name: str) -> dict[str, str]:
+def _macs(info: ModelInfo) -> dict[str, str]:
     import torch
 
     from inpaint_zoo.benchmark.macs import MACS_CONVENTION, THOP_CONVENTION, count_macs
-    from inpaint_zoo.registry import create_model
 
     with torch.device("meta"):
-        macs = count_macs(create_model(name), SIDE, SIDE)
+        macs = count_macs(create_model(info.name, **info.options), SIDE, SIDE)
     if macs is None:
         return {}
     rows = {
@@ -80,40 +91,95 @@ def _macs(name: str) -> dict[str, str]:
     return rows
 
 
-def models_show(name: str) -> None:
-    """Show what is known of one model: paper, source, options, parameters, MACs, weights.
+def models_show(name: str, weights: str | None = None, overrides: Mapping[str, Any] | None = None) -> None:
+    """Show what is known of one model, of a weight file, or of the model that a weight file fills.
 
     Args:
-        name: A registry name.
+        name: A registry name, or a weight file.
+        weights: A weight file of the model, or "shipped".
+        overrides: Options of the model.
+
+    Raises:
+        ZooError: No such model, option or file, or the file is of another model.
     """
-    info = model_info(name)
+    if Path(name).suffix in WEIGHT_FILES:
+        if weights:
+            raise ZooError(f"One weight file is shown at a time, got {name} and --weights {weights}.")
+        rows = _stated_rows(Path(name), overrides or {})
+    else:
+        info = model_info(name, weights, **(overrides or {}))
+        rows = _model_rows(info)
+        if weights:
+            create_model(name, weights, **(overrides or {}))  # refuses a file that does not fit
+            path = shipped_weights(info.weights_of) if weights == "shipped" else Path(weights)
+            rows |= _file_rows(path, load_weights(path)) if path else {}
     table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(overflow="fold")
+    for key, value in rows.items():
+        table.add_row(escape(key), escape(value))
+    console.print(table)
+
+
+def _stated_rows(path: Path, overrides: Mapping[str, Any]) -> dict[str, str]:
+    """The network that a file states, if it states one, and the file."""
+    file = load_weights(path)
+    if file.name is None:
+        return _file_rows(path, file)
+    if file.name in (f"{name}_discriminator" for name in list_discriminators()):
+        net = create_unfilled(file.name, **{**file.options, **overrides})
+        count = sum(parameter.numel() for parameter in net.parameters())
+        return {"discriminator": file.name, "parameters": f"{count:,}"} | _file_rows(path, file)
+    return _model_rows(model_info(file.name, path, **overrides)) | _file_rows(path, file)
+
+
+def _model_rows(info: ModelInfo) -> dict[str, str]:
     rows = {
         "model": info.name,
         "what it does": info.description,
         "paper": f"{info.paper.title} ({info.paper}) {info.paper.url or ''}".strip() if info.paper else "none",
         "source": info.source,
-        "options": ", ".join(f"{key}={value!r}" for key, value in info.options.items()) or "none",
+        "options": _listed(info.options),
         "parameters": f"{info.parameters:,}",
         "status": _status(info),
     }
-    if info.learned:
-        rows |= _macs(name)
-    for key, value in rows.items():
-        table.add_row(key, value)
-    console.print(table)
+    return rows | _macs(info) if info.learned else rows
 
 
-def models_rf(name: str, size: int = SIDE, out: Path | None = None) -> None:
+def _file_rows(path: Path, file: WeightsFile) -> dict[str, str]:
+    types = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in file.state.values()})
+    count = sum(tensor.numel() for tensor in file.state.values())
+    rows = {
+        "weights": f"{path}: {len(file.state)} tensors, {count:,} values, {', '.join(types)}, SHA-256 {file.sha256}",
+        "stated model": file.name or "none: the file holds tensors alone",
+        "stated options": _listed(file.options),
+        "licence": file.licence,
+    }
+    return rows | {f"training: {key}": json.dumps(value) for key, value in file.training.items()}
+
+
+def _listed(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in options.items()) or "none"
+
+
+def models_rf(
+    name: str,
+    size: int = SIDE,
+    out: Path | None = None,
+    weights: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> None:
     """Show how far a model sees: in theory, part by part, and in effect, by its gradients.
 
     Args:
         name: A registry name.
         size: Side of the square picture, in pixels.
         out: Where the picture of the gradients is written.
+        weights: A weight file of the model; by default the weights that ship, or random ones.
+        overrides: Options of the model.
 
     Raises:
-        ZooError: The model has nothing to learn, or its field cannot be told.
+        ZooError: The model has nothing to learn, or its field cannot be told; or as `create_model`.
     """
     info = model_info(name)
     if not info.learned:
@@ -125,11 +191,10 @@ def models_rf(name: str, size: int = SIDE, out: Path | None = None) -> None:
 
     from inpaint_zoo.benchmark.receptive_field import WHOLE, effective_field, field_picture, network_reach
     from inpaint_zoo.io.pictures import write_picture
-    from inpaint_zoo.registry import create_model
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        net = create_model(name, weights="shipped" if info.weights else None)
+        net = create_model(name, weights or ("shipped" if info.weights else None), **(overrides or {}))
     reach = network_reach(net, size, size)
     table = Table(box=None, pad_edge=False)
     for title in ("part", "deepest map", "each sees", "output", "each sees", "the central pixel"):
@@ -142,14 +207,14 @@ def models_rf(name: str, size: int = SIDE, out: Path | None = None) -> None:
             console.print(f"{part}: global through {output.cause}", soft_wrap=True)
 
     effective = effective_field(net, size, size)
-    weights = "the weights that ship" if info.weights else "random weights"
+    shown = weights or ("the weights that ship" if info.weights else "random weights")
     console.print(
         f"in effect: 95 % of the gradient of the central pixel lie in a square of {effective.side} px "
-        f"({weights}, mean over {effective.samples} pictures of noise)",
+        f"({shown}, mean over {effective.samples} pictures of noise)",
         soft_wrap=True,
     )
     if out:
-        title = f"{name}, {weights}, {effective.gradient.shape[0]} x {effective.gradient.shape[1]} px"
+        title = f"{name}, {shown}, {effective.gradient.shape[0]} x {effective.gradient.shape[1]} px"
         write_picture(out, field_picture(effective, reach[WHOLE].output.centre, title))
         console.print(f"written: {out}", soft_wrap=True)
 
@@ -171,17 +236,34 @@ def _share(reach: Reach) -> str:
     return f"sees {rows} x {columns}"
 
 
+def _show_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "name", metavar="NAME_OR_FILE", help="a model, or a weight file or checkpoint that states its model"
+    )
+    parser.add_argument("--weights", metavar="FILE", help="a weight file of the model: shows what it states, too")
+    add_option_argument(parser)
+
+
+def _show(options: Namespace) -> None:
+    models_show(options.name, options.weights, parse_options(options.option))
+
+
 def _rf_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("--size", type=int, default=SIDE, metavar="N", help=f"side of the picture (default {SIDE})")
     parser.add_argument("--out", type=Path, metavar="PNG", help="write where the gradient of the central pixel lies")
+    parser.add_argument(
+        "--weights", metavar="FILE", help="weights of the model; by default those that ship, or random ones"
+    )
+    add_option_argument(parser)
 
 
 def _rf(options: Namespace) -> None:
-    models_rf(options.name, options.size, options.out)
+    models_rf(options.name, options.size, options.out, options.weights, parse_options(options.option))
 
 
 def run(args: list[str]) -> int:
     """Entry point of the command; without a word after it, the list."""
+    show = Verb("one of them, or what a weight file states", _show_arguments, _show)
     rf = Verb("how far a model sees: its receptive field, in theory and in effect", _rf_arguments, _rf)
-    return list_and_show("models", args, models_list, models_show, {"rf": rf})
+    return list_and_show("models", args, models_list, show, {"rf": rf})

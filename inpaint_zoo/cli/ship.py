@@ -37,6 +37,7 @@ CARD = """\
 | configuration | `{config}`, SHA-256 `{config_sha256}` |
 | trained on | `{train}` |
 | held out | `{held_out}` |
+| network options | `{options}` |
 | budget | {steps:,} steps in {minutes:.1f} minutes on {machine} |
 | seed | {seed} |
 | code | inpaint-zoo {version}, commit `{commit}` |
@@ -160,7 +161,6 @@ def _ship(name: str, out: Path, checkpoint: Path, provenance: dict[str, Any], fo
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise ZooError(f"{path} has {size:,} bytes; what ships may have {MAX_BYTES:,}: make the model smaller.")
-    info = model_info(name)
     names, curve = _curve(out)
     card = CARD.format(
         **{
@@ -168,8 +168,9 @@ def _ship(name: str, out: Path, checkpoint: Path, provenance: dict[str, Any], fo
             "metrics": "\n".join(f"| {key} | {value:g} |" for key, value in provenance["metrics"].items()),
         },
         name=name,
-        description=info.description,
-        parameters=info.parameters,
+        options=net.origin.options if net.origin and net.origin.options else "the defaults",
+        description=model_info(name).description,
+        parameters=sum(parameter.numel() for parameter in net.parameters()),
         size=size / 1e6,
         sha256=load_weights(path).sha256,
         licence=LICENCE,

@@ -42,8 +42,13 @@ Bytes = NDArray[np.uint8]
 Photo = str | Path | Image.Image | NDArray[Any] | Tensor
 
 
-def ready_model(name: str, weights: str | Path | None = None) -> InpaintingNetwork:
+def ready_model(name: str, weights: str | Path | None = None, **overrides: Any) -> InpaintingNetwork:
     """Build a model that can be used at once: with the weights given, or with those that ship; never with random ones.
+
+    Args:
+        name: As `create_model`.
+        weights: As `create_model`; None takes those that ship.
+        overrides: As `create_model`.
 
     Raises:
         ZooError: No such model; or it has to be trained, and neither are weights given nor do any ship.
@@ -55,7 +60,7 @@ def ready_model(name: str, weights: str | Path | None = None) -> InpaintingNetwo
                 f"'{name}' is a learned model and no weights of it ship with the package: give a weight file."
             )
         weights = "shipped"
-    return create_model(name, weights=weights)
+    return create_model(name, weights=weights, **overrides)
 
 
 @overload

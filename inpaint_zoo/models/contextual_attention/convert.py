@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from inpaint_zoo.models.contextual_attention.critics import ContextualAttentionCritic
-from inpaint_zoo.registry import create_model, register_converter
+from inpaint_zoo.registry import register_converter
 from inpaint_zoo.weights import match_state
 
 __all__ = [
@@ -36,37 +34,25 @@ def _part(state: Mapping[str, Tensor] | Mapping[str, Mapping[str, Tensor]], name
     return {key.removeprefix(f"{name}."): value for key, value in flat.items() if not key.startswith(others)}
 
 
-def _convert(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    with torch.device("meta"):
-        wanted = create_model(name).state_dict()
-    return match_state(_part(state, "netG"), wanted, f"'{name}'")
-
-
 @register_converter("contextual_attention", files=GENERATOR)
-def convert_contextual_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def convert_contextual_attention(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
     """The generator, by its own names or under ``netG.``, as TensorFlow's were converted."""
-    return _convert("contextual_attention", state)
+    return match_state(_part(state, "netG"), net.state_dict(), "'contextual_attention'")
 
 
 @register_converter("glcic", files=GENERATOR)
-def convert_glcic(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def convert_glcic(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
     """The same layout without the attention's branch: no such weights are published."""
-    return _convert("glcic", state)
-
-
-def _critic(size: int, part: str, name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    with torch.device("meta"):
-        wanted = ContextualAttentionCritic(size).state_dict()
-    return match_state(_part(state, part), wanted, f"'{name}'")
+    return match_state(_part(state, "netG"), net.state_dict(), "'glcic'")
 
 
 @register_converter("ca_local_discriminator", files=CRITICS)
-def convert_ca_local_discriminator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def convert_ca_local_discriminator(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
     """The critic of the box."""
-    return _critic(128, "localD", "ca_local_discriminator", state)
+    return match_state(_part(state, "localD"), net.state_dict(), "'ca_local_discriminator'")
 
 
 @register_converter("ca_global_discriminator", files=CRITICS)
-def convert_ca_global_discriminator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def convert_ca_global_discriminator(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
     """The critic of the whole picture."""
-    return _critic(256, "globalD", "ca_global_discriminator", state)
+    return match_state(_part(state, "globalD"), net.state_dict(), "'ca_global_discriminator'")

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
-from inpaint_zoo.models.glama.discriminator import LaMaDiscriminator
-from inpaint_zoo.models.glama.network import LaMaGenerator
 from inpaint_zoo.registry import register_converter
 from inpaint_zoo.weights import match_state
 
@@ -35,33 +32,25 @@ def _convert(state: Mapping[str, Tensor], part: Part, name: str, net: nn.Module)
     return match_state(_part(state, part), net.state_dict(), f"'{name}'")
 
 
-def _generator(state: Mapping[str, Tensor], name: str, blocks: int) -> dict[str, Tensor]:
-    with torch.device("meta"):
-        net = LaMaGenerator(blocks=blocks)
-    return _convert(state, "generator", name, net)
-
-
 @register_converter("lama", files=RELEASED)
-def convert_lama(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def convert_lama(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
     """The generator of a LaMa checkpoint with nine blocks."""
-    return _generator(state, "lama", 9)
+    return _convert(state, "generator", "lama", net)
 
 
 @register_converter("big_lama", files=RELEASED)
-def convert_big_lama(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def convert_big_lama(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
     """The generator of a Big-LaMa checkpoint."""
-    return _generator(state, "big_lama", 18)
+    return _convert(state, "generator", "big_lama", net)
 
 
 @register_converter("glama", files=RELEASED)
-def convert_glama(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def convert_glama(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
     """A generator of LaMa's layout: no GLaMa weights are published."""
-    return _generator(state, "glama", 9)
+    return _convert(state, "generator", "glama", net)
 
 
 @register_converter("lama_discriminator", files=RELEASED)
-def convert_lama_discriminator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def convert_lama_discriminator(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
     """The discriminator of a checkpoint that was released with it."""
-    with torch.device("meta"):
-        net = LaMaDiscriminator()
     return _convert(state, "discriminator", "lama_discriminator", net)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.models.grig.convert_discriminators import FILE, part_of
-from inpaint_zoo.registry import create_model, register_converter
+from inpaint_zoo.registry import register_converter
 from inpaint_zoo.weights import match_state
 
 __all__ = ["convert_grig"]
@@ -19,13 +18,11 @@ LIVE, AVERAGED = "g", "g_ema"
 
 
 @register_converter("grig", files=FILE)
-def convert_grig(state: Mapping[str, Any]) -> dict[str, Tensor]:
+def convert_grig(state: Mapping[str, Any], net: nn.Module) -> dict[str, Tensor]:
     """The averaged parameters, ``g_ema``, with the buffers of ``g``; what is no such file is one state dict, as it is.
 
     The live weights of a file are those of its ``g`` alone.
     """
-    with torch.device("meta"):
-        net = create_model("grig")
     live = part_of(state, LIVE)
     converted = match_state(live, net.state_dict(), "'grig'")
     return (

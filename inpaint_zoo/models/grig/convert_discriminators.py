@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from inpaint_zoo.models.grig.patch_discriminator import GRIGPatchDiscriminator
-from inpaint_zoo.models.grig.projected_discriminator import ProjectedDiscriminator
 from inpaint_zoo.registry import register_converter
 from inpaint_zoo.weights import match_state
 
@@ -27,16 +24,12 @@ def part_of(state: Mapping[str, Any], part: str) -> Mapping[str, Tensor]:
 
 
 @register_converter("projected_discriminator", files=FILE)
-def convert_projected_discriminator(state: Mapping[str, Any]) -> dict[str, Tensor]:
+def convert_projected_discriminator(state: Mapping[str, Any], net: nn.Module) -> dict[str, Tensor]:
     """The projected discriminator with its backbone and mixing, under ``d`` in the file."""
-    with torch.device("meta"):
-        wanted = ProjectedDiscriminator().state_dict()
-    return match_state(part_of(state, "d"), wanted, "'projected_discriminator'")
+    return match_state(part_of(state, "d"), net.state_dict(), "'projected_discriminator'")
 
 
 @register_converter("patchgan70_discriminator", files=FILE)
-def convert_patch_discriminator(state: Mapping[str, Any]) -> dict[str, Tensor]:
+def convert_patch_discriminator(state: Mapping[str, Any], net: nn.Module) -> dict[str, Tensor]:
     """The discriminator of forged patches, under ``patch_d`` in the file."""
-    with torch.device("meta"):
-        wanted = GRIGPatchDiscriminator().state_dict()
-    return match_state(part_of(state, "patch_d"), wanted, "'patchgan70_discriminator'")
+    return match_state(part_of(state, "patch_d"), net.state_dict(), "'patchgan70_discriminator'")

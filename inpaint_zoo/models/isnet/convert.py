@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from inpaint_zoo.models.isnet.discriminator import ISNetDiscriminator
-from inpaint_zoo.registry import create_model, register_converter
+from inpaint_zoo.registry import register_converter
 from inpaint_zoo.weights import match_state, unwrapped
 
 __all__ = ["convert_isnet_discriminator", "our_name"]
@@ -57,11 +55,9 @@ def _entries(state: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
 
 def _register(name: str) -> None:
     @register_converter(name, files=GENERATOR)
-    def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        with torch.device("meta"):
-            wanted = create_model(name).state_dict()
+    def convert(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
         named = {our_name(key): value for key, value in _entries(state, "generator").items()}
-        return match_state(named, wanted, f"'{name}'")
+        return match_state(named, net.state_dict(), f"'{name}'")
 
 
 for _variant in VARIANTS:
@@ -69,9 +65,7 @@ for _variant in VARIANTS:
 
 
 @register_converter("isnet_discriminator", files=DISCRIMINATOR)
-def convert_isnet_discriminator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def convert_isnet_discriminator(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
     """The discriminator; the second listing of its first layer is left out."""
-    with torch.device("meta"):
-        wanted = ISNetDiscriminator().state_dict()
     own = {key: value for key, value in _entries(state, "discriminator").items() if not key.startswith(ALIAS)}
-    return match_state(own, wanted, "'isnet_discriminator'")
+    return match_state(own, net.state_dict(), "'isnet_discriminator'")

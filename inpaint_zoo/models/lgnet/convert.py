@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.models.lgnet.discriminator import LGNetDiscriminator
-from inpaint_zoo.registry import create_model, register_converter
+from inpaint_zoo.interfaces import InpaintingNetwork
+from inpaint_zoo.registry import register_converter
 from inpaint_zoo.weights import match_state
 
 __all__ = [
@@ -51,9 +50,8 @@ def flat_name(key: str) -> str:
     return key
 
 
-def _convert(name: str, parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    with torch.device("meta"):
-        nets = create_model(name).parts()
+def _convert(name: str, parts: Mapping[str, Mapping[str, Tensor]], net: InpaintingNetwork) -> dict[str, Tensor]:
+    nets = net.parts()
     if set(parts) != set(nets):
         raise ZooError(f"'{name}' wants the parts {', '.join(nets)}, got {', '.join(map(str, parts)) or 'none'}.")
     state: dict[str, Tensor] = {}
@@ -65,32 +63,30 @@ def _convert(name: str, parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, 
 
 
 @register_converter("lgnet", files=FILES)
-def convert_lgnet(state: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def convert_lgnet(state: Mapping[str, Mapping[str, Tensor]], net: InpaintingNetwork) -> dict[str, Tensor]:
     """The three networks of LGNet."""
-    return _convert("lgnet", state)
+    return _convert("lgnet", state, net)
 
 
 @register_converter("lgnet_light", files=FILES)
-def convert_lgnet_light(state: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def convert_lgnet_light(state: Mapping[str, Mapping[str, Tensor]], net: InpaintingNetwork) -> dict[str, Tensor]:
     """Three networks of LGNet's layout in LGNet_light's widths: no such weights are published."""
-    return _convert("lgnet_light", state)
+    return _convert("lgnet_light", state, net)
 
 
 @register_converter("lgnet_share", files={part: file for part, file in FILES.items() if part != "coarse"})
-def convert_lgnet_share(state: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def convert_lgnet_share(state: Mapping[str, Mapping[str, Tensor]], net: InpaintingNetwork) -> dict[str, Tensor]:
     """Local and global network, the latter for both stages: no such weights are published."""
-    return _convert("lgnet_share", state)
+    return _convert("lgnet_share", state, net)
 
 
 @register_converter("lgnet_clg", files=FILES)
-def convert_lgnet_clg(state: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def convert_lgnet_clg(state: Mapping[str, Mapping[str, Tensor]], net: InpaintingNetwork) -> dict[str, Tensor]:
     """Three networks, the last one a U-Net of the first one's layout: no such weights are published."""
-    return _convert("lgnet_clg", state)
+    return _convert("lgnet_clg", state, net)
 
 
 @register_converter("lgnet_discriminator", files="latest_net_D.pth")
-def convert_lgnet_discriminator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def convert_lgnet_discriminator(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
     """The discriminator."""
-    with torch.device("meta"):
-        net: nn.Module = LGNetDiscriminator()
     return match_state(state, net.state_dict(), "'lgnet_discriminator'")
