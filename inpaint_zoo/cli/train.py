@@ -39,6 +39,7 @@ from inpaint_zoo.training import (
 )
 from inpaint_zoo.training.dry_run import DryRun, dry_run
 from inpaint_zoo.training.resume import is_damaged, list_checkpoints
+from inpaint_zoo.weights import read_header
 
 __all__ = ["ZooCLI", "train"]
 
@@ -69,6 +70,7 @@ class ZooCLI(LightningCLI):
     def __init__(self, command: str, args: list[str], dry: bool = False, callbacks: Sequence[Callback] = ()) -> None:
         self.command, self.dry, self.callbacks = command, dry, callbacks
         self.code = 0
+        self.evaluated: Path | None = None  # the checkpoint that is scored
         super().__init__(
             TrainingModule,
             LightningDataModule,
@@ -109,7 +111,17 @@ class ZooCLI(LightningCLI):
             raise _refused_argument(str(error)) or ZooError(str(error)) from error
 
     def _parse_ckpt_path(self) -> None:
-        """The configuration decides what is built; a checkpoint only fills it."""
+        """Find the checkpoint to evaluate, whose network's options hold where the configuration states none.
+
+        Otherwise the configuration decides what is built, and a checkpoint only fills it.
+        """
+        if self.command == "fit":
+            return
+        self.evaluated = self._evaluated(self.settings.get("ckpt_path"))
+        arguments = self.settings.model.get("init_args", {})
+        if self.evaluated is not None and "network_options" in arguments:
+            stated = read_header(self.evaluated).options
+            arguments["network_options"] = {**stated, **(arguments["network_options"] or {})}
 
     # Trainer
 
@@ -189,17 +201,16 @@ class ZooCLI(LightningCLI):
 
     def validate(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Score the validation set."""
-        self._score("validate", model, datamodule, ckpt_path)
+        self._score("validate", model, datamodule)
 
     def test(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Score the test set."""
-        self._score("test", model, datamodule, ckpt_path)
+        self._score("test", model, datamodule)
 
-    def _score(self, name: str, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None) -> None:
-        path = self._evaluated(ckpt_path)
+    def _score(self, name: str, model: TrainingModule, datamodule: LightningDataModule) -> None:
         method = getattr(self.trainer, name)
-        method(model, datamodule=datamodule, ckpt_path=path, weights_only=True, verbose=False)
-        self._write_scores(name, model, path)
+        method(model, datamodule=datamodule, ckpt_path=self.evaluated, weights_only=True, verbose=False)
+        self._write_scores(name, model, self.evaluated)
 
     @rank_zero_only
     def _write_scores(self, name: str, model: TrainingModule, path: Path | None) -> None:
@@ -209,7 +220,7 @@ class ZooCLI(LightningCLI):
 
     def predict(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Write the finished pictures of the test set."""
-        path = self._evaluated(ckpt_path)
+        path = self.evaluated
         self.trainer.predict(model, datamodule=datamodule, ckpt_path=path, weights_only=True, return_predictions=False)
         say(f"pictures: {self.out / 'predictions'}")
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from pathlib import Path
+from typing import IO, Any, ClassVar, Literal, Self, TypeVar
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
@@ -19,8 +21,10 @@ from inpaint_zoo.metrics import ImageMetric, SetMetric, create_metric
 from inpaint_zoo.ops import composite, to_uint8
 from inpaint_zoo.registry import create_model
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
+from inpaint_zoo.training.hyperparameters import check_same_network, storable_arguments
 from inpaint_zoo.training.phases import Batch, Stages, Terms
 from inpaint_zoo.training.resume import make_exact
+from inpaint_zoo.weights import read_header
 
 __all__ = ["InpaintingModule", "TrainingModule", "found_in_hole", "gradient_norm", "is_logged", "without_padding"]
 
@@ -64,9 +68,14 @@ class TrainingModule(LightningModule):
     step draws its random numbers (dropout, noise, mixing factors) from (seed, batches seen, rank), so that a resumed
     run draws what an unbroken one does.
 
+    `load_from_checkpoint` builds the module as it was: a checkpoint holds the network's name and options, and the
+    arguments of the constructor that are plain values. Optimizers and schedules are functions, which a checkpoint
+    cannot hold: give them to `load_from_checkpoint` to go on training. All trained weights come from the checkpoint, so
+    files to start from (``start_arguments``) are not looked up again.
+
     Args:
         network: Registry name.
-        network_options: Options of `create_model`.
+        network_options: Options of `create_model`. They override those of ``init_weights``.
         init_weights: Weight file to start from (or "shipped"); by default random weights.
         metrics: Names of validation metrics; see `list_metrics()`.
         on_missing: What to do when the pretrained network of a loss term is nowhere: refuse, or drop the term.
@@ -81,7 +90,11 @@ class TrainingModule(LightningModule):
         batches: Training batches seen.
         dropped: Loss terms left out for want of weights.
         evaluates_average: Whether the latest metrics are those of the EMA; None where there is none.
+        start_arguments: Arguments of the constructor that name weight files to start from. A family adds its own.
+        starts_trained: Whether the network's weights come from a weight file or a checkpoint.
     """
+
+    start_arguments: ClassVar[frozenset[str]] = frozenset({"init_weights"})
 
     def __init__(
         self,
@@ -98,7 +111,10 @@ class TrainingModule(LightningModule):
         self.network = create_model(network, weights=init_weights, **(network_options or {})).train()
         if channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
-        self.save_hyperparameters({"network": network, "network_options": dict(network_options or {})}, logger=False)
+        self.starts_trained = init_weights is not None
+        stored, self._not_stored = storable_arguments(self, self.network, self.start_arguments)
+        self._not_restored: list[str] = []  # arguments that the checkpoint it was loaded from could not hold
+        self.save_hyperparameters(stored, logger=False)
         self.metric_names = tuple(metrics)
         self.on_missing = on_missing
         self.compile_backend = compile
@@ -217,6 +233,13 @@ class TrainingModule(LightningModule):
         """
         if stage == "fit":
             self.check_trainer(self.trainer)
+            if self._not_restored:
+                names = ", ".join(self._not_restored)
+                rank_zero_warn(
+                    f"{type(self).__name__} was loaded from a checkpoint that was trained with another {names}. "
+                    "Checkpoints cannot hold functions, so the training takes the defaults. To choose others, call "
+                    f"load_from_checkpoint(path, {self._not_restored[0]}=...)."
+                )
             self.build_losses()
         if self.compile_backend:
             # the bound method, so that the state dict keeps its names; set past nn.Module's typing
@@ -304,14 +327,51 @@ class TrainingModule(LightningModule):
         return self.network(batch["image"], batch["mask"], **found_in_hole(batch))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what an exact resume needs beyond Lightning's own state."""
+        """Add what an exact resume needs beyond Lightning's own state, and the names of arguments that are not held."""
         checkpoint["batches"] = self.batches
+        checkpoint["arguments_not_stored"] = list(self._not_stored)
         make_exact(self.trainer, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the count of batches."""
+        """Take up the count of batches.
+
+        Raises:
+            ZooError: The checkpoint holds another network than this module builds, or one with another option that
+                ``network_options`` do not state.
+        """
+        check_same_network(self.network, checkpoint.get("hyper_parameters", {}))
         self.batches = int(checkpoint.get("batches", 0))
         self.evaluates_average = True if "averaging_state" in checkpoint else None
+        self.starts_trained = True
+        self._not_restored = [n for n in checkpoint.get("arguments_not_stored", []) if n not in self._not_stored]
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]  # a plain classmethod, where Lightning has a descriptor
+        cls,
+        checkpoint_path: str | Path | IO[Any],
+        map_location: Any = None,  # noqa: ANN401 - whatever torch.load takes
+        hparams_file: str | Path | None = None,
+        strict: bool | None = None,
+        weights_only: bool = True,
+        **arguments: Any,
+    ) -> Self:
+        """As Lightning's, but code in the file is refused by default, wherever the file comes from.
+
+        Args:
+            checkpoint_path: A checkpoint of a training of this class.
+            map_location: As `torch.load`.
+            hparams_file: As Lightning's.
+            strict: As Lightning's.
+            weights_only: As `torch.load`.
+            arguments: Arguments of the constructor, such as optimizers; they override those of the checkpoint, and
+                ``network_options`` those of its options that they name.
+        """
+        given = arguments.get("network_options")
+        if given and isinstance(checkpoint_path, str | Path) and Path(checkpoint_path).is_file():
+            arguments["network_options"] = {**read_header(checkpoint_path).options, **given}
+        return super().load_from_checkpoint(
+            checkpoint_path, map_location, hparams_file, strict, weights_only, **arguments
+        )
 
 
 class InpaintingModule(TrainingModule):

@@ -109,6 +109,25 @@ def test_without_a_best_checkpoint_the_newest_is_scored(run, tmp_path):
     assert scored["test/psnr"] == pytest.approx(float(last_row[-2]), abs=1e-9)
 
 
+def test_a_checkpoint_is_scored_with_the_options_that_it_states(run, tmp_path):
+    plain = '--model.init_args.network_options={"plain": true}'
+    assert run("fit", plain, "--trainer.max_steps=2")[0] == 0
+    scores = tmp_path / "run" / "validate.json"
+    assert run("validate", plain)[0] == 0
+    written = scores.read_bytes()
+    assert run("validate")[0] == 0  # the configuration states no option
+    assert scores.read_bytes() == written
+    assert run("validate", '--model.init_args.network_options={"width": 8}')[0] == 0
+    assert scores.read_bytes() == written
+    assert run("test", "--data.class_path=tests.cli.test_train.Held", "--ckpt_path=last")[0] == 0
+    code, _, err = run("validate", '--model.init_args.network_options={"plain": false}')
+    assert code == 2
+    assert "does not fit 'painter': it was saved with plain=True, but plain=False is asked for" in err
+    code, _, err = run("fit", "--ckpt_path=last", "--trainer.max_steps=4")
+    assert code == 2
+    assert "has the option plain=True, the one to be filled has the default plain=False" in err
+
+
 def test_a_folder_with_a_run_is_not_overwritten(run, tmp_path):
     run("fit", "--trainer.max_steps", "3", "--trainer.limit_val_batches", "0")
     before = (tmp_path / "run" / "metrics.csv").read_bytes()

@@ -12,7 +12,7 @@ from inpaint_zoo.layers.init import init_scaled
 from inpaint_zoo.models.contextual_attention.loss import GRADIENT_NORMS, ContextualAttentionLoss, Discount
 from inpaint_zoo.registry import create_discriminator
 from inpaint_zoo.training import AdversarialModule, Batch, Penalty, Phase, Recipe, Stages, Terms
-from inpaint_zoo.weights import load_state
+from inpaint_zoo.weights import load_state, match_state
 
 __all__ = ["ContextualAttention"]
 
@@ -52,7 +52,10 @@ class ContextualAttention(AdversarialModule):
     Raises:
         UnknownNameError: Another discount.
         WeightsError: As `load_state`, of the critics.
+        ZooError: The critics of the checkpoint have another size.
     """
+
+    start_arguments = AdversarialModule.start_arguments | {"init_critics"}
 
     def __init__(
         self,
@@ -86,7 +89,9 @@ class ContextualAttention(AdversarialModule):
         self.global_critic = create_discriminator("ca_global", size=size, width=critic_width)
         if init_critics is not None:
             for name in CRITICS:
-                self.get_submodule(name).load_state_dict(load_state(init_critics, name))
+                critic = self.get_submodule(name)
+                state = load_state(init_critics, name)
+                critic.load_state_dict(match_state(state, critic.state_dict(), f"'{name}': {init_critics}"))
         self.optimizers_of = {"generator": generator_optimizer, "critics": critic_optimizer}
         self.schedulers = {"generator": generator_scheduler, "critics": critic_scheduler}
         self.weights = {"l1": l1_loss_alpha, "ae": ae_loss_alpha, "wgan_g": gan_loss_alpha}

@@ -16,7 +16,7 @@ from inpaint_zoo.models.glama.discriminator import LaMaDiscriminator
 from inpaint_zoo.models.glama.loss import GLaMaLoss, LaMaLoss
 from inpaint_zoo.registry import create_discriminator
 from inpaint_zoo.training import AdversarialModule, Batch, Phase, Recipe, Stages, Terms
-from inpaint_zoo.weights import load_state
+from inpaint_zoo.weights import load_state, match_state
 
 __all__ = ["FocalOptions", "GLaMa", "GLaMa2Stage", "LaMa"]
 
@@ -184,13 +184,15 @@ class GLaMa2Stage(GLaMa):
     """
 
     network: TwoStage
+    start_arguments = GLaMa.start_arguments | {"first_weights"}
 
     def __init__(self, network: str = "glama_2stage", first_weights: str | None = None, **glama: Any) -> None:
         super().__init__(network, **glama)
-        self.first_weights = first_weights
         if first_weights is not None:
-            self.network.first.load_state_dict(load_state(first_weights))
-        self.starts_trained = first_weights is not None or glama.get("init_weights") is not None
+            first = self.network.first
+            source = f"the first stage of '{network}': {first_weights}"
+            first.load_state_dict(match_state(load_state(first_weights), first.state_dict(), source))
+            self.starts_trained = True
 
     def check_trainer(self, trainer: Trainer) -> None:
         """As the base; refuses to refine what a frozen, random network makes.

@@ -14,7 +14,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers import init_normal
 from inpaint_zoo.models.lgnet.loss import LGNetLoss, LossWeights, perceptual_features
 from inpaint_zoo.models.lgnet.network import LGNetGenerator
-from inpaint_zoo.registry import create_discriminator, create_model
+from inpaint_zoo.registry import create_discriminator, create_model, options_through
 from inpaint_zoo.training import (
     AdversarialModule,
     Batch,
@@ -25,6 +25,7 @@ from inpaint_zoo.training import (
     Stages,
     Terms,
 )
+from inpaint_zoo.weights import match_state
 
 __all__ = ["LGNet", "LocalGlobalRefinement"]
 
@@ -142,14 +143,15 @@ class LocalGlobalRefinement(InpaintingModule):
         lambda_style: Weight of the style term.
         vgg_weights: File of VGG-16; None searches; "random" is for tests.
         init_std: Standard deviation of the first weights.
-        network_options: Of `create_model`.
+        network_options: Of `create_model`. They override the options that ``first_weights`` states.
         base: Arguments of `TrainingModule`.
 
     Raises:
-        ZooError: The network is no `local_global:NAME`.
+        ZooError: The network is no `local_global:NAME`, or ``first_weights`` is of another network.
     """
 
     network: LocalGlobal
+    start_arguments = InpaintingModule.start_arguments | {"first_weights"}
 
     def __init__(
         self,
@@ -171,13 +173,16 @@ class LocalGlobalRefinement(InpaintingModule):
             raise ZooError(f"`network` must be local_global:NAME, got '{network}'.")
         factors = LossWeights(lambda_hole, lambda_tv, lambda_per, lambda_style)
         still = {"coarse_valid": 0.0, "coarse_hole": 0.0} if freeze_first else {}
+        inner = network.removeprefix("local_global:")
+        first = create_model(inner, weights=first_weights) if first_weights is not None else None
+        options = options_through(network, *first.origin) if first is not None and first.origin is not None else {}
         super().__init__(
             network,
             optimizer=optimizer,
             scheduler=scheduler,
             interval="epoch",
             weights=factors.of(("coarse", *REFINED)) | still,
-            network_options={**(network_options or {}), "freeze_first": freeze_first},
+            network_options={**options, **(network_options or {}), "freeze_first": freeze_first},
             **base,
         )
         self.factors = factors
@@ -185,10 +190,11 @@ class LocalGlobalRefinement(InpaintingModule):
         if base.get("init_weights") is None:
             init_normal(self.network.local_net, init_std)
             init_normal(self.network.global_net, init_std)
-        if first_weights is not None:
-            first = create_model(network.split(":", 1)[1], weights=first_weights)
-            self.network.first.load_state_dict(first.state_dict())
-        self.starts_trained = first_weights is not None or base.get("init_weights") is not None
+        if first is not None:
+            source = f"the first network of '{network}': {first_weights}"
+            own = self.network.first
+            own.load_state_dict(match_state(first.state_dict(), own.state_dict(), source))
+            self.starts_trained = True
 
     def check_trainer(self, trainer: Trainer) -> None:
         """As the base; refuses to refine what a frozen, random network makes.
