@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from inpaint_zoo.inference.optimize import Precision
     from inpaint_zoo.interfaces import InpaintingNetwork
+    from inpaint_zoo.registry import ModelInfo
 
 __all__ = ["NetworkMethod"]
 
@@ -47,15 +49,29 @@ class NetworkMethod(Method):
         self._macs: dict[tuple[int, int], Macs | None] = {}
         self._passes = 0  # since the last photograph began
 
+    @cached_property
+    def info(self) -> ModelInfo:
+        """What is known of the network: its options are the suite's, else the weight file's, else the defaults.
+
+        Raises:
+            ZooError: The file cannot be read or states another model, or the suite gives an unknown option.
+        """
+        from inpaint_zoo.registry import model_info
+
+        return model_info(self.entry.model, self._weights, **self.entry.options)
+
+    @property
+    def _weights(self) -> str | None:
+        """As `create_model` takes it."""
+        return None if self.entry.weights == "random" else self.entry.weights
+
     def weights_sha256(self) -> str | None:
         """Of the weight file, None where there is none."""
-        from inpaint_zoo.registry import model_info
         from inpaint_zoo.weights import shipped_weights
 
-        if self.entry.weights in (None, "random"):
+        if self._weights is None:
             return None
-        shipped = self.entry.weights == "shipped"
-        path = shipped_weights(model_info(self.entry.model).weights_of) if shipped else Path(str(self.entry.weights))
+        path = shipped_weights(self.info.weights_of) if self._weights == "shipped" else Path(self._weights)
         return sha256_file(path) if path else None
 
     def refusal(self, task: Task) -> str | None:
@@ -67,11 +83,11 @@ class NetworkMethod(Method):
         return f"'{self.entry.model}' never sees what stands in the hole, so that a mosaic would change nothing"
 
     def identity(self, task: Task) -> dict[str, Any]:
-        """Name, options and the content of the weights."""
+        """Name, options, wherever they are stated, and the content of the weights."""
         random = {"random_weights": self.seed} if self.entry.weights == "random" else {}
         return {
             "model": self.entry.model,
-            "options": self.entry.options,
+            "options": self.info.options,
             "weights_sha256": self.weights_sha256(),
             **random,
         }
@@ -87,10 +103,9 @@ class NetworkMethod(Method):
         self.device = device
         if self.network is not None:
             return
-        weights = None if self.entry.weights == "random" else self.entry.weights
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)  # what `weights: random` draws from; nothing else draws here
-            network = create_model(self.entry.model, weights=weights, **self.entry.options)
+            network = create_model(self.entry.model, weights=self._weights, **self.entry.options)
         self.parameters = sum(parameter.numel() for parameter in network.parameters())
         self.network = optimize(network.to(device), cast("Precision", precision))
         repeating = repeating_networks(self.network)
@@ -109,7 +124,7 @@ class NetworkMethod(Method):
 
         if (height, width) not in self._macs:
             with torch.device("meta"):
-                network = create_model(self.entry.model, **self.entry.options)
+                network = create_model(self.entry.model, **self.info.options)
                 self._macs[height, width] = count_macs(network, height, width)
         return self._macs[height, width]
 
