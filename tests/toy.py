@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+import inpaint_zoo as iz
 from inpaint_zoo import registry
 from inpaint_zoo.interfaces import InpaintingNetwork
 
@@ -53,3 +56,42 @@ def registered_toy() -> Iterator[None]:
         yield
     finally:
         del registry._models["toy"]
+
+
+class Repeating(Toy):
+    """A toy that is applied ``rounds`` times: an option that leaves the parameters as they are, like GRIG's steps."""
+
+    def __init__(self, width: int, rounds: int) -> None:
+        super().__init__(width)
+        self.rounds = rounds
+
+    def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        for _ in range(self.rounds):
+            stages = super().predict(image, mask)
+            image = torch.where(mask > 0, stages["fine"], image)
+        return stages
+
+
+def repeating(width: int = 8, rounds: int = 1, threshold: float = 0.5) -> Repeating:
+    """A toy of several rounds; ``threshold`` is an option that `progressive` has, too."""
+    return Repeating(width, rounds)
+
+
+@contextmanager
+def registered_repeating() -> Iterator[None]:
+    """Have `repeating` in the registry for a while."""
+    registry.register_model(source="tests")(repeating)
+    try:
+        yield
+    finally:
+        del registry._models["repeating"]
+
+
+def write_checkpoint(path: Path, name: str = "repeating", **options: Any) -> Path:
+    """Write a network of random weights as a checkpoint of a training states it."""
+    torch.manual_seed(1)
+    net = iz.create_model(name, **options)
+    state = {f"network.{key}": value for key, value in net.state_dict().items()}
+    stated = {"network": name, "network_options": options}
+    torch.save({"state_dict": state, "hyper_parameters": stated, "global_step": 7, "epoch": 1}, path)
+    return path

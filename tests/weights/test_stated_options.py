@@ -12,34 +12,15 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.inpaint import ready_model
 from inpaint_zoo.weights import WeightsError, WeightsHeader, load_weights, read_header
 from tests.fill import vector_image, vector_mask
-from tests.toy import Toy
+from tests.toy import registered_repeating, write_checkpoint
 
 BEHIND = {"width": 4, "levels": 6, "local_width": 4, "blocks": 1}
 
 
-class Repeating(Toy):
-    """A toy that is applied ``rounds`` times: an option that leaves the parameters as they are."""
-
-    def __init__(self, width: int, rounds: int) -> None:
-        super().__init__(width)
-        self.rounds = rounds
-
-    def predict(self, image, mask):
-        for _ in range(self.rounds):
-            stages = super().predict(image, mask)
-            image = torch.where(mask > 0, stages["fine"], image)
-        return stages
-
-
 @pytest.fixture(autouse=True)
-def repeating():
-    @registry.register_model(source="tests")
-    def repeating(width: int = 8, rounds: int = 1, threshold: float = 0.5) -> Repeating:
-        """A toy of several rounds; ``threshold`` is an option that `progressive` has, too."""
-        return Repeating(width, rounds)
-
-    yield
-    del registry._models["repeating"]
+def repeating_is_registered():
+    with registered_repeating():
+        yield
 
 
 @pytest.fixture(params=["safetensors", "ckpt"])
@@ -51,11 +32,7 @@ def write(request, tmp_path):
         net = iz.create_model(name, **options)
         if request.param == "safetensors":
             return net, iz.save_weights(net, tmp_path / "file.safetensors")
-        state = {f"network.{key}": value for key, value in net.state_dict().items()}
-        stated = {"network": name, "network_options": options}
-        content = {"state_dict": state, "hyper_parameters": stated, "global_step": 7, "epoch": 1}
-        torch.save(content, tmp_path / "file.ckpt")
-        return net, tmp_path / "file.ckpt"
+        return net, write_checkpoint(tmp_path / "file.ckpt", name, **options)
 
     return written
 
