@@ -1,6 +1,6 @@
 """Losses that more than one family uses: one term per file, modules over pure functions. Weights belong to configs."""
 
-from inpaint_zoo.losses.adversarial import AdversarialLoss, GANName, mask_to_logits
+from inpaint_zoo.losses.adversarial import AdversarialLoss, GANName, MaskMode, mask_to_logits
 from inpaint_zoo.losses.feature_matching import Distance, FeatureMatching, feature_distance
 from inpaint_zoo.losses.focal_frequency import FocalFrequencyLoss, focal_frequency
 from inpaint_zoo.losses.gradient_penalty import (
@@ -27,6 +27,7 @@ __all__ = [
     "GANName",
     "L1Divisor",
     "LPIPSLoss",
+    "MaskMode",
     "MaskedL1",
     "MissingWeightsWarning",
     "OnMissing",

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inpaint_zoo.errors import ZooError
 from inpaint_zoo.losses.checks import check_choice, check_same_shape
+from inpaint_zoo.ops import area_coverage, field_coverage
 from inpaint_zoo.ops.precision import full_precision
 
-__all__ = ["AdversarialLoss", "GANName", "mask_to_logits"]
+__all__ = ["AdversarialLoss", "GANName", "MaskMode", "mask_to_logits"]
 
 GANName = Literal["hinge", "lsgan", "lsgan_sigmoid", "non_saturating", "wgan"]
+MaskMode = Literal["nearest", "max", "area", "coverage"]
 
 
 class Sides(NamedTuple):
@@ -47,18 +50,44 @@ SIDES: dict[GANName, Sides] = {
 }
 
 
-def mask_to_logits(mask: Tensor, logits: Tensor, mode: Literal["nearest", "max"] = "nearest") -> Tensor:
-    """The mask at the size of a patch discriminator's logits: which of them look at the hole.
+def mask_to_logits(
+    mask: Tensor, logits: Tensor, mode: MaskMode = "nearest", discriminator: nn.Module | None = None
+) -> Tensor:
+    """Return the label map of a patch discriminator: how far each of its logits should call the result fake.
+
+    Labels are 1 for fake and 0 for real. With `area` and `coverage` they are shares in between, so that a regular grid
+    of holes gets its hole ratio everywhere. `nearest` and `max` are 0 or 1: on grids finer than H / h, `nearest`
+    aliases and `max` is 1 everywhere. docs/losses.md shows the four of them.
 
     Args:
         mask: (B, 1, H, W), 1 = hole.
         logits: (B, 1, h, w).
-        mode: "nearest" takes the pixel floor(i H / h), as LaMa: strokes thinner than H / h can vanish. "max" marks
-            every cell that touches the hole.
+        mode: "nearest": the pixel at floor(i H / h), as LaMa's code; strokes thinner than H / h can vanish. "max": 1
+            for a cell that touches the hole. "area": the share of hole pixels in the cell, see `area_coverage`.
+            "coverage": the share of hole pixels in the receptive field of the logit, see `field_coverage`.
+        discriminator: The network that gives ``logits``. "coverage" reads the geometry of its convolutions, which must
+            run in the order of `modules()`; the other modes do not use it.
+
+    Returns:
+        (B, 1, h, w) in [0, 1].
+
+    Raises:
+        UnknownNameError: ``mode`` is unknown.
+        ZooError: "coverage" without a discriminator, or with one whose convolutions do not give logits of that size.
     """
-    check_choice("mode", mode, ("nearest", "max"))
+    check_choice("mode", mode, get_args(MaskMode))
     size = (logits.shape[-2], logits.shape[-1])
-    return F.interpolate(mask, size, mode="nearest") if mode == "nearest" else F.adaptive_max_pool2d(mask, size)
+    if mode == "nearest":
+        return F.interpolate(mask, size, mode="nearest")
+    if mode == "max":
+        return F.adaptive_max_pool2d(mask, size)
+    if mode == "area":
+        return area_coverage(mask, size)
+    if discriminator is None:
+        raise ZooError('`mode="coverage"` needs the discriminator whose receptive fields count: pass `discriminator`.')
+    label = field_coverage(mask, (layer for layer in discriminator.modules() if isinstance(layer, nn.Conv2d)))
+    check_same_shape(logits, label, "The label map of the discriminator's receptive fields")
+    return label
 
 
 @dataclass(frozen=True)
@@ -74,9 +103,9 @@ class AdversarialLoss:
     | wgan | -D, D; needs `wgan_gradient_penalty` | -D |
 
     `non_saturating` is binary cross entropy on logits with labels 1 and 0: what others call nsgan, dcgan, bce, vanilla.
-    GRIG: hinge. ISNet: hinge, or its code's non_saturating and lsgan_sigmoid, halved. LGNet: lsgan, halved.
+    GRIG: hinge. ISNet: hinge, or its code's non_saturating and lsgan_sigmoid. LGNet: lsgan. DeepFillv2: hinge.
     LaMa, GLaMa: non_saturating with a hole map and `r1_penalty`. Contextual Attention, GLCIC: wgan, per critic.
-    DeepFillv2: hinge, halved. Context Encoder: non_saturating.
+    Context Encoder: non_saturating. ISNet, LGNet and DeepFillv2 weigh both sides of the discriminator by 0.5.
 
     Args:
         name: The game.
@@ -106,8 +135,9 @@ class AdversarialLoss:
 
         Args:
             logits: Of the picture.
-            hole_map: The shape of ``logits``; 1 where a logit looks at the hole, 0 where it sees known pixels alone and
-                should call them real: LaMa's (`mask_to_logits`), GRIG's forged patches. None: all of it is fake.
+            hole_map: The shape of ``logits``, in [0, 1]: 1 where a logit should call the result fake, 0 where it sees
+                known pixels alone and should call them real; a value in between weighs both sides. LaMa's
+                (`mask_to_logits`), GRIG's forged patches. None: all of it is fake.
         """
         logits = full_precision(logits)
         fake = SIDES[self.name].fake(logits)

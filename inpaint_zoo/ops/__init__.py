@@ -3,6 +3,7 @@
 from inpaint_zoo.ops.composite import composite
 from inpaint_zoo.ops.diff_augment import AugmentStep, check_augment_steps, diff_augment
 from inpaint_zoo.ops.discount import discount_from_mask, spatial_discount
+from inpaint_zoo.ops.mask_resize import area_coverage, field_coverage
 from inpaint_zoo.ops.mosaic import hole_ns, mosaic
 from inpaint_zoo.ops.padding import crop_to, pad_to_multiple
 from inpaint_zoo.ops.precision import without_autocast
@@ -11,11 +12,13 @@ from inpaint_zoo.ops.spread import spread_known
 
 __all__ = [
     "AugmentStep",
+    "area_coverage",
     "check_augment_steps",
     "composite",
     "crop_to",
     "diff_augment",
     "discount_from_mask",
+    "field_coverage",
     "from_range",
     "hole_ns",
     "mosaic",

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+import inpaint_zoo as iz
 from inpaint_zoo.errors import UnknownNameError, ZooError
 from inpaint_zoo.losses import AdversarialLoss, mask_to_logits
 from tests.fill import losses_batch, read_vector
@@ -86,6 +87,43 @@ def test_masks_at_the_logits_size():
     assert torch.equal(mask_to_logits(mask, torch.zeros(1, 1, 8, 8)), mask)
     uneven = torch.arange(10.0).view(1, 1, 1, 10)
     assert mask_to_logits(uneven, torch.zeros(1, 1, 1, 4)).flatten().tolist() == [0, 2, 5, 7]  # floor(i 10 / 4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shares_in_the_hole_map(name):
+    """A label between 0 and 1 mixes both sides, logit by logit; gradients against finite differences."""
+    loss, fake = AdversarialLoss(name), logits(1, 1, 3, 4)
+    share = torch.rand(1, 1, 3, 4, generator=torch.Generator().manual_seed(3))
+    cells = list(zip(fake.flatten().tolist(), share.flatten().tolist(), strict=True))
+    paid = sum(p * slow_side(name, "fake", d) + (1 - p) * slow_side(name, "real", d) for d, p in cells) / len(cells)
+    assert loss.fake(fake, share).item() == pytest.approx(paid, rel=1e-5)
+    hoped = sum(p * slow_side(name, "generator", d) for d, p in cells) / len(cells)
+    assert loss.generator(fake, share).item() == pytest.approx(hoped, rel=1e-5)
+    x, share = fake.double().requires_grad_(), share.double()
+    assert torch.autograd.gradcheck(lambda d: loss.fake(d, share), x)
+    assert torch.autograd.gradcheck(lambda d: loss.generator(d, share), x)
+
+
+def test_a_share_is_the_probability_that_the_discriminator_learns():
+    """The gradient of cross entropy is sigmoid(D) - (1 - share), over the number of logits: 0 at the share's odds."""
+    share = torch.tensor([[0.25, 0.5, 0.9]], dtype=torch.float64)
+    loss = AdversarialLoss("non_saturating")
+    at_odds = torch.log((1 - share) / share).requires_grad_()
+    (gradient,) = torch.autograd.grad(loss.fake(at_odds, share), at_odds)
+    assert gradient.abs().max() < 1e-12
+    d = torch.tensor([[0.3, -1.0, 2.0]], dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(loss.fake(d, share), d)
+    torch.testing.assert_close(gradient, (torch.sigmoid(d.detach()) - (1 - share)) / 3)
+
+
+def test_modes_of_the_label_map_are_checked():
+    mask, d = torch.ones(1, 1, 64, 64), torch.zeros(1, 1, 7, 7)
+    with pytest.raises(UnknownNameError, match=r"Unknown mode 'areas'\. Did you mean 'area'"):
+        mask_to_logits(mask, d, "areas")
+    with pytest.raises(ZooError, match=r'`mode="coverage"` needs the discriminator'):
+        mask_to_logits(mask, d, "coverage")
+    with pytest.raises(ZooError, match=r"receptive fields must be \(1, 1, 7, 7\) to match .*, got \(1, 1, 6, 6\)"):
+        mask_to_logits(mask, d, "coverage", iz.create_discriminator("patchgan70", width=1))
 
 
 def test_wrong_arguments():

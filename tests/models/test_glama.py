@@ -14,7 +14,8 @@ from inpaint_zoo.benchmark.macs import count_macs
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.combinators import TwoStage
 from inpaint_zoo.layers.ffc import FFCResnetBlock, FourierUnit, SpectralTransform
-from inpaint_zoo.models import GLaMa
+from inpaint_zoo.losses import mask_to_logits
+from inpaint_zoo.models import GLaMa, LaMa
 from inpaint_zoo.models.glama import LaMaGenerator
 from inpaint_zoo.weights import load_weights
 from tests.fill import fill, fill_module, read_vector, vector_image, vector_mask
@@ -366,16 +367,35 @@ def test_one_step_by_hand():
     }
     swapped = GLaMa("glama_tiny", paper_weights=True, metrics=[]).weights
     assert (swapped["feature_matching"], swapped["perceptual"]) == (30, 100)
-    # the discriminator's side: inside the hole fake, outside real
+    # the discriminator's side: fake as far as the cell of a logit is hole, real as far as it is known
     terms = module.discriminator_loss(batch, {"prediction": pred.detach()})
     with torch.no_grad():
         logits, real_logits = module.discriminator(pred), module.discriminator(batch["image"])
-        hole = nn.functional.interpolate(batch["mask"], logits.shape[-2:], mode="nearest")
+        finer = batch["mask"].repeat_interleave(7, 2).repeat_interleave(7, 3)  # 7 x 7 logits: cells of 64 x 64 of these
+        hole = nn.functional.avg_pool2d(finer, 64)
         probability = torch.sigmoid(logits)
         fake = -(hole * (1 - probability).log() + (1 - hole) * probability.log()).mean()
     assert terms["fake"].item() == pytest.approx(fake.item(), rel=1e-4)
     assert terms["real"].item() == pytest.approx(-torch.sigmoid(real_logits).log().mean().item(), rel=1e-4)
     assert terms["r1"] > 0
+
+
+def test_the_label_map_is_released_for_lama_and_an_area_for_glama():
+    """Each mode reaches the discriminator's loss; the defaults are the family's."""
+    pred, image, mask = vector_image(64, 64, 0.7), vector_image(64, 64), vector_mask(64, 64)
+    assert [family().mask_mode for family in (LaMa, GLaMa)] == ["nearest", "area"]
+    nearest = nn.functional.interpolate(mask, (7, 7), mode="nearest")
+    for mode in ("nearest", "max", "area", "coverage"):
+        module = LaMa("glama_tiny", perceptual=0, discriminator_width=8, mask_mode=mode)
+        module.build_losses()
+        module.discriminator.eval()
+        batch = {"image": image, "mask": mask}
+        paid = module.discriminator_loss(batch, {"prediction": pred})["fake"].item()
+        label = mask_to_logits(mask, nearest, mode, module.discriminator)
+        logits = module.discriminator(pred)
+        by_hand = nn.functional.binary_cross_entropy_with_logits(logits, 1 - label)
+        assert paid == pytest.approx(by_hand.item(), rel=1e-5)
+        assert torch.equal(label, nearest) == (mode == "nearest")
 
 
 def test_released_forms_take_fillings_and_those_that_begin_with_spread_colours_none():

@@ -127,6 +127,25 @@ def test_labels_of_the_ablations():
     )
 
 
+@pytest.mark.parametrize("labels", ["area", "coverage"])
+def test_shares_as_labels(labels):
+    """Both sides of the hinge with the share of the hole in each of 6 x 6 cells, or fields of up to 70 px."""
+    truth, pred, mask = losses_batch(64, 64, low=0)
+    batch, critic = {"image": truth, "mask": mask}, iz.create_discriminator("patchgan70", width=4).eval()
+    logits = critic(to_range(composite(pred, truth, mask), -1, 1))
+    finer = mask.repeat_interleave(3, 2).repeat_interleave(3, 3)
+    if labels == "area":
+        share = F.avg_pool2d(finer, 32)
+    else:
+        inside = F.avg_pool2d(F.pad(torch.ones_like(mask), (23,) * 4), 70, 8)
+        share = F.avg_pool2d(F.pad(mask, (23,) * 4), 70, 8) / inside
+    losses = GRIGLoss(None, labels=labels)
+    paid = losses.patch(critic, pred, batch)["fake"]
+    torch.testing.assert_close(paid, (share * F.relu(1 + logits) + (1 - share) * F.relu(1 - logits)).mean())
+    hoped = losses.generator(None, critic, pred, batch)["patch"]
+    torch.testing.assert_close(hoped, -(share * logits).mean())
+
+
 def test_what_the_discriminators_see_moves_with_its_labels():
     image, mask = torch.ones(6, 3, 24, 24), losses_batch(24, 24, low=0)[2].repeat(3, 1, 1, 1)
     critic, batch = Recorder(), {"image": image, "mask": mask}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
@@ -12,6 +10,7 @@ from inpaint_zoo.losses import (
     AdversarialLoss,
     FeatureMatching,
     FocalFrequencyLoss,
+    MaskMode,
     PerceptualLoss,
     TotalVariation,
     mask_to_logits,
@@ -33,10 +32,11 @@ class LaMaLoss(nn.Module):
 
     Args:
         features: Of the perceptual term; None leaves that out.
-        mask_mode: How the mask reaches the size of the logits; "nearest" as released, which loses thin strokes.
+        mask_mode: How the mask becomes the discriminator's label map, see `mask_to_logits`; "nearest" as released,
+            which loses thin strokes and aliases on fine grids.
     """
 
-    def __init__(self, features: ADE20KFeatures | None, mask_mode: Literal["nearest", "max"] = "nearest") -> None:
+    def __init__(self, features: ADE20KFeatures | None, mask_mode: MaskMode = "nearest") -> None:
         super().__init__()
         self.features = features
         self.mask_mode = mask_mode
@@ -71,7 +71,7 @@ class LaMaLoss(nn.Module):
         return terms
 
     def discriminator(self, discriminator: LaMaDiscriminator, pred: Tensor, image: Tensor, mask: Tensor) -> Terms:
-        """Terms ``real, fake, r1``: patches of the prediction that see known pixels alone should count as real.
+        """Terms ``real, fake, r1``: patches of the prediction count as fake as far as the label map says.
 
         In float32 under autocast too: R1 differentiates twice.
 
@@ -85,9 +85,10 @@ class LaMaLoss(nn.Module):
             real = image.detach().float().requires_grad_()
             real_logits = discriminator(real)
             fake_logits = discriminator(pred.float())
+            label = mask_to_logits(mask, fake_logits, self.mask_mode, discriminator)
             return {
                 "real": self.game.real(real_logits),
-                "fake": self.game.fake(fake_logits, mask_to_logits(mask, fake_logits, self.mask_mode)),
+                "fake": self.game.fake(fake_logits, label),
                 "r1": r1_penalty(real_logits, real),
             }
 
@@ -105,7 +106,7 @@ class GLaMaLoss(LaMaLoss):
     def __init__(
         self,
         features: ADE20KFeatures | None,
-        mask_mode: Literal["nearest", "max"],
+        mask_mode: MaskMode,
         total_variation: TotalVariation,
         focal_frequency: FocalFrequencyLoss,
     ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, TypedDict, cast
 
 import torch
 from lightning.pytorch import Trainer
@@ -11,7 +11,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from inpaint_zoo.combinators import TwoStage
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers import ADE20KFeatures
-from inpaint_zoo.losses import FocalFrequencyLoss, TotalVariation, TVReduction
+from inpaint_zoo.losses import FocalFrequencyLoss, MaskMode, TotalVariation, TVReduction
 from inpaint_zoo.models.glama.discriminator import LaMaDiscriminator
 from inpaint_zoo.models.glama.loss import GLaMaLoss, LaMaLoss
 from inpaint_zoo.registry import create_discriminator
@@ -55,7 +55,7 @@ class LaMa(AdversarialModule):
         paper_weights: Exchange the weights of feature matching and perceptual term: GLaMa's Eq. 7 gives 30 and 100
             where the released code has 100 and 30.
         perceptual_weights: File of the ADE20K encoder; None searches; "random" is for tests.
-        mask_mode: How the discriminator's target follows the mask; "max" keeps thin strokes, "nearest" is as released.
+        mask_mode: How the mask becomes the discriminator's label map, see `mask_to_logits`; "nearest" as released.
         base: Arguments of `TrainingModule`.
     """
 
@@ -76,7 +76,7 @@ class LaMa(AdversarialModule):
         r1: float = 0.001,
         paper_weights: bool = False,
         perceptual_weights: str | None = None,
-        mask_mode: Literal["nearest", "max"] = "nearest",
+        mask_mode: MaskMode = "nearest",
         **base: Any,
     ) -> None:
         super().__init__(network, **base)
@@ -151,6 +151,8 @@ class GLaMa(LaMa):
         tv_reduction: Over an image; unpublished. A sum would outweigh all other terms together.
         focal_frequency: Weight of the focal frequency loss.
         focal_options: Of `FocalFrequencyLoss`.
+        mask_mode: As in `LaMa`, but "area" by default: two of GLaMa's seven kinds of masks are grids of 2 to 5 px, on
+            which "nearest" aliases. "nearest" is LaMa's released code; no code of GLaMa is known.
         lama: Arguments of `LaMa`.
     """
 
@@ -161,9 +163,10 @@ class GLaMa(LaMa):
         tv_reduction: TVReduction = "mean",
         focal_frequency: float = 1.0,
         focal_options: FocalOptions | None = None,
+        mask_mode: MaskMode = "area",
         **lama: Any,
     ) -> None:
-        super().__init__(network, **lama)
+        super().__init__(network, mask_mode=mask_mode, **lama)
         self.weights |= {"total_variation": total_variation, "focal_frequency": focal_frequency}
         self.tv_reduction = tv_reduction
         self.focal_options: FocalOptions = focal_options or {}

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.layers import VGGFeatures
-from inpaint_zoo.losses import AdversarialLoss, LPIPSLoss, SoftPatchLoss, mask_to_logits, masked_l1
+from inpaint_zoo.losses import AdversarialLoss, LPIPSLoss, MaskMode, SoftPatchLoss, mask_to_logits, masked_l1
 from inpaint_zoo.models.grig.patch_discriminator import GRIGPatchDiscriminator
 from inpaint_zoo.ops import AugmentStep, composite, diff_augment, to_range
 from inpaint_zoo.training import Batch, Terms, completed
 
 __all__ = ["GRIGLoss", "PatchLabels"]
 
-PatchLabels = Literal["forged", "all", "nearest", "soft"]
+PatchLabels = Literal["forged", "all", "nearest", "area", "coverage", "soft"]
 
 
 class GRIGLoss(nn.Module):
@@ -26,7 +26,8 @@ class GRIGLoss(nn.Module):
         features: VGG-16 at LPIPS's taps; None leaves LPIPS out.
         lpips: Over the batch; "sum" as released, so that the batch size changes its balance with the other terms.
         labels: What the patch discriminator calls forged: units that see the hole (Eq. 4); every unit (PatchGAN); units
-            whose nearest pixel is hole (HM-PatchGAN); the blurred mask, by least squares (SM-PatchGAN).
+            whose nearest pixel is hole (HM-PatchGAN); the share of the hole in each unit's cell or in its receptive
+            field (`mask_to_logits`, in no paper); the blurred mask, by least squares (SM-PatchGAN).
         augment: Steps of `diff_augment` before the discriminators: truth and composite in colours of their own, moved
             with the mask.
     """
@@ -98,7 +99,9 @@ class GRIGLoss(nn.Module):
     def _label_map(self, critic: GRIGPatchDiscriminator, mask: Tensor, logits: Tensor) -> Tensor | None:
         if self.labels == "all":
             return None
-        return critic.label_map(mask) if self.labels == "forged" else mask_to_logits(mask, logits)
+        if self.labels == "forged":
+            return critic.label_map(mask)
+        return mask_to_logits(mask, logits, cast(MaskMode, self.labels), critic)
 
     def _seen(self, pred: Tensor, batch: Batch) -> list[Tensor]:
         """Truth and composite in [-1, 1], and the mask, as the discriminators see them."""

@@ -46,7 +46,8 @@ class GRIG(AdversarialModule):
         lambda_lpips: Weight of LPIPS on VGG-16; 0 needs no weights of its.
         lambda_l1: Weight of L1 in the hole. Not the paper's: for small trainings without VGG-16.
         lpips_reduction: Over the batch; "sum" as released.
-        patch_labels: What the patch discriminator calls forged: "all" is ablation C, "soft" ablation D (`GRIGLoss`).
+        patch_labels: What the patch discriminator calls forged: "all" is ablation C, "soft" ablation D, "area" and
+            "coverage" keep the hole ratio of fine grids, in no paper (`GRIGLoss`).
         augment: DiffAugment of the truth, before the hole is made: the code's default, the paper's on small sets.
         augment_discriminators: DiffAugment of what the discriminators see; none in paper and default code.
         projected_width: Channels of the projected discriminator's head.

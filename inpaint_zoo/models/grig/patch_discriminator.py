@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from inpaint_zoo.layers.init import init_normal
 from inpaint_zoo.layers.patch_discriminator import patch_layers
+from inpaint_zoo.ops import field_coverage
 
 __all__ = ["GRIGPatchDiscriminator", "label_map"]
 
@@ -59,9 +59,4 @@ def label_map(mask: Tensor, convolutions: Iterable[nn.Conv2d]) -> Tensor:
         >>> label_map(mask, [nn.Conv2d(1, 1, (1, 3), padding=(0, 1))]).flatten().tolist()
         [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
     """
-    for layer in convolutions:
-        vertical, horizontal = (int(side) for side in layer.padding)
-        # padding that is never the largest: what lies beyond the border is no hole
-        padded = F.pad(mask, (horizontal, horizontal, vertical, vertical), value=float("-inf"))
-        mask = F.max_pool2d(padded, layer.kernel_size, layer.stride, dilation=layer.dilation)
-    return (mask > 0).to(mask.dtype)
+    return (field_coverage(mask, convolutions) > 0).to(mask.dtype)
