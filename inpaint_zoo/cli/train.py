@@ -25,6 +25,7 @@ from inpaint_zoo.cli.common import console, err_console
 from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import write_bytes
+from inpaint_zoo.masks.document import masks_set_by
 from inpaint_zoo.training import (
     Checkpoints,
     CSVLog,
@@ -57,6 +58,30 @@ def say(text: str) -> None:
     console.print(text, soft_wrap=True, markup=False)
 
 
+def with_mask_files(args: Sequence[str]) -> list[str]:
+    """Replace each ``--config FILE`` whose file holds masks by the options for what it sets (`masks_set_by`).
+
+    So the files of configs/masks are added to a configuration in the same way as all others.
+
+    Example:
+        >>> with_mask_files(["--config", "a.yaml", "--trainer.max_steps=1"])
+        ['--config', 'a.yaml', '--trainer.max_steps=1']
+    """
+    words: list[str] = []
+    rest = list(args)
+    while rest:
+        given = [rest.pop(0)]
+        option, equals, file = given[0].partition("=")
+        if option in ("-c", "--config"):
+            if not equals and rest:
+                file = rest.pop(0)
+                given.append(file)
+            if file and (keys := masks_set_by(Path(file))):
+                given = [f"--data.init_args.{key}={file}" for key in keys]
+        words += given
+    return words
+
+
 class ZooCLI(LightningCLI):
     """LightningCLI with one command, the zoo's callbacks and logs, a run folder, and checkpoints by name.
 
@@ -82,7 +107,7 @@ class ZooCLI(LightningCLI):
             load_from_checkpoint_support=False,
             auto_configure_optimizers=False,
             parser_kwargs={"prog": "inpaint-zoo", "exit_on_error": False, command: {"exit_on_error": False}},
-            args=[command, *args],
+            args=[command, *with_mask_files(args)],
         )
 
     # Arguments

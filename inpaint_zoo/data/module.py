@@ -52,7 +52,8 @@ class InpaintingDataModule(LightningDataModule):
         size: N or [H, W] of datasets that have none.
         eval_crop: ``crop`` of val and test where they have none.
         masks: Masks of the training: a name, a mapping as `create_generator` takes it, or a YAML file with one.
-        eval_masks: Masks of validation, testing and prediction; by default those of the training.
+        eval_masks: Masks of validation, testing and prediction, given in the same ways. None means as ``masks``. A YAML
+            file that has `eval_mask` beside `mask` gives evaluation that part.
         batch_size: Training samples of a batch, on one process.
         eval_batch_size: Samples of a batch in evaluation.
         workers: Processes that load, for each process that trains; 0 loads in it.
@@ -156,7 +157,7 @@ class InpaintingDataModule(LightningDataModule):
         return int(sides[0]), int(sides[1])
 
     def _generator(self, spec: str | Mapping[str, Any], stream: str) -> MaskGenerator:
-        return create_generator(spec, seed=self.seed, stream=stream)
+        return create_generator(spec, seed=self.seed, stream=stream, evaluation=stream != "train")
 
     def train_samples(self) -> TrainSamples:
         """The samples of the training, by `Draw`."""

@@ -9,7 +9,9 @@ mask:
     - {kind: lama_box}
   accept: {lo: 0.1, hi: 0.5}
 ```
-The head `mask:` may be left out. Folders (`root`, `bank`) are relative to the file.
+A second head, `eval_mask:`, gives the masks of validation and testing where they differ from those of training.
+`eval_mask: null` is for files that are added to a training configuration, whose masks of evaluation then stay.
+Without a second head, `mask:` may be left out. Folders (`root`, `bank`) are relative to the file.
 """
 
 from __future__ import annotations
@@ -22,11 +24,11 @@ import yaml
 
 from inpaint_zoo.masks.errors import MaskConfigError
 
-__all__ = ["MaskFile", "is_mask_file", "read_mask_file", "write_mask_text"]
+__all__ = ["MaskFile", "is_mask_file", "masks_set_by", "read_mask_file", "write_mask_text"]
 
 _SUFFIXES = (".yaml", ".yml")
 _FOLDER_KEYS = ("root", "bank")
-_HEAD = "mask"
+_HEAD, _EVAL_HEAD = "mask", "eval_mask"
 _Keys = tuple[str | int, ...]
 
 
@@ -35,7 +37,7 @@ class MaskFile:
 
     Attributes:
         path: The file.
-        config: What stands below `mask:`.
+        config: What stands below `mask:` or `eval_mask:`.
     """
 
     def __init__(self, path: Path, config: dict[str, Any], lines: Mapping[_Keys, int]) -> None:
@@ -56,8 +58,28 @@ def is_mask_file(spec: object) -> bool:
     return isinstance(spec, Path) or (isinstance(spec, str) and spec.endswith(_SUFFIXES))
 
 
-def read_mask_file(path: Path) -> MaskFile:
+def masks_set_by(path: Path) -> tuple[str, ...]:
+    """Return which arguments of a data module a YAML file sets when it is added to a training configuration.
+
+    Returns:
+        ``masks`` and ``eval_masks`` for a file with `mask:` at its top; ``masks`` alone where it says
+        `eval_mask: null`; nothing for any other file, one that cannot be read included.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return ()
+    if not isinstance(content, dict) or not {_HEAD, _EVAL_HEAD} & content.keys():
+        return ()
+    return ("masks",) if content.get(_EVAL_HEAD, content) is None else ("masks", "eval_masks")
+
+
+def read_mask_file(path: Path, evaluation: bool = False) -> MaskFile:
     """Read a YAML file.
+
+    Args:
+        path: The file.
+        evaluation: Take what stands below `eval_mask:`, if there is such a head and it is not null.
 
     Raises:
         MaskConfigError: Missing, no YAML, a key given twice, or no mapping.
@@ -82,15 +104,28 @@ def read_mask_file(path: Path) -> MaskFile:
         raise MaskConfigError(f"{path}:1: no YAML: {' '.join(str(error).split())}.") from None
     finally:
         loader.dispose()
-    if _HEAD in config:
-        others = [key for key in config if key != _HEAD]
-        if others or not isinstance(config[_HEAD], dict):
-            key = others[0] if others else _HEAD
-            wrong = f"{key!r} stands beside `mask:`, belongs below it" if others else "`mask` must be a mapping"
-            raise MaskConfigError(f"{path}:{lines[(key,)]}: {wrong}.")
-        config = config[_HEAD]
-        lines = {keys[1:]: line for keys, line in lines.items() if keys}
+    if _HEAD in config or _EVAL_HEAD in config:
+        _check_heads(path, config, lines)
+        head = _EVAL_HEAD if evaluation and config.get(_EVAL_HEAD) is not None else _HEAD
+        config = config[head]
+        lines = {keys[1:]: line for keys, line in lines.items() if keys and keys[0] == head}
     return MaskFile(path, _anchored(config, path.parent), {**lines, (): lines.get((), 1)})
+
+
+def _check_heads(path: Path, config: Mapping[str, Any], lines: Mapping[_Keys, int]) -> None:
+    """Refuse a file with a head whose other keys stand beside it.
+
+    Raises:
+        MaskConfigError: With the line.
+    """
+    for key, value in config.items():
+        if key not in (_HEAD, _EVAL_HEAD):
+            raise MaskConfigError(f"{path}:{lines[(key,)]}: {key!r} stands beside `mask:`, belongs below it.")
+        if not isinstance(value, dict) and (key == _HEAD or value is not None):
+            raise MaskConfigError(f"{path}:{lines[(key,)]}: `{key}` must be a mapping.")
+    if _HEAD not in config:
+        line = lines[(_EVAL_HEAD,)]
+        raise MaskConfigError(f"{path}:{line}: `{_EVAL_HEAD}` needs a `{_HEAD}` beside it, the masks of training.")
 
 
 def write_mask_text(config: Mapping[str, Any], sha256: str) -> str:

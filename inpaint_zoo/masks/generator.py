@@ -151,6 +151,7 @@ def create_generator(
     *,
     seed: int | None = None,
     stream: str | None = None,
+    evaluation: bool = False,
     **args: Any,
 ) -> MaskGenerator:
     """Make a generator.
@@ -162,6 +163,7 @@ def create_generator(
             that holds such a mapping (`masks.document`).
         seed: Suite seed; by default the one in ``spec``, else 0.
         stream: train, val or test; by default the one in ``spec``, else "mask".
+        evaluation: Of a YAML file that has `eval_mask` beside `mask`, take `eval_mask`.
         args: Arguments of the kind, or keys of the mixture; as a mapping `args={...}` where a name is taken.
 
     Raises:
@@ -178,7 +180,7 @@ def create_generator(
     if isinstance(spec, Mapping) and spec:
         return _create({**spec, **args}, seed, stream, "mixture")
     if is_mask_file(spec):
-        file = read_mask_file(Path(str(spec)))
+        file = read_mask_file(Path(str(spec)), evaluation)
         try:
             return _create({**file.config, **args}, seed, stream, file.path.stem)
         except MaskConfigError as error:

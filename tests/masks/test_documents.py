@@ -120,6 +120,23 @@ def test_a_kind_or_a_preset_in_a_file(tmp_path):
     assert create_generator(str(tmp_path / "c.yml")).name == "lama_thick_256"
 
 
+def test_a_file_with_masks_of_evaluation(tmp_path):
+    (tmp_path / "m.yaml").write_text("mask: {name: half}\neval_mask:\n  name: center\n  size: 20\n")
+    train = create_generator(tmp_path / "m.yaml", stream="train")
+    evaluated = create_generator(tmp_path / "m.yaml", stream="val", seed=3, evaluation=True)
+    assert (train.name, train(0, 64).sum()) == ("half", 64 * 32)
+    assert (evaluated.name, evaluated(0, 64).sum()) == ("center", 400)
+    (tmp_path / "one.yaml").write_text("mask: {name: half}")
+    assert create_generator(tmp_path / "one.yaml", evaluation=True)(0, 64).sum() == 64 * 32
+    (tmp_path / "bare.yaml").write_text("{name: center, size: 20}")
+    assert create_generator(tmp_path / "bare.yaml", evaluation=True)(0, 64).sum() == 400
+    (tmp_path / "null.yaml").write_text("mask: {name: half}\neval_mask: null")
+    assert create_generator(tmp_path / "null.yaml", evaluation=True)(0, 64).sum() == 64 * 32
+    (tmp_path / "m.yaml").write_text("mask: {name: half}\neval_mask:\n  name: centr\n")
+    with pytest.raises(MaskConfigError, match=r"m.yaml:3: name: Unknown mask 'centr'"):
+        create_generator(tmp_path / "m.yaml", evaluation=True)
+
+
 def test_folders_are_relative_to_the_file(tmp_path):
     (tmp_path / "bank").mkdir()
     (tmp_path / "bank" / "0.png").write_bytes(encode_png(np.eye(32, dtype=np.uint8)))
@@ -161,6 +178,8 @@ WRONG = [
     (SCHEMA + "  name: again\n", r"m.yaml:22: the key 'name' stands already in line 3"),
     ("mask: {name: cmod}\nseed: 3\n", r"m.yaml:2: 'seed' stands beside `mask:`"),
     ("mask: cmod", r"m.yaml:1: `mask` must be a mapping"),
+    ("mask: {name: cmod}\neval_mask: cmod", r"m.yaml:2: `eval_mask` must be a mapping"),
+    ("eval_mask: {name: cmod}", r"m.yaml:1: `eval_mask` needs a `mask` beside it"),
     ("- cmod", r"m.yaml:1: a mask configuration must be a mapping"),
     ("", r"m.yaml:1: a mask configuration must be a mapping"),
     ("mask: {name: cmod", r"m.yaml:1: no YAML: "),
