@@ -14,6 +14,11 @@ CONFIGS = Path(__file__).parent.parent.parent / "configs"
 PARTS = ("trainer", "logger", "data", "augment", "masks")  # added to a family's configuration
 BASE = CONFIGS / "autoencoder" / "sample.yaml"
 FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml"))
+OVERLAYS = [  # without a class: they change arguments of a family's configuration that comes before them
+    file
+    for file in FILES
+    if not file.startswith(PARTS) and "class_path" not in yaml.safe_load((CONFIGS / file).read_text())["model"]
+]
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
 
 
@@ -30,7 +35,7 @@ class Built(ZooCLI):
         self.fit(self.model, self.datamodule)
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if not file.startswith(PARTS)])
+@pytest.mark.parametrize("file", [file for file in FILES if not file.startswith(PARTS) and file not in OVERLAYS])
 def test_a_familys_configuration_builds(file, tmp_path):
     model, data = Built("fit", ["--config", str(CONFIGS / file), "--out", str(tmp_path)]).built
     assert isinstance(model, TrainingModule)
@@ -45,6 +50,14 @@ def test_a_part_goes_with_a_familys_configuration(file, tmp_path):
         pytest.importorskip("tensorboard", reason="the extra `tensorboard` is not installed")
     cli = Built("fit", args)
     assert isinstance(cli.built[0], TrainingModule)
+
+
+@pytest.mark.parametrize("file", OVERLAYS)
+def test_an_overlay_builds_by_the_command_of_its_header(file, tmp_path):
+    (configs,) = re.findall(r"^# ((?:--config \S+ ?)+)$", (CONFIGS / file).read_text(), re.MULTILINE)
+    words = [str(CONFIGS.parent / word) if word.endswith(".yaml") else word for word in configs.split()]
+    assert words[-1] == str(CONFIGS / file)
+    assert isinstance(Built("fit", [*words, "--out", str(tmp_path)]).built[0], TrainingModule)
 
 
 # An ablation names its base and each key that it changes, in a header line such as
