@@ -2,7 +2,7 @@
 
 from inpaint_zoo.losses.adversarial import AdversarialLoss, GANName, MaskMode, mask_to_logits
 from inpaint_zoo.losses.feature_matching import Distance, FeatureMatching, feature_distance
-from inpaint_zoo.losses.focal_frequency import FocalFrequencyLoss, focal_frequency
+from inpaint_zoo.losses.focal_frequency import FocalFrequencyLoss, FrequencyReduction, focal_frequency
 from inpaint_zoo.losses.gradient_penalty import (
     critic_gradient_norms,
     distance_from_one,
@@ -24,6 +24,7 @@ __all__ = [
     "Distance",
     "FeatureMatching",
     "FocalFrequencyLoss",
+    "FrequencyReduction",
     "GANName",
     "L1Divisor",
     "LPIPSLoss",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.losses.checks import check_same_shape
+from inpaint_zoo.losses.checks import check_choice, check_same_shape
 from inpaint_zoo.ops import without_autocast
 from inpaint_zoo.ops.precision import full_precision
 
-__all__ = ["FocalFrequencyLoss", "focal_frequency"]
+__all__ = ["FocalFrequencyLoss", "FrequencyReduction", "focal_frequency"]
+
+FrequencyReduction = Literal["mean", "sum"]
 
 
 def focal_frequency(
@@ -23,8 +27,10 @@ def focal_frequency(
     average_spectrum: bool = False,
     log_matrix: bool = False,
     batch_matrix: bool = False,
+    normalize: bool = True,
+    reduction: FrequencyReduction = "mean",
 ) -> Tensor:
-    """Mean over images, patches, channels and frequencies of w |F(pred) - F(target)|^2; see `FocalFrequencyLoss`.
+    """Reduce w |F(pred) - F(target)|^2 over patches, channels and frequencies; see `FocalFrequencyLoss`.
 
     Example:
         >>> black, grey = torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5)
@@ -32,6 +38,7 @@ def focal_frequency(
         0.25
     """
     check_same_shape(pred, target)
+    check_choice("reduction", reduction, get_args(FrequencyReduction))
     H, W = pred.shape[-2:]
     if patch_factor < 1 or H % patch_factor or W % patch_factor:
         raise ZooError(f"`patch_factor` must divide both sides of {H} x {W}, got {patch_factor}.")
@@ -47,19 +54,27 @@ def focal_frequency(
     weight = squares.detach().sqrt() ** alpha
     if log_matrix:
         weight = weight.log1p()
-    largest = weight.max() if batch_matrix else weight.amax((-2, -1), keepdim=True)
-    weight = (weight / largest).nan_to_num(0.0).clamp(0, 1)  # 0 / 0 where the pictures are the same
-    return (weight * squares).mean()
+    if normalize:
+        largest = weight.max() if batch_matrix else weight.amax((-2, -1), keepdim=True)
+        weight = (weight / largest).nan_to_num(0.0).clamp(0, 1)  # 0 / 0 where the pictures are the same
+    weighted = weight * squares
+    return weighted.mean() if reduction == "mean" else weighted.sum() / len(weighted)
 
 
 class FocalFrequencyLoss(nn.Module):
     """Distance between the spectra of prediction and truth, with larger weights where they differ more.
 
     F is the orthonormal DFT of each channel, d = |F(pred) - F(target)|, w = d^alpha divided by its maximum over the
-    frequencies of each image, patch and channel; no gradient flows through w.
+    frequencies of each image, patch and channel; no gradient flows through w. The terms w d^2 of an image are averaged
+    or added up, and the mean over the batch follows.
 
-    Source: Jiang et al., "Focal Frequency Loss for Image Reconstruction and Synthesis" (ICCV 2021), as its code
-    computes it. GLaMa's Eq. 8 and 9 leave the division out; its code is unpublished.
+    Source: Jiang et al., "Focal Frequency Loss for Image Reconstruction and Synthesis" (ICCV 2021). The defaults are
+    those of the authors' package. GLaMa's Eq. 8 and 9, taken literally, leave the division out (``normalize=False``);
+    its code is unpublished. With an unnormalised DFT they would be (h w)^(1 + alpha / 2) times as large, for patches of
+    h x w: a weight, as long as the size of the images stays the same.
+
+    The loss of an image does not depend on the other images of its batch, unless ``average_spectrum`` or
+    ``batch_matrix`` is set.
 
     Args:
         alpha: Exponent of the weight.
@@ -67,6 +82,9 @@ class FocalFrequencyLoss(nn.Module):
         average_spectrum: Average the spectra over the batch before they are compared.
         log_matrix: Weigh by log(1 + w).
         batch_matrix: Divide by the maximum over the whole batch.
+        normalize: Divide the weight by its maximum.
+        reduction: Over the patches, channels and frequencies of an image. Where the spectra are averaged, the batch
+            counts as one image.
 
     Shape:
         pred, target (B, C, H, W) -> scalar, float32 at least.
@@ -82,8 +100,13 @@ class FocalFrequencyLoss(nn.Module):
         average_spectrum: bool = False,
         log_matrix: bool = False,
         batch_matrix: bool = False,
+        normalize: bool = True,
+        reduction: FrequencyReduction = "mean",
     ) -> None:
         super().__init__()
+        check_choice("reduction", reduction, get_args(FrequencyReduction))
+        if batch_matrix and not normalize:
+            raise ZooError("`batch_matrix` chooses the maximum that `normalize` divides by: it needs `normalize=True`.")
         if patch_factor < 1:
             raise ZooError(f"`patch_factor` must be 1 or more, got {patch_factor}.")
         self.alpha = alpha
@@ -91,6 +114,8 @@ class FocalFrequencyLoss(nn.Module):
         self.average_spectrum = average_spectrum
         self.log_matrix = log_matrix
         self.batch_matrix = batch_matrix
+        self.normalize = normalize
+        self.reduction = reduction
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
         """The distance."""
@@ -102,11 +127,14 @@ class FocalFrequencyLoss(nn.Module):
             average_spectrum=self.average_spectrum,
             log_matrix=self.log_matrix,
             batch_matrix=self.batch_matrix,
+            normalize=self.normalize,
+            reduction=self.reduction,
         )
 
     def extra_repr(self) -> str:
         """All of its arguments."""
         return (
             f"alpha={self.alpha:g}, patch_factor={self.patch_factor}, average_spectrum={self.average_spectrum}, "
-            f"log_matrix={self.log_matrix}, batch_matrix={self.batch_matrix}"
+            f"log_matrix={self.log_matrix}, batch_matrix={self.batch_matrix}, normalize={self.normalize}, "
+            f"reduction={self.reduction}"
         )

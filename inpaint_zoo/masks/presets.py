@@ -77,7 +77,10 @@ BINS = {
     "50_60": (0.5, 0.6),
 }
 """Hole ratios of the six bins that the papers' tables have, by the ending of the presets' names."""
-_GENERAL = [*(_one(name) for name in _TYPES), *(_strokes(shape) for shape in _SHAPES)]
+# The strategies of GLaMa's Table 4 are nested: three types, the same and two grids, the same and two large holes.
+_LAMA_TYPES = [_strokes(shape) for shape in _SHAPES]
+_LAMA_PLUS = [*_LAMA_TYPES, _one("nearest_neighbor"), _one("every_n_lines")]
+_GENERAL = [*(_one(name) for name in _TYPES), *_LAMA_TYPES]
 _DFV2 = Preset(
     "DeepFillv2's training masks: box and brush together",
     "5",
@@ -128,13 +131,13 @@ PRESETS: dict[str, Preset] = {
         "GLaMa's training masks: the seven types, equally likely", "8.1", "GLaMa", {"components": _GENERAL}
     ),
     "lama_mask": Preset(
-        "GLaMa's ablation: LaMa's own masks", "8.1", "GLaMa", {"components": _LAMA_TRAIN["lama_wide"][1]}
+        "GLaMa's ablation: LaMa's three types, thin, medium and thick", "8.1", "GLaMa", {"components": _LAMA_TYPES}
     ),
     "lama_plus_mask": Preset(
-        "GLaMa's ablation: LaMa's masks, nearest_neighbor, every_n_lines",
+        "GLaMa's ablation: the types of lama_mask, nearest_neighbor and every_n_lines",
         "8.1",
         "GLaMa",
-        {"components": [*(_strokes(shape) for shape in _SHAPES), _one("nearest_neighbor"), _one("every_n_lines")]},
+        {"components": _LAMA_PLUS},
     ),
     "general_union": Preset(
         "GLaMa's unseen masks: two of the seven types and a box together",
@@ -199,7 +202,7 @@ MEAN_RATIO_256: dict[str, float] = {
     "lama_superres": 0.7490,
     "lama_outpainting": 0.2720,
     "lama_dumb": 0.2061,
-    "lama_mask": 0.3506,
+    "lama_mask": 0.2614,
     "dfv2_brush": 0.1516,
     "dfv2": 0.3105,
     "dfv2_union": 0.3105,

@@ -65,6 +65,18 @@ def test_by_hand():
     assert total_variation(torch.full((1, 3, 4, 4), 0.3), joint=True).item() == 0
 
 
+@pytest.mark.parametrize("joint", [False, True])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("region", ["image", "masked", "dilated_hole"])
+def test_a_batch_costs_the_mean_of_its_images(region, reduction, joint):
+    image = torch.rand(3, 2, 6, 8, generator=torch.Generator().manual_seed(0))
+    mask = torch.zeros(3, 1, 6, 8)
+    mask[0, :, 1:3, 2:5] = mask[1, :, :, 4:] = 1
+    variation = TotalVariation(region, 2, joint, reduction)
+    alone = [variation(x[None], m[None]).item() for x, m in zip(image, mask, strict=True)]
+    assert variation(image, mask).item() == pytest.approx(sum(alone) / 3, rel=1e-5)
+
+
 @pytest.mark.parametrize("beta", [1.0, 1.5, 2.0])
 @pytest.mark.parametrize("joint", [False, True])
 def test_gradients(beta, joint):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inpaint_zoo.masks import MaskConfigError, MaskWarning, create_generator, create_mask
+from inpaint_zoo.masks import MaskConfigError, MaskWarning, create_generator, create_mask, mask_info
 from tests.masks import plain
 
 LEFT = {"kind": "half", "args": {"side": "left"}}
@@ -20,6 +20,24 @@ def test_choose_follows_the_weights():
     picks = [generator.meta(index, 16)["component"] for index in range(600)]
     assert abs(picks.count("half") / 600 - 0.75) < 0.06
     assert set(picks) == {"half", "completion"}
+
+
+def test_the_strategies_of_glamas_ablation_are_nested():
+    """GLaMa's Table 4: three types of mask, the same three and two more, those five and two more, equally likely."""
+    names = ("lama_mask", "lama_plus_mask", "general_mask")
+    parts = [create_generator(name).config()["components"] for name in names]
+    assert [len(part) for part in parts] == [3, 5, 7]
+    assert {part["weight"] for part in parts[-1]} == {1.0}
+    lama, plus, general = parts
+    assert [part["args"] for part in lama] == [{"shape": shape, "size": 256} for shape in ("thin", "medium", "thick")]
+    for fewer, more, added in (
+        (lama, plus, {"nearest_neighbor", "every_n_lines"}),
+        (plus, general, {"completion", "expand"}),
+    ):
+        assert all(part in more for part in fewer)
+        assert {part["kind"] for part in more if part not in fewer} == added
+    ratios = create_generator("lama_mask").batch(range(2000), 256).mean((1, 2))
+    assert abs(ratios.mean() - mask_info("lama_mask").mean_ratio) < 4 * ratios.std() / 2000**0.5
 
 
 def test_union_and_intersection():

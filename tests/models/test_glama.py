@@ -13,8 +13,9 @@ import inpaint_zoo as iz
 from inpaint_zoo.benchmark.macs import count_macs
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.combinators import TwoStage
+from inpaint_zoo.errors import UnknownNameError
 from inpaint_zoo.layers.ffc import FFCResnetBlock, FourierUnit, SpectralTransform
-from inpaint_zoo.losses import mask_to_logits
+from inpaint_zoo.losses import FocalFrequencyLoss, mask_to_logits
 from inpaint_zoo.models import GLaMa, LaMa
 from inpaint_zoo.models.glama import LaMaGenerator
 from inpaint_zoo.weights import load_weights
@@ -22,6 +23,10 @@ from tests.fill import fill, fill_module, read_vector, vector_image, vector_mask
 from tests.models.held_out import held_out_psnr
 from tests.models.test_all_models import check_fillings
 from tests.toy import toy
+from tests.training.test_configs import CONFIGS as ALL_CONFIGS
+from tests.training.test_configs import Built
+
+CONFIGS = ALL_CONFIGS / "glama"
 
 CALMED = re.compile(r"\.conv2\.bn_.\.(weight|bias)$")  # so that eighteen blocks don't saturate the sigmoid
 
@@ -362,8 +367,8 @@ def test_one_step_by_hand():
         "adversarial": 10,
         "feature_matching": 100,
         "perceptual": 30,
-        "total_variation": 1,
-        "focal_frequency": 1,
+        "total_variation": 10,
+        "focal_frequency": 100,
     }
     swapped = GLaMa("glama_tiny", paper_weights=True, metrics=[]).weights
     assert (swapped["feature_matching"], swapped["perceptual"]) == (30, 100)
@@ -396,6 +401,59 @@ def test_the_label_map_is_released_for_lama_and_an_area_for_glama():
         by_hand = nn.functional.binary_cross_entropy_with_logits(logits, 1 - label)
         assert paid == pytest.approx(by_hand.item(), rel=1e-5)
         assert torch.equal(label, nearest) == (mode == "nearest")
+
+
+def added_terms(pred, image, **options):
+    """The two terms of GLaMa's loss, unweighted."""
+    module = GLaMa("glama_tiny", discriminator_width=8, perceptual=0, metrics=[], **options)
+    module.build_losses()
+    terms = module.losses.generator(module.discriminator, pred, image, vector_mask(64, 64))
+    return terms["total_variation"].item(), terms["focal_frequency"].item()
+
+
+def test_reductions_of_the_added_losses_are_arguments():
+    pred, image = vector_image(64, 64, 0.7), vector_image(64, 64)
+    right, down = pred.diff(dim=3)[..., :-1, :], pred.diff(dim=2)[..., :-1]
+    squares = right**2 + down**2
+    errors = torch.fft.fft2(pred - image, norm="ortho").abs()
+    largest = errors.amax((2, 3), keepdim=True)
+    assert added_terms(pred, image) == pytest.approx((squares.mean(), (errors**3 / largest).mean()), rel=1e-4)
+    options = {"tv_reduction": "sum", "focal_options": {"reduction": "sum"}}
+    assert added_terms(pred, image, **options) == pytest.approx((squares.sum(), (errors**3 / largest).sum()), rel=1e-4)
+    options = {"tv_beta": 1.0, "focal_options": {"normalize": False, "alpha": 2.0}}
+    assert added_terms(pred, image, **options) == pytest.approx((squares.sqrt().mean(), (errors**4).mean()), rel=1e-4)
+    with pytest.raises(UnknownNameError, match="Unknown reduction 'none'"):
+        GLaMa("glama_tiny", metrics=[], tv_reduction="none")
+
+
+def test_the_added_losses_act():
+    """Their shares in the gradient at a prediction: half a percent or more by default, under 0.1 % with weight 1."""
+    torch.manual_seed(0)
+    module = GLaMa("glama_tiny", discriminator_width=8, perceptual=0, metrics=[])
+    module.build_losses()
+    image, mask = vector_image(64, 64), vector_mask(64, 64)
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    pred = (vector_image(64, 64, 0.2) + 0.03 * noise).clamp(0, 1).requires_grad_()
+    terms = module.generator_loss({"image": image, "mask": mask}, {"prediction": pred})
+    norms = {name: torch.autograd.grad(term, pred, retain_graph=True)[0].norm().item() for name, term in terms.items()}
+    total = sum(module.weights[name] * norm for name, norm in norms.items())
+    for name in ("total_variation", "focal_frequency"):
+        assert 0.005 < module.weights[name] * norms[name] / total < 0.25
+        assert norms[name] / total < 0.001
+
+
+@pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
+@pytest.mark.parametrize(
+    "files", [["sample"], ["glama_ffhq", "losses_as_mean"], ["glama_2stage_ffhq", "losses_as_mean"]], ids="+".join
+)
+def test_the_weights_of_the_paper_stay_available(files, tmp_path):
+    """Both losses as means with the weight 1: the recipe of the shipped weights, and an overlay."""
+    configs = [word for file in files for word in ("--config", str(CONFIGS / f"{file}.yaml"))]
+    model, _ = Built("fit", [*configs, "--out", str(tmp_path)]).built
+    assert (model.weights["total_variation"], model.weights["focal_frequency"]) == (1, 1)
+    assert (model.variation.reduction, model.variation.beta, model.variation.joint) == ("mean", 2, True)
+    assert repr(model.frequency) == repr(FocalFrequencyLoss())
+    assert model.network.origin.name == model.hparams["network"]
 
 
 def test_released_forms_take_fillings_and_those_that_begin_with_spread_colours_none():

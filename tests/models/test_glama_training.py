@@ -62,7 +62,8 @@ def test_each_ablation_trains(config, tmp_path):
         "ablation_loss_tv.yaml": {"focal_frequency"},
     }
     terms = {"l1": 10, "adversarial": 10, "feature_matching": 100, "perceptual": 30}
-    terms |= {name: 1 for name in ("total_variation", "focal_frequency") if name not in without.get(config, ())}
+    added = {"total_variation": 10, "focal_frequency": 100}
+    terms |= {name: weight for name, weight in added.items() if name not in without.get(config, ())}
     for step in range(2):
         total = sum(weight * found[f"generator/{name}"][step] for name, weight in terms.items())
         assert found["generator/loss"][step] == pytest.approx(total, rel=1e-4)

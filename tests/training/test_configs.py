@@ -1,16 +1,24 @@
-"""Every YAML under configs/ is found here and builds what it describes."""
+"""Every YAML under configs/ is found here and builds what it describes; ablations change what they say, and no more."""
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from inpaint_zoo.cli.train import ZooCLI
+from inpaint_zoo.models.isnet.loss import PRESETS
 from inpaint_zoo.training import TrainingModule
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
 PARTS = ("trainer", "logger", "data", "augment", "masks")  # added to a family's configuration
 BASE = CONFIGS / "autoencoder" / "sample.yaml"
 FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml"))
+OVERLAYS = [  # without a class: they change arguments of a family's configuration that comes before them
+    file
+    for file in FILES
+    if not file.startswith(PARTS) and "class_path" not in yaml.safe_load((CONFIGS / file).read_text())["model"]
+]
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
 
 
@@ -27,7 +35,7 @@ class Built(ZooCLI):
         self.fit(self.model, self.datamodule)
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if not file.startswith(PARTS)])
+@pytest.mark.parametrize("file", [file for file in FILES if not file.startswith(PARTS) and file not in OVERLAYS])
 def test_a_familys_configuration_builds(file, tmp_path):
     model, data = Built("fit", ["--config", str(CONFIGS / file), "--out", str(tmp_path)]).built
     assert isinstance(model, TrainingModule)
@@ -42,3 +50,56 @@ def test_a_part_goes_with_a_familys_configuration(file, tmp_path):
         pytest.importorskip("tensorboard", reason="the extra `tensorboard` is not installed")
     cli = Built("fit", args)
     assert isinstance(cli.built[0], TrainingModule)
+
+
+@pytest.mark.parametrize("file", OVERLAYS)
+def test_an_overlay_builds_by_the_command_of_its_header(file, tmp_path):
+    (configs,) = re.findall(r"^# ((?:--config \S+ ?)+)$", (CONFIGS / file).read_text(), re.MULTILINE)
+    words = [str(CONFIGS.parent / word) if word.endswith(".yaml") else word for word in configs.split()]
+    assert words[-1] == str(CONFIGS / file)
+    assert isinstance(Built("fit", [*words, "--out", str(tmp_path)]).built[0], TrainingModule)
+
+
+# An ablation names its base and each key that it changes, in a header line such as
+# "# Base: glama_ffhq.yaml. Differs in: model.total_variation, data.masks." Names with these beginnings must have one.
+DECLARATION = re.compile(r"^# Base: (\S+\.yaml)\. Differs in: (\S+(?:, \S+)*)\.$", re.MULTILINE)
+ABLATIONS = ("ablation_", "weights_", "steps_", "regular_")
+DECLARED = [
+    file for file in FILES if Path(file).name.startswith(ABLATIONS) or "# Base:" in (CONFIGS / file).read_text()
+]
+
+
+def flat(value, path=""):
+    """Leaves of a configuration by their dotted keys, without `init_args`, as the command line takes them."""
+    if not isinstance(value, dict) or not value:
+        return {path: value}
+    leaves = {}
+    for key, inner in value.items():
+        leaves |= flat(inner, path if key == "init_args" else f"{path}.{key}".lstrip("."))
+    return leaves
+
+
+@pytest.mark.parametrize("file", DECLARED)
+def test_an_ablation_differs_from_its_base_in_the_declared_keys_alone(file):
+    path = CONFIGS / file
+    declaration = DECLARATION.search(path.read_text())
+    assert declaration, f"{file} has no header line '# Base: FILE.yaml. Differs in: KEY, KEY.' ('nothing' for no key)"
+    base, keys = declaration.groups()
+    declared = set(keys.split(", ")) - {"nothing"}
+    missing = object()
+    own, other = (flat(yaml.safe_load(each.read_text())) for each in (path, path.parent / base))
+    found = {key for key in own | other if own.get(key, missing) != other.get(key, missing)}
+    assert not found - declared, f"{file} also differs from {base} in {sorted(found - declared)}"
+    assert not declared - found, f"{file} declares {sorted(declared - found)}, which {base} has alike"
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "isnet").glob("weights_*.yaml")), ids=lambda path: path.stem)
+def test_isnets_loss_weights_are_those_of_the_name(path):
+    """Table 2 of the paper: L1 weighs 1, what the name leaves out weighs nothing."""
+    own = yaml.safe_load(path.read_text())["model"]["init_args"]
+    weights, game = PRESETS[own["preset"]]
+    found = weights._asdict() | {key: own[key] for key in weights._asdict() if key in own}
+    named = {short: float(value) for short, value in re.findall(r"_(adv|style|per|fm)_(\d+)", path.stem)}
+    names = {"adv": "adversarial", "style": "style", "per": "perceptual", "fm": "feature_matching"}
+    assert found == {"l1": 1.0, **{name: named.get(short, 0.0) for short, name in names.items()}}
+    assert game == "hinge"

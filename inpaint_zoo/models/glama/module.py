@@ -11,7 +11,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from inpaint_zoo.combinators import TwoStage
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers import ADE20KFeatures
-from inpaint_zoo.losses import FocalFrequencyLoss, MaskMode, TotalVariation, TVReduction
+from inpaint_zoo.losses import FocalFrequencyLoss, FrequencyReduction, MaskMode, TotalVariation, TVReduction
 from inpaint_zoo.models.glama.discriminator import LaMaDiscriminator
 from inpaint_zoo.models.glama.loss import GLaMaLoss, LaMaLoss
 from inpaint_zoo.registry import create_discriminator
@@ -29,6 +29,8 @@ class FocalOptions(TypedDict, total=False):
     average_spectrum: bool
     log_matrix: bool
     batch_matrix: bool
+    normalize: bool
+    reduction: FrequencyReduction
 
 
 def _adam(lr: float) -> OptimizerCallable:
@@ -145,12 +147,16 @@ class LaMa(AdversarialModule):
 class GLaMa(LaMa):
     """GLaMa: LaMa's training with a total variation and a focal frequency loss on the prediction (Eq. 11).
 
+    The paper gives both losses the weight 1 and leaves their reduction open. With that weight, means have no measurable
+    effect; the defaults are the smallest weights that had one in a short sweep (README.md beside this file).
+
     Args:
         network: Registry name.
-        total_variation: Weight of the total variation, beta 2.
-        tv_reduction: Over an image; unpublished. A sum would outweigh all other terms together.
+        total_variation: Weight of the total variation.
+        tv_reduction: Over the pixels and channels of an image; the paper does not say which one it takes.
+        tv_beta: Exponent of the total variation, at least 1.
         focal_frequency: Weight of the focal frequency loss.
-        focal_options: Of `FocalFrequencyLoss`.
+        focal_options: Of `FocalFrequencyLoss`, whose defaults are those of its authors' package.
         mask_mode: As in `LaMa`, but "area" by default: two of GLaMa's seven kinds of masks are grids of 2 to 5 px, on
             which "nearest" aliases. "nearest" is LaMa's released code; no code of GLaMa is known.
         lama: Arguments of `LaMa`.
@@ -159,22 +165,22 @@ class GLaMa(LaMa):
     def __init__(
         self,
         network: str = "glama",
-        total_variation: float = 1.0,
+        total_variation: float = 10.0,
         tv_reduction: TVReduction = "mean",
-        focal_frequency: float = 1.0,
+        tv_beta: float = 2.0,
+        focal_frequency: float = 100.0,
         focal_options: FocalOptions | None = None,
         mask_mode: MaskMode = "area",
         **lama: Any,
     ) -> None:
         super().__init__(network, mask_mode=mask_mode, **lama)
         self.weights |= {"total_variation": total_variation, "focal_frequency": focal_frequency}
-        self.tv_reduction = tv_reduction
-        self.focal_options: FocalOptions = focal_options or {}
+        self.variation = TotalVariation(beta=tv_beta, joint=True, reduction=tv_reduction)
+        self.frequency = FocalFrequencyLoss(**(focal_options or {}))
 
     def build_losses(self) -> None:
         """As LaMa's, with the two terms more."""
-        variation = TotalVariation(beta=2, joint=True, reduction=self.tv_reduction)
-        self.losses = GLaMaLoss(self._features(), self.mask_mode, variation, FocalFrequencyLoss(**self.focal_options))
+        self.losses = GLaMaLoss(self._features(), self.mask_mode, self.variation, self.frequency)
 
 
 class GLaMa2Stage(GLaMa):
