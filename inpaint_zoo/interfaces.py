@@ -132,7 +132,8 @@ class InpaintingNetwork(nn.Module, ABC):
 
         Shape:
             image (B, 3, H, W) in ``value_range`` with ``hole_value`` in the hole, mask (B, 1, H, W), 1 = hole; H and W
-            suit ``divisor`` and ``min_size``. Each result (B, 3, H, W) in ``value_range``, not composited.
+            suit ``divisor`` and ``min_size``. Each result (B, 3, H, W) in the units of ``value_range``, neither
+            composited nor clamped: a clamp would leave losses without a gradient outside the range.
         """
 
     def parts(self) -> dict[str, nn.Module]:

@@ -18,7 +18,8 @@ __all__ = ["LocalGlobal", "local_global"]
 class LocalGlobal(BehindFirst):
     """A first network, then LGNet's shallow local one, then its U-Net with attention.
 
-    The first network works at its own sides, in its own range; what it made of the hole, clamped to [0, 1], is refined.
+    The first network works at its own sides, in its own range. Its raw prediction is the stage `coarse`, and the
+    composite of it, not clamped, is what the local network sees: a loss on any stage has a gradient for it everywhere.
 
     Source: LGNet, Table VIII; specs/lgnet.md, section 8.3. 60,587,206 parameters beyond the first network's.
 
@@ -56,7 +57,7 @@ class LocalGlobal(BehindFirst):
         """Return the first network's prediction and both refinements."""
         low, high = self.value_range
         *_, coarse = self.first.trusted_stages(from_range(image, low, high), mask).values()
-        coarse = to_range(coarse.clamp(0, 1), low, high)
+        coarse = to_range(coarse, low, high)
         nets = {"local": self.local_net, "global": self.global_net}
         return {"coarse": coarse} | refine_in_turn(nets, composite(coarse, image, mask), image, mask)
 

@@ -44,6 +44,20 @@ class _Schedule(NamedTuple):
     passes: list[int]
 
 
+class _Pass(NamedTuple):
+    """What a pass leaves.
+
+    Attributes:
+        completed: (B, 3, H, W), all samples, in [0, 1]; what the next pass sees.
+        raw: As ``completed``, but with the predictions as they are.
+        hole: The holes of the samples that it filled.
+    """
+
+    completed: Tensor
+    raw: Tensor
+    hole: Tensor
+
+
 class Progressive(RepeatingNetwork):
     """A network that is asked again while much of a picture is hole, each time for less.
 
@@ -65,7 +79,8 @@ class Progressive(RepeatingNetwork):
         max_iterations: Passes beyond the first, at most.
 
     Shape:
-        As every `InpaintingNetwork`; stage `prediction`, the composite of the last pass.
+        As every `InpaintingNetwork`; stage `prediction`, the composite of all passes as they were predicted. Each pass
+        sees that composite clamped to [0, 1], the range of known pixels, since a part of it becomes known.
 
     Raises:
         ZooError: An argument out of its range.
@@ -86,10 +101,10 @@ class Progressive(RepeatingNetwork):
         self.max_iterations = max_iterations
 
     def predict(self, image: Tensor, mask: Tensor, **options: Any) -> dict[str, Tensor]:
-        """Return the composite of each sample's last pass; ``options`` go to the network."""
+        """Return the unclamped composite of each sample's last pass; ``options`` go to the network."""
         schedule = self._schedule(mask)
-        for completed, _ in self._passes(image, schedule, options):
-            last = completed
+        for step in self._passes(image, schedule, options):
+            last = step.raw
         return {"prediction": last[schedule.order.argsort()]}
 
     def frames(self, image: Tensor, mask: Tensor, **options: Any) -> list[list[Frame]]:
@@ -106,7 +121,7 @@ class Progressive(RepeatingNetwork):
         check_pair(image, mask)
         check_values(image, mask)
         schedule = self._schedule(mask)
-        steps = list(self._passes(image, schedule, options))
+        steps = [(step.completed, step.hole) for step in self._passes(image, schedule, options)]
         # as the device sorted them: stable, and therefore the same
         order = sorted(range(len(schedule.passes)), key=lambda sample: -schedule.passes[sample])
         places = {sample: place for place, sample in enumerate(order)}
@@ -115,16 +130,16 @@ class Progressive(RepeatingNetwork):
             for sample, passes in enumerate(schedule.passes)
         ]
 
-    def _passes(self, image: Tensor, schedule: _Schedule, options: dict[str, Any]) -> Iterator[tuple[Tensor, Tensor]]:
-        """After each pass: all samples (B, 3, H, W) in the order of the schedule, and the holes of those it filled."""
-        completed = image[schedule.order]
+    def _passes(self, image: Tensor, schedule: _Schedule, options: dict[str, Any]) -> Iterator[_Pass]:
+        """What each pass leaves, in the order of the schedule."""
+        completed = raw = image[schedule.order]
         for number in range(max(schedule.passes)):
             active = sum(passes > number for passes in schedule.passes)
-            before = completed[:active]
             hole = (schedule.left[:active] > number).to(image.dtype)
-            raw = self._raw(before, hole, options)
-            completed = torch.cat([composite(raw.clamp(0, 1), before, hole), completed[active:]])
-            yield completed, hole
+            pred = self._raw(completed[:active], hole, options)
+            completed = torch.cat([composite(pred.clamp(0, 1), completed[:active], hole), completed[active:]])
+            raw = torch.cat([composite(pred, raw[:active], hole), raw[active:]])
+            yield _Pass(completed, raw, hole)
 
     def _raw(self, image: Tensor, hole: Tensor, options: dict[str, Any]) -> Tensor:
         if self.on_pass is not None:

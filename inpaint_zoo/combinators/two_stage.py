@@ -19,8 +19,9 @@ class TwoStage(BehindFirst):
     """Coarse to fine, as GLaMa-2stage (its paper's section 4.5, where code and details are unpublished).
 
     The first network fills a copy whose short side is at most ``coarse_size``; a coarse pixel is hole where any of its
-    pixels is. Its result is enlarged bilinearly, the known pixels are put back, and the second network finds that
-    picture, hole filled, and the mask. Known colours are averaged without what lies in the hole.
+    pixels is. Its raw prediction is enlarged bilinearly, the known pixels are put back, and the second network finds
+    that picture, hole filled and not clamped, and the mask: its losses have a gradient for the first one everywhere.
+    Known colours are averaged without what lies in the hole.
 
     Args:
         first: Any network.
@@ -59,7 +60,7 @@ class TwoStage(BehindFirst):
         coarse = self._coarse(image, mask, size)
         if size != (H, W):
             coarse = F.interpolate(coarse, (H, W), mode="bilinear", align_corners=False)
-        filled = composite(coarse.clamp(0, 1), image, mask)
+        filled = composite(coarse, image, mask)
         low, high = self.second.value_range
         *_, fine = self.second.predict(to_range(filled, low, high), mask).values()
         return {"coarse": coarse, "fine": from_range(fine, low, high)}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.losses.checks import check_choice, check_same_shape
-from inpaint_zoo.ops import without_autocast
+from inpaint_zoo.ops import max_over_ranks, mean_over_ranks, without_autocast
 from inpaint_zoo.ops.precision import full_precision
 
 __all__ = ["FocalFrequencyLoss", "FrequencyReduction", "focal_frequency"]
@@ -47,7 +47,7 @@ def focal_frequency(
         patches = rearrange(full_precision(image), "b c (y h) (x w) -> b (y x) c h w", y=patch_factor, x=patch_factor)
         with without_autocast(image.device):
             spectrum = torch.fft.fft2(patches, norm="ortho")
-        spectra.append(spectrum.mean(0, keepdim=True) if average_spectrum else spectrum)
+        spectra.append(mean_over_ranks(spectrum.mean(0, keepdim=True)) if average_spectrum else spectrum)
     difference = spectra[0] - spectra[1]
     # from real and imaginary part: the modulus of a complex zero has no gradient
     squares = difference.real.square() + difference.imag.square()  # (B, patches, C, h, w)
@@ -55,7 +55,7 @@ def focal_frequency(
     if log_matrix:
         weight = weight.log1p()
     if normalize:
-        largest = weight.max() if batch_matrix else weight.amax((-2, -1), keepdim=True)
+        largest = max_over_ranks(weight.max()) if batch_matrix else weight.amax((-2, -1), keepdim=True)
         weight = (weight / largest).nan_to_num(0.0).clamp(0, 1)  # 0 / 0 where the pictures are the same
     weighted = weight * squares
     return weighted.mean() if reduction == "mean" else weighted.sum() / len(weighted)
@@ -79,9 +79,9 @@ class FocalFrequencyLoss(nn.Module):
     Args:
         alpha: Exponent of the weight.
         patch_factor: Cut both sides into so many parts, each transformed by itself.
-        average_spectrum: Average the spectra over the batch before they are compared.
+        average_spectrum: Average the spectra over the batch of all processes before they are compared.
         log_matrix: Weigh by log(1 + w).
-        batch_matrix: Divide by the maximum over the whole batch.
+        batch_matrix: Divide by the maximum over the batch of all processes.
         normalize: Divide the weight by its maximum.
         reduction: Over the patches, channels and frequencies of an image. Where the spectra are averaged, the batch
             counts as one image.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.losses.checks import check_mask, check_same_shape
-from inpaint_zoo.ops import without_autocast
+from inpaint_zoo.ops import own_samples, without_autocast
 from inpaint_zoo.ops.precision import full_precision
 
 __all__ = ["critic_gradient_norms", "distance_from_one", "r1_penalty", "wgan_gradient_penalty"]
@@ -36,7 +36,8 @@ def critic_gradient_norms(
         mask: (B, 1, H, W), 1 = hole, binary: only gradients in the hole count (TensorFlow's DeepFillv1, a crop of the
             mask for the local critic). An image without a hole then has norm 0, without a gradient.
         alpha: (B,); drawn when None.
-        generator: Draws alpha, on the generator's own device.
+        generator: Draws alpha, on the generator's own device; by default torch's own. Processes that seed it alike draw
+            what a single process does (`ops.own_samples`).
 
     Returns:
         (B,) with a graph, for a second backward pass.
@@ -45,7 +46,8 @@ def critic_gradient_norms(
     real, fake = full_precision(real.detach()), full_precision(fake.detach())
     if alpha is None:
         device = real.device if generator is None else generator.device
-        alpha = torch.rand(len(real), generator=generator, device=device, dtype=real.dtype)
+        dtype = real.dtype
+        alpha = own_samples(lambda count: torch.rand(count, generator=generator, device=device, dtype=dtype), len(real))
     alpha = alpha.to(real).view(-1, *[1] * (real.ndim - 1))
     between = (alpha * real + (1 - alpha) * fake).requires_grad_()
     with without_autocast(real.device):

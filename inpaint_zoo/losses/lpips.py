@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.losses.checks import check_choice, check_same_shape
 from inpaint_zoo.losses.perceptual import select
+from inpaint_zoo.ops import rank_and_count
 from inpaint_zoo.ops.precision import full_precision
 from inpaint_zoo.weights import load_state
 
@@ -52,11 +53,12 @@ class LPIPSLoss(nn.Module):
     The features come from `VGGFeatures("vgg16", LPIPS_TAPS, fed_as="imagenet", full_precision=True)`: the scaling of
     the `lpips` package, for images in [-1, 1], is ImageNet's for images in [0, 1].
 
-    Source: `lpips` v0.1, net "vgg". GRIG adds it up over the batch (weight 1.5), so that the batch size changes its
-    balance with the other terms.
+    Source: `lpips` v0.1, net "vgg". GRIG's code takes the sum over its batch of 8 (weight 1.5), which is 8 times the
+    mean.
 
     Args:
-        batch: Sum (GRIG) or mean of the images' distances.
+        batch: Mean of the images' distances, or their sum over the batch of all processes. With the sum, the batch size
+            changes the balance with other terms.
 
     Shape:
         Two mappings that hold `LPIPS_TAPS` -> scalar.
@@ -76,7 +78,9 @@ class LPIPSLoss(nn.Module):
         """The distance; ``target`` is detached."""
         heads = [self.get_buffer(f"head{number}") for number in range(len(LPIPS_TAPS))]
         distances = lpips_distance(select(pred, LPIPS_TAPS), select(target, LPIPS_TAPS), heads)
-        return distances.sum() if self.batch == "sum" else distances.mean()
+        if self.batch == "sum":
+            return distances.sum() * rank_and_count()[1]  # the training strategy averages over the processes
+        return distances.mean()
 
     def extra_repr(self) -> str:
         """The reduction."""

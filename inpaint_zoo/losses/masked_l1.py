@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from inpaint_zoo.losses.checks import check_choice, check_mask, check_same_shape
+from inpaint_zoo.ops import mean_over_ranks
 from inpaint_zoo.ops.precision import full_precision
 
 __all__ = ["L1Divisor", "MaskedL1", "masked_l1", "weighted_l1"]
@@ -54,14 +55,17 @@ def masked_l1(
         mean = weighted_l1(pred, target, known * (1 - mask) + hole * mask)
         if divisor == "pixels":
             return mean
-        fraction = mask.mean()
+        fraction = mean_over_ranks(mask.mean())
         return (mean / fraction.clamp(min=1e-12)).where(fraction > 0, 0.0)
     error = (full_precision(pred) - full_precision(target)).abs().sum(1, keepdim=True)  # (B, 1, H, W)
     dims = (1, 2, 3) if divisor == "area_per_image" else (0, 1, 2, 3)
     total = error.new_zeros(())
     for weight, region in ((known, 1 - mask), (hole, mask)):
         if weight:
-            total = total + weight * ((error * region).sum(dims) / (pred.shape[1] * region.sum(dims) + 1e-12)).mean()
+            area = region.sum(dims)  # (B,) or ()
+            if divisor == "area":
+                area = mean_over_ranks(area)
+            total = total + weight * ((error * region).sum(dims) / (pred.shape[1] * area + 1e-12)).mean()
     return total
 
 
@@ -78,7 +82,8 @@ class MaskedL1(nn.Module):
     - ``hole_fraction``: all elements, then by the mean of the mask over the batch: ISNet (1, 1), where known pixels
       weigh the more, the smaller the hole. A batch without holes gives 0 (the authors' code: infinity).
 
-    ``area`` and ``hole_fraction`` mix the images of a batch: processes that share a batch have different divisors.
+    ``area`` and ``hole_fraction`` divide by a value of the whole batch. Processes that share a batch add up their
+    areas, so that they train as one process with that batch; the batches of a gradient accumulation do not.
     L1 scales with the range of the images: LGNet's and Contextual Attention's weights belong to [-1, 1].
 
     Args:

@@ -41,9 +41,9 @@ class SoftPatchLoss:
     Source: AOT-GAN's SM-PatchGAN; GRIG's ablation D. The logits are enlarged bilinearly with aligned corners.
 
     Args:
-        target: What the generator wants to hear. "real": 0 in the hole, per pixel, divided by the hole's share: the
-            evident intent. "released": 1 over the whole picture, which is what AOT-GAN's code computes (its mask
-            cancels, and the label is the discriminator's own for fake).
+        target: What the generator wants to hear. "real": 0 in the hole, the mean over each image's hole pixels, then
+            over the images: the evident intent. "released": 1 over the whole picture, which is what AOT-GAN's code
+            computes (its mask cancels, and the label is the discriminator's own for fake).
         kernel: Of `soft_label`.
         sigma: Of `soft_label`.
 
@@ -72,12 +72,13 @@ class SoftPatchLoss:
         return self.real(real, mask) + self.fake(fake, mask)
 
     def generator(self, fake: Tensor, mask: Tensor) -> Tensor:
-        """What the generator pays; 0 for a batch without holes, unless as released."""
+        """What the generator pays; an image without a hole adds 0, unless as released."""
         logits = self._enlarge(fake, mask)
         if self.target == "released":
             return (logits - 1).square().mean()
         mask = full_precision(mask)
-        return (logits.square() * mask).mean() / (mask.mean() + 1e-12)
+        area = mask.sum((1, 2, 3))  # (B,)
+        return ((logits.square() * mask).sum((1, 2, 3)) / (area + 1e-12)).mean()
 
     def _enlarge(self, logits: Tensor, mask: Tensor) -> Tensor:
         size = (mask.shape[-2], mask.shape[-1])

@@ -8,6 +8,7 @@ from inpaint_zoo.ops.mosaic import hole_ns, mosaic
 from inpaint_zoo.ops.padding import crop_to, pad_to_multiple
 from inpaint_zoo.ops.precision import without_autocast
 from inpaint_zoo.ops.ranges import from_range, to_range, to_uint8
+from inpaint_zoo.ops.ranks import max_over_ranks, mean_over_ranks, own_samples, rank_and_count
 from inpaint_zoo.ops.spread import spread_known
 
 __all__ = [
@@ -21,8 +22,12 @@ __all__ = [
     "field_coverage",
     "from_range",
     "hole_ns",
+    "max_over_ranks",
+    "mean_over_ranks",
     "mosaic",
+    "own_samples",
     "pad_to_multiple",
+    "rank_and_count",
     "spatial_discount",
     "spread_known",
     "to_range",

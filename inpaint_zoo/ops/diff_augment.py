@@ -1,7 +1,8 @@
 """DiffAugment: colours and places of a batch, changed on its device by differentiable operations.
 
 Source: Zhao et al., NeurIPS 2020, policy "color,translation", as GRIG trains with it (specs/grig.md, 8.2). Random
-numbers are drawn on the CPU, so that a seed means the same on every device.
+numbers are drawn on the CPU, so that a seed means the same on every device. With a generator that all processes seed
+alike, each sample gets the numbers that it gets in a single process (`own_samples`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from inpaint_zoo.errors import unknown_name
+from inpaint_zoo.ops.ranks import own_samples
 
 __all__ = [
     "AugmentStep",
@@ -50,7 +52,8 @@ def draw_colors(count: int, strength: float = 1.0, generator: torch.Generator | 
         strength: Factor of the three intervals; 0 changes nothing.
         generator: Of the CPU; by default torch's own.
     """
-    brightness, saturation, contrast = strength * (2 * torch.rand(3, count, generator=generator) - 1)
+    numbers = own_samples(lambda whole: torch.rand(3, whole, generator=generator), count)
+    brightness, saturation, contrast = strength * (2 * numbers - 1)
     return Colors(0.5 * brightness, 1 + saturation, 1 + 0.5 * contrast)
 
 
@@ -81,7 +84,10 @@ def draw_shifts(
         generator: Of the CPU; by default torch's own.
     """
     reach = [int(side / 8 * strength + 0.5) for side in size]
-    return torch.stack([torch.randint(-r, r + 1, (count,), generator=generator) for r in reach], 1)
+    return torch.stack(
+        [own_samples(lambda whole, r=r: torch.randint(-r, r + 1, (whole,), generator=generator), count) for r in reach],
+        1,
+    )
 
 
 def translate(x: Tensor, shifts: Tensor) -> Tensor:

@@ -42,6 +42,11 @@ def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
     return nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
 
 
+def _seed(stream: str, rank: int, number: int) -> int:
+    seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
+    return sample_key(seed, f"{stream}/{rank}", number) >> 1
+
+
 def without_padding(batch: Batch) -> Batch | None:
     """The batch without the items that only even out the ranks (index -1); None if nothing is left."""
     keep = batch["index"] >= 0
@@ -65,8 +70,9 @@ class TrainingModule(LightningModule):
     """What single-optimizer and adversarial training share. Families derive from the two classes below it.
 
     ``network`` is a plain network by its registry name. Batches are dicts ``image, mask, index, name``. Each training
-    step draws its random numbers (dropout, noise, mixing factors) from (seed, batches seen, rank), so that a resumed
-    run draws what an unbroken one does.
+    step draws the random numbers of networks (dropout, noise) from (seed, batches seen, rank), so that a resumed run
+    draws what an unbroken one does. Losses draw theirs from `loss_generator`, sample by sample, so that they do not
+    depend on the number of processes.
 
     `load_from_checkpoint` builds the module as it was: a checkpoint holds the network's name and options, and the
     arguments of the constructor that are plain values. Optimizers and schedules are functions, which a checkpoint
@@ -88,6 +94,8 @@ class TrainingModule(LightningModule):
         values: Latest loss terms and gradient norms by their log names, detached.
         results: Latest metrics by name, such as ``val/psnr``; those of a stage before the last as ``val/coarse/psnr``.
         batches: Training batches seen.
+        loss_generator: For the random numbers of losses, on the CPU; seeded from (seed, batches seen), alike on all
+            processes. See `ops.own_samples`.
         dropped: Loss terms left out for want of weights.
         evaluates_average: Whether the latest metrics are those of the EMA; None where there is none.
         start_arguments: Arguments of the constructor that name weight files to start from. A family adds its own.
@@ -122,6 +130,7 @@ class TrainingModule(LightningModule):
         self.values: dict[str, Tensor] = {}
         self.results: dict[str, float] = {}
         self.batches = 0
+        self.loss_generator = torch.Generator()
         self.evaluates_average: bool | None = None
         self.dropped: set[str] = set()
         # "psnr" of the result, "coarse/psnr" of an earlier stage's composite
@@ -179,9 +188,13 @@ class TrainingModule(LightningModule):
         raise NotImplementedError
 
     def seed_batch(self, stream: str, number: int) -> None:
-        """Make the random numbers of a batch a pure function of (seed, its number, rank)."""
-        seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
-        torch.manual_seed(sample_key(seed, f"{stream}/{self.global_rank}", number) >> 1)
+        """Make the random numbers of a batch a pure function of (seed, its number, rank), losses' without the rank."""
+        torch.manual_seed(_seed(stream, self.global_rank, number))
+        self.loss_generator = self.common_generator(f"{stream}/losses", number)
+
+    def common_generator(self, stream: str, number: int) -> torch.Generator:
+        """Return a generator of the CPU that all processes seed alike, as `seed_batch` seeds the first process."""
+        return torch.Generator().manual_seed(_seed(stream, 0, number))
 
     def weigh(self, phase: str, terms: Terms, weights: Mapping[str, float], batch: Batch) -> Tensor:
         """Sum the weighted terms, report each one by name, and stop if one is not finite.

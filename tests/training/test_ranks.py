@@ -52,6 +52,50 @@ def test_two_processes_do_what_one_does(tmp_path):
     assert all("val/psnr" in json.loads((folder / "validate.json").read_text())["metrics"] for folder in (one, two))
 
 
+SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.05}}
+FAMILIES = {  # without norms over the batch: a divisor of the whole batch, and a random number for each sample
+    "ISNet": {
+        "network": "isnet_tiny",
+        "discriminator_width": 8,
+        "style": 0.0,
+        "perceptual": 0.0,
+        "init_std": 0.05,
+        "generator_optimizer": SGD,
+        "discriminator_optimizer": SGD,
+    },
+    "ContextualAttention": {
+        "network": "glcic_tiny",
+        "size": 32,
+        "window": 16,
+        "critic_width": 8,
+        "num_critics": 1,
+        "generator_optimizer": SGD,
+        "critic_optimizer": SGD,
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_two_processes_train_a_family_as_one_does(family, tmp_path):
+    """Holes of different sizes, so that each process has another share of them."""
+    model = {"class_path": f"inpaint_zoo.models.{family}", "init_args": {"metrics": [], **FAMILIES[family]}}
+    data = {**DATA, "init_args": {**DATA["init_args"], "uneven": True}}
+    trainer = {**CONFIG["trainer"], "max_steps": 3, "limit_val_batches": 0, "callbacks": []}
+    given = {"model": model, "data": data, "trainer": trainer}
+    one, two = tmp_path / "one", tmp_path / "two"
+    running = [start(one, config=given), start(two, *TWO, config=given)]
+    for process in running:
+        finish(process)
+    ours, theirs = (load(list_checkpoints(folder / "checkpoints")[0])["state_dict"] for folder in (one, two))
+    for name, value in ours.items():
+        assert torch.allclose(value, theirs[name], rtol=1e-4, atol=1e-6), name
+    rows = [[line.split(",") for line in (folder / "metrics.csv").read_text().splitlines()] for folder in (one, two)]
+    assert rows[0][0] == rows[1][0]
+    for ones, twos in zip(*(table[1:] for table in rows), strict=True):
+        assert [float(x) for x in ones] == pytest.approx([float(x) for x in twos], rel=1e-4)
+
+
 def evaluation():
     return {"model": MODEL, "data": DATA, "trainer": {"accelerator": "cpu", "callbacks": []}}
 

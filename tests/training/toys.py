@@ -62,10 +62,13 @@ def painter_registered() -> Iterator[None]:
 
 
 class Pictures(Dataset[dict[str, Any]]):
-    """Waves whose frequency and phase depend on the item, a square hole whose place depends on the position."""
+    """Waves whose frequency and phase depend on the item, a square hole whose place depends on the position.
 
-    def __init__(self, size: int, side: int = SIDE) -> None:
-        self.size, self.side = size, side
+    With ``uneven``, the hole's size does as well.
+    """
+
+    def __init__(self, size: int, side: int = SIDE, uneven: bool = False) -> None:
+        self.size, self.side, self.uneven = size, side, uneven
 
     def __len__(self) -> int:
         return self.size
@@ -76,16 +79,20 @@ class Pictures(Dataset[dict[str, Any]]):
         waves = [torch.sin((1 + item % 5) * x + c) * torch.cos((1 + item % 3) * x[:, None] + c) for c in range(3)]
         mask = torch.zeros(1, self.side, self.side)
         top, left = draw.position * 7 % (self.side // 2), draw.position * 5 % (self.side // 2)
-        mask[:, top : top + self.side // 3, left : left + self.side // 3] = 1
+        length = self.side // 3 - (draw.position * 3 % (self.side // 4) if self.uneven else 0)
+        mask[:, top : top + length, left : left + length] = 1
         return {"image": torch.stack(waves) / 2 + 0.5, "mask": mask, "index": draw.item, "name": f"item{item}"}
 
 
 class PictureData(LightningDataModule):
     """``length`` batches of training pictures, five validation pictures."""
 
-    def __init__(self, batches: int = 6, batch_size: int = 2, workers: int = 0, size: int = 7) -> None:
+    def __init__(
+        self, batches: int = 6, batch_size: int = 2, workers: int = 0, size: int = 7, uneven: bool = False
+    ) -> None:
         super().__init__()
         self.batches, self.batch_size, self.workers, self.size = batches, batch_size, workers, size
+        self.uneven = uneven
 
     def train_dataloader(self) -> ResumableLoader:
         trainer = self.trainer
@@ -98,7 +105,7 @@ class PictureData(LightningDataModule):
             ranks=ranks,
         )
         sampler.set_epoch(trainer.fit_loop.epoch_progress.current.processed)
-        return ResumableLoader(Pictures(self.size), sampler, num_workers=self.workers)
+        return ResumableLoader(Pictures(self.size, uneven=self.uneven), sampler, num_workers=self.workers)
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
         trainer = self.trainer

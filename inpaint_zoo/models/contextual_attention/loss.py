@@ -135,7 +135,13 @@ class ContextualAttentionLoss:
         return {"wgan_d": costs[0] + self.global_wgan * costs[1]}
 
     def penalty(
-        self, local: nn.Module, whole: nn.Module, pred: Tensor, batch: Batch, alpha: Tensor | None = None
+        self,
+        local: nn.Module,
+        whole: nn.Module,
+        pred: Tensor,
+        batch: Batch,
+        alpha: Tensor | None = None,
+        generator: torch.Generator | None = None,
     ) -> Terms:
         """Term ``wgan_gp``, the gradient penalties of both critics, and the mean norms that it wants to be 1.
 
@@ -145,6 +151,7 @@ class ContextualAttentionLoss:
             pred: Raw in [0, 1].
             batch: As `reconstruction`.
             alpha: (B,), where between truth and composite; drawn for each critic when None.
+            generator: Draws alpha; see `critic_gradient_norms`.
 
         Returns:
             The penalty, and `GRADIENT_NORMS`, which are there to be looked at.
@@ -153,7 +160,12 @@ class ContextualAttentionLoss:
         window = Window(mask, self.window)
         norms = [
             critic_gradient_norms(
-                critic, view(real), view(fake), mask=view(mask) if self.gp_mask else None, alpha=alpha
+                critic,
+                view(real),
+                view(fake),
+                mask=view(mask) if self.gp_mask else None,
+                alpha=alpha,
+                generator=generator,
             )
             for critic, view in ((local, window.crop), (whole, _all))
         ]

@@ -138,4 +138,6 @@ class ContextualAttention(AdversarialModule):
 
     def critics_penalty(self, batch: Batch, stages: Stages) -> Terms:
         """Their gradient penalties."""
-        return self.losses.penalty(self.local_critic, self.global_critic, stages["fine"], batch)
+        return self.losses.penalty(
+            self.local_critic, self.global_critic, stages["fine"], batch, generator=self.loss_generator
+        )

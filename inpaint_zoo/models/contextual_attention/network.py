@@ -82,7 +82,7 @@ class _Stage(Fusable):
         return x
 
     def decode(self, x: Tensor, prefix: str, found: Tensor) -> Tensor:
-        """The raw prediction (B, 3, H, W) in [-1, 1]; see `_decoder`.
+        """The raw prediction (B, 3, H, W), not bounded; see `_decoder`.
 
         Args:
             x: (B, C, H / 4, W / 4).
@@ -104,7 +104,7 @@ class _Stage(Fusable):
         for first, second in ((13, 14), (15, 16)):
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
             x = self.run(x, f"{prefix}{first}", f"{prefix}{second}")
-        return self.run(x, f"{prefix}17").clamp(-1, 1)
+        return self.run(x, f"{prefix}17")
 
     def fused(self) -> nn.Module:
         """With fused children; known pixels keep what they are."""
@@ -129,7 +129,7 @@ def _atrous(width: int) -> dict[str, nn.Module]:
 
 
 class _Coarse(_Stage):
-    """(B, 5, H, W), picture, ones and mask -> the raw prediction (B, 3, H, W) in [-1, 1]."""
+    """(B, 5, H, W), picture, ones and mask -> the raw prediction (B, 3, H, W), not bounded."""
 
     def __init__(self, width: int, tf_same: bool) -> None:
         super().__init__(
@@ -177,7 +177,7 @@ class _Fine(_Stage):
         return cast(ContextualAttention, self.attention).offsets(attending, attending, mask)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, 5, H, W), filled picture, ones and mask -> the raw prediction (B, 3, H, W) in [-1, 1]."""
+        """(B, 5, H, W), filled picture, ones and mask -> the raw prediction (B, 3, H, W), not bounded."""
         merged = self.run(x, "conv1", "conv2_downsample", "conv3", "conv4_downsample", "conv5", "conv6", *DILATIONS)
         if self.attention is not None:
             attending = self._attending(x)
@@ -194,7 +194,8 @@ class GLCICGenerator(InpaintingNetwork):
     """A coarse network fills the hole, a second one refines it.
 
     Both see the picture, ones (they tell the border from the zeros around it) and the mask; ELU, no norms; nothing is
-    detached between them.
+    detached between them. The second one sees the first prediction clamped to [-1, 1], as released. The released code
+    clamps both results too, which leaves a loss without a gradient where they leave [-1, 1]: here they stay raw.
 
     Source: Globally and Locally Consistent Image Completion (Iizuka et al., SIGGRAPH 2017), stabilised: Contextual
     Attention's networks without the attention; specs/glcic_ca.md, section 5.3. 2,758,118 parameters.
@@ -205,8 +206,8 @@ class GLCICGenerator(InpaintingNetwork):
         attention: Of a second branch in the second network, for `ContextualAttentionGenerator`.
 
     Shape:
-        `predict`: image (B, 3, H, W) in [-1, 1], hole 0, mask (B, 1, H, W), H and W multiples of 8 -> coarse and fine
-        in [-1, 1], raw.
+        `predict`: image (B, 3, H, W) in [-1, 1], hole 0, mask (B, 1, H, W), H and W multiples of 8 -> coarse and fine,
+        raw: nothing bounds them.
 
     Raises:
         ZooError: An odd width.
@@ -233,7 +234,8 @@ class GLCICGenerator(InpaintingNetwork):
         """The first prediction, and what the second stage finds."""
         ones = torch.ones_like(mask)
         coarse = self.coarse_generator(torch.cat([image, ones, mask], dim=1))
-        return coarse, torch.cat([composite(coarse, image, mask), ones, mask], dim=1)
+        found = composite(coarse.clamp(-1, 1), image, mask)  # as released
+        return coarse, torch.cat([found, ones, mask], dim=1)
 
 
 class ContextualAttentionGenerator(AttendingNetwork, GLCICGenerator):

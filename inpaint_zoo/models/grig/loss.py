@@ -24,18 +24,18 @@ class GRIGLoss(nn.Module):
 
     Args:
         features: VGG-16 at LPIPS's taps; None leaves LPIPS out.
-        lpips: Over the batch; "sum" as released, so that the batch size changes its balance with the other terms.
+        lpips: Mean over the images, or their sum over the batch of all processes; see `LPIPSLoss`.
         labels: What the patch discriminator calls forged: units that see the hole (Eq. 4); every unit (PatchGAN); units
             whose nearest pixel is hole (HM-PatchGAN); the share of the hole in each unit's cell or in its receptive
             field (`mask_to_logits`, in no paper); the blurred mask, by least squares (SM-PatchGAN).
         augment: Steps of `diff_augment` before the discriminators: truth and composite in colours of their own, moved
-            with the mask.
+            with the mask. Methods that need their random numbers take a ``generator``, by default torch's own.
     """
 
     def __init__(
         self,
         features: VGGFeatures | None,
-        lpips: Literal["sum", "mean"] = "sum",
+        lpips: Literal["sum", "mean"] = "mean",
         labels: PatchLabels = "forged",
         augment: Sequence[AugmentStep] = (),
     ) -> None:
@@ -64,14 +64,18 @@ class GRIGLoss(nn.Module):
             terms["lpips"] = self.lpips(self.features(composite(pred, image, mask)), truth)
         return terms
 
-    def projected(self, critic: nn.Module, pred: Tensor, batch: Batch) -> Terms:
+    def projected(
+        self, critic: nn.Module, pred: Tensor, batch: Batch, generator: torch.Generator | None = None
+    ) -> Terms:
         """Terms ``real`` and ``fake`` of the discriminator of whole pictures; two passes, since it has batch norms."""
-        real, fake, _ = self._seen(pred, batch)
+        real, fake, _ = self._seen(pred, batch, generator)
         return {"real": self.game.real(critic(real)), "fake": self.game.fake(critic(fake))}
 
-    def patch(self, critic: GRIGPatchDiscriminator, pred: Tensor, batch: Batch) -> Terms:
+    def patch(
+        self, critic: GRIGPatchDiscriminator, pred: Tensor, batch: Batch, generator: torch.Generator | None = None
+    ) -> Terms:
         """Terms ``real`` and ``fake`` of the discriminator of patches."""
-        real, fake, mask = self._seen(pred, batch)
+        real, fake, mask = self._seen(pred, batch, generator)
         on_real, on_fake = critic(real), critic(fake)
         if self.labels == "soft":
             return {"real": self.soft.real(on_real, mask), "fake": self.soft.fake(on_fake, mask)}
@@ -81,11 +85,16 @@ class GRIGLoss(nn.Module):
         }
 
     def generator(
-        self, projected: nn.Module | None, patch: GRIGPatchDiscriminator | None, pred: Tensor, batch: Batch
+        self,
+        projected: nn.Module | None,
+        patch: GRIGPatchDiscriminator | None,
+        pred: Tensor,
+        batch: Batch,
+        generator: torch.Generator | None = None,
     ) -> Terms:
         """Terms ``adversarial`` and ``patch``, of those discriminators that there are, whose parameters are frozen."""
         terms: Terms = {}
-        _, fake, mask = self._seen(pred, batch)
+        _, fake, mask = self._seen(pred, batch, generator)
         if projected is not None:
             terms["adversarial"] = self.game.generator(projected(fake))
         if patch is not None:
@@ -103,7 +112,7 @@ class GRIGLoss(nn.Module):
             return critic.label_map(mask)
         return mask_to_logits(mask, logits, cast(MaskMode, self.labels), critic)
 
-    def _seen(self, pred: Tensor, batch: Batch) -> list[Tensor]:
+    def _seen(self, pred: Tensor, batch: Batch, generator: torch.Generator | None) -> list[Tensor]:
         """Truth and composite in [-1, 1], and the mask, as the discriminators see them."""
         pictures = [to_range(batch["image"], -1, 1), completed(pred, batch)]
-        return diff_augment(pictures, self.augment, moved=[batch["mask"]])
+        return diff_augment(pictures, self.augment, moved=[batch["mask"]], generator=generator)

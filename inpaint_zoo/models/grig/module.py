@@ -43,9 +43,11 @@ class GRIG(AdversarialModule):
             Algorithm 1 has the generator first.
         lambda_adv: Weight of the projected discriminator's term; 0 trains without that discriminator (ablation B).
         lambda_patch: ... of the forged-patch discriminator's; 0 trains without it (ablation A).
-        lambda_lpips: Weight of LPIPS on VGG-16; 0 needs no weights of its.
+        lambda_lpips: Weight of LPIPS on VGG-16; 0 disables LPIPS, and VGG-16's weights are then not needed. The
+            default is the released 1.5 times 8: the code takes the sum over its batch of 8, here it is the mean.
         lambda_l1: Weight of L1 in the hole. Not the paper's: for small trainings without VGG-16.
-        lpips_reduction: Over the batch; "sum" as released.
+        lpips_reduction: Mean over the images, or their sum over the batch of all processes: with "sum" and a weight of
+            1.5, as released, the batch size changes the balance with the other terms.
         patch_labels: What the patch discriminator calls forged: "all" is ablation C, "soft" ablation D, "area" and
             "coverage" keep the hole ratio of fine grids, in no paper (`GRIGLoss`).
         augment: DiffAugment of the truth, before the hole is made: the code's default, the paper's on small sets.
@@ -72,9 +74,9 @@ class GRIG(AdversarialModule):
         update_order: UpdateOrder = "code",
         lambda_adv: float = 1.0,
         lambda_patch: float = 1.0,
-        lambda_lpips: float = 1.5,
+        lambda_lpips: float = 12.0,
         lambda_l1: float = 0.0,
-        lpips_reduction: Literal["sum", "mean"] = "sum",
+        lpips_reduction: Literal["sum", "mean"] = "mean",
         patch_labels: PatchLabels = "forged",
         augment: Sequence[AugmentStep] = ("color", "translation"),
         augment_discriminators: Sequence[AugmentStep] = (),
@@ -174,8 +176,8 @@ class GRIG(AdversarialModule):
         if self.augment:
             if "input" in batch:
                 raise ZooError("`augment` would change the truth but not what `input_mode` put into the hole: set [].")
-            self.seed_batch("augment", self.batches)  # of its own: what networks draw is the same with and without
-            (image,) = diff_augment([to_range(batch["image"], -1, 1)], self.augment)
+            generator = self.common_generator("augment", self.batches)  # each sample's own, on any number of processes
+            (image,) = diff_augment([to_range(batch["image"], -1, 1)], self.augment, generator=generator)
             batch = batch | {"image": from_range(image, -1, 1)}
         super().training_step(batch | {"truth": self.losses.look(batch["image"])}, batch_idx)
 
@@ -193,11 +195,11 @@ class GRIG(AdversarialModule):
 
     def projected_loss(self, critic: ProjectedDiscriminator, batch: Batch, stages: Stages) -> Terms:
         """The hinge on truth and composite as wholes."""
-        return self.losses.projected(critic, stages[STEP], batch)
+        return self.losses.projected(critic, stages[STEP], batch, self.loss_generator)
 
     def patch_loss(self, critic: GRIGPatchDiscriminator, batch: Batch, stages: Stages) -> Terms:
         """The hinge on their patches."""
-        return self.losses.patch(critic, stages[STEP], batch)
+        return self.losses.patch(critic, stages[STEP], batch, self.loss_generator)
 
     def generator_loss(
         self,
@@ -208,7 +210,8 @@ class GRIG(AdversarialModule):
     ) -> Terms:
         """The terms of the composite."""
         pred = stages[STEP]
-        return self.losses.generator(projected, patch, pred, batch) | self.losses.reconstruction(pred, batch)
+        adversarial = self.losses.generator(projected, patch, pred, batch, self.loss_generator)
+        return adversarial | self.losses.reconstruction(pred, batch)
 
     # Checkpoints
 

@@ -26,7 +26,7 @@ class LossWeights(NamedTuple):
     """The factors of the generator's terms.
 
     Attributes:
-        l1: Of L1 over the batch's hole fraction.
+        l1: Of L1 over the hole fraction of the batch of all processes.
         adversarial: Of the adversarial term.
         style: Of the Gram matrices.
         perceptual: Of VGG's features.

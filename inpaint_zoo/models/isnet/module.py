@@ -45,7 +45,8 @@ class ISNet(AdversarialModule):
         discriminator_width: Channels of its first map.
         preset: Weights and game: the paper's final ones (Eq. 5), its early ones (Eq. 4), or those that the released
             configuration holds, L1 and an nsgan term alone.
-        l1: Weight of L1 over the batch's hole fraction; like those below, by default the preset's.
+        l1: Weight of L1 over the hole fraction of the batch of all processes; like those below, by default the
+            preset's.
         adversarial: Weight of the generator's adversarial term.
         style: Weight of the Gram matrices of VGG-19.
         perceptual: Weight of VGG-19's features.

@@ -1,0 +1,130 @@
+"""The training module of every family, found as the package finds them, in a small form that a test can afford."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping, Sequence
+from types import UnionType
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+import torch
+from torch import Tensor, nn
+
+import inpaint_zoo as iz
+from inpaint_zoo import models
+from inpaint_zoo.models.grig.projected_discriminator import SMALLEST, ProjectedDiscriminator
+from inpaint_zoo.training import AdversarialModule, Batch, InpaintingModule, Stages, Terms, TrainingModule
+
+BACKBONES = {"vgg_weights", "perceptual_weights", "backbone_weights"}
+SMALL = {"width": 4, "levels": 6, "local_width": 4, "blocks": 1}  # of refinement behind another network
+SIDE = 32  # of images
+SIDES = {"ContextEncoder": 64, "LGNet": 64}  # their own, or the discriminator's least
+SPECIAL = {
+    "ContextualAttention": {"size": 32, "window": 16},
+    "LocalGlobalRefinement": {"network": "local_global:glcic_tiny", "network_options": SMALL},
+}
+
+
+def training_modules() -> list[type[TrainingModule]]:
+    """The classes that `inpaint_zoo.models.NAME` finds."""
+    found = []
+    for family in pkgutil.iter_modules(models.__path__):
+        name = f"{models.__name__}.{family.name}.module"
+        if importlib.util.find_spec(name) is not None:
+            members = vars(importlib.import_module(name)).values()
+            found += [
+                x for x in members if inspect.isclass(x) and x.__module__ == name and issubclass(x, TrainingModule)
+            ]
+    return found
+
+
+def arguments(kind: type[TrainingModule]) -> set[str]:
+    """Names of the arguments of the class and of the family's classes that it derives from."""
+    bases = [base for base in kind.__mro__ if base.__module__ == kind.__module__]
+    return {name for base in bases for name in inspect.signature(base.__init__).parameters}
+
+
+def choices(kind: type[TrainingModule]) -> list[dict[str, Any]]:
+    """One dictionary for each other value of the class's own arguments that are choices among names, or switches."""
+    hints = get_type_hints(kind.__init__)
+    return [
+        {name: value}
+        for name, parameter in inspect.signature(kind.__init__).parameters.items()
+        for value in _values(hints.get(name))
+        if value != parameter.default and name != "backbone"
+    ]
+
+
+def _values(hint: Any) -> list[Any]:
+    found: list[Any] = []
+    for option in (hint, *(get_args(hint) if get_origin(hint) in (Union, UnionType) else ())):
+        if option is bool:
+            found += [True, False]
+        elif get_origin(option) is Literal:
+            found += get_args(option)
+        elif get_origin(option) is Sequence:
+            found += [list(_values(get_args(option)[0]))]
+        elif is_typeddict(option):
+            found += [{name: True} for name, kind in get_type_hints(option).items() if kind is bool]
+    return found
+
+
+def small(kind: type[TrainingModule], **options: Any) -> TrainingModule:
+    """The family's tiny network, narrow discriminators, random backbones, and the family's own weights of terms."""
+    family = kind.__module__.split(".")[-2]
+    tiny = next(name for name in iz.list_models("*_tiny") if iz.model_info(name).family == family)
+    given = {"network": tiny, **SPECIAL.get(kind.__name__, {}), **options}
+    for name in arguments(kind):
+        if name.endswith("_width"):
+            given.setdefault(name, 8)
+    for name in arguments(kind) & BACKBONES:
+        given.setdefault(name, "random")
+    torch.manual_seed(0)
+    module = kind(metrics=(), **given)
+    for part in module.modules():
+        if isinstance(part, ProjectedDiscriminator):  # it enlarges what is smaller
+            part.resize_below = part.resize_to = SMALLEST
+    module.build_losses()
+    return module
+
+
+class Part(NamedTuple):
+    """One weighted sum of a training: a phase, or the only loss of a module with one optimizer."""
+
+    name: str
+    terms: Any
+    weights: Mapping[str, float]
+    trains: tuple[str, ...]
+
+    @property
+    def is_generator(self) -> bool:
+        return any(name.split(".")[0] == "network" for name in self.trains)
+
+    def total(self, terms: Terms) -> Tensor:
+        return torch.stack([self.weights.get(name, 1.0) * term for name, term in terms.items()]).sum()
+
+
+def parts(module: TrainingModule) -> list[Part]:
+    """In their order; penalties belong to their phase."""
+    if isinstance(module, InpaintingModule):
+        return [Part("train", module.loss, module.weights, ("network",))]
+    assert isinstance(module, AdversarialModule)
+
+    def terms(phase: Any) -> Any:
+        def compute(batch: Batch, stages: Stages) -> Terms:
+            penalty = {} if phase.penalty is None else phase.penalty.function(batch, stages)
+            return phase.loss(batch, stages) | penalty
+
+        return compute
+
+    return [Part(phase.name, terms(phase), phase.weights, phase.trains) for phase in module.plan.phases]
+
+
+def trained(module: nn.Module, part: Part) -> dict[str, nn.Parameter]:
+    """Parameters that a discriminator's phase trains."""
+    return {
+        f"{name}.{key}": parameter
+        for name in part.trains
+        for key, parameter in module.get_submodule(name).named_parameters()
+        if parameter.requires_grad
+    }
