@@ -98,6 +98,7 @@ def test_two_stages_train_the_second(tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.* images are .* images too")  # by heart
 def test_it_learns(tmp_path):
     """Two pictures by heart: the tiny generator with all of its losses reaches 24 dB where a mean colour has less."""
     args = (
