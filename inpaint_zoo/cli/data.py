@@ -1,16 +1,17 @@
-"""`inpaint-zoo data`: check, split and pack folders of photographs."""
+"""`inpaint-zoo data`: check, split and pack folders of photographs; check the sets of a configuration."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.table import Table
 
-from inpaint_zoo.cli.common import command_parser, console, progress_bar
-from inpaint_zoo.data import create_dataset
+from inpaint_zoo.cli.common import command_parser, console, progress_bar, read_settings
+from inpaint_zoo.data import PhotoDataset, create_dataset
 from inpaint_zoo.data.fetching import is_remote
 from inpaint_zoo.data.packing import write_shards
 from inpaint_zoo.data.shards import INDEX, index_shards
@@ -19,6 +20,7 @@ from inpaint_zoo.data.splits import (
     by_class,
     few_shot,
     holdout,
+    read_labels,
     read_list,
     select,
     write_list,
@@ -33,11 +35,21 @@ SHOTS = [5, 10, 30, 50]  # of GRIG's paper
 
 
 def _check(options: Namespace) -> int:
-    """Decode everything; exit code 1 if something cannot be."""
+    """Decode everything; exit code 1 if something cannot be, or if sets share images that they must not."""
+    if options.config:
+        return _check_sets(options)
+    if options.root is None and options.shards is None:
+        raise ZooError("data check needs --root DIR, --shards PATTERN or --config FILE")
+    if options.names_only:
+        raise ZooError("--names-only compares the sets of a configuration, so it needs --config FILE")
     where = {"root": options.root} if options.shards is None else {"shards": options.shards}
-    data = create_dataset({"name": "photographs", **where})
-    with console.status(f"decoding {len(data)} photographs"):
-        problems = data.check(options.workers)
+    return int(_decode(create_dataset({"name": "photographs", **where}), "photographs", options.workers))
+
+
+def _decode(data: PhotoDataset, name: str, workers: int) -> bool:
+    """Decode every image of a set, and print those that cannot be read; whether there are any."""
+    with console.status(f"decoding {len(data)} {name}"):
+        problems = data.check(workers)
     if problems:
         table = Table(box=None, pad_edge=False)
         for heading in ("photograph", "why it cannot be read"):
@@ -46,8 +58,43 @@ def _check(options: Namespace) -> int:
             table.add_row(problem.key, problem.reason)
         console.print(table, markup=False)
     converted = f", {len(data.notes)} of them after a conversion" if data.notes else ""
-    console.print(f"{len(data) - len(problems)} of {len(data)} photographs can be read{converted}")
-    return int(bool(problems))
+    console.print(f"{len(data) - len(problems)} of {len(data)} {name} can be read{converted}")
+    return bool(problems)
+
+
+def _check_sets(options: Namespace) -> int:
+    """The sets of a configuration: what cannot be read, and which images two of them share."""
+    from inpaint_zoo.data.module import IN_WORDS, InpaintingDataModule
+    from inpaint_zoo.training import Checkpoints
+
+    if options.shards is not None:
+        raise ZooError("data check takes --shards or --config; in a configuration, shards are part of a dataset")
+    given: dict[str, Any] = {}
+    monitor = Checkpoints().monitor
+    for path in options.config:
+        settings = read_settings(path)
+        given.update((settings.get("data") or {}).get("init_args") or {})
+        monitor = (settings.get("checkpoints") or {}).get("monitor", monitor)
+    if options.root is not None:
+        given["root"] = options.root
+    data = InpaintingDataModule(**given)
+    failed = False
+    for split, name in IN_WORDS.items():
+        spec = data.specs[split]
+        if spec is None:
+            continue
+        files = data.files(split)
+        if options.names_only:
+            console.print(f"{len(files)} {name} images")
+        else:
+            whole = {key: value for key, value in spec.items() if key not in ("size", "crop", "seed")}
+            failed |= _decode(create_dataset(whole, files), f"{name} images", options.workers)
+    for overlap in data.overlaps():
+        curve = "training" not in (overlap.smaller, overlap.larger) and monitor is None
+        failed |= not curve
+        advice = "; allowed, since nothing is selected on them (checkpoints.monitor is null)" if curve else ""
+        console.print(f"{overlap}{advice}", markup=False, soft_wrap=True)
+    return int(failed)
 
 
 def _split(options: Namespace) -> int:
@@ -77,7 +124,8 @@ def _list(options: Namespace) -> int:
     if not isinstance(rules, Mapping):
         keys = ", ".join(SELECT_KEYS)
         raise ZooError(f"--select wants rules such as '{{few_shot: 10}}', got '{options.select}'; keys: {keys}")
-    chosen = select(files, rules)
+    labels = None if options.labels is None else read_labels(options.labels, options.label_names)
+    chosen = select(files, rules, labels)
     names = [path.relative_to(options.root).as_posix() for path in chosen.values()]
     write_list(options.out, names, f"{len(names)} of {len(files)} photographs; rule: {options.select}")
     console.print(f"{len(names)} of {len(files)} photographs: {options.out}", markup=False)
@@ -135,10 +183,18 @@ def _parser() -> ArgumentParser:
     parser = command_parser("data", "Check, split and pack folders of photographs.")
     verbs = parser.add_subparsers(dest="verb", metavar="check | split | list | shots | shards | index", required=True)
 
-    check = verbs.add_parser("check", help="decode every photograph and list those that cannot be read")
-    where = check.add_mutually_exclusive_group(required=True)
-    where.add_argument("--root", metavar="DIR", help="folder, searched recursively")
+    check = verbs.add_parser("check", help="list photographs that cannot be read, and those that two sets share")
+    where = check.add_mutually_exclusive_group()
+    where.add_argument("--root", metavar="DIR", help="folder, searched recursively; with --config, its data.root")
     where.add_argument("--shards", metavar="PATTERN", help="folder or pattern of *.tar files")
+    check.add_argument(
+        "--config",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="a configuration of `fit`: check its sets, and whether two of them share images; may be repeated",
+    )
+    check.add_argument("--names-only", action="store_true", help="with --config: decode nothing, only compare the sets")
     check.set_defaults(work=_check)
 
     split = verbs.add_parser("split", help="write train.txt and test.txt")
@@ -154,6 +210,8 @@ def _parser() -> ArgumentParser:
     listing.add_argument(
         "--select", required=True, metavar="RULES", help="as datasets take them: '{few_shot: [10, 0]}'"
     )
+    listing.add_argument("--labels", type=Path, metavar="FILE", help="the class of each image, `PATH LABEL` a line")
+    listing.add_argument("--label-names", type=Path, metavar="FILE", help="names of these labels, `NAME LABEL` a line")
     listing.add_argument("--out", type=Path, required=True, metavar="FILE")
     listing.set_defaults(work=_list)
 

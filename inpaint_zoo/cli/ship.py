@@ -13,10 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from inpaint_zoo._version import __version__
-from inpaint_zoo.cli.common import command_parser, console
+from inpaint_zoo.cli.common import command_parser, console, read_settings
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file, write_bytes
 
@@ -96,14 +94,12 @@ def run(args: list[str]) -> int:
 
 
 def _settings(config: Path) -> dict[str, Any]:
+    settings = read_settings(config)
     try:
-        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
         settings["model"]["init_args"]["network"], settings["trainer"]["max_steps"]
-    except FileNotFoundError:
-        raise ZooError(f"No configuration {config}.") from None
-    except (yaml.YAMLError, KeyError, TypeError):
+    except (KeyError, TypeError):
         raise ZooError(f"{config}: must name model.init_args.network and trainer.max_steps.") from None
-    return dict(settings)
+    return settings
 
 
 def _provenance(settings: Mapping[str, Any], config: Path, out: Path, checkpoint: Path) -> dict[str, Any]:

@@ -213,10 +213,12 @@ class ZooCLI(LightningCLI):
     def _evaluated(self, ckpt_path: str | None) -> Path | None:
         folder = self.out / "checkpoints"
         best = folder / "best.ckpt"
-        if ckpt_path == "best" or (ckpt_path is None and best.is_file()):
+        # without a monitor nothing is selected: a best.ckpt is then left from an earlier configuration of the run
+        selects = self.settings.checkpoints.monitor is not None
+        if ckpt_path == "best" or (ckpt_path is None and selects and best.is_file()):
             path: Path | None = _whole(best)
         elif ckpt_path is None or ckpt_path == "last":
-            path = newest_readable(folder)  # of a run that keeps no best
+            path = newest_readable(folder)
             if path is None and ckpt_path:
                 raise ZooError(f"No checkpoint in {folder}.")
         else:

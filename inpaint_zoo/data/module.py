@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -14,7 +15,8 @@ from torch.utils.data import DataLoader
 from inpaint_zoo.data.augment import Augmentation, create_augmentation
 from inpaint_zoo.data.crops import Size
 from inpaint_zoo.data.fetching import is_remote
-from inpaint_zoo.data.photos import SAMPLE, PhotoDataset, Problem, create_dataset
+from inpaint_zoo.data.overlap import Overlap, find_overlaps
+from inpaint_zoo.data.photos import SAMPLE, PhotoDataset, PhotoFile, Problem, create_dataset, list_files
 from inpaint_zoo.data.samples import EvalSamples, InputMode, Replaced, Sample, TrainSamples, collate
 from inpaint_zoo.data.sampling import EvalSampler, ResumableLoader, StreamSampler, quiet_worker
 from inpaint_zoo.errors import ZooError, unknown_name
@@ -24,6 +26,8 @@ from inpaint_zoo.ops.mosaic import mosaic
 __all__ = ["InpaintingDataModule"]
 
 Spec = Mapping[str, Any]
+SplitName = Literal["train", "val", "test"]
+IN_WORDS: dict[SplitName, str] = {"train": "training", "val": "validation", "test": "test"}
 TRAIN_CROPS = {"random": "random_crop", "center": "center_crop", "resize": "squash"}
 NAMED = 20  # bad photographs that are told one by one
 
@@ -39,6 +43,8 @@ class InpaintingDataModule(LightningDataModule):
     A photograph that cannot be read is replaced by the next one in training and left out of evaluation; each is told
     once, and `replaced` counts them.
 
+    When a training begins, images that two of the three sets share are a warning that names the first ones.
+
     With ``input_mode`` "mosaic" or "hole_ns" batches have ``input`` too (B, 3, H, W): the photograph with something in
     its hole, for networks trained so (`ops.mosaic`).
 
@@ -47,10 +53,11 @@ class InpaintingDataModule(LightningDataModule):
             where ``augment`` cuts.
         val: Dataset of the validation, in its own crop.
         test: Dataset of `test` and `predict`.
-        root: The ``root`` of datasets that have none; where theirs, or their ``shards``, is a relative path, it lies
-            below this one. So a configuration names no folder of a machine.
+        root: The ``root`` of datasets that have none; where theirs, their ``shards`` or their ``labels`` are relative
+            paths, they lie below this one. So a configuration names no folder of a machine.
         size: N or [H, W] of datasets that have none.
-        eval_crop: ``crop`` of val and test where they have none.
+        eval_crop: ``crop`` of val and test where they have none. With "none" they keep their original size, which takes
+            an ``eval_batch_size`` of 1.
         masks: Masks of the training: a name, a mapping as `create_generator` takes it, or a YAML file with one.
         eval_masks: Masks of validation, testing and prediction, given in the same ways. None means as ``masks``. A YAML
             file that has `eval_mask` beside `mask` gives evaluation that part.
@@ -107,27 +114,44 @@ class InpaintingDataModule(LightningDataModule):
         self.replaced: dict[str, int] = {}
         self.replaced_in_training = 0
         self._photos: dict[str, PhotoDataset] = {}
+        self._listed: dict[str, Mapping[str, PhotoFile]] = {}  # until the dataset is made
         for key in ("batch_size", "eval_batch_size", "mosaic_unit"):
             if getattr(self, key) < 1:
                 raise ZooError(f"`{key}` must be 1 or more, got {getattr(self, key)}.")
         if input_mode not in get_args(InputMode):
             raise unknown_name("`input_mode`:", input_mode, get_args(InputMode))
 
-    def photos(self, split: Literal["train", "val", "test"]) -> PhotoDataset:
+    def photos(self, split: SplitName) -> PhotoDataset:
         """The photographs of a split; those of the training whole.
 
         Raises:
             ZooError: The configuration names none, or wrongly.
         """
         if split not in self._photos:
-            spec = self.specs[split]
-            if spec is None:
-                raise ZooError(f"The data have no `{split}` set.")
+            spec = self._spec(split)
             if split == "train":
                 self.augmentation()
                 spec = {key: value for key, value in spec.items() if key not in ("size", "crop", "seed")}
-            self._photos[split] = create_dataset(spec)
+            self._photos[split] = create_dataset(spec, self._listed.pop(split, None))
         return self._photos[split]
+
+    def files(self, split: SplitName) -> Mapping[str, PhotoFile]:
+        """The files of a split by stem; none of them is opened.
+
+        Raises:
+            ZooError: The configuration names none, or wrongly.
+        """
+        if split in self._photos:
+            return self._photos[split].files
+        if split not in self._listed:
+            self._listed[split] = list_files(self._spec(split))
+        return self._listed[split]
+
+    def _spec(self, split: SplitName) -> Spec:
+        spec = self.specs[split]
+        if spec is None:
+            raise ZooError(f"The data have no `{split}` set.")
+        return spec
 
     def augmentation(self) -> Augmentation:
         """What is done to a training photograph, the crop first unless one of the steps makes it.
@@ -173,16 +197,54 @@ class InpaintingDataModule(LightningDataModule):
 
     def check(self) -> list[Problem]:
         """Photographs of all splits that cannot be read."""
-        splits: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
-        sets = [self.photos(split) for split in splits if self.specs[split] is not None]
+        sets = [self.photos(split) for split in IN_WORDS if self.specs[split] is not None]
         return [problem for photos in sets for problem in photos.check(max(1, self.workers))]
 
+    def overlaps(self) -> list[Overlap]:
+        """Files that two of the sets training, validation and test share. A set that cannot be listed is left out."""
+        sets: dict[str, Mapping[str, PhotoFile]] = {}
+        for split, name in IN_WORDS.items():
+            if self.specs[split] is not None:
+                with suppress(ZooError):  # whoever reads the set reports what is wrong with it
+                    sets[name] = self.files(split)
+        return find_overlaps(sets)
+
     def setup(self, stage: str) -> None:
-        """Begin to count anew when training begins, and validate nothing where there is nothing to validate on."""
+        """Before a training: restart the count of replaced images, and warn of images that two sets share.
+
+        Without a validation set nothing is validated.
+        """
         if stage == "fit":
             self.replaced_in_training = 0
             if self.specs["val"] is None and self.trainer is not None:
                 self.trainer.limit_val_batches = 0
+            if self.trainer is None or self.trainer.is_global_zero:
+                self._warn_of_overlaps()
+
+    def _warn_of_overlaps(self) -> None:
+        for overlap in self.overlaps():
+            names = {overlap.smaller, overlap.larger}
+            if "validation" in names and self.trainer is not None and self.trainer.limit_val_batches == 0:
+                continue  # this training does not validate
+            if "training" in names:
+                advice = "scores on images that were trained on do not tell how well a network generalizes"
+            elif monitor := self._monitored():
+                advice = (
+                    f"`{monitor}` selects checkpoints on them, so every test score of this run is too good. Set "
+                    "`checkpoints.monitor` to null, or take the validation images from the training images: "
+                    "`select: {val: N, part: val}`"
+                )
+            elif self.trainer is not None and len(self.files("val")) == len(self.files("test")) == overlap.count:
+                continue  # by intention: the curve is that of the test set, on which nothing is selected
+            else:
+                advice = "nothing may be selected on them"
+            warnings.warn(f"{overlap}; {advice}", stacklevel=2)
+
+    def _monitored(self) -> str | None:
+        """The validation metric by which a callback of the trainer selects checkpoints or stops; None if none does."""
+        callbacks = [] if self.trainer is None else self.trainer.callbacks  # type: ignore[attr-defined]
+        monitors = [getattr(callback, "monitor", None) for callback in callbacks]
+        return next((name for name in monitors if name and not name.startswith("train")), None)
 
     # Loaders
 
@@ -280,6 +342,8 @@ class InpaintingDataModule(LightningDataModule):
 def _with_defaults(spec: Spec, root: str | None, size: int | list[int] | None, crop: str) -> dict[str, Any]:
     """``spec`` with what the datamodule says for all datasets; an empty ``crop`` says nothing."""
     full = dict(spec)
+    if crop == "none" and "size" not in full:
+        full.setdefault("crop", crop)
     if size is not None and full.get("crop") != "none":
         full.setdefault("size", size)
     if crop and "size" in full:
@@ -289,4 +353,7 @@ def _with_defaults(spec: Spec, root: str | None, size: int | list[int] | None, c
         below = full.get(key, "")
         if isinstance(below, str) and not is_remote(below):
             full[key] = str(Path(root) / below)
+        if "labels" in full:
+            labels = full["labels"]
+            full["labels"] = [str(Path(root) / file) for file in (labels if isinstance(labels, list) else [labels])]
     return full

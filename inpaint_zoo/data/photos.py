@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from inpaint_zoo.data.crops import CROPS, Size, cut, windows
 from inpaint_zoo.data.sample import sample_files
 from inpaint_zoo.data.shards import Member, Shard, open_shards
-from inpaint_zoo.data.splits import read_list, select
+from inpaint_zoo.data.splits import read_labels, read_list, select
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_file
 from inpaint_zoo.io.listing import by_stem
 from inpaint_zoo.io.pictures import MAX_PIXELS, Picture, PictureError, decode_picture, picture_size, read_picture
 from inpaint_zoo.masks.draws import Draws
 
-__all__ = ["PhotoDataset", "Problem", "create_dataset"]
+__all__ = ["PhotoDataset", "PhotoFile", "Problem", "create_dataset", "list_files"]
 
 SAMPLE = "sample"
 KEYS = (
-    *("name", "root", "list", "shards", "cache", "cache_shards", "split", "select"),
+    *("name", "root", "list", "shards", "cache", "cache_shards", "split", "labels", "select"),
     *("size", "crop", "seed", "max_pixels", "keep_mib"),
 )
 PhotoFile = Path | Member
@@ -213,16 +213,19 @@ def _sha256(file: PhotoFile) -> str:
     return hashlib.sha256(file.read()).hexdigest() if isinstance(file, Member) else sha256_file(file)
 
 
-def create_dataset(spec: Mapping[str, Any]) -> PhotoDataset:
+def create_dataset(spec: Mapping[str, Any], files: Mapping[str, PhotoFile] | None = None) -> PhotoDataset:
     """Make the dataset that an entry of a suite describes.
 
     Args:
         spec: ``name``: "sample" for the photographs of scikit-image, or any name together with ``root``, a folder that
             is searched recursively, or ``shards``, as `open_shards` takes them, with ``cache`` and ``cache_shards``.
             ``list``: a file that names those to take, relative to ``root`` (`read_list`). ``select``: which of them
-            (`splits.select`). ``split`` (sample only): test (default), train or all. ``size``: N or [H, W]. ``crop``:
-            center (default when there is a size), resize, grid, random, none. ``seed``: of crop "random".
-            ``max_pixels``: photographs beyond it are refused. ``keep_mib``: of decoded ones that each process keeps.
+            (`splits.select`). ``labels``: for ``select``, a file that gives the class of each image where the folders
+            do not, or that file and one that names its labels (`splits.read_labels`). ``split`` (sample only): test
+            (default), train or all. ``size``: N or [H, W]. ``crop``: center (default when there is a size), resize,
+            grid, random, none. ``seed``: of crop "random". ``max_pixels``: photographs beyond it are refused.
+            ``keep_mib``: of decoded ones that each process keeps.
+        files: What `list_files` gave for ``spec``, where that was asked before.
 
     Raises:
         ZooError: A wrong key or value (the nearest right one is suggested), no such folder, no pictures in it, or two
@@ -232,19 +235,8 @@ def create_dataset(spec: Mapping[str, Any]) -> PhotoDataset:
         >>> create_dataset({"name": "sample", "size": 256})
         PhotoDataset('sample': 4 items of 4 photographs, crop center to 256 x 256)
     """
-    for key in spec:
-        if key not in KEYS:
-            raise unknown_name("dataset key", key, KEYS)
-    name = spec.get("name")
-    if not isinstance(name, str) or not name:
-        raise ZooError(f"a dataset needs a `name`: 'sample', or any other together with `root`; got {name!r}")
-    files: Mapping[str, PhotoFile] = _sample(spec) if name == SAMPLE else _given(name, spec)
-    if "select" in spec:
-        if not isinstance(spec["select"], Mapping):
-            raise ZooError(
-                f"dataset '{name}': `select` must be a mapping such as {{first: 2000}}, got {spec['select']!r}"
-            )
-        files = select(files, spec["select"])
+    files = list_files(spec) if files is None else files
+    name = spec["name"]
     crop, size = _rules(name, spec)
     seed = _integer(name, "seed", spec.get("seed", 0), 0)
     max_pixels = _integer(name, "max_pixels", spec.get("max_pixels", MAX_PIXELS), 1)
@@ -252,6 +244,41 @@ def create_dataset(spec: Mapping[str, Any]) -> PhotoDataset:
         raise ZooError(f"dataset '{name}': `seed` has a meaning for `crop: random` only, this is `crop: {crop}`")
     keep_mib = _integer(name, "keep_mib", spec.get("keep_mib", 0), 0)
     return PhotoDataset(name, files, crop=crop, size=size, seed=seed, max_pixels=max_pixels, keep_mib=keep_mib)
+
+
+def list_files(spec: Mapping[str, Any]) -> Mapping[str, PhotoFile]:
+    """Relative stem -> file of the photographs that an entry of a suite describes; none of them is opened.
+
+    Args:
+        spec: As `create_dataset` takes it.
+
+    Raises:
+        ZooError: As `create_dataset`, except for what concerns sizes and crops.
+    """
+    for key in spec:
+        if key not in KEYS:
+            raise unknown_name("dataset key", key, KEYS)
+    name = spec.get("name")
+    if not isinstance(name, str) or not name:
+        raise ZooError(f"a dataset needs a `name`: 'sample', or any other together with `root`; got {name!r}")
+    files: Mapping[str, PhotoFile] = _sample(spec) if name == SAMPLE else _given(name, spec)
+    if "select" not in spec:
+        if "labels" in spec:
+            raise ZooError(f"dataset '{name}': `labels` has a meaning beside `select` only")
+        return files
+    if not isinstance(spec["select"], Mapping):
+        raise ZooError(f"dataset '{name}': `select` must be a mapping such as {{first: 2000}}, got {spec['select']!r}")
+    return select(files, spec["select"], _labels(name, spec))
+
+
+def _labels(name: str, spec: Mapping[str, Any]) -> Mapping[str, str] | None:
+    if "labels" not in spec:
+        return None
+    given = spec["labels"]
+    paths = list(given) if isinstance(given, list | tuple) else [given]
+    if len(paths) not in (1, 2) or not all(isinstance(path, str | Path) and str(path) for path in paths):
+        raise ZooError(f"dataset '{name}': `labels` must be FILE, or [FILE, FILE that names the labels], got {given!r}")
+    return read_labels(*paths)
 
 
 def _sample(spec: Mapping[str, Any]) -> dict[str, Path]:

@@ -3,12 +3,14 @@
 Every rule works on stems in natural order and draws by SplitMix64 from (seed, class, place in that order), so that a
 split is the same on every machine. What a paper published as files is read by `read_list`; what it described in words
 is a rule here, written out with `write_split`, so that a table can say which photographs it was measured on.
+
+The class of an image is the folder that it lies in, or its label where a label file gives one (`read_labels`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -25,6 +27,7 @@ __all__ = [
     "by_class",
     "few_shot",
     "holdout",
+    "read_labels",
     "read_list",
     "select",
     "write_list",
@@ -33,8 +36,12 @@ __all__ = [
 
 T = TypeVar("T")
 
-SELECT_KEYS = ("by_class", "holdout", "part", "seed", "after", "first", "every", "few_shot")
+SELECT_KEYS = (
+    *("flat", "classes", "by_class", "holdout", "part", "seed"),
+    *("after", "first", "every", "val", "per_class", "few_shot"),
+)
 """Keys of `select`, in the order in which they act."""
+_CLASS_KEYS = ("classes", "by_class", "per_class")
 _SHOWN = 5
 
 
@@ -55,8 +62,44 @@ def _parted(stems: list[str], test: Iterable[str]) -> Split:
     return Split([stem for stem in stems if stem not in held], [stem for stem in stems if stem in held])
 
 
-def by_class(stems: Iterable[str], test: int = 1, train: int = 11, seed: int = 0) -> Split:
-    """Split every class, a folder, in the proportion ``test`` : ``train``: the rule of Animals-90 is 1 : 11.
+def _classes_of(stems: Iterable[str], labels: Mapping[str, str] | None) -> dict[str, list[str]]:
+    """Class -> its stems in the order of ``stems``; the class "" holds the images that lie in no folder."""
+    classes: dict[str, list[str]] = {}
+    for stem in stems:
+        classes.setdefault(stem.rpartition("/")[0] if labels is None else labels[stem], []).append(stem)
+    return {name: classes[name] for name in sorted(classes, key=natural_key)}
+
+
+def _need_classes(key: str, classes: Mapping[str, Sequence[str]]) -> None:
+    if "" in classes:
+        raise ZooError(f"`{key}` wants a folder (or a label) for each class, but '{classes[''][0]}' lies in none")
+
+
+def _shares(sizes: Sequence[int], count: int) -> list[int]:
+    """How many of ``count`` images to take from each class: equal numbers, as far as the classes have them.
+
+    Where fewer images than classes remain to be taken, they come from classes that are spread over the order.
+    """
+    taken = [0] * len(sizes)
+    left = min(count, sum(sizes))
+    while left:
+        open_classes = [k for k, size in enumerate(sizes) if size > taken[k]]
+        share = left // len(open_classes)
+        if not share:
+            open_classes = [open_classes[i * len(open_classes) // left] for i in range(left)]
+        for k in open_classes:
+            more = min(max(share, 1), sizes[k] - taken[k])
+            taken[k] += more
+            left -= more
+    return taken
+
+
+def by_class(
+    stems: Iterable[str], test: int = 1, train: int = 11, seed: int = 0, labels: Mapping[str, str] | None = None
+) -> Split:
+    """Split every class in the proportion ``test`` : ``train``: the rule of Animals-90 is 1 : 11.
+
+    A class is a folder, or a label where ``labels`` (stem -> class) are given.
 
     The stems of a class are sorted and shuffled; the first n * test / (test + train), rounded half up and at least one,
     are test. So 60 photographs give 5 and 55. Which files the paper took is unpublished. Source: specs/glcic_ca.md 2.3.
@@ -73,12 +116,8 @@ def by_class(stems: Iterable[str], test: int = 1, train: int = 11, seed: int = 0
     if test < 1 or train < 1:
         raise ZooError(f"`by_class` wants two whole numbers from 1 up, [test, train], got [{test}, {train}]")
     stems = sorted(stems, key=natural_key)
-    classes: dict[str, list[str]] = {}
-    for stem in stems:
-        folder, found, _ = stem.rpartition("/")
-        if not found:
-            raise ZooError(f"`by_class` splits folders, one for each class, but '{stem}' lies in none")
-        classes.setdefault(folder, []).append(stem)
+    classes = _classes_of(stems, labels)
+    _need_classes("by_class", classes)
     held: list[str] = []
     for folder, members in classes.items():
         if len(members) < 2:
@@ -124,61 +163,162 @@ def few_shot(stems: Iterable[str], count: int, seed: int | None = None) -> list[
     return sorted(_shuffled(stems, seed, "few_shot")[:count], key=natural_key)
 
 
-def select(files: Mapping[str, T], rules: Mapping[str, Any]) -> dict[str, T]:
-    """The photographs that ``rules`` leave, in natural order.
+def select(files: Mapping[str, T], rules: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> dict[str, T]:
+    """The photographs that ``rules`` leave, in natural order. Each rule acts on what the ones before it left.
+
+    The rules, in the order in which they act:
+
+    - `flat: true`: folders only divide a long list into parts (FFHQ); by default every folder is a class.
+    - `classes: [NAME, ...]`: the images of these classes alone.
+    - `by_class: [test, train]` or `holdout: N`, with `part: train | val | test` and `seed` (0): see `by_class` and
+      `holdout`. The parts train and val are drawn from the training part.
+    - `after: N`: leave out what `first: N` takes. `first: N`: N images, evenly over the classes, in each the first
+      ones by name; without folders the first N. `every: N`: the first of each N.
+    - `val: N`, with `part` and `seed`: N images of the training part, drawn, are for validation. The part "val" has
+      these, the part "train" all others; the part "test" is not changed. Beside `by_class` they are drawn evenly over
+      the classes. The parts are disjoint wherever they state the same rules up to here.
+    - `per_class: N` or `[N, seed]`: N images of each class, the first ones by name or drawn.
+    - `few_shot: N` or `[N, seed]`: see `few_shot`.
 
     Args:
         files: By stem.
-        rules: `by_class: [test, train]` or `holdout: N`, with `part: train | test` and `seed` (0); then `after: N`
-            (leave out the first N) and `first: N`; then `every: N` (the first of each N); then `few_shot: N`, or
-            `few_shot: [N, seed]`.
+        rules: See above.
+        labels: Stem -> class, where the folders do not tell (`read_labels`).
 
     Raises:
-        ZooError: Unknown keys, values out of range, or nothing is left.
+        ZooError: Unknown keys or classes, values out of range, an image without a label, or nothing is left.
 
     Example:
         >>> list(select({str(n): n for n in range(10)}, {"after": 2, "first": 6, "every": 3}))
         ['2', '5']
+        >>> animals = {f"{animal}/{n}": n for animal in ("cat", "dog", "emu") for n in range(4)}
+        >>> list(select(animals, {"first": 4}))
+        ['cat/0', 'cat/1', 'dog/0', 'emu/0']
+        >>> list(select(animals, {"holdout": 3, "val": 2, "part": "val"}))
+        ['emu/2', 'emu/3']
     """
     for key in rules:
         if key not in SELECT_KEYS:
             raise unknown_name("key of `select`:", key, SELECT_KEYS)
-    stems = _part(sorted(files, key=natural_key), rules)
-    stems = stems[_number(rules, "after", 0, 0) :]
+    if _is_flat(rules, labels):
+        labels = dict.fromkeys(files, "")
+    elif labels is not None:
+        _check_labels(files, labels)
+    stems = sorted(files, key=natural_key)
+    if "classes" in rules:
+        stems = _of_classes(stems, rules["classes"], labels)
+    stems = _part(stems, rules, labels)
+    if after := _number(rules, "after", 0, 0):
+        left_out = set(_first(stems, after, labels))
+        stems = [stem for stem in stems if stem not in left_out]
     if "first" in rules:
-        stems = stems[: _number(rules, "first", 1)]
+        stems = _first(stems, _number(rules, "first", 1), labels)
     stems = stems[:: _number(rules, "every", 1, 1)]
+    if "val" in rules and rules["part"] != "test":
+        stems = _part_of_train(stems, rules, labels)
     if not stems:
         raise ZooError(f"`select` leaves none of {len(files)} photographs")
-    few = rules.get("few_shot")
-    if few is not None:
-        values = list(few) if isinstance(few, list | tuple) else [few, None]
-        if len(values) != 2 or not _whole(values[0], 1) or not (values[1] is None or _whole(values[1], 0)):
-            raise ZooError(f"`few_shot` must be N, or [N, seed], got {few!r}")
-        stems = few_shot(stems, *values)
+    if "per_class" in rules:
+        count, seed = _count_and_seed(rules, "per_class")
+        stems = _per_class(stems, count, seed, labels)
+    if rules.get("few_shot") is not None:
+        stems = few_shot(stems, *_count_and_seed(rules, "few_shot"))
     return {stem: files[stem] for stem in stems}
 
 
-def _part(stems: list[str], rules: Mapping[str, Any]) -> list[str]:
+def _is_flat(rules: Mapping[str, Any], labels: Mapping[str, str] | None) -> bool:
+    flat = rules.get("flat", False)
+    if not isinstance(flat, bool):
+        raise ZooError(f"`flat` of `select` must be true or false, got {flat!r}")
+    used = [f"`{key}`" for key in _CLASS_KEYS if key in rules] + ["labels"] * (labels is not None)
+    if flat and used:
+        raise ZooError(f"`flat: true` of `select` says that there are no classes, so {used[0]} cannot stand beside it")
+    return flat
+
+
+def _check_labels(files: Iterable[str], labels: Mapping[str, str]) -> None:
+    without = [stem for stem in files if stem not in labels]
+    if without:
+        more = ", ..." if len(without) > _SHOWN else ""
+        raise ZooError(f"{len(without)} photographs have no label: {', '.join(without[:_SHOWN])}{more}")
+
+
+def _of_classes(stems: list[str], wanted: object, labels: Mapping[str, str] | None) -> list[str]:
+    if not isinstance(wanted, list | tuple) or not wanted or not all(isinstance(name, str) for name in wanted):
+        raise ZooError(f"`classes` of `select` must be a list of class names, got {wanted!r}")
+    classes = _classes_of(stems, labels)
+    _need_classes("classes", classes)
+    for name in wanted:
+        if name not in classes:
+            raise unknown_name("class of `select`:", name, classes)
+    kept = {stem for name in wanted for stem in classes[name]}
+    return [stem for stem in stems if stem in kept]
+
+
+def _first(stems: list[str], count: int, labels: Mapping[str, str] | None) -> list[str]:
+    """``count`` stems evenly over the classes, in each the first ones by name; returned in natural order."""
+    classes = list(_classes_of(stems, labels).values())
+    shares = _shares([len(members) for members in classes], count)
+    kept = {stem for members, share in zip(classes, shares, strict=True) for stem in members[:share]}
+    return [stem for stem in stems if stem in kept]
+
+
+def _part(stems: list[str], rules: Mapping[str, Any], labels: Mapping[str, str] | None) -> list[str]:
+    """What `by_class` or `holdout` leaves; the part "val" is still within the training part."""
     rule = [key for key in ("by_class", "holdout") if key in rules]
     if len(rule) > 1:
         raise ZooError("`select` takes `by_class` or `holdout`, not both")
-    if not rule:
+    if not rule and "val" not in rules:
         for key in ("part", "seed"):
             if key in rules:
-                raise ZooError(f"`{key}` of `select` has a meaning beside `by_class` or `holdout` only")
+                raise ZooError(f"`{key}` of `select` has a meaning beside `by_class`, `holdout` or `val` only")
         return stems
     part, seed = rules.get("part"), _number(rules, "seed", 0, 0)
-    if part not in Split._fields:
-        raise unknown_name("`part` of `select`:", part, Split._fields)
+    parts = ("train", *(["val"] if "val" in rules else []), *(["test"] if rule else []))
+    if part not in parts:
+        raise unknown_name("`part` of `select`:", part, parts)
+    if not rule:
+        return stems
     if rule == ["holdout"]:
         split = holdout(stems, _number(rules, "holdout", 1), seed)
     else:
         ratio = rules["by_class"]
         if not isinstance(ratio, list | tuple) or len(ratio) != 2 or not all(_whole(value, 1) for value in ratio):
             raise ZooError(f"`by_class` wants two whole numbers from 1 up, [test, train], got {ratio!r}")
-        split = by_class(stems, ratio[0], ratio[1], seed)
-    return split.train if part == "train" else split.test
+        split = by_class(stems, ratio[0], ratio[1], seed, labels)
+    return split.test if part == "test" else split.train
+
+
+def _part_of_train(stems: list[str], rules: Mapping[str, Any], labels: Mapping[str, str] | None) -> list[str]:
+    """The validation images that `val` draws from the training part, or the others."""
+    count, seed = _number(rules, "val", 1), _number(rules, "seed", 0, 0)
+    if count >= len(stems):
+        raise ZooError(f"`val` of `select` must leave photographs to train on: 1 to {len(stems) - 1} of {len(stems)}")
+    classes = _classes_of(stems, labels) if "by_class" in rules else {"": stems}
+    shares = _shares([len(members) for members in classes.values()], count)
+    held: set[str] = set()
+    for (name, members), share in zip(classes.items(), shares, strict=True):
+        held.update(_shuffled(members, seed, f"val/{name}")[:share])
+    return [stem for stem in stems if (stem in held) == (rules["part"] == "val")]
+
+
+def _per_class(stems: list[str], count: int, seed: int | None, labels: Mapping[str, str] | None) -> list[str]:
+    classes = _classes_of(stems, labels)
+    _need_classes("per_class", classes)
+    kept: set[str] = set()
+    for name, members in classes.items():
+        if len(members) < count:
+            raise ZooError(f"`per_class` wants {count} photographs of each class, but '{name}' has {len(members)}")
+        kept.update((members if seed is None else _shuffled(members, seed, f"per_class/{name}"))[:count])
+    return [stem for stem in stems if stem in kept]
+
+
+def _count_and_seed(rules: Mapping[str, Any], key: str) -> tuple[int, int | None]:
+    value = rules[key]
+    values = list(value) if isinstance(value, list | tuple) else [value, None]
+    if len(values) != 2 or not _whole(values[0], 1) or not (values[1] is None or _whole(values[1], 0)):
+        raise ZooError(f"`{key}` must be N, or [N, seed], got {value!r}")
+    return values[0], values[1]
 
 
 def _whole(value: object, low: int) -> bool:
@@ -223,19 +363,7 @@ def read_list(path: str | Path, root: str | Path | None = None) -> dict[str, Pat
     """
     path = Path(path)
     root = path.parent if root is None else Path(root)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ZooError(f"{path}: no such list file") from None
-    except UnicodeDecodeError:
-        raise ZooError(f"{path}: is no UTF-8 text; a list file has the path of a photograph on each line") from None
-    except OSError as error:
-        raise ZooError(f"{path}: cannot be read: {error.strerror}") from None
-    found = [
-        root / _below(f"{path}, line {number}", root, line.strip())
-        for number, line in enumerate(text.split("\n"), 1)
-        if line.strip() and not line.startswith("#")
-    ]
+    found = [root / _below(f"{path}, line {number}", root, line) for number, line in _lines(path, "list file")]
     if not found:
         raise ZooError(f"{path}: names no photographs")
     absent = _absent(found)
@@ -244,6 +372,57 @@ def read_list(path: str | Path, root: str | Path | None = None) -> dict[str, Pat
         shown = ", ".join(file.relative_to(root).as_posix() for file in absent[:_SHOWN])
         raise ZooError(f"{path}: {len(absent)} of {len(found)} files are not below {root}: {shown}{more}")
     return by_stem(root, found)
+
+
+def read_labels(labels: str | Path, names: str | Path | None = None) -> dict[str, str]:
+    """Stem -> class of the images that a label file lists, as Places365 and ImageNet publish them.
+
+    Args:
+        labels: UTF-8 text with `PATH LABEL` on each line, such as `Places365_val_00000001.jpg 165`. Empty lines and
+            those that begin with `#` are left out. The stem is the path without its ending.
+        names: UTF-8 text with `NAME LABEL` on each line, such as `/a/airfield 0`: the class is then the name, without a
+            leading `/`. By default the label is the class.
+
+    Raises:
+        ZooError: A file cannot be read, a line has no label, an image has two, or a label has no name.
+    """
+    classes = None if names is None else {label: name.lstrip("/") for name, label in _pairs(Path(names))}
+    found: dict[str, str] = {}
+    for path, label in _pairs(Path(labels)):
+        if classes is not None and label not in classes:
+            raise ZooError(f"{labels}: the label {label} of '{path}' has no name in {names}")
+        stem = Path(path.lstrip("/")).with_suffix("").as_posix()
+        name = label if classes is None else classes[label]
+        if found.setdefault(stem, name) != name:
+            raise ZooError(f"{labels}: '{path}' has two labels, {found[stem]} and {name}")
+    return found
+
+
+def _pairs(path: Path) -> list[tuple[str, str]]:
+    """What each line of a label file says: all but its last word, and its last word."""
+    pairs = []
+    for number, line in _lines(path, "label file"):
+        words = line.rsplit(maxsplit=1)
+        if len(words) < 2:
+            raise ZooError(
+                f"{path}, line {number}: must have two entries, a path (or a name) and a label, got '{line}'"
+            )
+        pairs.append((words[0], words[1]))
+    return pairs
+
+
+def _lines(path: Path, kind: str) -> list[tuple[int, str]]:
+    """Numbers and stripped texts of the lines that are neither empty nor comments."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ZooError(f"{path}: no such {kind}") from None
+    except UnicodeDecodeError:
+        raise ZooError(f"{path}: is no UTF-8 text; a {kind} has the path of a photograph on each line") from None
+    except OSError as error:
+        raise ZooError(f"{path}: cannot be read: {error.strerror}") from None
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if not line.startswith("#")]
+    return [(number, stripped) for number, line in lines if (stripped := line.strip())]
 
 
 def _below(where: str, root: Path, line: str) -> Path:

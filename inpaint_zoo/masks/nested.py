@@ -15,14 +15,20 @@ from inpaint_zoo.masks.mixture import Mixture
 
 __all__ = ["Strokes"]
 
+_SIZES = (256, 512)
+_NEAREST = "nearest"
+
 
 @register_kind("strokes", section="8", source="affromero/NTIRE22_Inpainting")
 @dataclass(frozen=True)
 class Strokes(Kind):
-    """LaMa's thin, medium or thick evaluation masks; size says which of its two configurations, not the canvas."""
+    """LaMa's thin, medium or thick evaluation masks; size says which of its two configurations, not the canvas.
+
+    With ``size: nearest`` it is the one that is nearer to the shorter side of the canvas: 512 from 385 pixels up.
+    """
 
     shape: Attribute = attribute(one=("thin", "medium", "thick"))
-    size: Attribute = attribute(256, one=(256, 512))
+    size: Attribute = attribute(256, one=(*_SIZES, _NEAREST))
     factor: float = 1.0
 
     @cached_property
@@ -30,22 +36,32 @@ class Strokes(Kind):
         return {
             (shape, size): Mixture.parse({"preset": f"lama_{shape}_{size}"}).scaled(self.factor)
             for shape in self.shape.choices
-            for size in self.size.choices
+            for size in (_SIZES if _NEAREST in self.size.choices else self.size.choices)
         }
+
+    @staticmethod
+    def _configuration(size: int | str, canvas: Size) -> int:
+        """The configuration that a value of `size` means on a canvas."""
+        if isinstance(size, int):
+            return size
+        return min(_SIZES, key=lambda side: abs(side - min(canvas)))
 
     def scaled(self, factor: float) -> Strokes:
         return dataclasses.replace(self, factor=self.factor * factor)
 
     def check(self, size: Size) -> None:
-        for mixture in self._mixtures.values():
-            mixture.check(size)
+        used = {self._configuration(choice, size) for choice in self.size.choices}
+        for (_, side), mixture in self._mixtures.items():
+            if side in used:
+                mixture.check(size)
 
     def bounds(self, size: Size) -> tuple[int, int]:
         return 1, 1  # the limits of the nested presets
 
     def draw(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
         u = draws.table(0, 2)
-        picks = list(zip(self.shape.pick(u[:, 0]), self.size.pick(u[:, 1]), strict=True))
+        sides = (self._configuration(choice, size) for choice in self.size.pick(u[:, 1]))
+        picks = list(zip(self.shape.pick(u[:, 0]), sides, strict=True))
         for which, mixture in self._mixtures.items():
             rows = [row for row, pick in enumerate(picks) if pick == which]
             if rows:

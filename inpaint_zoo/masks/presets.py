@@ -50,8 +50,8 @@ def _box(margin: int, low: int, high: int, times: tuple[int, int], weight: float
     return {"kind": "lama_box", "weight": weight, "args": args}
 
 
-def _strokes(shape: str) -> dict[str, Any]:
-    return _one("strokes", shape=shape, size=256)
+def _strokes(shape: str, size: int | str = 256) -> dict[str, Any]:
+    return _one("strokes", shape=shape, size=size)
 
 
 _WIDE = _irregular(4, 200, 100, (1, 5))
@@ -129,6 +129,12 @@ PRESETS: dict[str, Preset] = {
     },
     "general_mask": Preset(
         "GLaMa's training masks: the seven types, equally likely", "8.1", "GLaMa", {"components": _GENERAL}
+    ),
+    "general_mask_by_size": Preset(
+        "GLaMa's seven types on images of any size: strokes of LaMa's 256-px or 512-px settings, whichever is nearer",
+        "8.1",
+        "GLaMa",
+        {"components": [*(_one(name) for name in _TYPES), *(_strokes(shape, "nearest") for shape in _SHAPES)]},
     ),
     "lama_mask": Preset(
         "GLaMa's ablation: LaMa's three types, thin, medium and thick", "8.1", "GLaMa", {"components": _LAMA_TYPES}

@@ -56,6 +56,7 @@ def dry_run(trainer: Trainer, module: TrainingModule, data: LightningDataModule)
     trainer.strategy.connect(module)
     module.trainer = trainer
     data.trainer = trainer
+    data.setup("fit")
     check = getattr(data, "check", None)  # other people's datamodules need not have it
     problems = check() if check else []
     if problems:

@@ -40,6 +40,15 @@ def test_a_list_is_written(folder, tmp_path, capsys):
     assert "--select wants rules such as '{few_shot: 10}'" in capsys.readouterr().err
 
 
+def test_a_list_of_classes_that_a_label_file_gives(folder, tmp_path):
+    out, labels, names = (tmp_path / name for name in ("list.txt", "labels.txt", "names.txt"))
+    labels.write_text("".join(f"{animal}/{n}.png {n % 3}\n" for animal in ("cat", "dog") for n in range(12)))
+    names.write_text("/red 0\n/green 1\n/blue 2\n")
+    words = ["data", "list", str(folder), "--out", str(out), "--labels", str(labels), "--label-names", str(names)]
+    assert main([*words, "--select", "{classes: [blue, red], per_class: 1}"]) == 0
+    assert out.read_text().splitlines()[1:] == ["cat/0.png", "cat/2.png"]
+
+
 def test_few_shot_lists_lie_in_each_other(folder, tmp_path, capsys):
     def written(*args):
         assert main(["data", "shots", str(folder), "--out", str(tmp_path / "shots"), *args]) == 0
@@ -91,3 +100,54 @@ def test_check_names_what_cannot_be_read(folder, capsys):
     assert "dog/7" in told
     assert "is empty (0 bytes)" in told
     assert "23 of 24 photographs can be read" in told
+
+
+def test_check_compares_the_sets_of_a_configuration(folder, tmp_path, capsys):
+    def checked(*args, **sets):
+        path = tmp_path / "data.yaml"
+        named = {split: {"name": "animals", "select": rules} for split, rules in sets.items()}
+        path.write_text(json.dumps({"data": {"init_args": named}}))
+        code = main(["data", "check", "--config", str(path), "--root", str(folder), *args])
+        return code, capsys.readouterr().out
+
+    parts = {part: {"by_class": [1, 3], "val": 2, "part": part} for part in ("train", "val", "test")}
+    code, told = checked(**parts)
+    assert code == 0
+    assert told.splitlines() == [
+        "16 of 16 training images can be read",
+        "2 of 2 validation images can be read",
+        "6 of 6 test images can be read",
+    ]
+    shared = {"train": {"first": 20}, "val": parts["test"], "test": parts["test"]}
+    code, told = checked("--names-only", **shared)
+    assert code == 1
+    assert "20 training images\n6 validation images\n6 test images\n" in told
+    assert "of the 6 validation images are training images too: " in told
+    assert "6 of the 6 validation images are test images too: " in told
+    (tmp_path / "null.yaml").write_text("checkpoints: {monitor: null}\n")
+    shared["train"] = parts["train"]
+    code, told = checked("--names-only", "--config", str(tmp_path / "null.yaml"), **shared)
+    assert code == 0
+    assert "allowed, since nothing is selected on them (checkpoints.monitor is null)" in told
+    assert checked("--names-only", **shared)[0] == 1
+    (folder / "dog" / "7.png").write_bytes(b"")
+    assert checked(**parts)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([], "needs --root DIR, --shards PATTERN or --config FILE"),
+        (["--root", ".", "--names-only"], "--names-only compares the sets of a configuration"),
+        (["--config", "none.yaml"], "No configuration none.yaml"),
+        (["--config", "list.yaml"], "list.yaml: must be a mapping such as `data: ...`, got [1]"),
+        (["--config", "broken.yaml"], "broken.yaml: cannot be read as YAML"),
+        (["--config", "list.yaml", "--shards", "x"], "takes --shards or --config"),
+    ],
+)
+def test_check_says_what_it_needs(args, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.yaml").write_text("[1]\n")
+    (tmp_path / "broken.yaml").write_text("a: [\n")
+    assert main(["data", "check", *args]) == 2
+    assert message in capsys.readouterr().err

@@ -128,6 +128,13 @@ def test_a_checkpoint_is_scored_with_the_options_that_it_states(run, tmp_path):
     assert "has the option plain=True, the one to be filled has the default plain=False" in err
 
 
+def test_without_a_monitor_an_older_best_checkpoint_is_left_alone(run):
+    assert run("fit")[0] == 0
+    assert "best.ckpt" in run("validate")[1]
+    assert "step_00000006.ckpt" in run("validate", "--checkpoints.monitor", "null")[1]
+    assert "best.ckpt" in run("validate", "--checkpoints.monitor", "null", "--ckpt_path", "best")[1]  # asked for
+
+
 def test_a_folder_with_a_run_is_not_overwritten(run, tmp_path):
     run("fit", "--trainer.max_steps", "3", "--trainer.limit_val_batches", "0")
     before = (tmp_path / "run" / "metrics.csv").read_bytes()

@@ -1,7 +1,6 @@
 """configs/data and configs/augment: every file is found here, gives the papers' numbers of photographs, and builds."""
 
 import functools
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,8 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
 
 def settings(path):
     content = yaml.safe_load(path.read_text())
+    # data whose validation set is the test set select nothing
+    assert content.pop("checkpoints", {"monitor": None}) == {"monitor": None}
     assert list(content) == ["data"]
     assert content["data"]["class_path"] == "inpaint_zoo.data.InpaintingDataModule"
     return content["data"]["init_args"]
@@ -34,16 +35,18 @@ def stems(count, classes=0):
     return dict.fromkeys(f"class{n % classes:03d}/{name}" for n, name in enumerate(names))
 
 
-# photographs of the whole set (in so many classes), then of train, val, test as they should be
+# photographs of the whole set (in so many classes), then of train, val, test as they should be: a part of the papers'
+# training images is held out for validation
 NUMBERS = {
-    "animals90": (stems, (5400, 90), (4950, 90, 450)),
+    "animals90": (stems, (5400, 90), (4860, 90, 450)),
     "celeba": (stems, (202_599,), (162_770, 500, 19_962)),
-    "celeba_hq": (stems, (30_000,), (27_000, 200, 3000)),
-    "celeba_hq_grig": (stems, (30_000,), (28_000, 200, 2000)),
+    "celeba_hq": (stems, (30_000,), (26_800, 200, 3000)),
+    "celeba_hq_grig": (stems, (30_000,), (27_800, 200, 2000)),
     "chase": (stems, (28,), (18, 10, 10)),
-    "ffhq": (stems, (70_000,), (60_000, 500, 10_000)),
+    "ffhq": (stems, (70_000,), (59_500, 500, 10_000)),
+    "ffhq_grig": (stems, (70_000,), (59_500, 500, 10_000)),
     "imagenet": (stems, (60_000, 1000), (50_000, 500, 2000)),
-    "wikiart": (stems, (20_000, 27), (18_000, 500, 2000)),
+    "wikiart": (stems, (20_000, 27), (17_500, 500, 2000)),
 }
 FOLDERS = {
     "places2": ("data_large/a/airfield", "val_large"),
@@ -65,18 +68,36 @@ def test_rules_give_the_papers_numbers(name):
     for split in ("train", "val", "test"):
         parts[split] = set(select(files, specs[split]["select"]))
     assert tuple(len(part) for part in parts.values()) == expected
-    if name != "imagenet":  # whose parts lie in two folders
+    if name != "imagenet":  # whose training images lie in another folder
         assert not parts["train"] & parts["test"]
         assert not parts["train"] & parts["val"]
+    if name == "chase":
+        assert parts["val"] == parts["test"]
+    else:
+        assert not parts["val"] & parts["test"]
+
+
+def test_ffhq_is_split_by_number_and_at_random():
+    """GLaMa and others take the first 60,000 by number; GRIG drew its 60,000."""
+    for name, is_random in (("ffhq", False), ("ffhq_grig", True)):
+        rules = settings(CONFIGS / "data" / f"{name}.yaml")["test"]["select"]
+        test = [int(stem) for stem in select(stems(70_000), rules)]
+        assert (test == list(range(60_000, 70_000))) != is_random
+        if is_random:  # a hypergeometric count: a seventh of the last 10,000, give or take
+            assert abs(sum(n >= 60_000 for n in test) - 10_000 / 7) < 5 * (10_000 / 7 * 6 / 7 * 6 / 7) ** 0.5
 
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_folders_are_found_below_the_root(name, tmp_path):
-    for n, folder in itertools.product(range(3), FOLDERS[name]):
-        write_picture(tmp_path / folder / f"{n}.png", PICTURE)
+    counts = {"places2": (503, 3), "paris_streetview": (103, 3), "train_test_folders": (3, 3)}[name]
+    for folder, count in zip(FOLDERS[name], counts, strict=True):
+        write_picture(tmp_path / folder / "0.png", PICTURE)
+        for n in range(1, count):
+            (tmp_path / folder / f"{n}.png").touch()
     data = InpaintingDataModule(**settings(CONFIGS / "data" / f"{name}.yaml"), root=str(tmp_path), size=32, workers=0)
-    for split in ("train", "val", "test"):
-        assert len(data.photos(split)) == 3
+    held_out = counts[0] - 3
+    for split, count in (("train", 3), ("val", held_out or 3), ("test", 3)):
+        assert len(data.photos(split)) == count
     assert data.photos("test").load(0).shape == (32, 32, 3)
     without = InpaintingDataModule(**settings(CONFIGS / "data" / f"{name}.yaml"), size=32)
     with pytest.raises(ZooError, match="no such folder"):
@@ -109,7 +130,7 @@ def test_the_root_leaves_alone_what_lies_elsewhere(tmp_path):
 @pytest.mark.parametrize("path", AUGMENT, ids=lambda path: path.stem)
 def test_augmentations_make_samples(path):
     given = settings(path)
-    assert set(given) <= {"size", "eval_crop", "augment"}
+    assert set(given) <= {"size", "eval_crop", "eval_batch_size", "augment"}
     size = given["size"]
     assert size == (512 if path.stem == "aot_gan" else 256)
     data = InpaintingDataModule(
@@ -121,7 +142,11 @@ def test_augmentations_make_samples(path):
     assert ((samples[Draw(1, 0)]["image"] - first).any()) == (
         path.stem not in ("glcic_ca", "lama_celeba", "glama_ffhq")
     )
-    assert data.photos("val").load(0).shape == (size, size, 3)
+    whole = path.stem.startswith("glama")  # evaluated at original size
+    assert given.get("eval_batch_size") == (1 if whole else None)
+    for item in (0, 2):  # of 512 x 512 and 640 x 427 pixels
+        original = (512, 512) if item == 0 else (427, 640)
+        assert data.photos("val").load(item).shape == (*(original if whole else (size, size)), 3)
 
 
 MASKS = [path for path in sorted((CONFIGS / "masks").glob("*.yaml")) if "root:" not in path.read_text()]

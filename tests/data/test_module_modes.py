@@ -1,11 +1,14 @@
 """What the datamodule hands to the networks: input modes, flips shared with the mask; wrong settings."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.data.sampling import Draw
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.masks import create_generator
 from inpaint_zoo.ops import composite
 from inpaint_zoo.ops.mosaic import hole_ns, mosaic
 
@@ -70,6 +73,28 @@ def test_an_evaluation_that_comes_again_has_the_same_fillings():
     for again in (*rounds[1:], anew):
         assert all(torch.equal(a, b) for a, b in zip(rounds[0], again, strict=True))
     assert not torch.equal(anew[1], anew[2])
+
+
+def test_whole_images_of_different_sizes_are_evaluated():
+    """Original sizes, one image in a batch, and the mask of a size is the one that its generator draws there."""
+    options = {"size": 48, "eval_crop": "none", "eval_masks": "general_mask_by_size", "eval_batch_size": 1}
+    data = data_module(val={"name": "sample"}, test={"name": "sample", "size": 32, "crop": "grid"}, **options)
+    batches = [data.on_after_batch_transfer(batch, 0) for batch in data.val_dataloader()]
+    sizes = [tuple(batch["image"].shape) for batch in batches]
+    assert sizes == [(1, 3, *size) for size in ((512, 512), (300, 451), (427, 640), (1411, 1411))]
+    generator = create_generator("general_mask_by_size", seed=0, stream="val")
+    for index, batch in enumerate(batches):
+        assert torch.equal(batch["mask"][0, 0], torch.from_numpy(generator(index, sizes[index][2:])).float())
+        assert torch.equal(batch["image"][0], whole_image(data.photos("val"), index))
+    assert data.photos("test").load(0).shape == (32, 32, 3)  # a set with a crop of its own keeps it
+    assert data.train_samples()[Draw(0, 0)]["image"].shape == (3, 48, 48)
+    with pytest.raises(ZooError, match="the val set keeps every size, so `eval_batch_size` must be 1"):
+        data_module(val={"name": "sample"}, size=48, eval_crop="none").val_dataloader()
+
+
+def whole_image(photos, index):
+    with Image.open(photos.files[photos.keys[index]]) as file:
+        return torch.from_numpy(np.asarray(file.convert("RGB")).copy()).permute(2, 0, 1).float() / 255
 
 
 def test_a_shared_flip_turns_the_mask_with_the_photograph():

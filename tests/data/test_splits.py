@@ -86,6 +86,139 @@ def test_select_takes_stretches_of_the_natural_order(rules, expected):
     assert list(splits.select(files, rules).values()) == list(expected)
 
 
+@pytest.mark.parametrize(
+    ("rules", "counts"),
+    [
+        ({"first": 4}, (2, 1, 1)),
+        ({"first": 2}, (1, 1, 0)),  # fewer than classes: spread over them
+        ({"first": 8}, (4, 2, 2)),  # as even as the small classes allow
+        ({"first": 500}, (9, 2, 2)),
+        ({"after": 4}, (7, 1, 1)),
+        ({"after": 4, "first": 3}, (1, 1, 1)),
+        ({"flat": True, "first": 10}, (9, 1, 0)),
+        ({"flat": True, "after": 10}, (0, 1, 2)),
+        ({"classes": ["c", "a"], "first": 3}, (2, 0, 1)),
+        ({"per_class": 2}, (2, 2, 2)),
+        ({"classes": ["b"], "per_class": [1, 5]}, (0, 1, 0)),
+    ],
+)
+def test_class_folders_are_taken_evenly(rules, counts):
+    files = {f"{name}/{n}": n for name, size in (("c", 2), ("b", 2), ("a", 9)) for n in range(size)}
+    chosen = list(splits.select(files, rules))
+    assert tuple(sum(stem.startswith(name) for stem in chosen) for name in "abc") == counts
+    assert chosen == sorted(chosen)
+    if not {"after", "flat"} & set(rules) and rules.get("per_class") != [1, 5]:
+        for name, count in zip("abc", counts, strict=True):  # of each class the first ones by name
+            assert [stem for stem in chosen if stem[0] == name] == [f"{name}/{n}" for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    "rules", [{"flat": True, "first": 40}, {"flat": True, "after": 35, "first": 9}, {"holdout": 9}]
+)
+def test_folders_that_are_no_classes_change_nothing(rules):
+    """FFHQ comes in folders of 1,000: its split by number and a drawn one are those of a single folder."""
+    flat = {f"{n:05d}": n for n in range(70)}
+    in_folders = {f"{n // 10 * 10:05d}/{n:05d}": n for n in range(70)}
+    for part in ("train", "val"):
+        both = {**rules, "val": 4, "part": part}
+        assert list(splits.select(in_folders, both).values()) == list(splits.select(flat, both).values())
+
+
+def test_first_of_many_classes_is_spread_over_them():
+    """ImageNet's validation set in class folders: 2,000 are two of each class, 500 one of each second class."""
+    files = {f"n{k:04d}/{n}": k for k in range(1000) for n in range(5)}
+    two = list(splits.select(files, {"first": 2000}).values())
+    assert two == [k for k in range(1000) for _ in range(2)]
+    assert list(splits.select(files, {"first": 500}).values()) == list(range(0, 1000, 2))
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=20), st.integers(0, 200))
+def test_shares_are_as_even_as_the_classes_allow(sizes, count):
+    shares = splits._shares(sizes, count)
+    assert sum(shares) == min(count, sum(sizes))
+    assert all(share <= size for share, size in zip(shares, sizes, strict=True))
+    most = max(shares)
+    assert all(share in (size, most, most - 1) for share, size in zip(shares, sizes, strict=True))
+
+
+PART_RULES = [
+    {"val": 20},
+    {"by_class": [1, 11], "val": 6},
+    {"holdout": 30, "val": 20, "seed": 3},
+    {"first": 90, "val": 10},
+    {"flat": True, "after": 30, "every": 2, "val": 10},
+    {"classes": ["zebra", "badger"], "val": 10, "per_class": [20, 0]},
+    {"holdout": 16, "val": 4, "few_shot": [10, 0]},
+]
+
+
+@pytest.mark.parametrize("rules", PART_RULES, ids=str)
+def test_validation_images_are_those_that_training_leaves_out(rules):
+    files = dict.fromkeys(ANIMALS)
+    has_test = bool({"by_class", "holdout"} & set(rules))
+    both = {key: value for key, value in rules.items() if key not in ("per_class", "few_shot")}
+    train, val = (set(splits.select(files, {**both, "part": part})) for part in ("train", "val"))
+    assert len(val) == rules["val"]
+    assert not train & val
+    without = {key: value for key, value in both.items() if key != "val" and (has_test or key != "seed")}
+    whole = {**without, "part": "train"} if has_test else without
+    assert train | val == set(splits.select(files, whole))  # nothing is lost
+    if has_test:
+        test = splits.select(files, {**rules, "part": "test"})
+        rest = {key: value for key, value in rules.items() if key != "val"}
+        assert list(test) == list(splits.select(files, {**rest, "part": "test"}))  # the test set does not change
+        assert not val & set(splits.select(files, {**both, "part": "test"}))
+    # what comes after `val` takes from the training part alone
+    assert set(splits.select(files, {**rules, "part": "train"})) <= train
+    other = set(splits.select(files, {**both, "part": "val", "seed": 8}))
+    assert other != val
+    if rules.get("by_class"):
+        assert {animal: sum(stem.startswith(animal) for stem in val) for animal in ("antelope", "badger", "zebra")} == (
+            dict.fromkeys(("antelope", "badger", "zebra"), 2)
+        )
+
+
+def test_validation_images_are_known_answers():
+    """A validation set that moves makes old runs incomparable."""
+    files = dict.fromkeys(ANIMALS)
+    drawn = splits.select(files, {"holdout": 30, "val": 4, "part": "val"})
+    assert list(drawn) == ["antelope/img47", "antelope/img57", "badger/img51", "zebra/img41"]
+    by_class = splits.select(files, {"by_class": [1, 11], "val": 3, "part": "val"})
+    assert list(by_class) == ["antelope/img27", "badger/img10", "zebra/img36"]
+
+
+def test_labels_are_classes_of_a_flat_folder(tmp_path):
+    """Places365: the validation set is one folder, its categories are in two lists."""
+    (tmp_path / "val.txt").write_text("# image label\nval/1 a.jpg 2\nval/2.jpg\t0\n/val/3.jpg 2\nval/4.jpg 0\n")
+    (tmp_path / "names.txt").write_text("/a/airfield 0\n/c/church/indoor 2\n")
+    labels = splits.read_labels(tmp_path / "val.txt", tmp_path / "names.txt")
+    assert labels == {
+        **{"val/1 a": "c/church/indoor", "val/2": "a/airfield"},
+        **{"val/3": "c/church/indoor", "val/4": "a/airfield"},
+    }
+    assert splits.read_labels(tmp_path / "val.txt")["val/3"] == "2"
+    files = {stem: stem for stem in labels}
+    assert list(splits.select(files, {"classes": ["c/church/indoor"]}, labels)) == ["val/1 a", "val/3"]
+    assert list(splits.select(files, {"first": 2}, labels)) == ["val/1 a", "val/2"]
+    assert list(splits.select(files, {"per_class": 1}, labels)) == ["val/1 a", "val/2"]
+    split = splits.by_class(files, 1, 1, labels=labels)
+    assert {labels[stem] for stem in split.test} == {labels[stem] for stem in split.train} == {*labels.values()}
+    for text, message in (
+        ("val/1.jpg\n", "line 1: must have two entries"),
+        ("a.jpg 1\na.png 2\n", "'a.png' has two labels, 1 and 2"),
+    ):
+        (tmp_path / "wrong.txt").write_text(text)
+        with pytest.raises(ZooError, match=message):
+            splits.read_labels(tmp_path / "wrong.txt")
+    (tmp_path / "names.txt").write_text("/a/airfield 0\n")
+    with pytest.raises(ZooError, match=r"the label 2 of 'val/1 a.jpg' has no name in .*names\.txt"):
+        splits.read_labels(tmp_path / "val.txt", tmp_path / "names.txt")
+    with pytest.raises(ZooError, match="no such label file"):
+        splits.read_labels(tmp_path / "none.txt")
+    with pytest.raises(ZooError, match="1 photographs have no label: b"):
+        splits.select({"a": 0, "b": 0}, {"first": 1}, {"a": "x"})
+
+
 def test_select_takes_parts_of_a_split():
     files = {stem: stem for stem in ANIMALS}
     split = splits.by_class(ANIMALS, 1, 11, seed=4)
@@ -115,6 +248,18 @@ def test_select_takes_parts_of_a_split():
         ({"few_shot": 181}, "`few_shot` wants 1 to 180 of the 180 photographs, got 181"),
         ({"few_shot": [3, -1]}, r"`few_shot` must be N, or \[N, seed\]"),
         ({"few_shot": 0}, r"`few_shot` must be N"),
+        ({"few_shot": [3]}, r"`few_shot` must be N, or \[N, seed\]"),
+        ({"val": 3}, "Unknown `part` of `select`: None. .*train, val"),
+        ({"val": 3, "part": "test"}, "Unknown `part` of `select`: 'test'"),
+        ({"val": 0, "part": "train"}, "`val` of `select` must be a whole number from 1 up, got 0"),
+        ({"val": 180, "part": "val"}, "must leave photographs to train on: 1 to 179 of 180"),
+        ({"holdout": 100, "val": 80, "part": "val"}, "must leave photographs to train on: 1 to 79 of 80"),
+        ({"flat": 1}, "`flat` of `select` must be true or false, got 1"),
+        ({"flat": True, "per_class": 3}, "there are no classes, so `per_class` cannot stand beside it"),
+        ({"classes": "zebra"}, "`classes` of `select` must be a list of class names, got 'zebra'"),
+        ({"classes": ["zebar"]}, "Unknown class of `select`: 'zebar'. Did you mean 'zebra'"),
+        ({"per_class": 61}, "`per_class` wants 61 photographs of each class, but 'antelope' has 60"),
+        ({"per_class": [3, "a"]}, r"`per_class` must be N, or \[N, seed\]"),
     ],
 )
 def test_wrong_rules_are_answered_with_the_way_out(rules, message):
@@ -125,6 +270,9 @@ def test_wrong_rules_are_answered_with_the_way_out(rules, message):
 def test_class_rules_need_classes():
     with pytest.raises(ZooError, match="'c' lies in none"):
         splits.by_class(["a/b", "c"])
+    for rules in ({"per_class": 1}, {"classes": ["a"]}):
+        with pytest.raises(ZooError, match="'c' lies in none"):
+            splits.select({"a/b": 0, "c": 0}, rules)
     with pytest.raises(ZooError, match="the class 'a' has one photograph"):
         splits.by_class(["a/b", "b/c", "b/d"])
     with pytest.raises(ZooError, match=r"got \[1, 0\]"):

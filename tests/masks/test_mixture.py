@@ -206,3 +206,14 @@ def test_half_and_circles_and_blocks():
     block = create_mask("random_block", (9, 7), index=5)
     assert block.sum() == 4 * 3
     assert create_mask("four_circles", (512, 512)).mean() == pytest.approx(0.2394, abs=0.001)
+
+
+def test_strokes_of_the_nearest_size_follow_the_canvas():
+    """GLaMa evaluates images at original size: LaMa's 512-px masks belong on large ones, its 256-px masks on small."""
+    for canvas, side in (((256, 256), 256), ((700, 384), 256), ((385, 400), 512), ((600, 512), 512)):
+        for shape in ("thin", "thick"):
+            fixed, nearest = (create_generator("strokes", shape=shape, size=size) for size in (side, "nearest"))
+            assert np.array_equal(nearest.batch(range(4), canvas), fixed.batch(range(4), canvas))
+    by_size = create_generator("general_mask_by_size")
+    assert np.array_equal(by_size.batch(range(40), 256), create_generator("general_mask").batch(range(40), 256))
+    assert not np.array_equal(by_size.batch(range(40), 512), create_generator("general_mask").batch(range(40), 512))

@@ -4,10 +4,12 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from inpaint_zoo.cli.main import main
+from inpaint_zoo.io.pictures import read_picture, write_picture
 from inpaint_zoo.training.resume import list_checkpoints
 from tests.training.test_kill import REPOSITORY, load
 
@@ -99,6 +101,7 @@ def test_two_stages_train_the_second(tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.* images are .* images too")  # by heart
 def test_it_learns(tmp_path):
     """Two pictures by heart: the tiny generator with all of its losses reaches 24 dB where a mean colour has less."""
     args = (
@@ -117,3 +120,18 @@ def test_it_learns(tmp_path):
     words = ["validate", "--config", str(tmp_path / "config.yaml"), "--out", str(tmp_path), "--ckpt_path", "last"]
     assert main(words) == 0
     assert json.loads((tmp_path / "validate.json").read_text())["metrics"]["val/psnr"] > 24
+
+
+def test_whole_images_are_finished_at_their_own_sizes(tmp_path):
+    """The configuration evaluates at original size, as the paper does: the network pads, and known pixels stay."""
+    sizes = {"wide": (75, 101), "tall": (133, 70), "square": (64, 64)}
+    for n, (name, size) in enumerate(sizes.items()):
+        write_picture(tmp_path / "images" / f"{name}.png", np.full((*size, 3), 60 * n, np.uint8))
+    test = json.dumps({"name": "mine", "root": str(tmp_path / "images")})
+    words = ["--config", str(CONFIGS / "glama_ffhq.yaml"), "--out", str(tmp_path), f"--data.test={test}"]
+    words += ["--model.init_args.network=glama_tiny", "--data.init_args.workers=0", "--trainer.accelerator=cpu"]
+    assert main(["predict", *words]) == 0
+    for name, size in sizes.items():
+        found = read_picture(tmp_path / "predictions" / f"{name}.png").rgb
+        assert found.shape == (*size, 3)
+        assert (found == read_picture(tmp_path / "images" / f"{name}.png").rgb).all(2).any()

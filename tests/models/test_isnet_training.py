@@ -210,6 +210,7 @@ def test_missing_vgg_drops_its_terms_if_the_config_says_so(no_weights, tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.* images are .* images too")  # by heart
 def test_it_learns(tmp_path):
     """Two pictures by heart: the tiny generator reaches 25 dB where Telea's method has 21.2."""
     words = [

@@ -22,6 +22,7 @@ from tests.training.toys import Game, PictureData, Reconstruction, build, fit, m
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.* images are .* images too")  # by heart
 def test_autoencoder_learns_a_few_photographs(tmp_path):
     """It overfits five photographs with a hole in the middle from 20 dB (after 20 steps) to more than 25 dB."""
     photographs = {"name": "sample", "split": "train", "size": 32, "crop": "center"}

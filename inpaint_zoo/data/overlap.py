@@ -1,0 +1,99 @@
+"""Which files two sets of images have in common: an image that was trained on, or selected on, tests nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from inpaint_zoo.data.photos import PhotoFile
+from inpaint_zoo.data.shards import Member
+
+__all__ = ["Overlap", "find_overlaps"]
+
+SHOWN = 5
+"""Files of an overlap that are named."""
+_Key = tuple[str, str]  # the folder or tar file, and the name in it
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Files that lie in two sets.
+
+    Attributes:
+        smaller: Name of the set with fewer files.
+        larger: Name of the other set.
+        count: Number of files in both.
+        size: Number of files in the smaller set.
+        first: The first files in both, in the order of the smaller set.
+    """
+
+    smaller: str
+    larger: str
+    count: int
+    size: int
+    first: tuple[str, ...]
+
+    def __str__(self) -> str:
+        more = ", ..." if self.count > len(self.first) else ""
+        shown = ", ".join(self.first)
+        return f"{self.count} of the {self.size} {self.smaller} images are {self.larger} images too: {shown}{more}"
+
+
+def find_overlaps(sets: Mapping[str, Mapping[str, PhotoFile]]) -> list[Overlap]:
+    """The overlaps of each two of ``sets``, in their order; no file is opened.
+
+    Two files are the same if their paths are equal once links are resolved, or if they are the same member of the same
+    tar file. A copy, and a file that was packed into a shard, are other files: their names do not tell.
+
+    The time is that of listing the folders: 1,800,000 files take seconds, and only the smaller sets are kept in memory.
+
+    Args:
+        sets: Name of the set -> files by stem. Sets of equal size keep their order.
+    """
+    found = []
+    kept: dict[str, dict[_Key, str]] = {}
+    by_size = sorted(sets, key=lambda name: len(sets[name]))
+    for name in by_size:
+        own: dict[_Key, str] = {}
+        common: dict[str, set[_Key]] = {other: set() for other in kept}
+        for key, shown in _keys(sets[name]):
+            for other, keys in kept.items():
+                if key in keys:
+                    common[other].add(key)
+            if name != by_size[-1]:
+                own[key] = shown
+        for other, shared in common.items():
+            if shared:
+                names = [shown for key, shown in kept[other].items() if key in shared]
+                found.append(Overlap(other, name, len(names), len(sets[other]), tuple(names[:SHOWN])))
+        kept[name] = own
+    places = {name: place for place, name in enumerate(sets)}
+    return sorted(found, key=lambda entry: sorted((places[entry.smaller], places[entry.larger])))
+
+
+def _keys(files: Mapping[str, PhotoFile]) -> Iterator[tuple[_Key, str]]:
+    """What identifies each file, and its path as it is shown. Each folder is resolved and listed once."""
+    folders: dict[str, tuple[str, set[str]]] = {}
+    for file in files.values():
+        shown = str(file)
+        if isinstance(file, Member):
+            url = file.shard.url
+            if url not in folders:
+                folders[url] = os.path.realpath(url) if file.shard.cache is None else url, set()
+            yield (folders[url][0], file.name), shown
+            continue
+        folder, name = os.path.split(shown)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder), _links(folder)
+        real, links = folders[folder]
+        yield os.path.split(os.path.realpath(shown)) if name in links else (real, name), shown
+
+
+def _links(folder: str) -> set[str]:
+    """Names of the files in a folder that are symbolic links."""
+    try:
+        with os.scandir(folder or ".") as entries:
+            return {entry.name for entry in entries if entry.is_symlink()}
+    except OSError:
+        return set()  # whoever reads its files says what is wrong
