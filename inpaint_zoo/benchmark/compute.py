@@ -20,6 +20,7 @@ from inpaint_zoo.benchmark.photographs import MaskSet, Photographs
 from inpaint_zoo.benchmark.plan import Cell
 from inpaint_zoo.benchmark.scoring import Score, Scorer
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.names import plain_name
 
 __all__ = ["CellResult", "Sample", "compute_cell", "load_sample", "naming", "worker_threads"]
 
@@ -282,7 +283,7 @@ def _load(photographs: Photographs, masks: MaskSet, index: int) -> Sample | _Mis
     try:
         return load_sample(photographs, masks, index)
     except ZooError as error:
-        return _Missing(photographs.key(index), " ".join(str(error).split()))
+        return _Missing(photographs.key(index), plain_name(" ".join(str(error).split())))
 
 
 def _samples(cell: Cell, pool: ThreadPoolExecutor, group: int, ahead: int) -> Iterator[list[Sample | _Missing]]:

@@ -24,6 +24,7 @@ from inpaint_zoo.benchmark.plan import Cell, Plan
 from inpaint_zoo.benchmark.store import Store
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_path, sha256_json, write_bytes
+from inpaint_zoo.io.names import plain_name
 from inpaint_zoo.io.pictures import write_picture
 from inpaint_zoo.masks.bank import encode_png
 
@@ -95,7 +96,7 @@ class Execution:
             costs = cell_cost(cell.method, result.costs, alone, device) if alone else None
         except Exception as error:
             line = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
-            line = " ".join([*line.split(), *(f"({note})" for note in getattr(error, "__notes__", ()))])
+            line = plain_name(" ".join([*line.split(), *(f"({note})" for note in getattr(error, "__notes__", ()))]))
             with self.store.writing(cell.key, self._record(cell, "failed", line)) as folder:
                 (folder / "traceback.txt").write_text(traceback.format_exc(), "utf-8", "backslashreplace")
             return line

@@ -17,6 +17,7 @@ from inpaint_zoo.benchmark.store import read_json, write_json
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_json
+from inpaint_zoo.io.names import plain_name
 
 if TYPE_CHECKING:
     from inpaint_zoo.masks import MaskGenerator
@@ -86,7 +87,8 @@ class Photographs:
         known = read_json(self._verdict)
         if known is not None:
             return {stem: (path, reason) for stem, (path, reason) in known.items()}
-        return {problem.key: (str(problem.path), problem.reason) for problem in self._data.check(workers)}
+        problems = self._data.check(workers)
+        return {each.key: (plain_name(str(each.path)), plain_name(each.reason)) for each in problems}
 
     def remember(self) -> None:
         """Store which files can be read, so that the next run need not decode all of them to know."""
@@ -177,7 +179,7 @@ class MaskSet:
             found = self._generator.check_files(0 if known else None)  # 0: known already, none is looked at again
         except ZooError as error:
             raise self._entry.table.located(error) from error
-        self.doubts = known["doubts"] if known else found
+        self.doubts = known["doubts"] if known else [plain_name(line) for line in found]
 
     def remember(self) -> None:
         """Store what `check` found, so that the next run need not decode all files to know."""

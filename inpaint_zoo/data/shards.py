@@ -214,7 +214,7 @@ def index_shards(
 def write_index(path: Path, entries: list[dict[str, Any]]) -> int:
     """Write the entries that `scan` made; returns the number of pictures."""
     text = json.dumps({"format": _FORMAT, "shards": entries}, separators=(",", ":"), ensure_ascii=False)
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode("utf-8", "surrogatepass"))  # members of foreign tar files may have names of any bytes
     return sum(len(entry["members"]) for entry in entries)
 
 

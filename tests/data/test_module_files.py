@@ -138,9 +138,7 @@ def test_evaluation_leaves_out_images_without_a_mask(tmp_path):
     data = data_module(folder, masks=bank(tmp_path / "bank", HOLE, HOLE * 0))
     with pytest.warns(MaskWarning, match=r"a mask file looks wrong \(empty\)"):
         loader = data.val_dataloader()
-    with pytest.warns(
-        UserWarning, match=r"1\.png: files at size 16 x 16: no mask .* read .*bank/1\.png: the mask is empty"
-    ):
+    with pytest.warns(UserWarning, match=r"size 16 x 16: no mask .* read .*bank/1\.png: the mask is empty"):
         batches = [data.on_after_batch_transfer(batch, 0) for batch in loader]
     assert torch.cat([batch["index"] for batch in batches]).tolist() == [0, -1, 2, -1]
     assert data.replaced == {"1": 1, "3": 1}
