@@ -19,8 +19,10 @@ from inpaint_zoo.benchmark.methods import Answer, Question
 from inpaint_zoo.benchmark.photographs import MaskSet, Photographs
 from inpaint_zoo.benchmark.plan import Cell
 from inpaint_zoo.benchmark.scoring import Score, Scorer
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.names import plain_name
 
-__all__ = ["CellResult", "Sample", "compute_cell", "load_sample", "worker_threads"]
+__all__ = ["CellResult", "Sample", "compute_cell", "load_sample", "naming", "worker_threads"]
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -49,6 +51,8 @@ class CellResult:
         capped: How many values each metric cut to its cap.
         notes: What set metrics say of their last value.
         from_bytes: Metrics that are meant for unrounded results, but measured 8-bit ones: the method gives no others.
+        left_out: Key of a photograph -> why it has no values, or none of some metrics.
+        scored: How many photographs have values.
     """
 
     values: pa.Table
@@ -66,6 +70,9 @@ class CellResult:
             [("image", pa.string()), ("seconds", pa.float64()), ("passes", whole), ("width", whole), ("height", whole)]
         )
         return pa.table({name: [getattr(cost, name) for cost in self.costs] for name in schema.names}, schema=schema)
+
+    left_out: dict[str, str] = field(default_factory=dict)
+    scored: int = 0
 
 
 def _one_thread() -> None:
@@ -110,7 +117,9 @@ def compute_cell(
     """Complete and score every photograph of a cell; the method was started.
 
     On a GPU loading, completing and scoring overlap. On a CPU, and where photographs are to be completed alone, they
-    take turns, a few photographs at a time, so that the seconds that a method takes are its own.
+    take turns, a few photographs at a time, so that the seconds that a method takes are its own. A photograph that gets
+    no mask, or that cannot be read any more, is left out for every method alike; a method that fails on one has no
+    result for the cell.
 
     Args:
         cell: What to compute.
@@ -122,6 +131,10 @@ def compute_cell(
         alone: Complete photographs one by one with nothing beside them, and watch the memory that each one takes.
         truth_features: Features (N, D) of the untouched photographs of a dataset, by key.
         advance: Called after each photograph.
+
+    Raises:
+        ZooError: Nothing is left to score, or nothing that one of the metrics can measure.
+        Exception: Whatever the method raises, with a note that names the photographs.
     """
     overlap = scorer.device.type != "cpu" and not alone
     peaks: list[float] = []
@@ -136,22 +149,31 @@ def compute_cell(
     group = batch_size if overlap else max(batch_size, TURN * workers)
     gathered = _Gathered(cell, scorer, pool, gallery, advance)
     try:
-        for samples in _samples(cell, pool, group, ahead=AHEAD if overlap else 0):
+        for loaded in _samples(cell, pool, group, ahead=AHEAD if overlap else 0):
+            samples = [each for each in loaded if isinstance(each, Sample)]
+            for missing in (each for each in loaded if not isinstance(each, Sample)):
+                gathered.left_out[missing.key] = missing.reason
+                advance()
             for begin in range(0, len(samples), batch_size):
                 batch = samples[begin : begin + batch_size]
-                for sample, answer in zip(batch, ask([each.question for each in batch]), strict=True):
+                with naming(batch):
+                    answers = ask([each.question for each in batch])
+                for sample, answer in zip(batch, answers, strict=True):
                     gathered.add(sample, answer, score_now=overlap)
             gathered.collect(left=4 * batch_size + 4 * workers if overlap else 0)
         gathered.collect(left=0)
     except BaseException:
         gathered.cancel()
         raise
+    _refuse_nothing(gathered, scorer)
     whole: dict[str, float] = {}
     if scorer.set_metrics:
         features = {key: np.stack([score.features[key] for score in gathered.scores]) for key in scorer.feature_keys}
-        whole = scorer.compare_sets(features, truth_features(cell.photographs))
+        rows = np.flatnonzero(np.isin(cell.photographs.indices, gathered.indices))
+        truth = {key: values[rows] for key, values in truth_features(cell.photographs).items()}
+        whole = scorer.compare_sets(features, truth)
     return CellResult(
-        values=_values(cell, gathered.scores, gathered.ratios, whole),
+        values=_values(cell, gathered, whole),
         costs=gathered.costs,
         alone=Alone(tuple(cost.seconds for cost in gathered.costs), max(peaks, default=None), IN_THE_RUN)
         if alone
@@ -160,7 +182,32 @@ def compute_cell(
         capped=scorer.capped(gathered.scores),
         notes=scorer.notes(),
         from_bytes=scorer.unrounded if gathered.bytes_alone else (),
+        left_out=gathered.left_out,
+        scored=len(gathered.scores),
     )
+
+
+def _refuse_nothing(gathered: _Gathered, scorer: Scorer) -> None:
+    reasons = iter(gathered.left_out.items())
+    if not gathered.scores:
+        key, reason = next(reasons)
+        raise ZooError(f"None of {len(gathered.left_out)} images can be scored; the first, {key}: {reason}")
+    for metric in scorer.image_metrics:
+        if not any(metric in score.values for score in gathered.scores):
+            raise ZooError(f"All images are too small: {gathered.scores[0].too_small[metric]}.")
+
+
+@contextmanager
+def naming(samples: Sequence[Sample]) -> Iterator[None]:
+    """Add to what a method raises which photographs it was asked for, unless it names one itself."""
+    try:
+        yield
+    except Exception as error:
+        keys = [sample.question.key for sample in samples]
+        if any(key in str(error) for key in keys):
+            raise
+        error.add_note(f"image{'s' if len(keys) > 1 else ''} {', '.join(keys)}")
+        raise
 
 
 class _Gathered:
@@ -177,6 +224,9 @@ class _Gathered:
         self.scores: list[Score] = []
         self.ratios: list[float] = []
         self.costs: list[ImageCost] = []
+        self.indices: list[int] = []
+        self.keys: list[str] = []
+        self.left_out: dict[str, str] = {}
         self.pictures: dict[int, Pixels] = {}
 
     def add(self, sample: Sample, answer: Answer, *, score_now: bool) -> None:
@@ -192,6 +242,8 @@ class _Gathered:
         if score_now:
             self._submit()
         self.ratios.append(float(np.count_nonzero(mask)) / mask.size)
+        self.indices.append(sample.number)
+        self.keys.append(sample.question.key)
         if answer.seconds is not None:
             cost = ImageCost(sample.question.key, answer.seconds, answer.passes, mask.shape[1], mask.shape[0])
             self.costs.append(cost)
@@ -208,7 +260,10 @@ class _Gathered:
         """Wait until at most ``left`` scores are missing: that many pictures wait in memory."""
         self._submit()
         while len(self._waiting) > left:
-            self.scores.append(self._waiting.popleft().result())
+            score = self._waiting.popleft().result()
+            if score.too_small:
+                self.left_out[self.keys[len(self.scores)]] = "; ".join(score.too_small.values())
+            self.scores.append(score)
             self._advance()
 
     def cancel(self) -> None:
@@ -217,14 +272,28 @@ class _Gathered:
             future.cancel()
 
 
-def _samples(cell: Cell, pool: ThreadPoolExecutor, group: int, ahead: int) -> Iterator[list[Sample]]:
+class _Missing(NamedTuple):
+    """A photograph that gets no sample, by its key, and why."""
+
+    key: str
+    reason: str
+
+
+def _load(photographs: Photographs, masks: MaskSet, index: int) -> Sample | _Missing:
+    try:
+        return load_sample(photographs, masks, index)
+    except ZooError as error:
+        return _Missing(photographs.key(index), plain_name(" ".join(str(error).split())))
+
+
+def _samples(cell: Cell, pool: ThreadPoolExecutor, group: int, ahead: int) -> Iterator[list[Sample | _Missing]]:
     """The photographs in groups, of which ``ahead`` are being loaded while the caller works on one."""
     indices = cell.photographs.indices
-    loading: deque[list[Future[Sample]]] = deque()
+    loading: deque[list[Future[Sample | _Missing]]] = deque()
     try:
         for begin in range(0, len(indices), group):
             chosen = indices[begin : begin + group]
-            loading.append([pool.submit(load_sample, cell.photographs, cell.masks, index) for index in chosen])
+            loading.append([pool.submit(_load, cell.photographs, cell.masks, index) for index in chosen])
             if len(loading) > ahead:
                 yield [future.result() for future in loading.popleft()]
         while loading:
@@ -234,14 +303,14 @@ def _samples(cell: Cell, pool: ThreadPoolExecutor, group: int, ahead: int) -> It
             future.cancel()
 
 
-def _values(cell: Cell, scores: Sequence[Score], ratios: Sequence[float], whole: Mapping[str, float]) -> pa.Table:
+def _values(cell: Cell, gathered: _Gathered, whole: Mapping[str, float]) -> pa.Table:
     columns: dict[str, list[Any]] = {"image": [], "metric": [], "value": [], "group": [], "hole_ratio": []}
 
     def add(*row: object) -> None:
         for column, value in zip(columns.values(), row, strict=True):
             column.append(value)
 
-    for index, score, ratio in zip(cell.photographs.indices, scores, ratios, strict=True):
+    for index, score, ratio in zip(gathered.indices, gathered.scores, gathered.ratios, strict=True):
         for metric, value in score.values.items():
             add(cell.photographs.key(index), metric, value, cell.photographs.group(index), ratio)
     for metric, value in whole.items():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,17 +13,18 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from inpaint_zoo._version import __version__
-from inpaint_zoo.benchmark.compute import CellResult, compute_cell, load_sample
+from inpaint_zoo.benchmark.compute import CellResult, Sample, compute_cell, load_sample, naming
 from inpaint_zoo.benchmark.cost import SPREAD, cell_cost, measure_alone, pool, timed_in_the_run
 from inpaint_zoo.benchmark.identity import code_sha256, git_commit
 from inpaint_zoo.benchmark.machine import describe_device, describe_environment
 from inpaint_zoo.benchmark.methods import Method, Question
-from inpaint_zoo.benchmark.options import Failure, Listener, Options
+from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
 from inpaint_zoo.benchmark.photographs import Photographs
 from inpaint_zoo.benchmark.plan import Cell, Plan
 from inpaint_zoo.benchmark.store import Store
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_path, sha256_json, write_bytes
+from inpaint_zoo.io.names import plain_name
 from inpaint_zoo.io.pictures import write_picture
 from inpaint_zoo.masks.bank import encode_png
 
@@ -71,12 +73,14 @@ class Execution:
             if cell.problem is not None:
                 raise ZooError(cell.problem)
             cell.method.start(cell.task, self.device, self.options.precision)
-            self._warm_up(cell)
+            first = self._first(cell)
+            if first is not None:
+                self._warm_up(cell, first)
             device, batch_size = self.device, self.options.batch_size
             in_the_run = cell.method.computes and timed_in_the_run(cell.method, device, batch_size)
             alone = None
-            if cell.method.computes and not in_the_run:
-                alone = measure_alone(cell.method, self._spread(cell), device)
+            if cell.method.computes and not in_the_run and first is not None:
+                alone = measure_alone(cell.method, self._spread(cell, first), device)
             result = compute_cell(
                 cell,
                 self.plan.scorer,
@@ -92,9 +96,9 @@ class Execution:
             costs = cell_cost(cell.method, result.costs, alone, device) if alone else None
         except Exception as error:
             line = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
-            line = " ".join(line.split())
+            line = plain_name(" ".join([*line.split(), *(f"({note})" for note in getattr(error, "__notes__", ()))]))
             with self.store.writing(cell.key, self._record(cell, "failed", line)) as folder:
-                (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+                (folder / "traceback.txt").write_text(traceback.format_exc(), "utf-8", "backslashreplace")
             return line
         self._write(cell, result, costs)
         return None
@@ -107,6 +111,8 @@ class Execution:
             "capped": result.capped,
             "set_metric_notes": result.notes,
             "from_bytes": list(result.from_bytes),
+            "n_images": result.scored,
+            **({"left_out": result.left_out} if result.left_out else {}),
         }
         with self.store.writing(cell.key, {**record, **more}) as folder:
             pq.write_table(result.values, folder / "values.parquet", compression="zstd")
@@ -122,7 +128,10 @@ class Execution:
         self._shown.add(pair)
         place = self.store.gallery / cell.key.dataset
         for index, position in cell.photographs.gallery(self.options.gallery).items():
-            sample = load_sample(cell.photographs, cell.masks, index)
+            try:
+                sample = load_sample(cell.photographs, cell.masks, index)
+            except ZooError:  # it is among those that were left out
+                continue
             write_picture(place / f"{position}.png", sample.truth)
             mask = sample.question.mask.astype(np.uint8)
             write_bytes(place / cell.key.mask / f"{position}.png", encode_png(mask))
@@ -148,19 +157,33 @@ class Execution:
             "n_images": len(cell.task.keys),
         }
 
-    def _warm_up(self, cell: Cell) -> None:
+    def _warm_up(self, cell: Cell, first: Sample) -> None:
         """Have a method complete one image before the first one that counts: what it sets up once is no latency."""
         if cell.method.computes and self._warm is not cell.method:
-            cell.method.answer([load_sample(cell.photographs, cell.masks, cell.photographs.indices[0]).question])
+            with naming([first]):
+                cell.method.answer([first.question])
             self._warm = cell.method
 
-    def _spread(self, cell: Cell) -> Iterator[Question]:
-        """Some of a cell's images, from its first to its last part."""
+    def _spread(self, cell: Cell, first: Sample) -> Iterator[Question]:
+        """Some of a cell's images, from its first to its last part; those without a mask are passed over."""
         indices = cell.photographs.indices
         count = min(SPREAD, len(indices))
+        found = 0
         for part in range(count):
-            index = indices[(2 * part + 1) * len(indices) // (2 * count)]
-            yield load_sample(cell.photographs, cell.masks, index).question
+            with suppress(ZooError):
+                index = indices[(2 * part + 1) * len(indices) // (2 * count)]
+                sample = load_sample(cell.photographs, cell.masks, index)
+                found += 1
+                yield sample.question
+        if not found:
+            yield first.question
+
+    def _first(self, cell: Cell) -> Sample | None:
+        """The first photograph that can be read and gets a mask."""
+        for index in cell.photographs.indices:
+            with suppress(ZooError):
+                return load_sample(cell.photographs, cell.masks, index)
+        return None
 
     def _truth_features(self, photographs: Photographs) -> Features:
         """Features (N, D) of the untouched photographs, by key; computed once and kept by their content."""
@@ -177,6 +200,16 @@ class Execution:
         with atomic_path(path) as temporary:
             np.savez(temporary, **arrays)
         return arrays
+
+    def left_out(self, cells: Iterable[Cell]) -> list[LeftOut]:
+        """Images of finished cells that have no values, or not of every metric; one of all methods for each."""
+        return list(
+            dict.fromkeys(
+                LeftOut(cell.key.dataset, cell.key.mask, image, reason)
+                for cell in cells
+                for image, reason in (self.store.record(cell.key) or {}).get("left_out", {}).items()
+            )
+        )
 
     def mention_other_code(self) -> None:
         """Say so where cells that are kept were computed by other code of the same version."""
@@ -213,4 +246,6 @@ class Execution:
             "capped": capped,
             "not_applicable": [cell._asdict() for cell in self.plan.not_applicable],
         }
+        if left_out := self.left_out(self.plan.cells):
+            provenance["left_out"] = [each._asdict() for each in left_out]
         self.store.assemble([cell.key for cell in self.plan.cells], provenance)

@@ -14,6 +14,7 @@ from inpaint_zoo.benchmark.store import CellKey
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_folder, write_bytes
+from inpaint_zoo.io.names import concerns_one_name
 from inpaint_zoo.io.pictures import write_picture
 from inpaint_zoo.masks.bank import encode_png
 
@@ -35,7 +36,7 @@ def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: 
         listener: Told of each pair.
 
     Returns:
-        How many pairs were written.
+        How many pairs were written. Photographs that get no mask, or whose names are too long, are noted and left out.
 
     Raises:
         ZooError: ``folder`` holds something, or photographs cannot be read.
@@ -56,11 +57,17 @@ def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: 
             listener.cell(key)
             place = Path(photographs.label) / masks.label
             for index in photographs.indices:
-                question = load_sample(photographs, masks, index).question
-                write_picture(temporary / "images" / place / f"{question.key}.png", question.image)
-                write_bytes(
-                    temporary / "masks" / place / f"{question.key}.png", encode_png(question.mask.astype(np.uint8))
-                )
+                try:
+                    question = load_sample(photographs, masks, index).question
+                    write_picture(temporary / "images" / place / f"{question.key}.png", question.image)
+                    mask = encode_png(question.mask.astype(np.uint8))
+                    write_bytes(temporary / "masks" / place / f"{question.key}.png", mask)
+                except (ZooError, OSError) as error:
+                    if isinstance(error, OSError) and not concerns_one_name(error):
+                        raise
+                    count -= 1
+                    reason = error.strerror if isinstance(error, OSError) else error
+                    listener.note(f"left out: {key}: {photographs.key(index)}: {reason}")
                 listener.image()
             listener.finish(key, None)
     return count

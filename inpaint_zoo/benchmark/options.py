@@ -10,7 +10,7 @@ from inpaint_zoo.benchmark.machine import cores
 from inpaint_zoo.benchmark.store import CellKey
 from inpaint_zoo.errors import ZooError
 
-__all__ = ["MOST_WORKERS", "Failure", "Listener", "Options"]
+__all__ = ["MOST_WORKERS", "Failure", "LeftOut", "Listener", "Options"]
 
 MOST_WORKERS = 16  # beyond, they wait for each other
 
@@ -55,6 +55,15 @@ class Failure(NamedTuple):
 
     key: CellKey
     error: str
+
+
+class LeftOut(NamedTuple):
+    """An image without values under a mask set, or without those of some metrics, and why."""
+
+    dataset: str
+    mask: str
+    image: str
+    reason: str
 
 
 class Listener:

@@ -17,6 +17,7 @@ from inpaint_zoo.benchmark.store import read_json, write_json
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_json
+from inpaint_zoo.io.names import plain_name
 
 if TYPE_CHECKING:
     from inpaint_zoo.masks import MaskGenerator
@@ -86,7 +87,8 @@ class Photographs:
         known = read_json(self._verdict)
         if known is not None:
             return {stem: (path, reason) for stem, (path, reason) in known.items()}
-        return {problem.key: (str(problem.path), problem.reason) for problem in self._data.check(workers)}
+        problems = self._data.check(workers)
+        return {each.key: (plain_name(str(each.path)), plain_name(each.reason)) for each in problems}
 
     def remember(self) -> None:
         """Store which files can be read, so that the next run need not decode all of them to know."""
@@ -101,6 +103,11 @@ class Photographs:
     def keys(self) -> tuple[str, ...]:
         """Relative stems of the photographs that can be read."""
         return tuple(self._data.keys[index] for index in self.indices)
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that the photographs lie in, those in shards aside."""
+        return [file for file in self._data.files.values() if isinstance(file, Path)]
 
     def key(self, index: int) -> str:
         """Relative stem of a photograph."""
@@ -138,6 +145,7 @@ class MaskSet:
     Attributes:
         label: What the suite calls it.
         mosaic: What networks find in the holes; None where there is nothing.
+        doubts: What looks wrong with its mask files, in lines; `check` finds it.
     """
 
     def __init__(self, entry: SourceEntry, suite: Suite) -> None:
@@ -149,6 +157,34 @@ class MaskSet:
             self._generator: MaskGenerator = create_generator(spec, seed=suite.seed, stream=MASK_STREAM)
         except ZooError as error:
             raise entry.table.located(error) from error
+        self._entry = entry
+        self._verdict: Path | None = None
+        self.doubts: list[str] = []
+
+    def files(self) -> list[Path]:
+        """The mask files that the masks are read from; none for drawn masks."""
+        return self._generator.files()
+
+    def check(self, cache: Path) -> None:
+        """Look at every mask file once; the verdict is remembered by the content of all.
+
+        Raises:
+            ZooError: None of them is a mask; file and line of the suite.
+        """
+        if not self.files():
+            return
+        self._verdict = cache / "checks" / f"{sha256_json([__version__, 'masks', self._generator.identity()])}.json"
+        known = read_json(self._verdict)
+        try:
+            found = self._generator.check_files(0 if known else None)  # 0: known already, none is looked at again
+        except ZooError as error:
+            raise self._entry.table.located(error) from error
+        self.doubts = known["doubts"] if known else [plain_name(line) for line in found]
+
+    def remember(self) -> None:
+        """Store what `check` found, so that the next run need not decode all files to know."""
+        if self._verdict is not None and not self._verdict.is_file():
+            write_json(self._verdict, {"doubts": self.doubts})
 
     def identity(self) -> dict[str, Any]:
         """The resolved configuration, as one hash, and what stands in the holes."""

@@ -15,6 +15,7 @@ from inpaint_zoo.benchmark.scoring import Scorer
 from inpaint_zoo.benchmark.store import CellKey
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.listing import refuse_own_masks
 
 if TYPE_CHECKING:
     import torch
@@ -89,7 +90,7 @@ class Plan:
 
 
 def open_sources(suite: Suite, workers: int, cache: Path) -> Sources:
-    """List and check the photographs of a suite and build its mask generators.
+    """List and check the photographs of a suite, build its mask generators and check their files.
 
     Args:
         suite: What to open.
@@ -97,11 +98,16 @@ def open_sources(suite: Suite, workers: int, cache: Path) -> Sources:
         cache: Where earlier verdicts on the files lie; nothing is written.
 
     Raises:
-        ZooError: A mask set or dataset is wrong (file and line), or no photograph of a dataset can be read.
+        ZooError: A mask set or dataset is wrong (file and line), no photograph of a dataset can be read, or images are
+            given as masks.
     """
     masks = tuple(MaskSet(entry, suite) for entry in suite.masks)
     memory = Memory()
     photographs = tuple(Photographs(entry, workers, cache, memory) for entry in suite.datasets)
+    for mask_set in masks:
+        for dataset in photographs:
+            refuse_own_masks(dataset.files, mask_set.files())
+        mask_set.check(cache)
     return Sources(photographs, masks)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from inpaint_zoo.benchmark.compute import worker_threads
 from inpaint_zoo.benchmark.execution import Execution
 from inpaint_zoo.benchmark.machine import exact
-from inpaint_zoo.benchmark.options import Failure, Listener, Options
+from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
 from inpaint_zoo.benchmark.photographs import Unreadable
 from inpaint_zoo.benchmark.plan import Sources, make_plan, open_sources, select
 from inpaint_zoo.benchmark.report import write_report
@@ -31,6 +31,7 @@ class Outcome:
         failed: Selected cells without numbers.
         not_applicable: Cells of the suite that make no sense, such as a mosaic for who never sees it.
         unreadable: Files that hold no photograph.
+        left_out: Images of the selected cells that have no values, or not of every metric.
         skipped_metrics: Metrics whose weights are missing, and the line that says which file goes where.
         report: The report, None where no cell is done.
     """
@@ -40,6 +41,7 @@ class Outcome:
     failed: tuple[Failure, ...]
     not_applicable: int
     unreadable: tuple[Unreadable, ...]
+    left_out: tuple[LeftOut, ...]
     skipped_metrics: Mapping[str, str]
     report: Path | None
 
@@ -70,6 +72,7 @@ def run_suite(
         for photographs in sources.photographs:
             photographs.remember()
         for masks in sources.masks:
+            masks.remember()
             write_bytes(out / "masks" / f"{masks.label}.yaml", masks.to_yaml().encode())
         for cell in plan.cells:
             store.rename(cell.key)
@@ -84,6 +87,7 @@ def run_suite(
             run.assemble()
             raise
         run.assemble()
+        left_out = tuple(run.left_out(selected))
         done = any(store.is_done(cell.key) for cell in plan.cells)
         report = write_report(out) if done else None
     return Outcome(
@@ -92,19 +96,23 @@ def run_suite(
         failed=tuple(failed),
         not_applicable=len(plan.not_applicable),
         unreadable=tuple(sources.unreadable),
+        left_out=left_out,
         skipped_metrics=plan.scorer.skipped,
         report=report,
     )
 
 
 def mention_unreadable(sources: Sources, allow_missing: bool, listener: Listener) -> None:
-    """List the files that hold no photograph.
+    """List the files that hold no photograph, and what looks wrong with mask files.
 
     Raises:
         ZooError: There are some and ``allow_missing`` is false, or nothing is left of a dataset.
     """
     for problem in sources.unreadable:
         listener.note(f"{problem.path}: {problem.reason}")
+    for masks in sources.masks:
+        for line in masks.doubts:
+            listener.note(f"mask set '{masks.label}': {line}")
     for photographs in sources.photographs:
         if not photographs.indices:
             raise ZooError(f"No photograph of the dataset '{photographs.label}' can be read.")

@@ -25,10 +25,17 @@ Floats = NDArray[np.float32]
 
 
 class Score(NamedTuple):
-    """One image: its value by metric, and its features (D,) by the key that set metrics share them under."""
+    """One image.
+
+    Attributes:
+        values: By metric.
+        features: (D,) by the key that set metrics share them under.
+        too_small: Metrics that cannot measure it, and why.
+    """
 
     values: dict[str, float]
     features: dict[str, Features]
+    too_small: dict[str, str]
 
 
 class Scorer:
@@ -102,11 +109,14 @@ class Scorer:
         forms["unrounded"] = forms["8-bit"] if unrounded is None else torch.from_numpy(unrounded)[None].to(self.device)
         target = self._tensor(truth)
         hole = torch.from_numpy(mask)[None, None].to(self.device).float()
-        values = {
-            name: float(metric.score(forms[metric.result], target, hole)[0])
-            for name, metric in self.image_metrics.items()
-        }
-        return Score(values, self.features(pred))
+        values: dict[str, float] = {}
+        too_small: dict[str, str] = {}
+        for name, metric in self.image_metrics.items():
+            if min(mask.shape) < metric.min_side:
+                too_small[name] = f"{name} needs sides of at least {metric.min_side} pixels"
+            else:
+                values[name] = float(metric.score(forms[metric.result], target, hole)[0])
+        return Score(values, self.features(pred), too_small)
 
     def features(self, picture: Pixels) -> dict[str, Features]:
         """Features (D,) of a picture, by key."""
@@ -132,7 +142,7 @@ class Scorer:
         counts: dict[str, int] = {}
         for name, metric in self.image_metrics.items():
             if metric.cap is not None:
-                counts[name] = sum(score.values[name] >= metric.cap for score in scores)
+                counts[name] = sum(score.values.get(name, -1) >= metric.cap for score in scores)
         return counts
 
     def _tensor(self, picture: Pixels) -> Tensor:

@@ -42,7 +42,11 @@ def _parser() -> ArgumentParser:
         help="compute only these cells: method=, dataset= or mask= and a pattern; may be given several times",
     )
     parser.add_argument("--fresh", action="store_true", help="compute cells again that are done")
-    parser.add_argument("--allow-missing", action="store_true", help="score the rest where photographs are unreadable")
+    parser.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="score the rest where photographs are unreadable or get no mask, and end with 0",
+    )
     parser.add_argument("--gallery", type=int, default=6, metavar="N", help="pictures kept of each dataset")
     parser.add_argument(
         "--export-inputs",
@@ -127,7 +131,7 @@ def _mean(row: Mapping[Any, Any] | None, info: MetricInfo, separated: bool) -> s
     return f"[bold]{text}[/bold]" if separated and row["tied_with_best"] is True else text
 
 
-def _conclude(outcome: Outcome, out: Path) -> int:
+def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
     if outcome.report is not None:
         console.print(_ranking(out))
     parts = [f"{outcome.computed} computed", f"{outcome.skipped} done before"]
@@ -138,11 +142,14 @@ def _conclude(outcome: Outcome, out: Path) -> int:
         console.print(f"metrics skipped for want of weights: {', '.join(outcome.skipped_metrics)}")
     if outcome.unreadable:
         console.print(f"photographs left out, unreadable: {len(outcome.unreadable)}")
+    for image in outcome.left_out:
+        where = f"{image.dataset}, {image.mask}: {image.image}"
+        err_console.print(f"[yellow]left out:[/yellow] {escape(f'{where}: {image.reason}')}", soft_wrap=True)
     if outcome.report is not None:
         console.print(f"report: {escape(str(outcome.report))}", soft_wrap=True)
     for failure in outcome.failed:
         err_console.print(f"[red]failed:[/red] {escape(str(failure.key))}: {escape(failure.error)}", soft_wrap=True)
-    return 1 if outcome.failed else 0
+    return 1 if outcome.failed or (outcome.left_out and not allow_missing) else 0
 
 
 def run(args: list[str]) -> int:
@@ -167,4 +174,4 @@ def run(args: list[str]) -> int:
         return 0
     with _Display() as display:
         outcome = run_suite(suite, out, settings, display)
-    return _conclude(outcome, out)
+    return _conclude(outcome, out, settings.allow_missing)

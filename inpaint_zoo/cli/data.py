@@ -55,7 +55,7 @@ def _decode(data: PhotoDataset, name: str, workers: int) -> bool:
         for heading in ("photograph", "why it cannot be read"):
             table.add_column(heading, overflow="fold")
         for problem in problems:
-            table.add_row(problem.key, problem.reason)
+            table.add_row(problem.key + Path(str(problem.path)).suffix, problem.reason)
         console.print(table, markup=False)
     converted = f", {len(data.notes)} of them after a conversion" if data.notes else ""
     console.print(f"{len(data) - len(problems)} of {len(data)} {name} can be read{converted}")
@@ -99,7 +99,7 @@ def _check_sets(options: Namespace) -> int:
 
 def _split(options: Namespace) -> int:
     """Write train.txt and test.txt."""
-    files = by_stem(options.root)
+    files = by_stem(options.root, role="images")
     if options.by_class is not None:
         test, train = _ratio(options.by_class)
         split, rule = by_class(files, test, train, options.seed), f"by_class {test}:{train}, seed {options.seed}"
@@ -119,7 +119,7 @@ def _ratio(text: str) -> tuple[int, int]:
 
 def _list(options: Namespace) -> int:
     """Write one list, such as a few-shot subset."""
-    files = by_stem(options.root)
+    files = by_stem(options.root, role="images")
     rules = yaml.safe_load(options.select)
     if not isinstance(rules, Mapping):
         keys = ", ".join(SELECT_KEYS)
@@ -134,7 +134,7 @@ def _list(options: Namespace) -> int:
 
 def _shots(options: Namespace) -> int:
     """Write one list for each few-shot subset, the smaller in the larger, and one of all."""
-    files = by_stem(options.root)
+    files = by_stem(options.root, role="images")
     counts = sorted({count for count in options.counts if count < len(files)})
     seed = None if options.in_order else options.seed
     subsets = {f"{count}": few_shot(files, count, seed) for count in counts} | {"all": list(files)}
@@ -149,7 +149,7 @@ def _shots(options: Namespace) -> int:
 
 def _shards(options: Namespace) -> int:
     """Pack a folder; exit code 1 if some photographs were left out."""
-    files = by_stem(options.root) if options.list is None else read_list(options.list, options.root)
+    files = by_stem(options.root, role="images") if options.list is None else read_list(options.list, options.root)
     with progress_bar() as progress:
         task = progress.add_task("photographs packed", total=len(files))
         problems = write_shards(

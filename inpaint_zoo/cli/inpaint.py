@@ -24,13 +24,12 @@ from inpaint_zoo.cli.common import (
 )
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.pictures import MAX_PIXELS
+from inpaint_zoo.masks.checks import doubt_lines
 
 if TYPE_CHECKING:
     from inpaint_zoo.inference.folder import FolderReport, Job, Problem
 
 __all__ = ["run"]
-
-DOUBTS = {"empty": "empty", "large": "more than 60 % hole", "grey": "grey"}
 
 
 def _parser() -> ArgumentParser:
@@ -167,10 +166,8 @@ def _counting(jobs: Sequence[Job]) -> Iterator[Any]:
 
 
 def _conclude(report: FolderReport, skipped: int, photos: Path, out: Path) -> None:
-    for kind, texts in report.doubts.items():
-        masks = f"{len(texts)} mask files look" if len(texts) > 1 else "a mask file looks"
-        line = f"[yellow]warning:[/yellow] {masks} wrong ({DOUBTS[kind]}), e.g. {escape(texts[0])}"
-        err_console.print(line, soft_wrap=True)
+    for line in doubt_lines(report.doubts):
+        err_console.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True)
     for note, noted in report.notes.items():
         more = f" and {len(noted) - 1} more" if len(noted) > 1 else ""
         err_console.print(f"[dim]note:[/dim] {escape(note)}: {escape(str(noted[0]))}{more}", soft_wrap=True)

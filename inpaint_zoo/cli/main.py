@@ -12,6 +12,7 @@ import sys
 from typing import NamedTuple
 
 from inpaint_zoo._version import __version__
+from inpaint_zoo.cli.output import readable_output
 from inpaint_zoo.errors import ZooError, unknown_name
 
 __all__ = ["COMMANDS", "main"]
@@ -58,6 +59,7 @@ def _complain(message: str) -> None:
     sys.stderr.write(f"error: {' '.join(message.split())}\n")
 
 
+@readable_output()
 def main(argv: list[str] | None = None) -> int:
     """Run one command.
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from inpaint_zoo.cli.common import command_parser, console, progress_bar
+from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar
+from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_bytes
-from inpaint_zoo.io.listing import list_pictures
-from inpaint_zoo.io.pictures import read_picture
+from inpaint_zoo.io.pictures import PictureError, read_picture
 from inpaint_zoo.masks import (
     MASK_SUITES,
     MaskConfigError,
@@ -28,10 +29,11 @@ from inpaint_zoo.masks import (
     parse_size,
 )
 from inpaint_zoo.masks.bank import BATCH, write_bank
+from inpaint_zoo.masks.checks import MaskCheck
 from inpaint_zoo.masks.document import is_mask_file
 from inpaint_zoo.masks.kind import KINDS, Mask, Size
 from inpaint_zoo.masks.measure import Measures, measure, summarise
-from inpaint_zoo.masks.read import binarise, luminance
+from inpaint_zoo.masks.read import mask_of
 
 __all__ = ["masks_list", "masks_resolve", "masks_show", "masks_stats", "masks_write", "run"]
 
@@ -70,8 +72,12 @@ def masks_show(
     stream: str | None,
     args: dict[str, Any] | None,
     out: Path,
-) -> None:
-    """Draw masks on one sheet, with their hole ratios; the options are those of `_parser`."""
+) -> int:
+    """Draw masks on one sheet, with their hole ratios; the options are those of `_parser`.
+
+    Returns:
+        1 if some could not be made, such as those of empty files.
+    """
     from inpaint_zoo.masks.sheet import contact_sheet
 
     _check_count(n)
@@ -79,15 +85,17 @@ def masks_show(
     generator = _generator(name, seed, stream, args)
     shape = size or generator.size or _SIZE
     if _is_folder(name):
-        n = min(n, len(list_pictures(name)))
-    masks = [generator(index, shape) for index in range(n)]
-    notes = [generator.meta(index, shape) for index in range(n)]
-    captions = [f"{_label(index, note)}: {100 * note['ratio']:.1f} %" for index, note in enumerate(notes)]
+        n = min(n, len(generator.files()))
+    _tell(generator.check_files(n))
+    masks = _drawn(generator, range(n), shape)
+    notes = {index: generator.meta(index, shape) for index in masks}
+    captions = [f"{_label(index, note)}: {100 * note['ratio']:.1f} %" for index, note in notes.items()]
     title = f"{generator.name}, {shape[0]} x {shape[1]}, seed {generator.seed}, hole ratio below each (dark is hole)"
     buffer = io.BytesIO()
-    contact_sheet(masks, captions, title).save(buffer, format="PNG")
+    contact_sheet(list(masks.values()), captions, title).save(buffer, format="PNG")
     write_bytes(out, buffer.getvalue())
-    console.print(f"{n} masks of {generator.name}: {out}", soft_wrap=True, markup=False)
+    console.print(f"{len(masks)} masks of {generator.name}: {out}", soft_wrap=True, markup=False)
+    return int(len(masks) < n)
 
 
 def _label(index: int, note: dict[str, Any]) -> str:
@@ -107,6 +115,7 @@ def masks_write(
     """Write a bank: N mask files (255 = hole), manifest.csv and bank.json. An interrupted one is continued."""
     generator = _generator(name, seed, stream, args)
     shape = size or generator.size or _SIZE
+    _tell(generator.check_files(n))
     with progress_bar() as progress:
         task = progress.add_task(f"masks of {generator.name}", total=n)
         manifest = write_bank(
@@ -123,22 +132,31 @@ def masks_stats(
     stream: str | None,
     args: dict[str, Any] | None,
     out: Path | None,
-) -> None:
-    """Measure hole ratios: a table and a histogram."""
+) -> int:
+    """Measure hole ratios: a table and a histogram.
+
+    Returns:
+        1 if some could not be made or read.
+    """
     _check_count(n)
     if out is not None:
         _check_png(out)
     generator = _generator(name, seed, stream, args)
     shape = size or generator.size or _SIZE
     native = size is None and not args and _is_folder(name)
+    files = generator.files()
     if _is_folder(name):
-        n = min(n, len(list_pictures(name)))
+        n = min(n, len(files))
+    check = MaskCheck()
+    if not native:
+        _tell(generator.check_files(n))
     with progress_bar() as progress:
         task = progress.add_task(f"masks of {generator.name}", total=n)
-        batches = _native(Path(name), n) if native else _batches(generator, n, shape)
+        batches = _native(files[:n], check) if native else _batches(generator, n, shape)
         measures = measure(_counted(batches, progress, task))
+    _tell(check.lines())
     where = "at their own sizes" if native else f"at {shape[0]} x {shape[1]}, seed {generator.seed}"
-    title = f"{generator.name}: {n} masks {where}"
+    title = f"{generator.name}: {len(measures.ratio)} masks {where}"
     _print_stats(title, name if shape == (256, 256) and not args else None, measures)
     if out is not None:
         from inpaint_zoo.masks.sheet import histogram
@@ -147,6 +165,7 @@ def masks_stats(
         histogram(measures.ratio, title).save(buffer, format="PNG")
         write_bytes(out, buffer.getvalue())
         console.print(f"histogram: {out}", soft_wrap=True, markup=False)
+    return int(len(measures.ratio) < n)
 
 
 def masks_resolve(
@@ -192,12 +211,51 @@ def _counted(batches: Iterator[Mask], progress: Progress, task: TaskID) -> Itera
 
 def _batches(generator: MaskGenerator, n: int, size: Size) -> Iterator[Mask]:
     for first in range(0, n, BATCH):
-        yield generator.batch(range(first, min(first + BATCH, n)), size)
+        yield np.stack(list(_drawn(generator, range(first, min(first + BATCH, n)), size).values()))
 
 
-def _native(folder: Path, n: int) -> Iterator[Mask]:
-    for path in list_pictures(folder)[:n]:
-        yield binarise(luminance(read_picture(path)))[None]
+def _drawn(generator: MaskGenerator, indices: range, size: Size) -> dict[int, Mask]:
+    """Masks by index; those that cannot be made, such as an empty file's, are told and left out.
+
+    Raises:
+        MaskConfigError: None can be made.
+    """
+    try:
+        return dict(zip(indices, generator.batch(indices, size), strict=True))
+    except MaskConfigError as error:
+        generator.out_size(size)  # refuses a size that suits no mask
+        if len(indices) == 1:
+            raise
+        reasons = [error]
+    found = {}
+    for index in indices:
+        try:
+            found[index] = generator(index, size)
+        except MaskConfigError as error:
+            reasons.append(error)
+    if not found:
+        raise reasons[0]
+    _tell([str(reason) for reason in reasons[1:]])
+    return found
+
+
+def _native(files: list[Path], check: MaskCheck) -> Iterator[Mask]:
+    """Masks at their own sizes; what is odd about them goes to ``check``."""
+    for path in files:
+        try:
+            mask, doubts = mask_of(read_picture(path))
+        except PictureError as error:
+            check.add_unreadable(error)
+            continue
+        check.add(path, mask, doubts)
+        yield mask[None]
+    if len(check.unreadable) == len(files):
+        raise ZooError(f"no mask can be read; the first: {check.unreadable[0]}")
+
+
+def _tell(lines: list[str]) -> None:
+    for line in lines:
+        err_console.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True)
 
 
 def _is_folder(name: str) -> bool:
@@ -286,5 +344,4 @@ def run(args: list[str]) -> int:
     function = options.pop("function")
     if "name" in options:
         options["size"], options["args"] = _parse_size(options["size"]), _parse_args(options["args"])
-    function(**options)
-    return 0
+    return function(**options) or 0

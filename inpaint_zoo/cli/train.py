@@ -311,8 +311,6 @@ def train(command: str, args: list[str], callbacks: Sequence[Callback] = ()) -> 
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
     if command != "fit":  # what training called back has no part in scoring
         warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint need to be provided.*")
-    earlier = warnings.formatwarning
-    warnings.formatwarning = _as_line
     try:
         return ZooCLI(command, [arg for arg in args if arg != "--dry-run"], dry, callbacks).code
     except MisconfigurationException as error:
@@ -322,15 +320,6 @@ def train(command: str, args: list[str], callbacks: Sequence[Callback] = ()) -> 
         if reason := _reason(error):
             raise reason from None
         raise
-    finally:
-        warnings.formatwarning = earlier
-
-
-def _as_line(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
-) -> str:
-    """A warning without the source that it comes from."""
-    return f"warning: {message}\n"
 
 
 def _reason(error: BaseException | None) -> ZooError | None:

@@ -20,7 +20,8 @@ from inpaint_zoo.data.photos import SAMPLE, PhotoDataset, PhotoFile, Problem, cr
 from inpaint_zoo.data.samples import EvalSamples, InputMode, Replaced, Sample, TrainSamples, collate
 from inpaint_zoo.data.sampling import EvalSampler, ResumableLoader, StreamSampler, quiet_worker
 from inpaint_zoo.errors import ZooError, unknown_name
-from inpaint_zoo.masks import MaskGenerator, create_generator
+from inpaint_zoo.io.listing import refuse_own_masks
+from inpaint_zoo.masks import MaskGenerator, MaskWarning, create_generator
 from inpaint_zoo.ops.mosaic import mosaic
 
 __all__ = ["InpaintingDataModule"]
@@ -29,6 +30,7 @@ Spec = Mapping[str, Any]
 SplitName = Literal["train", "val", "test"]
 IN_WORDS: dict[SplitName, str] = {"train": "training", "val": "validation", "test": "test"}
 TRAIN_CROPS = {"random": "random_crop", "center": "center_crop", "resize": "squash"}
+LOOKED_AT = 200  # mask files of a folder that are checked before training
 NAMED = 20  # bad photographs that are told one by one
 
 
@@ -183,17 +185,29 @@ class InpaintingDataModule(LightningDataModule):
     def _generator(self, spec: str | Mapping[str, Any], stream: str) -> MaskGenerator:
         return create_generator(spec, seed=self.seed, stream=stream, evaluation=stream != "train")
 
+    def _masks(self, spec: str | Mapping[str, Any], stream: str, photos: PhotoDataset) -> MaskGenerator:
+        """The masks of a stream; where they are files, checked before the first batch."""
+        masks = self._generator(spec, stream)
+        if photos.size is not None:
+            masks.out_size(photos.size)  # refuses sizes that suit none of the masks
+        refuse_own_masks((file for file in photos.files.values() if isinstance(file, Path)), masks.files())
+        for line in masks.check_files(LOOKED_AT):
+            if self.trainer is None or self.trainer.is_global_zero:
+                warnings.warn(line, MaskWarning, stacklevel=2)
+        return masks
+
     def train_samples(self) -> TrainSamples:
         """The samples of the training, by `Draw`."""
-        masks = self._generator(self.mask_spec, "train")
-        return TrainSamples(self.photos("train"), masks, self.augmentation(), self.seed, self.input_mode)
+        photos = self.photos("train")
+        masks = self._masks(self.mask_spec, "train", photos)
+        return TrainSamples(photos, masks, self.augmentation(), self.seed, self.input_mode)
 
     def eval_samples(self, split: Literal["val", "test"]) -> EvalSamples:
         """The fixed samples of a split, by `Draw`."""
         photos = self.photos(split)
         if photos.size is None and self.eval_batch_size > 1:
             raise ZooError(f"the {split} set keeps every size, so `eval_batch_size` must be 1: set it, or a `size`")
-        return EvalSamples(photos, self._generator(self.eval_mask_spec, split), self.input_mode)
+        return EvalSamples(photos, self._masks(self.eval_mask_spec, split, photos), self.input_mode)
 
     def check(self) -> list[Problem]:
         """Photographs of all splits that cannot be read."""

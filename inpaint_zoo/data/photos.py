@@ -145,6 +145,11 @@ class PhotoDataset:
             self.notes[stem] = tuple(notes)
         return picture.rgb
 
+    def blame(self, index: int, error: ZooError) -> str:
+        """What is wrong with item ``index``, in one line that begins with its file."""
+        file = str(self.files[self._items[index].stem])
+        return f"{file}: {str(error).removeprefix(f'{file}: ')}"
+
     @property
     def blocks(self) -> NDArray[np.int64] | None:
         """(items,) the shard, from 0 up, that each item lies in; None where some photograph is a file of its own."""
@@ -310,7 +315,7 @@ def _given(name: str, spec: Mapping[str, Any]) -> Mapping[str, PhotoFile]:
     if "root" not in spec:
         hint = "A folder needs `root: FOLDER` (fit and its kin: --data.root FOLDER); 'sample' needs nothing."
         raise unknown_name("dataset", name, [SAMPLE], hint)
-    return by_stem(spec["root"])
+    return by_stem(spec["root"], role="images")
 
 
 def _rules(name: str, spec: Mapping[str, Any]) -> tuple[str, Size | None]:

@@ -15,7 +15,7 @@ from inpaint_zoo.data.augment import Augmentation
 from inpaint_zoo.data.photos import PhotoDataset
 from inpaint_zoo.data.sampling import PADDING, Draw
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.pictures import PictureError
+from inpaint_zoo.interfaces import MIN_SIDE
 from inpaint_zoo.masks import MaskGenerator
 from inpaint_zoo.ops import to_uint8
 from inpaint_zoo.ops.mosaic import hole_ns
@@ -100,26 +100,27 @@ class TrainSamples(Dataset[Sample]):
         return [self._make(draw, mask) for draw, mask in zip(draws, masks, strict=True)]
 
     def _make(self, draw: Draw, mask: NDArray[np.uint8]) -> Sample:
-        item, rgb, bad = self._readable(draw.item)
-        rgb = self.augmentation(rgb, self.seed, draw.position)
+        item, rgb, bad = self._usable(draw)
         mask = self.augmentation.on_mask(mask, self.seed, draw.position)
         return make_sample(rgb, mask, item, self.photos.keys[item], self.mode, bad)
 
-    def _readable(self, first: int) -> tuple[int, NDArray[np.uint8], list[Replaced]]:
+    def _usable(self, draw: Draw) -> tuple[int, NDArray[np.uint8], list[Replaced]]:
+        """The first item from ``draw.item`` on that can be read and cut, augmented; and those before it."""
         bad: list[Replaced] = []
         for step in range(min(PATIENCE, len(self.photos))):
-            item = (first + step) % len(self.photos)
+            item = (draw.item + step) % len(self.photos)
             try:
-                return item, self.photos.load(item), bad
-            except PictureError as error:
-                bad.append(Replaced(self.photos.keys[item], str(error)))
+                return item, self.augmentation(self.photos.load(item), self.seed, draw.position), bad
+            except ZooError as error:
+                bad.append(Replaced(self.photos.keys[item], self.photos.blame(item, error)))
         raise ZooError(f"{len(bad)} photographs in a row cannot be read; the first: {bad[0].reason}")
 
 
 class EvalSamples(Dataset[Sample]):
     """Fixed samples: the item's crop, and the mask of its number.
 
-    What cannot be read is blank and marked by index -1, so that no metric counts it.
+    What cannot be read, gets no mask, or is smaller than networks take, is blank and marked by index -1, so that no
+    metric counts it.
 
     Args:
         photos: Cut by their own rule.
@@ -141,13 +142,14 @@ class EvalSamples(Dataset[Sample]):
         bad: list[Replaced] = []
         index, name = draw.item, self.photos.keys[item] if draw.item >= 0 else ""
         try:
-            rgb = self.photos.load(item)
-        except PictureError as error:
+            rgb, mask = self._drawn(item)
+        except ZooError as error:
             if index != PADDING:
-                bad.append(Replaced(name, str(error)))
+                bad.append(Replaced(name, self.photos.blame(item, error)))
             index, name = PADDING, ""
             rgb = np.zeros((*(self.photos.size or BLANK), 3), np.uint8)
-        mask = self.masks(item, (rgb.shape[0], rgb.shape[1]))
+            mask = np.zeros(rgb.shape[:2], np.uint8)
+            mask[: rgb.shape[0] // 2] = 1
         if item in self._fillings:
             return make_sample(rgb, mask, index, name, "hole", bad) | {"input": self._fillings[item]}
         sample = make_sample(rgb, mask, index, name, self.mode, bad)
@@ -155,3 +157,11 @@ class EvalSamples(Dataset[Sample]):
             self._room -= rgb.nbytes
             self._fillings[item] = sample["input"]
         return sample
+
+    def _drawn(self, item: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Photograph and mask of an item."""
+        rgb = self.photos.load(item)
+        H, W = rgb.shape[:2]
+        if min(H, W) < MIN_SIDE:
+            raise ZooError(f"is {W} x {H}; networks take {MIN_SIDE} px a side and more, a `size` enlarges it")
+        return rgb, self.masks(item, (H, W))

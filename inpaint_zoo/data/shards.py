@@ -23,6 +23,7 @@ from inpaint_zoo.data.fetching import NO_WEBDATASET, Cache, fetch_bytes, is_remo
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.io.listing import natural_key
+from inpaint_zoo.io.names import plain_name
 from inpaint_zoo.io.pictures import PICTURE_SUFFIXES, PictureError
 
 __all__ = ["INDEX", "Member", "Shard", "index_shards", "member_name", "open_shards", "scan", "write_index"]
@@ -107,7 +108,7 @@ def _stem(name: str) -> str | None:
     key, dot, ending = last.partition(".")
     if not key or f"{dot}{ending}".lower() not in PICTURE_SUFFIXES:
         return None
-    return f"{folder}{slash}{key.replace('%2E', '.').replace('%25', '%')}"
+    return plain_name(f"{folder}{slash}{key.replace('%2E', '.').replace('%25', '%')}")
 
 
 def member_name(stem: str, suffix: str) -> str:
@@ -213,7 +214,7 @@ def index_shards(
 def write_index(path: Path, entries: list[dict[str, Any]]) -> int:
     """Write the entries that `scan` made; returns the number of pictures."""
     text = json.dumps({"format": _FORMAT, "shards": entries}, separators=(",", ":"), ensure_ascii=False)
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode("utf-8", "surrogatepass"))  # members of foreign tar files may have names of any bytes
     return sum(len(entry["members"]) for entry in entries)
 
 

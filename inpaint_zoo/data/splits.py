@@ -10,6 +10,7 @@ The class of an image is the folder that it lies in, or its label where a label 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -18,7 +19,9 @@ import numpy as np
 
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import write_bytes
+from inpaint_zoo.io.formats import FORMATS
 from inpaint_zoo.io.listing import by_stem, natural_key
+from inpaint_zoo.io.names import plain_name
 from inpaint_zoo.masks.draws import Draws
 
 __all__ = [
@@ -43,6 +46,8 @@ SELECT_KEYS = (
 """Keys of `select`, in the order in which they act."""
 _CLASS_KEYS = ("classes", "by_class", "per_class")
 _SHOWN = 5
+_ENDING = re.compile(rf"(?:{'|'.join(map(re.escape, FORMATS))})(?=[\s,;])", re.IGNORECASE)
+"""Where in a line a path may end and a label follow."""
 
 
 class Split(NamedTuple):
@@ -336,10 +341,18 @@ def write_list(path: str | Path, names: Iterable[str], note: str = "") -> None:
     """Write one name a line, after ``note`` as a comment; whole or not at all."""
     lines = [f"# {line}" for line in note.splitlines()]
     for name in names:
-        if "\n" in name or "\r" in name or name != name.strip() or name.startswith("#"):
+        if not _is_text(name) or "\n" in name or "\r" in name or name != name.strip() or name.startswith("#"):
             raise ZooError(f"{path}: a list file has one name a line, so it cannot hold {name!r}; rename the file")
         lines.append(name)
     write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes of a file name that are not UTF-8
+        return False
+    return True
 
 
 def write_split(folder: str | Path, files: Mapping[str, Path], root: str | Path, split: Split, rule: str) -> None:
@@ -353,25 +366,37 @@ def read_list(path: str | Path, root: str | Path | None = None) -> dict[str, Pat
     """Stem -> file of the photographs that a list file names, in its order.
 
     Args:
-        path: UTF-8 text, a path a line with `/`; empty lines and those that begin with `#` are left out.
+        path: UTF-8 text, a path a line with `/`; empty lines and those that begin with `#` are left out. Behind a path,
+            after a blank, a comma or a semicolon, may stand a label, as in the lists of Places and ImageNet; it is not
+            read. Accents are found in whichever way the names are spelled on the disk.
         root: The folder that the paths are relative to, by default that of the list. A leading `/` means ``root`` too
-            unless the path lies below it already, for some published lists are written so.
+            if the file is there, for some published lists are written so; else it is the path itself. Files that do not
+            lie below ``root`` are known by their path below the folder that all of them share.
 
     Raises:
-        ZooError: The list cannot be read, names nothing, leads out of ``root``, names files that are not there (the
-            first ones are shown), or two of one stem.
+        ZooError: The list cannot be read, names nothing, leads out of ``root`` by `..`, names files that are not there
+            (the first ones are shown), or two of one stem.
     """
     path = Path(path)
     root = path.parent if root is None else Path(root)
-    found = [root / _below(f"{path}, line {number}", root, line) for number, line in _lines(path, "list file")]
-    if not found:
-        raise ZooError(f"{path}: names no photographs")
-    absent = _absent(found)
+    folders = _Folders()
+    found: list[Path] = []
+    absent: list[str] = []
+    for number, line in _lines(path, "list file"):
+        file = _named(f"{path}, line {number}", root, line, folders)
+        if isinstance(file, Path):
+            found.append(file)
+        else:
+            absent.append(file)
     if absent:
         more = ", ..." if len(absent) > _SHOWN else ""
-        shown = ", ".join(file.relative_to(root).as_posix() for file in absent[:_SHOWN])
-        raise ZooError(f"{path}: {len(absent)} of {len(found)} files are not below {root}: {shown}{more}")
-    return by_stem(root, found)
+        count = len(found) + len(absent)
+        raise ZooError(
+            f"{path}: {len(absent)} of {count} files are not below {root}: {', '.join(absent[:_SHOWN])}{more}"
+        )
+    if not found:
+        raise ZooError(f"{path}: names no photographs")
+    return _stems(path, root, found)
 
 
 def read_labels(labels: str | Path, names: str | Path | None = None) -> dict[str, str]:
@@ -425,21 +450,62 @@ def _lines(path: Path, kind: str) -> list[tuple[int, str]]:
     return [(number, stripped) for number, line in lines if (stripped := line.strip())]
 
 
-def _below(where: str, root: Path, line: str) -> Path:
-    name = Path(line)
-    if name.is_absolute():
-        name = name.relative_to(root if name.is_relative_to(root) else name.anchor)
-    if ".." in name.parts:
-        raise ZooError(f"{where}: '{line}' leads out of {root}")
-    return name
+def _named(where: str, root: Path, line: str, folders: _Folders) -> Path | str:
+    """The file that a line names, with or without a label behind it; where there is none, what it seems to name."""
+    ends = [found.end() for found in _ENDING.finditer(line)]
+    names = list(dict.fromkeys([line, *(line[:end] for end in reversed(ends))]))
+    for name in names:
+        below = Path(name)
+        if ".." in below.parts:
+            raise ZooError(f"{where}: '{name}' leads out of {root}")
+        places = [root / below]
+        if below.is_absolute():
+            inside = below.relative_to(root if below.is_relative_to(root) else below.anchor)
+            places = [root / inside, below]
+        for place in places:
+            if file := folders.find(place):
+                return file
+    return names[1] if len(names) > 1 else line
 
 
-def _absent(files: list[Path]) -> list[Path]:
-    """Those of ``files`` that are not there; each folder is listed once, since a million questions take minutes."""
-    there: dict[Path, set[str]] = {}
-    for folder in {file.parent for file in files}:
-        try:
-            there[folder] = set(os.listdir(folder))  # noqa: PTH208 - names, not paths
-        except OSError:
-            there[folder] = set()
-    return [file for file in files if file.name not in there[file.parent]]
+def _stems(path: Path, root: Path, found: list[Path]) -> dict[str, Path]:
+    outside = [file for file in found if not file.is_relative_to(root)]
+    if not outside:
+        return by_stem(root, found)
+    base = Path(os.path.commonpath([file.parent for file in outside]))
+    apart = by_stem(base, outside)
+    stems = {file: stem for stem, file in apart.items()}
+    for stem, file in by_stem(root, (file for file in found if file not in stems)).items():
+        if stem in apart:
+            raise ZooError(f"{path}: {file} and {apart[stem]} would have the same stem '{stem}'; give `root`")
+        stems[file] = stem
+    return {stems[file]: file for file in found}
+
+
+class _Folders:
+    """Which files are there; each folder is listed once, since a million questions take minutes."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, dict[str, str] | None] = {}
+
+    def _in(self, folder: Path) -> dict[str, str] | None:
+        """Names in a folder by their one spelling and as they are; None where it cannot be listed."""
+        if folder not in self._names:
+            try:
+                names = os.listdir(folder)  # noqa: PTH208 - names, not paths
+            except OSError:
+                self._names[folder] = None
+            else:
+                self._names[folder] = {plain_name(name): name for name in names} | {name: name for name in names}
+        return self._names[folder]
+
+    def find(self, path: Path) -> Path | None:
+        """The file or folder called ``path``, however its accents are stored; None if there is none."""
+        folder: Path | None = path.parent
+        if self._in(path.parent) is None:
+            folder = self.find(path.parent) if path.parent != path.parent.parent else None
+        names = None if folder is None else self._in(folder)
+        if folder is None or names is None:
+            return None
+        name = names.get(path.name) or names.get(plain_name(path.name))
+        return None if name is None else folder / name

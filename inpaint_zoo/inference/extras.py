@@ -18,10 +18,20 @@ from inpaint_zoo.combinators import Frame
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.attention import attention_sheet
 from inpaint_zoo.inference.branches import branch_sheet
-from inpaint_zoo.inference.inpaint import Bytes, Filler, check_finite, fill_bytes, paste, running, to_tensors
+from inpaint_zoo.inference.inpaint import (
+    Bytes,
+    Filler,
+    check_finite,
+    fill_bytes,
+    keep_grey,
+    paste,
+    running,
+    to_tensors,
+)
 from inpaint_zoo.inference.optimize import OptimizedNetwork
 from inpaint_zoo.io.animation import write_gif
-from inpaint_zoo.io.pictures import write_picture
+from inpaint_zoo.io.names import exists
+from inpaint_zoo.io.pictures import Picture, write_picture
 from inpaint_zoo.ops import crop_to
 
 __all__ = ["Extras", "FrameFormat", "HasAttention", "HasBranches", "HasFrames", "Painted", "paint"]
@@ -95,7 +105,7 @@ class Extras(NamedTuple):
 
     def complete(self, target: Path) -> bool:
         """Whether all that stands beside the result ``target`` is there."""
-        return all(_beside(target, ending).exists() for ending in self._endings())
+        return all(exists(_beside(target, ending)) for ending in self._endings())
 
     def base(self, path: Path) -> Path | None:
         """The result, without its ending, beside which a file called ``path`` would stand; None if it would nowhere."""
@@ -103,16 +113,13 @@ class Extras(NamedTuple):
         found = re.fullmatch(f"(.+)({pattern})", path.name) if pattern else None
         return path.with_name(found[1]) if found else None
 
-    def write(
-        self, target: Path, painted: Painted, alpha: NDArray[np.uint8] | None, icc_profile: bytes | None, fresh: bool
-    ) -> None:
+    def write(self, target: Path, painted: Painted, picture: Picture, fresh: bool) -> None:
         """Write what stands beside ``target``.
 
         Args:
             target: The result's file.
             painted: What was made.
-            alpha: (H, W), of the photograph, for the pictures of passes.
-            icc_profile: ...
+            picture: The photograph; images of passes have its alpha, its colour profile, and are grey if it is.
             fresh: Files that exist are written again, and pictures of more passes than there are now go.
 
         Raises:
@@ -122,7 +129,7 @@ class Extras(NamedTuple):
 
         def wanted(ending: str) -> Path | None:
             path = _beside(target, ending)
-            return path if fresh or not path.exists() else None
+            return path if fresh or not exists(path) else None
 
         for ending, sheet in painted.sheets.items():
             if path := wanted(ending):
@@ -136,7 +143,8 @@ class Extras(NamedTuple):
                 _remove_beyond(target, len(painted.passes))
             for number in range(len(painted.passes), 0, -1):  # where the first one is, the others are
                 if path := wanted(PASS.format(number)):
-                    write_picture(path, painted.passes[number - 1], alpha, icc_profile=icc_profile)
+                    rgb, profile = painted.passes[number - 1], picture.icc_profile
+                    write_picture(path, rgb, picture.alpha, icc_profile=profile, grey=picture.grey)
 
     def _endings(self) -> list[str]:
         frames = {"png": [PASS.format(1)], "gif": [PASSES], None: []}[self.frames]
@@ -149,7 +157,7 @@ def _beside(target: Path, ending: str) -> Path:
 
 def _remove_beyond(target: Path, passes: int) -> None:
     number = passes + 1
-    while (path := _beside(target, PASS.format(number))).exists():
+    while exists(path := _beside(target, PASS.format(number))):
         path.unlink()
         number += 1
 
@@ -203,8 +211,9 @@ def _passes(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[Bytes]
     found = []
     for k, frames in enumerate(samples):
         filled = crop_to(torch.stack([frame.image for frame in frames]), size).cpu()
-        check_finite(filled[-1:], hole[k : k + 1])
-        found.append(paste(filled, image[k : k + 1], hole[k : k + 1]))
+        truth, part = image[k : k + 1].expand_as(filled), hole[k : k + 1].expand(len(filled), 1, *size)
+        check_finite(filled[-1:], part[-1:])
+        found.append(paste(keep_grey(filled, truth, part), truth, part))
     return found
 
 

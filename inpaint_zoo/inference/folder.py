@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.extras import Extras, Painted, paint
 from inpaint_zoo.inference.inpaint import Filler, is_mask_name
-from inpaint_zoo.io.listing import by_stem, list_pictures, pair_by_stem, relative_stem
+from inpaint_zoo.io.listing import by_stem, list_pictures, pair_masks, refuse_own_masks, relative_stem
+from inpaint_zoo.io.names import concerns_one_name, exists
 from inpaint_zoo.io.pictures import (
     ALPHA_SUFFIXES,
     MAX_PIXELS,
@@ -30,6 +31,7 @@ from inpaint_zoo.io.pictures import (
     read_picture,
     write_picture,
 )
+from inpaint_zoo.io.pixels import GREY_NOTE
 from inpaint_zoo.masks import create_generator
 from inpaint_zoo.masks.read import mask_of
 
@@ -50,7 +52,7 @@ class Job(NamedTuple):
 
     def done(self) -> bool:
         """Whether all its files exist."""
-        return self.target.exists() and self.extras.complete(self.target)
+        return exists(self.target) and self.extras.complete(self.target)
 
 
 class Problem(NamedTuple):
@@ -68,7 +70,7 @@ class FolderReport:
         done: Number of files written.
         problems: Photographs without a result, in order.
         notes: What was converted or lost -> the photographs concerned.
-        doubts: What looks wrong with masks, "empty", "large" or "grey" -> a sentence for each mask file concerned.
+        doubts: What looks wrong with masks, one of `masks.checks.DOUBTS` -> a sentence for each mask file concerned.
     """
 
     done: int = 0
@@ -101,14 +103,15 @@ def plan_jobs(photos: str | Path, out: str | Path, form: str = "same", extras: E
     if not photos.exists():
         raise ZooError(f"{photos}: no such file or folder")
     root, found = (photos, _outside(photos, out)) if photos.is_dir() else (photos.parent, [photos])
-    taken: dict[Path, Path] = {}
+    taken: dict[str, Path] = {}
     jobs = []
     for index, path in enumerate(found):
-        own = path.suffix if path.suffix.lower() in WRITABLE_SUFFIXES else ".png"
-        target = out / (relative_stem(path, root) + FORMATS.get(form, own))
-        if target in taken:
-            raise ZooError(f"{taken[target]} and {path} would both be written to {target}; rename one of them")
-        taken[target] = path
+        ending = FORMATS.get(form, path.suffix if path.suffix.lower() in WRITABLE_SUFFIXES else ".png")
+        target = out / path.relative_to(root).with_suffix(ending)
+        name = relative_stem(path, root) + ending  # names that look alike are one file on some systems
+        if name in taken:
+            raise ZooError(f"{taken[name]} and {path} would both be written to {target}; rename one of them")
+        taken[name] = path
         jobs.append(Job(index, path, target, extras))
     _spare(found, jobs, "photograph")
     _keep_apart(jobs, extras)
@@ -140,7 +143,7 @@ def _outside(photos: Path, out: Path) -> list[Path]:
     inside = out.resolve()
     if inside == photos.resolve():
         raise ZooError(f"{out}: the results must not go into the folder of the photographs themselves")
-    found = [path for path in list_pictures(photos) if not path.resolve().is_relative_to(inside)]
+    found = [path for path in list_pictures(photos, "images") if not path.resolve().is_relative_to(inside)]
     if not found:
         raise ZooError(f"{photos}: holds no pictures beside those in {out}")
     return found
@@ -192,6 +195,7 @@ def mask_source(
 
         return own
 
+    refuse_own_masks((job.photo for job in jobs), [path])
     values, doubts = mask_of(read_picture(path, max_pixels=max_pixels), threshold=threshold, invert=invert)
     _spare([path], jobs, "mask")
     texts = {kind: f"{path}: {text}" for kind, text in doubts.items()}
@@ -199,10 +203,10 @@ def mask_source(
 
 
 def _paired(folder: Path, jobs: Sequence[Job], photos: Path) -> dict[Path, Path]:
-    masks = by_stem(folder)
+    masks = by_stem(folder, role="masks")
     single = not photos.is_dir()  # one photograph may have its mask picked from a folder of many
     stems = by_stem(photos.parent if single else photos, [job.photo for job in jobs])
-    return {photo: mask for _, photo, mask in pair_by_stem(stems, masks, ("photographs", "masks"), allow_extra=single)}
+    return pair_masks(stems, masks, allow_extra=single)
 
 
 def _spare(inputs: Iterable[Path], jobs: Sequence[Job], kind: str) -> None:
@@ -247,6 +251,7 @@ def fill_folder(
 
     Raises:
         OSError: The disk is full or not writable: no later photograph could be written either. Those before are whole.
+            A name that is too long, or taken by a folder, is a problem of its photograph.
     """
     report = FolderReport()
 
@@ -259,21 +264,26 @@ def fill_folder(
 
     def write(loaded: _Loaded, painted: Painted) -> None:
         target, picture = loaded.job.target, loaded.picture
-        fresh = overwrite or not target.exists()
-        loaded.job.extras.write(target, painted, picture.alpha, picture.icc_profile, fresh)
+        fresh = overwrite or not exists(target)
+        loaded.job.extras.write(target, painted, picture, fresh)
         if fresh:  # last, so that a result whose passes are not all there is made again
             alpha = picture.alpha if target.suffix.lower() in ALPHA_SUFFIXES else None
-            write_picture(target, painted.result, alpha, quality=quality, icc_profile=picture.icc_profile)
+            profile, grey = picture.icc_profile, picture.grey
+            write_picture(target, painted.result, alpha, quality=quality, icc_profile=profile, grey=grey)
 
     def fail(job: Job, error: Exception) -> None:
         text = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
+        if isinstance(error, OSError):
+            text = f"the result cannot be written: {error.strerror}: {job.target.name}"
         report.problems.append(Problem(job.photo, " ".join(text.split()).removeprefix(f"{job.photo}: ")))
         finished(job)
 
     def settle(job: Job, writing: Future[None]) -> None:
         try:
             writing.result()
-        except PictureError as error:
+        except (PictureError, OSError) as error:
+            if isinstance(error, OSError) and not concerns_one_name(error):
+                raise
             fail(job, error)
             return
         report.done += 1
@@ -312,7 +322,7 @@ def _sizes(picture: Picture, mask: NDArray[np.uint8]) -> str:
 
 
 def _take_notes(report: FolderReport, loaded: _Loaded) -> None:
-    notes = list(loaded.picture.notes)
+    notes = [note for note in loaded.picture.notes if note != GREY_NOTE]  # the result is grey again
     if loaded.picture.alpha is not None and loaded.job.target.suffix.lower() not in ALPHA_SUFFIXES:
         notes.append(f"transparency lost, {loaded.job.target.suffix} holds none")
     for note in notes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +17,10 @@ from torch import Tensor, nn
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.optimize import fast_form
 from inpaint_zoo.interfaces import MIN_SIDE, InpaintingNetwork
+from inpaint_zoo.io.listing import refuse_own_masks
 from inpaint_zoo.io.pictures import PICTURE_SUFFIXES, Picture, convert_picture, read_picture
-from inpaint_zoo.masks import create_generator, create_mask, list_masks, read_mask
-from inpaint_zoo.masks.read import binary_mask
+from inpaint_zoo.masks import MaskWarning, binary_mask, create_generator, create_mask, list_masks, read_mask
+from inpaint_zoo.masks.checks import doubts_about
 from inpaint_zoo.ops import crop_to, pad_to_multiple, to_uint8
 from inpaint_zoo.registry import create_model, model_info
 
@@ -29,6 +31,7 @@ __all__ = [
     "fill_bytes",
     "inpaint",
     "is_mask_name",
+    "keep_grey",
     "paste",
     "ready_model",
     "running",
@@ -117,9 +120,10 @@ def inpaint(
     Args:
         net: A network, or the name of a model that needs no training or whose weights ship. It runs where its
             parameters are.
-        image: A path or PIL image (any mode; EXIF orientation applied; RGB or RGBA PIL image out), an array (H, W, 3)
-            or (H, W, 4), or a tensor (3, H, W) or (B, 3, H, W); arrays and tensors in uint8, or float in [0, 1].
-            Any H, W from 1 up. An alpha channel is kept as it is.
+        image: A path or PIL image (any mode; EXIF orientation applied; a PIL image out, RGB or RGBA, and L or LA for
+            grey ones), an array (H, W, 3) or (H, W, 4), or a tensor (3, H, W) or (B, 3, H, W); arrays and tensors in
+            uint8, or float in [0, 1]. Any H, W from 1 up. An alpha channel is kept as it is. Where all known pixels are
+            grey, so is what fills the hole.
         mask: A path, PIL image or uint8 array where white is the hole; a boolean or 0/1 array or tensor (H, W) where
             True or 1 is the hole (also with leading dimensions of 1, or one per image); or a mask generator's name.
         mask_threshold: In masks of bytes, values above it are hole.
@@ -138,6 +142,8 @@ def inpaint(
         array([90, 90, 90], dtype=uint8)
     """
     model = ready_model(net) if isinstance(net, str) else net
+    if isinstance(image, str | Path) and isinstance(mask, str | Path) and not is_mask_name(mask):
+        refuse_own_masks([Path(image)], [Path(mask)])
 
     def hole_of(H: int, W: int) -> NDArray[np.bool_]:
         return _hole(mask, (H, W), mask_threshold, invert_mask, seed)
@@ -171,8 +177,30 @@ def fill_bytes(net: Filler, images: Bytes, holes: NDArray[np.bool_], **options: 
 
 def to_tensors(images: Bytes, holes: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
     """(B, H, W, 3) uint8 and (B, H, W) bool -> (B, 3, H, W) uint8 and (B, 1, H, W) bool."""
-    image = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
-    return image, torch.from_numpy(np.ascontiguousarray(holes))[:, None]
+    return _tensor(images).permute(0, 3, 1, 2), _tensor(holes)[:, None]
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    """A tensor on the memory of ``array``, or on a copy of what torch could not take: read-only or in odd strides."""
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+
+
+def keep_grey(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:
+    """Take the brightness of ``filled`` for those images whose known pixels are all grey, so that no colour enters.
+
+    Args:
+        filled: (B, 3, H, W).
+        image: (B, 3, H, W), all channels equal in grey images.
+        hole: (B, 1, H, W) bool. Where nothing is known, the image under the hole decides.
+    """
+    colour = (image != image[:, :1]).any(1, keepdim=True)
+    seen = ~hole | hole.flatten(1).all(1)[:, None, None, None]
+    grey = ~(colour & seen).flatten(1).any(1)[:, None, None, None]
+    if not bool(grey.any()):
+        return filled
+    weights = filled.new_tensor([0.299, 0.587, 0.114])[:, None, None]  # ITU-R BT.601, as Pillow's mode L
+    brightness = (filled * weights).sum(1, keepdim=True)
+    return torch.where(grey & (filled != filled[:, :1]).any(1, keepdim=True), brightness, filled)
 
 
 def paste(filled: Tensor, image: Tensor, hole: Tensor) -> Bytes:
@@ -185,9 +213,12 @@ _Hole = Callable[[int, int], NDArray[np.bool_]]
 
 def _inpaint_picture(net: Filler, picture: Picture, hole_of: _Hole, options: dict[str, Any]) -> Image.Image:
     rgb = fill_bytes(net, picture.rgb[None], _single(hole_of(*picture.size))[None], **options)[0]
-    if picture.alpha is not None:
-        rgb = np.concatenate([rgb, picture.alpha[..., None]], axis=2)
-    return Image.fromarray(rgb)
+    channels = [rgb[..., :1] if picture.grey else rgb] + ([] if picture.alpha is None else [picture.alpha[..., None]])
+    values = np.concatenate(channels, axis=2)
+    result = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
+    if picture.icc_profile is not None:
+        result.info["icc_profile"] = picture.icc_profile  # `save` writes it
+    return result
 
 
 def _inpaint_array(net: Filler, image: NDArray[Any], hole_of: _Hole, options: dict[str, Any]) -> NDArray[Any]:
@@ -201,8 +232,8 @@ def _inpaint_array(net: Filler, image: NDArray[Any], hole_of: _Hole, options: di
         return out
     if not np.issubdtype(image.dtype, np.floating):
         raise ZooError(f"`image` as an array must be uint8, or float in [0, 1], got {image.dtype}.")
-    x = torch.from_numpy(np.ascontiguousarray(image[..., :3], dtype=np.float32)).permute(2, 0, 1)[None]
-    filled = _run(net, x, torch.from_numpy(hole)[None, None], options)[0].permute(1, 2, 0).numpy()
+    x = _tensor(image[..., :3].astype(np.float32)).permute(2, 0, 1)[None]
+    filled = _run(net, x, _tensor(hole)[None, None], options)[0].permute(1, 2, 0).numpy()
     out[..., :3][hole] = filled[hole]
     return out
 
@@ -214,7 +245,7 @@ def _inpaint_tensor(net: Filler, image: Tensor, hole_of: _Hole, options: dict[st
     if not (image.is_floating_point() or image.dtype == torch.uint8):
         raise ZooError(f"`image` as a tensor must be uint8, or float in [0, 1], got {image.dtype}.")
     B, _, H, W = batch.shape
-    found = torch.from_numpy(hole_of(H, W)).to(image.device)  # (N, H, W)
+    found = _tensor(hole_of(H, W)).to(image.device)  # (N, H, W)
     if found.shape[0] not in {1, B}:
         raise ZooError(f"`mask` must hold one mask, or {B} for the {B} images, got {found.shape[0]}.")
     hole = found[:, None].expand(B, 1, H, W)
@@ -229,7 +260,7 @@ def _run(net: Filler, image: Tensor, hole: Tensor, options: dict[str, Any]) -> T
     with running(net, image, hole) as (model, x, mask):
         filled = crop_to(model(x, mask, **options), (image.shape[-2], image.shape[-1])).float().to(image.device)
     check_finite(filled, hole)
-    return filled
+    return keep_grey(filled, image, hole)
 
 
 @contextmanager
@@ -278,18 +309,19 @@ def _hole(mask: Photo, size: tuple[int, int], threshold: int, invert: bool, seed
     """(N, H, W) bool, True = hole."""
     if is_mask_name(mask):
         values: NDArray[Any] = create_mask(mask, size=size, seed=seed)
+        values = 1 - values if invert else values
     elif isinstance(mask, str | Path):
-        values, invert = read_mask(mask, threshold=threshold, invert=invert), False
+        values = read_mask(mask, threshold=threshold, invert=invert)
     elif isinstance(mask, Image.Image):
-        values, invert = binary_mask(convert_picture(mask, "mask"), threshold=threshold, invert=invert), False
+        values = binary_mask(convert_picture(mask, "mask"), threshold=threshold, invert=invert)
     else:
-        values = _array_mask(mask, threshold)
+        values = _array_mask(mask, threshold, invert)
     holes = values.reshape(-1, *values.shape[-2:]).astype(bool)
     if holes.shape[1:] != size:
         raise ZooError(
             f"`mask` is {holes.shape[2]} x {holes.shape[1]}, but `image` is {size[1]} x {size[0]} (width x height)."
         )
-    return ~holes if invert else holes
+    return holes
 
 
 def is_mask_name(mask: object) -> TypeGuard[str]:
@@ -306,8 +338,8 @@ def is_mask_name(mask: object) -> TypeGuard[str]:
     return False
 
 
-def _array_mask(mask: NDArray[Any] | Tensor, threshold: int) -> NDArray[Any]:
-    """(..., H, W) with 0 or 1."""
+def _array_mask(mask: NDArray[Any] | Tensor, threshold: int, invert: bool) -> NDArray[np.bool_]:
+    """(..., H, W), True = hole; several masks are doubted together."""
     values = mask.detach().cpu().numpy() if isinstance(mask, Tensor) else mask
     if not isinstance(values, np.ndarray):
         raise ZooError(f"`mask` must be a path, name, PIL image, array or tensor, got {type(mask).__name__}.")
@@ -316,9 +348,14 @@ def _array_mask(mask: NDArray[Any] | Tensor, threshold: int) -> NDArray[Any]:
     if values.ndim < 2 or values.size == 0 or (values.ndim == 4 and values.shape[1] != 1) or values.ndim > 4:
         raise ZooError(f"`mask` must be (H, W), (1, H, W) or (B, 1, H, W), got {values.shape}.")
     if values.dtype == np.uint8 and values.max() > 1:
-        return values > threshold
-    binary = (values == 0) | (values == 1)
-    if not binary.all():
-        worst = values[~binary].flat[0]
-        raise ZooError(f"`mask` must hold only 0 (known) and 1 (hole), got {worst:g}. Grey masks: `mask > 0.5`.")
-    return values
+        hole, grey = values > threshold, values
+    else:
+        binary = (values == 0) | (values == 1)
+        if not binary.all():
+            worst = values[~binary].flat[0]
+            raise ZooError(f"`mask` must hold only 0 (known) and 1 (hole), got {worst:g}. Grey masks: `mask > 0.5`.")
+        hole, grey = values.astype(bool), None
+    hole = ~hole if invert else hole
+    for text in doubts_about(hole, grey, threshold=threshold, invert=invert).values():
+        warnings.warn(f"`mask`: {text}", MaskWarning, stacklevel=5)
+    return hole

@@ -18,11 +18,14 @@ from pathlib import Path
 __all__ = ["TEMPORARY_PREFIX", "atomic_folder", "atomic_path", "sha256_file", "sha256_json", "write_bytes"]
 
 TEMPORARY_PREFIX = ".tmp-"
+_LONGEST_SUFFIX = 16  # bytes; longer "suffixes" are part of a name with a dot, not a format
 
 
 def _temporary(path: Path) -> Path:
+    """A new name beside ``path`` that no file name limit refuses, however long the name of ``path`` is."""
     # the suffix stays last: writers such as Pillow choose the format by it
-    return path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:12]}-{path.name}")
+    suffix = path.suffix if len(os.fsencode(path.suffix)) <= _LONGEST_SUFFIX else ""
+    return path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:16]}{suffix}")
 
 
 def _sync(path: Path) -> None:

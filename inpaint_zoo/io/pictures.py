@@ -24,7 +24,17 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from inpaint_zoo.io.atomic import write_bytes
-from inpaint_zoo.io.pixels import PictureError, sixteen_bit_colour, to_rgb, upright
+from inpaint_zoo.io.formats import (
+    FORMATS,
+    PICTURE_SUFFIXES,
+    kind_by_content,
+    missing_plugin,
+    readable_formats,
+    why_not_read,
+)
+from inpaint_zoo.io.pixels import GREY_MODES, PictureError, sixteen_bit_colour, to_rgb, upright
+from inpaint_zoo.io.png_chunks import without_bad_metadata
+from inpaint_zoo.io.profiles import profile_of_space, srgb_profile
 
 __all__ = [
     "ALPHA_SUFFIXES",
@@ -34,33 +44,19 @@ __all__ = [
     "PictureError",
     "decode_picture",
     "read_picture",
+    "read_values",
     "write_picture",
 ]
 
 MAX_PIXELS = 89_478_485
 """Largest H*W that is decoded unless the caller allows more: Pillow's own limit against decompression bombs."""
 
-_FORMATS = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".webp": "WEBP",
-    ".bmp": "BMP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".gif": "GIF",
-    ".ppm": "PPM",
-    ".pgm": "PPM",
-    ".pbm": "PPM",
-}
-PICTURE_SUFFIXES = frozenset(_FORMATS)
-"""File name endings, in lower case, that are taken for pictures when a folder is listed."""
-WRITABLE_SUFFIXES = PICTURE_SUFFIXES - {".gif", ".pgm", ".pbm"}
-"""The endings among them that `write_picture` takes: formats that hold RGB."""
+WRITABLE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}  # formats that hold RGB
+)
+"""The endings that `write_picture` takes."""
 ALPHA_SUFFIXES = frozenset({".png", ".webp", ".tif", ".tiff"})
-"""... and those whose format `write_picture` gives an alpha channel."""
+"""Those among them whose format `write_picture` gives an alpha channel."""
 
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "PNG": {"compress_level": 1},  # level 1: a quarter of the time of level 6 for a few per cent of size
@@ -69,15 +65,6 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "BMP": {},
     "TIFF": {"compression": "tiff_adobe_deflate"},
     "PPM": {},
-}
-_MAGIC = {
-    b"\x89PNG": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"RIFF": "WebP",
-    b"BM": "BMP",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"GIF8": "GIF",
 }
 
 
@@ -90,9 +77,12 @@ class Picture:
         rgb: (H, W, 3) uint8.
         alpha: (H, W) uint8, or None when the file has no transparency. Kept apart: `rgb` is not multiplied by it.
         notes: What was converted, in words, without the path; empty for a plain 8-bit RGB file.
-        format: Pillow's name of the file's format: PNG, JPEG, WEBP, BMP, TIFF, GIF or PPM (MPO counts as JPEG).
+        format: Pillow's name of the file's format: PNG, JPEG, WEBP, BMP, TIFF, GIF, PPM, AVIF, JPEG2000 or HEIF (MPO
+            counts as JPEG).
         exif_orientation: 1 to 8 as the file said; already applied to the arrays.
-        icc_profile: The embedded colour profile if it describes `rgb`, to be written back with it.
+        icc_profile: The colour profile of the pixels, to be written back with them: the embedded one if it describes
+            `rgb`, or its one channel where `grey`; that of sRGB for a file in Lab.
+        grey: The file holds grey values, which `rgb` repeats.
     """
 
     path: Path
@@ -102,6 +92,7 @@ class Picture:
     format: str
     exif_orientation: int
     icc_profile: bytes | None
+    grey: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -113,16 +104,18 @@ def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read the first picture of a file. Safe in threads; shows no warning of Pillow.
 
     Args:
-        path: A PNG, JPEG, WebP, BMP, TIFF, GIF or PPM file; its content decides, not its name.
+        path: A PNG, JPEG, WebP, BMP, TIFF, GIF, PPM, JPEG 2000, AVIF or (with pillow-heif) HEIF file; its content
+            decides, not its name.
         max_pixels: Larger pictures are refused by their header, before anything is decoded.
 
     Raises:
         PictureError: One line for whatever hinders: missing, a folder, empty, no picture, truncated, damaged, too
-            large, or of a kind that has no one meaning as RGB (float beyond [0, 1], 32-bit integers, Lab).
+            large, of a format that is not read here, or of a kind that has no one meaning as RGB (float beyond [0, 1],
+            32-bit integers).
     """
     path = Path(path)
-    with _opened(path, max_pixels) as image:
-        return _decode(path, image)
+    with _opened(path, max_pixels) as (image, note):
+        return _decode(path, image, note)
 
 
 def decode_picture(data: bytes, name: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -134,14 +127,28 @@ def decode_picture(data: bytes, name: str | Path, *, max_pixels: int = MAX_PIXEL
     path = Path(name)
     if not data:
         raise PictureError(f"{path}: is empty (0 bytes)")
-    with _Pillow.quiet(max_pixels), _blaming(path), _parsed(path, io.BytesIO(data), max_pixels) as image:
-        return _decode(path, image)
+    _refuse_unread(path)
+    with _Pillow.quiet(max_pixels), _blaming(path), _parsed(path, io.BytesIO(data), max_pixels) as (image, note):
+        return _decode(path, image, note)
 
 
 def picture_size(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """(H, W) as the header of a file says: nothing decoded, no EXIF orientation applied. Errors as `read_picture`."""
-    with _opened(Path(path), max_pixels) as image:
+    with _opened(Path(path), max_pixels) as (image, _):
         return image.height, image.width
+
+
+def read_values(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[Any]:
+    """Read the numbers (H, W) of a picture with one channel as they are stored: palette indices, 16 bits, labels.
+
+    Raises:
+        PictureError: As `read_picture`; or the picture has several channels or is not of whole numbers.
+    """
+    path = Path(path)
+    with _opened(path, max_pixels) as (image, _):
+        if len(image.getbands()) > 1 or image.mode == "F":
+            raise PictureError(f"{path}: must have one channel of whole numbers, got {image.mode}")
+        return np.array(image)
 
 
 def convert_picture(image: Image.Image, name: str = "image") -> Picture:
@@ -151,13 +158,14 @@ def convert_picture(image: Image.Image, name: str = "image") -> Picture:
         PictureError: As `read_picture`; a lazily opened file may turn out to be damaged here.
     """
     with _Pillow.quiet(MAX_PIXELS), _blaming(Path(name)):
-        return _decode(Path(name), image)
+        return _decode(Path(name), image, None)
 
 
 @contextmanager
-def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
+def _opened(path: Path, max_pixels: int) -> Iterator[tuple[Image.Image, str | None]]:
     """Open a file by its header; whatever goes wrong, here or while the caller decodes, becomes a `PictureError`."""
     _check_is_readable_file(path)
+    _refuse_unread(path)
     with _Pillow.quiet(max_pixels), _blaming(path), ExitStack() as stack:
         try:
             file = stack.enter_context(path.open("rb"))
@@ -167,10 +175,13 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
 
 
 @contextmanager
-def _parsed(path: Path, file: IO[bytes], max_pixels: int) -> Iterator[Image.Image]:
+def _parsed(path: Path, file: IO[bytes], max_pixels: int) -> Iterator[tuple[Image.Image, str | None]]:
+    """The image behind a file, and what of its metadata was left out."""
+    file, note = without_bad_metadata(file)
     with ExitStack() as stack:
         try:
-            image = stack.enter_context(Image.open(file, formats=sorted(set(_FORMATS.values()))))
+            formats = readable_formats(file.read(16))
+            image = stack.enter_context(Image.open(file, formats=formats))
         except Image.DecompressionBombError as error:  # its text is all that tells the size
             number = re.search(r"\((\d+) pixels", str(error))
             raise _too_large(path, int(number[1]) if number else 2 * max_pixels, max_pixels) from None
@@ -178,7 +189,7 @@ def _parsed(path: Path, file: IO[bytes], max_pixels: int) -> Iterator[Image.Imag
             raise PictureError(f"{path}: {_why_unidentified(file)}") from None
         if max_pixels < image.height * image.width:
             raise _too_large(path, image.height * image.width, max_pixels)
-        yield image
+        yield image, note
 
 
 @contextmanager
@@ -199,6 +210,7 @@ def write_picture(
     *,
     quality: int | None = None,
     icc_profile: bytes | None = None,
+    grey: bool = False,
 ) -> None:
     """Write a picture, whole or not at all; the suffix of ``path`` chooses the format.
 
@@ -209,7 +221,8 @@ def write_picture(
         rgb: (H, W, 3) uint8.
         alpha: (H, W) uint8; PNG, WebP and TIFF only.
         quality: 1 to 100 for JPEG (95 if None). WebP is lossless unless a quality is given; other formats ignore it.
-        icc_profile: Colour profile to embed, as `Picture.icc_profile`.
+        icc_profile: Colour profile to embed, as `Picture.icc_profile`; left out where it declares another colour space.
+        grey: Write the first channel alone, as a grey picture.
 
     Raises:
         PictureError: The format cannot hold what is asked, or the arrays are no picture.
@@ -217,7 +230,7 @@ def write_picture(
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    name = _FORMATS.get(suffix, "")
+    name = FORMATS.get(suffix, "")
     if suffix not in WRITABLE_SUFFIXES:
         raise PictureError(f"{path}: cannot be written: the name must end in .png, .jpg, .webp, .bmp, .tif or .ppm")
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
@@ -227,15 +240,18 @@ def write_picture(
             raise PictureError(f"{path}: `alpha` must be {rgb.shape[:2]} uint8, got {alpha.shape} {alpha.dtype}")
         if suffix not in ALPHA_SUFFIXES:
             raise PictureError(f"{path}: {name} holds no alpha channel; write PNG, WebP or TIFF, or leave alpha out")
-        rgb = np.concatenate([rgb, alpha[..., None]], axis=2)
+    channels = [rgb[..., :1] if grey else rgb] + ([] if alpha is None else [alpha[..., None]])
+    values = np.concatenate(channels, axis=2)
+    values = np.ascontiguousarray(values[..., 0] if values.shape[2] == 1 else values)
     options = dict(_SAVE_OPTIONS[name])
     if quality is not None and name in {"JPEG", "WEBP"}:
         options = {"quality": quality, "subsampling": 0} if name == "JPEG" else {"quality": quality, "exact": True}
-    if icc_profile is not None and name in {"PNG", "JPEG", "WEBP", "TIFF"}:
-        options["icc_profile"] = icc_profile
+    profile = profile_of_space(icc_profile, grey)
+    if profile is not None and name in {"PNG", "JPEG", "TIFF", *(() if grey else ("WEBP",))}:  # WebP is always RGB
+        options["icc_profile"] = profile
     buffer = io.BytesIO()
     try:
-        Image.fromarray(np.ascontiguousarray(rgb)).save(buffer, format=name, **options)
+        Image.fromarray(values).save(buffer, format=name, **options)
     except (OSError, ValueError, SystemError) as error:  # such as more than 65,500 JPEG or 16,383 WebP pixels on a side
         raise PictureError(f"{path}: {rgb.shape[1]} x {rgb.shape[0]} cannot be written as {name}: {error}") from None
     write_bytes(path, buffer.getvalue())
@@ -257,14 +273,20 @@ def _check_is_readable_file(path: Path) -> None:
         raise PictureError(f"{path}: is empty (0 bytes)")
 
 
+def _refuse_unread(path: Path) -> None:
+    if reason := why_not_read(path):
+        raise PictureError(f"{path}: {reason}")
+
+
 def _why_unidentified(file: IO[bytes]) -> str:
     file.seek(0)
-    head = file.read(16)
-    for magic, name in _MAGIC.items():
-        if head.startswith(magic):
-            kinds = "damaged, or of a kind that cannot be read such as float RGB" if name == "TIFF" else "damaged"
-            return f"begins like a {name} file but is {kinds}"
-    return "is not a PNG, JPEG, WebP, BMP, TIFF, GIF or PPM picture"
+    name = kind_by_content(file.read(16))
+    if name is None:
+        return "is not a PNG, JPEG, WebP, BMP, TIFF, GIF, PPM, JPEG 2000, AVIF or HEIF picture"
+    if hint := missing_plugin(name):
+        return hint
+    kinds = "damaged, or of a kind that cannot be read such as float RGB" if name == "TIFF" else "damaged"
+    return f"begins like a {name} file but is {kinds}"
 
 
 def _too_large(path: Path, pixels: int, max_pixels: int) -> PictureError:
@@ -303,8 +325,8 @@ class _Pillow:
                     cls.restore.close()
 
 
-def _decode(path: Path, image: Image.Image) -> Picture:
-    notes: list[str] = []
+def _decode(path: Path, image: Image.Image, note: str | None) -> Picture:
+    notes = [note] if note else []
     rawmode = str(image.tile[0].args) if getattr(image, "tile", None) else ""  # type: ignore[attr-defined]
     whole = _file_of(image) if ";16" in rawmode else b""
     if image.format == "TIFF":  # Pillow rotates these itself while it loads them, and forgets the orientation
@@ -320,9 +342,9 @@ def _decode(path: Path, image: Image.Image) -> Picture:
     if ";16" in rawmode and image.mode in {"RGB", "RGBA", "LA"}:
         rgb, alpha, converted = sixteen_bit_colour(whole, rgb, alpha, orientation if image.format == "TIFF" else 1)
     notes.extend(converted)
-    icc_profile = image.info.get("icc_profile") or None
-    if image.mode in {"CMYK", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F", "1"}:
-        icc_profile = None  # it describes other channels than those of rgb
+    profile = _profile(image)
+    if profile is None and image.info.get("icc_profile") and image.mode != "CMYK":
+        notes.append("a colour profile of another colour space left out")
     if getattr(image, "is_animated", False):
         notes.append(f"first of {image.n_frames} frames taken")  # type: ignore[attr-defined]
     return Picture(
@@ -332,8 +354,18 @@ def _decode(path: Path, image: Image.Image) -> Picture:
         notes=tuple(notes),
         format="JPEG" if image.format == "MPO" else str(image.format),
         exif_orientation=orientation,
-        icc_profile=icc_profile,
+        icc_profile=profile,
+        grey=image.mode in GREY_MODES,
     )
+
+
+def _profile(image: Image.Image) -> bytes | None:
+    """The colour profile of the pixels that `to_rgb` makes of an image."""
+    if image.mode == "LAB":
+        return srgb_profile()
+    if image.mode == "CMYK":  # whatever it declares, it was not applied
+        return None
+    return profile_of_space(image.info.get("icc_profile"), image.mode in GREY_MODES)
 
 
 def _file_of(image: Image.Image) -> bytes:

@@ -12,9 +12,12 @@ from PIL import Image
 
 from inpaint_zoo.errors import ZooError
 
-__all__ = ["PictureError", "sixteen_bit_colour", "to_rgb", "upright"]
+__all__ = ["GREY_MODES", "GREY_NOTE", "PictureError", "brightness", "sixteen_bit_colour", "to_rgb", "upright"]
 
 Bytes = NDArray[np.uint8]
+GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
+"""Modes of Pillow with one channel of brightness."""
+GREY_NOTE = "grey repeated to RGB"
 
 _log_level = threading.Lock()  # OpenCV has one log level for the whole process
 
@@ -23,13 +26,19 @@ class PictureError(ZooError):
     """A file that cannot be read or written as a picture; the message begins with its path."""
 
 
+def brightness(rgb: Bytes) -> Bytes:
+    """(H, W) uint8 brightness of (H, W, 3) uint8, as Pillow's mode L has it: the luma of ITU-R BT.601."""
+    red, green, blue = (rgb[..., k].astype(np.uint32) for k in range(3))
+    return ((19595 * red + 38470 * green + 7471 * blue + (1 << 15)) >> 16).astype(np.uint8)
+
+
 def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[str]]:
     """Return rgb, alpha and notes of a loaded image in any of Pillow's modes."""
     mode = image.mode
     transparent = "transparency" in image.info or mode in {"LA", "La", "PA", "RGBA", "RGBa"}
     if mode in {"I;16", "I;16B", "I;16L"} or (mode == "I" and image.format in {"PNG", "PPM"}):
         grey = _eight_bits(np.array(image).astype(np.uint16))
-        return _stack(grey), None, ["16-bit grey scaled to 8 bits", "grey repeated to RGB"]
+        return _stack(grey), None, ["16-bit grey scaled to 8 bits", GREY_NOTE]
     if mode == "F":
         return _stack(_from_float(path, np.array(image))), None, ["float grey in [0, 1] scaled to 8 bits"]
     if mode == "I":
@@ -42,9 +51,11 @@ def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[st
     elif mode == "1":
         notes.append("1-bit picture converted to RGB")
     elif mode in {"L", "LA", "La"}:
-        notes.append("grey repeated to RGB")
+        notes.append(GREY_NOTE)
     elif mode == "CMYK":
         notes.append("CMYK converted to RGB without its colour profile")
+    elif mode == "LAB":
+        notes.append("Lab converted to sRGB")
     elif mode not in {"RGB", "RGBA"}:
         notes.append(f"{mode} converted to RGB")
     if not transparent:

@@ -141,7 +141,10 @@ def redraw(
             return
     for k in pending:
         if k not in closest:
-            raise MaskConfigError(_exhausted(what, tries, accept, limits, ratios, area, int(draws.indices[k])))
+            message = _exhausted(what, tries, accept, limits, ratios, area, int(draws.indices[k]))
+            read: Notes = [{}]
+            paint(draws.rows([k]), [canvases[k]], read)
+            raise MaskConfigError(message + _cause(read[0]))
         _, canvases[k][:], note = closest[k]
         if notes is not None:
             notes[k].update(note, attempts=tries, closest=True)
@@ -162,6 +165,14 @@ def redraw_component(
     for note, found in zip(notes or (), own or (), strict=True):
         attempts = found.pop("attempts")
         note.update(found, component_attempts=attempts)
+
+
+def _cause(note: dict[str, Any]) -> str:
+    """Which file the first attempt read and what is odd about it; "" for masks that are drawn."""
+    note = note.get("nested", note)
+    if "file" not in note:
+        return ""
+    return f" The first attempt read {note['file']}: {' '.join(note.get('doubts', ['nothing is odd about it.']))}"
 
 
 def _exhausted(

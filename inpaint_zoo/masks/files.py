@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from inpaint_zoo.io.pictures import PictureError
 from inpaint_zoo.masks.args import custom, option
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.folder import MaskFolder, read_grey
@@ -62,6 +63,12 @@ class Files(MaskFolder):
         return self.hole_value == "black" or (self.hole_value is None and self.compat == "isnet")
 
     @property
+    def reading(self) -> tuple[int, bool]:
+        if self.compat == "isnet":  # hole where not the least light falls
+            return (0, True) if self._invert else (254, False)
+        return 127, self._invert
+
+    @property
     def paths(self) -> list[Path]:
         return self._in_bins
 
@@ -73,16 +80,26 @@ class Files(MaskFolder):
         low, high = self.bins[0], self.bins[-1]
         with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
             ratios = list(pool.map(self._ratio, paths))
+        for path, ratio in zip(paths, ratios, strict=True):
+            if isinstance(ratio, PictureError):
+                self.tell(str(path), f"{ratio}; it is in no bin")
+        known = [(path, r) for path, r in zip(paths, ratios, strict=True) if not isinstance(r, PictureError)]
         strict = self.compat == "isnet"  # its lists were cut so on both sides
-        found = [path for path, r in zip(paths, ratios, strict=True) if low < r < high or (r == high and not strict)]
+        found = [path for path, r in known if low < r < high or (r == high and not strict)]
         if not found:
-            raise MaskConfigError(f"files: no mask of {self.root} has a hole ratio in ({low:g}, {high:g}].")
+            spread = [r for _, r in known] or [0.0]
+            colour = "black" if self._invert else "white"
+            raise MaskConfigError(
+                f"files: no mask of {self.root} has a hole ratio in ({low:g}, {high:g}]. With {colour} as hole, ratios "
+                f"lie from {min(spread):.4g} to {max(spread):.4g}; `hole_value` sets the colour."
+            )
         return found
 
-    def _ratio(self, path: Path) -> float:
-        if self.compat == "isnet":
-            return float((self._lit(path) == 0).mean(dtype=np.float64))
-        return float(self.native(path, invert=self._invert).mean(dtype=np.float64))
+    def _ratio(self, path: Path) -> float | PictureError:
+        try:
+            return float(self.loaded(path)[0].mean(dtype=np.float64))
+        except PictureError as error:
+            return error
 
     def _lit(self, path: Path) -> Mask:
         """A file in grey, holes dark."""
@@ -105,7 +122,7 @@ class Files(MaskFolder):
             return (_resize_grey(grey, size, "BILINEAR") == 0).astype(np.uint8)
         if self.compat == "lgnet" and train:
             return (_resize_grey(255 - self._lit(path), size, "BICUBIC") > 127).astype(np.uint8)
-        mask = self.native(path, invert=self._invert)
+        mask = self.native(path)
         if self.compat == "lgnet" and mask.shape != size:
             raise MaskConfigError(
                 f"files: {path} is {mask.shape[0]} x {mask.shape[1]}, the image {size[0]} x {size[1]}; compat lgnet "

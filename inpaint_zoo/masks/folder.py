@@ -6,27 +6,31 @@ from __future__ import annotations
 import hashlib
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file
-from inpaint_zoo.io.listing import list_pictures
-from inpaint_zoo.io.pictures import read_picture
+from inpaint_zoo.io.listing import Role, list_pictures
+from inpaint_zoo.io.pictures import PictureError, read_picture
 from inpaint_zoo.masks.args import option, text
+from inpaint_zoo.masks.checks import MaskCheck
 from inpaint_zoo.masks.draws import Draws
 from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning
 from inpaint_zoo.masks.kind import Canvases, Kind, Mask, Notes, Size
-from inpaint_zoo.masks.read import binarise, grey_share, luminance
+from inpaint_zoo.masks.read import luminance, mask_of
 
 __all__ = ["Folder", "MaskFolder", "corner", "read_grey"]
 
-_GREY = 0.001
+T = TypeVar("T")
+_PATIENCE = 100
+"""Unreadable files in a row after which it is no accident: the folder is gone."""
 _SLOTS = 8  # file, hflip, vflip, rot90, angle, dilation or kernel side, crop row, crop column
 
 
@@ -35,6 +39,8 @@ class Folder(Kind):
     """A kind that reads the pictures of a folder."""
 
     root: str = text()
+    told: set[str] = field(default_factory=set, init=False, compare=False, repr=False)
+    role: ClassVar[Role] = "any"
 
     def validate(self) -> None:
         _ = self.paths  # an empty or missing folder is an error of the configuration
@@ -54,9 +60,9 @@ class Folder(Kind):
         return self.listing()
 
     def listing(self) -> list[Path]:
-        """All pictures of the folder, in natural order."""
+        """All pictures of the folder in its role, in natural order."""
         try:
-            return list_pictures(self.folder)
+            return list_pictures(self.folder, self.role)
         except ZooError as error:
             raise MaskConfigError(f"{self.kind}: {error}") from None
 
@@ -65,11 +71,46 @@ class Folder(Kind):
         """SHA-256 over names and contents of the files in use."""
         digest = hashlib.sha256()
         for path in self.paths:
-            digest.update(f"{path.relative_to(self.folder).as_posix()}\0{sha256_file(path)}\n".encode())
+            try:
+                content = sha256_file(path)
+            except OSError:
+                content = "unreadable"
+            line = f"{path.relative_to(self.folder).as_posix()}\0{content}\n"
+            digest.update(line.encode("utf-8", "surrogateescape"))  # a file's name may be any bytes
         return digest.hexdigest()
 
     def identity(self) -> dict[str, Any]:
         return {**self.config(), "root": f"sha256:{self._content}"}
+
+    def readable(self, pick: int, read: Callable[[Path], T]) -> tuple[Path, T]:
+        """File ``pick`` and what ``read`` makes of it, or the next file in order that can be read.
+
+        Warns:
+            MaskWarning: Once for each file that cannot.
+
+        Raises:
+            MaskConfigError: 100 files in a row cannot be read, or all.
+        """
+        paths = self.paths
+        count = min(_PATIENCE, len(paths))
+        errors: list[PictureError] = []
+        for step in range(count):
+            path = paths[(pick + step) % len(paths)]
+            try:
+                found = read(path)
+            except PictureError as error:
+                errors.append(error)
+                continue
+            for passed in errors:
+                self.tell(str(passed), f"{passed}; the next mask file is taken instead")
+            return path, found
+        raise MaskConfigError(f"{self.kind}: {count} files in a row cannot be read; the first: {errors[0]}")
+
+    def tell(self, topic: str, message: str) -> None:
+        """Warn of something, once for each topic."""
+        if topic not in self.told:
+            self.told.add(topic)
+            warnings.warn(message, MaskWarning, stacklevel=3)
 
 
 @dataclass(frozen=True)
@@ -82,7 +123,12 @@ class MaskFolder(Folder):
 
     pairing: str | None = option(None, (None, "mod", "random"))
     augment: bool | None = option(None, (None, True, False))
-    warned: list[Path] = field(default_factory=list, init=False, compare=False, repr=False)
+    role: ClassVar[Role] = "masks"
+
+    @property
+    @abstractmethod
+    def reading(self) -> tuple[int, bool]:
+        """How files are binarised: the threshold, and whether what is darker is hole."""
 
     @abstractmethod
     def cut(self, path: Path, size: Size, u: list[float], train: bool) -> Mask:
@@ -104,19 +150,57 @@ class MaskFolder(Folder):
         augment = train if self.augment is None else self.augment
         for k, (canvas, pick, row) in enumerate(zip(canvases, picks.tolist(), u.tolist(), strict=True)):
             hflip, vflip, turns = self.flips(row) if augment else (False, False, 0)
-            mask = self.cut(self.paths[pick], (size[1], size[0]) if turns % 2 else size, row, train)
+            asked = (size[1], size[0]) if turns % 2 else size
+            path, mask = self.readable(pick, partial(self.cut, size=asked, u=row, train=train))
             canvas[:] = np.rot90(mask[:: -1 if vflip else 1, :: -1 if hflip else 1], turns)
             if notes is not None:
-                notes[k].update(file=str(self.paths[pick]), hflip=hflip, vflip=vflip, rot90=turns)
+                notes[k].update(file=str(path), hflip=hflip, vflip=vflip, rot90=turns)
+                if doubts := self.loaded(path)[1]:
+                    notes[k]["doubts"] = list(doubts.values())
 
-    def native(self, path: Path, *, threshold: int = 127, invert: bool) -> Mask:
-        """A file as a mask at its own size, not to be written into; the first grey one is warned of."""
-        mask, grey = _load(path, path.stat().st_mtime_ns, threshold, invert)
-        if grey > _GREY and not self.warned:
-            self.warned.append(path)
-            message = f"{path}: {100 * grey:.1f} % of the mask is grey; {threshold + 1} and above was taken as white."
-            warnings.warn(f"{message} No more warnings for {self.root}.", MaskWarning, stacklevel=2)
-        return mask
+    def loaded(self, path: Path) -> tuple[Mask, Mapping[str, str]]:
+        """A file as a mask at its own size, not to be written into, and what is odd about it."""
+        try:
+            changed = path.stat().st_mtime_ns
+        except OSError as error:
+            raise PictureError(f"{path}: cannot be opened: {error.strerror}") from None
+        return _load(path, changed, *self.reading)
+
+    def native(self, path: Path) -> Mask:
+        """A file as a mask at its own size, not to be written into."""
+        return self.loaded(path)[0]
+
+    def check_files(self, limit: int | None, flipped: bool | None) -> MaskCheck:
+        """Look at the files in use, or at ``limit`` of them, evenly spread, for what looks like a mistake.
+
+        Args:
+            limit: None for all.
+            flipped: Whether the masks are inverted after they are read; None if that happens to some of them.
+        """
+        paths = self.paths
+        if limit is not None and len(paths) > limit:
+            paths = [paths[k * len(paths) // limit] for k in range(limit)]
+        check = MaskCheck(whole=len(paths) == len(self.paths))
+        look = partial(self._looked_at, flipped=bool(flipped))
+        with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
+            for path, found in zip(paths, pool.map(look, paths), strict=True):
+                if isinstance(found, PictureError):
+                    check.add_unreadable(found)
+                else:
+                    check.add(path, *found)
+        if flipped is None:  # then ratios say nothing
+            check.doubts = {kind: texts for kind, texts in check.doubts.items() if kind not in {"empty", "large"}}
+        self.told.update(check.unreadable)
+        return check
+
+    def _looked_at(self, path: Path, flipped: bool) -> tuple[Mask, Mapping[str, str]] | PictureError:
+        threshold, invert = self.reading
+        try:
+            if not flipped:
+                return self.loaded(path)
+            return mask_of(read_picture(path), threshold=threshold, invert=not invert)
+        except PictureError as error:
+            return error
 
 
 def read_grey(path: Path) -> Mask:
@@ -125,12 +209,11 @@ def read_grey(path: Path) -> Mask:
 
 
 @lru_cache(maxsize=128)
-def _load(path: Path, changed: int, threshold: int, invert: bool) -> tuple[Mask, float]:
-    """A file, as it was changed last, as a mask at its own size, and its share of grey pixels."""
-    grey = read_grey(path)
-    mask = binarise(grey, threshold, invert)
+def _load(path: Path, changed: int, threshold: int, invert: bool) -> tuple[Mask, Mapping[str, str]]:
+    """A file, as it was changed last, as a mask at its own size, and its doubts."""
+    mask, doubts = mask_of(read_picture(path), threshold=threshold, invert=invert)
     mask.flags.writeable = False
-    return mask, grey_share(grey)
+    return mask, doubts
 
 
 def corner(what: str, path: Path, mask: Mask, size: Size, u: Iterable[float]) -> Mask:

@@ -7,6 +7,7 @@ alone or in a batch, today or in the middle of a resumed training.
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from inpaint_zoo.masks.args import arg_names
 from inpaint_zoo.masks.catalogue import unknown_mask
 from inpaint_zoo.masks.document import is_mask_file, read_mask_file, write_mask_text
 from inpaint_zoo.masks.draws import Draws
-from inpaint_zoo.masks.errors import MaskConfigError, inside, unknown
+from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning, inside, unknown
 from inpaint_zoo.masks.evaluation import MASK_SUITES, mask_suite
 from inpaint_zoo.masks.kind import KINDS, Mask, Size
 from inpaint_zoo.masks.mixture import MIXTURE_KEYS, Mixture
@@ -27,6 +28,8 @@ from inpaint_zoo.masks.presets import PRESETS
 
 __all__ = ["MaskGenerator", "create_generator", "create_mask", "parse_size"]
 
+_GLANCE = 20
+"""Files of a folder that are looked at before the first mask is drawn."""
 _LABEL_KEYS = ("name", "suite_seed", "stream", "size")
 
 
@@ -53,6 +56,7 @@ class MaskGenerator:
         self.name, self.seed, self.stream, self.size = name, seed, stream, size
         self._mixture = mixture
         self._pilot, self._piloted = pilot and mixture.accept is not None, set[Size]()
+        self._checked = False
         if size is not None:
             with inside("size"):
                 self._check(size)
@@ -83,6 +87,34 @@ class MaskGenerator:
         asked = self._size(size)
         self._mixture.check_size(asked)
         return self._mixture.out_size(asked)
+
+    def files(self) -> list[Path]:
+        """The mask files that the masks are read from; none for drawn masks."""
+        return [path for folder, _ in self._mixture.folders() for path in folder.paths]
+
+    def check_files(self, limit: int | None = None) -> list[str]:
+        """Look at the mask files for what seems a mistake: inverted, empty, grey, values 0 and 1, shapes in alpha.
+
+        The first mask that is drawn does so with a few files, and warns, unless it was done before.
+
+        Args:
+            limit: So many files of each folder, evenly spread; None for all.
+
+        Returns:
+            One line for each kind of finding; none for drawn masks.
+
+        Raises:
+            MaskConfigError: No file has a hole and known pixels, so that no mask could be made.
+        """
+        self._checked = True
+        lines = []
+        for folder, flipped in self._mixture.folders():
+            found = folder.check_files(limit, flipped)
+            if found.whole and found.useless == found.files and self._mixture.limits.hole > 0:
+                reason = (found.lines() or ["all pixels are hole"])[0]
+                raise MaskConfigError(f"{self.name}: none of {found.files} files in {folder.root} is a mask: {reason}")
+            lines += found.lines()
+        return lines
 
     def config(self) -> dict[str, Any]:
         """The configuration with presets expanded and defaults filled in; `create_generator` takes it back."""
@@ -119,6 +151,9 @@ class MaskGenerator:
     ) -> Mask:
         asked = self._size(size)
         self._check(asked)
+        if not self._checked:
+            for line in self.check_files(_GLANCE):
+                warnings.warn(line, MaskWarning, stacklevel=3)
         numbers = indices if isinstance(indices, range) else [operator.index(index) for index in indices]
         if numbers and not 0 <= min(numbers) <= max(numbers) < 1 << 63:
             raise MaskConfigError(

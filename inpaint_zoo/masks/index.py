@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from inpaint_zoo.io.atomic import write_bytes
+from inpaint_zoo.io.pictures import PictureError
 from inpaint_zoo.masks.folder import read_grey
 from inpaint_zoo.masks.read import binarise
 
@@ -42,7 +43,9 @@ class IndexEntry:
         return self.area - self.white if invert else self.white
 
 
-def index_folder(root: Path, paths: list[Path], *, write: bool = True) -> dict[Path, IndexEntry]:
+def index_folder(
+    root: Path, paths: list[Path], *, write: bool = True
+) -> tuple[dict[Path, IndexEntry], list[PictureError]]:
     """Measure files, or take what the folder's table says of those that have not changed.
 
     Args:
@@ -50,14 +53,19 @@ def index_folder(root: Path, paths: list[Path], *, write: bool = True) -> dict[P
         paths: The files.
         write: Keep the table in the folder; where that is not allowed, files are measured again next time.
 
-    Raises:
-        PictureError: A file cannot be read.
+    Returns:
+        The entries of the files that can be read, in their order, and why the others cannot.
     """
     known = _read(root / INDEX_NAME)
-    found: dict[Path, IndexEntry] = {}
+    found: dict[Path, IndexEntry | PictureError] = {}
     missing = []
     for path in paths:
-        entry, status = known.get(path.relative_to(root).as_posix()), path.stat()
+        entry = known.get(path.relative_to(root).as_posix())
+        try:
+            status = path.stat()
+        except OSError as error:
+            found[path] = PictureError(f"{path}: cannot be opened: {error.strerror}")
+            continue
         if entry is not None and (entry.bytes, entry.changed) == (status.st_size, status.st_mtime_ns):
             found[path] = entry
         else:
@@ -65,14 +73,18 @@ def index_folder(root: Path, paths: list[Path], *, write: bool = True) -> dict[P
     if missing:
         with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
             found.update(zip(missing, pool.map(lambda path: _measure(root, path), missing), strict=True))
-        if write:
-            _write(root / INDEX_NAME, [found[path] for path in paths])
-    return {path: found[path] for path in paths}
+    measured = {path: one for path in paths if isinstance(one := found[path], IndexEntry)}
+    if missing and write:
+        _write(root / INDEX_NAME, list(measured.values()))
+    return measured, [one for path in paths if isinstance(one := found[path], PictureError)]
 
 
-def _measure(root: Path, path: Path) -> IndexEntry:
-    status = path.stat()
-    mask = binarise(read_grey(path))
+def _measure(root: Path, path: Path) -> IndexEntry | PictureError:
+    try:
+        status = path.stat()
+        mask = binarise(read_grey(path))
+    except PictureError as error:
+        return error
     name = path.relative_to(root).as_posix()
     return IndexEntry(name, int(np.count_nonzero(mask)), mask.size, status.st_size, status.st_mtime_ns)
 
@@ -80,7 +92,8 @@ def _measure(root: Path, path: Path) -> IndexEntry:
 def _read(table: Path) -> dict[str, IndexEntry]:
     """The entries of a table; none if it is missing or not one of ours."""
     try:
-        rows = list(csv.reader(io.StringIO(table.read_text(encoding="utf-8"))))
+        text = table.read_text(encoding="utf-8", errors="surrogateescape")  # a file's name may be any bytes
+        rows = list(csv.reader(io.StringIO(text)))
         entries = [IndexEntry(row[0], *map(int, row[1:])) for row in rows[1:]]
     except (OSError, ValueError, TypeError, IndexError, csv.Error):
         return {}
@@ -93,7 +106,7 @@ def _write(table: Path, entries: list[IndexEntry]) -> None:
     writer.writerow(_columns())
     writer.writerows(astuple(entry) for entry in entries)
     try:
-        write_bytes(table, text.getvalue().encode())
+        write_bytes(table, text.getvalue().encode("utf-8", "surrogateescape"))
     except OSError:  # data sets often lie on read-only disks
         return
 

@@ -9,7 +9,7 @@ component. Streams are derived by name (specs/masks.md, section 2.1): choice `s/
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
@@ -19,6 +19,7 @@ from inpaint_zoo.masks.accept import Accept, Limits, redraw
 from inpaint_zoo.masks.args import args_dict, parse_args
 from inpaint_zoo.masks.draws import Draws, integers
 from inpaint_zoo.masks.errors import MaskConfigError, inside, unknown
+from inpaint_zoo.masks.folder import MaskFolder
 from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, find_kind, register_kind
 from inpaint_zoo.masks.presets import find_preset
 from inpaint_zoo.masks.transforms import Transform, parse_transform
@@ -191,6 +192,16 @@ class Mixture(Kind):
             return min(holes), min(known)
         return (max(holes), 0) if self.combine == "union" else (0, max(known))
 
+    def folders(self) -> Iterator[tuple[MaskFolder, bool | None]]:
+        """The folders of mask files among the components, and whether what is read is inverted (None: sometimes)."""
+        for component in self._used:
+            flipped = _inverts((*component.transforms, *self.transforms))
+            if isinstance(component.kind, MaskFolder):
+                yield component.kind, flipped
+            elif isinstance(component.kind, Mixture):
+                for folder, inner in component.kind.folders():
+                    yield folder, None if inner is None or flipped is None else inner != flipped
+
     def draw(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
         if self.scale_with_size:
             self.fitted(size).draw(draws, canvases, size, notes)
@@ -257,6 +268,12 @@ class Mixture(Kind):
         for note, own in zip(notes or (), found or (), strict=True):
             # what a nested mixture reports would overwrite what this one does
             note.update({"nested": own} if "attempts" in own else own, component=component.kind.kind)
+
+
+def _inverts(transforms: Iterable[Transform]) -> bool | None:
+    """Whether transforms turn hole into known in the end; None if that is drawn."""
+    inverting = [transform.p for transform in transforms if transform.op == "invert" and transform.p > 0]
+    return None if any(p < 1 for p in inverting) else len(inverting) % 2 == 1
 
 
 def _scratch(count: int, size: tuple[int, ...]) -> Canvases:

@@ -43,9 +43,22 @@ def bin_of(hole: int, area: int) -> int | None:
     return number if 100 * hole > area and number <= 6 else None
 
 
+class _MeasuredFolder(MaskFolder):
+    """A folder whose files are measured before they are used."""
+
+    def measured(self, paths: list[Path], *, write: bool = True) -> dict[Path, IndexEntry]:
+        """The entries of the files that can be read, in their order; MaskConfigError if none can."""
+        index, unreadable = index_folder(self.folder, paths, write=write)
+        for error in unreadable:
+            self.tell(str(error), f"{error}; it is left out")
+        if not index:
+            raise MaskConfigError(f"{self.kind}: no mask of {self.root} can be read; the first: {unreadable[0]}")
+        return index
+
+
 @register_kind("nvidia_bins", section="9.1", source=_SOURCE)
 @dataclass(frozen=True)
-class NvidiaBins(MaskFolder):
+class NvidiaBins(_MeasuredFolder):
     """NVIDIA's irregular test masks, all or of one bin of hole ratios.
 
     `root` holds the numbered files 00000 to 11999, or sub-folders mask0-10 to mask50-60, or is one of these; other
@@ -64,15 +77,14 @@ class NvidiaBins(MaskFolder):
         return self._found[0]
 
     @property
-    def invert(self) -> bool:
-        """Whether black is hole."""
-        return self._found[1]
+    def reading(self) -> tuple[int, bool]:
+        return 127, self._found[1]
 
     @cached_property
     def _found(self) -> tuple[list[Path], bool]:
         """The files in use, and whether black is hole."""
-        paths = self.listing()
-        index = index_folder(self.folder, paths)
+        index = self.measured(self.listing())
+        paths = list(index)
         claims = _claims(paths, self.folder)
         scope = [path for path in paths if self.bin is None or claims[path] in (None, self.bin)]
         if not scope:
@@ -119,12 +131,12 @@ class NvidiaBins(MaskFolder):
             )
 
     def cut(self, path: Path, size: Size, u: list[float], train: bool) -> Mask:
-        return resize_mask(self.native(path, invert=self.invert), size)
+        return resize_mask(self.native(path), size)
 
 
 @register_kind("nvidia_train", section="9.2", source=_SOURCE)
 @dataclass(frozen=True)
-class NvidiaTrain(MaskFolder):
+class NvidiaTrain(_MeasuredFolder):
     """NVIDIA's raw training masks: dilated by 9 to 49 px, rotated by any angle, cropped; 1 to 60 % of the crop is hole.
 
     Made of files that are larger than the image. `hole_value: auto` finds out which colour is hole. Crops of other
@@ -135,23 +147,26 @@ class NvidiaTrain(MaskFolder):
     max_tries: int = integer(1000, low=1)
     on_fail: str = option("raise", ("raise", "closest"))
 
+    @property
+    def reading(self) -> tuple[int, bool]:
+        return _BINARISE_AT, self._invert
+
     @cached_property
-    def invert(self) -> bool:
+    def _invert(self) -> bool:
         """Whether black is hole."""
         if self.hole_value != "auto":
             return self.hole_value == "black"
-        sample = _sample(self.paths)
-        index = index_folder(self.folder, sample, write=False)
-        return find_polarity("nvidia_train", self.root, [(index[path], None) for path in sample]) == "black"
+        index = self.measured(_sample(self.paths), write=False)
+        return find_polarity("nvidia_train", self.root, [(entry, None) for entry in index.values()]) == "black"
 
     def validate(self) -> None:
-        _ = self.invert
+        _ = self._invert
         super().validate()
 
     def cut(self, path: Path, size: Size, u: list[float], train: bool) -> Mask:
         import cv2
 
-        mask = self.native(path, threshold=_BINARISE_AT, invert=self.invert)
+        mask = self.native(path)
         H, W = mask.shape
         k = 9 + 2 * int(21 * u[5])
         turn = cv2.getRotationMatrix2D(((W - 1) / 2, (H - 1) / 2), 360 * u[4], 1.0)

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_zoo.io.pictures import PictureError, read_values
 from inpaint_zoo.masks.accept import Accept, redraw_component
 from inpaint_zoo.masks.args import integer, option
 from inpaint_zoo.masks.draws import Draws
@@ -53,8 +54,7 @@ class SegmObjects(Folder):
         picks = (draws.indices % np.uint64(len(self.paths))).tolist()
         rows = draws.table(0, 1 + 4 * _VARIANTS).tolist()
         for k, (canvas, pick, u) in enumerate(zip(canvases, picks, rows, strict=True)):
-            path = self.paths[pick]
-            labels, chosen = _objects(path, path.stat().st_mtime_ns, size)
+            path, (labels, chosen) = self.readable(pick, partial(_objects_of, size=size))
             number = chosen[int(len(chosen) * u[0])]
             _place(canvas, labels, number, np.array(u[1:]).reshape(_VARIANTS, 4).tolist())
             if notes is not None:
@@ -100,6 +100,14 @@ def _place(canvas: Mask, labels: _Labels, number: int, draws: list[list[float]])
         canvas[variant] = 1
 
 
+def _objects_of(path: Path, size: Size) -> tuple[_Labels, list[int]]:
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError as error:
+        raise PictureError(f"{path}: cannot be opened: {error.strerror}") from None
+    return _objects(path, changed, size)
+
+
 @lru_cache(maxsize=64)
 def _objects(path: Path, changed: int, size: Size) -> tuple[_Labels, list[int]]:
     """A label file at (H, W) ``size``, not to be written into, and those of its objects that are small enough."""
@@ -119,15 +127,7 @@ def _objects(path: Path, changed: int, size: Size) -> tuple[_Labels, list[int]]:
 
 def _read_labels(path: Path) -> _Labels:
     """(H, W) numbers of objects: values, not colours, so palettes and 16 bits are taken as they are stored."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            if len(image.getbands()) > 1 or image.mode == "F":
-                raise MaskConfigError(f"segm_objects: {path} must have one channel of whole numbers, got {image.mode}.")
-            values = np.asarray(image)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise MaskConfigError(f"segm_objects: {path} cannot be read as labels: {error}") from None
+    values = read_values(path)
     if values.min() < 0 or values.max() > 0xFFFF:
         raise MaskConfigError(f"segm_objects: {path} must hold numbers from 0 to 65535, got up to {values.max()}.")
     return values.astype(np.int32)

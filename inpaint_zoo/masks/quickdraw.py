@@ -43,6 +43,10 @@ class QdImd(MaskFolder):
     max_tries: int = integer(1000, low=1)
     on_fail: str = option("raise", ("raise", "closest"))
 
+    @property
+    def reading(self) -> tuple[int, bool]:
+        return 127, self.hole_value == "black"
+
     def validate(self) -> None:
         if self.hole_range[0] >= self.hole_range[1]:
             raise MaskConfigError(f"qd_imd: hole_range must be [lo, hi] with lo < hi, got {list(self.hole_range)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from inpaint_zoo.inference.attention import attention_sheet
 from inpaint_zoo.inference.extras import HasAttention
+from inpaint_zoo.io.names import concerns_one_name
 from inpaint_zoo.io.pictures import write_picture
 from inpaint_zoo.ops import composite, to_uint8
 from inpaint_zoo.training.module import TrainingModule, found_in_hole
@@ -122,7 +124,10 @@ def _publish(trainer: Trainer, file: str, name: str, picture: Bytes) -> None:
 
 
 class PredictionWriter(Callback):
-    """Writes each finished picture of `predict` as ``predictions/<name>.png`` in the run's folder."""
+    """Writes each finished picture of `predict` as ``predictions/<name>.png`` in the run's folder.
+
+    A name that no file can have there, such as one that is too long, is warned of and left out.
+    """
 
     def on_predict_batch_end(
         self,
@@ -136,5 +141,11 @@ class PredictionWriter(Callback):
         """Write the pictures of one batch."""
         folder = Path(trainer.default_root_dir) / "predictions"
         for picture, name, index in zip(to_uint8(cast(Tensor, outputs)), batch["name"], batch["index"], strict=True):
-            if int(index) >= 0:
+            if int(index) < 0:
+                continue
+            try:
                 write_picture(folder / f"{name}.png", picture.permute(1, 2, 0).cpu().numpy())
+            except OSError as error:
+                if not concerns_one_name(error):
+                    raise
+                warnings.warn(f"{name}: the result cannot be written: {error.strerror}", stacklevel=2)

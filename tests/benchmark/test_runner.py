@@ -161,7 +161,7 @@ def test_a_failed_cell_is_recorded_and_redone(tmp_path):
     suite = small_suite(tmp_path, methods=[{"callable": "sometimes_fails:fill", "label": "Mine"}, "telea"])
     diary = Diary()
     outcome = run_suite(suite, out, ONE, diary)
-    assert [failure.error for failure in outcome.failed] == ["RuntimeError: the device is on fire"] * 2
+    assert [failure.error for failure in outcome.failed] == ["RuntimeError: the device is on fire (image more/p4)"] * 2
     assert outcome.computed == 2
     assert list(pd.read_parquet(out / "results.parquet")["method"].unique()) == ["telea"]
     failed = provenance(out)["failed"]

@@ -5,11 +5,13 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.data.sampling import Draw
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.pictures import write_picture
+from inpaint_zoo.masks import MaskWarning
 from tests.io.odd_files import BASE
 
 
@@ -97,3 +99,68 @@ def test_many_bad_files_are_counted_without_a_flood(tmp_path):
 def test_check_finds_them_beforehand(folder):
     problems = data_module(folder, workers=2).check()
     assert sorted({problem.key for problem in problems}) == ["2", "3", "7"]
+
+
+def bank(folder, *masks):
+    folder.mkdir()
+    for number, mask in enumerate(masks):
+        Image.fromarray(mask).save(folder / f"{number}.png")
+    return {"name": "files", "root": str(folder)}
+
+
+HOLE = np.zeros((24, 32), np.uint8)
+HOLE[4:12, 4:12] = 255
+
+
+def photographs(folder, count):
+    for n in range(count):
+        write_picture(folder / f"{n}.png", np.full_like(BASE, n))
+    return folder
+
+
+def test_mask_files_that_look_wrong_are_told_before_the_first_batch(tmp_path):
+    folder = photographs(tmp_path / "in", 4)
+    data = data_module(folder, masks=bank(tmp_path / "inverted", 255 - HOLE, 255 - HOLE))
+    for samples in (data.train_samples, lambda: data.eval_samples("val")):
+        with pytest.warns(
+            MaskWarning, match=r"^2 mask files look wrong \(more than 60 % hole\), e\.g\. .*0\.png: 91\.7 %"
+        ):
+            samples()
+    data = data_module(folder, masks=bank(tmp_path / "ones", HOLE // 255))
+    with pytest.raises(ZooError, match=r"none of 1 files .*0\.png: the mask holds only 0 and 1"):
+        data.train_samples()
+    with pytest.raises(ZooError, match=r"0\.png: is an image and would be a mask as well"):
+        data_module(folder, masks={"name": "files", "root": str(folder)}).train_samples()
+
+
+def test_evaluation_leaves_out_images_without_a_mask(tmp_path):
+    folder = photographs(tmp_path / "in", 4)
+    data = data_module(folder, masks=bank(tmp_path / "bank", HOLE, HOLE * 0))
+    with pytest.warns(MaskWarning, match=r"a mask file looks wrong \(empty\)"):
+        loader = data.val_dataloader()
+    with pytest.warns(UserWarning, match=r"size 16 x 16: no mask .* read .*bank/1\.png: the mask is empty"):
+        batches = [data.on_after_batch_transfer(batch, 0) for batch in loader]
+    assert torch.cat([batch["index"] for batch in batches]).tolist() == [0, -1, 2, -1]
+    assert data.replaced == {"1": 1, "3": 1}
+
+
+def test_evaluation_leaves_out_images_that_networks_do_not_take(tmp_path):
+    folder = photographs(tmp_path / "in", 2)
+    write_picture(folder / "0_small.png", BASE[:8, :10])
+    spec = {"name": "mine", "root": str(folder)}
+    data = InpaintingDataModule(val=spec, masks={"name": "center", "size": 4}, eval_batch_size=1, workers=0)
+    with pytest.warns(UserWarning, match=r"0_small\.png: is 10 x 8; networks take 16 px a side and more"):
+        batches = [data.on_after_batch_transfer(batch, 0) for batch in data.val_dataloader()]
+    assert [int(batch["index"]) for batch in batches] == [0, -1, 2]
+
+
+def test_training_passes_over_images_that_cannot_be_cut(tmp_path):
+    folder = photographs(tmp_path / "in", 3)
+    write_picture(folder / "1.png", np.tile(BASE[:1, :1], (1, 60_000, 1)))  # to cover 64 px it would grow beyond bounds
+    spec = {"name": "mine", "root": str(folder), "size": 64}
+    samples = InpaintingDataModule(train=spec, masks="center", workers=0).train_samples()
+    sample = samples[Draw(5, 1)]
+    assert sample["index"] == 2
+    ((key, reason),) = sample["replaced"]
+    assert key == "1"
+    assert reason.startswith(f"{folder / '1.png'}: 60000 x 1 would have to be enlarged")

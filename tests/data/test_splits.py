@@ -325,3 +325,41 @@ def test_lists_that_are_not_there_or_cannot_hold_a_name(tmp_path):
     with pytest.raises(ZooError, match="one name a line"):
         splits.write_list(tmp_path / "list.txt", ["a\nb"])
     assert not list(tmp_path.iterdir())
+
+
+def test_labels_behind_the_paths_are_passed_over(tmp_path):
+    photos(tmp_path, ["a/1.png", "a/2 b.png", "a/3.JPG", "my.png photo.png", "a/4.png 5.png"])
+    lines = ["/a/1.png 0", "a/2 b.png\t12", "a/3.JPG,cat,1", "my.png photo.png 7", "a/4.png 5.png"]
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    assert list(splits.read_list(tmp_path / "list.txt")) == ["a/1", "a/2 b", "a/3", "my.png photo", "a/4.png 5"]
+    (tmp_path / "list.txt").write_text("a/1.png 0\na/9.png 3\n")
+    with pytest.raises(ZooError, match=r"1 of 2 files are not below .*: a/9\.png$"):
+        splits.read_list(tmp_path / "list.txt")
+
+
+def test_absolute_paths_may_lie_anywhere(tmp_path):
+    photos(tmp_path / "far", ["a/1.png", "b/2.png"])
+    photos(tmp_path / "near", ["3.png", "a/1.png"])
+    listed = tmp_path / "near" / "list.txt"
+    listed.write_text(f"{tmp_path}/far/b/2.png 1\n3.png\n{tmp_path}/far/a/1.png 0\n")
+    found = splits.read_list(listed)
+    assert list(found) == ["b/2", "3", "a/1"]
+    assert found["b/2"] == tmp_path / "far" / "b" / "2.png"
+    listed.write_text("/a/1.png\n")  # the published way: / means the root
+    assert splits.read_list(listed) == {"a/1": tmp_path / "near" / "a" / "1.png"}
+    listed.write_text(f"{tmp_path}/far/a/1.png\n{tmp_path}/far/b/2.png\na/1.png\n")
+    with pytest.raises(ZooError, match="would have the same stem 'a/1'; give `root`"):
+        splits.read_list(listed)
+    listed.write_text(f"{tmp_path}/far/../far/a/1.png\n")
+    with pytest.raises(ZooError, match="leads out of"):
+        splits.read_list(listed)
+
+
+def test_accents_of_a_list_are_found_however_the_disk_spells_them(tmp_path):
+    photos(tmp_path, ["cafe\u0301/u\u0308.png"])
+    (tmp_path / "list.txt").write_text("caf\u00e9/\u00fc.png 3\n", encoding="utf-8")
+    ((stem, path),) = splits.read_list(tmp_path / "list.txt").items()
+    assert stem == "caf\u00e9/\u00fc"
+    assert path.is_file()
+    with pytest.raises(ZooError, match=r"cannot hold 'a.udce9\.png'; rename the file"):
+        splits.write_list(tmp_path / "other.txt", ["a\udce9.png"])

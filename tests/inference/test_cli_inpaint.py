@@ -191,3 +191,79 @@ def test_the_help_explains_every_option(capsys):
         "--branches",
     ):
         assert option in text
+
+
+def lama_layout(folder, hole):
+    """Images and masks in one folder, as LaMa's prediction script takes them."""
+    for name in ("x", "sub/y"):
+        write_picture(folder / f"{name}.png", np.tile(BASE, (2, 2, 1)))
+        Image.fromarray(hole.astype(np.uint8) * 255).save(folder / f"{name}_mask001.png")
+
+
+@pytest.mark.filterwarnings("ignore::inpaint_zoo.io.listing.FolderWarning")
+def test_masks_beside_their_images_are_recognised(photos, mask, tmp_path, capsys):
+    hole = read_picture(mask).rgb[..., 0] == 255
+    (tmp_path / "lama" / "sub").mkdir(parents=True)
+    lama_layout(tmp_path / "lama", hole)
+    args = ("--mask", tmp_path / "lama", "--model", "mean_fill", "--out", tmp_path / "out")
+    assert run(tmp_path / "lama", *args) == 0
+    assert capsys.readouterr().out == f"2 inpainted: {tmp_path / 'out'}\n"
+    for name in ("x.png", "sub/y.png"):
+        source, result = read_picture(tmp_path / "lama" / name).rgb, read_picture(tmp_path / "out" / name).rgb
+        np.testing.assert_array_equal(result[~hole], source[~hole])
+        assert (result[hole] == result[hole][0]).all()
+    assert run(tmp_path / "lama" / "x.png", *args) == 0  # one of them, its mask found beside it
+    for images, masks in ((photos, photos), (photos / "a.png", photos / "a.png"), (photos, photos / "a.png")):
+        assert run(images, "--mask", masks, "--model", "mean_fill", "--out", tmp_path / "own") == 2
+        assert "a.png: is an image and would be a mask as well" in capsys.readouterr().err
+    assert not (tmp_path / "own").exists()
+
+
+def test_a_name_that_cannot_be_written_costs_its_image_alone(photos, mask, tmp_path, capsys):
+    (photos / "a.png").rename(photos / ("b" * 251 + ".png"))
+    args = (photos, "--mask", mask, "--model", "mean_fill", "--out", tmp_path / "out")
+    assert run(*args) == 0  # as long as a name may be
+    (photos / "sub" / "b.png").rename(photos / "sub" / ("b" * 249 + ".gif"))
+    (tmp_path / "out" / "sub" / "c.jpg").unlink()
+    (tmp_path / "out" / "sub" / "c.jpg").mkdir()
+    assert run(*args, "--overwrite") == 1
+    shown = capsys.readouterr()
+    assert "2 inpainted, 1 failed" in shown.out
+    assert "the result cannot be written: Is a directory: c.jpg" in shown.err
+    progressive = (photos, "--mask", mask, "--model", "progressive:telea", "--out", tmp_path / "passes", "--frames")
+    assert run(*progressive) == 1  # _pass_01.png makes two of the names too long
+    shown = capsys.readouterr()
+    assert "1 inpainted, 2 failed" in shown.out
+    assert "File name too long" in shown.err
+
+
+def test_grey_images_stay_grey(mask, tmp_path):
+    grey = Image.fromarray(np.tile(BASE[..., 0], (2, 2)))
+    alpha = grey.copy()
+    alpha.putalpha(Image.fromarray(np.tile(BASE[..., 1], (2, 2))))
+    (tmp_path / "in").mkdir()
+    images = {"l.png": grey, "j.jpg": grey, "t.tif": grey, "la.png": alpha, "rgb.png": grey.convert("RGB")}
+    for name, image in images.items():
+        image.save(tmp_path / "in" / name)
+    args = ("--mask", mask, "--model", "autoencoder_tiny", "--device", "cpu", "--out", tmp_path / "out")
+    assert run(tmp_path / "in", *args) == 0
+    for name, image in images.items():
+        with Image.open(tmp_path / "out" / name) as result:
+            assert result.mode == image.mode
+            rgb = np.asarray(result.convert("RGB"))
+        assert (rgb == rgb[..., :1]).all()
+
+
+@pytest.mark.filterwarnings("ignore::inpaint_zoo.io.listing.FolderWarning")
+def test_every_image_of_a_folder_is_filled_or_named(photos, mask, tmp_path, capsys):
+    (photos / "r.nef").write_bytes(b"MM\0*" + bytes(100))
+    (photos / "@eaDir").mkdir()
+    (photos / "a.png").rename(photos / "@eaDir" / "thumb.png")
+    Image.fromarray(np.tile(BASE, (2, 2, 1))).save(photos / "j.jp2")
+    assert run(photos, "--mask", mask, "--model", "mean_fill", "--out", tmp_path / "out") == 1
+    shown = capsys.readouterr()
+    assert "3 inpainted, 1 failed" in shown.out
+    assert "r.nef" in shown.err
+    assert "is a camera's RAW file (NEF), which is not read" in shown.err
+    assert (tmp_path / "out" / "j.png").is_file()
+    assert not (tmp_path / "out" / "@eaDir").exists()

@@ -105,7 +105,9 @@ def test_odd_files_are_filled_and_bad_ones_reported(tmp_path):
             assert result.exif_orientation == 1
             if source.alpha is not None and job.target.suffix != ".jpg":
                 np.testing.assert_array_equal(result.alpha, source.alpha)
-    assert {"grey repeated to RGB", "palette converted to RGB"} <= report.notes.keys()
+            assert result.grey == source.grey
+    assert {"16-bit grey scaled to 8 bits", "palette converted to RGB"} <= report.notes.keys()
+    assert "grey repeated to RGB" not in report.notes  # the results are grey again
 
 
 @pytest.mark.parametrize("name", ["plain.png", "plain.webp", "plain.bmp", "plain.ppm", "rgba.tif", "rgba.png"])

@@ -95,6 +95,7 @@ def test_paths_are_turned_upright(tmp_path):
     np.testing.assert_array_equal(np.asarray(iz.inpaint(grey, tmp_path / "a.png", np.rot90(HOLE))), np.rot90(FILLED))
 
 
+@pytest.mark.filterwarnings("ignore::inpaint_zoo.masks.MaskWarning")  # one of them is grey
 @pytest.mark.parametrize(
     "mask",
     [
@@ -113,6 +114,7 @@ def test_masks_of_every_kind(mask):
     np.testing.assert_array_equal(iz.inpaint(grey, BASE, mask), FILLED)
 
 
+@pytest.mark.filterwarnings("ignore::inpaint_zoo.masks.MaskWarning")  # one of them is grey
 def test_masks_can_be_inverted_and_thresholded(tmp_path):
     soft = np.where(HOLE, 90, 20).astype(np.uint8)
     np.testing.assert_array_equal(iz.inpaint(grey, BASE, soft, mask_threshold=50), FILLED)
@@ -137,6 +139,7 @@ def test_doubtful_mask_files_warn(tmp_path):
         np.testing.assert_array_equal(np.asarray(iz.inpaint(grey, BASE, tmp_path / "mask.png")), BASE)
 
 
+@pytest.mark.filterwarnings("ignore::inpaint_zoo.masks.MaskWarning")  # holes of any share
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_known_bytes_survive_at_every_size(data):
@@ -149,6 +152,7 @@ def test_known_bytes_survive_at_every_size(data):
         np.testing.assert_array_equal(out[~hole], image[~hole])
 
 
+@pytest.mark.filterwarnings("ignore::inpaint_zoo.masks.MaskWarning")  # one pixel is all hole
 @pytest.mark.parametrize("model", ["telea", "navier_stokes", "mean_fill"])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (15, 17), (301, 451)])
 def test_any_size_from_one_pixel_up(model, shape):
@@ -245,3 +249,61 @@ def test_networks_run_where_their_parameters_are():
             return torch.where(mask > 0.5, self.level, image)
 
     np.testing.assert_array_equal(iz.inpaint(Level().cuda(), BASE, HOLE), FILLED)
+
+
+def coloured(image, mask):
+    """A model that fills with a colour."""
+    fill = torch.tensor([0.9, 0.5, 0.1])[:, None, None].expand_as(image)
+    return torch.where(mask > 0.5, fill, image)
+
+
+def test_grey_in_grey_out():
+    grey_base = BASE[..., 0]
+    three = np.repeat(grey_base[..., None], 3, axis=2)
+    luma = round(255 * (0.299 * 0.9 + 0.587 * 0.5 + 0.114 * 0.1))
+    wanted = np.where(HOLE, luma, grey_base)
+    out = iz.inpaint(coloured, Image.fromarray(grey_base), HOLE)
+    assert out.mode == "L"
+    np.testing.assert_array_equal(out, wanted)
+    np.testing.assert_array_equal(iz.inpaint(coloured, three, HOLE), np.repeat(wanted[..., None], 3, axis=2))
+    batch = torch.from_numpy(np.stack([three, BASE])).permute(0, 3, 1, 2).float() / 255  # one grey, one not
+    filled = iz.inpaint(coloured, batch, HOLE)
+    hole = torch.from_numpy(HOLE)
+    assert (filled[0] == filled[0, :1]).all()
+    torch.testing.assert_close(filled[1][:, hole], torch.tensor([0.9, 0.5, 0.1])[:, None].expand(3, int(hole.sum())))
+    scribbled = three.copy()
+    scribbled[HOLE] = (255, 0, 0)  # what stands in the hole is not known
+    np.testing.assert_array_equal(iz.inpaint(coloured, scribbled, HOLE), np.repeat(wanted[..., None], 3, axis=2))
+
+
+def test_a_colour_profile_stays_with_the_image(tmp_path):
+    from inpaint_zoo.io.profiles import srgb_profile
+
+    Image.fromarray(BASE).save(tmp_path / "a.png", icc_profile=srgb_profile())
+    out = iz.inpaint(grey, tmp_path / "a.png", HOLE)
+    assert out.info["icc_profile"] == srgb_profile()
+    assert "icc_profile" not in iz.inpaint(grey, Image.fromarray(BASE), HOLE).info
+
+
+def test_arrays_that_cannot_be_written_are_taken_without_a_warning():
+    image, mask = BASE.copy(), HOLE.copy()
+    image.flags.writeable = mask.flags.writeable = False
+    np.testing.assert_array_equal(iz.inpaint(grey, image, mask), FILLED)
+    floats = (BASE / 255).astype(np.float32)
+    floats.flags.writeable = False
+    np.testing.assert_allclose(iz.inpaint(grey, floats, mask)[~HOLE], floats[~HOLE])
+    np.testing.assert_array_equal(iz.inpaint(grey, BASE[::-1, ::-1], HOLE[::-1, ::-1]), FILLED[::-1, ::-1])
+
+
+def test_arrays_are_doubted_as_files_are():
+    for mask, kind in ((HOLE * False, "the mask is empty"), (~HOLE, "89.1 % of the mask is hole, 1 taken as hole")):
+        with pytest.warns(MaskWarning, match=f"^`mask`: {kind}"):
+            iz.inpaint(grey, BASE, mask)
+    with pytest.warns(MaskWarning, match=r"10\.9 % of the mask is grey; above 127"):
+        iz.inpaint(grey, BASE, HOLE * np.uint8(200))
+
+
+def test_an_image_is_not_its_own_mask(tmp_path):
+    write_picture(tmp_path / "a.png", BASE)
+    with pytest.raises(ValueError, match=r"a\.png: is an image and would be a mask as well"):
+        iz.inpaint(grey, tmp_path / "a.png", str(tmp_path / "a.png"))

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.listing import by_stem, list_pictures, natural_key, pair_by_stem, relative_stem
+from inpaint_zoo.io.listing import (
+    FolderWarning,
+    by_stem,
+    list_pictures,
+    natural_key,
+    pair_by_stem,
+    pair_masks,
+    refuse_own_masks,
+    relative_stem,
+)
 
 
 def make(root, *names):
@@ -40,7 +49,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
 
 
 def test_empty_missing_and_wrong_folders_are_named(tmp_path):
-    with pytest.raises(ZooError, match=r"holds no pictures \(looked in all its folders for .bmp .gif"):
+    with pytest.raises(ZooError, match=r"holds no pictures \(looked in all its folders for .apng .avif .bmp .gif"):
         list_pictures(tmp_path)
     with pytest.raises(ZooError, match="nothing: no such folder"):
         list_pictures(tmp_path / "nothing")
@@ -87,3 +96,76 @@ def test_natural_order_is_total(words, shuffler: random.Random):
     shuffled = list(words)
     shuffler.shuffle(shuffled)
     assert sorted(words, key=natural_key) == sorted(shuffled, key=natural_key)
+
+
+def test_folders_of_thumbnails_are_left_out_and_named(tmp_path):
+    make(tmp_path, "a.png", "@eaDir/a.png/SYNOPHOTO_THUMB_M.png", "b/__MACOSX/c.png", "b/Thumbnails/c.png", "b/c.png")
+    make(tmp_path, ".thumbnails/a.png", "lost+found/x.png", "b/thumbnails128x128/d.png")
+    with pytest.warns(
+        FolderWarning, match=r"folders of thumbnails or system files left out \(5\): \.thumbnails, @eaDir, b/"
+    ):
+        found = names(tmp_path)
+    assert found == ["a.png", "b/c.png", "b/thumbnails128x128/d.png"]
+    assert names(tmp_path / "@eaDir") == ["a.png/SYNOPHOTO_THUMB_M.png"]  # given by name, it is meant
+
+
+def test_image_files_that_are_not_photographs_are_named(tmp_path):
+    make(tmp_path, "a.png", "b.psd", "c/d.EXR", "notes.txt")
+    with pytest.warns(FolderWarning, match=r"files of formats that are not read left out \(2\): b\.psd, c/d\.EXR$"):
+        assert names(tmp_path) == ["a.png"]
+
+
+def test_a_raw_file_counts_unless_its_picture_lies_beside_it(tmp_path):
+    make(tmp_path, "a.nef", "b.NEF", "b.jpg", "c/b.cr2")
+    with pytest.warns(FolderWarning, match=r"beside the same picture in another format, left out \(1\): b\.NEF$"):
+        assert names(tmp_path) == ["a.nef", "b.jpg", "c/b.cr2"]
+
+
+def test_masks_beside_their_images_are_told_apart(tmp_path):
+    make(tmp_path, "x.png", "x_mask001.png", "s/y.jpg", "s/y_mask.png", "gas_mask.png", "z_mask001.png")
+    with pytest.warns(FolderWarning, match=r"masks that lie beside their image left out \(2\): s/y_mask\.png, x"):
+        images = list_pictures(tmp_path, "images")
+    assert [path.name for path in images] == ["gas_mask.png", "y.jpg", "x.png", "z_mask001.png"]
+    with pytest.warns(FolderWarning, match=r"files other than masks that lie beside their image left out \(4\)"):
+        masks = list_pictures(tmp_path, "masks")
+    assert [path.name for path in masks] == ["y_mask.png", "x_mask001.png"]
+    assert len(list_pictures(tmp_path)) == 6
+    make(tmp_path / "plain", "a.png", "b.png")
+    assert list_pictures(tmp_path / "plain", "masks") == list_pictures(tmp_path / "plain", "images")
+
+
+def test_composed_and_decomposed_accents_are_one_name(tmp_path):
+    make(tmp_path, "photos/caf\u00e9/\u00fc.png", "masks/cafe\u0301/u\u0308.png")
+    photos, masks = by_stem(tmp_path / "photos"), by_stem(tmp_path / "masks")
+    assert list(photos) == list(masks) == ["caf\u00e9/\u00fc"]
+    assert len(pair_by_stem(photos, masks)) == 1
+    make(tmp_path, "photos/cafe\u0301/\u00fc.png")
+    if len(list_pictures(tmp_path / "photos")) == 2:  # some file systems hold one name only
+        with pytest.raises(ZooError, match="have the same stem 'caf\u00e9/\u00fc'"):
+            by_stem(tmp_path / "photos")
+
+
+def test_masks_are_paired_by_the_name_of_their_image(tmp_path):
+    make(tmp_path, "in/x.png", "in/y_mask.png", "masks/x_mask001.png", "masks/y_mask.png")
+    images, masks = by_stem(tmp_path / "in"), by_stem(tmp_path / "masks")
+    assert {a.name: b.name for a, b in pair_masks(images, masks).items()} == {
+        "x.png": "x_mask001.png",
+        "y_mask.png": "y_mask.png",
+    }
+    make(tmp_path, "masks/x_mask002.png")
+    with pytest.raises(ZooError, match=r"x_mask001.png and .*x_mask002.png are both masks of 'x'"):
+        pair_masks(images, by_stem(tmp_path / "masks"))
+
+
+def test_no_image_is_its_own_mask(tmp_path):
+    make(tmp_path, "in/x.png", "masks/y.png")
+    images = by_stem(tmp_path / "in")
+    with pytest.raises(ZooError, match=r"x\.png: is an image and would be a mask as well\. .*x_mask001\.png beside x"):
+        pair_masks(images, by_stem(tmp_path / "in"))
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    with pytest.raises(ZooError, match="would be a mask as well"):
+        refuse_own_masks(images.values(), [tmp_path / "link" / "x.png"])
+    (tmp_path / "masks" / "x.png").symlink_to(tmp_path / "in" / "x.png")
+    with pytest.raises(ZooError, match="would be a mask as well"):
+        refuse_own_masks(images.values(), [tmp_path / "masks" / "x.png"])
+    refuse_own_masks(images.values(), [tmp_path / "masks" / "y.png"])

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inpaint_zoo.io.pictures import PictureError
 from inpaint_zoo.masks import MaskConfigError, MaskWarning, create_generator, read_mask
 from inpaint_zoo.masks.errors import UnknownMaskError
 from inpaint_zoo.masks.transforms import resize_mask
@@ -87,7 +86,8 @@ def test_bins_are_measured_at_the_native_size(tmp_path):
 
 def test_polarity_and_threshold(tmp_path):
     save(tmp_path / "a.png", top(3))
-    assert create_generator({"bank": str(tmp_path), "hole_value": "black"})(0, (20, 20)).sum() == 280
+    with pytest.warns(MaskWarning, match=r"70.0 % of the mask is hole, black taken as hole; is it inverted\?"):
+        assert create_generator({"bank": str(tmp_path), "hole_value": "black"})(0, (20, 20)).sum() == 280
     Image.fromarray(np.array([[127, 128], [0, 255]], dtype=np.uint8)).save(tmp_path / "a.png")
     with pytest.warns(MaskWarning, match=r"50.0 % of the mask is grey"):
         assert create_generator({"bank": str(tmp_path)})(0, 16)[:8].tolist() == [[0] * 8 + [1] * 8] * 8
@@ -112,13 +112,15 @@ def test_bad_folders_are_named(tmp_path):
     with pytest.raises(MaskConfigError, match="empty: holds no pictures"):
         create_generator({"bank": str(tmp_path / "empty")})
     (tmp_path / "empty" / "a.png").write_bytes(b"no picture")
-    with pytest.raises(PictureError, match=r"a\.png: is not a PNG"):
+    message = r"none of 1 files in .*empty is a mask: a mask file cannot be read: .*a\.png: is not a PNG"
+    with pytest.raises(MaskConfigError, match=message):
         create_generator({"bank": str(tmp_path / "empty")})(0, 16)
 
 
 def test_an_empty_file_is_refused(tmp_path):
     save(tmp_path / "a.png", top(0))
-    with pytest.raises(MaskConfigError, match="files at size 16 x 16: no mask with at least 1 hole"):
+    message = r"none of 1 files in .* is a mask: a mask file looks wrong \(empty\), e.g. .*a\.png: the mask is empty"
+    with pytest.raises(MaskConfigError, match=message):
         create_generator({"bank": str(tmp_path)})(0, 16)
 
 

@@ -288,7 +288,9 @@ def test_labels_that_cannot_be_used(tmp_path, pixels, message):
 
 def test_a_damaged_label_file_is_named(tmp_path):
     (tmp_path / "0.png").write_bytes(b"no picture")
-    with pytest.raises(MaskConfigError, match=r"0.png cannot be read as labels"):
+    with pytest.raises(
+        MaskConfigError, match=r"segm_objects: 1 files in a row cannot be read; the first: .*0.png: is not a PNG"
+    ):
         create_generator("segm_objects", root=str(tmp_path))(0, 40)
 
 
@@ -320,6 +322,8 @@ def test_isnet_draws_files_at_random_and_never_turns_them_upside_down_by_a_flip(
         save(tmp_path / f"{k}.png", 255 * (1 - np.pad(wedge, ((0, 8 * k),) * 2, constant_values=1)))
     generator = create_generator("files", root=str(tmp_path), compat="isnet", stream="train", seed=1)
     test = create_generator("files", root=str(tmp_path), compat="isnet", stream="test", seed=1)
+    for each in (generator, test):  # the smaller wedges leave more hole than known
+        assert "2 mask files look wrong (more than 60 % hole)" in each.check_files()[0]
     for index in range(12):
         s = plain.Sample(1, "train/0", index)
         note = generator.meta(index, 32)

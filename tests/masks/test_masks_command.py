@@ -17,6 +17,15 @@ from inpaint_zoo.masks import create_generator, create_mask, list_masks
 from inpaint_zoo.masks.bank import encode_png
 
 
+def save(path, values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).save(path)
+
+
+def top(rows):
+    return np.repeat(np.arange(40) < rows, 40).reshape(40, 40) * np.uint8(255)
+
+
 @pytest.fixture
 def run(capsys, monkeypatch):
     """Run `inpaint-zoo masks ...` in this process; returns exit code, stdout and stderr."""
@@ -217,3 +226,27 @@ def test_generators_travel_to_worker_processes():
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert int(other) == zlib.crc32(generator.batch(range(4), 256).tobytes())
+
+
+def test_bad_files_of_a_folder_are_named_and_the_others_measured(run, tmp_path):
+    for number in range(4):
+        save(tmp_path / "bank" / f"{number}.png", top(10 + number))
+    save(tmp_path / "bank" / "4.png", top(0))
+    (tmp_path / "bank" / "5.png").write_bytes(b"no picture")
+    code, out, error = run("stats", tmp_path / "bank")
+    assert code == 1
+    assert "bank:bank: 5 masks at their own sizes" in out
+    assert "warning: a mask file cannot be read: " in error
+    assert "warning: a mask file looks wrong (empty), e.g. " in error
+    code, out, error = run("show", tmp_path / "bank", "--size", 40, "--out", tmp_path / "sheet.png")
+    assert code == 1
+    assert "5 masks of bank:bank" in out  # the unreadable one gives its place to the first
+    assert re.search(r"warning: files at size 40 x 40: no mask .* The first attempt read .*4\.png: the mask is", error)
+    code, out, error = run("stats", tmp_path / "bank", "--size", 40)
+    assert "bank:bank: 5 masks at 40 x 40" in out
+    (tmp_path / "none").mkdir()
+    save(tmp_path / "none" / "a.png", top(10) // 255)
+    code, out, error = run("show", tmp_path / "none", "--out", tmp_path / "sheet.png")
+    assert code == 2
+    assert "none of 1 files in" in error
+    assert "a.png: the mask holds only 0 and 1" in error

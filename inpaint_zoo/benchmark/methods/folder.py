@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,19 +35,22 @@ class FolderMethod(Method):
         super().__init__(entry)
         self.num_datasets, self.num_masks = num_datasets, num_masks
         self._files: dict[str, Path] = {}
+        self._problem: ZooError | None = None
         if not entry.folder.is_dir():
             raise entry.table.error(f"no folder {entry.folder}.", "folder")
 
     def identity(self, task: Task) -> dict[str, Any]:
         """The content of every picture, in the order of the photographs."""
         digest = hashlib.sha256()
-        for path in self._paired(task):
-            digest.update(sha256_file(path).encode())
+        files = self._paired(task)
+        for key in task.keys:
+            digest.update((sha256_file(files[key]) if key in files else "missing").encode())
         return {"pictures_sha256": digest.hexdigest(), "keys_sha256": sha256_json(task.keys)}
 
     def start(self, task: Task, device: torch.device, precision: str) -> None:
-        """Pair the files."""
-        self._files = dict(zip(task.keys, self._paired(task), strict=True))
+        """Pair the files. A missing one is an error when it is asked for: photographs may be left out of a cell."""
+        self._files = self._paired(task)
+        self._problem = _mismatch(task, self._files)
 
     def close(self) -> None:
         """Forget the pairs."""
@@ -58,6 +61,8 @@ class FolderMethod(Method):
         return [Answer(self._read(question), None) for question in questions]
 
     def _read(self, question: Question) -> Pixels:
+        if question.key not in self._files and self._problem is not None:
+            raise self._problem
         path = self._files[question.key]
         rgb = read_picture(path).rgb
         if rgb.shape != question.image.shape:
@@ -75,12 +80,20 @@ class FolderMethod(Method):
                 places.append(self.entry.folder)
         return places
 
-    def _paired(self, task: Task) -> list[Path]:
+    def _paired(self, task: Task) -> dict[str, Path]:
+        """Key -> file of the results that are there."""
         places = self._places(task)
         place = next((place for place in places if place.is_dir()), None)
         if place is None:
             wanted = " or ".join(f"{place.relative_to(self.entry.folder.parent).as_posix()}/" for place in places)
             raise ZooError(f"The results of '{self.label}' are wanted in {wanted}, which is not there.")
-        asked = {key: Path(key) for key in task.keys}
-        pairs = pair_by_stem(asked, by_stem(place), ("photographs", "results"), allow_extra=True)
-        return [path for _, _, path in pairs]
+        return by_stem(place)
+
+
+def _mismatch(task: Task, files: Mapping[str, Path]) -> ZooError | None:
+    """What is missing for a task, in words; None if nothing is."""
+    try:
+        pair_by_stem({key: Path(key) for key in task.keys}, files, ("photographs", "results"), allow_extra=True)
+    except ZooError as error:
+        return error
+    return None

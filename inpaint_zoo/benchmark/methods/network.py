@@ -120,8 +120,10 @@ class NetworkMethod(Method):
         """For one photograph of this size, of the network as published; counted once for each size."""
         import torch
 
+        from inpaint_zoo.interfaces import MIN_SIDE
         from inpaint_zoo.registry import create_model
 
+        height, width = max(height, MIN_SIDE), max(width, MIN_SIDE)  # as `_run` pads
         if (height, width) not in self._macs:
             with torch.device("meta"):
                 network = create_model(self.entry.model, **self.info.options)
@@ -180,12 +182,18 @@ class NetworkMethod(Method):
         return [Answer(picture, seconds, passes, each) for picture, each in zip(pictures, raw, strict=True)], raw
 
     def _run(self, image: torch.Tensor, mask: torch.Tensor, filling: torch.Tensor | None) -> torch.Tensor:
+        """(B, 3, H, W); what is smaller than networks take is padded, as `inpaint` pads it."""
         import torch
 
+        from inpaint_zoo.interfaces import MIN_SIDE
+        from inpaint_zoo.ops import crop_to, pad_to_multiple
+
         assert self.network is not None
+        size = (image.shape[-2], image.shape[-1])
         with torch.inference_mode():
-            found = {} if filling is None else {"filling": filling}
-            result = self.network(image, mask, **found).float()
+            found = {} if filling is None else {"filling": pad_to_multiple(filling, min_size=MIN_SIDE)}
+            image, mask = (pad_to_multiple(part, min_size=MIN_SIDE) for part in (image, mask))
+            result = crop_to(self.network(image, mask, **found), size).float()
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return result

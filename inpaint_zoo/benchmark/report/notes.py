@@ -49,8 +49,11 @@ def skipped(run: Run) -> list[str]:
 
 
 def unreadable(run: Run) -> list[str]:
-    """Pictures that could not be read."""
-    return [f"{entry['dataset']}, {entry['path']}: {entry['reason']}" for entry in run.provenance.get("unreadable", ())]
+    """Images that could not be read, or not scored."""
+    read = [f"{entry['dataset']}, {entry['path']}: {entry['reason']}" for entry in run.provenance.get("unreadable", ())]
+    left_out = run.provenance.get("left_out", ())
+    scored = [f"{entry['dataset']}, {entry['mask']}, {entry['image']}: {entry['reason']}" for entry in left_out]
+    return read + scored
 
 
 def caveats(run: Run) -> list[str]:

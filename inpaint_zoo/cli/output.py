@@ -1,0 +1,70 @@
+"""What a command writes to the terminal or a pipe: in any encoding, and warnings as lines. Standard library only."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["readable_output"]
+
+_ERRORS = "inpaint_zoo.spelled"
+_LOOKALIKES = {
+    "\N{UPWARDS ARROW}": "^",
+    "\N{DOWNWARDS ARROW}": "v",
+    "\N{RIGHTWARDS ARROW}": "->",
+    "\N{FULL BLOCK}": "#",
+    "\N{HORIZONTAL ELLIPSIS}": "...",
+    "\N{EN DASH}": "-",
+    "\N{EM DASH}": "-",
+    "\N{MULTIPLICATION SIGN}": "x",
+    "\N{PLUS-MINUS SIGN}": "+/-",
+    "\N{NO-BREAK SPACE}": " ",
+    "\N{BOX DRAWINGS LIGHT HORIZONTAL}": "-",
+    "\N{BOX DRAWINGS HEAVY HORIZONTAL}": "-",
+    "\N{BOX DRAWINGS LIGHT VERTICAL}": "|",
+}
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    """Replace what an encoding lacks: by a lookalike, else spelled out, so that file names stay recognisable."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    spelled = (_LOOKALIKES.get(x) or x.encode("ascii", "backslashreplace").decode() for x in lacking)
+    return "".join(spelled), error.end
+
+
+codecs.register_error(_ERRORS, _spelled)
+
+
+def _as_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Format a warning without the source line that it comes from."""
+    return f"warning: {message}\n"
+
+
+@contextmanager
+def readable_output() -> Iterator[None]:
+    r"""Make standard output and error accept every character, and print warnings as one line each, inside the block.
+
+    Pipes of Windows are in cp1252, jobs of a scheduler in ASCII, and names of files may hold bytes that no encoding
+    has. Output never fails on them: `↑` becomes `^`, `ł` becomes `\u0142`.
+    """
+    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, io.TextIOWrapper)]
+    before = [stream.errors for stream in streams]
+    formatted = warnings.formatwarning
+    for stream in streams:
+        stream.reconfigure(errors=_ERRORS)
+    warnings.formatwarning = _as_line
+    try:
+        yield
+    finally:
+        warnings.formatwarning = formatted
+        for stream, errors in zip(streams, before, strict=True):
+            if not stream.closed:
+                stream.reconfigure(errors=errors)
