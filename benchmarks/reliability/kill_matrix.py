@@ -315,10 +315,14 @@ def main() -> int:
                 counts = [tally.landed, tally.runs, len(tally.damaged), len(tally.different), len(tally.unexplained)]
                 table.add_row(workload.name, kind, *map(str, counts))
                 rows.append({"workload": workload.name, "kind": kind, **vars(tally)})
-                details += [] if tally.is_clean else [
-                    f"{workload.name}, {kind}: {text}"
-                    for text in (*tally.damaged, *tally.different, *tally.unexplained)
-                ]
+                details += (
+                    []
+                    if tally.is_clean
+                    else [
+                        f"{workload.name}, {kind}: {text}"
+                        for text in (*tally.damaged, *tally.different, *tally.unexplained)
+                    ]
+                )
                 shutil.rmtree(folder)
     Console(width=120).print(table)
     for text in details:

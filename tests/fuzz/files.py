@@ -36,7 +36,25 @@ SCRIPTS = {
 }
 FOLDERS = ("", "", "", "plain/", "two words/", "日本/", "a/deep/er/", "dots.in.name/", "50%/")
 SIZES = (1, 2, 3, 7, 8, 15, 16, 17, 24, 31, 32, 33, 48)
-MODES = ("RGB", "RGB", "RGB", "L", "RGBA", "LA", "P", "1", "CMYK", "YCbCr", "LAB", "HSV", "I;16", "I", "F", "PA", "RGBX")
+MODES = (
+    "RGB",
+    "RGB",
+    "RGB",
+    "L",
+    "RGBA",
+    "LA",
+    "P",
+    "1",
+    "CMYK",
+    "YCbCr",
+    "LAB",
+    "HSV",
+    "I;16",
+    "I",
+    "F",
+    "PA",
+    "RGBX",
+)
 FORMATS = {
     ".png": "PNG",
     ".jpg": "JPEG",
