@@ -185,7 +185,12 @@ CALLBACKS: dict[str, Verdict] = {
         "Refused.", _always, "It renames the parameters, so that no checkpoint or weight file would load again."
     ),
     "ModelSummary": Verdict("Works."),
-    "OnExceptionCheckpoint": Verdict("Works, and is not needed: the last complete step is always saved."),
+    "OnExceptionCheckpoint": Verdict(
+        "Refused.",
+        _always,
+        "However a run ends, its last complete step is saved, and --ckpt_path last resumes from it. With this callback "
+        "Lightning would look for a checkpoint to resume from by itself.",
+    ),
     "ProgressBar": Verdict("Refused itself; subclasses work.", _always, _BASE_CLASS),
     "RichModelSummary": Verdict("Works."),
     "RichProgressBar": Verdict("Works."),

@@ -22,7 +22,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec.*"),
     pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning"),
     pytest.mark.filterwarnings("ignore::lightning.fabric.utilities.warnings.PossibleUserWarning"),
-    pytest.mark.filterwarnings("ignore:.*was called without a model.*"),  # Lightning takes OnExceptionCheckpoint amiss
     pytest.mark.filterwarnings("ignore:When using the `ThroughputMonitor`"),
     pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled"),
     pytest.mark.filterwarnings("ignore:.*Checkpoint directory .* exists and is not empty.*"),
