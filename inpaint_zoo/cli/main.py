@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import shlex
 import sys
 from typing import NamedTuple
 
@@ -101,7 +102,11 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        _complain(f"{type(error).__name__}: {error} (this is a fault of inpaint-zoo; --debug shows where)")
+        command = shlex.join(["inpaint-zoo", "--debug", *args])
+        _complain(
+            f"{type(error).__name__}: {error} (this is a fault of inpaint-zoo; please report it with the output of: "
+            f"{command})"
+        )
         return 1
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from jsonargparse import ArgumentError, Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities import rank_zero_only
 from rich.table import Table
@@ -39,6 +40,7 @@ from inpaint_zoo.training import (
     newest_readable,
 )
 from inpaint_zoo.training.dry_run import DryRun, dry_run
+from inpaint_zoo.training.lightning_options import TRAINER_OPTIONS, check_settings
 from inpaint_zoo.training.resume import is_damaged, list_checkpoints
 from inpaint_zoo.weights import read_header
 
@@ -133,6 +135,9 @@ class ZooCLI(LightningCLI):
         try:
             self.config = parser.parse_args(args)  # type: ignore[arg-type]
         except ArgumentError as error:
+            if "trainer.default_root_dir" in str(error):
+                reason = TRAINER_OPTIONS["default_root_dir"].reason
+                raise ZooError(f"trainer.default_root_dir is not supported. {reason}") from error
             raise _refused_argument(str(error)) or ZooError(str(error)) from error
 
     def _parse_ckpt_path(self) -> None:
@@ -162,16 +167,22 @@ class ZooCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The Trainer with our logs, and lines instead of a bar where nobody watches."""
-        chosen = self._get(self.config_init, "trainer").get("logger")
+        settings = self._get(self.config_init, "trainer")
+        if self.command == "fit":
+            # the run's folder is linked to default_root_dir, so its value is not the user's
+            check_settings({key: value for key, value in settings.items() if key != "default_root_dir"})
+        chosen = settings.get("logger")
         if self.command != "fit" or self.dry:
             kwargs["logger"] = False
         elif chosen is not False:
-            given = [] if chosen in (None, True) else list(chosen) if isinstance(chosen, list) else [chosen]
-            kwargs["logger"] = [CSVLog(self.out), *given]
+            loggers = [] if chosen in (None, True) else list(chosen) if isinstance(chosen, list) else [chosen]
+            kwargs["logger"] = [CSVLog(self.out), *loggers]
         self.trainer_defaults = {"callbacks": [MetricsLog(), *self.callbacks]}
         if self.command == "predict":
             self.trainer_defaults["callbacks"].append(PredictionWriter())
-        if not sys.stderr.isatty() and self._get(self.config_init, "trainer").get("enable_progress_bar") is None:
+        given = settings.get("callbacks") or []
+        has_bar = any(isinstance(callback, ProgressBar) for callback in (given if isinstance(given, list) else [given]))
+        if not sys.stderr.isatty() and settings.get("enable_progress_bar") is None and not has_bar:
             kwargs["enable_progress_bar"] = False
             self.trainer_defaults["callbacks"].append(ProgressLines())
         return super().instantiate_trainer(**kwargs)
@@ -313,26 +324,49 @@ def train(command: str, args: list[str], callbacks: Sequence[Callback] = ()) -> 
         warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint need to be provided.*")
     try:
         return ZooCLI(command, [arg for arg in args if arg != "--dry-run"], dry, callbacks).code
-    except MisconfigurationException as error:
-        raise ZooError(str(error)) from error
-    except ValueError as error:
-        # jsonargparse wraps what a constructor raises into the story of its types
-        if reason := _reason(error):
-            raise reason from None
+    except ZooError:
+        raise
+    except Exception as error:
+        if reason := _configuration_error(error):
+            raise reason from error
         raise
 
 
-def _reason(error: BaseException | None) -> ZooError | None:
-    """What is the user's to mend among an error's causes."""
-    while error is not None:
-        if isinstance(error, ZooError):
-            return error
-        if isinstance(error, ModuleNotFoundError):
-            text = str(error).splitlines()[0]
+LIBRARIES = ("lightning", "jsonargparse", "wandb", "torch.optim")
+"""Packages that refuse settings by exceptions of their own."""
+REFUSALS = (ValueError, TypeError, RuntimeError, NotImplementedError, MisconfigurationException)
+
+
+def _configuration_error(error: BaseException) -> ZooError | None:
+    """Return the user's mistake behind an exception, or None if the exception is a bug.
+
+    It is the user's if one of its causes is a `ZooError`, if a package is missing, or if a library that takes the
+    user's settings raised it on purpose.
+    """
+    causes = [error]
+    while causes[-1].__cause__ is not None:  # jsonargparse wraps what a constructor raises
+        causes.append(causes[-1].__cause__)
+    for cause in causes:
+        if isinstance(cause, ZooError):
+            return cause
+        if isinstance(cause, ModuleNotFoundError):
+            text = str(cause).splitlines()[0]
             extra = " (pip install 'inpaint-zoo[tensorboard]')" if "tensorboard" in text else ""
             return ZooError(f"The configuration asks for a package that is not installed{extra}: {text}")
-        error = error.__cause__
+    for cause in reversed(causes):
+        if type(cause).__module__.startswith("wandb"):
+            return ZooError(f"Weights & Biases cannot be used: {cause} WANDB_MODE=offline logs without an account.")
+        if isinstance(cause, REFUSALS) and _raised_by(cause).startswith(LIBRARIES):
+            return ZooError(f"The configuration cannot be used: {cause}")
     return None
+
+
+def _raised_by(error: BaseException) -> str:
+    """Return the name of the module whose code raised an exception."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
 
 
 def _refused_argument(text: str) -> ZooError | None:

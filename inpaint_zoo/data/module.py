@@ -117,9 +117,13 @@ class InpaintingDataModule(LightningDataModule):
         self.replaced_in_training = 0
         self._photos: dict[str, PhotoDataset] = {}
         self._listed: dict[str, Mapping[str, PhotoFile]] = {}  # until the dataset is made
-        for key in ("batch_size", "eval_batch_size", "mosaic_unit"):
-            if getattr(self, key) < 1:
-                raise ZooError(f"`{key}` must be 1 or more, got {getattr(self, key)}.")
+        for key, least in (
+            *(("batch_size", 1), ("eval_batch_size", 1), ("mosaic_unit", 1), ("workers", 0)),
+            *(("epoch_samples", 1), ("seed", 0)),
+        ):
+            value = getattr(self, key)
+            if value is not None and value < least:
+                raise ZooError(f"`{key}` must be {least} or more, got {value}.")
         if input_mode not in get_args(InputMode):
             raise unknown_name("`input_mode`:", input_mode, get_args(InputMode))
 

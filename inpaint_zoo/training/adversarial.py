@@ -15,6 +15,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.ops import without_autocast
@@ -99,7 +100,11 @@ class AdversarialModule(TrainingModule):
             raise ZooError("Adversarial phases train in turn: use strategy ddp_find_unused_parameters_true.")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """One optimizer for each phase, or for each part of one that trains apart, and their schedules."""
+        """Return one optimizer for each phase, or for each part of one that trains apart, and their schedules.
+
+        Raises:
+            ZooError: A schedule is a `ReduceLROnPlateau`.
+        """
         built = [
             (phase, name, phase.optimizer(self._trainable(trains)))
             for phase in self.plan.phases
@@ -111,6 +116,12 @@ class AdversarialModule(TrainingModule):
             for phase, name, optimizer in built
             if phase.scheduler is not None
         ]
+        if any(isinstance(config["scheduler"], ReduceLROnPlateau) for config in schedulers):
+            raise ZooError(
+                "ReduceLROnPlateau is not supported in adversarial training, where a metric that stagnates does not "
+                "mean that the training does. Use a schedule that counts steps or epochs, such as {class_path: "
+                "torch.optim.lr_scheduler.StepLR, init_args: {step_size: 10000, gamma: 0.5}}."
+            )
         return optimizers, schedulers  # type: ignore[return-value]  # the dictionaries are what Lightning documents
 
     # One batch
@@ -223,7 +234,7 @@ class AdversarialModule(TrainingModule):
             warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
             for config in self.trainer.lr_scheduler_configs:
                 if config.interval == interval:
-                    config.scheduler.step()  # type: ignore[call-arg]  # ReduceLROnPlateau has no place here
+                    config.scheduler.step()  # type: ignore[call-arg]  # no ReduceLROnPlateau: configure_optimizers refuses it
 
     def on_train_epoch_end(self) -> None:
         """Step the schedules that count epochs, unless the epoch was cut short."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, ClassVar, Literal, Self, TypeVar
+from typing import IO, Any, ClassVar, Literal, Self, TypeVar, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
 from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from inpaint_zoo.ops import composite, to_uint8
 from inpaint_zoo.registry import create_model
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
 from inpaint_zoo.training.hyperparameters import check_same_network, storable_arguments
+from inpaint_zoo.training.lightning_options import check_settings, check_trainer
 from inpaint_zoo.training.phases import Batch, Stages, Terms
 from inpaint_zoo.training.resume import make_exact
 from inpaint_zoo.weights import read_header
@@ -45,6 +46,20 @@ def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
 def _seed(stream: str, rank: int, number: int) -> int:
     seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
     return sample_key(seed, f"{stream}/{rank}", number) >> 1
+
+
+def plateau_metric(scheduler: torch.optim.lr_scheduler.ReduceLROnPlateau) -> str:
+    """Return the name of the validation metric that a schedule of Lightning's command line follows.
+
+    Raises:
+        ZooError: It is torch's own class, which does not know a metric by name.
+    """
+    if not isinstance(scheduler, ReduceLROnPlateau):
+        raise ZooError(
+            "ReduceLROnPlateau needs the name of a validation metric. Use Lightning's class: scheduler: {class_path: "
+            "lightning.pytorch.cli.ReduceLROnPlateau, init_args: {monitor: val/psnr, mode: max, patience: 5}}."
+        )
+    return scheduler.monitor
 
 
 def without_padding(batch: Batch) -> Batch | None:
@@ -232,10 +247,11 @@ class TrainingModule(LightningModule):
         """Refuse a Trainer that cannot fit this module; the command line asks before it starts other processes.
 
         Raises:
-            ZooError: The precision is float16, whose gradient scaling manual optimisation does not do.
+            ZooError: An option or a callback of the Trainer is not supported; see `training.lightning_options`.
         """
-        if str(trainer.precision).startswith("16"):
-            raise ZooError(f"precision {trainer.precision} overflows in FFT and GAN losses: use bf16-mixed.")
+        settings = {"precision": trainer.precision, "overfit_batches": trainer.overfit_batches}  # type: ignore[attr-defined]
+        check_settings(settings)
+        check_trainer(trainer, self)
 
     def setup(self, stage: str) -> None:
         """Refuse what cannot work before the first step, and build the losses.
@@ -444,12 +460,17 @@ class InpaintingModule(TrainingModule):
             self.values["train/grad_norm"] = gradient_norm(self.network.parameters())
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """One optimizer over what of the network may be trained, and its schedule."""
+        """Return one optimizer over the trainable parameters of the network, and its schedule.
+
+        Raises:
+            ZooError: The schedule is a `ReduceLROnPlateau` that names no metric.
+        """
         parameters: Iterable[nn.Parameter] = (p for p in self.network.parameters() if p.requires_grad)
         optimizer = self.optimizer(parameters)
         if self.scheduler is None:
             return optimizer
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": self.interval},
-        }
+        scheduler = self.scheduler(optimizer)
+        config: dict[str, Any] = {"scheduler": scheduler, "interval": self.interval}
+        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            config |= {"interval": "epoch", "monitor": plateau_metric(scheduler), "reduce_on_plateau": True}
+        return {"optimizer": optimizer, "lr_scheduler": cast(Any, config)}

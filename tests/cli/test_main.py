@@ -44,7 +44,12 @@ def test_every_command_has_help(name):
         (OSError(errno.ENOSPC, "No space left on device", "a.png"), 2, "error: no space left on the device: a.png"),
         (PermissionError(errno.EACCES, "Permission denied", "out"), 2, "error: Permission denied: out"),
         (KeyboardInterrupt(), 130, "error: stopped"),
-        (RuntimeError("odd"), 1, "error: RuntimeError: odd (this is a fault of inpaint-zoo; --debug shows where)"),
+        (
+            RuntimeError("odd"),
+            1,
+            "error: RuntimeError: odd (this is a fault of inpaint-zoo; please report it with the output of: "
+            "inpaint-zoo --debug models)",
+        ),
     ],
 )
 def test_failures_are_one_line(monkeypatch, capsys, error, code, line):

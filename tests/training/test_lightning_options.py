@@ -1,0 +1,276 @@
+"""Every Trainer option and every Lightning callback works or is refused with a reason, as the documentation says."""
+
+import csv
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from lightning.pytorch import Trainer
+from lightning.pytorch import callbacks as lightning_callbacks
+
+from inpaint_zoo.cli.main import main
+from inpaint_zoo.io.pictures import write_picture
+from inpaint_zoo.training.lightning_options import CALLBACKS, TRAINER_OPTIONS, options_page
+from tests.training.toys import painter_registered
+
+REPOSITORY = Path(__file__).parent.parent.parent
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),
+    pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec.*"),
+    pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::lightning.fabric.utilities.warnings.PossibleUserWarning"),
+    pytest.mark.filterwarnings("ignore:When using the `ThroughputMonitor`"),
+    pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled"),
+    pytest.mark.filterwarnings("ignore:.*Checkpoint directory .* exists and is not empty.*"),
+]
+ONE_OPTIMIZER = {"class_path": "tests.training.toys.Reconstruction", "init_args": {"metrics": ["psnr"]}}
+ADVERSARIAL = {"class_path": "tests.training.toys.Game", "init_args": {"metrics": ["psnr"]}}
+FUNCTION = "tests.training.test_lightning_options.batch_size"
+
+# Several options at once: they do not touch each other, and each start of a training costs a second.
+WORKS = {
+    "limits": {
+        **{"max_steps": 3, "min_steps": 1, "min_epochs": 1, "max_epochs": 2, "max_time": "00:00:10:00"},
+        **{"limit_train_batches": 2, "limit_val_batches": 1, "limit_test_batches": 1, "limit_predict_batches": 1},
+        **{"check_val_every_n_epoch": 1, "num_sanity_val_steps": 1, "log_every_n_steps": 0},
+    },
+    "switches": {
+        **{"deterministic": True, "benchmark": False, "inference_mode": False, "detect_anomaly": True},
+        **{"use_distributed_sampler": False, "enable_autolog_hparams": False, "enable_model_summary": True},
+        **{"reload_dataloaders_every_n_epochs": 1, "enable_checkpointing": True, "sync_batchnorm": True},
+        **{"enable_progress_bar": True, "val_check_interval": 0.5, "profiler": "simple", "barebones": False},
+    },
+    "machine": {
+        **{"accelerator": "cpu", "strategy": "auto", "devices": 1, "num_nodes": 1, "precision": "bf16-mixed"},
+        **{"plugins": "lightning.pytorch.plugins.environments.LightningEnvironment", "logger": False},
+        **{"check_val_every_n_epoch": None, "val_check_interval": 2, "overfit_batches": 0.0},
+    },
+    "double precision": {"precision": "64-true", "fast_dev_run": 1},
+    "bfloat16": {"precision": "bf16-true"},
+}
+WORKS_WITH_ONE_OPTIMIZER = {
+    "accumulation": {"accumulate_grad_batches": 2, "gradient_clip_val": 0.5, "gradient_clip_algorithm": "value"},
+}
+REFUSED = {
+    "accelerator": ("tpu", "Use cpu, cuda or mps"),
+    "strategy": ("fsdp", "Use auto, ddp"),
+    "precision": ("16-mixed", "Use bf16-mixed"),
+    "max_epochs": (0, "0 trains nothing"),
+    "max_steps": (0, "0 trains nothing"),
+    "limit_train_batches": (0, "0 trains nothing"),
+    "overfit_batches": (1, "select: {first: 4}"),
+    "check_val_every_n_epoch": (0, "trainer.limit_val_batches to 0"),
+    "enable_checkpointing": (False, "set checkpoints.every"),
+    "barebones": (True, "disables the logs and checkpoints"),
+    "default_root_dir": ("elsewhere", "set by --out"),
+    "model_registry": ("name", "to the folder of the run only"),
+    "callbacks": (
+        [{"class_path": "lightning.pytorch.callbacks.Timer", "init_args": {"duration": "00:00:01:00"}}],
+        "Use trainer.max_time",
+    ),
+}
+# what Lightning itself refuses is a mistake in the configuration too
+MISTAKES = [
+    ({"accelerator": "cudaa"}, "invalid accelerator name"),
+    ({"devices": [0, 1]}, "should be an int > 0"),
+    ({"strategy": "ddpp"}, "invalid strategy name"),
+    ({"num_nodes": 0}, "`num_nodes` must be a positive integer"),
+    ({"max_steps": -7}, "must be a non-negative integer or -1"),
+    ({"max_time": "soon"}, "is not a valid duration"),
+    ({"limit_train_batches": 7.5}, "invalid value 7.5"),
+    ({"val_check_interval": 100}, "must be less than or equal to the number of the training batches"),
+    ({"gradient_clip_algorithm": "none"}, "Allowed algorithms"),
+    ({"profiler": "clock"}, "it can only be one of"),
+]
+CALLBACK_ARGUMENTS = {
+    "EarlyStopping": {"monitor": "val/psnr"},
+    "GradientAccumulationScheduler": {"scheduling": {0: 2}},
+    "ModelCheckpoint": {"dirpath": "more"},
+    "ModelPruning": {"pruning_fn": "l1_unstructured"},
+    "OnExceptionCheckpoint": {"dirpath": "more"},
+    "StochasticWeightAveraging": {"swa_lrs": 0.01, "swa_epoch_start": 1},
+    "ThroughputMonitor": {"batch_size_fn": FUNCTION},
+}
+IN_PYTHON_ONLY = {"LambdaCallback", "Timer"}
+
+
+def batch_size(batch):
+    """A function that a configuration names."""
+    return len(batch["image"])
+
+
+@pytest.fixture(autouse=True)
+def painter_network():
+    with painter_registered():
+        yield
+    torch.use_deterministic_algorithms(False)  # Lightning leaves these switches as the last Trainer set them
+    torch.autograd.set_detect_anomaly(False)
+
+
+@pytest.fixture
+def fit(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def call(model, trainer, *words, **more):
+        path = tmp_path / "config.yaml"
+        settings = {"accelerator": "cpu", "max_steps": 2, "num_sanity_val_steps": 0, **trainer}
+        data = {"class_path": "tests.training.toys.PictureData", "init_args": {"batches": 2}}
+        path.write_text(yaml.safe_dump({"model": model, "data": data, "trainer": settings, **more}))
+        code = main(["fit", "--config", str(path), "--out", str(tmp_path / "run"), *words])
+        error = capsys.readouterr().err.strip()
+        assert "fault of inpaint-zoo" not in error
+        return code, error
+
+    return call
+
+
+def test_the_tables_are_complete():
+    options = set(inspect.signature(Trainer.__init__).parameters) - {"self"}
+    assert set(TRAINER_OPTIONS) == options
+    assert set(CALLBACKS) == set(lightning_callbacks.__all__)
+    tried = {name for settings in (*WORKS.values(), *WORKS_WITH_ONE_OPTIMIZER.values()) for name in settings}
+    assert tried | set(REFUSED) == options
+    assert set(REFUSED) == {name for name, verdict in TRAINER_OPTIONS.items() if verdict.refuses}
+
+
+def test_the_page_is_the_one_that_the_tables_print():
+    assert (REPOSITORY / "docs" / "lightning.md").read_text() == options_page()
+
+
+@pytest.mark.parametrize("settings", [*WORKS.values(), *WORKS_WITH_ONE_OPTIMIZER.values()], ids=str)
+def test_options_that_work_with_one_optimizer(settings, fit):
+    assert fit(ONE_OPTIMIZER, settings)[0] == 0
+
+
+@pytest.mark.parametrize("settings", WORKS.values(), ids=WORKS)
+def test_options_that_work_with_adversarial_training(settings, fit):
+    assert fit(ADVERSARIAL, settings)[0] == 0
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_options_that_are_refused(name, fit, tmp_path):
+    value, reason = REFUSED[name]
+    on_the_command_line = name == "default_root_dir"  # --out replaces what a file says
+    words = [f"--trainer.{name}={value}"] if on_the_command_line else []
+    code, error = fit(ONE_OPTIMIZER, {} if on_the_command_line else {name: value}, *words)
+    assert code == 2
+    assert f"trainer.{name}" in error.splitlines()[-1]
+    assert reason in error.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("settings", WORKS_WITH_ONE_OPTIMIZER.values(), ids=WORKS_WITH_ONE_OPTIMIZER)
+def test_adversarial_training_refuses_accumulation_by_the_trainer(settings, fit):
+    code, error = fit(ADVERSARIAL, settings)
+    assert code == 2
+    assert "is not supported for manual optimization" in error
+
+
+@pytest.mark.parametrize(("settings", "reason"), MISTAKES)
+def test_a_mistake_is_not_called_a_fault_of_the_program(settings, reason, fit):
+    code, error = fit(ONE_OPTIMIZER, settings)
+    assert code == 2
+    assert reason in error.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", sorted(set(CALLBACKS) - IN_PYTHON_ONLY))
+@pytest.mark.parametrize("model", [ONE_OPTIMIZER, ADVERSARIAL], ids=["one optimizer", "adversarial"])
+def test_callbacks(name, model, fit):
+    if name == "DeviceStatsMonitor":
+        pytest.importorskip("psutil", reason="DeviceStatsMonitor needs the package psutil on a CPU")
+    entry = {"class_path": f"lightning.pytorch.callbacks.{name}", "init_args": CALLBACK_ARGUMENTS.get(name, {})}
+    code, error = fit(model, {"callbacks": [entry], "log_every_n_steps": 1})
+    verdict = CALLBACKS[name]
+    if code == 0:
+        refused_for_one = (
+            verdict.refuses is not None and model is ONE_OPTIMIZER and not verdict.note.startswith("Works")
+        )
+        assert verdict.refuses is None or not refused_for_one
+        assert verdict.note.startswith("Works")
+    else:
+        assert code == 2
+        assert verdict.refuses is not None
+        assert verdict.reason in error.splitlines()[-1]
+
+
+def test_device_statistics_without_their_package_are_a_mistake(fit, monkeypatch):
+    monkeypatch.setattr("lightning.pytorch.callbacks.device_stats_monitor._PSUTIL_AVAILABLE", False)
+    entry = {"class_path": "lightning.pytorch.callbacks.DeviceStatsMonitor"}
+    code, error = fit(ONE_OPTIMIZER, {"callbacks": [entry]})
+    assert code == 2
+    assert "psutil" in error.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"workers": -1}, "`workers` must be 0 or more, got -1."),
+        ({"epoch_samples": 0}, "`epoch_samples` must be 1 or more, got 0."),
+        ({"batch_size": 0}, "`batch_size` must be 1 or more, got 0."),
+        ({"seed": -3}, "`seed` must be 0 or more, got -3."),
+    ],
+)
+def test_wrong_numbers_of_the_data_are_mistakes(arguments, message, fit):
+    data = {
+        "class_path": "inpaint_zoo.data.InpaintingDataModule",
+        "init_args": {"train": {"name": "sample"}, **arguments},
+    }
+    code, error = fit(ONE_OPTIMIZER, {}, data=data)
+    assert code == 2
+    assert message in error
+
+
+def test_a_wrong_learning_rate_is_a_mistake(fit):
+    code, error = fit({**ONE_OPTIMIZER, "init_args": {"lr": -1.0}}, {})
+    assert code == 2
+    assert "Invalid learning rate: -1.0" in error
+
+
+def test_weights_and_biases_without_a_key_is_a_mistake(fit, monkeypatch, tmp_path):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("HOME", str(tmp_path))  # no key of the user's
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    entry = {"class_path": "lightning.pytorch.loggers.WandbLogger", "init_args": {"project": "p", "save_dir": "wandb"}}
+    code, error = fit(ONE_OPTIMIZER, {"logger": [entry]})
+    assert code == 2
+    assert "WANDB_MODE=offline" in error.splitlines()[-1]
+
+
+def plateau_config(tmp_path, scheduler):
+    for number in range(4):
+        write_picture(tmp_path / "images" / f"{number}.png", np.full((32, 32, 3), 60 * number, np.uint8))
+    dataset = {"name": "mine", "root": str(tmp_path / "images"), "size": 32}
+    data = {"train": dataset, "val": dataset, "masks": {"name": "center", "size": 8}, "batch_size": 2, "workers": 0}
+    model = {
+        "class_path": "inpaint_zoo.models.Autoencoder",
+        "init_args": {
+            "network": "autoencoder_tiny",
+            "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.1}},
+            "scheduler": scheduler,
+        },
+    }
+    return model, {"class_path": "inpaint_zoo.data.InpaintingDataModule", "init_args": data}
+
+
+def test_a_plateau_schedule_follows_a_validation_metric(fit, tmp_path):
+    arguments = {"monitor": "val/psnr", "mode": "max", "patience": 0, "threshold": 100.0, "factor": 0.5}
+    scheduler = {"class_path": "lightning.pytorch.cli.ReduceLROnPlateau", "init_args": arguments}
+    model, data = plateau_config(tmp_path, scheduler)
+    code, error = fit(model, {"max_steps": 8, "log_every_n_steps": 2}, data=data)
+    assert code == 0, error
+    rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").read_text().splitlines()))
+    rates = [float(row["lr/train"]) for row in rows if row["lr/train"]]
+    # two steps an epoch; the first validation sets the best, and no later one improves on it by the threshold
+    assert rates == [0.1, 0.1, 0.05, 0.025]
+
+
+def test_a_plateau_schedule_without_a_metric_is_refused_with_the_yaml_that_works(fit, tmp_path):
+    model, data = plateau_config(tmp_path, {"class_path": "torch.optim.lr_scheduler.ReduceLROnPlateau"})
+    code, error = fit(model, {}, data=data)
+    assert code == 2
+    assert "lightning.pytorch.cli.ReduceLROnPlateau" in error
