@@ -83,11 +83,12 @@ def draw_shifts(
         strength: Factor of the eighth, which is rounded half up after it; 0 moves nothing.
         generator: Of the CPU; by default torch's own.
     """
-    reach = [int(side / 8 * strength + 0.5) for side in size]
-    return torch.stack(
-        [own_samples(lambda whole, r=r: torch.randint(-r, r + 1, (whole,), generator=generator), count) for r in reach],
-        1,
-    )
+
+    def shifts(side: int) -> Tensor:
+        reach = int(side / 8 * strength + 0.5)
+        return own_samples(lambda whole: torch.randint(-reach, reach + 1, (whole,), generator=generator), count)
+
+    return torch.stack([shifts(side) for side in size], 1)
 
 
 def translate(x: Tensor, shifts: Tensor) -> Tensor:

@@ -242,10 +242,11 @@ def test_weights_and_biases_without_a_key_is_a_mistake(fit, monkeypatch, tmp_pat
 
 
 def plateau_config(tmp_path, scheduler):
-    for number in range(4):
-        write_picture(tmp_path / "images" / f"{number}.png", np.full((32, 32, 3), 60 * number, np.uint8))
-    dataset = {"name": "mine", "root": str(tmp_path / "images"), "size": 32}
-    data = {"train": dataset, "val": dataset, "masks": {"name": "center", "size": 8}, "batch_size": 2, "workers": 0}
+    for number in range(8):
+        part = "train" if number < 4 else "val"
+        write_picture(tmp_path / part / f"{number}.png", np.full((32, 32, 3), 30 * number, np.uint8))
+    train, val = ({"name": "mine", "root": str(tmp_path / part), "size": 32} for part in ("train", "val"))
+    data = {"train": train, "val": val, "masks": {"name": "center", "size": 8}, "batch_size": 2, "workers": 0}
     model = {
         "class_path": "inpaint_zoo.models.Autoencoder",
         "init_args": {

@@ -230,7 +230,8 @@ def test_checkpoints_load_without_code_and_as_weights(tmp_path):
     fit(tmp_path, module, callbacks=[NetworkEMA()], max_steps=4)
     for path in (tmp_path / "checkpoints").glob("*.ckpt"):
         saved = torch.load(path, weights_only=True)
-        assert saved["hyper_parameters"] == {"network": "painter", "network_options": {}}
+        stored = saved["hyper_parameters"]
+        assert (stored["network"], stored["network_options"], stored["penalty"]) == ("painter", {}, True)
         module.network.load_state_dict(load_state(path))
     assert (tmp_path / "checkpoints" / "last.ckpt").resolve().name == "step_00000004.ckpt"
 

@@ -301,7 +301,7 @@ def test_half_precision_scaling_is_refused(tmp_path):
     module = build(Game)
     module.trainer = Trainer(logger=False, barebones=True, accelerator="cpu")
     module.trainer.strategy.precision_plugin.precision = "16-mixed"
-    with pytest.raises(ZooError, match="use bf16-mixed"):
+    with pytest.raises(ZooError, match="Use bf16-mixed"):
         module.setup("fit")
 
 
