@@ -27,8 +27,8 @@ __all__ = [
     "read_settings",
 ]
 
-console = Console(highlight=False)
-err_console = Console(stderr=True, highlight=False)
+console = Console(highlight=False, emoji=False)
+err_console = Console(stderr=True, highlight=False, emoji=False)
 
 
 def read_settings(path: Path) -> dict[str, Any]:

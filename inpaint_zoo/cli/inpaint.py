@@ -191,4 +191,4 @@ def _show_problems(problems: Sequence[Problem], photos: Path) -> None:
         return
     # in a log nothing is folded, so that every path can be found
     longest = max(len(str(problem.photo)) + len(problem.reason) for problem in problems)
-    Console(stderr=True, width=longest + len(str(root)) + 40).print(table)
+    Console(stderr=True, emoji=False, width=longest + len(str(root)) + 40).print(table)

@@ -47,7 +47,8 @@ def doubts_about(
         threshold: Brighter was taken as hole ...
         invert: ... or as known.
     """
-    if grey is not None and int(grey.max()) == 1 and threshold > 0:
+    binary = grey is not None and int(grey.max()) == 1  # labels 0 and 1, which a threshold of 0 reads as meant
+    if binary and threshold > 0:
         text = f"the mask holds only 0 and 1 (largest value 1), and above {threshold} is hole; multiply it by 255."
         return {"values": text}
     if grey is not None and alpha is not None and grey.min() == grey.max() and alpha.min() != alpha.max():
@@ -65,7 +66,7 @@ def doubts_about(
         doubts["large"] = (
             f"{100 * ratio:.1f} % of the mask is hole, {taken} taken as hole; is it inverted?{left}{unread}"
         )
-    share = 0.0 if grey is None else np.count_nonzero((grey != 0) & (grey != 255)) / grey.size
+    share = 0.0 if grey is None or binary else np.count_nonzero((grey != 0) & (grey != 255)) / grey.size
     if share > _GREY:
         doubts["grey"] = f"{100 * share:.1f} % of the mask is grey; above {threshold} was taken as white."
     return doubts

@@ -70,10 +70,11 @@ def module(**more):
 
 
 def test_a_frozen_first_network_must_be_trained_and_stays():
+    trainer = type("Trainer", (), {"precision": "32-true", "overfit_batches": 0.0, "callbacks": []})
     with pytest.raises(ValueError, match="frozen but untrained"):
-        module(freeze_first=True).check_trainer(type("Trainer", (), {"precision": "32-true"}))
+        module(freeze_first=True).check_trainer(trainer)
     frozen = module(freeze_first=True, first_weights="shipped").train()
-    frozen.check_trainer(type("Trainer", (), {"precision": "32-true"}))
+    frozen.check_trainer(trainer)
     assert not frozen.network.first.training
     assert not any(parameter.requires_grad for parameter in frozen.network.first.parameters())
     shipped = iz.create_model("autoencoder_tiny", weights="shipped").state_dict()

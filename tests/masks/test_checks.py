@@ -150,7 +150,7 @@ def test_bins_leave_out_what_cannot_be_read(tmp_path):
                 255 * (np.arange(400) < 400 * ratio).reshape(20, 20),
             )
     (tmp_path / "mask10-20" / "1.png").write_bytes(b"no picture")
-    with pytest.warns(MaskWarning, match=r"mask10-20/1\.png: is not a PNG .*; it is left out"):
+    with pytest.warns(MaskWarning, match=r"mask10-20/1\.png: is not a PNG, .*; it is left out"):
         generator = create_generator("nvidia_10_20", root=str(tmp_path))
     assert sorted({int(mask.sum()) for mask in generator.batch(range(9), 20)}) == [48, 56, 60]
     assert len((tmp_path / INDEX_NAME).read_text().splitlines()) == 24
