@@ -90,6 +90,11 @@ def root(tmp_path_factory):
     return root
 
 
+def states_a_model(content):
+    """Whether a configuration stands by itself; an overlay changes arguments of another one's model."""
+    return "class_path" in (content.get("model") or {})
+
+
 def arguments(path):
     """The datamodule's arguments and the monitor of a configuration, with the data file that its header names."""
     text = path.read_text()
@@ -97,7 +102,7 @@ def arguments(path):
     given = dict((content.get("data") or {}).get("init_args") or {})
     monitor = inspect.signature(Checkpoints).parameters["monitor"].default
     parts = [content]
-    if "model" in content and "train" not in given:
+    if states_a_model(content) and "train" not in given:
         (name,) = set(re.findall(r"--config (configs/data/\S+\.yaml)", text))
         part = yaml.safe_load((CONFIGS.parent / name).read_text())
         given |= part["data"]["init_args"]
@@ -117,7 +122,7 @@ def with_sets():
             assert set(sets) == set(SPLITS), f"{path} states some of its sets only"
             found.setdefault(json.dumps([sets, monitor], sort_keys=True), path.relative_to(CONFIGS).as_posix())
         else:
-            assert "model" not in yaml.safe_load(path.read_text()), f"{path}: no sets"
+            assert not states_a_model(yaml.safe_load(path.read_text())), f"{path}: no sets"
     return sorted(found.values())
 
 

@@ -158,7 +158,7 @@ def test_training_passes_over_images_that_cannot_be_cut(tmp_path):
     folder = photographs(tmp_path / "in", 3)
     write_picture(folder / "1.png", np.tile(BASE[:1, :1], (1, 60_000, 1)))  # to cover 64 px it would grow beyond bounds
     spec = {"name": "mine", "root": str(folder), "size": 64}
-    samples = InpaintingDataModule(train=spec, masks="center", workers=0).train_samples()
+    samples = InpaintingDataModule(train=spec, masks={"name": "center", "size": 32}, workers=0).train_samples()
     sample = samples[Draw(5, 1)]
     assert sample["index"] == 2
     ((key, reason),) = sample["replaced"]

@@ -16,10 +16,11 @@ CONFIGS = REPOSITORY / "configs"
 MASKS = sorted((CONFIGS / "masks").glob("*.yaml"))
 USE = re.compile(r"^# Use: add --config (\S+) to (.+)\.$", re.MULTILINE)
 NAMED = re.compile(r"configs/masks/[a-z]\w+\.yaml")
+CONTENTS = {path: yaml.safe_load(path.read_text()) for path in CONFIGS.glob("*/*.yaml")}
 FAMILIES = sorted(
     path
-    for path in CONFIGS.glob("*/*.yaml")
-    if "model" in yaml.safe_load(path.read_text()) and "masks" in yaml.safe_load(path.read_text())["data"]["init_args"]
+    for path, content in CONTENTS.items()
+    if "model" in content and "masks" in content.get("data", {}).get("init_args", {})
 )
 SAMPLE = ['--data.train={"name": "sample"}', '--data.val={"name": "sample"}', '--data.test={"name": "sample"}']
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
