@@ -180,7 +180,7 @@ class ByHand:
         for critic, real, fake in zip(
             self.critics, (self.near(x, mask), x), (self.near(made, mask), made), strict=True
         ):
-            alpha = torch.rand(len(x))[:, None, None, None]
+            alpha = torch.rand(len(x), generator=self.factors)[:, None, None, None]
             between = (alpha * real + (1 - alpha) * fake).requires_grad_()
             (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
             penalty = ((gradient.square().sum((1, 2, 3)).sqrt() - 1) ** 2).mean()
@@ -202,7 +202,7 @@ class ByHand:
     def batch(self, batch, number):
         mask, x = batch["mask"], batch["image"] * 2 - 1
         stages = [2 * stage - 1 for stage in self.net.stages(batch["image"], mask).values()]
-        torch.manual_seed(sample_key(0, "train/0", number) >> 1)
+        self.factors = torch.Generator().manual_seed(sample_key(0, "train/losses/0", number) >> 1)
         critics = self.critics_gradients(x, (stages[1] * mask + x * (1 - mask)).detach(), mask)
         if number % 2 == 0:
             self.apply(self.critics_step, critics)
