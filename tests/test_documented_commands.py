@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from inpaint_zoo.cli.main import COMMANDS, main
-from inpaint_zoo.cli.train import METHODS, ZooCLI
+from inpaint_zoo.cli.train import METHODS
 from tests.conftest import REPOSITORY
+from tests.parsed import Parsed
 
 TEXTS = [
     REPOSITORY / "README.md",
@@ -23,16 +24,6 @@ WITH_VERBS = ("data", "masks", "metrics", "models")
 PARTS = [*REPOSITORY.glob("configs/data/*.yaml"), *REPOSITORY.glob("configs/trainer/*.yaml")]
 BASE = REPOSITORY / "configs" / "autoencoder" / "paper.yaml"
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
-
-
-class Parsed(ZooCLI):
-    """Reads the words and makes nothing of them."""
-
-    def instantiate_classes(self):
-        pass
-
-    def _run_subcommand(self, subcommand):
-        pass
 
 
 def commands(path):

@@ -6,11 +6,11 @@ import shutil
 import pytest
 import yaml
 
-from inpaint_zoo.cli.train import ZooCLI
 from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.masks import create_generator
 from inpaint_zoo.masks.bank import encode_png
 from tests.conftest import REPOSITORY
+from tests.parsed import Parsed
 
 CONFIGS = REPOSITORY / "configs"
 MASKS = sorted((CONFIGS / "masks").glob("*.yaml"))
@@ -24,16 +24,6 @@ FAMILIES = sorted(
 )
 SAMPLE = ['--data.train={"name": "sample"}', '--data.val={"name": "sample"}', '--data.test={"name": "sample"}']
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
-
-
-class Parsed(ZooCLI):
-    """Reads the configuration and makes nothing of it."""
-
-    def instantiate_classes(self):
-        pass
-
-    def _run_subcommand(self, subcommand):
-        pass
 
 
 def masks_of(*words):

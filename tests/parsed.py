@@ -1,0 +1,13 @@
+"""The command line of trainings up to the parsed configuration."""
+
+from inpaint_zoo.cli.train import ZooCLI
+
+
+class Parsed(ZooCLI):
+    """Reads the words of a command and builds nothing from them."""
+
+    def instantiate_classes(self):
+        pass
+
+    def _run_subcommand(self, subcommand):
+        pass
