@@ -68,7 +68,7 @@ def test_a_suite_scores_the_network_that_the_file_states(checkpoint, bare, tmp_p
 
 
 @pytest.mark.slow
-def test_a_training_checkpoint_of_grig_is_scored_with_the_steps_that_it_states(tmp_path):
+def test_a_training_checkpoint_of_grig_is_scored_with_the_steps_that_it_states(fill, tmp_path):
     from inpaint_zoo.models import GRIG
 
     small = {"patch_width": 8, "projected_width": 8, "metrics": []}
@@ -82,16 +82,14 @@ def test_a_training_checkpoint_of_grig_is_scored_with_the_steps_that_it_states(t
     assert stated.equals(written)
     assert (stated != three).all()
     assert stated_cost["macs"] == written_cost["macs"] < 0.5 * three_cost["macs"]
-    write_picture(tmp_path / "photo.png", photograph(3))
-    filled = {}
-    for name, words in (
-        ("stated", ["--weights", str(tmp_path / "one.ckpt")]),
-        ("written", ["--option", "steps=1"]),
-        ("three", []),
-    ):
-        command = ["inpaint", str(tmp_path / "photo.png"), "--mask", "center", "--model", "grig_tiny", *words]
-        assert main([*command, "--device", "cpu", "--out", str(tmp_path / "filled" / name)]) == 0
-        filled[name] = read_picture(tmp_path / "filled" / name / "photo.png").rgb
+    filled = {
+        name: fill(f"filled {name}", *words, model="grig_tiny")
+        for name, words in (
+            ("stated", ["--weights", str(tmp_path / "one.ckpt")]),
+            ("written", ["--option", "steps=1"]),
+            ("three", []),
+        )
+    }
     np.testing.assert_array_equal(filled["stated"], filled["written"])
     assert (filled["stated"] != filled["three"]).any()
 
