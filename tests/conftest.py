@@ -23,17 +23,21 @@ REPOSITORY = Path(__file__).parent.parent
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The founders' recorded outputs, photographs and weights; where they are absent, their tests are skipped."""
-    folder = Path(os.environ.get("INPAINT_ZOO_SHARED", REPOSITORY.parent / "shared"))
-    if not (folder / "vectors").is_dir():
-        pytest.skip(f"no shared folder at {folder}: set INPAINT_ZOO_SHARED to run the tests on recorded outputs")
+    """Return the folder of real weights, images and masks; tests that need it are skipped where it is missing."""
+    from tests.fill import shared_folder
+
+    folder = shared_folder()
+    if folder is None:
+        pytest.skip("needs real weights, images or masks: INPAINT_ZOO_SHARED can name their folder (docs/testing.md)")
     return folder
 
 
 @pytest.fixture
 def shared_weights(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """INPAINT_ZOO_WEIGHTS set to the shared backbone weights."""
+    """Set INPAINT_ZOO_WEIGHTS to the folder of real backbone weights, and return it."""
     folder = shared / "weights"
+    if not folder.is_dir():
+        pytest.skip(f"needs real weights: the folder `weights` is missing in {shared} (INPAINT_ZOO_SHARED)")
     monkeypatch.setenv("INPAINT_ZOO_WEIGHTS", str(folder))
     return folder
 

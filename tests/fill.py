@@ -1,20 +1,25 @@
-"""How the recorded outputs of the authors' code were made: the filling of weights, the picture and the mask.
+"""How the outputs of the authors' code were recorded, and where they are: weights, image, mask and files.
 
-The rules are those of the recorded files (`vectors/README.md` in the shared folder): every weight is a pure function of
-its state-dict key and shape, so that two implementations with the same names hold the same numbers.
+The rules are those of tests/vectors/README.md. Every weight is a pure function of its state-dict key and shape, so that
+two implementations with the same names hold the same numbers.
 """
 
+import gzip
 import json
+import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
 POWER_ITERATIONS = 30
+VECTORS = Path(__file__).parent / "vectors"
+BESIDE = Path(__file__).parents[2] / "shared"  # of the repository, unless INPAINT_ZOO_SHARED names another folder
 
 
 def fill(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -74,9 +79,48 @@ def vector_mask(H: int, W: int) -> Tensor:
     return mask
 
 
-def read_vector(shared: Path, name: str) -> dict[str, Any]:
-    """The recorded file called ``name``."""
-    return json.loads((shared / "vectors" / f"{name}.json").read_text())
+def shared_folder() -> Path | None:
+    """Return the folder of files that are not in the repository, or None.
+
+    INPAINT_ZOO_SHARED names it; by default it is the folder `shared` beside the repository. It may hold `weights`,
+    `data`, `paper_tables`, and further recorded outputs in `vectors` and `specs/keys`.
+    """
+    folder = Path(os.environ.get("INPAINT_ZOO_SHARED", BESIDE))
+    return folder if any((folder / part).is_dir() for part in ("vectors", "weights", "data")) else None
+
+
+def read_vector(name: str) -> dict[str, Any]:
+    """Return the recorded outputs called ``name``; skip the test if no folder holds them."""
+    return _read("vectors", name)
+
+
+def read_keys(name: str) -> dict[str, list[int]]:
+    """Return the shapes of an official state dict by key, in its order; skip the test if no folder holds them."""
+    return _read("keys", name)
+
+
+def has_vector(name: str) -> bool:
+    """Return whether recorded outputs called ``name`` are found."""
+    return _find("vectors", name) is not None
+
+
+def _read(kind: str, name: str) -> dict[str, Any]:
+    path = _find(kind, name)
+    if path is None:
+        where = {"vectors": "vectors", "keys": "specs/keys"}[kind]
+        pytest.skip(f"{name}.json is not in tests/vectors: INPAINT_ZOO_SHARED can name a folder with it in {where}")
+    data = path.read_bytes()
+    return json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+
+
+def _find(kind: str, name: str) -> Path | None:
+    """Return the file of a recorded output: the repository's, or else that of the folder of further files."""
+    folders = [VECTORS / "keys" if kind == "keys" else VECTORS]
+    shared = shared_folder()
+    if shared is not None:
+        folders.append(shared / "specs" / "keys" if kind == "keys" else shared / "vectors")
+    paths = (folder / f"{name}{ending}" for folder in folders for ending in (".json", ".json.gz"))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def losses_batch(H: int, W: int, low: float) -> tuple[Tensor, Tensor, Tensor]:

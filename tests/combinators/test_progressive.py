@@ -115,9 +115,9 @@ def test_every_sample_goes_as_the_released_code(kernel_size, threshold, limit):
     assert torch.equal(out[untouched], image[untouched])
 
 
-def test_the_recorded_output_around_isnet(shared):
-    vector = read_vector(shared, "isnet_pra_64")
-    net = iz.progressive(recorded_net(shared, "isnet"))
+def test_the_recorded_output_around_isnet():
+    vector = read_vector("isnet_pra_64")
+    net = iz.progressive(recorded_net("isnet"))
     mask = hole((8, 56), (10, 58))
     with torch.no_grad():
         (frames,) = net.frames(vector_image(64, 64), mask)

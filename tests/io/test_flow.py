@@ -10,8 +10,8 @@ from tests.fill import read_vector
 from tests.layers.test_contextual_attention import CASES, features, vector_masks
 
 
-def test_recorded_colours(shared):
-    recorded = read_vector(shared, "ca_attention")["cases"]
+def test_recorded_colours():
+    recorded = read_vector("ca_attention")["cases"]
     for case, (foreground, background, mask, options) in CASES.items():
         if "flow" not in recorded[case]:
             continue

@@ -1,7 +1,5 @@
 """The ADE20K encoder: its layout, the recorded loss, and that it is looked up and never random by accident."""
 
-import json
-
 import pytest
 import torch
 
@@ -9,7 +7,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers import ADE20K_TAPS, ADE20KFeatures
 from inpaint_zoo.losses import PerceptualLoss
 from inpaint_zoo.weights import WeightsNotFoundError
-from tests.fill import fill, read_vector, vector_image
+from tests.fill import fill, read_keys, read_vector, vector_image
 
 
 @pytest.fixture(scope="module")
@@ -21,15 +19,15 @@ def encoder_file(tmp_path_factory):
     return folder / "encoder_epoch_20.pth"
 
 
-def test_layout_is_the_owners(shared):
-    theirs = json.loads((shared / "specs" / "keys" / "ade20k_resnet50dilated_encoder.json").read_text())
+def test_layout_is_the_owners():
+    theirs = read_keys("ade20k_resnet50dilated_encoder")
     ours = {key: list(value.shape) for key, value in ADE20KFeatures("random").trunk.state_dict().items()}
     assert ours == theirs
 
 
 @pytest.mark.parametrize("side", ["64", "256"])
-def test_recorded_loss(shared, encoder_file, side):
-    recorded = read_vector(shared, "lama_resnet_pl")["cases"][side]
+def test_recorded_loss(encoder_file, side):
+    recorded = read_vector("lama_resnet_pl")["cases"][side]
     features = ADE20KFeatures(encoder_file)
     pred, target = vector_image(int(side), int(side), 0.7).requires_grad_(), vector_image(int(side), int(side))
     maps, truth = features(pred), features(target)

@@ -62,9 +62,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_recorded_outputs(shared, case):
+def test_recorded_outputs(case):
     foreground, background, mask, options = CASES[case]
-    recorded = read_vector(shared, "ca_attention")["cases"][case]
+    recorded = read_vector("ca_attention")["cases"][case]
     attention = ContextualAttention(**options)
     inputs = (features()[foreground], features()[background], vector_masks(mask))
     close(attention(*inputs), recorded, 1e-5)
@@ -76,8 +76,8 @@ def test_recorded_outputs(shared, case):
         assert offsets.abs().sum() == wanted["sum_abs"]
 
 
-def test_recorded_borders(shared):
-    recorded = read_vector(shared, "ca_attention")["cases"]["constant ones (2,4,16,24), fuse, mask none"]
+def test_recorded_borders():
+    recorded = read_vector("ca_attention")["cases"]["constant ones (2,4,16,24), fuse, mask none"]
     ones = torch.ones(2, 4, 16, 24)
     out = ContextualAttention()(ones, ones)
     close(out, recorded, 1e-5)
@@ -87,8 +87,8 @@ def test_recorded_borders(shared):
     torch.testing.assert_close(out, factors.expand_as(out), atol=1e-6, rtol=0)
 
 
-def test_recorded_gradient(shared):
-    recorded = read_vector(shared, "ca_attention")["cases"]["gradient of sum(y*g) w.r.t. f (f,f fuse mask same)"]
+def test_recorded_gradient():
+    recorded = read_vector("ca_attention")["cases"]["gradient of sum(y*g) w.r.t. f (f,f fuse mask same)"]
     f = features()["f"].requires_grad_()
     (ContextualAttention()(f, f, vector_masks("same")) * normals("g")).sum().backward()
     close(f.grad, recorded, 1e-5)

@@ -56,8 +56,8 @@ def test_the_layers_are_torchvisions(backbone, tmp_path):
         assert torch.equal(outputs[tap], seen[index]), tap
 
 
-def test_recorded_vgg19_activations(shared, filled_vgg19):
-    recorded = read_vector(shared, "isnet_losses_64")["vgg_features"]
+def test_recorded_vgg19_activations(filled_vgg19):
+    recorded = read_vector("isnet_losses_64")["vgg_features"]
     vgg = VGGFeatures("vgg19", ISNET_TAPS, fed_as="zero_one", weights=filled_vgg19)
     outputs = vgg(vector_image(64, 64))
     for tap, entry in recorded.items():

@@ -135,8 +135,8 @@ def test_wrong_arguments():
         AdversarialLoss("hinge").fake(logits(1, 1, 3, 3), torch.ones(1, 1, 9, 9))
 
 
-def test_grig_on_given_logits(shared):
-    recorded = read_vector(shared, "grig_losses")["given_logits"]
+def test_grig_on_given_logits():
+    recorded = read_vector("grig_losses")["given_logits"]
     i = torch.arange(72.0).view(2, 1, 6, 6)
     real, fake = 1.5 * torch.sin(0.7 * i + 0.3), (1.5 * torch.sin(0.4 * i - 0.2)).requires_grad_()
     label = torch.tensor([[[[float(x) for x in row] for row in rows]] for rows in recorded["X rows"]])
@@ -158,8 +158,8 @@ def test_grig_on_given_logits(shared):
 
 
 @pytest.mark.parametrize("case", ["64", "64_corner", "256_corner"])
-def test_grig_with_its_patch_discriminator(shared, case):
-    recorded = read_vector(shared, "grig_losses")["networks"][case]
+def test_grig_with_its_patch_discriminator(case):
+    recorded = read_vector("grig_losses")["networks"][case]
     side = int(case.split("_")[0])
     truth, pred, mask = losses_batch(side, side, low=-1)
     if case.endswith("corner"):
@@ -183,8 +183,8 @@ def test_grig_with_its_patch_discriminator(shared, case):
     )
 
 
-def test_isnet(shared):
-    named = read_vector(shared, "isnet_losses_64")["values_named"]
+def test_isnet():
+    named = read_vector("isnet_losses_64")["values_named"]
     truth, pred, _ = losses_batch(64, 64, low=0)
     network = authors.isnet_discriminator()
     with torch.no_grad():
@@ -204,8 +204,8 @@ def test_isnet(shared):
     )
 
 
-def test_aot_gan_nsgan(shared):
-    recorded = read_vector(shared, "aot_gan_losses")["networks"]["64"]
+def test_aot_gan_nsgan():
+    recorded = read_vector("aot_gan_losses")["networks"]["64"]
     truth, pred, mask = losses_batch(64, 64, low=-1)
     network, loss = authors.aot_discriminator(), AdversarialLoss("non_saturating")
     with torch.no_grad():

@@ -126,8 +126,8 @@ def test_lpips_heads_stay_out_of_checkpoints():
     assert not any(loss.get_buffer(f"head{i}").requires_grad for i in range(5))
 
 
-def test_lgnet(shared, filled_vgg16):
-    named = read_vector(shared, "lgnet_losses_64")["values_named"]
+def test_lgnet(filled_vgg16):
+    named = read_vector("lgnet_losses_64")["values_named"]
     truth, pred, mask = losses_batch(64, 64, low=0)
     merged = truth * (1 - mask) + losses_batch(64, 64, low=-1)[1].add(1).div(2) * mask
     pred = losses_batch(64, 64, low=-1)[1].add(1).div(2)
@@ -145,8 +145,8 @@ def test_lgnet(shared, filled_vgg16):
     assert got == pytest.approx({name: named[name] for name in got}, rel=1e-5)
 
 
-def test_isnet(shared, filled_vgg19):
-    named = read_vector(shared, "isnet_losses_64")["values_named"]
+def test_isnet(filled_vgg19):
+    named = read_vector("isnet_losses_64")["values_named"]
     truth, pred, _ = losses_batch(64, 64, low=0)
     vgg = VGGFeatures("vgg19", PERCEPTUAL_19 + STYLE_19, fed_as="zero_one", weights=filled_vgg19)
     network = authors.isnet_discriminator()
@@ -166,8 +166,8 @@ def test_isnet(shared, filled_vgg19):
 
 
 @pytest.mark.parametrize("side", [64, 256])
-def test_aot_gan(shared, filled_vgg19, side):
-    recorded = read_vector(shared, "aot_gan_losses")["networks"][str(side)]
+def test_aot_gan(filled_vgg19, side):
+    recorded = read_vector("aot_gan_losses")["networks"][str(side)]
     truth, pred, _ = ((x + 1) / 2 for x in losses_batch(side, side, low=-1))
     vgg = VGGFeatures("vgg19", PERCEPTUAL_19 + STYLE_19, fed_as="imagenet", weights=filled_vgg19)
     with torch.no_grad():
@@ -178,8 +178,8 @@ def test_aot_gan(shared, filled_vgg19, side):
 
 
 @pytest.mark.parametrize("side", [64, 256])
-def test_grig_lpips(shared, filled_vgg16, side):
-    recorded = read_vector(shared, "grig_losses")["lpips_vgg_filled"][str(side)]
+def test_grig_lpips(filled_vgg16, side):
+    recorded = read_vector("grig_losses")["lpips_vgg_filled"][str(side)]
     truth, pred, mask = losses_batch(side, side, low=-1)
     completed = truth * (1 - mask) + pred * mask
     vgg = VGGFeatures("vgg16", LPIPS_TAPS, fed_as="imagenet", weights=filled_vgg16, full_precision=True)

@@ -61,9 +61,9 @@ def slow(
 
 @pytest.mark.parametrize("size", [64, 256, (40, 56)], ids=str)
 @pytest.mark.parametrize("case", OPTIONS)
-def test_recorded(shared, size, case):
+def test_recorded(size, case):
     H, W = size if isinstance(size, tuple) else (size, size)
-    recorded = read_vector(shared, "focal_frequency_loss")["cases"][f"{H}x{W} {case}"]
+    recorded = read_vector("focal_frequency_loss")["cases"][f"{H}x{W} {case}"]
     pred, target = vector_image(H, W, 0.7), vector_image(H, W)
     if "batch 2" in case:
         pred, target = (torch.cat([x, x.flip(3)]) for x in (pred, target))
@@ -93,10 +93,10 @@ def test_against_a_slow_version(alpha, patch_factor, flags, reduction, seed):
 
 
 @pytest.mark.parametrize("size", [64, 256, (40, 56)], ids=str)
-def test_equations_of_glama_taken_literally(shared, size):
+def test_equations_of_glama_taken_literally(size):
     """Eq. 8 and 9 do not divide the weight; with the unnormalised DFT the mean is (H W)^1.5 times as large."""
     H, W = size if isinstance(size, tuple) else (size, size)
-    recorded = read_vector(shared, "focal_frequency_loss")["cases"]
+    recorded = read_vector("focal_frequency_loss")["cases"]
     name = f"{H}x{W} literal Eq.8-9"
     loss = FocalFrequencyLoss(normalize=False)(vector_image(H, W, 0.7), vector_image(H, W)).item()
     (orthonormal,) = (case["loss"] for key, case in recorded.items() if key.startswith(f"{name}, orthonormal"))

@@ -91,9 +91,9 @@ def test_wrong_arguments():
         wgan_gradient_penalty(torch.nn.Conv2d(3, 1, 4), real, real, mask=torch.ones(1, 3, 4, 4))
 
 
-def test_contextual_attention(shared):
+def test_contextual_attention():
     """Both critics, with the recorded alpha: scores, penalties, their masked variants, gradients of the whole loss."""
-    recorded = read_vector(shared, "ca_losses")
+    recorded = read_vector("ca_losses")
     named, variants = recorded["synthetic"]["values_named"], recorded["synthetic_variants"]
     truth, _, fine, mask, box = contextual_case()
     completed = fine * mask + truth * (1 - mask)
@@ -122,9 +122,9 @@ def test_contextual_attention(shared):
 
 
 @pytest.mark.parametrize("case", ["64_eval", "64_train", "256_eval", "256_train"])
-def test_lama(shared, case):
+def test_lama(case):
     """All shared terms of LaMa's two steps, and their gradients, with its discriminator."""
-    recorded = read_vector(shared, "lama_losses")["cases"][case]
+    recorded = read_vector("lama_losses")["cases"][case]
     side = int(case.split("_")[0])
     real, fake, mask = vector_image(side, side), vector_image(side, side, 0.7), vector_mask(side, side)
     real, fake, mask = (torch.cat([x, x.flip(3)]) for x in (real, fake, mask))

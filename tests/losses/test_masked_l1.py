@@ -102,8 +102,8 @@ def test_wrong_arguments():
         weighted_l1(pred, target, mask[:2])
 
 
-def test_lgnet(shared):
-    named = read_vector(shared, "lgnet_losses_64")["values_named"]
+def test_lgnet():
+    named = read_vector("lgnet_losses_64")["values_named"]
     truth, pred, mask = losses_batch(64, 64, low=-1)
     assert masked_l1(pred, truth, mask, 1, 0, "area_per_image").item() == pytest.approx(named["valid"], rel=1e-6)
     assert masked_l1(pred, truth, mask, 0, 1, "area_per_image").item() == pytest.approx(named["hole"], rel=1e-6)
@@ -111,20 +111,20 @@ def test_lgnet(shared):
     assert both == pytest.approx(named["valid"] + 6 * named["hole"], rel=1e-6)
 
 
-def test_isnet_and_aot_gan(shared):
-    named = read_vector(shared, "isnet_losses_64")["values_named"]
+def test_isnet_and_aot_gan():
+    named = read_vector("isnet_losses_64")["values_named"]
     truth, pred, mask = losses_batch(64, 64, low=0)
     assert MaskedL1(divisor="hole_fraction")(pred, truth, mask).item() == pytest.approx(named["l1_weight1"], rel=1e-6)
     assert MaskedL1()(pred, truth, mask).item() == pytest.approx(named["l1_plain"], rel=1e-6)
     for side in (64, 256):
         truth, pred, mask = losses_batch(side, side, low=-1)
-        recorded = read_vector(shared, "aot_gan_losses")["networks"][str(side)]["L1(pred, gt)"]
+        recorded = read_vector("aot_gan_losses")["networks"][str(side)]["L1(pred, gt)"]
         assert MaskedL1()(pred, truth, mask).item() == pytest.approx(recorded, rel=1e-6)
 
 
 @pytest.mark.parametrize("side", [64, 256])
-def test_lama(shared, side):
-    recorded = read_vector(shared, "lama_losses")["cases"][f"{side}_eval"]["l1 (known 10, missing 0)"]
+def test_lama(side):
+    recorded = read_vector("lama_losses")["cases"][f"{side}_eval"]["l1 (known 10, missing 0)"]
     real, fake, mask = vector_image(side, side), vector_image(side, side, 0.7), vector_mask(side, side)
     real, fake, mask = (torch.cat([x, x.flip(3)]) for x in (real, fake, mask))
     assert MaskedL1(10, 0)(fake, real, mask).item() == pytest.approx(recorded, rel=1e-6)
@@ -138,8 +138,8 @@ def contextual_case():
     return truth, flipped, 1.6 * flipped + 0.1, mask, (..., slice(60, 188), slice(70, 198))
 
 
-def test_contextual_attention(shared):
-    recorded = read_vector(shared, "ca_losses")
+def test_contextual_attention():
+    recorded = read_vector("ca_losses")
     truth, coarse, fine, mask, box = contextual_case()
     discount = spatial_discount(128, 128)
     crops = [(x * mask + truth * (1 - mask))[box] for x in (coarse, fine)]
@@ -161,8 +161,8 @@ def test_contextual_attention(shared):
     assert 1.2 * raw[0] + raw[1] == pytest.approx(variants["l1_tf"], rel=2e-6)
 
 
-def test_spatial_discount(shared):
-    recorded = read_vector(shared, "ca_losses")["spatial_discount_mask"]
+def test_spatial_discount():
+    recorded = read_vector("ca_losses")["spatial_discount_mask"]
     discount = spatial_discount(128, 128)
     assert list(discount.shape) == recorded["shape"]
     assert discount.double().sum().item() == pytest.approx(recorded["sum"], rel=1e-7)

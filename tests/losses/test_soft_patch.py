@@ -39,8 +39,8 @@ def test_wrong_arguments():
 
 
 @pytest.mark.parametrize("side", [64, 256])
-def test_recorded_labels(shared, side):
-    vector = read_vector(shared, "aot_gan_losses")
+def test_recorded_labels(side):
+    vector = read_vector("aot_gan_losses")
     centre = torch.zeros(1, 1, side, side)
     centre[..., side // 4 : 3 * side // 4, side // 4 : 3 * side // 4] = 1
     masks = {"standard": vector_mask(side, side), "centre square side/2": centre, "all hole": torch.ones_like(centre)}
@@ -56,8 +56,8 @@ def test_recorded_labels(shared, side):
 
 
 @pytest.mark.parametrize("side", [64, 256])
-def test_recorded_game(shared, side):
-    recorded = read_vector(shared, "aot_gan_losses")["networks"][str(side)]
+def test_recorded_game(side):
+    recorded = read_vector("aot_gan_losses")["networks"][str(side)]
     truth, pred, mask = losses_batch(side, side, low=-1)
     network = authors.aot_discriminator().requires_grad_(False)
     pred.requires_grad_()

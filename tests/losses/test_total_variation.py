@@ -98,16 +98,16 @@ def test_wrong_arguments():
         TotalVariation("masked")(torch.rand(1, 3, 4, 4), torch.zeros(1, 1, 4, 5))
 
 
-def test_lgnet(shared):
+def test_lgnet():
     truth, pred, mask = losses_batch(64, 64, low=-1)
     merged = truth * (1 - mask) + pred * mask
-    recorded = read_vector(shared, "lgnet_losses_64")["values_named"]["tv"]
+    recorded = read_vector("lgnet_losses_64")["values_named"]["tv"]
     assert TotalVariation("masked")(merged, mask).item() == pytest.approx(recorded, rel=1e-6)
 
 
 @pytest.mark.parametrize("size", ["64x64", "256x256", "40x56"])
-def test_glama(shared, size):
-    recorded = read_vector(shared, "tv_loss")["cases"][size]
+def test_glama(size):
+    recorded = read_vector("tv_loss")["cases"][size]
     image = vector_image(*map(int, size.split("x")), phase=0.7)
     got = {
         "literal Eq.10 sum (interior)": total_variation(image, beta=2, joint=True, reduction="sum"),

@@ -1,6 +1,5 @@
 """Masks against recorded checksums: the reference code's fixed entries, and the lists of specs/masks.md section 2.2."""
 
-import json
 import zlib
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 
 from inpaint_zoo.masks import create_generator, create_mask
 from inpaint_zoo.masks.measure import crc32
+from tests.fill import read_vector
 
 # suite_seed 0, stream "mask", 256 x 256, indices 0, 1, 2
 SEEDED = {
@@ -95,8 +95,8 @@ def parse_entry(title):
     return KINDS[words[0]], args, (int(height), int(width))
 
 
-def test_recorded_entries_of_the_reference(shared):
-    recorded = json.loads((shared / "vectors" / "masks.json").read_text())["fixed"]
+def test_recorded_entries_of_the_reference():
+    recorded = read_vector("masks")["fixed"]
     assert len(recorded) >= 28
     for title, entry in recorded.items():
         name, args, size = parse_entry(title)

@@ -1,6 +1,5 @@
 """Per-image metrics against scikit-image, torchmetrics, closed forms; holes, batches, counts, bad input."""
 
-import json
 import math
 
 import numpy as np
@@ -14,6 +13,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.metrics import SSIM, create_metric, list_metrics, metric_info
 from inpaint_zoo.metrics.pixel import to_scale
 from inpaint_zoo.metrics.structure import gaussian_window, ssim_map
+from tests.fill import read_vector
 
 LIGHT = [name for name in list_metrics() if metric_info(name).per_image and not metric_info(name).needs]
 
@@ -123,8 +123,8 @@ def test_relative_errors_by_hand():
     assert create_metric("mae_relative_isnet").score(pred, black).isnan().all()
 
 
-def test_isnet_recorded_values(shared):
-    recorded = json.loads((shared / "vectors" / "isnet_metrics_64.json").read_text())["values_named"]
+def test_isnet_recorded_values():
+    recorded = read_vector("isnet_metrics_64")["values_named"]
     i = torch.arange(64, dtype=torch.float32)
     c = torch.arange(3, dtype=torch.float32)[:, None, None]
     x = 0.5 + 0.5 * torch.sin(0.05 * (i[:, None] + 1) * (c + 1) + 0.03 * (i + 1))

@@ -31,13 +31,11 @@ def test_parameters_and_macs():
 
 
 @pytest.mark.parametrize("size", RECORDED, ids=lambda size: f"{size[0]}x{size[1]}")
-def test_recorded_outputs(shared, size):
+def test_recorded_outputs(size):
     file = f"aot_gan_{size[0]}" if size[0] == size[1] else f"aot_gan_{size[0]}x{size[1]}"
-    if not (shared / "vectors" / f"{file}.json").exists():
-        pytest.skip(f"no vector {file} in the shared folder")
-    vector = read_vector(shared, file)
+    vector = read_vector(file)
     net = iz.create_model("aot_gan")
-    net.load_state_dict(iz.convert_official("aot_gan", official(shared, "aot_gan")))
+    net.load_state_dict(iz.convert_official("aot_gan", official("aot_gan")))
     seen = {}
     parts = {part: LAST if part == "decoder" else part for part in vector.get("intermediates", {})}
     for part, name in parts.items():  # convolutions were recorded behind their activation, which works in place
@@ -54,13 +52,11 @@ def test_recorded_outputs(shared, size):
 
 
 @pytest.mark.parametrize("side", [64, 256])
-def test_recorded_logits(shared, side):
-    if not (shared / "vectors" / f"aot_gan_disc_{side}.json").exists():
-        pytest.skip(f"no vector aot_gan_disc_{side} in the shared folder")
+def test_recorded_logits(side):
     net = iz.create_discriminator("aot_gan")
-    net.load_state_dict(iz.convert_official("aot_gan_discriminator", official(shared, "aot_gan_disc")))
+    net.load_state_dict(iz.convert_official("aot_gan_discriminator", official("aot_gan_disc")))
     with torch.no_grad():
-        close(net.eval()(vector_image(side, side) * 2 - 1), read_vector(shared, f"aot_gan_disc_{side}"), 1e-5)
+        close(net.eval()(vector_image(side, side) * 2 - 1), read_vector(f"aot_gan_disc_{side}"), 1e-5)
 
 
 def test_the_smallest_side_follows_the_rates():
@@ -98,8 +94,8 @@ def test_the_fast_form_equals(size):
 
 
 @pytest.mark.parametrize(("name", "keys"), [("aot_gan", "aot_gan"), ("aot_gan_discriminator", "aot_gan_disc")])
-def test_released_layouts_are_converted(shared, name, keys, tmp_path):
-    theirs = numbered(shared, keys)
+def test_released_layouts_are_converted(name, keys, tmp_path):
+    theirs = numbered(keys)
     converted = iz.convert_official(name, theirs)
     assert list(converted) == list(theirs)
     assert all(converted[key] is value for key, value in theirs.items())
@@ -113,8 +109,8 @@ def test_released_layouts_are_converted(shared, name, keys, tmp_path):
     assert state.keys() == theirs.keys()
 
 
-def test_conversion_is_strict(shared):
-    state = numbered(shared, "aot_gan")
+def test_conversion_is_strict():
+    state = numbered("aot_gan")
     with pytest.raises(ValueError, match=r"'aot_gan': 1 left over: what\.weight"):
         iz.convert_official("aot_gan", state | {"what.weight": torch.zeros(1)})
     with pytest.raises(ValueError, match=r"of another shape: decoder\.4\.bias is \(4,\), expected \(3,\)"):

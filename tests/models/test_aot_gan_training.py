@@ -34,8 +34,8 @@ def small(metrics=(), **options):
 
 
 @pytest.mark.parametrize("side", [64, pytest.param(256, marks=pytest.mark.slow)])
-def test_recorded_losses(shared, filled_vgg19, side):
-    recorded = read_vector(shared, "aot_gan_losses")["networks"][str(side)]
+def test_recorded_losses(filled_vgg19, side):
+    recorded = read_vector("aot_gan_losses")["networks"][str(side)]
     truth, pred, mask = losses_batch(side, side, low=-1)
     pred.requires_grad_()
     raw, batch = from_range(pred, -1, 1), {"image": from_range(truth, -1, 1), "mask": mask}

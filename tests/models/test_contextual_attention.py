@@ -1,7 +1,5 @@
 """Contextual Attention and GLCIC: sizes, the authors' recorded outputs, their checkpoints, critics, offsets."""
 
-import json
-
 import pytest
 import torch
 
@@ -13,15 +11,15 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.models.contextual_attention import ContextualAttentionGenerator
 from inpaint_zoo.ops import composite, hole_ns
 from inpaint_zoo.weights import load_weights
-from tests.fill import fill, fill_module, read_vector, vector_image
+from tests.fill import fill, fill_module, read_keys, read_vector, vector_image
 from tests.layers.test_contextual_attention import close
 
 PARAMETERS = {"contextual_attention": 3_601_542, "glcic": 2_758_118}
 
 
-def official(shared, part):
+def official(part):
     """The authors' state dict of a network, filled by its own names."""
-    keys = json.loads((shared / "specs" / "keys" / f"ca_{part}.json").read_text())
+    keys = read_keys(f"ca_{part}")
     return fill({key: torch.zeros(shape) for key, shape in keys.items()})
 
 
@@ -41,11 +39,11 @@ def test_glcic_has_the_names_of_contextual_attention_without_its_branch():
     assert {key for key in bare if bare[key].shape != full[key].shape} == {"fine_generator.allconv11.conv.weight"}
 
 
-def test_recorded_chain(shared):
+def test_recorded_chain():
     """Two pictures of 256 px, as the losses were recorded: the gradient passes attention and composite."""
     net = iz.create_model("contextual_attention")
-    net.load_state_dict(iz.convert_official("contextual_attention", official(shared, "generator")))
-    recorded = read_vector(shared, "ca_losses")["chain"]
+    net.load_state_dict(iz.convert_official("contextual_attention", official("generator")))
+    recorded = read_vector("ca_losses")["chain"]
     x = vector_image(256, 256) * 2 - 1
     truth = torch.cat([x, x.flip(3)])
     mask = torch.zeros(2, 1, 256, 256)
@@ -59,10 +57,10 @@ def test_recorded_chain(shared):
 
 
 @pytest.mark.parametrize(("name", "size"), [("local", 128), ("global", 256)])
-def test_recorded_scores(shared, name, size):
+def test_recorded_scores(name, size):
     critic = iz.create_discriminator(f"ca_{name}")
-    critic.load_state_dict(iz.convert_official(f"ca_{name}_discriminator", official(shared, f"{name}_disc")))
-    recorded = read_vector(shared, "ca_critics")[name]
+    critic.load_state_dict(iz.convert_official(f"ca_{name}_discriminator", official(f"{name}_disc")))
+    recorded = read_vector("ca_critics")[name]
     x = vector_image(size, size) * 2 - 1
     batch = torch.cat([x, x.flip(3)])
     with torch.no_grad():
@@ -88,9 +86,9 @@ def test_sizes_of_critics():
         iz.create_discriminator("ca_global", size=40)
 
 
-def test_released_files_are_converted_by_the_command_line(shared, tmp_path, capsys):
-    generator = official(shared, "generator")
-    critics = {f"{part}D": official(shared, f"{part}_disc") for part in ("local", "global")}
+def test_released_files_are_converted_by_the_command_line(tmp_path, capsys):
+    generator = official("generator")
+    critics = {f"{part}D": official(f"{part}_disc") for part in ("local", "global")}
     torch.save(generator, tmp_path / "gen_00430000.pt")
     torch.save({key: value * 0 for key, value in generator.items()}, tmp_path / "gen_00090000.pt")
     torch.save(critics, tmp_path / "dis_00430000.pt")
@@ -109,8 +107,8 @@ def test_released_files_are_converted_by_the_command_line(shared, tmp_path, caps
     assert torch.equal(net.coarse_generator.conv1.conv.bias, generator["coarse_generator.conv1.conv.bias"])
 
 
-def test_conversion_takes_parts_of_the_trainer_and_is_strict(shared):
-    generator, local = official(shared, "generator"), official(shared, "local_disc")
+def test_conversion_takes_parts_of_the_trainer_and_is_strict():
+    generator, local = official("generator"), official("local_disc")
     flat = {f"netG.{key}": value for key, value in generator.items()}
     everything = flat | {f"localD.{key}": value for key, value in local.items()}
     for state in (generator, flat, everything, {"netG": generator, "localD": local}):

@@ -66,10 +66,10 @@ def totals(module, batch, stages, critics):
     return d | g | sums
 
 
-def test_recorded_losses(shared, recorded_case):
+def test_recorded_losses(recorded_case):
     """Synthetic predictions; the gradients of the critics' whole loss too."""
     batch, critics = recorded_case
-    recorded = read_vector(shared, "ca_losses")
+    recorded = read_vector("ca_losses")
     truth = batch["image"] * 2 - 1
     stages = {"coarse": (0.5 * truth.flip(2) + 1) / 2, "fine": (0.8 * truth.flip(2) + 1.1) / 2}
     terms = totals(ContextualAttention("glcic_tiny"), batch, stages, critics)
@@ -89,10 +89,10 @@ def test_recorded_losses(shared, recorded_case):
 
 
 @pytest.mark.slow
-def test_recorded_chain(shared, recorded_case):
+def test_recorded_chain(recorded_case):
     """The same through the filled generator: the gradient of its whole loss passes attention and composite."""
     batch, critics = recorded_case
-    recorded = read_vector(shared, "ca_losses")["chain"]
+    recorded = read_vector("ca_losses")["chain"]
     net = fill_module(iz.create_model("contextual_attention"))
     terms = totals(ContextualAttention("glcic_tiny"), batch, net.stages(batch["image"], batch["mask"]), critics)
     for name, value in recorded["values_named"].items():

@@ -1,6 +1,5 @@
 """LaMa, Big-LaMa, GLaMa: sizes, the authors' recorded outputs, their checkpoints, and a training step by hand."""
 
-import json
 import math
 import re
 from pathlib import Path
@@ -19,7 +18,7 @@ from inpaint_zoo.losses import FocalFrequencyLoss, mask_to_logits
 from inpaint_zoo.models import GLaMa, LaMa
 from inpaint_zoo.models.glama import LaMaGenerator
 from inpaint_zoo.weights import load_weights
-from tests.fill import fill, fill_module, read_vector, vector_image, vector_mask
+from tests.fill import fill, fill_module, read_keys, read_vector, vector_image, vector_mask
 from tests.models.held_out import held_out_psnr
 from tests.models.test_all_models import check_fillings
 from tests.toy import toy
@@ -78,16 +77,16 @@ def test_parameters_and_macs():
 
 
 @pytest.mark.parametrize(("name", "keys"), [("lama", "lama"), ("big_lama", "big_lama")])
-def test_names_are_the_authors(shared, name, keys):
-    theirs = json.loads((shared / "specs" / "keys" / f"{keys}.json").read_text())
+def test_names_are_the_authors(name, keys):
+    theirs = read_keys(keys)
     ours = {key: list(value.shape) for key, value in iz.create_model(name).state_dict().items()}
     assert ours == theirs
-    disc = json.loads((shared / "specs" / "keys" / "lama_disc.json").read_text())
+    disc = read_keys("lama_disc")
     assert {key: list(value.shape) for key, value in iz.create_discriminator("lama").state_dict().items()} == disc
 
 
-def test_recorded_generator(shared):
-    recorded = read_vector(shared, "lama_64")
+def test_recorded_generator():
+    recorded = read_vector("lama_64")
     net = filled("lama")
     means = {}
 
@@ -107,8 +106,8 @@ def test_recorded_generator(shared):
         assert means[int(index)] == (expected["shape"], pytest.approx(expected["mean"], rel=1e-5, abs=1e-5)), index
 
 
-def test_recorded_training_pass(shared):
-    recorded = read_vector(shared, "lama_train_64")
+def test_recorded_training_pass():
+    recorded = read_vector("lama_train_64")
     net = filled("lama").train()
     image, mask = vector_image(64, 64), vector_mask(64, 64)
     out = net.stages(torch.cat([image, image.flip(3)]), mask.repeat(2, 1, 1, 1))["prediction"]
@@ -125,10 +124,8 @@ def test_recorded_training_pass(shared):
 
 
 @pytest.mark.parametrize("size", ["32x32", "17x23"])
-def test_recorded_block(shared, size):
-    if not (shared / "vectors" / f"lama_ffc_block_{size}.json").is_file():
-        pytest.skip("not among the recorded files here")
-    recorded = read_vector(shared, f"lama_ffc_block_{size}")
+def test_recorded_block(size):
+    recorded = read_vector(f"lama_ffc_block_{size}")
     block = fill_module(FFCResnetBlock(512, 0.75))
     x = feature_map(512, *map(int, size.split("x")))
     with torch.no_grad():
@@ -137,8 +134,8 @@ def test_recorded_block(shared, size):
     close(context, recorded["global"], atol=1e-5)
 
 
-def test_recorded_fourier_units(shared):
-    cases = read_vector(shared, "lama_fourier_units")["cases"]
+def test_recorded_fourier_units():
+    cases = read_vector("lama_fourier_units")["cases"]
     built = {
         "SpectralTransform(384->384, no LFU)": (SpectralTransform(384, 384), 384),
         "SpectralTransform(64->64, LFU)": (SpectralTransform(64, 64, local_fourier=True), 64),
@@ -152,8 +149,8 @@ def test_recorded_fourier_units(shared):
             close(fill_module(module)(feature_map(channels, *map(int, size.split("x")))), recorded, atol=2e-5)
 
 
-def test_recorded_discriminator(shared):
-    recorded = read_vector(shared, "lama_disc_64")
+def test_recorded_discriminator():
+    recorded = read_vector("lama_disc_64")
     with torch.no_grad():
         logits, features = fill_module(iz.create_discriminator("lama")).look(vector_image(64, 64))
     close(logits, recorded, atol=1e-5)

@@ -1,7 +1,5 @@
 """GRIG's generator: sizes, the authors' recorded outputs, its steps, its options, its padding, released checkpoints."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +12,7 @@ from inpaint_zoo.layers.aot import AOTBlock
 from inpaint_zoo.models.grig.blocks import Noise, fixed_noise
 from inpaint_zoo.models.grig.network import GRIGGenerator
 from inpaint_zoo.weights import load_weights
-from tests.fill import fill_module, read_vector, vector_image, vector_mask
+from tests.fill import fill_module, read_keys, read_vector, vector_image, vector_mask
 from tests.models.test_all_models import sample
 from tests.models.test_glama import close
 
@@ -98,8 +96,8 @@ def test_parameters_row_by_row():
     assert sum(TABLE.values()) == iz.model_info("grig").parameters == 31_764_198
 
 
-def test_names_and_their_order_are_the_released_ones(shared):
-    keys = json.loads((shared / "specs" / "keys" / "grig.json").read_text())
+def test_names_and_their_order_are_the_released_ones():
+    keys = read_keys("grig")
     with torch.device("meta"):
         net = iz.create_model("grig")
     assert [(key, list(value.shape)) for key, value in net.state_dict().items()] == list(keys.items())
@@ -129,10 +127,8 @@ def test_macs_by_both_conventions():
 
 
 @pytest.mark.parametrize("size", RECORDED)
-def test_recorded_outputs(shared, recorded_net, size):
-    if not (shared / "vectors" / f"grig_{size}.json").exists():
-        pytest.skip(f"no vector grig_{size} in the shared folder")
-    vector = read_vector(shared, f"grig_{size}")
+def test_recorded_outputs(recorded_net, size):
+    vector = read_vector(f"grig_{size}")
     H, W = vector["output_shape"][-2:]
     image, mask = vector_image(H, W), vector_mask(H, W)
     truth = image * 2 - 1

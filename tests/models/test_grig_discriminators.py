@@ -1,7 +1,6 @@
 """GRIG's discriminators: sizes, recorded outputs, label maps, what is frozen, where the backbone comes from."""
 
 import copy
-import json
 import logging
 from functools import partial
 
@@ -19,7 +18,7 @@ from inpaint_zoo.models.grig.patch_discriminator import label_map
 from inpaint_zoo.ops import composite
 from inpaint_zoo.training import AdversarialModule, Phase, Recipe
 from inpaint_zoo.weights import WeightsNotFoundError, load_weights, save_weights, state_sha256
-from tests.fill import fill, losses_batch, read_vector, vector_image, vector_mask
+from tests.fill import fill, losses_batch, read_keys, read_vector, vector_image, vector_mask
 from tests.losses.authors import gradient_norm
 from tests.models.test_glama import close
 
@@ -27,18 +26,18 @@ NAMES = {"projected": "grig_projected_disc", "patchgan70": "grig_patch_disc"}
 SMALL = {"backbone_weights": "random", "width": 4, "resize_below": 128, "resize_to": 128}
 
 
-def official(shared, name):
+def official(name):
     """The authors' state dict, filled by its own names."""
-    keys = json.loads((shared / "specs" / "keys" / f"{NAMES[name]}.json").read_text())
+    keys = read_keys(NAMES[name])
     integer = {"dtype": torch.int64}
     return fill(
         {key: torch.zeros(shape, **(integer if key.endswith("tracked") else {})) for key, shape in keys.items()}
     )
 
 
-def recorded_net(shared, name):
+def recorded_net(name):
     net = ProjectedDiscriminator() if name == "projected" else iz.create_discriminator(name)
-    net.load_state_dict(iz.convert_official(f"{name}_discriminator", official(shared, name)))
+    net.load_state_dict(iz.convert_official(f"{name}_discriminator", official(name)))
     return net.eval()
 
 
@@ -77,8 +76,8 @@ def test_parameters_of_the_patch_discriminator():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_state_dicts_have_the_released_names(shared, name):
-    keys = json.loads((shared / "specs" / "keys" / f"{NAMES[name]}.json").read_text())
+def test_state_dicts_have_the_released_names(name):
+    keys = read_keys(NAMES[name])
     with torch.device("meta"):
         state = iz.create_discriminator(name).state_dict()
     assert {key: list(value.shape) for key, value in state.items()} == keys
@@ -87,11 +86,9 @@ def test_state_dicts_have_the_released_names(shared, name):
 
 @pytest.mark.parametrize("side", [64, 128, 256])
 @pytest.mark.parametrize("name", NAMES)
-def test_recorded_outputs(shared, name, side):
+def test_recorded_outputs(name, side):
     file = f"{NAMES[name]}_{side}"
-    if not (shared / "vectors" / f"{file}.json").exists():
-        pytest.skip(f"no vector {file} in the shared folder")
-    vector, net, seen = read_vector(shared, file), recorded_net(shared, name), {}
+    vector, net, seen = read_vector(file), recorded_net(name), {}
 
     def watch(module, name):
         module.register_forward_hook(lambda _, __, out: seen.update({name: out.clone()}))
@@ -116,8 +113,8 @@ def test_recorded_outputs(shared, name, side):
 
 
 @pytest.mark.parametrize("case", ["64", "64_corner", "256", "256_corner"])
-def test_recorded_losses(shared, case):
-    recorded = read_vector(shared, "grig_losses")["networks"][case]
+def test_recorded_losses(case):
+    recorded = read_vector("grig_losses")["networks"][case]
     side = int(case.split("_")[0])
     truth, pred, mask = losses_batch(side, side, low=-1)
     if case.endswith("corner"):
@@ -125,7 +122,7 @@ def test_recorded_losses(shared, case):
         mask = torch.cat([corner, corner.roll(11, 3)])
     pred.requires_grad_()
     fake = composite(pred, truth, mask)
-    on_whole, on_patches = (recorded_net(shared, name) for name in NAMES)
+    on_whole, on_patches = (recorded_net(name) for name in NAMES)
     label, hinge = on_patches.label_map(mask), AdversarialLoss("hinge")
     with torch.no_grad():
         e_real, d_real = on_whole(truth), on_patches(truth)
@@ -180,8 +177,8 @@ def recorded_masks(side):
 
 
 @pytest.mark.parametrize("side", [64, 256])
-def test_recorded_label_maps(shared, side):
-    recorded = read_vector(shared, "grig_losses")["label_maps"][str(side)]
+def test_recorded_label_maps(side):
+    recorded = read_vector("grig_losses")["label_maps"][str(side)]
     net, masks = iz.create_discriminator("patchgan70", width=1), recorded_masks(side)
     assert set(masks) == set(recorded)
     for name, mask in masks.items():
@@ -200,9 +197,9 @@ def test_labels_by_hand():
     assert labels(torch.ones(2, 1, 24, 40)).tolist() == [[[[1.0] * 3]]] * 2
 
 
-def test_a_patch_has_70_pixels(shared):
+def test_a_patch_has_70_pixels():
     """A logit's gradient reaches rows 8 i - 23 to 8 i + 46, and the labels say the same, whatever the place."""
-    net = recorded_net(shared, "patchgan70")
+    net = recorded_net("patchgan70")
     image = torch.zeros(1, 3, 128, 128, requires_grad=True)
     unit = (6, 7)
     net(image)[0, 0, unit[0], unit[1]].backward()
@@ -425,8 +422,8 @@ def test_sizes():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_released_files_are_converted(shared, tmp_path, name, nowhere):
-    state = official(shared, name)
+def test_released_files_are_converted(tmp_path, name, nowhere):
+    state = official(name)
     part, other = ("d", "patch_d") if name == "projected" else ("patch_d", "d")
     file = {"g": {"x": torch.zeros(1)}, part: state, other: {"y": torch.zeros(1)}, "g_ema": [torch.zeros(1)], "iter": 7}
     torch.save(file, tmp_path / "a_recent_model.pth")

@@ -45,8 +45,8 @@ def small(steps=2, **options):
 
 
 @pytest.mark.parametrize("case", ["64", "64_corner"])
-def test_recorded_losses(case, shared):
-    recorded = read_vector(shared, "grig_losses")["networks"][case]
+def test_recorded_losses(case):
+    recorded = read_vector("grig_losses")["networks"][case]
     truth, pred, mask = losses_batch(64, 64, low=-1)
     if case == "64_corner":
         corner = torch.zeros(1, 1, 64, 64)
@@ -77,8 +77,8 @@ def test_recorded_losses(case, shared):
     )
 
 
-def test_recorded_lpips(shared, filled_vgg16):
-    recorded = read_vector(shared, "grig_losses")["lpips_vgg_filled"]["64"]
+def test_recorded_lpips(filled_vgg16):
+    recorded = read_vector("grig_losses")["lpips_vgg_filled"]["64"]
     truth, pred, mask = (x if x.shape[1] == 1 else from_range(x, -1, 1) for x in losses_batch(64, 64, low=-1))
     vgg = VGGFeatures("vgg16", LPIPS_TAPS, fed_as="imagenet", full_precision=True, weights=filled_vgg16)
     batch = {"image": truth, "mask": mask}

@@ -1,7 +1,5 @@
 """ISNet: sizes, the authors' recorded outputs, their checkpoints, its branches and its fast form."""
 
-import json
-
 import pytest
 import torch
 
@@ -10,7 +8,7 @@ from inpaint_zoo.benchmark.macs import count_macs
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.models.isnet import ISNetGenerator, ISNetUNet
 from inpaint_zoo.weights import load_weights
-from tests.fill import fill, read_vector, vector_image, vector_mask
+from tests.fill import fill, read_keys, read_vector, vector_image, vector_mask
 from tests.models.test_all_models import sample
 from tests.models.test_glama import close
 
@@ -25,26 +23,26 @@ PARAMETERS = {
 }
 
 
-def official(shared, name):
+def official(name):
     """The authors' state dict of a network, filled by its own names."""
-    keys = json.loads((shared / "specs" / "keys" / f"{name}.json").read_text())
+    keys = read_keys(name)
     return fill({key: torch.zeros(shape) for key, shape in keys.items()})
 
 
-def numbered(shared, name):
+def numbered(name):
     """The same names and shapes, each tensor holding a number of its own."""
-    keys = json.loads((shared / "specs" / "keys" / f"{name}.json").read_text())
+    keys = read_keys(name)
     return {key: torch.tensor(float(number)).expand(shape) for number, (key, shape) in enumerate(keys.items())}
 
 
-def released(shared, name):
+def released(name):
     """As the files hold it."""
-    return {"generator": {f"module.{key}": value for key, value in official(shared, name).items()}, "epoch": 3}
+    return {"generator": {f"module.{key}": value for key, value in official(name).items()}, "epoch": 3}
 
 
-def recorded_net(shared, name):
+def recorded_net(name):
     net = iz.create_model(name)
-    net.load_state_dict(iz.convert_official(name, released(shared, name)))
+    net.load_state_dict(iz.convert_official(name, released(name)))
     return net
 
 
@@ -55,12 +53,10 @@ def test_parameters(name):
 
 @pytest.mark.parametrize("name", PARAMETERS)
 @pytest.mark.parametrize("side", [64, 256])
-def test_recorded_outputs(shared, name, side):
+def test_recorded_outputs(name, side):
     file = f"{name}_{side}"
-    if not (shared / "vectors" / f"{file}.json").exists():
-        pytest.skip(f"no vector {file} in the shared folder")
-    vector = read_vector(shared, file)
-    net = recorded_net(shared, name)
+    vector = read_vector(file)
+    net = recorded_net(name)
     image, mask = vector_image(side, side), vector_mask(side, side)
     seen = {}
     if "intermediates" in vector:
@@ -79,11 +75,11 @@ def test_recorded_outputs(shared, name, side):
                 close(seen[part], recorded, 1e-5)
 
 
-def test_recorded_logits(shared):
+def test_recorded_logits():
     net = iz.create_discriminator("isnet")
-    net.load_state_dict(iz.convert_official("isnet_discriminator", {"discriminator": official(shared, "isnet_disc")}))
+    net.load_state_dict(iz.convert_official("isnet_discriminator", {"discriminator": official("isnet_disc")}))
     net.eval()
-    vector = read_vector(shared, "isnet_disc_64")
+    vector = read_vector("isnet_disc_64")
     with torch.no_grad():
         logits, features = net.look(vector_image(64, 64))
         assert net(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 30, 30)
@@ -166,9 +162,9 @@ def test_branches(design):
 
 
 @pytest.mark.parametrize("name", [*PARAMETERS, "isnet_discriminator"])
-def test_every_released_layout_is_converted(shared, name):
+def test_every_released_layout_is_converted(name):
     """Every tensor of theirs arrives under one name of ours, but for the first layer's second listing."""
-    theirs = numbered(shared, "isnet_disc" if name == "isnet_discriminator" else name)
+    theirs = numbered("isnet_disc" if name == "isnet_discriminator" else name)
     converted = iz.convert_official(name, theirs)
     own = {value.max().item() for key, value in theirs.items() if not key.startswith("features.")}
     assert sorted(value.max().item() for value in converted.values()) == sorted(own)
@@ -176,8 +172,8 @@ def test_every_released_layout_is_converted(shared, name):
     assert all(wrapped[key] is value for key, value in converted.items())
 
 
-def test_conversion_is_strict(shared):
-    state = numbered(shared, "isnet_b1")
+def test_conversion_is_strict():
+    state = numbered("isnet_b1")
     with pytest.raises(ValueError, match=r"does not fit 'isnet_b2': 42 missing: phases\.0\.inpainting\.high\.1"):
         iz.convert_official("isnet_b2", state)
     with pytest.raises(ValueError, match=r"'isnet_b1': 1 left over: what\.weight"):
@@ -188,8 +184,8 @@ def test_conversion_is_strict(shared):
         iz.convert_official("isnet_discriminator", {"generator": state})
 
 
-def test_released_files_are_converted_by_the_command_line(shared, tmp_path):
-    theirs = numbered(shared, "isnet_disc")
+def test_released_files_are_converted_by_the_command_line(tmp_path):
+    theirs = numbered("isnet_disc")
     torch.save({"discriminator": theirs, "epoch": 3}, tmp_path / "InpaintingModel_dis.pth")
     out = tmp_path / "disc.safetensors"
     assert main(["convert", "--model", "isnet_discriminator", str(tmp_path), "--out", str(out)]) == 0
@@ -197,7 +193,7 @@ def test_released_files_are_converted_by_the_command_line(shared, tmp_path):
     state = load_weights(out).state
     assert state.keys() == expected.keys()
     assert all(torch.equal(value, expected[key]) for key, value in state.items())
-    unet = numbered(shared, "isnet_unet")
+    unet = numbered("isnet_unet")
     torch.save({"generator": {f"module.{key}": value for key, value in unet.items()}}, tmp_path / "gen.pth")
     assert (
         main(["convert", "--model", "isnet_unet", str(tmp_path / "gen.pth"), "--out", str(tmp_path / "g.safetensors")])

@@ -36,8 +36,8 @@ def small(metrics=(), **options):
 # Losses
 
 
-def test_recorded_losses(shared, filled_vgg19):
-    recorded = read_vector(shared, "isnet_losses_64")["values_named"]
+def test_recorded_losses(filled_vgg19):
+    recorded = read_vector("isnet_losses_64")["values_named"]
     truth, pred, mask = losses_batch(64, 64, low=0)
     critic = fill_module(iz.create_discriminator("isnet"))
     vgg = VGGFeatures("vgg19", PERCEPTUAL_TAPS + STYLE_TAPS, fed_as="zero_one", weights=filled_vgg19)

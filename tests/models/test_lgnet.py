@@ -1,7 +1,5 @@
 """LGNet: sizes, the authors' recorded outputs, their checkpoints, its attention and its variants."""
 
-import json
-
 import pytest
 import torch
 
@@ -13,7 +11,7 @@ from inpaint_zoo.models.lgnet import LGNetGenerator
 from inpaint_zoo.models.lgnet.convert import flat_name
 from inpaint_zoo.ops import composite
 from inpaint_zoo.weights import load_weights
-from tests.fill import fill, fill_module, read_vector, vector_image, vector_mask
+from tests.fill import fill, fill_module, has_vector, read_keys, read_vector, vector_image, vector_mask
 from tests.models.held_out import held_out_psnr
 from tests.models.test_glama import close
 
@@ -29,10 +27,10 @@ PARAMETERS = {
 }
 
 
-def official(shared, part, light=False):
+def official(part, light=False):
     """The authors' state dict of a network, filled by its own names."""
     name = f"lgnet_light_{part}" if light and part != "local" else f"lgnet_{part}"
-    keys = json.loads((shared / "specs" / "keys" / f"{name}.json").read_text())
+    keys = read_keys(name)
     empty = {
         key: torch.zeros(shape, dtype=torch.int64 if key.endswith("tracked") else torch.float32)
         for key, shape in keys.items()
@@ -40,8 +38,8 @@ def official(shared, part, light=False):
     return fill(empty)
 
 
-def released(shared, light=False):
-    return {part: official(shared, part, light) for part in ("coarse", "local", "global")}
+def released(light=False):
+    return {part: official(part, light) for part in ("coarse", "local", "global")}
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -68,9 +66,9 @@ def test_macs_by_both_conventions():
     assert (thop - 2 * sum(norms)) / 1e9 == pytest.approx(69.62, abs=0.005)
 
 
-def test_recorded_outputs_at_256(shared):
+def test_recorded_outputs_at_256():
     net = iz.create_model("lgnet")
-    net.load_state_dict(iz.convert_official("lgnet", released(shared)))
+    net.load_state_dict(iz.convert_official("lgnet", released()))
     image, mask = vector_image(256, 256), vector_mask(256, 256)
     native = torch.where(mask > 0, 1.0, image * 2 - 1)
     with torch.no_grad():
@@ -78,26 +76,26 @@ def test_recorded_outputs_at_256(shared):
     assert list(stages) == ["coarse", "local", "global"]
     recorded = {name: f"lgnet_{name}_256" for name in stages}
     for name, file in recorded.items():
-        if (shared / "vectors" / f"{file}.json").exists():
-            close(stages[name], read_vector(shared, file), 1e-4)
-    if (shared / "vectors" / "lgnet_256.json").exists():
-        close(composite(stages["global"], native, mask), read_vector(shared, "lgnet_256"), 1e-4)
+        if has_vector(file):
+            close(stages[name], read_vector(file), 1e-4)
+    if has_vector("lgnet_256"):
+        close(composite(stages["global"], native, mask), read_vector("lgnet_256"), 1e-4)
 
 
-def test_recorded_output_of_the_local_network(shared):
+def test_recorded_output_of_the_local_network():
     net = fill_module(LGNetGenerator({"local": "local"}).parts()["local"])
     mask = vector_mask(64, 64)
     x = torch.where(mask > 0, 1.0, vector_image(64, 64) * 2 - 1)
     with torch.no_grad():
-        close(net(torch.cat([x, mask], 1)), read_vector(shared, "lgnet_local_64"), 1e-4)
+        close(net(torch.cat([x, mask], 1)), read_vector("lgnet_local_64"), 1e-4)
 
 
-def test_recorded_logits(shared):
+def test_recorded_logits():
     net = iz.create_discriminator("lgnet")
-    net.load_state_dict(iz.convert_official("lgnet_discriminator", official(shared, "disc")))
+    net.load_state_dict(iz.convert_official("lgnet_discriminator", official("disc")))
     net.eval()
     with torch.no_grad():
-        close(net(vector_image(64, 64) * 2 - 1), read_vector(shared, "lgnet_disc_64"), 1e-4)
+        close(net(vector_image(64, 64) * 2 - 1), read_vector("lgnet_disc_64"), 1e-4)
         assert net(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 27, 27)
     assert sum(parameter.numel() for parameter in net.parameters()) == 4_318_401
 
@@ -110,8 +108,8 @@ def waves():
     return torch.sin(0.37 * c * b + 0.21 * i + 0.13 * j * ((c - 1) % 3 + 1))
 
 
-def test_recorded_attention(shared):
-    vector = read_vector(shared, "lgnet_attention")
+def test_recorded_attention():
+    vector = read_vector("lgnet_attention")
     attention = fill_module(SelfPatchAttention(8))
     with torch.no_grad():
         close(attention.attended(waves()), vector["attended"], 1e-5)
@@ -144,19 +142,19 @@ def test_a_shared_first_stage_is_the_last_without_attention():
         assert not torch.equal(stages["coarse"], last(x))
 
 
-def test_released_files_are_converted_by_the_command_line(shared, tmp_path, capsys):
-    for part, state in released(shared).items():
+def test_released_files_are_converted_by_the_command_line(tmp_path, capsys):
+    for part, state in released().items():
         number = {"coarse": 1, "local": 2, "global": 3}[part]
         torch.save(state, tmp_path / f"latest_net_G{number}.pth")
     assert main(["convert", "--model", "lgnet", str(tmp_path), "--out", str(tmp_path / "lgnet.safetensors")]) == 0
     state = load_weights(tmp_path / "lgnet.safetensors").state
-    assert all(torch.equal(value, state[key]) for key, value in iz.convert_official("lgnet", released(shared)).items())
+    assert all(torch.equal(value, state[key]) for key, value in iz.convert_official("lgnet", released()).items())
     net = iz.create_model("lgnet", weights=tmp_path / "lgnet.safetensors")
     assert sum(parameter.numel() for parameter in net.parameters()) == PARAMETERS["lgnet"]
 
 
-def test_conversion_is_strict(shared):
-    parts = released(shared)
+def test_conversion_is_strict():
+    parts = released()
     del parts["local"]["model.1.weight"]
     with pytest.raises(ValueError, match=r"part 'local': 1 missing: model\.1\.weight"):
         iz.convert_official("lgnet", parts)
@@ -164,8 +162,8 @@ def test_conversion_is_strict(shared):
         iz.convert_official("lgnet", {"coarse": {}})
 
 
-def test_every_nested_name_has_a_flat_one(shared):
-    nested = official(shared, "coarse")
+def test_every_nested_name_has_a_flat_one():
+    nested = official("coarse")
     flat = {flat_name(key): value.shape for key, value in nested.items()}
     ours = LGNetGenerator({"coarse": "unet"}).parts()["coarse"].state_dict()
     assert flat == {key: value.shape for key, value in ours.items()}

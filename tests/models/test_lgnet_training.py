@@ -16,8 +16,8 @@ from tests.fill import losses_batch, read_vector, vector_image, vector_mask
 from tests.models.test_lgnet import official, released
 
 
-def test_recorded_losses(shared, filled_vgg16):
-    expected = read_vector(shared, "lgnet_losses_64")["values_named"]
+def test_recorded_losses(filled_vgg16):
+    expected = read_vector("lgnet_losses_64")["values_named"]
     truth, pred, mask = losses_batch(64, 64, -1)
     batch = {"image": from_range(truth, -1, 1), "mask": mask}
     vgg = VGGFeatures("vgg16", TAPS, fed_as="minus_one_one", weights=filled_vgg16)
@@ -70,11 +70,11 @@ SECOND = {
 @pytest.mark.filterwarnings("ignore:.*does not have many workers.*")
 @pytest.mark.filterwarnings("ignore:You defined a `validation_step`.*")
 @pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec.*")
-def test_two_steps_give_the_authors_figures(shared, filled_vgg16, tmp_path):
+def test_two_steps_give_the_authors_figures(filled_vgg16, tmp_path):
     """specs/lgnet.md, section 5.1: losses and gradients of the authors' code, one forward pass, discriminator first."""
     module = LGNet(vgg_weights=str(filled_vgg16), metrics=[])
-    module.network.load_state_dict(iz.convert_official("lgnet", released(shared)))
-    module.discriminator.load_state_dict(official(shared, "disc"))
+    module.network.load_state_dict(iz.convert_official("lgnet", released()))
+    module.discriminator.load_state_dict(official("disc"))
     image, mask = vector_image(256, 256), vector_mask(256, 256)
     images, masks = torch.cat([image, image.flip(3)]), torch.cat([mask, mask.roll(11, 3)])
     samples = [{"image": images[k], "mask": masks[k], "index": k, "name": str(k)} for k in range(2)]

@@ -1,16 +1,15 @@
 """Discount maps: the recorded one, by hand, and against a slow search for the nearest known pixel."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
 
 from inpaint_zoo.ops import discount_from_mask, spatial_discount
+from tests.fill import read_vector
 
 
-def test_the_recorded_map(shared):
-    recorded = json.loads((shared / "vectors" / "masks.json").read_text())["spatial_discount_128_gamma0.9"]
+def test_the_recorded_map():
+    recorded = read_vector("masks")["spatial_discount_128_gamma0.9"]
     weights = spatial_discount(128, 128)
     assert list(weights.shape) == recorded["shape"]
     assert weights.double().sum().item() == pytest.approx(recorded["sum"], rel=1e-7)

@@ -1,7 +1,5 @@
 """Input modes: the recorded mosaic, torch's own resizing where it agrees, and what a filling may look at."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -9,7 +7,7 @@ from torch.nn import functional as F
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.ops import hole_ns, mosaic
-from tests.fill import vector_image
+from tests.fill import read_vector, vector_image
 
 
 def box(H, W, top, bottom, left, right):
@@ -18,8 +16,8 @@ def box(H, W, top, bottom, left, right):
     return mask
 
 
-def test_the_recorded_mosaic(shared):
-    recorded = json.loads((shared / "vectors" / "masks.json").read_text())["mosaic_256_bilinear"]
+def test_the_recorded_mosaic():
+    recorded = read_vector("masks")["mosaic_256_bilinear"]
     c, i, j = (torch.arange(n, dtype=torch.float64) for n in (3, 256, 256))  # recorded in float64, then cast
     angles = 0.05 * (i[:, None] + 1) * (c[:, None, None] + 1) + 0.03 * (j + 1)
     found = mosaic((0.5 + 0.5 * angles.sin()).float()[None], box(256, 256, 64, 192, 64, 192))
