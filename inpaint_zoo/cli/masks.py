@@ -45,8 +45,9 @@ def masks_list(pattern: str = "*") -> None:
     names = list_masks(pattern, ready=False)
     wide = console.width >= 120
     table = Table(box=None, pad_edge=False)
-    for heading in ("mask", "is a", "hole at 256", "section"):
+    for heading in ("mask", "is a", "hole at 256"):
         table.add_column(heading, justify="right" if heading == "hole at 256" else "left", no_wrap=True)
+    table.add_column("section", max_width=16)
     table.add_column("what it is", ratio=1)
     if wide:
         table.add_column("source", no_wrap=True)
