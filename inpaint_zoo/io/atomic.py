@@ -112,9 +112,15 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         raise
 
 
-def remove_leftovers(folder: str | Path) -> None:
-    """Remove what killed processes left behind in ``folder`` and below; only who holds the folder's lock may do so."""
-    for leftover in sorted(Path(folder).rglob(f"{TEMPORARY_PREFIX}*")):
+def remove_leftovers(folder: str | Path, below: bool = True) -> None:
+    """Remove what killed processes left behind; only who holds the folder's lock may do so.
+
+    Args:
+        folder: Where to look.
+        below: Look into its folders as well.
+    """
+    pattern = f"{TEMPORARY_PREFIX}*"
+    for leftover in sorted(Path(folder).rglob(pattern) if below else Path(folder).glob(pattern)):
         if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover, ignore_errors=True)
         else:
