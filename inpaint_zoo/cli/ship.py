@@ -126,9 +126,10 @@ def _provenance(settings: Mapping[str, Any], config: Path, out: Path, checkpoint
 def _finished(checkpoints: Path, steps: int) -> Path | None:
     """The checkpoint of the last step; None where a signal has ended the training before."""
     from inpaint_zoo.training import newest_readable
+    from inpaint_zoo.training.resume import checkpoint_path
 
     newest = newest_readable(checkpoints)
-    return newest if newest is not None and int(newest.stem.removeprefix("step_")) == steps else None
+    return newest if newest is not None and newest == checkpoint_path(checkpoints, steps) else None
 
 
 def _seconds(checkpoint: Path) -> float:

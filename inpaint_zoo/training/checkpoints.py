@@ -59,6 +59,10 @@ class Checkpoints(Checkpoint):
         monitor: Metric that decides which is best, such as ``val/psnr``; None keeps no best.
         mode: Whether the largest or smallest value is best.
         folder: Where they go; by default ``checkpoints`` in the run's folder.
+
+    Attributes:
+        newest_path: The newest checkpoint: the one that this run has written, or the one that it goes on from.
+        saved_step: Step of the newest one that this run has written; None where it has written none.
     """
 
     def __init__(
@@ -79,7 +83,7 @@ class Checkpoints(Checkpoint):
         self.newest_path: Path | None = None
         self._step_before = 0
         self._first_step = 0
-        self._saved_step: int | None = None
+        self.saved_step: int | None = None
         self._boundary = StepBoundary()
         self._at_boundary = True
         self._taken_back = False
@@ -208,7 +212,7 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the last step, if a stop within a step or after it has made it the last one."""
         step = self._boundary.step
-        if step is None or step in (self._first_step, self._saved_step) or not self._ends(trainer):
+        if step is None or step in (self._first_step, self.saved_step) or not self._ends(trainer):
             return
         if self._at_boundary:
             self._save_newest(trainer, pl_module)
@@ -232,7 +236,7 @@ class Checkpoints(Checkpoint):
         newest = f"The newest checkpoint is {self.newest_path}." if self.newest_path else "There is no checkpoint."
         if step == self._first_step:
             return f"No step was completed. {newest}"
-        if step != self._saved_step:
+        if step != self.saved_step:
             if not self._boundary.is_reachable(trainer, module):
                 return f"The weights are those of an incomplete step, so step {step} is not saved. {newest}"
             try:
@@ -291,7 +295,7 @@ class Checkpoints(Checkpoint):
 
     def _announce(self, trainer: Trainer, path: Path, step: int) -> None:
         """Point to the newest checkpoint, and let those go that are older than the ones to keep."""
-        self.newest_path, self._saved_step = path, step
+        self.newest_path, self.saved_step = path, step
         if trainer.is_global_zero:
             _point(self._folder / "last.ckpt", path)
             # later ones are of a run that was taken back: they stay until this one gets there

@@ -92,8 +92,8 @@ class CSVLog(Logger):
 
     @property
     def name(self) -> str:
-        """Name of the run: its folder."""
-        return self.folder.name
+        """Empty, as the version is: a run is its folder, and what Lightning puts below it lies right there."""
+        return ""
 
     @property
     def version(self) -> str:

@@ -1,7 +1,7 @@
-"""The configuration of a run against that of the checkpoint that it goes on from: what may differ, and with what effect.
+"""The configuration of a run against that of the checkpoint that it goes on from: what may differ, with what effect.
 
-A checkpoint holds optimizers, schedules and counters. A changed configuration cannot undo them by itself: a new learning
-rate would be written down and never used. So both configurations are compared key by key:
+A checkpoint holds optimizers, schedules and counters. A changed configuration does not change them by itself: a new
+learning rate would be written down and never used. So both configurations are compared key by key:
 
 - `HARMLESS` keys pass: they do not change what is learned.
 - `APPLIED` keys take effect from the next step on, and longer schedules do.
@@ -32,7 +32,8 @@ HARMLESS = {
     "trainer.inference_mode, trainer.detect_anomaly": "where and how it is computed",
     "trainer.fast_dev_run, trainer.num_sanity_val_steps, trainer.limit_val_batches, trainer.limit_test_batches, "
     "trainer.limit_predict_batches, data.test, data.eval_batch_size": "evaluation and rehearsals",
-    "model.compile, model.channels_last, model.guard_every, model.init_weights": "the checkpoint's weights count",
+    "model.compile, model.channels_last, model.guard_every": "how it is computed",
+    "model.init_weights, model.network_options": "the weights are the checkpoint's; options are compared with its own",
     "data.root, data.workers": "where the data lie and how they are read",
 }
 APPLIED = {
@@ -43,11 +44,23 @@ APPLIED = {
     "data.batch_size": "the next batches; an epoch under way is finished with them",
 }
 FIXED = {
-    "model.class_path, model.network, model.network_options": "the weights belong to it",
+    "model.class_path, model.network": "the weights belong to it",
     "optimizer.class_path": "the optimizer's state belongs to it",
 }
-HORIZONS = ("constant", "decay", "epochs", "max_iters", "milestones", "step_size", "T_0", "T_max", "total_iters")
-HORIZONS += ("total_steps",)
+HORIZONS = frozenset(
+    (
+        "T_0",
+        "T_max",
+        "constant",
+        "decay",
+        "epochs",
+        "max_iters",
+        "milestones",
+        "step_size",
+        "total_iters",
+        "total_steps",
+    )
+)
 AVERAGES = ("NetworkEMA", "WeightAveraging", "EMAWeightAveraging")
 _OPTIMIZING = re.compile(r"optimizer|scheduler|\binterval$|(\b|_)lr$|learning_rate|weight_decay|betas|momentum")
 

@@ -118,8 +118,13 @@ class RunFolder:
             )
         return path
 
-    def evaluated(self, name: str | None) -> Path | None:
+    def evaluated(self, name: str | None, selects: bool = True) -> Path | None:
         """The checkpoint that an evaluation takes: by default the best or, without one, the newest.
+
+        Args:
+            name: ``last``, ``best``, a path, or None for the default.
+            selects: Whether the configuration selects a best checkpoint. If it does not, a ``best.ckpt`` is left from
+                an earlier configuration of the run, and the default is the newest one.
 
         Returns:
             None where no name is given and there is no checkpoint.
@@ -129,7 +134,7 @@ class RunFolder:
         """
         if name is None:
             best = self.checkpoints / "best.ckpt"
-            return best if best.is_file() else newest_readable(self.checkpoints)
+            return best if selects and best.is_file() else newest_readable(self.checkpoints)
         path = self.checkpoint(name)
         if path is None:
             raise ZooError(f"No checkpoint in {self.checkpoints}.")
