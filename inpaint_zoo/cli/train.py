@@ -132,9 +132,9 @@ class ZooCLI(LightningCLI):
         if self.command == "fit":
             parser.add_argument(
                 "--reset",
-                type=list[str],
-                default=[],
-                help="Keys such as [optimizer.lr] whose new values a resumed run takes instead of the checkpoint's.",
+                type=str | list[str],
+                default="",
+                help="Keys, separated by commas, whose new values a resumed run takes: optimizer.lr, data.seed.",
             )
         parser.add_lightning_class_args(Checkpoints, "checkpoints")
         parser.add_lightning_class_args(ImageGrid, "images")
@@ -301,7 +301,7 @@ class ZooCLI(LightningCLI):
         for change in changes.applied:
             say(f"from step {step} on: {change}")
         if changes.concern_optimizers:
-            self._callbacks.insert(0, ResetOptimizers())
+            self._callbacks.insert(0, ResetOptimizers(say))
         return path
 
     @property
@@ -313,7 +313,9 @@ class ZooCLI(LightningCLI):
         stored, written = checkpoint.get("config"), path.parent.parent / CONFIG
         if stored is None and written.is_file():
             stored = effective(yaml.safe_load(written.read_text(encoding="utf-8")))
-        return compare(stored or {}, effective(yaml.safe_load(self.config_text)), self.settings.reset)
+        given = self.settings.reset
+        resets = given if isinstance(given, list) else [key.strip() for key in given.split(",") if key.strip()]
+        return compare(stored or {}, effective(yaml.safe_load(self.config_text)), resets)
 
     @property
     def _init_weights(self) -> str | None:

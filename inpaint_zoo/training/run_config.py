@@ -145,7 +145,7 @@ class Changes:
                 "a checkpoint of the same network."
             )
         if self.refused:
-            keys = " ".join(change.key for change in self.refused)
+            keys = ",".join(change.key for change in self.refused)
             raise ZooError(
                 f"{checkpoint} was trained with another configuration: {'; '.join(map(str, self.refused))}. Put the "
                 f"old value back, or ask for the new one from step {step} on: --reset {keys}"

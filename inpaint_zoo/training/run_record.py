@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from inpaint_zoo._version import __version__
 from inpaint_zoo.io.atomic import write_bytes
+from inpaint_zoo.training.module import TrainingModule
 from inpaint_zoo.training.run_folder import CONFIG, HISTORY
 
 __all__ = ["ConfigRecord", "ResetOptimizers"]
@@ -63,12 +64,12 @@ class ResetOptimizers(Callback):
     Momentum and other states of the optimizers stay. A schedule is placed where it would stand if it had been the
     configuration's from the beginning.
 
-    Attributes:
-        rates: Learning rates (before, after) by optimizer, known when the training starts.
+    Args:
+        report: Called with a line for each learning rate that changes.
     """
 
-    def __init__(self) -> None:
-        self.rates: list[tuple[float, float]] = []
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self.report = report
         self._fresh: list[list[dict[str, Any]]] = []
         self._schedules: list[dict[str, Any]] = []
 
@@ -100,5 +101,7 @@ class ResetOptimizers(Callback):
                 warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
                 for _ in range(int(state.get("last_epoch", done))):
                     config.scheduler.step()
-        after = [float(optimizer.param_groups[0]["lr"]) for optimizer in trainer.optimizers]
-        self.rates = list(zip(before, after, strict=True))
+        names = cast(TrainingModule, pl_module).optimizer_names
+        for name, optimizer, rate in zip(names, trainer.optimizers, before, strict=True):
+            if (now := float(optimizer.param_groups[0]["lr"])) != rate:
+                self.report(f"learning rate of {name}: {rate:g} -> {now:g}")
