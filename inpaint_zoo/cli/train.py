@@ -269,6 +269,8 @@ class ZooCLI(LightningCLI):
         step = self.trainer.global_step
         if checkpoints.saved_step is not None:
             say(f"trained for {step} steps: {self.out}; saved {checkpoints.newest_path}")
+        elif self.leaves_nothing:
+            say(f"rehearsed {step} steps; fast_dev_run saves nothing")
         elif path is not None:
             limits = f"trainer.max_steps {self.trainer.max_steps}, trainer.max_epochs {self.trainer.max_epochs}"
             say(f"nothing to do: {path} is of step {step} ({limits}, -1 is no limit)")

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.registry import model_info
-from inpaint_zoo.training.hyperparameters import origin_of
+from inpaint_zoo.training.hyperparameters import check_same_network, origin_of
 from inpaint_zoo.training.module import TrainingModule
 
 __all__ = ["refuse_lost_average", "refuse_other_name", "refuse_other_network"]
@@ -46,11 +46,15 @@ def refuse_other_network(path: Path, checkpoint: Mapping[str, Any], module: Trai
     """
     name = origin_of(module.network).name
     refuse_other_name(path, checkpoint, name)
-    theirs = checkpoint.get("hyper_parameters", {}).get("network_options")
-    if training and theirs is not None:
-        given = origin_of(module.network).options
-        old, new = model_info(name, **theirs).options, model_info(name, **given).options
-        different = [f"{key} {old.get(key)!r} -> {new.get(key)!r}" for key in new if old.get(key) != new.get(key)]
+    hyperparameters = checkpoint.get("hyper_parameters", {})
+    try:
+        check_same_network(module.network, hyperparameters)
+    except ZooError as error:
+        raise ZooError(f"{path}: {error}") from None
+    if training and "network_options" in hyperparameters:  # some change no weights, but what is learned
+        old = model_info(name, **(hyperparameters["network_options"] or {})).options
+        new = model_info(name, **origin_of(module.network).options).options
+        different = [f"{key} {old.get(key)!r} -> {new[key]!r}" for key in new if old.get(key) != new[key]]
         if different:
             raise ZooError(f"{path} holds '{name}' with other network_options: {'; '.join(different)}. {WAY_OUT}")
     state, built = checkpoint["state_dict"], module.state_dict()

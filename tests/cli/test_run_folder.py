@@ -75,7 +75,7 @@ def test_the_wrong_network_is_named_before_anything_is_touched(run, tmp_path):
             ("--model.init_args.network", "autoencoder_tiny"),
             "holds the network 'painter', but the configuration builds",
         ),
-        (("--model.init_args.network_options", "{width: 4}"), "with other network_options: width 8 -> 4"),
+        (("--model.init_args.network_options", "{width: 4}"), "width=4"),
         (("--data.batch_size", "4", "--seed_everything", "1"), "seed_everything 0 -> 1"),
     ):
         code, _, err = run("fit", "--ckpt_path", "last", *args)
