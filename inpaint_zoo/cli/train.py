@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import logging
-import re
 import signal
 import sys
 import warnings
@@ -17,16 +14,16 @@ from typing import Any
 
 import yaml
 from jsonargparse import ArgumentError, Namespace
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
-from rich.table import Table
 
 from inpaint_zoo.cli.common import console, err_console
+from inpaint_zoo.cli.train_errors import configuration_error, refused_argument
+from inpaint_zoo.cli.train_output import say, score_table, show_dry_run
 from inpaint_zoo.data import InpaintingDataModule
-from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_json
 from inpaint_zoo.masks.document import masks_set_by
 from inpaint_zoo.training import (
@@ -41,7 +38,7 @@ from inpaint_zoo.training import (
     TrainingStoppedError,
 )
 from inpaint_zoo.training.checkpoint_files import read_checkpoint
-from inpaint_zoo.training.dry_run import DryRun, dry_run
+from inpaint_zoo.training.dry_run import dry_run
 from inpaint_zoo.training.lightning_options import TRAINER_OPTIONS, check_settings
 from inpaint_zoo.training.matching import refuse_lost_average, refuse_other_name, refuse_other_network
 from inpaint_zoo.training.run_config import Changes, compare, effective
@@ -60,12 +57,6 @@ METHODS = {
     "test": {"model", "dataloaders", "datamodule", "weights_only", "verbose"},
     "predict": {"model", "dataloaders", "datamodule", "weights_only", "return_predictions"},
 }
-
-
-@rank_zero_only
-def say(text: str) -> None:
-    """One line, from the first process only."""
-    console.print(text, soft_wrap=True, markup=False)
 
 
 def with_mask_files(args: Sequence[str]) -> list[str]:
@@ -152,7 +143,7 @@ class ZooCLI(LightningCLI):
             if "trainer.default_root_dir" in str(error):
                 reason = TRAINER_OPTIONS["default_root_dir"].reason
                 raise ZooError(f"trainer.default_root_dir is not supported. {reason}") from error
-            raise _refused_argument(str(error)) or ZooError(str(error)) from error
+            raise refused_argument(str(error)) or ZooError(str(error)) from error
 
     def _parse_ckpt_path(self) -> None:
         """Find the checkpoint to evaluate, whose network's options hold where the configuration states none.
@@ -234,7 +225,7 @@ class ZooCLI(LightningCLI):
     def fit(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Train, from the beginning or from a checkpoint."""
         if self.dry:
-            show(dry_run(self.trainer, model, datamodule))
+            show_dry_run(dry_run(self.trainer, model, datamodule))
             return
         model.check_trainer(self.trainer)
         with self._locked():
@@ -391,42 +382,6 @@ class ZooCLI(LightningCLI):
         say(f"pictures: {self.out / 'predictions'}")
 
 
-def score_table(results: Mapping[str, float]) -> Table:
-    """Metrics as rows; stages as columns in their order, the result last, where there are several.
-
-    Args:
-        results: Values by name, such as ``val/psnr`` of the result and ``val/coarse/psnr`` of an earlier stage.
-    """
-    cells: dict[str, dict[str, float]] = {}
-    for key, value in results.items():
-        subset, *stage, metric = key.split("/")
-        cells.setdefault(f"{subset}/{metric}", {})["/".join(stage)] = value
-    stages = [stage for stage in dict.fromkeys(stage for row in cells.values() for stage in row) if stage]
-    table = Table("metric", *stages, "result" if stages else "value")
-    for metric, row in cells.items():
-        table.add_row(metric, *(f"{row[stage]:.6g}" if stage in row else "" for stage in (*stages, "")))
-    return table
-
-
-@rank_zero_only
-def show(result: DryRun) -> None:
-    """Print what a dry run found."""
-    table = Table("dry run", "")
-    for name, count in result.parameters.items():
-        table.add_row(f"parameters, {name}", f"{count:,}")
-    table.add_row("batch", f"{result.batch_size} samples")
-    table.add_row("steps of an epoch", f"{result.steps_per_epoch:,.6g}")
-    table.add_row("steps", "until stopped" if result.steps is None else f"{result.steps:,}")
-    for name, loss in result.losses.items():
-        table.add_row(f"first loss, {name}", f"{loss:.6g}")
-    for name, size in result.memory_gib.items():
-        table.add_row(f"memory, {name}", f"{size:.3f} GiB")
-    table.add_row("memory in all, about", f"{sum(result.memory_gib.values()):.3f} GiB")
-    table.add_row("loss terms dropped", ", ".join(result.dropped) or "none")
-    table.add_row("data", "every photograph can be read" if result.checked else "one batch was read")
-    console.print(table)
-
-
 def train(command: str, args: list[str], callbacks: Sequence[Callback] = ()) -> int:
     """Run one of the four commands, with more callbacks than its configuration names; returns the exit code."""
     dry = "--dry-run" in args
@@ -447,57 +402,6 @@ def train(command: str, args: list[str], callbacks: Sequence[Callback] = ()) -> 
     except ZooError:
         raise
     except Exception as error:
-        if reason := _configuration_error(error):
+        if reason := configuration_error(error):
             raise reason from error
         raise
-
-
-LIBRARIES = ("lightning", "jsonargparse", "wandb", "torch.optim")
-"""Packages that refuse settings by exceptions of their own."""
-REFUSALS = (ValueError, TypeError, RuntimeError, NotImplementedError, MisconfigurationException)
-
-
-def _configuration_error(error: BaseException) -> ZooError | None:
-    """Return the user's mistake behind an exception, or None if the exception is a bug.
-
-    It is the user's if one of its causes is a `ZooError`, if a package is missing, or if a library that takes the
-    user's settings raised it on purpose.
-    """
-    causes = [error]
-    while causes[-1].__cause__ is not None:  # jsonargparse wraps what a constructor raises
-        causes.append(causes[-1].__cause__)
-    for cause in causes:
-        if isinstance(cause, ZooError):
-            return cause
-        if isinstance(cause, ModuleNotFoundError):
-            text = str(cause).splitlines()[0]
-            extra = " (pip install 'inpaint-zoo[tensorboard]')" if "tensorboard" in text else ""
-            return ZooError(f"The configuration asks for a package that is not installed{extra}: {text}")
-    for cause in reversed(causes):
-        if type(cause).__module__.startswith("wandb"):
-            return ZooError(f"Weights & Biases cannot be used: {cause} WANDB_MODE=offline logs without an account.")
-        if isinstance(cause, REFUSALS) and _raised_by(cause).startswith(LIBRARIES):
-            return ZooError(f"The configuration cannot be used: {cause}")
-    return None
-
-
-def _raised_by(error: BaseException) -> str:
-    """Return the name of the module whose code raised an exception."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
-
-
-def _refused_argument(text: str) -> ZooError | None:
-    """The one that a class does not take, out of jsonargparse's account of all types that it tried."""
-    found = re.search(r"class_path '([\w.]+)':\s+Option '(\w+)' is not accepted", text)
-    if not found:
-        return None
-    path, key = found.groups()
-    module, name = path.rsplit(".", 1)
-    bases = inspect.getmro(getattr(importlib.import_module(module), name))
-    inits = [function for base in bases if inspect.isfunction(function := vars(base).get("__init__"))]
-    parameters = [parameter for init in inits for parameter in inspect.signature(init).parameters.values()]
-    names = {entry.name for entry in parameters if entry.kind not in (entry.VAR_POSITIONAL, entry.VAR_KEYWORD)}
-    return unknown_name(f"argument of {path}:", key, sorted(names - {"self"}))
