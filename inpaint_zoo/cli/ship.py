@@ -17,6 +17,7 @@ from inpaint_zoo._version import __version__
 from inpaint_zoo.cli.common import command_parser, console, read_settings
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file, write_bytes
+from inpaint_zoo.io.locks import lock_folder
 
 __all__ = ["MAX_BYTES", "run"]
 
@@ -79,17 +80,18 @@ def run(args: list[str]) -> int:
         raise ZooError(f"{config}: '{name}' learns nothing, so it has no weights to ship.")
     out = Path(options.out or f"runs/ship/{name}")
     words = ["--config", str(config), "--out", str(out), "--ckpt_path", "last"]
-    # the timer's state is part of every checkpoint: a run that was broken off and went on tells its whole time
-    if code := train("fit", words, [Timer()]):
-        return code
-    checkpoint = _finished(out / "checkpoints", int(settings["trainer"]["max_steps"]))
-    if checkpoint is None:
-        console.print("not shipped: the training has not come to its end; the same command goes on", soft_wrap=True)
-        return 1
-    if code := train("test", words):
-        return code
-    provenance = _provenance(settings, config, out, checkpoint)
-    _ship(name, out, checkpoint, provenance, Path(options.package or SHIPPED_FOLDER))
+    with lock_folder(out, "ship"):
+        # the timer's state is part of every checkpoint: a run that was broken off and went on tells its whole time
+        if code := train("fit", words, [Timer()]):
+            return code
+        checkpoint = _finished(out / "checkpoints", int(settings["trainer"]["max_steps"]))
+        if checkpoint is None:
+            console.print("not shipped: the training has not come to its end; the same command goes on", soft_wrap=True)
+            return 1
+        if code := train("test", words):
+            return code
+        provenance = _provenance(settings, config, out, checkpoint)
+        _ship(name, out, checkpoint, provenance, Path(options.package or SHIPPED_FOLDER))
     return 0
 
 

@@ -60,4 +60,4 @@ def refused_argument(text: str) -> ZooError | None:
     inits = [function for base in bases if inspect.isfunction(function := vars(base).get("__init__"))]
     parameters = [parameter for init in inits for parameter in inspect.signature(init).parameters.values()]
     names = {entry.name for entry in parameters if entry.kind not in (entry.VAR_POSITIONAL, entry.VAR_KEYWORD)}
-    return unknown_name(f"argument of {path}:", key, sorted(names - {"self"}))
+    return unknown_name(f"argument of {path}:", key, sorted(names - {"self", key}))

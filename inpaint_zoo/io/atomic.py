@@ -7,10 +7,12 @@ becomes a copy. Leftovers of a killed process carry `TEMPORARY_PREFIX` in their 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +25,7 @@ __all__ = [
     "remove_leftovers",
     "sha256_file",
     "sha256_json",
+    "sha256_or_unreadable",
     "write_bytes",
     "write_json",
 ]
@@ -128,9 +131,24 @@ def remove_leftovers(folder: str | Path, below: bool = True) -> None:
 
 
 def sha256_file(path: str | Path) -> str:
-    """SHA-256 of the bytes of a file, in hexadecimal."""
-    with Path(path).open("rb") as file:
+    """SHA-256 of the bytes of a file, in hexadecimal.
+
+    Raises:
+        OSError: The file cannot be read, or is not a regular file: opening a pipe would wait forever.
+    """
+    path = Path(path)
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_or_unreadable(path: str | Path) -> str:
+    """SHA-256 of the bytes of a file, in hexadecimal, or "unreadable"."""
+    try:
+        return sha256_file(path)
+    except OSError:
+        return "unreadable"
 
 
 def sha256_json(value: object) -> str:

@@ -107,11 +107,12 @@ def count_batches_anew(trainer: Trainer) -> None:
     if not samples or epoch != stream.epoch or batches.ready == done:
         return
     batches.load_state_dict(dict.fromkeys(batches.state_dict(), done))
-    rank_zero_warn(
-        f"The size of a batch has changed in mid-epoch: of the {stream.num_samples * stream.num_replicas} samples of "
-        f"epoch {epoch}, {samples} are done; {stream.batches_left} batch(es) of "
-        f"{stream.batch_size * stream.num_replicas} finish it."
-    )
+    if stream.batches_left:
+        rank_zero_warn(
+            f"The batch size has changed in mid-epoch: of the {stream.num_samples * stream.num_replicas} samples of "
+            f"epoch {epoch}, {samples} are done; {stream.batches_left} batch(es) of "
+            f"{stream.batch_size * stream.num_replicas} finish it."
+        )
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
