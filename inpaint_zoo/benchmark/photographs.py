@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from inpaint_zoo._version import __version__
 from inpaint_zoo.benchmark.entries import SourceEntry
 from inpaint_zoo.benchmark.identity import MASK_STREAM
-from inpaint_zoo.benchmark.store import read_json, write_json
+from inpaint_zoo.benchmark.store import read_json
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.atomic import sha256_json
+from inpaint_zoo.io.atomic import sha256_json, write_json
 from inpaint_zoo.io.names import plain_name
 
 if TYPE_CHECKING:

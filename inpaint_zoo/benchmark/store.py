@@ -8,7 +8,6 @@ cell in flight at most.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,11 +20,17 @@ import pyarrow.parquet as pq
 from inpaint_zoo._version import __version__
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.atomic import TEMPORARY_PREFIX, atomic_folder, atomic_path, write_bytes
+from inpaint_zoo.io.atomic import (
+    TEMPORARY_PREFIX,
+    atomic_folder,
+    atomic_path,
+    remove_leftovers,
+    write_bytes,
+    write_json,
+)
+from inpaint_zoo.io.locks import is_lock, lock_folder
 
-__all__ = ["RESULTS", "TIMINGS", "CellKey", "Store", "open_store", "read_json", "refuse_foreign", "write_json"]
-
-LOCK = ".lock"
+__all__ = ["RESULTS", "TIMINGS", "CellKey", "Store", "open_store", "read_json", "refuse_foreign"]
 
 RESULTS = pa.schema(
     [
@@ -147,11 +152,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write plain values as readable JSON, atomically."""
-    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
-
-
 @contextmanager
 def open_store(out: Path, suite: Suite) -> Iterator[Store]:
     """Take the lock of a folder of results; make it where it is missing.
@@ -160,10 +160,9 @@ def open_store(out: Path, suite: Suite) -> Iterator[Store]:
         ZooError: It holds another suite's results or foreign files, or another run works in it. Nothing was touched.
     """
     refuse_foreign(out, suite)
-    out.mkdir(parents=True, exist_ok=True)
-    with _lock(out):
-        for leftover in sorted(out.rglob(f"{TEMPORARY_PREFIX}*")):
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+    with lock_folder(out):
+        refuse_foreign(out, suite)  # another suite may have come between
+        remove_leftovers(out)
         # suite.json first: it is what makes the folder ours
         write_json(out / "suite.json", {**suite.plain(), "version": __version__})
         write_bytes(out / "suite.yaml", suite.text.encode())
@@ -193,24 +192,4 @@ def refuse_foreign(out: Path, suite: Suite) -> None:
 
 def _is_ours(name: str) -> bool:
     """What a run that was killed in its first instant leaves."""
-    return name == LOCK or name.startswith(TEMPORARY_PREFIX)
-
-
-@contextmanager
-def _lock(out: Path) -> Iterator[None]:
-    try:
-        import fcntl  # the system frees the lock whatever ends the process
-    except ModuleNotFoundError:  # Windows: two runs in one folder are not told apart
-        yield
-        return
-    with (out / LOCK).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise ZooError(f"Another run works in {out} (process {file.read().strip()}); wait for it.") from error
-        file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+    return is_lock(name) or name.startswith(TEMPORARY_PREFIX)

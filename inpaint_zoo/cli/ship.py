@@ -17,6 +17,7 @@ from inpaint_zoo._version import __version__
 from inpaint_zoo.cli.common import command_parser, console, read_settings
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file, write_bytes
+from inpaint_zoo.io.locks import lock_folder
 
 __all__ = ["MAX_BYTES", "run"]
 
@@ -79,17 +80,18 @@ def run(args: list[str]) -> int:
         raise ZooError(f"{config}: '{name}' learns nothing, so it has no weights to ship.")
     out = Path(options.out or f"runs/ship/{name}")
     words = ["--config", str(config), "--out", str(out), "--ckpt_path", "last"]
-    # the timer's state is part of every checkpoint: a run that was broken off and went on tells its whole time
-    if code := train("fit", words, [Timer()]):
-        return code
-    checkpoint = _finished(out / "checkpoints", int(settings["trainer"]["max_steps"]))
-    if checkpoint is None:
-        console.print("not shipped: the training has not come to its end; the same command goes on", soft_wrap=True)
-        return 1
-    if code := train("test", words):
-        return code
-    provenance = _provenance(settings, config, out, checkpoint)
-    _ship(name, out, checkpoint, provenance, Path(options.package or SHIPPED_FOLDER))
+    with lock_folder(out, "ship"):
+        # the timer's state is part of every checkpoint: a run that was broken off and went on tells its whole time
+        if code := train("fit", words, [Timer()]):
+            return code
+        checkpoint = _finished(out / "checkpoints", int(settings["trainer"]["max_steps"]))
+        if checkpoint is None:
+            console.print("not shipped: the training has not come to its end; the same command goes on", soft_wrap=True)
+            return 1
+        if code := train("test", words):
+            return code
+        provenance = _provenance(settings, config, out, checkpoint)
+        _ship(name, out, checkpoint, provenance, Path(options.package or SHIPPED_FOLDER))
     return 0
 
 
@@ -126,9 +128,10 @@ def _provenance(settings: Mapping[str, Any], config: Path, out: Path, checkpoint
 def _finished(checkpoints: Path, steps: int) -> Path | None:
     """The checkpoint of the last step; None where a signal has ended the training before."""
     from inpaint_zoo.training import newest_readable
+    from inpaint_zoo.training.resume import checkpoint_path
 
     newest = newest_readable(checkpoints)
-    return newest if newest is not None and int(newest.stem.removeprefix("step_")) == steps else None
+    return newest if newest is not None and newest == checkpoint_path(checkpoints, steps) else None
 
 
 def _seconds(checkpoint: Path) -> float:

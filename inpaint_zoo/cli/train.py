@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import json
 import logging
-import re
 import signal
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonargparse import ArgumentError, Namespace
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, Trainer
-from lightning.pytorch.callbacks import ProgressBar
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
-from rich.table import Table
 
 from inpaint_zoo.cli.common import console, err_console
+from inpaint_zoo.cli.train_errors import configuration_error, refused_argument
+from inpaint_zoo.cli.train_output import say, score_table, show_dry_run
 from inpaint_zoo.data import InpaintingDataModule
-from inpaint_zoo.errors import ZooError, unknown_name
-from inpaint_zoo.io.atomic import write_bytes
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.atomic import write_json
 from inpaint_zoo.masks.document import masks_set_by
 from inpaint_zoo.training import (
     Checkpoints,
@@ -37,14 +36,20 @@ from inpaint_zoo.training import (
     ProgressLines,
     TrainingModule,
     TrainingStoppedError,
-    newest_readable,
 )
-from inpaint_zoo.training.dry_run import DryRun, dry_run
+from inpaint_zoo.training.checkpoint_files import read_checkpoint
+from inpaint_zoo.training.dry_run import dry_run
 from inpaint_zoo.training.lightning_options import TRAINER_OPTIONS, check_settings
-from inpaint_zoo.training.resume import is_damaged, list_checkpoints
+from inpaint_zoo.training.matching import refuse_lost_average, refuse_other_name, refuse_other_network
+from inpaint_zoo.training.run_config import Changes, compare, effective
+from inpaint_zoo.training.run_folder import CONFIG, RunFolder
+from inpaint_zoo.training.run_record import ConfigRecord, ResetOptimizers
+from inpaint_zoo.training.time_limit import TimeLimit
 from inpaint_zoo.weights import read_header
 
 __all__ = ["ZooCLI", "train"]
+
+RANDOM = "random"  # as --ckpt_path of an evaluation: the untrained network
 
 METHODS = {
     "fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"},
@@ -52,12 +57,6 @@ METHODS = {
     "test": {"model", "dataloaders", "datamodule", "weights_only", "verbose"},
     "predict": {"model", "dataloaders", "datamodule", "weights_only", "return_predictions"},
 }
-
-
-@rank_zero_only
-def say(text: str) -> None:
-    """One line, from the first process only."""
-    console.print(text, soft_wrap=True, markup=False)
 
 
 def with_mask_files(args: Sequence[str]) -> list[str]:
@@ -103,8 +102,7 @@ class ZooCLI(LightningCLI):
             LightningDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
-            save_config_callback=SaveConfigCallback if command == "fit" and not dry else None,
-            save_config_kwargs={"overwrite": True},
+            save_config_callback=None,  # ours waits until everything is restored
             seed_everything_default=0,
             load_from_checkpoint_support=False,
             auto_configure_optimizers=False,
@@ -122,6 +120,13 @@ class ZooCLI(LightningCLI):
         """The run's folder, and the callbacks that every run has."""
         parser.add_argument("--out", type=str, default="runs/train", help="Folder of the run.")
         parser.link_arguments("out", "trainer.default_root_dir")
+        if self.command == "fit":
+            parser.add_argument(
+                "--reset",
+                type=str | list[str],
+                default="",
+                help="Keys, separated by commas, whose new values a resumed run takes: optimizer.lr, data.seed.",
+            )
         parser.add_lightning_class_args(Checkpoints, "checkpoints")
         parser.add_lightning_class_args(ImageGrid, "images")
         parser.set_defaults({"data": {"class_path": f"{InpaintingDataModule.__module__}.InpaintingDataModule"}})
@@ -138,7 +143,7 @@ class ZooCLI(LightningCLI):
             if "trainer.default_root_dir" in str(error):
                 reason = TRAINER_OPTIONS["default_root_dir"].reason
                 raise ZooError(f"trainer.default_root_dir is not supported. {reason}") from error
-            raise _refused_argument(str(error)) or ZooError(str(error)) from error
+            raise refused_argument(str(error)) or ZooError(str(error)) from error
 
     def _parse_ckpt_path(self) -> None:
         """Find the checkpoint to evaluate, whose network's options hold where the configuration states none.
@@ -148,8 +153,12 @@ class ZooCLI(LightningCLI):
         if self.command == "fit":
             return
         self.evaluated = self._evaluated(self.settings.get("ckpt_path"))
+        if self.evaluated is None:
+            return
         arguments = self.settings.model.get("init_args", {})
-        if self.evaluated is not None and "network_options" in arguments:
+        checkpoint = read_checkpoint(self.evaluated, training=False)
+        refuse_other_name(self.evaluated, checkpoint, arguments.get("network"))
+        if "network_options" in arguments:
             stated = read_header(self.evaluated).options
             arguments["network_options"] = {**stated, **(arguments["network_options"] or {})}
 
@@ -160,10 +169,28 @@ class ZooCLI(LightningCLI):
         """The parsed configuration of the command."""
         return self.config[self.command]
 
+    @cached_property
+    def folder(self) -> RunFolder:
+        """The run's folder."""
+        return RunFolder(self.settings.out, self.settings.checkpoints.folder)
+
     @property
     def out(self) -> Path:
-        """The run's folder."""
-        return Path(self.settings.out)
+        """The path of the run's folder."""
+        return self.folder.out
+
+    @property
+    def leaves_nothing(self) -> bool:
+        """Whether nothing is written: a dry run, or Lightning's ``fast_dev_run``."""
+        return self.dry or bool(self.settings.trainer.fast_dev_run)
+
+    @cached_property
+    def config_text(self) -> str:
+        """The configuration that ran, as YAML; how it was resumed is no part of it."""
+        kept = self.settings.clone()
+        for name in ("ckpt_path", "reset"):
+            kept.pop(name, None)
+        return str(self._parser(self.command).dump(kept, skip_none=False))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The Trainer with our logs, and lines instead of a bar where nobody watches."""
@@ -172,19 +199,25 @@ class ZooCLI(LightningCLI):
             # the run's folder is linked to default_root_dir, so its value is not the user's
             check_settings({key: value for key, value in settings.items() if key != "default_root_dir"})
         chosen = settings.get("logger")
-        if self.command != "fit" or self.dry:
+        if self.command != "fit" or self.leaves_nothing:
             kwargs["logger"] = False
         elif chosen is not False:
             loggers = [] if chosen in (None, True) else list(chosen) if isinstance(chosen, list) else [chosen]
             kwargs["logger"] = [CSVLog(self.out), *loggers]
-        self.trainer_defaults = {"callbacks": [MetricsLog(), *self.callbacks]}
+        callbacks = [MetricsLog(), *self.callbacks]
+        if self.command == "fit" and not self.leaves_nothing:
+            callbacks.append(ConfigRecord(self.out, self.config_text, effective(yaml.safe_load(self.config_text))))
+        if settings.get("max_time") is not None:
+            callbacks.append(TimeLimit(settings["max_time"]))
+            kwargs["max_time"] = None
         if self.command == "predict":
-            self.trainer_defaults["callbacks"].append(PredictionWriter())
+            callbacks.append(PredictionWriter())
         given = settings.get("callbacks") or []
         has_bar = any(isinstance(callback, ProgressBar) for callback in (given if isinstance(given, list) else [given]))
         if not sys.stderr.isatty() and settings.get("enable_progress_bar") is None and not has_bar:
             kwargs["enable_progress_bar"] = False
-            self.trainer_defaults["callbacks"].append(ProgressLines())
+            callbacks.append(ProgressLines())
+        self.trainer_defaults = {"callbacks": callbacks}
         return super().instantiate_trainer(**kwargs)
 
     # Commands; LightningCLI calls the one that was asked for
@@ -192,10 +225,23 @@ class ZooCLI(LightningCLI):
     def fit(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Train, from the beginning or from a checkpoint."""
         if self.dry:
-            show(dry_run(self.trainer, model, datamodule))
+            show_dry_run(dry_run(self.trainer, model, datamodule))
             return
         model.check_trainer(self.trainer)
-        path = self._resume_from(ckpt_path)
+        with self._locked():
+            path = self._resume_from(model, ckpt_path)
+            self._train(model, datamodule, path)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the folder of a run that writes; of several processes, the first one does."""
+        if self.leaves_nothing or rank_zero_only.rank != 0:  # type: ignore[attr-defined]  # set by Lightning
+            yield
+            return
+        with self.folder.lock(self.command):
+            yield
+
+    def _train(self, model: TrainingModule, datamodule: LightningDataModule, path: Path | None) -> None:
         try:
             self.trainer.fit(model, datamodule=datamodule, ckpt_path=path, weights_only=True)
         except TrainingStoppedError as stop:
@@ -206,35 +252,90 @@ class ZooCLI(LightningCLI):
             err_console.print(f"error: {error}", soft_wrap=True, markup=False)
             self.code = 1
             return
-        say(f"trained for {self.trainer.global_step} steps: {self.out}")
+        except Exception as error:
+            for note in getattr(error, "__notes__", ()):  # what became of the last step
+                err_console.print(note, soft_wrap=True, markup=False)
+            raise
+        checkpoints = next(entry for entry in self.trainer.checkpoint_callbacks if isinstance(entry, Checkpoints))
+        step = self.trainer.global_step
+        if checkpoints.saved_step is not None:
+            say(f"trained for {step} steps: {self.out}; saved {checkpoints.newest_path}")
+        elif self.leaves_nothing:
+            say(f"rehearsed {step} steps; fast_dev_run saves nothing")
+        elif path is not None:
+            limits = f"trainer.max_steps {self.trainer.max_steps}, trainer.max_epochs {self.trainer.max_epochs}"
+            say(f"nothing to do: {path} is of step {step} ({limits}, -1 is no limit)")
+        else:
+            say(f"trained for {step} steps; nothing is saved")
 
-    def _resume_from(self, ckpt_path: str | None) -> Path | None:
-        folder = self.out / "checkpoints"
+    def _resume_from(self, model: TrainingModule, ckpt_path: str | None) -> Path | None:
+        """The checkpoint to go on from, once everything that speaks against it is ruled out."""
+        is_first = rank_zero_only.rank == 0 and not self.leaves_nothing  # type: ignore[attr-defined]
         if ckpt_path is None:
-            if present := list_checkpoints(folder):
-                raise ZooError(
-                    f"{self.out} holds a run already ({present[0].name}): go on with --ckpt_path last, "
-                    "or choose another --out."
-                )
+            if is_first:  # the other processes may find what this one has written
+                self.folder.refuse_used()
             return None
-        path = newest_readable(folder) if ckpt_path == "last" else _whole(Path(ckpt_path))
-        say(f"resuming from {path}" if path else f"no checkpoint in {folder} yet: starting from the beginning")
+        if ckpt_path == RANDOM:
+            raise ZooError("fit begins with random weights where --ckpt_path is left out.")
+        path = self.folder.checkpoint(ckpt_path)
+        if path is None:
+            say(f"no checkpoint in {self.folder.checkpoints} yet: starting from the beginning")
+            return None
+        checkpoint = read_checkpoint(path)
+        step = int(checkpoint["global_step"])
+        refuse_other_network(path, checkpoint, model, training=True)
+        refuse_lost_average(path, checkpoint, self._callbacks)
+        changes = self._changes(path, checkpoint)
+        changes.refuse(path, step)
+        folders = [entry.dirpath for entry in self._callbacks if isinstance(entry, ModelCheckpoint) and entry.dirpath]
+        if is_first and not self.folder.holds(path, folders):
+            self.folder.refuse_used()
+        say(f"resuming from {path}")
+        for change in changes.applied:
+            say(f"from step {step} on: {change}")
+        if changes.concern_optimizers:
+            self._callbacks.insert(0, ResetOptimizers(say))
         return path
 
+    @property
+    def _callbacks(self) -> list[Callback]:
+        return self.trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning
+
+    def _changes(self, path: Path, checkpoint: Mapping[str, Any]) -> Changes:
+        """What the configuration changes; of old checkpoints, which do not hold theirs, the run's folder does."""
+        stored, written = checkpoint.get("config"), path.parent.parent / CONFIG
+        if stored is None and written.is_file():
+            stored = effective(yaml.safe_load(written.read_text(encoding="utf-8")))
+        given = self.settings.reset
+        resets = given if isinstance(given, list) else [key.strip() for key in given.split(",") if key.strip()]
+        return compare(stored or {}, effective(yaml.safe_load(self.config_text)), resets)
+
+    @property
+    def _init_weights(self) -> str | None:
+        """The weight file that the configuration begins with."""
+        given = self.settings.model.get("init_args", {}).get("init_weights")
+        return None if given is None else str(given)
+
     def _evaluated(self, ckpt_path: str | None) -> Path | None:
-        folder = self.out / "checkpoints"
-        best = folder / "best.ckpt"
-        # without a monitor nothing is selected: a best.ckpt is then left from an earlier configuration of the run
-        selects = self.settings.checkpoints.monitor is not None
-        if ckpt_path == "best" or (ckpt_path is None and selects and best.is_file()):
-            path: Path | None = _whole(best)
-        elif ckpt_path is None or ckpt_path == "last":
-            path = newest_readable(folder)
-            if path is None and ckpt_path:
-                raise ZooError(f"No checkpoint in {folder}.")
-        else:
-            path = _whole(Path(ckpt_path))
-        say(f"weights: {path or 'those that the configuration builds, untrained unless init_weights names a file'}")
+        """The checkpoint to evaluate; None where the configuration names weights, or random ones are asked for.
+
+        Raises:
+            ZooError: There is no checkpoint, and nothing says that the network is meant as it is.
+        """
+        given = self._init_weights
+        if ckpt_path == RANDOM:
+            if given:
+                raise ZooError(f"--ckpt_path random contradicts init_weights ({given}): leave one of them out.")
+            say("weights: random, as --ckpt_path asks")
+            return None
+        path = self.folder.evaluated(ckpt_path, selects=self.settings.checkpoints.monitor is not None)
+        if path is None and given is None:
+            raise ZooError(
+                f"There is no checkpoint in {self.folder.checkpoints}. Is --out that of the training? --ckpt_path "
+                "names any checkpoint, --model.init_args.init_weights a weight file, and --ckpt_path random asks for "
+                "the untrained network."
+            )
+        say(f"weights: {path or f'{given} (init_weights)'}")
         return path
 
     def validate(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
@@ -246,65 +347,39 @@ class ZooCLI(LightningCLI):
         self._score("test", model, datamodule)
 
     def _score(self, name: str, model: TrainingModule, datamodule: LightningDataModule) -> None:
-        method = getattr(self.trainer, name)
-        method(model, datamodule=datamodule, ckpt_path=self.evaluated, weights_only=True, verbose=False)
-        self._write_scores(name, model, self.evaluated)
+        self._check_evaluated(model)
+        with self._locked():
+            method = getattr(self.trainer, name)
+            method(model, datamodule=datamodule, ckpt_path=self.evaluated, weights_only=True, verbose=False)
+            self._write_scores(name, model)
+
+    def _check_evaluated(self, model: TrainingModule) -> None:
+        if self.evaluated is not None:
+            checkpoint = read_checkpoint(self.evaluated, training=False)
+            refuse_other_network(self.evaluated, checkpoint, model, training=False)
 
     @rank_zero_only
-    def _write_scores(self, name: str, model: TrainingModule, path: Path | None) -> None:
+    def _write_scores(self, name: str, model: TrainingModule) -> None:
         console.print(score_table(model.results))
-        content = {"checkpoint": str(path) if path else None, "metrics": model.results}
-        write_bytes(self.out / f"{name}.json", (json.dumps(content, indent=1) + "\n").encode())
+        self._write(name, {"metrics": model.results})
+
+    @rank_zero_only
+    def _write(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write what an evaluation found, and of which weights: a checkpoint, a weight file or random ones."""
+        if not self.leaves_nothing:
+            weights = self.evaluated or self._init_weights or RANDOM
+            write_json(self.out / f"{name}.json", {"checkpoint": str(weights), **content})
 
     def predict(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
         """Write the finished pictures of the test set."""
+        self._check_evaluated(model)
         path = self.evaluated
-        self.trainer.predict(model, datamodule=datamodule, ckpt_path=path, weights_only=True, return_predictions=False)
+        with self._locked():
+            self.trainer.predict(
+                model, datamodule=datamodule, ckpt_path=path, weights_only=True, return_predictions=False
+            )
+            self._write("predict", {"pictures": "predictions"})
         say(f"pictures: {self.out / 'predictions'}")
-
-
-def _whole(path: Path) -> Path:
-    if not path.is_file():
-        raise ZooError(f"No checkpoint {path}.")
-    if is_damaged(path):
-        raise ZooError(f"The checkpoint {path} is damaged; --ckpt_path last takes the newest whole one.")
-    return path
-
-
-def score_table(results: Mapping[str, float]) -> Table:
-    """Metrics as rows; stages as columns in their order, the result last, where there are several.
-
-    Args:
-        results: Values by name, such as ``val/psnr`` of the result and ``val/coarse/psnr`` of an earlier stage.
-    """
-    cells: dict[str, dict[str, float]] = {}
-    for key, value in results.items():
-        subset, *stage, metric = key.split("/")
-        cells.setdefault(f"{subset}/{metric}", {})["/".join(stage)] = value
-    stages = [stage for stage in dict.fromkeys(stage for row in cells.values() for stage in row) if stage]
-    table = Table("metric", *stages, "result" if stages else "value")
-    for metric, row in cells.items():
-        table.add_row(metric, *(f"{row[stage]:.6g}" if stage in row else "" for stage in (*stages, "")))
-    return table
-
-
-@rank_zero_only
-def show(result: DryRun) -> None:
-    """Print what a dry run found."""
-    table = Table("dry run", "")
-    for name, count in result.parameters.items():
-        table.add_row(f"parameters, {name}", f"{count:,}")
-    table.add_row("batch", f"{result.batch_size} samples")
-    table.add_row("steps of an epoch", f"{result.steps_per_epoch:,.6g}")
-    table.add_row("steps", "until stopped" if result.steps is None else f"{result.steps:,}")
-    for name, loss in result.losses.items():
-        table.add_row(f"first loss, {name}", f"{loss:.6g}")
-    for name, size in result.memory_gib.items():
-        table.add_row(f"memory, {name}", f"{size:.3f} GiB")
-    table.add_row("memory in all, about", f"{sum(result.memory_gib.values()):.3f} GiB")
-    table.add_row("loss terms dropped", ", ".join(result.dropped) or "none")
-    table.add_row("data", "every photograph can be read" if result.checked else "one batch was read")
-    console.print(table)
 
 
 def train(command: str, args: list[str], callbacks: Sequence[Callback] = ()) -> int:
@@ -327,57 +402,6 @@ def train(command: str, args: list[str], callbacks: Sequence[Callback] = ()) -> 
     except ZooError:
         raise
     except Exception as error:
-        if reason := _configuration_error(error):
+        if reason := configuration_error(error):
             raise reason from error
         raise
-
-
-LIBRARIES = ("lightning", "jsonargparse", "wandb", "torch.optim")
-"""Packages that refuse settings by exceptions of their own."""
-REFUSALS = (ValueError, TypeError, RuntimeError, NotImplementedError, MisconfigurationException)
-
-
-def _configuration_error(error: BaseException) -> ZooError | None:
-    """Return the user's mistake behind an exception, or None if the exception is a bug.
-
-    It is the user's if one of its causes is a `ZooError`, if a package is missing, or if a library that takes the
-    user's settings raised it on purpose.
-    """
-    causes = [error]
-    while causes[-1].__cause__ is not None:  # jsonargparse wraps what a constructor raises
-        causes.append(causes[-1].__cause__)
-    for cause in causes:
-        if isinstance(cause, ZooError):
-            return cause
-        if isinstance(cause, ModuleNotFoundError):
-            text = str(cause).splitlines()[0]
-            extra = " (pip install 'inpaint-zoo[tensorboard]')" if "tensorboard" in text else ""
-            return ZooError(f"The configuration asks for a package that is not installed{extra}: {text}")
-    for cause in reversed(causes):
-        if type(cause).__module__.startswith("wandb"):
-            return ZooError(f"Weights & Biases cannot be used: {cause} WANDB_MODE=offline logs without an account.")
-        if isinstance(cause, REFUSALS) and _raised_by(cause).startswith(LIBRARIES):
-            return ZooError(f"The configuration cannot be used: {cause}")
-    return None
-
-
-def _raised_by(error: BaseException) -> str:
-    """Return the name of the module whose code raised an exception."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
-
-
-def _refused_argument(text: str) -> ZooError | None:
-    """The one that a class does not take, out of jsonargparse's account of all types that it tried."""
-    found = re.search(r"class_path '([\w.]+)':\s+Option '(\w+)' is not accepted", text)
-    if not found:
-        return None
-    path, key = found.groups()
-    module, name = path.rsplit(".", 1)
-    bases = inspect.getmro(getattr(importlib.import_module(module), name))
-    inits = [function for base in bases if inspect.isfunction(function := vars(base).get("__init__"))]
-    parameters = [parameter for init in inits for parameter in inspect.signature(init).parameters.values()]
-    names = {entry.name for entry in parameters if entry.kind not in (entry.VAR_POSITIONAL, entry.VAR_KEYWORD)}
-    return unknown_name(f"argument of {path}:", key, sorted(names - {"self"}))

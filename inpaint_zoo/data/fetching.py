@@ -6,10 +6,11 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from filelock import FileLock
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_path
@@ -52,7 +53,8 @@ class Cache(NamedTuple):
         """
         path = self.folder / f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{name}"
         if not _is_whole(path, size):
-            with _locked(path):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / f".{path.name[:12]}.lock"):  # one process at a time
                 if not _is_whole(path, size):  # another process may have fetched it while this one waited
                     _fetch(url, path, size)
                     self._evict(path)
@@ -116,17 +118,3 @@ def _is_whole(path: Path, size: int | None) -> bool:
         return size in (None, path.stat().st_size)
     except OSError:
         return False
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time; the system frees the lock of a killed one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        import fcntl
-    except ImportError:  # Windows: two processes may then fetch the same file, which costs time only
-        yield
-        return
-    with path.with_name(f".{path.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

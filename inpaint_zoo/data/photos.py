@@ -16,7 +16,7 @@ from inpaint_zoo.data.sample import sample_files
 from inpaint_zoo.data.shards import Member, Shard, open_shards
 from inpaint_zoo.data.splits import read_labels, read_list, select
 from inpaint_zoo.errors import ZooError, unknown_name
-from inpaint_zoo.io.atomic import sha256_file
+from inpaint_zoo.io.atomic import sha256_or_unreadable
 from inpaint_zoo.io.listing import by_stem
 from inpaint_zoo.io.pictures import MAX_PIXELS, Picture, PictureError, decode_picture, picture_size, read_picture
 from inpaint_zoo.masks.draws import Draws
@@ -172,10 +172,7 @@ class PhotoDataset:
         """
         for stem, path in self.files.items():
             if stem not in self._hashes:
-                try:
-                    self._hashes[stem] = _sha256(path)
-                except (OSError, PictureError):
-                    self._hashes[stem] = "unreadable"
+                self._hashes[stem] = _sha256(path)
         return {
             "files": dict(self._hashes),
             "crop": self.crop,
@@ -215,7 +212,12 @@ def _size(file: PhotoFile, max_pixels: int) -> Size:
 
 
 def _sha256(file: PhotoFile) -> str:
-    return hashlib.sha256(file.read()).hexdigest() if isinstance(file, Member) else sha256_file(file)
+    if isinstance(file, Path):
+        return sha256_or_unreadable(file)
+    try:
+        return hashlib.sha256(file.read()).hexdigest()
+    except (OSError, PictureError):
+        return "unreadable"
 
 
 def create_dataset(spec: Mapping[str, Any], files: Mapping[str, PhotoFile] | None = None) -> PhotoDataset:

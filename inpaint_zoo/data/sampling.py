@@ -96,15 +96,28 @@ class StreamSampler(DistributedSampler[Draw]):
         whole = self.length // unit if drop_last else -(-self.length // unit)
         self.num_samples = whole * unit // ranks  # on this rank
         self.batch_size = batch_size
+        self.drop_last = drop_last
         self.stood_at = (0, 0)
         self.blocks = blocks
         self._orders: dict[int, NDArray[np.int64]] = {}
 
     @property
     def done(self) -> int:
-        """Batches of the epoch that were done before this process began."""
-        epoch, batches = self.stood_at
-        return batches if epoch == self.epoch else 0
+        """Samples of the epoch that this rank, or the ranks before it, had done before this process began.
+
+        They are whole batches, unless the size of a batch has changed: then the next batch begins there all the same.
+        An epoch that has samples left has a batch left.
+        """
+        epoch, samples = self.stood_at
+        done = min(samples // self.num_replicas, self.num_samples) if epoch == self.epoch else 0
+        left = self.num_samples - done
+        return self.num_samples - self.batch_size if 0 < left < self.batch_size and self.drop_last else done
+
+    @property
+    def batches_left(self) -> int:
+        """Batches of the epoch that are to come, counted where the process began."""
+        left = self.num_samples - self.done
+        return left // self.batch_size if self.drop_last else -(-left // self.batch_size)
 
     def draw(self, position: int) -> Draw:
         """The sample at a position of the stream."""
@@ -116,7 +129,9 @@ class StreamSampler(DistributedSampler[Draw]):
 
     def __iter__(self) -> Iterator[Draw]:
         first = self.epoch * self.length + self.rank
-        for number in range(self.done * self.batch_size, self.num_samples):
+        done = self.done
+        end = done + self.batches_left * self.batch_size if self.drop_last else self.num_samples
+        for number in range(done, end):
             yield self.draw(first + number * self.num_replicas)
 
     def __len__(self) -> int:
@@ -184,13 +199,16 @@ class ResumableLoader(DataLoader[dict[str, Any]]):
     def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]  # a generator counts what was taken
         self._done = self.stream.done
         for batch in super().__iter__():
-            self._done += 1
+            self._done = min(self._done + self.stream.batch_size, self.stream.num_samples)
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """Epoch and batches done in it."""
-        return {"epoch": self.stream.epoch, "batches": self._done}
+        """Epoch, and the samples and batches done in it; samples by all ranks together."""
+        stream = self.stream
+        batches = -(-self._done // stream.batch_size)
+        return {"epoch": stream.epoch, "batches": batches, "samples": self._done * stream.num_replicas}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Begin there in that epoch; other epochs begin at their beginning."""
-        self.stream.stood_at = (state["epoch"], state["batches"])
+        each = self.stream.batch_size * self.stream.num_replicas
+        self.stream.stood_at = (state["epoch"], state.get("samples", state["batches"] * each))

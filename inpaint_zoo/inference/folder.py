@@ -20,7 +20,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.extras import Extras, Painted, paint
 from inpaint_zoo.inference.inpaint import Filler, is_mask_name
 from inpaint_zoo.io.listing import by_stem, list_pictures, pair_masks, refuse_own_masks, relative_stem
-from inpaint_zoo.io.names import concerns_one_name, exists
+from inpaint_zoo.io.names import concerns_one_name, exists, real_path
 from inpaint_zoo.io.pictures import (
     ALPHA_SUFFIXES,
     MAX_PIXELS,
@@ -140,10 +140,10 @@ def _keep_apart(jobs: Sequence[Job], extras: Extras) -> None:
 
 
 def _outside(photos: Path, out: Path) -> list[Path]:
-    inside = out.resolve()
-    if inside == photos.resolve():
+    inside = real_path(out)
+    if inside == real_path(photos):
         raise ZooError(f"{out}: the results must not go into the folder of the photographs themselves")
-    found = [path for path in list_pictures(photos, "images") if not path.resolve().is_relative_to(inside)]
+    found = [path for path in list_pictures(photos, "images") if not real_path(path).is_relative_to(inside)]
     if not found:
         raise ZooError(f"{photos}: holds no pictures beside those in {out}")
     return found
@@ -211,10 +211,10 @@ def _paired(folder: Path, jobs: Sequence[Job], photos: Path) -> dict[Path, Path]
 
 def _spare(inputs: Iterable[Path], jobs: Sequence[Job], kind: str) -> None:
     """Refuse to write over what is read."""
-    read = {path.resolve() for path in inputs}
+    read = {real_path(path) for path in inputs}
     owners = {}
     for job in jobs:
-        target = job.target.resolve()
+        target = real_path(job.target)
         if target in read:
             raise ZooError(f"{job.target}: the result would replace a {kind} that is read; choose another folder")
         owners[target.with_suffix("")] = job.target

@@ -77,7 +77,7 @@ _RAW_SUFFIXES = frozenset(
 """Sensor data of cameras. Many are TIFF files whose first image is a thumbnail, so they are never opened by content."""
 PICTURE_SUFFIXES = frozenset(FORMATS) | _RAW_SUFFIXES | {".jxl"}
 """Endings that are taken for pictures when a folder is listed, whether or not this installation reads them."""
-OTHER_SUFFIXES = frozenset({".psd", ".psb", ".xcf", ".tga", ".exr", ".hdr", ".dds", ".qoi", ".sgi", ".pcx"})
+OTHER_SUFFIXES = frozenset({".psd", ".psb", ".xcf", ".tga", ".exr", ".hdr", ".dds", ".ico", ".qoi", ".sgi", ".pcx"})
 """Endings of image files that are no photographs for this package; a listing names them and leaves them out."""
 
 _MAGIC = {

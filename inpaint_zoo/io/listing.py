@@ -19,7 +19,7 @@ from typing import Literal
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.formats import FORMATS, OTHER_SUFFIXES, PICTURE_SUFFIXES, why_not_read
-from inpaint_zoo.io.names import plain_name
+from inpaint_zoo.io.names import plain_name, real_path
 
 __all__ = [
     "FolderWarning",
@@ -163,14 +163,22 @@ def _walk(folder: Path, above: frozenset[tuple[int, int]], passed: list[Path]) -
     if here in above:  # a link to one of its own parents
         return
     for entry in entries:
-        if entry.name.lower() in _SYSTEM_FOLDERS and entry.is_dir():
+        if entry.name.lower() in _SYSTEM_FOLDERS and _is_folder(entry):
             passed.append(folder / entry.name)
         elif entry.name.startswith("."):
             continue
-        elif entry.is_dir():
+        elif _is_folder(entry):
             yield from _walk(folder / entry.name, above | {here}, passed)
         else:
             yield folder / entry.name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder or a link to one; a link that leads to itself is neither."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def by_stem(root: str | Path, paths: Iterable[Path] | None = None, role: Role = "any") -> dict[str, Path]:
@@ -252,10 +260,10 @@ def refuse_own_masks(images: Iterable[Path], masks: Iterable[Path]) -> None:
 
     def real(path: Path) -> tuple[Path, str]:
         if path.parent not in places:
-            places[path.parent] = path.parent.resolve()
+            places[path.parent] = real_path(path.parent)
         return places[path.parent], path.name
 
-    taken = {real(each) for path in masks for each in (path, path.resolve())}
+    taken = {real(each) for path in masks for each in (path, real_path(path))}
     for path in images if taken else ():
         if real(path) in taken:
             raise ZooError(

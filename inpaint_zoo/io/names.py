@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 import unicodedata
 from pathlib import Path
 
-__all__ = ["concerns_one_name", "exists", "plain_name"]
+__all__ = ["concerns_one_name", "exists", "plain_name", "real_path"]
 
 _ABOUT_ONE_NAME = frozenset(
     {
@@ -38,6 +39,11 @@ def exists(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def real_path(path: Path) -> Path:
+    """Return the absolute path without links; of a link that leads to itself, as far as it can be followed."""
+    return Path(os.path.realpath(path))  # Path.resolve raises for links in a circle
 
 
 def concerns_one_name(error: OSError) -> bool:

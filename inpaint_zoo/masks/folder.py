@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.atomic import sha256_file
+from inpaint_zoo.io.atomic import sha256_or_unreadable
 from inpaint_zoo.io.listing import Role, list_pictures
 from inpaint_zoo.io.pictures import PictureError, read_picture
 from inpaint_zoo.masks.args import option, text
@@ -71,11 +71,7 @@ class Folder(Kind):
         """SHA-256 over names and contents of the files in use."""
         digest = hashlib.sha256()
         for path in self.paths:
-            try:
-                content = sha256_file(path)
-            except OSError:
-                content = "unreadable"
-            line = f"{path.relative_to(self.folder).as_posix()}\0{content}\n"
+            line = f"{path.relative_to(self.folder).as_posix()}\0{sha256_or_unreadable(path)}\n"
             digest.update(line.encode("utf-8", "surrogateescape"))  # a file's name may be any bytes
         return digest.hexdigest()
 

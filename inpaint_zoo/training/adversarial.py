@@ -142,6 +142,7 @@ class AdversarialModule(TrainingModule):
             if self.plan.generator not in active:
                 self._count_step()
             self._step_schedulers("step")
+            self.undo.complete()
         self._step_in_progress = None
 
     def _round(self, batch: Batch, active: list[Phase], turn: Turn, counts: bool) -> Stages:
@@ -157,10 +158,10 @@ class AdversarialModule(TrainingModule):
                 total = self._phase_loss(phase, batch, stages)
                 self.manual_backward(total / self.plan.accumulate)
             if turn.updates and not self.plan.together:
-                self._update(phase, counts)
+                self._update(phase, counts, completes=counts and phase is active[-1])
         if turn.updates and self.plan.together:
             for phase in active:
-                self._update(phase, counts)
+                self._update(phase, counts, completes=counts and phase is active[-1])
         return {name: stage.detach() for name, stage in stages.items()}
 
     def _fresh_stages(self, phase: Phase, batch: Batch) -> Stages:
@@ -203,13 +204,21 @@ class AdversarialModule(TrainingModule):
         listed = optimizers if isinstance(optimizers, list) else [optimizers]
         return [optimizer for optimizer, name in zip(listed, self.optimizer_names, strict=True) if name in phase.groups]
 
-    def _update(self, phase: Phase, counts: bool) -> None:
+    def _update(self, phase: Phase, counts: bool, completes: bool) -> None:
+        """Step the optimizers of a phase.
+
+        Args:
+            phase: What to update.
+            counts: The generator's update is the one that is counted.
+            completes: No update of this step comes after it, so that no copy is needed to take it back.
+        """
         parameters = self._parameters_of[phase.name]
         if phase.clip is not None:
             self.values[f"{phase.name}/grad_norm"] = nn.utils.clip_grad_norm_(parameters, phase.clip).detach()
         elif self.logs_next_step:
             self.values[f"{phase.name}/grad_norm"] = gradient_norm(parameters)
         optimizers = self._optimizers(phase)
+        self._prepare_undo(phase, optimizers, completes)
         for optimizer in optimizers:
             if phase.is_generator and counts and optimizer is optimizers[-1]:
                 optimizer.step()
@@ -221,6 +230,17 @@ class AdversarialModule(TrainingModule):
             for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
                 if isinstance(callback, NetworkEMA):
                     callback.on_generator_update(self, self.step)
+
+    def _prepare_undo(self, phase: Phase, optimizers: list[LightningOptimizer], completes: bool) -> None:
+        if completes:
+            self.undo.impossible = True
+            return
+        for optimizer in optimizers:
+            self.undo.keep_optimizer(optimizer.optimizer)
+        if phase.is_generator:
+            for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+                if isinstance(callback, NetworkEMA) and callback.each_update:
+                    self.undo.keep(callback.tensors)
 
     def _count_step(self) -> None:
         """Count a step in which the generator rests, so that windows and schedules go on."""

@@ -1,4 +1,4 @@
-"""Checkpoints at step boundaries: the newest ones to continue from, the best by a metric, and one on SIGTERM."""
+"""Checkpoints at step boundaries: the newest ones to continue from, the best by a metric, one however a run ends."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from typing import Any, Literal, cast
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
 from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.io.atomic import TEMPORARY_PREFIX
+from inpaint_zoo.training.boundary import StepBoundary
+from inpaint_zoo.training.checkpoint_files import write_checkpoints_whole
 from inpaint_zoo.training.guard import NonFiniteLossError
 from inpaint_zoo.training.module import TrainingModule
 from inpaint_zoo.training.phases import Batch
-from inpaint_zoo.training.resume import checkpoint_path, list_checkpoints, validation_is_due
+from inpaint_zoo.training.resume import checkpoint_path, count_batches_anew, list_checkpoints, validation_is_due
 
 __all__ = ["Checkpoints", "TrainingStoppedError"]
 
@@ -31,26 +35,34 @@ class TrainingStoppedError(Exception):
     Attributes:
         signal_number: Which signal.
         step: Generator steps done.
-        path: The checkpoint that was written.
+        path: The checkpoint that was written; None where nothing is written (``fast_dev_run``).
     """
 
-    def __init__(self, signal_number: int, step: int, path: Path) -> None:
-        super().__init__(f"stopped by {signal.Signals(signal_number).name} after step {step}; saved {path}")
+    def __init__(self, signal_number: int, step: int, path: Path | None) -> None:
+        saved = f"saved {path}" if path else "nothing is saved"
+        super().__init__(f"stopped by {signal.Signals(signal_number).name} after step {step}; {saved}")
         self.signal_number, self.step, self.path = signal_number, step, path
 
 
 class Checkpoints(Checkpoint):
     """Writes ``step_<n>.ckpt`` every so many generator steps, and ``best.ckpt``; each whole or not at all.
 
-    A run continues bit for bit from any of them: they are written between steps, never within a cycle of critics or an
-    accumulation. SIGTERM and the first Ctrl-C save at the next step boundary and stop.
+    A run continues bit for bit from any of them: they hold the state between two steps, never within a cycle of
+    discriminators or an accumulation. The last complete step has one too, however the run ends: by its steps, epochs or
+    time, by early stopping, by an error. SIGTERM and the first Ctrl-C save at the next step boundary and stop.
+
+    `Trainer(fast_dev_run=...)` writes none. Checkpoints of all other callbacks are written whole or not at all as well.
 
     Args:
-        every: Generator steps between two checkpoints; the last step has one too.
+        every: Generator steps between two checkpoints.
         keep: How many of them stay; two let a run go on when the newest was cut short.
         monitor: Metric that decides which is best, such as ``val/psnr``; None keeps no best.
         mode: Whether the largest or smallest value is best.
         folder: Where they go; by default ``checkpoints`` in the run's folder.
+
+    Attributes:
+        newest_path: The newest checkpoint: the one that this run has written, or the one that it goes on from.
+        saved_step: Step of the newest one that this run has written; None where it has written none.
     """
 
     def __init__(
@@ -70,22 +82,34 @@ class Checkpoints(Checkpoint):
         self.best_step: int | None = None
         self.newest_path: Path | None = None
         self._step_before = 0
+        self._first_step = 0
+        self.saved_step: int | None = None
+        self._boundary = StepBoundary()
+        self._at_boundary = True
+        self._taken_back = False
         self._save_after_validation = False
         self._signal: int | None = None
         self._handlers: dict[int, Handler] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """What is best so far."""
-        return {"best_value": self.best_value, "best_step": self.best_step}
+        """What is best so far, and by which metric."""
+        return {
+            "best_value": self.best_value,
+            "best_step": self.best_step,
+            "monitor": self.monitor,
+            "mode": self.mode,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up what is best so far."""
-        self.best_value, self.best_step = state_dict["best_value"], state_dict["best_step"]
+        """Take up what is best so far, unless another metric decides from now on."""
+        if (state_dict.get("monitor", self.monitor), state_dict.get("mode", self.mode)) == (self.monitor, self.mode):
+            self.best_value, self.best_step = state_dict["best_value"], state_dict["best_step"]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Settle the folder."""
+        """Settle the folder, and how files are written."""
         if self.folder is None:
             self.folder = Path(trainer.default_root_dir) / "checkpoints"
+        write_checkpoints_whole(trainer)
 
     # Signals
 
@@ -93,6 +117,9 @@ class Checkpoints(Checkpoint):
         """From here on, signals only raise a flag that the next step boundary looks at."""
         if trainer.ckpt_path:
             self.newest_path = Path(trainer.ckpt_path)
+            count_batches_anew(trainer)
+        self._first_step = trainer.global_step
+        self._boundary.record(trainer, cast(TrainingModule, pl_module))
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._handlers[number] = signal.getsignal(number)
@@ -114,11 +141,12 @@ class Checkpoints(Checkpoint):
             return self._signal is not None
         return bool(trainer.strategy.reduce_boolean_decision(self._signal is not None, all=False))
 
-    # Saving
+    # When to save
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         """Remember the step."""
         self._step_before = trainer.global_step
+        self._at_boundary = False
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
@@ -127,19 +155,26 @@ class Checkpoints(Checkpoint):
         step = trainer.global_step
         if step == self._step_before:
             return
+        self._at_boundary = True
+        self._boundary.record(trainer, cast(TrainingModule, pl_module))
         stop = self._asked_to_stop(trainer)
-        is_last = step == trainer.max_steps
+        ends = self._ends(trainer)
         # Lightning would not go back to a validation after the last step: its checkpoint waits for that
-        self._save_after_validation = is_last and not stop and validation_is_due(trainer)
-        is_due = stop or step % self.every == 0 or is_last or self._epochs_end(trainer)
-        if is_due and not self._save_after_validation:
+        self._save_after_validation = ends and not stop and validation_is_due(trainer)
+        if (stop or ends or step % self.every == 0) and not self._save_after_validation:
             self._save_newest(trainer, pl_module)
         if stop:
-            raise TrainingStoppedError(self._signal or signal.SIGTERM, step, cast(Path, self.newest_path))
+            raise TrainingStoppedError(self._signal or signal.SIGTERM, step, self.newest_path)
 
-    def _epochs_end(self, trainer: Trainer) -> bool:
-        last_batch = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
-        return bool(last_batch and trainer.max_epochs == trainer.current_epoch + 1)
+    def _ends(self, trainer: Trainer) -> bool:
+        """Whether the step that is complete is the last: by the number of steps or epochs, or because of a stop."""
+        loop = trainer.fit_loop
+        last_epoch = trainer.max_epochs == trainer.current_epoch + 1
+        return (
+            trainer.global_step == trainer.max_steps
+            or (last_epoch and bool(loop.epoch_loop.batch_progress.is_last_batch))
+            or (trainer.should_stop and loop._can_stop_early)
+        )
 
     def on_validation_batch_end(
         self,
@@ -151,39 +186,116 @@ class Checkpoints(Checkpoint):
         dataloader_idx: int = 0,
     ) -> None:
         """Stop within a validation if asked to: it runs again after the restart."""
-        if self._signal is not None and trainer.state.fn == "fit" and trainer.world_size == 1:
+        if self._signal is not None and trainer.state.fn == TrainerFn.FITTING and trainer.world_size == 1:
             if trainer.sanity_checking:
                 raise KeyboardInterrupt
-            self._save_newest(trainer, pl_module)
-            raise TrainingStoppedError(self._signal, trainer.global_step, cast(Path, self.newest_path))
+            if self._at_boundary:
+                self._save_newest(trainer, pl_module)
+                path = self.newest_path
+            else:  # saved in `on_exception`, once the weights in training are in their place again
+                path = checkpoint_path(self._folder, trainer.global_step)
+            raise TrainingStoppedError(self._signal, trainer.global_step, path)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the best, and refuse a monitor that no metric bears."""
-        if trainer.state.fn != "fit":
+        """Save the best, and refuse a monitor that no metric bears; save the last step, if it was the last."""
+        if trainer.state.fn != TrainerFn.FITTING:
             return
-        if self._save_after_validation:
-            self._save_after_validation = False
-            self._save_newest(trainer, pl_module)
-        if self.monitor is None:
-            return
-        results = cast(TrainingModule, pl_module).results
-        if self.monitor not in results:
-            raise unknown_name("monitored metric", self.monitor, results)
+        if self.monitor is not None:
+            self._save_best(trainer, pl_module, self.monitor)
         if trainer.sanity_checking:
             return
-        value = results[self.monitor]
-        if self.best_value is None or (value > self.best_value if self.mode == "max" else value < self.best_value):
-            self.best_value, self.best_step = value, trainer.global_step
-            self._save(trainer, pl_module, self._folder / "best.ckpt")
+        # after the best, of which it knows; the validation may have asked for a stop
+        if self._save_after_validation or (self._at_boundary and self._ends(trainer)):
+            self._save_after_validation = False
+            self._save_newest(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the last step, if a stop within a step or after it has made it the last one."""
+        step = self._boundary.step
+        if step is None or step in (self._first_step, self.saved_step) or not self._ends(trainer):
+            return
+        if self._at_boundary:
+            self._save_newest(trainer, pl_module)
+        elif self._boundary.is_reachable(trainer, cast(TrainingModule, pl_module)):
+            self._save_boundary(trainer, pl_module)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Save the last complete step, unless the weights cannot be trusted; a note of the error says what is saved."""
+        if trainer.state.fn != TrainerFn.FITTING or _is_rehearsal(trainer) or self._boundary.step is None:
+            return
+        # the second Ctrl-C doesn't wait; weights that gave a loss that is not finite are no use
+        if not isinstance(exception, KeyboardInterrupt | NonFiniteLossError):
+            exception.add_note(self._rescue(trainer, cast(TrainingModule, pl_module)))
+
+    def _rescue(self, trainer: Trainer, module: TrainingModule) -> str:
+        """Save the last complete step where that is possible; returns what became of it."""
+        batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+        if trainer.global_step != self._boundary.step and batches.ready == batches.processed:
+            self._boundary.record(trainer, module)  # the error came after the step, in another callback
+        step = self._boundary.step
+        newest = f"The newest checkpoint is {self.newest_path}." if self.newest_path else "There is no checkpoint."
+        if step == self._first_step:
+            return f"No step was completed. {newest}"
+        if step != self.saved_step:
+            if not self._boundary.is_reachable(trainer, module):
+                return f"The weights are those of an incomplete step, so step {step} is not saved. {newest}"
+            try:
+                self._save_boundary(trainer, module)
+            except Exception as error:  # whatever it is, the error that ended the run is the one to tell
+                return f"Step {step} could not be saved ({error}). {newest}"
+        return f"Saved after step {step}: {self.newest_path}"
+
+    # Saving
 
     @property
     def _folder(self) -> Path:
         return cast(Path, self.folder)
 
+    def _save_best(self, trainer: Trainer, pl_module: LightningModule, monitor: str) -> None:
+        results = cast(TrainingModule, pl_module).results
+        if monitor not in results:
+            raise unknown_name("monitored metric", monitor, results)
+        if trainer.sanity_checking:
+            return
+        value, before = results[monitor], (self.best_value, self.best_step)
+        if self.best_value is None or (value > self.best_value if self.mode == "max" else value < self.best_value):
+            self.best_value, self.best_step = value, trainer.global_step
+            try:
+                self._save(trainer, pl_module, self._folder / "best.ckpt")
+            except BaseException:
+                self.best_value, self.best_step = before
+                raise
+
     def _save_newest(self, trainer: Trainer, pl_module: LightningModule) -> None:
         path = checkpoint_path(self._folder, trainer.global_step)
-        self._save(trainer, pl_module, path)
-        self.newest_path = path
+        if self._save(trainer, pl_module, path):
+            self._announce(trainer, path, trainer.global_step)
+
+    def _save_boundary(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the last complete step from within the next one, or after it; training cannot go on afterwards.
+
+        The other processes may be gone, so this one waits for none of them.
+        """
+        module = cast(TrainingModule, pl_module)
+        module.guard.look()
+        step = cast(int, self._boundary.step)
+        path = checkpoint_path(self._folder, step)
+        self._boundary.take_back(trainer, module)
+        self._taken_back = True
+        checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+        if trainer.is_global_zero:
+            trainer.strategy.checkpoint_io.save_checkpoint(checkpoint, path)
+        self._announce(trainer, path, step)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Count as the last complete step did, where it is that one that is saved."""
+        if self._taken_back:
+            self._boundary.correct(checkpoint)
+            checkpoint["callbacks"][self.state_key] = self.state_dict()  # best.ckpt may be newer
+
+    def _announce(self, trainer: Trainer, path: Path, step: int) -> None:
+        """Point to the newest checkpoint, and let those go that are older than the ones to keep."""
+        self.newest_path, self.saved_step = path, step
         if trainer.is_global_zero:
             _point(self._folder / "last.ckpt", path)
             # later ones are of a run that was taken back: they stay until this one gets there
@@ -191,18 +303,27 @@ class Checkpoints(Checkpoint):
             for old in done[self.keep :]:
                 old.unlink(missing_ok=True)
 
-    def _save(self, trainer: Trainer, pl_module: LightningModule, path: Path) -> None:
+    def _save(self, trainer: Trainer, pl_module: LightningModule, path: Path) -> bool:
+        """Write a checkpoint and return whether it was written, which it is not in a ``fast_dev_run``."""
+        if _is_rehearsal(trainer):
+            return False
         module = cast(TrainingModule, pl_module)
         try:
             module.guard.look()
         except NonFiniteLossError as error:
             raise module.explain(error) from None
         trainer.save_checkpoint(path, weights_only=False)
+        return True
+
+
+def _is_rehearsal(trainer: Trainer) -> bool:
+    """Whether nothing of the run is to be left."""
+    return bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # set by Lightning, but not declared
 
 
 def _point(link: Path, target: Path) -> None:
     """Make ``link`` a relative symbolic link to ``target``, in one step; file systems without links go without."""
-    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary = link.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{link.name}")
     try:
         temporary.symlink_to(target.name)
         temporary.replace(link)

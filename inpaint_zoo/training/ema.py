@@ -54,6 +54,11 @@ class NetworkEMA(WeightAveraging):
         """Whether there is an average yet."""
         return self._average_model is not None and int(self._average.n_averaged) > 0
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What an update of the average changes."""
+        return [*self._average.parameters(), *self._average.buffers()]
+
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """Whether the step with this index (from 0) is one that updates the average."""
         return step_idx is not None and step_idx >= self.start and (step_idx - self.start) % self.every == 0

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from numpy.typing import NDArray
 from torch import Tensor
@@ -55,7 +56,9 @@ def _stacked(pictures: list[Bytes], margin: int) -> Bytes:
 
 
 class ImageGrid(Callback):
-    """At each validation, writes one picture of a few samples, the same each time and spread over the validation set.
+    """At each validation of a training, writes one picture of a few samples.
+
+    The samples are the same each time, and spread over the validation set.
 
     Rows: samples. Columns: masked input, every stage as predicted (not composited), result, truth. It goes to
     TensorBoard and W&B where they log, as ``samples``, and to ``images/step_<n>.png`` in the run's folder. A network
@@ -74,7 +77,9 @@ class ImageGrid(Callback):
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin a new picture, of samples that the first process sees."""
-        self._rows, self._sheets = [], []
+        self._rows, self._sheets, self._wanted = [], [], set()
+        if trainer.state.fn != TrainerFn.FITTING or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return  # outside a training no step gives the picture its name
         loader: Any = trainer.val_dataloaders
         size, ranks = len(loader.dataset), trainer.world_size
         places = (number * size // self.count for number in range(self.count))
@@ -139,6 +144,8 @@ class PredictionWriter(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Write the pictures of one batch."""
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by Lightning, but not declared
+            return
         folder = Path(trainer.default_root_dir) / "predictions"
         for picture, name, index in zip(to_uint8(cast(Tensor, outputs)), batch["name"], batch["index"], strict=True):
             if int(index) < 0:

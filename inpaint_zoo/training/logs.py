@@ -92,8 +92,8 @@ class CSVLog(Logger):
 
     @property
     def name(self) -> str:
-        """Name of the run: its folder."""
-        return self.folder.name
+        """Empty, as the version is: a run is its folder, and what Lightning puts below it lies right there."""
+        return ""
 
     @property
     def version(self) -> str:
@@ -146,6 +146,7 @@ class MetricsLog(Callback):
     def __init__(self) -> None:
         self._rows = 0
         self._replaced_before = 0
+        self._replaced_at_boundary = 0
         self._step_before = 0
         self._since: tuple[float, int] | None = None
         self._batch_size = 0
@@ -173,6 +174,8 @@ class MetricsLog(Callback):
         here = getattr(getattr(trainer, "datamodule", None), "replaced_in_training", None)
         if here is None:
             return None
+        if trainer.interrupted:  # the step under way does not count, and the other processes may be gone
+            return self._replaced_before + self._replaced_at_boundary
         total = trainer.strategy.reduce(torch.tensor(here, device=pl_module.device), reduce_op="sum")
         return self._replaced_before + int(total)
 
@@ -199,7 +202,10 @@ class MetricsLog(Callback):
     ) -> None:
         """Write a row if this batch completed a step that is due."""
         step = trainer.global_step
-        if step == self._step_before or not is_logged(trainer, step):
+        if step == self._step_before:
+            return
+        self._replaced_at_boundary = getattr(getattr(trainer, "datamodule", None), "replaced_in_training", 0)
+        if not is_logged(trainer, step):
             return
         module = cast(TrainingModule, pl_module)
         names = list(module.values)

@@ -20,6 +20,7 @@ from inpaint_zoo.masks.draws import sample_key
 from inpaint_zoo.metrics import ImageMetric, SetMetric, create_metric
 from inpaint_zoo.ops import composite, to_uint8
 from inpaint_zoo.registry import create_model
+from inpaint_zoo.training.boundary import Undo
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
 from inpaint_zoo.training.hyperparameters import check_same_network, storable_arguments
 from inpaint_zoo.training.lightning_options import check_settings, check_trainer
@@ -112,6 +113,7 @@ class TrainingModule(LightningModule):
         loss_generator: For the random numbers of losses, on the CPU; seeded from (seed, batches seen), alike on all
             processes. See `ops.own_samples`.
         dropped: Loss terms left out for want of weights.
+        undo: Takes the updates of an incomplete step back.
         evaluates_average: Whether the latest metrics are those of the EMA; None where there is none.
         start_arguments: Arguments of the constructor that name weight files to start from. A family adds its own.
         starts_trained: Whether the network's weights come from a weight file or a checkpoint.
@@ -146,6 +148,7 @@ class TrainingModule(LightningModule):
         self.results: dict[str, float] = {}
         self.batches = 0
         self.loss_generator = torch.Generator()
+        self.undo = Undo()
         self.evaluates_average: bool | None = None
         self.dropped: set[str] = set()
         # "psnr" of the result, "coarse/psnr" of an earlier stage's composite
@@ -359,7 +362,8 @@ class TrainingModule(LightningModule):
         """Add what an exact resume needs beyond Lightning's own state, and the names of arguments that are not held."""
         checkpoint["batches"] = self.batches
         checkpoint["arguments_not_stored"] = list(self._not_stored)
-        make_exact(self.trainer, checkpoint)
+        if not self.undo.taken_back:  # else the counters are corrected already
+            make_exact(self.trainer, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the count of batches.
@@ -458,6 +462,7 @@ class InpaintingModule(TrainingModule):
         """Note the norm of the gradient, before it is clipped."""
         if self.logs_next_step:
             self.values["train/grad_norm"] = gradient_norm(self.network.parameters())
+        self.undo.impossible = True  # until the step is complete
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return one optimizer over the trainable parameters of the network, and its schedule.

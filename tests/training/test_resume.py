@@ -84,6 +84,8 @@ SCENARIOS = {
 def run(scenario, folder, workers=0, ckpt_path=None):
     kind, options, trainer_options = SCENARIOS[scenario]
     trainer_options = {"every": 1, "max_steps": 13} | trainer_options
+    if ckpt_path is not None:
+        trainer_options["every"] = 1000  # the last step is saved all the same
     callbacks = [NetworkEMA(decay=0.9, **arguments) for _, arguments in trainer_options.pop("callbacks", [])]
     module = build(kind, **options)
     fit(folder, module, PictureData(workers=workers), ckpt_path, callbacks=callbacks, **trainer_options)

@@ -116,9 +116,16 @@ class PictureData(LightningDataModule):
 class Reconstruction(InpaintingModule):
     """L1 on both stages."""
 
-    def __init__(self, lr: float = 1e-2, scheduler: Any = None, interval: str = "step", **base: Any) -> None:
+    def __init__(
+        self,
+        lr: float = 1e-2,
+        scheduler: Any = None,
+        interval: str = "step",
+        network: str = "painter",
+        **base: Any,
+    ) -> None:
         super().__init__(
-            "painter", lambda p: torch.optim.Adam(p, lr=lr), scheduler, interval, weights={"coarse": 0.5}, **base
+            network, lambda p: torch.optim.Adam(p, lr=lr), scheduler, interval, weights={"coarse": 0.5}, **base
         )
 
     def loss(self, batch: Batch, stages: Stages) -> Terms:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from inpaint_zoo.benchmark.entries import FolderEntry
 from inpaint_zoo.benchmark.methods.base import Answer, Method, Pixels, Question, Task
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.atomic import sha256_file, sha256_json
+from inpaint_zoo.io.atomic import sha256_json, sha256_or_unreadable
 from inpaint_zoo.io.listing import by_stem, pair_by_stem
 from inpaint_zoo.io.pictures import read_picture
 
@@ -44,7 +44,7 @@ class FolderMethod(Method):
         digest = hashlib.sha256()
         files = self._paired(task)
         for key in task.keys:
-            digest.update((sha256_file(files[key]) if key in files else "missing").encode())
+            digest.update((sha256_or_unreadable(files[key]) if key in files else "missing").encode())
         return {"pictures_sha256": digest.hexdigest(), "keys_sha256": sha256_json(task.keys)}
 
     def start(self, task: Task, device: torch.device, precision: str) -> None:

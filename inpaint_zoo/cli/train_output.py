@@ -1,0 +1,55 @@
+"""What `inpaint-zoo fit | validate | test | predict` print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lightning.pytorch.utilities import rank_zero_only
+from rich.table import Table
+
+from inpaint_zoo.cli.common import console
+from inpaint_zoo.training.dry_run import DryRun
+
+__all__ = ["say", "score_table", "show_dry_run"]
+
+
+@rank_zero_only
+def say(text: str) -> None:
+    """One line, from the first process only."""
+    console.print(text, soft_wrap=True, markup=False)
+
+
+def score_table(results: Mapping[str, float]) -> Table:
+    """Metrics as rows; stages as columns in their order, the result last, where there are several.
+
+    Args:
+        results: Values by name, such as ``val/psnr`` of the result and ``val/coarse/psnr`` of an earlier stage.
+    """
+    cells: dict[str, dict[str, float]] = {}
+    for key, value in results.items():
+        subset, *stage, metric = key.split("/")
+        cells.setdefault(f"{subset}/{metric}", {})["/".join(stage)] = value
+    stages = [stage for stage in dict.fromkeys(stage for row in cells.values() for stage in row) if stage]
+    table = Table("metric", *stages, "result" if stages else "value")
+    for metric, row in cells.items():
+        table.add_row(metric, *(f"{row[stage]:.6g}" if stage in row else "" for stage in (*stages, "")))
+    return table
+
+
+@rank_zero_only
+def show_dry_run(result: DryRun) -> None:
+    """Print what a dry run found."""
+    table = Table("dry run", "")
+    for name, count in result.parameters.items():
+        table.add_row(f"parameters, {name}", f"{count:,}")
+    table.add_row("batch", f"{result.batch_size} samples")
+    table.add_row("steps of an epoch", f"{result.steps_per_epoch:,.6g}")
+    table.add_row("steps", "until stopped" if result.steps is None else f"{result.steps:,}")
+    for name, loss in result.losses.items():
+        table.add_row(f"first loss, {name}", f"{loss:.6g}")
+    for name, size in result.memory_gib.items():
+        table.add_row(f"memory, {name}", f"{size:.3f} GiB")
+    table.add_row("memory in all, about", f"{sum(result.memory_gib.values()):.3f} GiB")
+    table.add_row("loss terms dropped", ", ".join(result.dropped) or "none")
+    table.add_row("data", "every photograph can be read" if result.checked else "one batch was read")
+    console.print(table)

@@ -1,0 +1,107 @@
+"""Callbacks of a run that keep its configuration true: what ran is written down, and what is changed takes effect."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import lightning
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_only
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from inpaint_zoo._version import __version__
+from inpaint_zoo.io.atomic import write_bytes
+from inpaint_zoo.training.module import TrainingModule
+from inpaint_zoo.training.run_folder import CONFIG, HISTORY
+
+__all__ = ["ConfigRecord", "ResetOptimizers"]
+
+_FROM = re.compile(r"^# .* from step (\d+)$", re.MULTILINE)
+
+
+class ConfigRecord(Callback):
+    """Writes ``config.yaml`` once everything is restored, keeps the ones before, and puts what counts into checkpoints.
+
+    ``configs/step_<n>.yaml`` is what ran from step n on, until a later one or ``config.yaml`` took over.
+
+    Args:
+        out: The run's folder.
+        text: The configuration as YAML.
+        effective: Its keys that decide what is learned, by `run_config.effective`.
+    """
+
+    def __init__(self, out: str | Path, text: str, effective: Mapping[str, Any]) -> None:
+        self.out, self.text, self.effective = Path(out), text, dict(effective)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write: all checks have passed, and nothing of the run was changed so far."""
+        self._write(int(trainer.global_step))
+
+    @rank_zero_only
+    def _write(self, step: int) -> None:
+        path = self.out / CONFIG
+        before = path.read_text(encoding="utf-8") if path.is_file() else None
+        if before is not None and _FROM.sub("", before).strip() == self.text.strip():
+            return
+        if before is not None and step > 0:
+            found = _FROM.search(before)
+            write_bytes(self.out / HISTORY / f"step_{int(found[1]) if found else 0:08d}.yaml", before.encode())
+        header = f"# inpaint-zoo {__version__}, lightning {lightning.__version__}, from step {step}\n"
+        write_bytes(path, (header + self.text).encode())
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep what a resumed run is compared with."""
+        checkpoint["config"] = self.effective
+
+
+class ResetOptimizers(Callback):
+    """Gives optimizers and schedules the settings of the configuration instead of the checkpoint's.
+
+    Momentum and other states of the optimizers stay. A schedule is placed where it would stand if it had been the
+    configuration's from the beginning.
+
+    Args:
+        report: Called with a line for each learning rate that changes.
+    """
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self.report = report
+        self._fresh: list[list[dict[str, Any]]] = []
+        self._schedules: list[dict[str, Any]] = []
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the schedules' states from being restored."""
+        self._schedules = checkpoint["lr_schedulers"]
+        checkpoint["lr_schedulers"] = []
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the settings of the configuration; the checkpoint's replace them after this."""
+        self._fresh = [
+            [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+            for optimizer in trainer.optimizers
+        ]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put them back, and let the schedules catch up."""
+        before = [float(optimizer.param_groups[0]["lr"]) for optimizer in trainer.optimizers]
+        for optimizer, groups in zip(trainer.optimizers, self._fresh, strict=True):
+            for group, fresh in zip(optimizer.param_groups, groups, strict=True):
+                group.update(fresh)
+        for number, config in enumerate(trainer.lr_scheduler_configs):
+            state = self._schedules[number] if number < len(self._schedules) else {}
+            if isinstance(config.scheduler, ReduceLROnPlateau):  # it follows a metric, not the steps
+                config.scheduler.load_state_dict(state)
+                continue
+            done = trainer.global_step if config.interval == "step" else trainer.current_epoch
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+                for _ in range(int(state.get("last_epoch", done))):
+                    config.scheduler.step()
+        names = cast(TrainingModule, pl_module).optimizer_names
+        for name, optimizer, rate in zip(names, trainer.optimizers, before, strict=True):
+            if (now := float(optimizer.param_groups[0]["lr"])) != rate:
+                self.report(f"learning rate of {name}: {rate:g} -> {now:g}")
