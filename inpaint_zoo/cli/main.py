@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import re
 import shlex
 import sys
 from typing import NamedTuple
@@ -56,6 +57,14 @@ def _usage() -> str:
     )
 
 
+def _message(error: ZooError) -> str:
+    """Return the message of an error, without the traceback that a DataLoader puts around an error of its workers."""
+    text = str(error)
+    if not (text.startswith("Caught ") and "Original Traceback" in text):
+        return text
+    return re.split(r"^[\w.]+: ", text, flags=re.MULTILINE)[-1]
+
+
 def _complain(message: str) -> None:
     sys.stderr.write(f"error: {' '.join(message.split())}\n")
 
@@ -90,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
     except ZooError as error:
         if debug:
             raise
-        _complain(str(error))
+        _complain(_message(error))
         return 2
     except OSError as error:
         if debug:

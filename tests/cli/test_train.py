@@ -261,3 +261,34 @@ def test_a_loss_that_breaks_ends_with_one_line(run, tmp_path):
     last = err.splitlines()[-1]
     assert last.startswith("error: The loss is not finite after step 4: train/fine = nan")
     assert last.endswith("step_00000003.ckpt.")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_mistake_that_a_loading_process_finds_is_one_line(workers, tmp_path, capfd):
+    settings = {
+        "model": {
+            "class_path": "inpaint_zoo.models.Autoencoder",
+            "init_args": {
+                "network": "autoencoder_tiny",
+                "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.001}},
+            },
+        },
+        "data": {
+            "class_path": "inpaint_zoo.data.InpaintingDataModule",
+            "init_args": {
+                "train": {"name": "sample", "split": "train", "size": 32},
+                "val": None,
+                "test": None,
+                "masks": "lama_box",
+                "batch_size": 1,
+                "workers": workers,
+            },
+        },
+        "trainer": CONFIG["trainer"],
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    assert main(["fit", "--config", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "run")]) == 2
+    last = capfd.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("error: lama_box: no box of bbox_min_size 30 fits into size 32 x 32")
+    assert "Traceback" not in last

@@ -1,0 +1,56 @@
+"""CONTRIBUTING.md: its example is written into a copy of the repository, and its commands run there."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+TEXT = (REPOSITORY / "CONTRIBUTING.md").read_text()
+FILES = re.findall(r"^\*\*\d\..*?\*\*, `([^`]+)`.*?^```(?:python|yaml)\n(.*?)^```$", TEXT, flags=re.M | re.S)
+COMMANDS = re.search(r"^\*\*6\. Try it\.\*\*\n```bash\n(.*?)^```$", TEXT, flags=re.M | re.S).group(1).splitlines()
+
+
+def test_the_example_has_all_its_files_and_commands():
+    names = [Path(name).name for name, _ in FILES]
+    assert names == ["network.py", "__init__.py", "module.py", "sample.yaml", "test_tiny_fill.py"]
+    assert [command.split()[:2] for command in COMMANDS[:2]] == [["inpaint-zoo", "models"], ["inpaint-zoo", "fit"]]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    place = tmp_path_factory.mktemp("copy")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(REPOSITORY / "inpaint_zoo", place / "inpaint_zoo", ignore=ignored)
+    shutil.copytree(REPOSITORY / "tests", place / "tests", ignore=shutil.ignore_patterns("__pycache__", "vectors"))
+    shutil.copy(REPOSITORY / "pyproject.toml", place)
+    for name, content in FILES:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(content)
+    return place
+
+
+@pytest.mark.slow
+def test_the_example_passes_lint(copy):
+    written = [name for name, _ in FILES if name.endswith(".py")]
+    for verb in (["check"], ["format", "--check"]):
+        command = [sys.executable, "-m", "ruff", *verb, *written]
+        done = subprocess.run(command, cwd=copy, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_the_commands_run(copy):
+    environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
+    for command in COMMANDS:
+        program, *words = shlex.split(command)
+        start = ["-m", "inpaint_zoo.cli.main"] if program == "inpaint-zoo" else []
+        done = subprocess.run(
+            [sys.executable, *start, *words], cwd=copy, env=environment, capture_output=True, text=True, timeout=600
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
