@@ -44,7 +44,7 @@ def test_an_image_without_a_mask_is_left_out_for_every_method_and_named(tmp_path
     counts = {(cell["method"], cell["mask"]): cell["n_images"] for cell in provenance["cells"].values()}
     assert counts == {(m, k): 6 - (k == "lama_box") for m in ("mean_fill", "telea") for k in ("lama_box", "center")}
     report = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
-    assert r"a\_tiny: lama\_box needs at least 16 pixels" in report
+    assert r"a\_tiny: lama\_box needs a height and width of at least 16" in report
     assert main([*command, str(tmp_path / "out")]) == 1  # nothing is computed, and it is said again
     assert capsys.readouterr().err.count("left out: photos, lama_box: a_tiny: ") == 1
     assert main([*command, str(tmp_path / "out"), "--allow-missing"]) == 0

@@ -149,13 +149,13 @@ def test_no_file_of_a_run_takes_the_place_of_another(tmp_path):
     with pytest.raises(ZooError, match=r"a\.jpg and .*a\.png would get the same files beside their results"):
         plan("a.png", "a.jpg")
     for name in ("b_pass_02.png", "b_pass_123.png", "b_branches.png"):
-        with pytest.raises(ZooError, match=rf"{name}: would be the result of .* stand beside that of .*b\.jpg"):
+        with pytest.raises(ZooError, match=rf"{name}: the result of .* the name of a file beside .*b\.jpg's"):
             plan("b.jpg", name)
     assert len(plan("b.jpg", "b_pass_02.jpg", "b_pass_2.png", "sub/b_pass_01.png", "d_pass_01.png")) == 5
     assert len(plan("b.jpg", "b_pass_02.png", extras=Extras("gif"))) == 2
     write_picture(tmp_path / "out" / "e_branches.png", BASE)
     jobs = plan("e.png")
-    with pytest.raises(ZooError, match=r"e_branches\.png: what is written beside .*e\.png would replace this mask"):
+    with pytest.raises(ZooError, match=r"e_branches\.png: a file written beside .*e\.png would replace this mask"):
         mask_source(tmp_path / "out" / "e_branches.png", jobs, tmp_path)
 
 

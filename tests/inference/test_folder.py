@@ -51,7 +51,7 @@ def test_no_input_is_ever_a_target(tmp_path):
     write_picture(tmp_path / "masks" / "a.png", BASE)
     (tmp_path / "alias").symlink_to(tmp_path / "in")
     for out in (tmp_path / "in", tmp_path / "alias"):
-        with pytest.raises(ZooError, match="must not go into the folder of the photographs themselves"):
+        with pytest.raises(ZooError, match="must not be written to the folder of the input images"):
             plan_jobs(tmp_path / "in", out)
         with pytest.raises(ZooError, match="would replace a photograph that is read"):
             plan_jobs(tmp_path / "in" / "a.png", out)
@@ -72,14 +72,14 @@ def test_two_photographs_of_one_target_are_named(tmp_path):
 def test_requests_that_cannot_be_meant_are_refused(tmp_path):
     write_picture(tmp_path / "in" / "a.png", BASE)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ZooError, match="this is the name of a picture"):
+    with pytest.raises(ZooError, match="this is the name of an image"):
         plan_jobs(tmp_path / "in", tmp_path / "result.png")
-    with pytest.raises(ZooError, match="file: is a file, the results need a folder"):
+    with pytest.raises(ZooError, match="file: is a file, but the results need a folder"):
         plan_jobs(tmp_path / "in", tmp_path / "file")
     with pytest.raises(ZooError, match="nowhere: no such file or folder"):
         plan_jobs(tmp_path / "nowhere", tmp_path / "out")
     write_picture(tmp_path / "only" / "out" / "a.png", BASE)
-    with pytest.raises(ZooError, match="holds no pictures beside those in"):
+    with pytest.raises(ZooError, match="contains no images except those in"):
         plan_jobs(tmp_path / "only", tmp_path / "only" / "out")
 
 
@@ -127,7 +127,7 @@ def test_lost_transparency_is_noted(tmp_path):
     write_odd(tmp_path / "in")
     jobs = plan_jobs(tmp_path / "in" / "rgba.png", tmp_path / "out", "jpg")
     report = fill_folder(grey, jobs, whole)
-    assert report.notes == {"transparency lost, .jpg holds none": [tmp_path / "in" / "rgba.png"]}
+    assert report.notes == {"transparency lost, since .jpg cannot store it": [tmp_path / "in" / "rgba.png"]}
 
 
 def test_batches_change_nothing(tmp_path):
@@ -213,9 +213,9 @@ def test_a_mask_of_another_size_is_an_error_of_its_photograph(tmp_path):
     report = fill_folder(grey, jobs, mask_source(tmp_path / "mask.png", jobs, tmp_path / "in"))
     assert report.done == 1
     assert [problem.reason for problem in report.problems] == [
-        "the photograph is 32 x 20, its mask 32 x 24 (width x height)",
-        "the photograph is 24 x 32, its mask 32 x 24 (width x height); the photograph is rotated by its EXIF "
-        "orientation, the mask must fit it as it is shown",
+        "the image is 32 x 20, its mask 32 x 24 (width x height)",
+        "the image is 24 x 32, its mask 32 x 24 (width x height); the image is rotated by its EXIF "
+        "orientation, and the mask must match the rotated image",
     ]
 
 

@@ -171,7 +171,7 @@ def test_no_model_runs_with_random_weights(monkeypatch):
 
     name = next(name for name in iz.list_models() if iz.model_info(name).learned)
     monkeypatch.setattr(registry, "shipped_weights", lambda name: None)
-    with pytest.raises(iz.ZooError, match=f"'{name}' is a learned model and no weights of it ship"):
+    with pytest.raises(iz.ZooError, match=f"'{name}' is a learned model and the package ships no weights"):
         iz.inpaint(name, BASE, HOLE)
     with pytest.raises(iz.UnknownNameError, match="Did you mean 'telea'"):
         ready_model("tela")
@@ -208,7 +208,7 @@ def test_bytes_are_rounded_and_batches_equal_singles():
     ("image", "mask", "message"),
     [
         (BASE, HOLE[:20], r"`mask` is 32 x 20, but `image` is 32 x 24 \(width x height\)"),
-        (BASE[..., 0], HOLE, r"must be \(H, W, 3\) or \(H, W, 4\), got \(24, 32\). Grey: "),
+        (BASE[..., 0], HOLE, r"must be \(H, W, 3\) or \(H, W, 4\), got \(24, 32\). For gray images: "),
         (BASE[:0], HOLE, r"must be \(H, W, 3\)"),
         (BASE.astype(np.uint16), HOLE, "must be uint8, or float in"),
         (BASE.astype(np.float32), HOLE, r"must lie in \[0, 1\]"),

@@ -70,7 +70,7 @@ def test_a_single_bin_folder_is_known_by_its_name(tmp_path):
     with pytest.raises(MaskConfigError, match=r"bin 2 \(10-20 %\): no file of .*mask40-50 is in this bin"):
         create_generator("nvidia_10_20", root=str(tmp_path / "mask40-50"))
     shutil.move(tmp_path / "mask40-50", tmp_path / "unnamed")
-    with pytest.raises(MaskConfigError, match=r"cannot tell which colour .* 100 % if white is and 100 % if black is"):
+    with pytest.raises(MaskConfigError, match=r"cannot tell which color .* 100 % if white is and 100 % if black is"):
         create_generator("nvidia_bins", root=str(tmp_path / "unnamed"))
     assert ratios("nvidia_bins", root=str(tmp_path / "unnamed"), hole_value="black", bin=5) == [42, 43, 44, 45]
 
@@ -86,7 +86,7 @@ def test_unnamed_files_are_binned_by_their_ratio(tmp_path):
 
 def test_a_file_outside_the_bin_it_claims_is_refused(tmp_path):
     root = bins(tmp_path, per_bin=30)  # ratios run over into the next bins
-    with pytest.raises(MaskConfigError, match=r"cannot tell which colour"):
+    with pytest.raises(MaskConfigError, match=r"cannot tell which color"):
         create_generator("nvidia_10_20", root=str(root))
     shutil.rmtree(root)
     bins(root)
@@ -162,7 +162,9 @@ def test_raw_training_masks_equal_the_steps_one_by_one(tmp_path):
     assert again > 0
     train = create_generator("nvidia_train", root=str(root), stream="train")
     assert np.array_equal(train.batch(range(8), 100), np.stack([train(k, 100) for k in range(8)]))
-    with pytest.raises(MaskConfigError, match=r"nvidia_train: no crop of size 64 x 301 fits into .*png, 300 x 300"):
+    with pytest.raises(
+        MaskConfigError, match=r"nvidia_train: a crop of size 64 x 301 does not fit into .*png, 300 x 300"
+    ):
         create_generator("nvidia_train", root=str(root))(0, (64, 301))
 
 
@@ -187,7 +189,7 @@ def test_quick_draw_masks_equal_the_steps_one_by_one(tmp_path):
         assert np.array_equal(generator(index, 128), wanted)
         again += attempt
     assert again > 0
-    with pytest.raises(MaskConfigError, match="`margin` 10 leaves nothing of size 20 x 90"):
+    with pytest.raises(MaskConfigError, match="`margin` 10 leaves no pixel of size 20 x 90"):
         generator(0, (20, 90))
     with pytest.raises(MaskConfigError, match="lo < hi"):
         create_generator("qd_imd", root=str(root), hole_range=[0.4, 0.1])
@@ -276,7 +278,7 @@ def test_labels_are_values_not_colours(tmp_path):
     ("pixels", "message"),
     [
         (np.zeros((40, 40, 3)), r"must have one channel of whole numbers, got RGB"),
-        (np.zeros((40, 40)), r"shows no object of less than 30 % of the picture at size 40 x 40"),
+        (np.zeros((40, 40)), r"shows no object of less than 30 % of the image at size 40 x 40"),
         (np.ones((40, 40)), r"shows no object"),
     ],
 )
@@ -350,7 +352,9 @@ def test_lgnet_reads_files_in_its_own_way(tmp_path):
     assert np.array_equal(train(0, (40, 50)), bicubic >= 128)
     test = create_generator("files", root=str(tmp_path), compat="lgnet", stream="test")
     assert np.array_equal(test(0, 64), hole)
-    with pytest.raises(MaskConfigError, match=r"0.png is 64 x 64, the image 40 x 50; compat lgnet resizes no test"):
+    with pytest.raises(
+        MaskConfigError, match=r"0.png is 64 x 64, the image 40 x 50; `compat: lgnet` does not resize test"
+    ):
         test(0, (40, 50))
     flipping = create_generator("files", root=str(tmp_path), compat="lgnet", stream="train")
     notes = [flipping.meta(index, 64) for index in range(12)]
@@ -394,7 +398,7 @@ def test_lists_of_masks_are_what_the_papers_test_on(tmp_path):
             assert create_generator(mask.spec)(0, 256).any()
             assert mask.synthetic == ("synthetic" in mask.label)
     with pytest.raises(
-        MaskConfigError, match=r"grig_eval is a list of 7 masks, not one: `mask_suite\('grig_eval', root"
+        MaskConfigError, match=r"grig_eval is a list of 7 masks, not one mask: `mask_suite\('grig_eval', root"
     ):
         create_generator("grig_eval")
     with pytest.raises(MaskConfigError, match=r"Unknown list of masks 'grig'. Did you mean 'grig_eval'"):

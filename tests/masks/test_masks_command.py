@@ -121,20 +121,20 @@ def test_other_folders_are_not_overwritten(run, tmp_path):
     (bank / "holiday.jpg").write_bytes(b"mine")
     code, _, error = run("write", "center", "--n", 2, "--out", bank)
     assert code == 2
-    assert "is not empty and holds no bank" in error
+    assert "is not empty and is not a mask bank" in error
     assert [path.name for path in bank.iterdir()] == ["holiday.jpg"]
     assert run("write", "center", "--n", 2, "--out", bank, "--overwrite")[0] == 0
     code, _, error = run("write", "center", "--n", 2, "--seed", 1, "--out", bank)
     assert code == 2
-    assert "holds a bank of other settings" in error
+    assert "contains a bank with other settings" in error
     code, _, error = run("write", "center", "--n", 1, "--out", bank)
     assert code == 2
-    assert "holds more than 1 masks already, such as 000001.png" in error
+    assert "already contains more than 1 masks, such as 000001.png" in error
     assert run("write", "center", "--n", 1, "--out", bank, "--overwrite")[0] == 0
     assert sorted(path.name for path in bank.iterdir()) == ["000000.png", "bank.json", "holiday.jpg", "manifest.csv"]
     assert (bank / "holiday.jpg").read_bytes() == b"mine"
     (tmp_path / "file").write_bytes(b"")
-    assert "is a file, a folder was expected" in run("write", "center", "--n", 1, "--out", tmp_path / "file")[2]
+    assert "is a file; expected a folder" in run("write", "center", "--n", 1, "--out", tmp_path / "file")[2]
 
 
 def test_stats_prints_table_and_histogram(run, tmp_path):

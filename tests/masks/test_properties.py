@@ -120,6 +120,6 @@ def test_a_size_is_needed_and_checked():
     for size in [(0, 5), (5,), (1, 2, 3), "big", 3.5, (True, 5)]:
         with pytest.raises(MaskConfigError, match="`size` must be"):
             generator(0, size)
-    with pytest.raises(MaskConfigError, match="indices must lie in"):
+    with pytest.raises(MaskConfigError, match="indices must be in"):
         generator(-1, 64)
     assert generator.batch([], 64).shape == (0, 64, 64)
