@@ -54,7 +54,7 @@ def test_unreadable_photographs(tmp_path, suite, capsys):
     assert re.search(r"error: 1 of the suite's photographs cannot be read", shown.err)
     assert not (tmp_path / "out").exists()
     assert benchmark(suite, "--out", tmp_path / "out", "--allow-missing") == 0
-    assert "photographs left out, unreadable: 1" in capsys.readouterr().out
+    assert "unreadable images, left out: 1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

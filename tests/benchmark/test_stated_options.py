@@ -218,7 +218,7 @@ def test_models_show_tells_what_a_file_states(checkpoint, bare, capsys):
     assert "stated options width=4, rounds=3" in once
     assert macs not in once
     assert main(["models", "show", str(bare)]) == 0
-    assert "stated model none: the file holds tensors alone stated options none" in words(capsys.readouterr().out)
+    assert "stated model none: the file contains only tensors stated options none" in words(capsys.readouterr().out)
     assert main(["models", "show", "glama_tiny", "--weights", "shipped"]) == 0
     assert "licence Apache-2.0" in words(capsys.readouterr().out)
 
@@ -235,7 +235,7 @@ def test_models_show_of_discriminators_and_its_refusals(checkpoint, bare, tmp_pa
     for wrong, message in (
         (["repeating", "--weights", str(path)], "holds weights of 'lama_discriminator', not of 'repeating'"),
         (["repeating", "--weights", str(bare)], "does not fit 'repeating'"),
-        ([str(path), "--weights", str(path)], "One weight file is shown at a time"),
+        ([str(path), "--weights", str(path)], "Only one weight file can be shown at a time"),
         ([str(tmp_path / "none.ckpt")], "No weight file"),
     ):
         assert main(["models", "show", *wrong]) == 2

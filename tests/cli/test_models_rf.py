@@ -26,14 +26,14 @@ def test_a_global_one_says_why(capsys):
     out = capsys.readouterr().out
     assert "everything" in out
     assert "global through a Fourier transform" in out
-    assert "the weights that ship" in out
+    assert "the shipped weights" in out
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
         (["tela"], "Did you mean 'telea'?"),
-        (["telea"], "'telea' learns nothing"),
+        (["telea"], "'telea' is not learned"),
         (["autoencoder_tiny", "--size", "0"], "--size must be 1 or more"),
     ],
 )

@@ -59,7 +59,7 @@ def test_a_folder_of_odd_and_bad_files_end_to_end(tmp_path):
     assert "Warning" not in first.stderr
     assert sum(path.is_file() for path in (tmp_path / "out").rglob("*")) == len(odd)
     second = subprocess.run(command, capture_output=True, text=True)
-    assert second.stdout.startswith(f"0 inpainted, {len(odd)} skipped (exist already; --overwrite writes them again)")
+    assert second.stdout.startswith(f"0 inpainted, {len(odd)} skipped (already exist; --overwrite writes them again)")
     assert second.returncode == 1
 
 

@@ -175,7 +175,7 @@ def test_stats_of_a_folder_measure_its_files(run, tmp_path):
         (tmp_path / f"{index}.png").write_bytes(encode_png(create_mask("half", size, side="left")))
     code, out, _ = run("stats", tmp_path)
     assert code == 0
-    assert "2 masks at their own sizes" in out
+    assert "2 masks at their own resolution" in out
     assert "0.500" in out
     code, out, _ = run("show", tmp_path, "--out", tmp_path / "sheet" / "s.png")
     assert code == 0
@@ -235,7 +235,7 @@ def test_bad_files_of_a_folder_are_named_and_the_others_measured(run, tmp_path):
     (tmp_path / "bank" / "5.png").write_bytes(b"no picture")
     code, out, error = run("stats", tmp_path / "bank")
     assert code == 1
-    assert "bank:bank: 5 masks at their own sizes" in out
+    assert "bank:bank: 5 masks at their own resolution" in out
     assert "warning: a mask file cannot be read: " in error
     assert "warning: a mask file looks wrong (empty), e.g. " in error
     code, out, error = run("show", tmp_path / "bank", "--size", 40, "--out", tmp_path / "sheet.png")
