@@ -51,7 +51,7 @@ def test_unreadable_photographs(tmp_path, suite, capsys):
     assert benchmark(suite, "--out", tmp_path / "out") == 2
     shown = capsys.readouterr()
     assert re.search(r"note: .*p2\.png", shown.err)
-    assert re.search(r"error: 1 of the suite's photographs cannot be read", shown.err)
+    assert re.search(r"error: 1 of the suite's images cannot be read", shown.err)
     assert not (tmp_path / "out").exists()
     assert benchmark(suite, "--out", tmp_path / "out", "--allow-missing") == 0
     assert "unreadable images, left out: 1" in capsys.readouterr().out

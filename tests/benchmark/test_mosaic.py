@@ -93,7 +93,7 @@ def test_the_report_says_what_it_is(runs):
     assert (first.method, first.missing, first.entries[0].rank) == (NET, None, 1)
     text = markdown(run, scores, matrices(run, scores))
     assert f"## photos, {LABEL}" in text
-    assert f"{LABEL}: a mosaic of the truth stands in the hole, which is deblurring and no inpainting" in text
+    assert f"{LABEL}: the hole shows a mosaic of the ground truth. This is deblurring, not inpainting" in text
     page = (run.folder / "report.html").read_text()
     assert LABEL in page
     assert "<dd>5/5</dd>" in page  # cells that apply
@@ -120,10 +120,10 @@ def test_labels_and_what_is_written_of_a_suite(tmp_path):
     ("change", "message"),
     [
         ({"input_mode": "mosaik"}, r"suite\.yaml:\d+: Unknown `input_mode`: 'mosaik'. Did you mean 'mosaic'"),
-        ({"input_mode": "hole_ns"}, "the method `hole_ns:NAME`"),
+        ({"input_mode": "hole_ns"}, "set the method to `hole_ns:NAME`"),
         ({"mosaic_unit": 0}, "'mosaic_unit' must be 1 or more, got 0"),
         ({"mosaic_interpolation": "linear"}, "Unknown `mosaic_interpolation`: 'linear'"),
-        ({"input_mode": "hole"}, "'mosaic_unit' goes with 'input_mode: mosaic'"),
+        ({"input_mode": "hole"}, "'mosaic_unit' needs 'input_mode: mosaic'"),
     ],
 )
 def test_wrong_keys_name_their_line(tmp_path, change, message):

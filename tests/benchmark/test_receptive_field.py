@@ -248,11 +248,11 @@ def test_the_phases_of_the_local_resnet():
         (nn.GroupNorm(2, 4), "statistics over positions"),
         (Lambda(lambda x: x.flatten(2).softmax(-1).view_as(x)), "softmax over positions"),
         (Lambda(lambda x: F.scaled_dot_product_attention(*[x.flatten(2).mT] * 3)), "products of positions"),
-        (Lambda(lambda x: F.conv2d(x, x[..., :4, :4])), "convolution with weights that depend on the picture"),
+        (Lambda(lambda x: F.conv2d(x, x[..., :4, :4])), "convolution with weights that depend on the image"),
         (Lambda(lambda x: x.cumsum(3)), "cumsum over positions"),
         (Lambda(lambda x: F.grid_sample(x, torch.zeros(1, 8, 8, 2, device="meta"), align_corners=False)), "no rule"),
-        (Lambda(lambda x: x + x[..., :1, :1]), "one position that is spread over all"),
-        (Lambda(lambda x: x + x.transpose(2, 3)), "maps that do not lie on each other"),
+        (Lambda(lambda x: x + x[..., :1, :1]), "one position that is broadcast to all"),
+        (Lambda(lambda x: x + x.transpose(2, 3)), "maps that are not aligned"),
         (nn.Sequential(nn.Flatten(), nn.Linear(4 * 64, 4), nn.Unflatten(1, (4, 1, 1))), "a reshape that cuts"),
         (nn.CircularPad2d(1), "a map that is written in parts"),
     ],
@@ -280,9 +280,9 @@ def test_an_addition_in_place_is_seen():
 
 
 def test_refusals():
-    with pytest.raises(ZooError, match="which needs values"):
+    with pytest.raises(ZooError, match="because it needs values"):
         reach_of(Lambda(lambda x: x * x.max().item()))
-    with pytest.raises(ZooError, match="does not depend on the picture"):
+    with pytest.raises(ZooError, match="does not depend on the image"):
         reach_of(Lambda(torch.zeros_like))
 
 

@@ -216,7 +216,7 @@ def test_provenance_stands_once_where_cells_share_it(small):
 
 def test_a_metric_that_is_nowhere_is_named_without_a_reason(small):
     edit_json(small / "suite.json", lambda suite: suite["metrics"].append("kid"))
-    assert ("kid", "no finished cell holds it") in read_run(small).skipped_metrics
+    assert ("kid", "no finished cell contains it") in read_run(small).skipped_metrics
 
 
 def test_four_photographs_are_too_few_and_nothing_is_bold(folder):
@@ -225,7 +225,7 @@ def test_four_photographs_are_too_few_and_nothing_is_bold(folder):
         assert table.pictures == "4 photographs"
         titles, verdict = table.verdicts[0]
         assert titles == "PSNR, SSIM, L1 in the hole"
-        assert re.fullmatch(r"4 photographs are too few to tell 7 methods apart \(8 would be the least\)\.", verdict)
+        assert re.fullmatch(r"4 photographs are too few to distinguish 7 methods \(at least 8 are needed\)\.", verdict)
         assert not any(entry.bold for column in table.columns for entry in column.entries)
 
 
@@ -258,9 +258,9 @@ def test_values_of_whole_sets_are_never_bold(folder):
 @pytest.mark.parametrize(
     ("values", "verdict"),
     [
-        ((10.0, 20.0, 20.0), "telea leads; not told from it: navier_stokes. Told apart: 1 of 2."),
-        ((10.0, 20.0, 30.0), "navier_stokes is best, and told from every other."),
-        ((10.0, 10.0, 10.0), "12 photographs do not tell these 3 methods apart."),
+        ((10.0, 20.0, 20.0), "telea is best; no significant difference: navier_stokes. Different: 1 of 2."),
+        ((10.0, 20.0, 30.0), "navier_stokes is best; it differs significantly from every other method."),
+        ((10.0, 10.0, 10.0), "12 photographs show no significant difference between these 3 methods."),
         ((np.nan, np.nan, np.nan), "no method has a value."),
     ],
 )
@@ -281,7 +281,7 @@ def test_one_method_alone_is_compared_with_nothing(tmp_path):
     out = write_run(tmp_path / "run", methods=1, size=32, failed=(), missing=())
     write_report(out)
     table = tables(read_run(out))[0]
-    assert table.verdicts[0] == ("PSNR, SSIM, FID", "only mean_fill has a value: nothing to compare.")
+    assert table.verdicts[0] == ("PSNR, SSIM, FID", "only mean_fill has a value, so there is nothing to compare.")
     assert not any(entry.bold for column in table.columns for entry in column.entries)
 
 
@@ -302,8 +302,8 @@ def test_values_left_out_and_pictures_missing_are_noted(small):
 
     rewrite(small, change)
     notes = tables(read_run(small))[0].notes
-    assert "PSNR, telea: 1 value(s) were not finite, left out." in notes
-    assert "SSIM, mean_fill: 3 of 4 pictures only." in notes
+    assert "PSNR, telea: 1 value(s) were not finite and left out." in notes
+    assert "SSIM, mean_fill: only 3 of 4 images." in notes
 
 
 def test_overview_ranks_and_incomplete_methods(folder):
@@ -408,7 +408,7 @@ def test_a_picture_that_is_gone_is_said_to_be(small):
     (small / "cells" / cell / "pictures" / "0.png").unlink()
     write_report(small)
     entry = gallery_data(small)["scenes"][0]["methods"][1]
-    assert entry == {"method": 1, "missing": "no picture was kept"}
+    assert entry == {"method": 1, "missing": "no image was kept"}
 
 
 # --- costs ---
@@ -445,7 +445,7 @@ def test_costs_are_means_with_their_range_by_method_and_by_cell(tmp_path):
     assert latency == [[f"{15 * 2.75:.3g}"], ["37.5"], ["60"], ["30"], ["60"]]
     text = (folder / "report.html").read_text()
     assert "Latency: images of 32 × 32 px on cpu; each image alone." in text  # noqa: RUF001 - times
-    assert "Passes: how often a network that repeats ran on an image, which depends on its mask." in text
+    assert "Passes: number of times that a repeating network ran on an image; it depends on the mask." in text
 
 
 def test_costs_of_several_devices_do_not_mix(small):
@@ -488,12 +488,12 @@ def test_a_method_without_times_is_named(small):
     timings.to_parquet(small / "timings.parquet", index=False)
     write_report(small)
     text = (small / "report.html").read_text()
-    assert "latency of one photograph, ms" in text  # measured alone, so the run's own times are not needed
+    assert "latency of one image, ms" in text  # measured alone, so the run's own times are not needed
     assert "no time was measured" not in text
     edit_json(small / "provenance.json", lambda provenance: [r.pop("costs") for r in provenance["cells"].values()])
     write_report(small)
     text = (small / "report.html").read_text()
-    assert "median time per picture in this run, ms" in text
+    assert "median time per image in this run, ms" in text
     assert "Not shown, because no time was measured: telea." in text
 
 
@@ -538,7 +538,7 @@ def test_colours_have_contrast(theme, position):
 
 
 def test_a_folder_that_is_none_of_ours(tmp_path):
-    with pytest.raises(ZooError, match=r"is no benchmark folder: it has no suite\.json"):
+    with pytest.raises(ZooError, match=r"is not a benchmark folder: it has no suite\.json"):
         write_report(tmp_path)
 
 
@@ -548,7 +548,7 @@ def test_damaged_files_are_named(small):
     with pytest.raises(ZooError, match=r"provenance\.json is damaged"):
         write_report(small)
     (small / "provenance.json").write_text("[]")
-    with pytest.raises(ZooError, match=r"provenance\.json must hold an object, got list"):
+    with pytest.raises(ZooError, match=r"provenance\.json must contain an object, got list"):
         write_report(small)
     (small / "provenance.json").write_text(good)
     rewrite(small, lambda results: results.drop(columns="group"))
@@ -573,7 +573,7 @@ def test_command_rebuilds_the_report(small, capsys):
     assert capsys.readouterr().out.strip() == str(small / "report.html")
     assert all((small / name).is_file() for name in OUTPUTS)
     assert main(["report", str(small / "gallery")]) == 2
-    assert "is no benchmark folder" in capsys.readouterr().err
+    assert "is not a benchmark folder" in capsys.readouterr().err
 
 
 # --- in a browser ---

@@ -115,9 +115,9 @@ def test_only_restricts_and_results_keep_what_is_done(tmp_path):
         ("mean_fill", "center"),
         ("mean_fill", "lama_box"),
     }
-    with pytest.raises(ZooError, match="--only mask=centre: no mask matches; there are center, lama_box"):
+    with pytest.raises(ZooError, match="--only mask=centre: no mask matches; available: center, lama_box"):
         run_suite(suite, out, Options(only=("mask=centre",)))
-    with pytest.raises(ZooError, match="--only wants method=GLOB"):
+    with pytest.raises(ZooError, match="--only must be method=GLOB"):
         run_suite(suite, out, Options(only=("mask=",)))
 
 
@@ -142,7 +142,7 @@ def test_changed_photographs_options_and_metrics_are_new_cells(tmp_path):
 
 def test_the_same_method_twice_is_refused(tmp_path):
     suite = small_suite(tmp_path, methods=["telea", {"model": "telea", "label": "again"}])
-    with pytest.raises(ZooError, match="'telea on photos, center' and 'again on photos, center' are the same"):
+    with pytest.raises(ZooError, match="'telea on photos, center' and 'again on photos, center' have the same content"):
         run_suite(suite, tmp_path / "out", ONE)
     assert not (tmp_path / "out").exists()
 
@@ -191,7 +191,7 @@ def test_unreadable_photographs_are_listed_and_the_others_keep_their_masks(tmp_p
     broken.write_bytes(broken.read_bytes()[:200])
     (tmp_path / "photos" / "p3.png").write_bytes(b"")
     diary = Diary()
-    with pytest.raises(ZooError, match=r"2 of the suite's photographs cannot be read, the first is .*p1\.png"):
+    with pytest.raises(ZooError, match=r"2 of the suite's images cannot be read, the first is .*p1\.png"):
         run_suite(suite, out, ONE, diary)
     assert [note.split(":")[0].rsplit("/")[-1] for note in diary.notes] == ["p1.png", "p3.png"]
     assert not out.exists()
@@ -209,7 +209,7 @@ def test_nothing_readable_is_an_error_even_when_missing_is_allowed(tmp_path):
     suite = small_suite(tmp_path)
     for path in (tmp_path / "photos").rglob("*.png"):
         path.write_bytes(b"no picture")
-    with pytest.raises(ZooError, match="No photograph of the dataset 'photos' can be read"):
+    with pytest.raises(ZooError, match="No image of the dataset 'photos' can be read"):
         run_suite(suite, tmp_path / "out", Options(allow_missing=True))
 
 

@@ -109,7 +109,7 @@ def test_cells_are_the_same_wherever_the_same_option_is_stated(checkpoint, tmp_p
     assert random != method(tmp_path, weights="random", options={"rounds": 2}).identity(TASK)
     entry = {"model": "repeating", "checkpoint": "last.ckpt", "label": "one"}
     twins = small_suite(tmp_path, methods=[entry, entry | {"label": "twin", "options": {"rounds": 3}}])
-    with pytest.raises(ZooError, match="are the same by their content"):
+    with pytest.raises(ZooError, match="have the same content"):
         run_suite(twins, tmp_path / "twins", ONE)
 
 

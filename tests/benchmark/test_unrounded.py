@@ -168,8 +168,8 @@ def test_files_give_the_same_ordinary_metrics_and_say_that_variants_measured_byt
     assert files["psnr_lgnet"].to_dict() == pytest.approx(files["psnr"].to_dict(), rel=1e-6)
     assert sorted(records(tmp_path / "out")["Theirs"]["from_bytes"]) == UNROUNDED
     note = (
-        "PSNR (LGNet) measures results before they are rounded to 8 bits, but Theirs gave only 8-bit ones, "
-        "which were measured as they are."
+        "PSNR (LGNet) measures results before they are rounded to 8 bits, but Theirs returned only "
+        "8-bit results, which were measured instead."
     )
     assert note in (tmp_path / "out" / "report.html").read_text()
     assert note not in (folder / "out" / "report.html").read_text()

@@ -16,7 +16,7 @@ def test_the_table_and_the_picture(capsys, tmp_path):
     # 3x3 of stride 2, 2x2 transposed, 3x3, 3x3: 3, + 2 (1/2) 2 = 4 over both phases, 8
     assert "whole network 32 x 32 3 px 64 x 64 8 px" in text
     assert "95 % of the gradient" in text
-    assert "random weights, mean over 4 pictures" in text
+    assert "random weights, mean over 4 noise images" in text
     with Image.open(out) as picture:
         assert len(np.unique(np.asarray(picture))) > 10
 
