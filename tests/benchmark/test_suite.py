@@ -62,7 +62,7 @@ def test_plain_holds_no_machine_path(tmp_path):
         ("metrics: [psnr]", "metrics: [psnr]\nsize: 3", r"s\.yaml:14: .*'size'.*an entry of `datasets` or `masks`"),
         ("label: Telea 9", "lable: Telea 9", r"s\.yaml:5: Unknown key of a method: 'lable'. Did you mean 'label'"),
         ("size: 64", "sze: 64", r"s\.yaml:9: Unknown dataset key 'sze'. Did you mean 'size'"),
-        ("size: 64", "size: big", r"s\.yaml:9: .*`size` must be a whole number"),
+        ("size: 64", "size: big", r"s\.yaml:9: .*`size` must be an integer >= 1"),
         ("seed: 1", "seed: one", r"s\.yaml:2: 'seed' of the suite must be a whole number, got str 'one'"),
         ("seed: 1", "seed: true", r"s\.yaml:2: 'seed' of the suite must be a whole number, got bool True"),
         ("seed: 1", "seed: -1", r"s\.yaml:2: 'seed' must be 0 or more"),

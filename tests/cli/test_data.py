@@ -68,7 +68,7 @@ def test_few_shot_lists_lie_in_each_other(folder, tmp_path, capsys):
     assert create_dataset(listed).keys == create_dataset({"name": "a", "root": str(folder), "select": rules}).keys
     assert written("--in-order", "--counts", "2")[1]["shots_2"] == ["cat/0.png", "cat/1.png"]
     assert main(["data", "shots", str(folder), "--out", str(tmp_path), "--counts", "0"]) == 2
-    assert "`few_shot` wants 1 to 24" in capsys.readouterr().err
+    assert "`few_shot` must be 1 to 24" in capsys.readouterr().err
 
 
 def test_shards_are_packed_checked_and_indexed(folder, tmp_path, capsys):

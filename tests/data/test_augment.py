@@ -212,7 +212,7 @@ def test_brightness_contrast_by_hand():
         (["hflop"], "Unknown step of `augment`: 'hflop'. Did you mean 'hflip' or 'vflip'"),
         ([{"op": "hflip", "prob": 1}], "Unknown argument of hflip: 'prob'"),
         ([{"op": "hflip", "p": 1.5}], "`p` of hflip must be a number .*, got 1.5"),
-        (["random_crop", "squash"], "`augment` may cut once, but has random_crop and squash"),
+        (["random_crop", "squash"], "`augment` may contain only one step that crops, got random_crop and squash"),
         ([{"op": "random_crop", "p": 0.5}], "`p` of random_crop must be 1"),
         ([{"op": "random_crop", "short_side": [9, 3]}], r"`short_side` of random_crop must be \[low, high\]"),
         ([{"op": "random_crop", "filter": "nearest"}], "`filter` of random_crop must be one of bicubic"),

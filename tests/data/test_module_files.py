@@ -51,7 +51,7 @@ def test_the_next_readable_photograph_takes_the_place(folder, workers):
     assert len(texts) == 3  # one for each, not for each time
     assert any("2.png: is empty (0 bytes) (another takes its place" in text for text in texts)
     assert any("7.png: no such file" in text for text in texts)
-    with pytest.warns(UserWarning, match=r"^3 photograph\(s\) could not be read, 4 time\(s\) in all$"):
+    with pytest.warns(UserWarning, match=r"^3 image\(s\) could not be read, 4 time\(s\) in total$"):
         data.teardown("fit")
 
 
@@ -77,7 +77,7 @@ def test_a_folder_that_is_gone_ends_the_run_with_one_line(tmp_path):
     for n in range(3):
         (tmp_path / f"{n}.png").write_bytes(b"nonsense")
     samples = data_module(tmp_path).train_samples()
-    with pytest.raises(ZooError, match=r"^3 photographs in a row cannot be read; the first: .*1\.png: is not a PNG"):
+    with pytest.raises(ZooError, match=r"^3 images in a row cannot be read; the first: .*1\.png: is not a PNG"):
         samples[Draw(0, 1)]
 
 
@@ -149,7 +149,7 @@ def test_evaluation_leaves_out_images_that_networks_do_not_take(tmp_path):
     write_picture(folder / "0_small.png", BASE[:8, :10])
     spec = {"name": "mine", "root": str(folder)}
     data = InpaintingDataModule(val=spec, masks={"name": "center", "size": 4}, eval_batch_size=1, workers=0)
-    with pytest.warns(UserWarning, match=r"0_small\.png: is 10 x 8; networks take 16 px a side and more"):
+    with pytest.warns(UserWarning, match=r"0_small\.png: is 10 x 8; networks need at least 16 px"):
         batches = [data.on_after_batch_transfer(batch, 0) for batch in data.val_dataloader()]
     assert [int(batch["index"]) for batch in batches] == [0, -1, 2]
 

@@ -120,7 +120,7 @@ def test_a_step_that_cuts_takes_the_place_of_the_crop():
     assert [step.op for step in data_module().augmentation().steps] == ["random_crop", "hflip"]
     spec = {"name": "sample", "split": "train", "size": 48, "crop": "resize"}
     assert [step.op for step in data_module(train=spec, augment=[]).augmentation().steps] == ["squash"]
-    with pytest.raises(ZooError, match="`crop: resize` and a step of `augment` both cut"):
+    with pytest.raises(ZooError, match="`crop: resize` and a step of `augment` both crop"):
         data_module(train=spec, augment=["random_crop"]).train_samples()
 
 

@@ -215,7 +215,7 @@ def test_labels_are_classes_of_a_flat_folder(tmp_path):
         splits.read_labels(tmp_path / "val.txt", tmp_path / "names.txt")
     with pytest.raises(ZooError, match="no such label file"):
         splits.read_labels(tmp_path / "none.txt")
-    with pytest.raises(ZooError, match="1 photographs have no label: b"):
+    with pytest.raises(ZooError, match="1 images have no label: b"):
         splits.select({"a": 0, "b": 0}, {"first": 1}, {"a": "x"})
 
 
@@ -234,31 +234,31 @@ def test_select_takes_parts_of_a_split():
     ("rules", "message"),
     [
         ({"frist": 3}, "Unknown key of `select`: 'frist'. Did you mean 'first'"),
-        ({"first": 0}, "`first` of `select` must be a whole number from 1 up, got 0"),
+        ({"first": 0}, "`first` of `select` must be an integer >= 1, got 0"),
         ({"first": True}, "`first` of `select` must be"),
-        ({"every": "2"}, "`every` of `select` must be a whole number from 1 up, got '2'"),
+        ({"every": "2"}, "`every` of `select` must be an integer >= 1, got '2'"),
         ({"after": 180}, "`select` leaves none of 180 photographs"),
-        ({"seed": 3}, "`seed` of `select` has a meaning beside"),
+        ({"seed": 3}, "`seed` of `select` applies only together with"),
         ({"by_class": [1, 11]}, "Unknown `part` of `select`: None"),
         ({"by_class": [1, 11], "part": "val"}, "Unknown `part` of `select`: 'val'"),
-        ({"by_class": 12, "part": "test"}, r"`by_class` wants two whole numbers from 1 up, \[test, train\], got 12"),
-        ({"by_class": [0, 11], "part": "test"}, "`by_class` wants two whole numbers"),
+        ({"by_class": 12, "part": "test"}, r"`by_class` must be two integers >= 1, \[test, train\], got 12"),
+        ({"by_class": [0, 11], "part": "test"}, "`by_class` must be two integers >= 1"),
         ({"by_class": [1, 11], "holdout": 3, "part": "test"}, "`by_class` or `holdout`, not both"),
         ({"holdout": 180, "part": "test"}, "1 to 179 of 180"),
-        ({"few_shot": 181}, "`few_shot` wants 1 to 180 of the 180 photographs, got 181"),
+        ({"few_shot": 181}, "`few_shot` must be 1 to 180 of the 180 images, got 181"),
         ({"few_shot": [3, -1]}, r"`few_shot` must be N, or \[N, seed\]"),
         ({"few_shot": 0}, r"`few_shot` must be N"),
         ({"few_shot": [3]}, r"`few_shot` must be N, or \[N, seed\]"),
         ({"val": 3}, "Unknown `part` of `select`: None. .*train, val"),
         ({"val": 3, "part": "test"}, "Unknown `part` of `select`: 'test'"),
-        ({"val": 0, "part": "train"}, "`val` of `select` must be a whole number from 1 up, got 0"),
-        ({"val": 180, "part": "val"}, "must leave photographs to train on: 1 to 179 of 180"),
-        ({"holdout": 100, "val": 80, "part": "val"}, "must leave photographs to train on: 1 to 79 of 80"),
+        ({"val": 0, "part": "train"}, "`val` of `select` must be an integer >= 1, got 0"),
+        ({"val": 180, "part": "val"}, "must leave images to train on: 1 to 179 of 180"),
+        ({"holdout": 100, "val": 80, "part": "val"}, "must leave images to train on: 1 to 79 of 80"),
         ({"flat": 1}, "`flat` of `select` must be true or false, got 1"),
-        ({"flat": True, "per_class": 3}, "there are no classes, so `per_class` cannot stand beside it"),
+        ({"flat": True, "per_class": 3}, "there are no classes, so it excludes `per_class`"),
         ({"classes": "zebra"}, "`classes` of `select` must be a list of class names, got 'zebra'"),
         ({"classes": ["zebar"]}, "Unknown class of `select`: 'zebar'. Did you mean 'zebra'"),
-        ({"per_class": 61}, "`per_class` wants 61 photographs of each class, but 'antelope' has 60"),
+        ({"per_class": 61}, "`per_class` needs 61 images of each class, but 'antelope' has 60"),
         ({"per_class": [3, "a"]}, r"`per_class` must be N, or \[N, seed\]"),
     ],
 )
@@ -268,12 +268,12 @@ def test_wrong_rules_are_answered_with_the_way_out(rules, message):
 
 
 def test_class_rules_need_classes():
-    with pytest.raises(ZooError, match="'c' lies in none"):
+    with pytest.raises(ZooError, match="'c' is in none"):
         splits.by_class(["a/b", "c"])
     for rules in ({"per_class": 1}, {"classes": ["a"]}):
-        with pytest.raises(ZooError, match="'c' lies in none"):
+        with pytest.raises(ZooError, match="'c' is in none"):
             splits.select({"a/b": 0, "c": 0}, rules)
-    with pytest.raises(ZooError, match="the class 'a' has one photograph"):
+    with pytest.raises(ZooError, match="the class 'a' has only one image"):
         splits.by_class(["a/b", "b/c", "b/d"])
     with pytest.raises(ZooError, match=r"got \[1, 0\]"):
         splits.by_class(["a/b", "a/c"], 1, 0)
@@ -303,11 +303,11 @@ def test_list_files_of_other_hands_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("# nothing\n\n", "names no photographs"),
+        ("# nothing\n\n", "names no images"),
         ("a/1.png\na/9.png\nx/1.png\n", r"2 of 3 files are not below .*: a/9\.png, x/1\.png$"),
         ("a/../../1.png\n", r"line 1: 'a/\.\./\.\./1\.png' leads out of"),
         ("a/1.png\na/1.png\n", "the same stem 'a/1'"),
-        (b"\xff\xfe\xfa", "is no UTF-8 text"),
+        (b"\xff\xfe\xfa", "is not UTF-8 text"),
     ],
 )
 def test_wrong_lists_are_answered_with_the_way_out(tmp_path, text, message):
@@ -322,7 +322,7 @@ def test_lists_that_are_not_there_or_cannot_hold_a_name(tmp_path):
         splits.read_list(tmp_path / "list.txt")
     with pytest.raises(ZooError, match="cannot be read"):
         splits.read_list(tmp_path)
-    with pytest.raises(ZooError, match="one name a line"):
+    with pytest.raises(ZooError, match="one name per line"):
         splits.write_list(tmp_path / "list.txt", ["a\nb"])
     assert not list(tmp_path.iterdir())
 

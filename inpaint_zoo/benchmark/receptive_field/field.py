@@ -14,7 +14,7 @@ class Axis(NamedTuple):
     """Rows or columns of a map: position y sees the input from first + y step to last + y step, both inclusive.
 
     Image borders are ignored; pixels beyond them are padding. In the (r, j) notation of docs/papers/lgnet.md,
-    "Receptive fields", r is `width` and j is `step`. The position of the interval is also stored, so that maps that are
+    "Receptive field", r is `width` and j is `step`. The position of the interval is also stored, so that maps that are
     shifted against each other can be combined.
 
     Attributes:
