@@ -162,7 +162,7 @@ def test_functions_see_no_truth_and_may_write_into_their_arguments(tmp_path):
 )
 def test_functions_that_give_something_else_are_named(tmp_path, name, got):
     method = function_method(tmp_path, name)
-    with pytest.raises(ZooError, match=rf"functions_of_the_test:{name} must return .*; for 'a' it gave {got}"):
+    with pytest.raises(ZooError, match=rf"functions_of_the_test:{name} must return .*; for 'a' it returned {got}"):
         method.answer([question()])
 
 

@@ -90,7 +90,7 @@ def test_shards_are_packed_checked_and_indexed(folder, tmp_path, capsys):
     assert main(["data", "index", f"pipe:cat {out}/train-000000.tar"]) == 2
     assert "remote shards need --out FILE" in capsys.readouterr().err
     assert main(["data", "shards", str(folder), "--out", str(out)]) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 def test_check_names_what_cannot_be_read(folder, capsys):

@@ -361,5 +361,5 @@ def test_accents_of_a_list_are_found_however_the_disk_spells_them(tmp_path):
     ((stem, path),) = splits.read_list(tmp_path / "list.txt").items()
     assert stem == "caf\u00e9/\u00fc"
     assert path.is_file()
-    with pytest.raises(ZooError, match=r"cannot hold 'a.udce9\.png'; rename the file"):
+    with pytest.raises(ZooError, match=r"cannot contain 'a.udce9\.png'; rename the file"):
         splits.write_list(tmp_path / "other.txt", ["a\udce9.png"])
