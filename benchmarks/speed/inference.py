@@ -86,7 +86,7 @@ def forms(device: str, precisions: list[str]) -> list[Form]:
 
 
 def make_input(case: Case, size: int) -> tuple[Tensor, Tensor]:
-    """Return a smooth image (B, 3, H, W) in [0, 1] and a mask (B, 1, H, W): a central box of half the size, or random."""
+    """Return a smooth image (B, 3, H, W) in [0, 1] and a mask (B, 1, H, W): a central box or generated."""
     coarse = torch.rand(case.batch, 3, 8, 8, generator=torch.Generator().manual_seed(SEED))
     image = F.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=True)
     if case.mask == "box":

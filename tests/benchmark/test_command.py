@@ -1,4 +1,4 @@
-"""The command as a user sees it."""
+"""The command `inpaint-zoo benchmark`."""
 
 import json
 import re
@@ -83,7 +83,7 @@ def test_inputs_for_another_program_and_back(tmp_path, capsys):
     assert benchmark(suite, "--out", tmp_path / "out", "--export-inputs", tmp_path / "inputs") == 0
     assert "10 inputs in" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
-    (tmp_path / "inputs" / "images").rename(tmp_path / "theirs")  # a program that leaves holes black
+    (tmp_path / "inputs" / "images").rename(tmp_path / "theirs")  # the results of a program that leaves holes black
     assert benchmark(suite, "--out", tmp_path / "out") == 0
     assert json.loads((tmp_path / "out" / "suite.json").read_text())["methods"][0]["kind"] == "folder"
 

@@ -71,7 +71,7 @@ def test_a_checkpoint_of_training_is_a_method(tmp_path):
 
 
 class Drifts(torch.nn.Module):
-    """Gives another value in a batch than alone, as some kernels do."""
+    """Network whose values differ between a batch and a single image, as with some kernels."""
 
     calls = 0
 
@@ -188,7 +188,7 @@ def theirs(tmp_path, **changes):
 
 
 def fill_grey(source, target, ending=".png"):
-    """Another program: reads exported inputs and masks, writes grey holes and spoils a known pixel."""
+    """Imitate another program: read exported inputs and masks, fill holes with gray, and change a known pixel."""
     for path in sorted((source / "images").rglob("*.png")):
         relative = path.relative_to(source / "images")
         picture = np.asarray(Image.open(path)).copy()
@@ -212,7 +212,7 @@ def test_a_folder_made_by_another_program_is_scored(tmp_path):
     assert len(pd.read_parquet(tmp_path / "out" / "timings.parquet")) == 0
     (tmp_path / "grey_of_the_test.py").write_text("def fill(image, mask):\n    image[mask] = 128\n    return image\n")
     mine = small_suite(tmp_path, methods=[{"callable": "grey_of_the_test:fill", "label": "Theirs"}])
-    run_suite(mine, tmp_path / "mine", ONE)  # known pixels come from the truth: the spoilt one does not count
+    run_suite(mine, tmp_path / "mine", ONE)  # known pixels come from the ground truth, so the changed one has no effect
     assert results_bytes(tmp_path / "out") == results_bytes(tmp_path / "mine")
 
 

@@ -1,4 +1,4 @@
-"""The report of small synthetic runs: what it says, what it must not say, and how the page behaves in a browser."""
+"""The report of small synthetic runs: its content, and the behavior of the page in a browser."""
 
 import base64
 import html
@@ -36,7 +36,7 @@ VOID = {"meta", "link", "img", "br", "wbr", "input"}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Seven methods on 9 photographs (enough to tell some apart) and on 4 (too few); one cell failed, one not run."""
+    """Seven methods on 9 photographs (some differ significantly) and on 4 (too few); one cell failed, one not run."""
     out = write_run(
         tmp_path_factory.mktemp("run"),
         methods=7,
@@ -174,7 +174,7 @@ def test_a_label_that_latex_would_eat_is_guarded(small):
     assert re.search(r"^\{\}\[x\] fill & ", (small / "tables.tex").read_text(), re.M)
 
 
-# --- what it says ---
+# --- content ---
 
 
 def test_every_method_stands_in_every_table(folder):
@@ -334,12 +334,12 @@ def test_summary_csv_is_the_summary(folder):
     np.testing.assert_array_equal(table["mean"], read_run(folder).summary["mean"].astype(float))
 
 
-# --- pictures ---
+# --- images ---
 
 
 def test_difference_maps_are_computed_from_the_pngs(folder):
     run, data = read_run(folder), gallery_data(folder)
-    assert len(data["scenes"]) == 2 * 2 * 2  # two pictures, two mask sets, two datasets
+    assert len(data["scenes"]) == 2 * 2 * 2  # two images, two mask sets, two datasets
     scene = next(s for s in data["scenes"] if (s["dataset"], s["mask"]) == ("photographs", "lama_thick"))
     root = folder / "gallery" / "photographs"
     truth = np.asarray(Image.open(root / "0.png").convert("RGB")).astype(int)
@@ -415,7 +415,7 @@ def test_a_picture_that_is_gone_is_said_to_be(small):
 
 
 def cost_rows(folder, label):
-    """The cells of each row of a table of costs, as text, by the name of the method and what else is text."""
+    """Return the cells of each row of a cost table as text, by method name and other text cells."""
     text = (folder / "report.html").read_text()
     table = re.search(rf'aria-label="{label}">.*?<tbody>(.*?)</tbody>', text, re.S)[1]
     rows = []
@@ -434,7 +434,7 @@ def test_costs_are_means_with_their_range_by_method_and_by_cell(tmp_path):
     assert row[2:4] == [["2.25", "1-4"], ["15.8", "G", "7", "G-28", "G"]]
     assert row[5] == [f"{15 * 2.25:.3g}", "15-60"]
     assert row[6] == ["-"]
-    assert methods["GLaMa tiny"][2:4] == [["-"], ["2.1", "G"]]  # one pass whatever the mask: nothing to span
+    assert methods["GLaMa tiny"][2:4] == [["-"], ["2.1", "G"]]  # always one pass, so there is no range
     cells = cost_rows(folder, "Cost of each cell")
     assert len(cells) == 22
     assert [cells[f"progressive: isnet_ tiny {mask}"][4] for mask in ("sample center", "sample lama_thick")] == [
@@ -456,7 +456,7 @@ def test_costs_of_several_devices_do_not_mix(small):
     edit_json(small / "provenance.json", change)
     write_report(small)
     text = (small / "report.html").read_text()
-    assert len(cost_rows(small, "Cost")) == 4  # three methods, one of them on both devices
+    assert len(cost_rows(small, "Cost")) == 4  # three methods, one of them on two devices
     assert "cuda: Large GPU" in text
 
 
@@ -592,7 +592,7 @@ def browser():
 
 @pytest.fixture
 def open_page(browser, folder):
-    """Opens the report; afterwards no message may have reached the console and no request may have left."""
+    """Open the report; afterwards, check that there were no console messages and no network requests."""
     contexts, complaints = [], []
 
     def start(width=1280, scheme="light", path=folder / "report.html", **options):
@@ -717,7 +717,7 @@ def test_theme_and_plots_answer(open_page):
     assert button.get_attribute("aria-pressed") == "true"
     visible = page.locator("[data-panel=plots]:visible svg.wide .series")
     dimmed = [name for name in range(visible.count()) if "dim" in visible.nth(name).get_attribute("class")]
-    assert len(dimmed) == visible.count() - 2  # one method in each of the two plots stays
+    assert len(dimmed) == visible.count() - 2  # one method in each of the two plots is not dimmed
 
 
 @pytest.mark.slow

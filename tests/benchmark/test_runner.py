@@ -242,7 +242,7 @@ def test_metrics_of_sets_use_features_of_the_truth_once(tmp_path, monkeypatch):
 
     def create(name):
         metric = FID(extractor=Colours()) if name == "fid" else original(name)
-        metric.feature_key = "colours"  # as a named network's: the same in every process
+        metric.feature_key = "colours"  # like that of a named network: equal in every process
         return metric
 
     monkeypatch.setattr(inpaint_zoo.metrics, "create_metric", create)
@@ -250,7 +250,7 @@ def test_metrics_of_sets_use_features_of_the_truth_once(tmp_path, monkeypatch):
     suite = small_suite(tmp_path, metrics=["fid", "psnr"], methods=["mean_fill", "telea"], masks=["lama_box"])
     out = tmp_path / "out"
     run_suite(suite, out, ONE)
-    assert len(calls) == 5 + 5 + 5  # each method's pictures and the truth, once
+    assert len(calls) == 5 + 5 + 5  # each method's results and the ground truth, once
     results = pd.read_parquet(out / "results.parquet")
     rows = results[results["metric"] == "fid"]
     assert list(rows["method"]) == ["mean_fill", "telea"]
@@ -259,7 +259,7 @@ def test_metrics_of_sets_use_features_of_the_truth_once(tmp_path, monkeypatch):
     assert (rows["value"] > 0).all()
     assert results.groupby("method", sort=False)["metric"].last().tolist() == ["fid", "fid"]  # after the images
     run_suite(suite, out, Options(workers=2, device="cpu", fresh=True))
-    assert len(calls) == 15 + 10  # the truth's came from the cache
+    assert len(calls) == 15 + 10  # those of the ground truth came from the cache
 
 
 def test_complexity_and_provenance_name_their_conventions(tmp_path):

@@ -1,4 +1,4 @@
-"""The options that a weight file states count in suites and commands as if they were written out."""
+"""Options stated in a weight file apply in suites and commands as if they were given there."""
 
 import json
 
@@ -32,19 +32,19 @@ def repeating_is_registered():
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    """Of a network that is not built by default: narrower, and applied three times."""
+    """Write a checkpoint of a non-default network: narrower, and applied three times."""
     return write_checkpoint(tmp_path / "last.ckpt", width=4, rounds=3)
 
 
 @pytest.fixture
 def bare(checkpoint, tmp_path):
-    """The same weights in a file that states nothing."""
+    """Write the same weights to a file that states no model and options."""
     torch.save(iz.create_model("repeating", weights=checkpoint).state_dict(), tmp_path / "bare.pth")
     return tmp_path / "bare.pth"
 
 
 def scores(folder, name, **method):
-    """Values and complexity of a suite of one method, by the command; its results lie in ``folder/name``."""
+    """Run a suite of one method by the command, into ``folder/name``; return values and complexity."""
     methods = [{"label": "mine", **method}]
     suite = write_suite(folder, methods=methods, masks=[{"name": "center", "size": 32}], metrics=["psnr"])
     assert main(["benchmark", str(suite), "--out", str(folder / name), "--workers", "1"]) == 0
@@ -150,7 +150,7 @@ def test_wrong_options_and_files_fail_their_cells_alone(checkpoint, tmp_path):
 
 @pytest.fixture
 def fill(tmp_path):
-    """Fill a photograph by the command; returns the result."""
+    """Fill an image by the command; return the result."""
     write_picture(tmp_path / "photo.png", photograph(3))
     mask = np.zeros((64, 64, 3), np.uint8)
     mask[16:48, 20:44] = 255

@@ -148,7 +148,7 @@ def test_a_second_run_in_one_folder_is_refused(tmp_path):
             open_store(out, suite),
         ):
             pass
-        process.kill()  # the system frees the lock
+        process.kill()  # the operating system releases the lock
         process.wait()
     with open_store(out, suite):
         pass

@@ -1,4 +1,4 @@
-"""Photographs that cannot be read: replaced in training, left out of evaluation, told and counted, never a dead run."""
+"""Unreadable images: replaced in training, left out of evaluation, reported and counted; the run continues."""
 
 import warnings
 
@@ -17,7 +17,7 @@ from tests.io.odd_files import BASE
 
 @pytest.fixture
 def folder(tmp_path):
-    """Eight photographs, of which 2, 3 and 7 are broken in three ways; the value of a pixel is the number."""
+    """Write eight images, of which 2, 3 and 7 are broken in three ways; each pixel value is the image's number."""
     for n in range(8):
         write_picture(tmp_path / f"{n}.png", np.full_like(BASE, n))
     (tmp_path / "2.png").write_bytes(b"")
@@ -46,9 +46,9 @@ def test_the_next_readable_photograph_takes_the_place(folder, workers):
     assert [name for batch in batches for name in batch["name"]] == [str(item) for item in expected]
     values = torch.cat([batch["image"][:, 0, 0, 0] for batch in batches]) * 255
     assert values.round().tolist() == expected
-    assert data.replaced == {"2": 1, "3": 2, "7": 1}  # 3 is tried for 2 as well
+    assert data.replaced == {"2": 1, "3": 2, "7": 1}  # 3 is also tried as a replacement of 2
     texts = [str(warning.message) for warning in told]
-    assert len(texts) == 3  # one for each, not for each time
+    assert len(texts) == 3  # one warning for each image, not for each attempt
     assert any("2.png: is empty (0 bytes) (another takes its place" in text for text in texts)
     assert any("7.png: no such file" in text for text in texts)
     with pytest.warns(UserWarning, match=r"^3 image\(s\) could not be read, 4 time\(s\) in total$"):
@@ -156,7 +156,9 @@ def test_evaluation_leaves_out_images_that_networks_do_not_take(tmp_path):
 
 def test_training_passes_over_images_that_cannot_be_cut(tmp_path):
     folder = photographs(tmp_path / "in", 3)
-    write_picture(folder / "1.png", np.tile(BASE[:1, :1], (1, 60_000, 1)))  # to cover 64 px it would grow beyond bounds
+    write_picture(
+        folder / "1.png", np.tile(BASE[:1, :1], (1, 60_000, 1))
+    )  # covering 64 px would exceed the maximum number of pixels
     spec = {"name": "mine", "root": str(folder), "size": 64}
     samples = InpaintingDataModule(train=spec, masks={"name": "center", "size": 32}, workers=0).train_samples()
     sample = samples[Draw(5, 1)]

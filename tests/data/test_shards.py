@@ -1,4 +1,4 @@
-"""Shards: packed, indexed, read by number, fetched once, readable by WebDataset, and what wrong ones are answered."""
+"""Shards: packed, indexed, read by index, downloaded once, readable by WebDataset, and errors of invalid shards."""
 
 import gc
 import io
@@ -42,7 +42,7 @@ def packed(folder, tmp_path):
 
 
 def remote(folder, log=None):
-    """A pattern for shards that only a command can read; ``log`` gets a letter for each fetch."""
+    """Return a pattern for shards that only a command can read; each download appends a letter to ``log``."""
     note = f"printf x >> {log}; " if log else ""
     return f"pipe:{note}cat {folder}/shard-{{000000..000002}}.tar"
 
@@ -52,11 +52,11 @@ def test_shards_hold_the_photographs_of_the_folder(folder, packed):
     of_folder = create_dataset({"name": "a", "root": str(folder)})
     of_shards = create_dataset({"name": "b", "shards": str(packed)})
     assert sorted(of_shards.keys) == sorted(STEMS)
-    assert of_shards.keys != of_folder.keys  # packed in a drawn order
+    assert of_shards.keys != of_folder.keys  # packed in random order
     for stem in STEMS:
         ours, theirs = (data.load(data.keys.index(stem)) for data in (of_shards, of_folder))
         np.testing.assert_array_equal(ours, theirs)
-    assert of_shards.identity() == of_folder.identity()  # content counts, not how it is kept
+    assert of_shards.identity() == of_folder.identity()  # the identity depends on the content, not on the storage
     assert of_shards.check(2) == []
     assert of_folder.blocks is None
     assert of_shards.blocks.tolist() == [0, 0, 0, 1, 1, 1, 2]
@@ -121,7 +121,7 @@ def test_fetched_shards_are_kept_and_the_oldest_removed_first(packed, tmp_path):
     assert kept == ["shard-000001.tar", "shard-000002.tar"]
     assert len((tmp_path / "log").read_text()) - index_fetches == 3
     data.load(5)
-    data.load(0)  # fetched anew, and the one not used meanwhile goes
+    data.load(0)  # downloaded again; the least recently used one is removed
     assert sorted(path.name[13:] for path in (tmp_path / "cache").glob("[!.]*.tar")) == [
         "shard-000000.tar",
         "shard-000001.tar",

@@ -1,4 +1,4 @@
-"""Folders through a model: what is planned, how masks are found, and that a bad file stops no other."""
+"""Filling folders: planning, finding masks, and bad files, which do not stop the others."""
 
 import errno
 import threading
@@ -20,7 +20,7 @@ def grey(image, mask):
 
 
 def whole(job, picture):
-    """A mask source: everything is hole."""
+    """Mask source that returns full masks."""
     return np.ones(picture.size, np.uint8), {}
 
 
@@ -107,7 +107,7 @@ def test_odd_files_are_filled_and_bad_ones_reported(tmp_path):
                 np.testing.assert_array_equal(result.alpha, source.alpha)
             assert result.grey == source.grey
     assert {"16-bit grey scaled to 8 bits", "palette converted to RGB"} <= report.notes.keys()
-    assert "grey repeated to RGB" not in report.notes  # the results are grey again
+    assert "grey repeated to RGB" not in report.notes  # the results are gray again
 
 
 @pytest.mark.parametrize("name", ["plain.png", "plain.webp", "plain.bmp", "plain.ppm", "rgba.tif", "rgba.png"])
@@ -155,7 +155,7 @@ def test_masks_of_a_generator_follow_the_photograph_and_not_the_run(tmp_path):
         write_picture(tmp_path / "in" / f"{number}.png", BASE)
     jobs = plan_jobs(tmp_path / "in", tmp_path / "out")
     masks = mask_source("cmod", jobs, tmp_path / "in", seed=3)
-    fill_folder(grey, jobs[2:], masks)  # the first two exist, say
+    fill_folder(grey, jobs[2:], masks)  # as if the first two results existed
     hole = create_mask("cmod", size=(24, 32), seed=3, index=2)[..., None]
     np.testing.assert_array_equal(read_picture(jobs[2].target).rgb, np.where(hole == 1, 128, BASE))
     inverted = mask_source("cmod", jobs, tmp_path / "in", seed=3, invert=True)

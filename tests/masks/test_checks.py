@@ -1,4 +1,4 @@
-"""Masks that look like a mistake: the same sentences behind every door, and bad files that end nothing."""
+"""Masks that are probably a mistake: all interfaces give the same sentences, and bad files do not end a run."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_each_doubt_has_one_kind(values, alpha, options, kinds):
     threshold, invert = options.get("threshold", 127), options.get("invert", False)
     mask = values <= threshold if invert else values > threshold
     if kinds <= {"empty", "large"} and alpha is None and threshold:
-        assert doubts_about(mask).keys() == kinds  # the polarity is known of masks that are no images
+        assert doubts_about(mask).keys() == kinds  # arrays and tensors have a known polarity
     found = doubts_about(mask, values, alpha=alpha, **options)
     assert found.keys() == kinds <= DOUBTS.keys()
 
@@ -68,10 +68,10 @@ def test_a_folder_is_looked_at_before_its_first_mask(tmp_path):
         create_generator({"bank": str(tmp_path)})(0, 16)
     assert create_generator({"bank": str(tmp_path), "hole_value": "black"})(0, 20).sum() == 100  # without a warning
     inverted = create_generator({"bank": str(tmp_path), "transforms": [{"op": "invert"}]})
-    assert inverted.check_files() == []  # it comes out right
+    assert inverted.check_files() == []  # the inverted mask is correct
     assert inverted(0, 20).sum() == 100
     sometimes = create_generator({"bank": str(tmp_path), "transforms": [{"op": "invert", "p": 0.5}]})
-    assert sometimes.check_files() == []  # a ratio says nothing then
+    assert sometimes.check_files() == []  # the ratio of a file then tells nothing
     nested = {
         "components": [
             {"kind": "mixture", "args": {"components": [{"kind": "files", "args": {"root": str(tmp_path)}}]}}
@@ -119,7 +119,7 @@ def test_one_empty_file_is_named_when_its_turn_comes(tmp_path):
     assert generator.meta(0, 20).get("doubts") is None
     train = create_generator({"bank": str(tmp_path)}, stream="train")
     train.check_files()
-    assert (train.batch(range(20), 20).sum((1, 2)) == 100).all()  # random pairing draws another file
+    assert (train.batch(range(20), 20).sum((1, 2)) == 100).all()  # random pairing chooses another file
 
 
 def test_an_unreadable_file_gives_its_place_to_the_next(tmp_path):

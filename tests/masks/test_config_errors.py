@@ -1,4 +1,4 @@
-"""Every wrong configuration is refused with what was wrong, what is allowed, and the nearest name."""
+"""Every invalid configuration raises an error with the problem, the allowed values, and the most similar name."""
 
 import pytest
 

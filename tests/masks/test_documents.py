@@ -1,4 +1,4 @@
-"""Mask configurations in YAML: the shipped ones, the schema, and errors that name file, line and key."""
+"""Mask configurations in YAML: the shipped ones, the schema, and errors that give file, line and key."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ EQUAL = re.compile(r"Same masks: preset (\w+)")
 
 
 def folders(config):
-    """The folders that a configuration reads."""
+    """Yield the folders that a configuration reads."""
     if isinstance(config, dict):
         return (
             [config["root"], *folders({**config, "root": None})] if config.get("root") else folders([*config.values()])
@@ -29,7 +29,7 @@ def test_shipped_configurations_make_masks(path, tmp_path):
     assert len(CONFIGS) >= 12
     copy = shutil.copy(path, tmp_path)
     config = yaml.safe_load(path.read_text())["mask"]
-    for name in folders(config):  # what a user keeps there: thick strokes, black on white
+    for name in folders(config):  # typical content: thick strokes, black on white
         (tmp_path / name).mkdir(parents=True)
         strokes = create_generator("dfv2_brush", seed=3, max_strokes=2)
         for index, mask in enumerate(strokes.batch(range(12), 512)):
@@ -215,4 +215,4 @@ def test_hopeless_ranges_are_warned_of_before_the_first_mask():
     ):
         generator(0, 100)
     with pytest.raises(MaskConfigError, match="in 100 attempts"):
-        generator(0, 100)  # said once
+        generator(0, 100)  # the warning is not repeated

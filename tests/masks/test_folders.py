@@ -1,4 +1,4 @@
-"""Kinds that read folders of special make: NVIDIA's bins and raw masks, Quick-Draw strokes, labels, papers' rules."""
+"""Kinds that read special folders: NVIDIA's bins and raw masks, Quick-Draw strokes, labels, papers' rules."""
 
 import shutil
 
@@ -20,14 +20,14 @@ def save(path, pixels, **options):
 
 
 def with_ratio(percent, side=40):
-    """A mask of 0 and 1 with this share of holes, in rows from the top."""
+    """Return a mask of 0 and 1 with this share of hole, in rows from the top."""
     mask = np.zeros(side * side, dtype=np.uint8)
     mask[: round(percent / 100 * side * side)] = 1
     return mask.reshape(side, side)
 
 
 def bins(folder, per_bin=4, names="folders", black=False):
-    """Masks of the six bins in sub-folders or numbered as in the flat set; files differ in their ratios."""
+    """Write masks of the six bins, in sub-folders or numbered as in the flat set; files differ in their ratios."""
     for k in range(6):
         for j in range(per_bin):
             mask = with_ratio(10 * k + 2 + j)
@@ -85,7 +85,7 @@ def test_unnamed_files_are_binned_by_their_ratio(tmp_path):
 
 
 def test_a_file_outside_the_bin_it_claims_is_refused(tmp_path):
-    root = bins(tmp_path, per_bin=30)  # ratios run over into the next bins
+    root = bins(tmp_path, per_bin=30)  # some ratios belong to the next bins
     with pytest.raises(MaskConfigError, match=r"cannot tell which color"):
         create_generator("nvidia_10_20", root=str(root))
     shutil.rmtree(root)
@@ -94,7 +94,7 @@ def test_a_file_outside_the_bin_it_claims_is_refused(tmp_path):
     with pytest.raises(MaskConfigError, match=r"odd.png has a hole ratio of 33 % .* says 10-20 % \(1 of 5 files"):
         create_generator("nvidia_10_20", root=str(root), hole_value="white")
     assert ratios("nvidia_10_20", root=str(root), hole_value="white", strict=False) == [12, 13, 14, 15, 33]
-    assert ratios("nvidia_20_30", root=str(root)) == [22, 23, 24, 25]  # the other bins are not concerned
+    assert ratios("nvidia_20_30", root=str(root)) == [22, 23, 24, 25]  # errors in other bins do not matter
 
 
 def test_border_classes_are_the_halves_of_a_bin(tmp_path):
@@ -114,7 +114,12 @@ def test_the_index_is_written_once_and_follows_changes(tmp_path):
     assert table[1].startswith("mask0-10/00000.png,32,1600,")
     assert len(table) == 25
     (root / INDEX_NAME).write_text("\n".join(line.replace(",192,1600,", ",224,1600,") for line in table) + "\n")
-    assert ratios("nvidia_10_20", root=str(root)) == [12, 13, 14, 15]  # believed, but the masks are the files'
+    assert ratios("nvidia_10_20", root=str(root)) == [
+        12,
+        13,
+        14,
+        15,
+    ]  # the stated bins are used, the masks are unchanged
     (root / INDEX_NAME).write_text("nonsense\n1,2\n")
     assert create_generator("nvidia_10_20", root=str(root)).identity() == first
     save(root / "mask10-20" / "00000.png", 255 * with_ratio(19))
@@ -131,7 +136,7 @@ def test_bins_are_resized_paired_and_augmented_as_files(tmp_path):
 
 
 def drawings(folder, strokes, n=6, side=300):
-    """Black strokes on white."""
+    """Write files with black strokes on white."""
     for k, mask in enumerate(
         create_generator("dfv2_brush", min_strokes=strokes, max_strokes=strokes).batch(range(n), side)
     ):
@@ -205,7 +210,7 @@ def labels_with(*boxes, size=(120, 160)):
 
 
 def slow_objects(labels, s):
-    """The rules of section 4.3, one variant after the other, boxes of numbers; None if the attempt fails."""
+    """Apply the rules of `segm_objects` to one variant after the other, with boxes; None if the attempt fails."""
     H, W = labels.shape
     numbers = [k for k in range(1, labels.max() + 1) if 0 < (labels == k).mean() < 0.3]
     number = numbers[s.whole(0, 0, len(numbers) - 1)]
@@ -240,7 +245,7 @@ def slow_objects(labels, s):
 def test_object_masks_equal_the_rules_one_by_one(tmp_path):
     pictures = [
         labels_with((10, 20, 40, 30), (70, 100, 30, 40)),
-        labels_with((0, 0, 120, 100), (60, 110, 50, 30)),  # the first is too large to be used, but is foreground
+        labels_with((0, 0, 120, 100), (60, 110, 50, 30)),  # the first object is too large to be used, but is foreground
         labels_with((5, 5, 100, 20), (5, 60, 30, 90), (60, 60, 20, 20)),
     ]
     for k, labels in enumerate(pictures):
@@ -308,7 +313,7 @@ def test_isnet_reads_files_in_its_own_way(tmp_path):
     image = Image.fromarray(255 * (1 - hole))
     generator = create_generator("files", root=str(tmp_path), compat="isnet", bins=[0.0, 0.5])
     wanted = np.asarray(image.crop((20, 0, 100, 80)).resize((40, 40), Image.Resampling.BILINEAR)) == 0
-    assert np.array_equal(generator(0, 40), wanted)  # the second file is all dark but a line, beyond the bin
+    assert np.array_equal(generator(0, 40), wanted)  # the second file is dark except for a line, so it is in no bin
     assert wanted.sum() < resize_mask(hole[:, 20:100], (40, 40)).sum()
     one_to_one = create_generator("files", root=str(tmp_path), compat="isnet", pairing="mod", bins=[0.0, 0.5])
     assert np.array_equal(one_to_one(0, 40), np.asarray(image.resize((40, 40), Image.Resampling.BILINEAR)) == 0)

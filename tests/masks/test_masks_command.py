@@ -1,4 +1,4 @@
-"""`inpaint-zoo masks` as a user runs it: list, show, write, stats, and what is said when something is wrong."""
+"""`inpaint-zoo masks` on the command line: list, show, write, stats, and error messages."""
 
 import csv
 import json
@@ -106,7 +106,7 @@ def test_an_interrupted_bank_is_continued(run, tmp_path):
     whole = {path.name: path.read_bytes() for path in bank.iterdir()}
     for name in ("manifest.csv", "000004.png", "000019.png"):
         (bank / name).unlink()
-    (bank / ".tmp-0123456789ab-000004.png").write_bytes(b"torn")  # as a killed process leaves it
+    (bank / ".tmp-0123456789ab-000004.png").write_bytes(b"torn")  # left by a killed process
     kept = (bank / "000003.png").stat().st_mtime_ns
     assert run("write", "cmod", "--n", 20, "--size", 32, "--out", bank)[0] == 0
     assert {path.name: path.read_bytes() for path in bank.glob("[!.]*")} == whole
@@ -240,7 +240,7 @@ def test_bad_files_of_a_folder_are_named_and_the_others_measured(run, tmp_path):
     assert "warning: a mask file looks wrong (empty), e.g. " in error
     code, out, error = run("show", tmp_path / "bank", "--size", 40, "--out", tmp_path / "sheet.png")
     assert code == 1
-    assert "5 masks of bank:bank" in out  # the unreadable one gives its place to the first
+    assert "5 masks of bank:bank" in out  # the first file replaces the unreadable one
     assert re.search(r"warning: files at size 40 x 40: no mask .* The first attempt read .*4\.png: the mask is", error)
     code, out, error = run("stats", tmp_path / "bank", "--size", 40)
     assert "bank:bank: 5 masks at 40 x 40" in out
