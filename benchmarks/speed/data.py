@@ -146,7 +146,7 @@ def measure(folder: Path, names: list[str], rounds: int, batches: int) -> list[d
 
 def table(rows: list[dict[str, object]]) -> Table:
     """Return the table to print."""
-    out = Table(title=f"Samples of {SIZE} pixels from JPEG files of 512: milliseconds an image, images a second")
+    out = Table(title=f"Samples of {SIZE} pixels from JPEG files of 512: milliseconds per image, images per second")
     out.add_column("setting")
     for stage in STAGES:
         out.add_column(f"{stage} ms", justify="right")

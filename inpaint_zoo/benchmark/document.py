@@ -19,7 +19,7 @@ _WANTED = {
     int: "a whole number",
     float: "a number",
     list: "a list",
-    dict: "a table of keys",
+    dict: "a mapping of keys",
 }
 
 
@@ -136,7 +136,7 @@ def read_document(path: Path, title: str, items: Mapping[str, tuple[str, str]]) 
     try:
         root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):
-            raise ZooError(f"{document.where(1)}: {title} must be a table of keys, such as 'name: mine'.")
+            raise ZooError(f"{document.where(1)}: {title} must be a mapping of keys, such as 'name: mine'.")
         lists = {
             key.value: [_item(document, loader, item, *items[key.value]) for item in node.value]
             for key, node in root.value
@@ -159,7 +159,7 @@ def _item(document: Document, loader: yaml.SafeLoader, node: yaml.Node, title: s
     line = node.start_mark.line + 1
     value = loader.construct_document(node)
     if not isinstance(value, str) or not value:
-        raise ZooError(f"{document.where(line)}: {title} must be a name or a table of keys, got {value!r}.")
+        raise ZooError(f"{document.where(line)}: {title} must be a name or a mapping of keys, got {value!r}.")
     return Table(document, title, {short: value}, {short: line}, line)
 
 

@@ -25,7 +25,7 @@ def run(args: list[str]) -> int:
     parser.add_argument("--out", required=True, metavar="X.safetensors", help="the file to write")
     parser.add_argument("--licence", default="unknown", help="licence of the weights, as stated by their authors")
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
-    add_option_argument(parser, "the network, where it was trained with others than the defaults")
+    add_option_argument(parser, "the network, if it was not trained with the default options")
     options = parser.parse_args(args)
     network_options = parse_options(options.option)
 

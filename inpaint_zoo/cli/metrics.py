@@ -61,7 +61,7 @@ def metrics_show(name: str) -> None:
         "range": info.value_range,
         "of": OF[info.region] if info.per_image else "a set of images",
         "result": "rounded to 8 bits" if info.result == "8-bit" else "not rounded to 8 bits",
-        "smallest side": f"{info.min_side} px",
+        "minimum size": f"{info.min_side} px in height and width",
         "identical images": f"{info.cap:g} {info.unit}, counted" if info.cap is not None else "as the formula gives",
         "needs": ", ".join(info.needs) or "nothing",
         "implementation": info.implementation,

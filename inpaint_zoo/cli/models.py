@@ -35,8 +35,8 @@ WEIGHT_FILES = (".safetensors", ".ckpt", ".pth", ".pt")
 
 def _status(info: ModelInfo) -> str:
     if not info.learned:
-        return "ready, needs no training"
-    return "ready, weights ship" if info.weights else "needs weights"
+        return "ready, nothing to train"
+    return "ready, weights ship" if info.weights else "bring weights"
 
 
 def _paper_link(info: ModelInfo) -> str:

@@ -85,7 +85,9 @@ class TrainSamples(Dataset[Sample]):
         self.seed, self.mode = seed, mode
         if masks.out_size(augmentation.size) != augmentation.size:
             H, W = augmentation.size
-            raise ZooError(f"the masks of {masks.name} are larger than the samples of {H} x {W}: not for training")
+            raise ZooError(
+                f"the masks of {masks.name} are larger than the samples of {H} x {W}, so they cannot be used here"
+            )
 
     def __len__(self) -> int:
         return len(self.photos)

@@ -325,14 +325,14 @@ def _sizes(picture: Picture, mask: NDArray[np.uint8]) -> str:
 
 
 def _take_notes(report: FolderReport, loaded: _Loaded) -> None:
-    notes = [note for note in loaded.picture.notes if note != GREY_NOTE]  # the result is grey again
+    notes = [note for note in loaded.picture.notes if note != GREY_NOTE]  # the result is gray again
     if loaded.picture.alpha is not None and loaded.job.target.suffix.lower() not in ALPHA_SUFFIXES:
         notes.append(f"transparency lost, since {loaded.job.target.suffix} cannot store it")
     for note in notes:
         report.notes.setdefault(note, []).append(loaded.job.photo)
     for kind, text in loaded.doubts.items():
         known = report.doubts.setdefault(kind, [])
-        if text not in known:  # one mask file may serve all photographs
+        if text not in known:  # one mask file may be used for all images
             known.append(text)
 
 

@@ -41,7 +41,7 @@ def inside(*keys: str | int) -> Iterator[None]:
     Example:
         >>> try:
         ...     with inside("components", 0), inside("weight"):
-        ...         raise MaskConfigError("too light")
+        ...         raise MaskConfigError("the weight is too small")
         ... except MaskConfigError as error:
         ...     print(error.keys)
         ('components', 0, 'weight')

@@ -29,7 +29,7 @@ __all__ = ["Files"]
 def _edges(value: Any) -> tuple[float, ...] | None:  # noqa: ANN401
     if value is None:
         return None
-    wants = "a list of two or more growing ratios from 0 to 1, or null"
+    wants = "a list of two or more increasing ratios from 0 to 1, or null"
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) < 2:
         raise ValueError(wants)
     if not all(isinstance(edge, int | float) and not isinstance(edge, bool) and 0 <= edge <= 1 for edge in value):

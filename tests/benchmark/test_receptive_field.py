@@ -214,7 +214,7 @@ def test_gradients_lie_inside(name):
 
 
 def gradient_supports(part: nn.Module, channels: int, side: int, positions=None) -> np.ndarray:
-    """Return (positions, 2, 2): first and last row and column with a gradient of outputs on the diagonal, in float64."""
+    """Return (positions, 2, 2): first and last row and column with a gradient of the diagonal's outputs, in float64."""
     part = copy.deepcopy(part).double()
     for parameter in part.parameters():
         nn.init.uniform_(parameter, 0.5, 1.0)  # positive: no cancellation, and ReLUs pass all values

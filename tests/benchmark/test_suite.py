@@ -103,7 +103,7 @@ def test_wrong_suites_name_line_and_key(tmp_path, old, new, message):
 def test_no_file_and_no_table(tmp_path):
     with pytest.raises(ZooError, match=re.escape(f"No suite file {tmp_path / 'no.yaml'}")):
         load_suite(tmp_path / "no.yaml")
-    with pytest.raises(ZooError, match=r"s\.yaml:1: the suite must be a table of keys"):
+    with pytest.raises(ZooError, match=r"s\.yaml:1: the suite must be a mapping of keys"):
         load_suite(suite_file(tmp_path, "- telea\n"))
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ZooError, match="is not a text file"):
