@@ -314,7 +314,7 @@ class InpaintingDataModule(LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Sample] | list[DataLoader[Sample]]:
-        """Return the loader of the validation dataset, in order; an empty list if there is none in training.
+        """Return the loader of the validation dataset, in order; without one, return an empty list in training.
 
         Raises:
             ZooError: If there is none and `Trainer.validate` was called.
