@@ -237,7 +237,7 @@ def test_select_takes_parts_of_a_split():
         ({"first": 0}, "`first` of `select` must be an integer >= 1, got 0"),
         ({"first": True}, "`first` of `select` must be"),
         ({"every": "2"}, "`every` of `select` must be an integer >= 1, got '2'"),
-        ({"after": 180}, "`select` leaves none of 180 photographs"),
+        ({"after": 180}, "`select` leaves none of 180 images"),
         ({"seed": 3}, "`seed` of `select` applies only together with"),
         ({"by_class": [1, 11]}, "Unknown `part` of `select`: None"),
         ({"by_class": [1, 11], "part": "val"}, "Unknown `part` of `select`: 'val'"),
