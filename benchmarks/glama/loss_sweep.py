@@ -1,17 +1,17 @@
-"""Where GLaMa's two added losses begin to act: their share of the gradient, and what a short training makes of them.
+"""Measure at which loss weights GLaMa's two added losses have an effect: gradient shares and short trainings.
 
     python benchmarks/glama/loss_sweep.py [--train DIR --val DIR] [--warmup 800] [--steps 300] [--only GLOB] [--out DIR]
 
-The paper gives both losses the weight 1 and leaves their reduction open. This script answers two questions for a small
-network of LaMa's form with the loss weights of LaMa's code, but without the perceptual loss, whose ADE20K weights are
-not freely available to everyone:
+The paper gives both losses the weight 1 and does not state their reduction. This script answers two questions for a
+small network with LaMa's architecture and the loss weights of LaMa's code, but without the perceptual loss, whose
+ADE20K weights are not freely available to everyone:
 
-1. Shares: the norm of the gradient with respect to the raw prediction, for each term and each way to reduce the two
+1. Shares: the norm of the gradient with respect to the raw prediction, for each term and each reduction of the two
    losses, before and after a training without them ("warm-up"), on crops of `--size` and of 256 pixels. The share is
    that of the weighted term in the sum of all norms.
 2. Trainings: each setting continues from the warm-up for `--steps` steps on the same batches. Then validation crops are
-   filled under three of GLaMa's masks. The setting without both losses and the defaults of `GLaMa` are repeated with
-   other batches: differences smaller than the spread of such rows say nothing.
+   filled with three of GLaMa's masks. The setting without both losses and the defaults of `GLaMa` are repeated with
+   other batches: differences smaller than the spread of these rows are not meaningful.
 
 Without `--train` and `--val` the images that ship with scikit-image are used. The run is deterministic for a seed and
 uses one thread. `--network glama --width 64 --warmup 0 --steps 0` measures the shares of the full-size network.
@@ -86,7 +86,7 @@ def lama_small() -> LaMaGenerator:
 
 
 def make_module(options: argparse.Namespace, setting: dict[str, Any]) -> GLaMa:
-    """A module with its losses, its weights drawn by the seed."""
+    """Return a module with its losses; its weights are initialized with the seed."""
     seed_everything(options.seed, verbose=False)
     module = GLaMa(options.network, discriminator_width=options.width, perceptual=0.0, metrics=[], **setting)
     module.build_losses()
@@ -94,12 +94,12 @@ def make_module(options: argparse.Namespace, setting: dict[str, Any]) -> GLaMa:
 
 
 def make_masks(preset: str) -> dict[str, Any]:
-    """A preset whose strokes follow the size of the crop: those for 256 pixels would cover all of a small one."""
+    """Return a preset whose strokes scale with the crop size; strokes for 256 pixels would cover small crops."""
     return {"preset": preset, "scale_with_size": True}
 
 
 def make_data(options: argparse.Namespace, size: int, seed: int) -> InpaintingDataModule:
-    """Random crops of the training images under GLaMa's seven masks."""
+    """Return random crops of the training images with GLaMa's seven mask types."""
     spec = {"name": "train", "root": options.train} if options.train else {"name": "sample", "split": "train"}
     return InpaintingDataModule(
         train=spec,
@@ -114,7 +114,7 @@ def make_data(options: argparse.Namespace, size: int, seed: int) -> InpaintingDa
 
 
 def train(module: GLaMa, options: argparse.Namespace, steps: int, seed: int) -> None:
-    """Continue for some steps, by the recipe of the module."""
+    """Continue the training for some steps with the module's recipe."""
     trainer = Trainer(
         accelerator="cpu",
         max_steps=steps,
@@ -127,7 +127,7 @@ def train(module: GLaMa, options: argparse.Namespace, steps: int, seed: int) -> 
 
 
 def first_batch(options: argparse.Namespace, size: int) -> dict[str, Tensor]:
-    """A training batch that no training has seen, as the module gets it."""
+    """Return a training batch that no training has used, as the module gets it."""
     data = make_data(options, size, options.seed + 1000)
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
@@ -135,7 +135,7 @@ def first_batch(options: argparse.Namespace, size: int) -> dict[str, Tensor]:
 
 
 def shares(module: GLaMa, options: argparse.Namespace, size: int) -> list[dict[str, Any]]:
-    """Gradient norms of every form with respect to the raw prediction, beside those of LaMa's weighted terms."""
+    """Return the gradient norms of LaMa's weighted terms and of every form, with respect to the raw prediction."""
     module = copy.deepcopy(module).train()
     batch = first_batch(options, size)
     with torch.no_grad():
@@ -163,14 +163,14 @@ def shares(module: GLaMa, options: argparse.Namespace, size: int) -> list[dict[s
 
 
 def log_spectral_distance(output: Tensor, image: Tensor) -> Tensor:
-    """Root mean square difference of the log amplitudes of both spectra in dB, averaged over images and channels."""
+    """Return the RMS difference of both log amplitude spectra in dB, averaged over images and channels."""
     amplitudes = [torch.fft.fft2(x, norm="ortho").abs().clamp(min=1e-3).log10() * 20 for x in (output, image)]
     return (amplitudes[0] - amplitudes[1]).square().mean((2, 3)).sqrt().mean()
 
 
 @torch.no_grad()
 def evaluate(module: GLaMa, options: argparse.Namespace) -> dict[str, float]:
-    """Metrics of the filled validation crops, by group of masks."""
+    """Return the metrics of the filled validation crops, by group of masks."""
     module.eval()
     spec = {"name": "val", "root": options.val} if options.val else {"name": "sample", "split": "test"}
     crop = "center" if options.val else "grid"
@@ -192,7 +192,7 @@ def evaluate(module: GLaMa, options: argparse.Namespace) -> dict[str, float]:
                 output = composite(pred.clamp(0, 1), image, mask)
                 for metric in metrics.values():
                     metric.update(output, image, mask)
-                hole = F.max_pool2d(mask, 3, 1, 1)  # and its rim: grids have hardly a pair of pixels inside
+                hole = F.max_pool2d(mask, 3, 1, 1)  # dilated, because grids have hardly any pixel pairs inside the hole
                 variation += torch.stack([total_variation(x, beta=2, joint=True, region=hole) for x in (output, image)])
                 spectrum += log_spectral_distance(output, image).item()
                 count += 1
@@ -202,7 +202,7 @@ def evaluate(module: GLaMa, options: argparse.Namespace) -> dict[str, float]:
 
 
 def show(title: str, rows: list[dict[str, Any]], out: Path | None) -> None:
-    """Print a table, and write it as CSV."""
+    """Print a table and write it as CSV."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     table = Table(*columns, title=title)
     for row in rows:
@@ -218,19 +218,19 @@ def show(title: str, rows: list[dict[str, Any]], out: Path | None) -> None:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", help="folder of training images; without it those that ship with scikit-image")
+    parser.add_argument("--train", help="folder of training images; default: the photographs of scikit-image")
     parser.add_argument("--val", help="folder of validation images")
     parser.add_argument("--network", default="lama_small", help="registry name")
     parser.add_argument("--width", type=int, default=8, help="channels of the discriminator's first feature map")
-    parser.add_argument("--size", type=int, default=64, help="of training crops, in pixels")
+    parser.add_argument("--size", type=int, default=64, help="size of training crops in pixels")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--warmup", type=int, default=800, help="steps without both losses")
-    parser.add_argument("--steps", type=int, default=300, help="steps of each setting; 0 measures the shares alone")
+    parser.add_argument("--steps", type=int, default=300, help="steps of each setting; 0 measures only the shares")
     parser.add_argument("--repeats", type=int, default=3, help=f"runs of {' and '.join(REPEATED)}")
     parser.add_argument("--metrics", nargs="*", default=["psnr", "ssim"], help="names of `inpaint-zoo metrics`")
-    parser.add_argument("--only", default="*", help="settings whose names match")
+    parser.add_argument("--only", default="*", help="shell pattern for the names of the settings")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder of the CSV files")
     options = parser.parse_args()
@@ -254,7 +254,7 @@ def main() -> None:
         module = make_module(options, SETTINGS[name])
         module.network.load_state_dict(base.network.state_dict())
         module.discriminator.load_state_dict(base.discriminator.state_dict())
-        # other batches than the warm-up's, the same ones for every setting
+        # batches that the warm-up has not used, and the same ones for every setting
         train(module, options, options.steps, seed + 1)
         rows.append({"setting": name, "seed": seed, **evaluate(module, options)})
         show("trainings", rows, options.out)

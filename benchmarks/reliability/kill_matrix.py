@@ -1,22 +1,22 @@
-"""Kill trainings and benchmarks at random moments, resume them, and compare the result with an unbroken run.
+"""Kill trainings and benchmarks at random moments, resume them, and compare the result with an uninterrupted run.
 
     python benchmarks/reliability/kill_matrix.py [--kills 50] [--workloads fit benchmark] [--kinds SIGKILL ...]
                                                  [--seed 0] [--json FILE]
 
-Each kind of interruption hits a run of the real command at uniformly random moments:
+Each kind of interruption is applied to a run of the real command at uniformly random moments:
 
-- SIGKILL: the process and its workers end at once.
-- SIGTERM, SIGINT: the process is asked to stop, as a cluster or Ctrl-C does.
-- full disk: from that moment on no file can grow (`prlimit` sets the largest file size to 0), so that every write
+- SIGKILL: the process and its workers end immediately.
+- SIGTERM, SIGINT: the process is asked to stop, as by a cluster or Ctrl-C.
+- full disk: from that moment on, no file can grow (`prlimit` sets the maximum file size to 0), so that every write
   fails as it does on a full disk.
 
-After each interruption every file under its final name must be whole: checkpoints load with `weights_only=True`,
-Parquet and JSON files parse, images decode. Then the same command resumes, and is hit again. When a run gets through,
-its results are compared with those of the unbroken run: all bytes of results, logs and images, and all values of the
-last checkpoint. A new run begins then, until the number of interruptions is reached.
+After each interruption, every file under its final name must be complete: checkpoints load with `weights_only=True`,
+Parquet and JSON files can be parsed, images can be decoded. Then the same command resumes and is interrupted again.
+When a run is completed, its results are compared with those of the uninterrupted run: all bytes of results, logs and
+images, and all values of the last checkpoint. Then a new run starts, until the number of interruptions is reached.
 
-Processes are forked from this one, which has imported the libraries already: an interruption then costs less than a
-second instead of the start of Python. The exit code is 0 if nothing was damaged, lost or different, else 1.
+Processes are forked from this one, which has already imported the libraries: an interruption then costs less than a
+second instead of a start of Python. The exit code is 0 if nothing was damaged, lost or different, else 1.
 """
 
 import argparse
@@ -47,7 +47,7 @@ from inpaint_zoo.cli.main import main as inpaint_zoo
 
 KINDS = ("SIGKILL", "SIGTERM", "SIGINT", "full disk")
 STEPS = 16
-PATIENCE = 300.0  # seconds after which a run that does not end counts as hanging
+PATIENCE = 300.0  # seconds after which a run counts as hanging
 
 SUITE = {
     "name": "kill_matrix",
@@ -79,12 +79,12 @@ TRAINING = {
 
 @dataclass
 class Workload:
-    """A command that can be resumed by itself, and what must be equal in the end.
+    """A command that can resume its run, and the results that must be equal at the end.
 
     Attributes:
-        name: Of the command.
-        arguments: Words of the command line for a folder; those of a first start and of a resumption are the same.
-        results: Files and folders, relative to the run's folder, whose bytes must equal those of the unbroken run.
+        name: Name of the command.
+        arguments: Function from a folder to the command line, which is the same for a first start and a resumption.
+        results: Files and folders, relative to the run's folder, whose bytes must equal those of the uninterrupted run.
     """
 
     name: str
@@ -94,13 +94,13 @@ class Workload:
 
 @dataclass
 class Tally:
-    """What became of the interruptions of one kind.
+    """Outcome of the interruptions of one kind.
 
     Attributes:
-        landed: Interruptions that reached a running process.
-        runs: Runs that got through and were compared.
-        damaged: Files that were not whole under their final names, with the reason.
-        different: Results that differ from those of the unbroken run.
+        landed: Number of interruptions that reached a running process.
+        runs: Number of runs that were completed and compared.
+        damaged: Incomplete files under their final names, with the reason.
+        different: Results that differ from those of the uninterrupted run.
         unexplained: Exit codes or messages that do not fit the interruption.
     """
 
@@ -112,12 +112,12 @@ class Tally:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing went wrong."""
+        """Whether no problem was found."""
         return not (self.damaged or self.different or self.unexplained)
 
 
 def start(arguments: list[str], log: Path) -> int:
-    """Fork a process that runs the command in a session of its own; returns its number."""
+    """Fork a process that runs the command in its own session; return its process id."""
     sys.stdout.flush()
     child = os.fork()
     if child:
@@ -142,7 +142,7 @@ def start(arguments: list[str], log: Path) -> int:
 
 
 def wait(child: int, seconds: float) -> int | None:
-    """Exit code of a child that ends within so many seconds (negative: by a signal), or None."""
+    """Return the exit code of a child (negative: ended by a signal), or None if it does not end within ``seconds``."""
     end = time.monotonic() + seconds
     while True:
         number, status = os.waitpid(child, os.WNOHANG)
@@ -154,7 +154,7 @@ def wait(child: int, seconds: float) -> int | None:
 
 
 def interrupt(child: int, kind: str) -> None:
-    """Send one interruption to a process that may have ended already."""
+    """Send one interruption to a process that may already have ended."""
     try:
         if kind == "SIGKILL":
             os.killpg(child, signal.SIGKILL)
@@ -167,10 +167,10 @@ def interrupt(child: int, kind: str) -> None:
 
 
 def run_through(workload: Workload, folder: Path, log: Path) -> float:
-    """Run the command without an interruption; returns the seconds it took.
+    """Run the command without an interruption; return the duration in seconds.
 
     Raises:
-        RuntimeError: It failed.
+        RuntimeError: If it failed.
     """
     begin = time.monotonic()
     code = wait(start(workload.arguments(folder), log), PATIENCE)
@@ -180,7 +180,7 @@ def run_through(workload: Workload, folder: Path, log: Path) -> float:
 
 
 def damage(folder: Path) -> list[str]:
-    """Files under their final names that are not whole; names of temporary files begin with a dot."""
+    """Return the incomplete files under their final names; names of temporary files start with a dot."""
     readers: dict[str, Callable[[Path], Any]] = {
         ".ckpt": lambda path: torch.load(path, "cpu", weights_only=True),
         ".json": lambda path: json.loads(path.read_text()),
@@ -196,7 +196,7 @@ def damage(folder: Path) -> list[str]:
             continue
         try:
             if path.suffix == ".csv" and not path.read_text().endswith("\n"):
-                continue  # rows are appended; a line that was cut short is dropped when the run resumes
+                continue  # rows are appended; an incomplete line is dropped when the run resumes
             readers[path.suffix](path)
         except Exception as error:
             found.append(f"{path.relative_to(folder)}: {type(error).__name__}: {error}")
@@ -204,7 +204,7 @@ def damage(folder: Path) -> list[str]:
 
 
 def same(a: object, b: object) -> bool:
-    """Whether two checkpoints hold the same values."""
+    """Return whether two checkpoints contain the same values."""
     if isinstance(a, torch.Tensor):
         return isinstance(b, torch.Tensor) and torch.equal(a, b)
     if isinstance(a, dict):
@@ -215,7 +215,7 @@ def same(a: object, b: object) -> bool:
 
 
 def differences(folder: Path, unbroken: Path, results: tuple[str, ...]) -> list[str]:
-    """Results of a run that differ from those of the unbroken one."""
+    """Return the results of a run that differ from those of the uninterrupted run."""
     found = []
     for result in results:
         theirs = unbroken / result
@@ -226,14 +226,14 @@ def differences(folder: Path, unbroken: Path, results: tuple[str, ...]) -> list[
                 found.append(f"{mine.relative_to(folder)} is missing")
             elif path.suffix == ".ckpt":
                 if not same(torch.load(mine, weights_only=True), torch.load(path, weights_only=True)):
-                    found.append(f"{mine.relative_to(folder)} holds other values")
+                    found.append(f"{mine.relative_to(folder)} has other values")
             elif mine.read_bytes() != path.read_bytes():
-                found.append(f"{mine.relative_to(folder)} holds other bytes")
+                found.append(f"{mine.relative_to(folder)} has other bytes")
     return found
 
 
 def measure(workload: Workload, kind: str, kills: int, scratch: Path, chance: random.Random) -> Tally:
-    """Interrupt a command so many times by one kind."""
+    """Interrupt a command ``kills`` times by one kind of interruption."""
     tally = Tally()
     log = scratch / "log.txt"
     unbroken = scratch / "unbroken"
@@ -271,7 +271,7 @@ def measure(workload: Workload, kind: str, kills: int, scratch: Path, chance: ra
 
 
 def workloads(scratch: Path) -> dict[str, Workload]:
-    """The commands, with their files written below ``scratch``."""
+    """Return the commands; their files are written below ``scratch``."""
     suite, config = scratch / "suite.yaml", scratch / "config.yaml"
     suite.write_text(yaml.safe_dump(SUITE))
     config.write_text(yaml.safe_dump(TRAINING))
@@ -290,13 +290,13 @@ def workloads(scratch: Path) -> dict[str, Workload]:
 
 
 def main() -> int:
-    """Entry point of the script."""
+    """Run the script and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50, help="interruptions of each kind (default: 50)")
     parser.add_argument("--workloads", nargs="+", choices=["fit", "benchmark"], default=["fit", "benchmark"])
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    parser.add_argument("--seed", type=int, default=0, help="of the random moments (default: 0)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table as JSON as well")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random moments (default: 0)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the table as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
     for command in options.workloads:

@@ -1,12 +1,12 @@
-"""Contextual attention of a batch, each sample with its own mask, beside a loop over the samples.
+"""Compare contextual attention of a batch, in which each sample has its own mask, with a loop over the samples.
 
     python benchmarks/speed/contextual_attention.py [--size 256] [--batch 8] [--channels 128] [--threads 1] [--rounds 7]
                                                     [--device cpu] [--json FILE]
 
-The loop goes about it as the released code does: the background's patches are the filters of a convolution, "fuse" is
-a convolution with a 3x3 identity, and patches are pasted by a transposed convolution. All sides take turns in one
-process, on features at a quarter of the picture's sides, as the network has them. Read it on an idle machine; the load
-is printed.
+The loop is written like the released code: the background's patches are the filters of a convolution, "fuse" is a
+convolution with a 3x3 identity, and patches are pasted by a transposed convolution. All variants alternate in one
+process, on features at a quarter of the image's resolution, as in the network. Run it on an idle machine; the load is
+printed.
 """
 
 import argparse
@@ -28,19 +28,19 @@ from torch.nn import functional as F
 from inpaint_zoo.layers.contextual_attention import ContextualAttention
 from inpaint_zoo.layers.fusion import fuse
 
-SCALE = 4  # of the features
-SLOWER = 1.05  # what noise may add to a side that has to be no slower
+SCALE = 4  # downsampling factor of the features
+SLOWER = 1.05  # tolerance for noise in the check that a variant is not slower
 
 
 def loop(foreground: Tensor, background: Tensor, mask: Tensor) -> Tensor:
-    """Sample by sample."""
+    """Process the samples one by one."""
     return torch.cat(
         [one(f[None], b[None], m[None]) for f, b, m in zip(foreground, background, mask, strict=True)], dim=0
     )
 
 
 def one(foreground: Tensor, background: Tensor, mask: Tensor) -> Tensor:
-    """A single sample, rate 2, 3x3 patches, 3 neighbours, softmax scale 10."""
+    """Process a single sample with rate 2, 3x3 patches, 3 neighbors and softmax scale 10."""
     C, (H, W) = foreground.shape[1], foreground.shape[2:]
     h, w = H // 2, W // 2
     pasted = F.unfold(background, 4, stride=2, padding=1)[0].T.reshape(-1, C, 4, 4)
@@ -59,7 +59,7 @@ def one(foreground: Tensor, background: Tensor, mask: Tensor) -> Tensor:
 
 
 def make_input(options: argparse.Namespace) -> tuple[Tensor, Tensor]:
-    """Features (B, C, H / 4, W / 4), and in each mask a square in another place."""
+    """Return features (B, C, H / 4, W / 4), and masks (B, 1, H, W) with a square at a different position in each."""
     generator = torch.Generator().manual_seed(SEED)
     side = options.size // SCALE
     features = 0.05 * torch.randn(options.batch, options.channels, side, side, generator=generator)
@@ -71,7 +71,7 @@ def make_input(options: argparse.Namespace) -> tuple[Tensor, Tensor]:
 
 
 def measure(options: argparse.Namespace) -> list[dict[str, object]]:
-    """All sides."""
+    """Measure all variants."""
     features, mask = make_input(options)
     sides: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
         "loop": loop,
@@ -99,7 +99,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, object]]:
 
 
 def show(rows: list[dict], machine: dict[str, object], options: argparse.Namespace) -> None:
-    """The table, the machine, and whether the form that runs is no slower than the loop."""
+    """Print the table, the machine, and whether the fast form is not slower than the loop."""
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     setting = f"{options.batch} x {options.channels} channels, {options.size} px, {options.device}"
     table = Table(title=f"{setting}; times the loop: ratio of medians, range of rounds", title_justify="left")
@@ -120,20 +120,20 @@ def show(rows: list[dict], machine: dict[str, object], options: argparse.Namespa
 
 
 def main() -> None:
-    """Read the command line, measure, print."""
+    """Parse the command line, measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--size", type=int, default=256, help="sides of the picture in pixels (default: 256)")
+    parser.add_argument("--size", type=int, default=256, help="height and width of the image in pixels (default: 256)")
     parser.add_argument("--batch", type=int, default=8, help="samples, each with its own mask (default: 8)")
-    parser.add_argument("--channels", type=int, default=128, help="of the features (default: 128)")
+    parser.add_argument("--channels", type=int, default=128, help="channels of the features (default: 128)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="(default: 1)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each side (default: 7)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
+    parser.add_argument("--rounds", type=int, default=7, help="measurements of each variant (default: 7)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
     options = parser.parse_args()
     if min(options.batch, options.channels, options.rounds, options.threads, options.size) < 1 or options.size % 8:
-        parser.error("--size is a multiple of 8, all numbers at least 1")
+        parser.error("--size must be a multiple of 8, and all numbers at least 1")
     if options.device == "cuda" and not torch.cuda.is_available():
-        parser.error("--device cuda: there is none")
+        parser.error("--device cuda: not available on this machine")
     torch.set_num_threads(options.threads)
     before = os.getloadavg()[0]
     rows = measure(options)

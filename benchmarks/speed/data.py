@@ -1,10 +1,11 @@
-"""How fast samples are made, by stage: 256 pixels from 512-pixel JPEGs of the photographs that come with scikit-image.
+"""Measure the speed of sample loading by stage: 256-pixel samples from 512-pixel JPEGs of scikit-image's photographs.
 
     python benchmarks/speed/data.py [--rounds 7] [--batches 8] [--only PATTERN] [--json FILE]
 
-One thread makes each batch stage by stage, the settings in turns; beside it the whole datamodule runs with 0 and 2
-workers. The target: augmentation and masks together take less time than decoding, which nobody can avoid. The crop
-stands apart, since every photograph has to be brought to its size. Read it on an idle machine; the load is printed.
+One thread makes each batch stage by stage, alternating between the settings. In addition, the whole data module runs
+with 0 and 2 workers. The target is that augmentation and masks together take less time than decoding, which cannot be
+avoided. The crop is not included, because every image has to be resized. Run it on an idle machine; the load is
+printed.
 """
 
 import argparse
@@ -36,7 +37,7 @@ STAGES = ("decode", "crop", "augment", "mask", "collate")
 JITTER = {"op": "color_jitter", "brightness": 0.05, "contrast": 0.05, "saturation": 0.05, "hue": 0.05}
 DISTORTIONS = ["clahe", "brightness_contrast", "hue_saturation_value"]
 WARPS = ["perspective", "affine", "optical_distortion"]
-# title -> the cut, what else is done, masks, whether the target holds for it
+# title -> (crop, other steps, masks, whether the target applies)
 SETTINGS = {
     "crop, flip; lama_wide": (["random_crop"], ["hflip"], "lama_wide", True),
     "cover and crop, flip; cmod (GRIG)": ([{"op": "random_crop", "short_side": [256, 256]}], ["hflip"], "cmod", True),
@@ -48,7 +49,7 @@ SETTINGS = {
 
 
 def write_photographs(folder: Path) -> None:
-    """Middle squares of the sample photographs, and turned ones, as JPEG files of 512 pixels."""
+    """Write center squares of the sample photographs, also rotated ones, as JPEG files of 512 pixels."""
     data = create_dataset({"name": "sample", "split": "all", "size": 512})
     for n in range(FILES):
         rgb = np.rot90(data.load(n % len(data)), n // len(data))
@@ -56,21 +57,21 @@ def write_photographs(folder: Path) -> None:
 
 
 class Watch:
-    """Seconds by stage."""
+    """Stopwatch that sums seconds by stage."""
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(STAGES, 0.0)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the time of the block."""
+        """Add the duration of the block to a stage."""
         start = time.perf_counter()
         yield
         self.seconds[name] += time.perf_counter() - start
 
 
 def by_stage(folder: Path, setting: tuple, first: int, batches: int) -> dict[str, float]:
-    """Milliseconds for each image and stage; the same work as `TrainSamples` in the same order."""
+    """Return milliseconds per image for each stage; the work equals that of `TrainSamples`, in the same order."""
     cut, steps, masks, _ = setting
     data = module(folder, setting, 0)
     samples = data.train_samples()
@@ -95,7 +96,7 @@ def by_stage(folder: Path, setting: tuple, first: int, batches: int) -> dict[str
 
 
 def module(folder: Path, setting: tuple, workers: int, batches: int = 1) -> InpaintingDataModule:
-    """The datamodule of a setting."""
+    """Return the data module of a setting."""
     cut, steps, masks, _ = setting
     return InpaintingDataModule(
         train={"name": "photographs", "root": str(folder), "size": SIZE},
@@ -108,7 +109,7 @@ def module(folder: Path, setting: tuple, workers: int, batches: int = 1) -> Inpa
 
 
 def whole(folder: Path, setting: tuple, workers: int, batches: int) -> float:
-    """Images a second of the datamodule, from the first batch on: starting processes is not counted."""
+    """Return the data module's images per second, from the first batch on, without the start of its processes."""
     data = module(folder, setting, workers, batches + 1)
     start = None
     for batch in data.train_dataloader():
@@ -118,8 +119,8 @@ def whole(folder: Path, setting: tuple, workers: int, batches: int) -> float:
 
 
 def measure(folder: Path, names: list[str], rounds: int, batches: int) -> list[dict[str, object]]:
-    """All settings, in turns."""
-    for name in names:  # once unmeasured: caches, compiled tables
+    """Measure all settings, alternating between them."""
+    for name in names:  # warm-up: caches, compiled tables
         by_stage(folder, SETTINGS[name], 0, 1)
     stages: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     rates: dict[str, dict[int, list[float]]] = {name: {0: [], 2: []} for name in names}
@@ -144,8 +145,8 @@ def measure(folder: Path, names: list[str], rounds: int, batches: int) -> list[d
 
 
 def table(rows: list[dict[str, object]]) -> Table:
-    """As it is printed."""
-    out = Table(title=f"Samples of {SIZE} pixels from JPEG files of 512: milliseconds an image, images a second")
+    """Return the table to print."""
+    out = Table(title=f"Samples of {SIZE} pixels from JPEG files of 512: milliseconds per image, images per second")
     out.add_column("setting")
     for stage in STAGES:
         out.add_column(f"{stage} ms", justify="right")
@@ -166,12 +167,12 @@ def table(rows: list[dict[str, object]]) -> Table:
 
 
 def main() -> int:
-    """Measure, print, and say by the exit code whether the target is met."""
+    """Measure and print; return 1 if the target is missed, else 0."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--batches", type=int, default=8, help="measured in each round")
-    parser.add_argument("--only", default="*", help="shell pattern over the settings")
-    parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--batches", type=int, default=8, help="batches in each round")
+    parser.add_argument("--only", default="*", help="shell pattern for the settings")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

@@ -1,12 +1,12 @@
-"""How fast networks fill: the plain one beside its optimised forms, and what share of the machine's peak they reach.
+"""Compare the speed of networks with that of their optimized forms, and with the machine's peak rate.
 
     python benchmarks/speed/inference.py [MODEL ...] [--size 256] [--threads 1 2] [--mask box] [--rounds 7] [--json F]
 
-The sides take turns in one process, and so do the convolutions whose best rate is the roofline: 3x3, 256 and 512
-channels, both memory formats, same precision and thread count. Memory is measured in fresh processes, one for each
-figure. Weights are PyTorch's default initialisation under a fixed seed: speed does not depend on them, differences do,
-so the spread of the plain output (std) stands beside them. Read it on an idle machine; the load is printed. On a GPU
-float32 convolutions are left at PyTorch's default, which is TF32, on every side and in the roofline.
+All forms alternate in one process, as do the convolutions whose best rate is the roofline: 3x3, 256 and 512 channels,
+both memory formats, same precision and thread count. Memory is measured in a new process for each figure. Weights are
+PyTorch's default initialization with a fixed seed. Speed does not depend on them but differences do, so the spread of
+the plain output (std) is printed with them. Run it on an idle machine; the load is printed. On a GPU, float32
+convolutions use PyTorch's default, which is TF32, for all forms and for the roofline.
 """
 
 import argparse
@@ -35,11 +35,11 @@ from inpaint_zoo.benchmark.macs import count_macs
 SEED = 2026
 TINY = 64
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-CONVOLUTIONS = [(256, 64), (512, 32), (512, 64)]  # channels, side
+CONVOLUTIONS = [(256, 64), (512, 32), (512, 64)]  # channels, height and width
 GATED = {"size": 256, "batch": 1, "mask": "box"}
-FLAT = 0.05  # an output that spreads less, as random weights give, says little about differences
-PLAIN_SHARE = {"lama": 0.65, "lgnet": 0.30}  # what plain networks reach on a CPU, for reference
-TARGETS = {  # (model, device) -> form -> the least speed-up, the largest and the mean difference
+FLAT = 0.05  # if the output spreads less, as with random weights, differences are not meaningful
+PLAIN_SHARE = {"lama": 0.65, "lgnet": 0.30}  # share of the roofline of plain networks on a CPU, for reference
+TARGETS = {  # (model, device) -> form -> minimum speed-up, maximum and mean difference
     ("lama", "cpu"): {"fp32": (1.25, 1e-4, None), "bf16": (1.8, 1e-2, 1e-3)},
     ("lama", "cuda"): {"bf16, compiled": (3.0, None, None)},
     ("lgnet", "cpu"): {"fp32": (1.6, 2e-4, None), "bf16": (2.5, None, None)},
@@ -51,7 +51,7 @@ TARGETS = {  # (model, device) -> form -> the least speed-up, the largest and th
 
 @dataclass(frozen=True)
 class Case:
-    """What all sides of a row share."""
+    """The settings that all forms in a row share."""
 
     model: str
     size: int
@@ -63,7 +63,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Form:
-    """A side: the plain network where `optimized` is False."""
+    """A form of the network; the plain network if `optimized` is False."""
 
     precision: str = "fp32"
     optimized: bool = True
@@ -73,20 +73,20 @@ class Form:
         return (self.precision + ", compiled" * self.compiled) if self.optimized else "plain"
 
     def build(self, case: Case) -> iz.InpaintingNetwork:
-        """The same weights for every form."""
+        """Build the network; every form has the same weights."""
         torch.manual_seed(SEED)
         net = iz.create_model(case.model).to(case.device)
         return iz.optimize(net, self.precision, compiled=self.compiled) if self.optimized else net
 
 
 def forms(device: str, precisions: list[str]) -> list[Form]:
-    """The sides, the plain one first."""
+    """Return the forms, the plain one first."""
     compiled = [Form("bf16", compiled=True)] if device == "cuda" and "bf16" in precisions else []
     return [Form(optimized=False), *map(Form, precisions), *compiled]
 
 
 def make_input(case: Case, size: int) -> tuple[Tensor, Tensor]:
-    """A smooth picture (B, 3, H, W) in [0, 1], and its hole (B, 1, H, W): a centred box of half the side, or drawn."""
+    """Return a smooth image (B, 3, H, W) in [0, 1] and a mask (B, 1, H, W): a central box or generated."""
     coarse = torch.rand(case.batch, 3, 8, 8, generator=torch.Generator().manual_seed(SEED))
     image = F.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=True)
     if case.mask == "box":
@@ -99,13 +99,13 @@ def make_input(case: Case, size: int) -> tuple[Tensor, Tensor]:
 
 
 def wait(device: str) -> None:
-    """Until the device has done what it was given."""
+    """Wait until the device has finished its work."""
     if device == "cuda":
         torch.cuda.synchronize()
 
 
 def per_call(call: Callable[[], Tensor], calls: int, device: str) -> float:
-    """Seconds."""
+    """Return the seconds per call."""
     wait(device)
     start = time.perf_counter()
     for _ in range(calls):
@@ -115,14 +115,14 @@ def per_call(call: Callable[[], Tensor], calls: int, device: str) -> float:
 
 
 def calibrated(call: Callable[[], Tensor], seconds: float, device: str) -> int:
-    """How many calls take about so long, after two that do not count."""
+    """Return the number of calls that take about ``seconds``, after two warm-up calls."""
     per_call(call, 2, device)
     return max(1, round(seconds / per_call(call, 1, device)))
 
 
 @dataclass
 class Convolution:
-    """A point below the roofline."""
+    """A convolution whose rate is a lower bound of the roofline."""
 
     precision: str
     flops: int
@@ -131,7 +131,7 @@ class Convolution:
 
 
 def convolutions(case: Case, precisions: set[str], seconds: float) -> list[Convolution]:
-    """Those whose best rate is the roofline of their precision."""
+    """Return the convolutions whose best rate is the roofline of their precision."""
     found = []
     for precision in sorted(precisions):
         for channels, side in CONVOLUTIONS:
@@ -149,10 +149,10 @@ def convolutions(case: Case, precisions: set[str], seconds: float) -> list[Convo
 
 
 def memory_mib(case: Case, form: Form) -> float | None:
-    """Growth of the peak in the first call of a form, weights excluded; a process for itself has to ask.
+    """Return the growth of peak memory in MiB in the first call of a form, without weights; call it in a new process.
 
-    On a CPU a second copy has met a tiny picture before, so that threads and libraries have started; on a GPU the
-    allocator's own count is exact, and the form is warm.
+    On a CPU, a second copy processes a tiny image first, so that threads and libraries have started. On a GPU, the
+    allocator's own count is exact, and the form is warmed up.
     """
     torch.set_num_threads(case.threads)
     image, mask = make_input(case, case.size)
@@ -171,8 +171,8 @@ def memory_mib(case: Case, form: Form) -> float | None:
 
 
 def memory_in_fresh_process(case: Case, form: Form) -> float | None:
-    """`memory_mib`; what is freed goes back to the system at once, so that nothing is used again unseen."""
-    os.environ["MALLOC_MMAP_THRESHOLD_"] = "65536"  # glibc reads it as the process starts
+    """Run `memory_mib` in a new process; freed memory is returned to the system, so that its reuse is counted."""
+    os.environ["MALLOC_MMAP_THRESHOLD_"] = "65536"  # glibc reads it when a process starts
     try:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             return pool.apply(memory_mib, (case, form))
@@ -181,16 +181,16 @@ def memory_in_fresh_process(case: Case, form: Form) -> float | None:
 
 
 def difference(output: Tensor, plain: Tensor, mask: Tensor) -> dict[str, float]:
-    """In the hole: known pixels are equal by contract."""
+    """Return the differences in the hole, since known pixels are equal by contract."""
     off = (output - plain).abs()[mask.expand_as(plain) > 0]
     return {"largest": off.max().item(), "mean": off.mean().item()}
 
 
 def run(case: Case, sides: list[Form], rounds: int, seconds: float) -> tuple[list[dict[str, object]], dict[str, float]]:
-    """All sides of one model and thread count, and the best rate by precision that was seen beside them."""
+    """Measure all forms of one model and thread count; return rows, and the best convolution rate by precision."""
     torch.set_num_threads(case.threads)
     image, mask = make_input(case, case.size)
-    nets = {form: form.build(case) for form in sides}  # anew for each thread count: forms lay out weights once
+    nets = {form: form.build(case) for form in sides}  # built for each thread count, since forms arrange weights once
     macs = count_macs(nets[sides[0]], case.size, case.size)
     gflop = 2 * macs.true * case.batch / 1e9 if macs else None
     memory = {form: memory_in_fresh_process(case, form) for form in sides}
@@ -232,7 +232,7 @@ def run(case: Case, sides: list[Form], rounds: int, seconds: float) -> tuple[lis
 
 
 def measure(cases: list[Case], sides: list[Form], rounds: int, seconds: float) -> tuple[list[dict], list[dict]]:
-    """Rows, with their shares of the rooflines, and the rooflines."""
+    """Return the rows with their shares of the rooflines, and the rooflines."""
     rows: list[dict] = []
     best: dict[tuple[int, str], float] = {}
     for case in cases:
@@ -248,12 +248,12 @@ def measure(cases: list[Case], sides: list[Form], rounds: int, seconds: float) -
 
 
 def gated(row: dict) -> bool:
-    """Whether the targets are for this row."""
+    """Return whether the targets apply to this row."""
     return all(row[key] == value for key, value in GATED.items()) and (row["device"] == "cuda" or row["threads"] == 2)
 
 
 def verdicts(rows: list[dict]) -> list[dict[str, object]]:
-    """The targets, where their model was measured at their size and thread count."""
+    """Return the results of the targets whose model was measured at their size and thread count."""
     found = []
     for row in filter(gated, rows):
         speedup, largest, mean = TARGETS.get((row["model"], row["device"]), {}).get(row["form"], (None, None, None))
@@ -270,7 +270,7 @@ def verdicts(rows: list[dict]) -> list[dict[str, object]]:
 
 
 def table(rows: list[dict], title: str) -> Table:
-    """As it is printed."""
+    """Return the table to print."""
     out = Table(title=title, title_justify="left")
     headings = ("ms", "times plain", "GFLOP/s", "peak", "max diff.", "mean diff.", "MiB")
     for heading in ("model", "thr.", "form", *headings):
@@ -298,14 +298,14 @@ def table(rows: list[dict], title: str) -> Table:
 
 
 def show(rows: list[dict], rooflines: list[dict], machine: dict[str, object], checks: list[dict]) -> None:
-    """The table, the rooflines, the machine and the targets."""
+    """Print the table, the rooflines, the machine and the targets."""
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     size, batch, device, mask = (rows[0][key] for key in ("size", "batch", "device", "mask"))
     console.print(
         table(rows, f"{size} px, batch {batch}, {device}, hole {mask}; times plain: ratio of medians [range of rounds]")
     )
     console.print(
-        "Peak: share of the roofline. Differences: in the hole, beside the spread of the plain output. MiB: growth."
+        "Peak: share of the roofline. Differences: in the hole; compare them with the plain output's std. MiB: growth."
     )
     for peak in rooflines:
         console.print(
@@ -326,24 +326,24 @@ def show(rows: list[dict], rooflines: list[dict], machine: dict[str, object], ch
     for plain in aimed:
         if plain["output_std"] < FLAT:
             console.print(
-                f"The plain output of {plain['model']}'s random weights spreads by {plain['output_std']:.1e} only: "
-                "differences under their limits say little, compare them with that."
+                f"The plain output of {plain['model']}'s random weights spreads by only {plain['output_std']:.1e}: "
+                "differences below their limits are not meaningful, compare them with that value."
             )
 
 
 def main() -> None:
-    """Read the command line, measure, print."""
+    """Parse the command line, measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="registered names (default: all that learn)")
-    parser.add_argument("--size", type=int, default=256, help="sides in pixels (default: 256)")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="registered names (default: all learned models)")
+    parser.add_argument("--size", type=int, default=256, help="height and width in pixels (default: 256)")
     parser.add_argument("--mask", default="box", help="the hole: box, or a mask generator by name (default: box)")
-    parser.add_argument("--batch", type=int, default=1, help="pictures at once (default: 1)")
+    parser.add_argument("--batch", type=int, default=1, help="batch size (default: 1)")
     parser.add_argument("--threads", type=int, nargs="+", metavar="N", default=[1, 2], help="(default: 1 2)")
     parser.add_argument("--precisions", nargs="+", choices=list(PRECISIONS), default=list(PRECISIONS))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each side (default: 7)")
-    parser.add_argument("--seconds", type=float, default=0.3, help="about how long each turn takes (default: 0.3)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
+    parser.add_argument("--rounds", type=int, default=7, help="measurements of each form (default: 7)")
+    parser.add_argument("--seconds", type=float, default=0.3, help="approximate seconds per measurement (default: 0.3)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
     options = parser.parse_args()
     try:
         learned = [info.name for info in map(iz.model_info, options.models or iz.list_models()) if info.learned]
@@ -351,9 +351,9 @@ def main() -> None:
         parser.error(str(error))
     names = options.models or learned
     if min(options.size, options.batch, options.rounds, *options.threads) < 1:
-        parser.error("--size, --batch, --rounds and --threads are at least 1")
+        parser.error("--size, --batch, --rounds and --threads must be at least 1")
     if options.device == "cuda" and not torch.cuda.is_available():
-        parser.error("--device cuda: there is none")
+        parser.error("--device cuda: not available on this machine")
     threads = sorted({min(n, cores()) for n in options.threads}) if options.device == "cpu" else [1]
     load = os.getloadavg()[0]
     cases = [

@@ -1,4 +1,4 @@
-"""What the speed scripts of networks print of the machine."""
+"""Description of the machine for the speed scripts of networks."""
 
 import os
 import platform
@@ -10,10 +10,10 @@ from inpaint_zoo.benchmark.machine import cores
 
 
 def machine(load_before: float, device: str) -> dict[str, object]:
-    """What figures of networks depend on, beside what the options say.
+    """Return what the figures of networks depend on, besides the options.
 
     Args:
-        load_before: Of the system, before anything was measured; that of now stands beside it.
+        load_before: Load of the system before the measurement; the current load is added.
         device: "cpu" or "cuda".
     """
     return {

@@ -1,12 +1,12 @@
-"""How fast masks are made: the zoo in batches of 64 beside plain generators, one thread, interleaved in one run.
+"""Compare the speed of mask generation with plain generators: batches of 64, one thread, alternating in one run.
 
     python benchmarks/speed/masks.py [--rounds 7] [--seconds 0.3] [--only PATTERN] [--json FILE]
 
-The sides of a row take turns, so that whatever else the machine does slows all of them. Plain masks are timed twice:
-"one by one" drops each as soon as it is made, so that its memory is used again at once; "collated" stacks 64 of them
-into one array, which is what the zoo returns and a network needs. Boxes cost little but memory, hence the difference.
-The target is five times the one-by-one rate for the rows above the line; read it on an idle machine (the load is
-printed). LaMa's strokes and boxes go through its mixture, of one member here, on both sides.
+Both generators of a row alternate, so that other load on the machine slows both of them. Plain masks are measured
+twice: "one by one" discards each mask immediately, so that its memory is reused; "collated" stacks 64 of them into one
+array, which is what the zoo returns and a network needs. For boxes, memory is the main cost, hence the difference. The
+target is five times the one-by-one rate for the rows above the line. Run it on an idle machine; the load is printed.
+LaMa's strokes and boxes go through its mixture, here with one component, in both generators.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from inpaint_zoo.masks import create_generator
 
 TARGET = 5.0
 BATCH = 64
-FREE = {"min_hole": 0, "min_known": 0}  # unconditional, as the plain ones are
+FREE = {"min_hole": 0, "min_known": 0}  # without limits, like the plain generators
 
 WIDE = partial(plain.irregular, angle=4, length=200, width=100, times=(1, 5))
 NARROW = partial(plain.irregular, angle=4, length=80, width=40, times=(4, 12))
@@ -62,7 +62,7 @@ WIDE_BOX = partial(plain.box, margin=10, low=30, high=150, times=(1, 4))
 
 @dataclass
 class Case:
-    """A row: the same masks from both sides."""
+    """A row: the same masks from both generators."""
 
     title: str
     size: int
@@ -72,7 +72,7 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """All rows at both sizes; those with a target first."""
+    """Return all rows at both sizes; those with a target first."""
     gated, others = [], []
     for size in (256, 512):
 
@@ -99,30 +99,30 @@ def cases() -> list[Case]:
 
 
 def generator_of(spec: dict[str, object]) -> Callable[[list[int], int], np.ndarray]:
-    """The zoo's side of a row."""
+    """Return the zoo's generator of a row."""
     if spec.get("name") == "strokes":
         spec = {"name": "strokes", "args": {"shape": spec["shape"], "size": spec["args"]}}
-    if "components" in spec:  # the strokes of a preset without its boxes
+    if "components" in spec:  # only the strokes of a preset, without its boxes
         first = create_generator(str(spec["preset"])).config()["components"][0]
         spec = {"components": [first], "limits": FREE}
     return create_generator(spec, seed=1).batch
 
 
 def rate(make: Callable[[int], None], count: int) -> float:
-    """Masks a second."""
+    """Return masks per second."""
     start = time.perf_counter()
     make(count)
     return count / (time.perf_counter() - start)
 
 
 def calibrated(make: Callable[[int], None], unit: int, seconds: float) -> int:
-    """How many masks, a multiple of ``unit``, take about so long."""
+    """Return the number of masks, a multiple of ``unit``, that takes about ``seconds``."""
     make(unit)
     return max(1, round(seconds * rate(make, unit) / unit)) * unit
 
 
 def run(case: Case, rounds: int, seconds: float) -> dict[str, object]:
-    """Time both sides in turns."""
+    """Measure both generators, alternating between them."""
     np.random.seed(0)
     batch = generator_of(case.zoo)
 
@@ -154,14 +154,14 @@ def run(case: Case, rounds: int, seconds: float) -> dict[str, object]:
 
 
 def spread(values: Iterable[float]) -> dict[str, float]:
-    """Median, least and greatest."""
+    """Return median, minimum and maximum."""
     numbers = list(values)
     return {"median": median(numbers), "least": min(numbers), "greatest": max(numbers)}
 
 
 @dataclass
 class Machine:
-    """What the figures were measured on."""
+    """The machine of the measurement."""
 
     processor: str
     cores: int
@@ -173,19 +173,19 @@ class Machine:
 
 
 def figure(value: float) -> str:
-    """Three digits, with thousands set apart."""
+    """Format a number with three significant digits and thousands separators."""
     digits = 2 - int(np.floor(np.log10(value)))
     return f"{round(value, digits):,.{max(0, digits)}f}"
 
 
 def with_range(values: dict[str, float]) -> str:
-    """`12.3 [11.9-13.0]`."""
+    """Format values such as `12.3 [11.9-13.0]`."""
     return f"{figure(values['median'])} [{figure(values['least'])}-{figure(values['greatest'])}]"
 
 
 def show(rows: list[dict[str, object]], machine: Machine) -> None:
-    """The table, and what misses the target."""
-    table = Table(title="Masks a second, one thread, batches of 64; median [range]", title_justify="left")
+    """Print the table, and the rows that miss the target."""
+    table = Table(title="Masks per second, one thread, batches of 64; median [range]", title_justify="left")
     for heading in ("mask", "px", "one by one", "collated", "zoo", "zoo / one by one", "zoo / collated"):
         table.add_column(heading, justify="left" if heading == "mask" else "right", no_wrap=True)
     for k, row in enumerate(rows):
@@ -207,12 +207,12 @@ def show(rows: list[dict[str, object]], machine: Machine) -> None:
 
 
 def main() -> None:
-    """Read the command line, measure, print."""
+    """Parse the command line, measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each side (default: 7)")
-    parser.add_argument("--seconds", type=float, default=0.3, help="about how long each turn takes (default: 0.3)")
+    parser.add_argument("--rounds", type=int, default=7, help="measurements of each generator (default: 7)")
+    parser.add_argument("--seconds", type=float, default=0.3, help="approximate seconds per measurement (default: 0.3)")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="rows whose title matches")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

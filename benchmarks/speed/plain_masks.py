@@ -1,8 +1,9 @@
-"""Mask generators as their authors' code goes about it, written anew from specs/masks.md: the rival of the speed table.
+"""Plain mask generators in the style of the authors' code, rewritten from docs/papers/masks.md: the speed reference.
 
-One mask a call; numpy's global generator, one scalar at a time; float32 canvases; Pillow where the authors draw with
-Pillow, OpenCV where they draw with OpenCV, tensors where they have tensors (Contextual Attention). NTIRE's detour
-through PNG files and their multiplication with the image are left out, which favours this side.
+Each call makes one mask, with NumPy's global generator, one scalar at a time. Canvases are float32. Pillow is used if
+the authors draw with Pillow, OpenCV if they draw with OpenCV, and tensors if they use tensors (Contextual Attention).
+NTIRE's detour through PNG files and the multiplication with the image are left out, which makes these generators
+faster.
 """
 
 import math
@@ -19,7 +20,7 @@ rng = np.random
 
 
 def irregular(H: int, W: int, angle: int, length: int, width: int, times: tuple[int, int]) -> Mask:
-    """Section 4.1: chains of lines, each drawn when it is drawn at random."""
+    """Return LaMa's irregular mask: chains of lines, each drawn as soon as it is sampled."""
     mask = np.zeros((H, W), np.float32)
     for stroke in range(rng.randint(times[0], times[1] + 2)):
         x, y = rng.randint(W), rng.randint(H)
@@ -36,7 +37,7 @@ def irregular(H: int, W: int, angle: int, length: int, width: int, times: tuple[
 
 
 def box(H: int, W: int, margin: int, low: int, high: int, times: tuple[int, int]) -> Mask:
-    """Section 4.2."""
+    """Return LaMa's mask of filled boxes."""
     mask = np.zeros((H, W), np.float32)
     top = min(high + 1, H - margin * 2, W - margin * 2)
     for _ in range(rng.randint(times[0], times[1] + 1)):
@@ -47,7 +48,7 @@ def box(H: int, W: int, margin: int, low: int, high: int, times: tuple[int, int]
 
 
 def superres(H: int, W: int) -> Mask:
-    """Section 4.3."""
+    """Return LaMa's super-resolution mask of rows and columns."""
     mask = np.zeros((H, W), np.float32)
     for lines in (mask, mask.T):
         step = rng.randint(2, 5)
@@ -58,7 +59,7 @@ def superres(H: int, W: int) -> Mask:
 
 
 def outpainting(H: int, W: int) -> Mask:
-    """Section 4.3."""
+    """Return LaMa's outpainting mask of strips along the borders."""
     mask = np.zeros((H, W), np.float32)
     p = [rng.randint(int(0.04 * side), int(0.25 * side)) / side for side in (W, H, W, H)]
     sides = [slice(None, int(p[0] * W)), slice(None, int(p[1] * H))]
@@ -73,7 +74,7 @@ def outpainting(H: int, W: int) -> Mask:
 
 
 def dumb(H: int, W: int) -> Mask:
-    """Section 4.3."""
+    """Return LaMa's mask of one random box."""
     mask = np.zeros((H, W), np.float32)
     h, w = (round((0.1**0.5 + rng.random() * (0.35**0.5 - 0.1**0.5)) * side) for side in (H, W))
     y, x = rng.randint(0, H - h), rng.randint(0, W - w)
@@ -82,14 +83,14 @@ def dumb(H: int, W: int) -> Mask:
 
 
 def choose(parts: list[tuple[float, Maker]]) -> Maker:
-    """Section 4.4: one member by weight."""
+    """Return a generator that chooses one of the generators by weight, as in LaMa's mixture."""
     weights = np.array([weight for weight, _ in parts])
     shares = weights / weights.sum()
     return lambda H, W: parts[rng.choice(len(parts), p=shares)][1](H, W)
 
 
 def best_of_5(make: Maker) -> Maker:
-    """Section 4.6: five masks, one of those with at most half hole."""
+    """Return a generator that makes five masks and picks one with at most half hole, as in LaMa's evaluation."""
 
     def pick(H: int, W: int) -> Mask:
         while True:
@@ -101,7 +102,7 @@ def best_of_5(make: Maker) -> Maker:
 
 
 def brush_stroke(draw: ImageDraw.ImageDraw, H: int, W: int, vertices: int, widths: tuple[int, int]) -> None:
-    """Section 5: one line of constant width with a disc at every vertex."""
+    """Draw a DeepFillv2 stroke: one line of constant width with a disc at every vertex."""
     radius = math.sqrt(H * H + W * W) / 8
     turns = rng.randint(4, vertices + 1)
     low = 2 * math.pi / 5 - rng.uniform(0, 2 * math.pi / 15)
@@ -123,7 +124,7 @@ def brush_stroke(draw: ImageDraw.ImageDraw, H: int, W: int, vertices: int, width
 
 
 def dfv2_brush(H: int, W: int) -> Mask:
-    """Section 5."""
+    """Return DeepFillv2's mask of brush strokes."""
     image = Image.new("L", (W, H), 0)
     draw = ImageDraw.Draw(image)
     for _ in range(rng.randint(1, 4)):
@@ -132,7 +133,7 @@ def dfv2_brush(H: int, W: int) -> Mask:
 
 
 def ca_box(H: int, W: int) -> torch.Tensor:
-    """Section 7: a batch of one, in tensors from the first number on."""
+    """Return the box of Contextual Attention: a batch of one, computed with tensors from the start."""
     top, left = rng.randint(0, H - 128), rng.randint(0, W - 128)
     boxes = torch.tensor([[top, left, 128, 128]], dtype=torch.int64)
     mask = torch.zeros((1, 1, H, W), dtype=torch.float32)
@@ -143,7 +144,7 @@ def ca_box(H: int, W: int) -> torch.Tensor:
 
 
 def cmod(H: int, W: int) -> Mask:
-    """Section 6, for a square canvas."""
+    """Return CMOD's mask of strokes and rectangles, for a square canvas."""
     while True:
         mask = np.ones((H, W), np.uint8)
         for most, count in ((H // 2, 10), (H, 5)):
@@ -166,7 +167,7 @@ def cmod(H: int, W: int) -> Mask:
 
 
 def every_n_lines(H: int, W: int) -> Mask:
-    """Section 8, likewise the three below."""
+    """Return NTIRE's mask in which every n-th row or column is hole."""
     n, vertical = (2, 3, 4, 5)[rng.randint(4)], rng.random() < 0.5
     mask = np.zeros((H, W), np.float32)
     if vertical:
@@ -177,7 +178,7 @@ def every_n_lines(H: int, W: int) -> Mask:
 
 
 def completion(H: int, W: int) -> Mask:
-    """A share of the image from one side."""
+    """Return NTIRE's mask in which a share of the image from one side is hole."""
     ratio, vertical, reverse = rng.uniform(0.2, 0.8), rng.random() < 0.5, rng.random() < 0.5
     mask = np.zeros((H, W), np.float32)
     if vertical:
@@ -188,7 +189,7 @@ def completion(H: int, W: int) -> Mask:
 
 
 def expand(H: int, W: int) -> Mask:
-    """All but a square in the middle."""
+    """Return NTIRE's mask in which everything but a central square is hole."""
     q = (min(H, W) // (4, 3, 2)[rng.randint(3)]) // 2
     mask = np.ones((H, W), np.float32)
     mask[H // 2 - q : H // 2 + q, W // 2 - q : W // 2 + q] = 0
@@ -196,7 +197,7 @@ def expand(H: int, W: int) -> Mask:
 
 
 def nearest_neighbor(H: int, W: int) -> Mask:
-    """All but the pixels of a grid."""
+    """Return NTIRE's mask in which everything but the pixels of a grid is hole."""
     scale = (2, 3, 4)[rng.randint(3)]
     mask = np.ones((H, W), np.float32)
     mask[::scale, ::scale] = 0
@@ -204,7 +205,7 @@ def nearest_neighbor(H: int, W: int) -> Mask:
 
 
 def random_walk(H: int, W: int) -> Mask:
-    """Section 11: step by step, then all visited pixels at once."""
+    """Return the pixels visited by a random walk: step by step, then all pixels are set at once."""
     moves = np.array([[0, 1], [0, -1], [1, 0], [-1, 0]])
     mask = np.zeros((H, W), np.float32)
     x, y = rng.randint(H), rng.randint(W)

@@ -1,11 +1,11 @@
-"""What the speed scripts print of the machine."""
+"""Name of the processor for the speed scripts."""
 
 import platform
 from pathlib import Path
 
 
 def processor() -> str:
-    """Its name, where the system tells."""
+    """Return the processor's name as the system reports it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

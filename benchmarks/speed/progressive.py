@@ -1,12 +1,12 @@
-"""Progressive reconstruction of a batch of different masks, beside one picture at a time.
+"""Compare progressive reconstruction of a batch of different masks with one image at a time.
 
     python benchmarks/speed/progressive.py [MODEL ...] [--size 256] [--batch 8] [--rounds 5] [--json FILE]
 
-Both sides take turns in one process, with the same network in its fast form, the same pictures and the same masks, from
-small to large, so that every sample needs another number of passes. Calls of the network and the samples in them are
-counted in one call of each side before the clock runs. Weights are those that ship, or PyTorch's default
-initialisation under a fixed seed: speed does not depend on them. A CPU is given no more pixels in a call than its
-caches hold (`CPU_PIXELS`), so that from 256 px on both sides make the same calls there. Read it on an idle machine; the
+Both variants alternate in one process, with the same network in its fast form, the same images and the same masks. The
+masks range from small to large, so that every sample needs another number of passes. One call of each variant before
+the measurement counts the calls of the network and the samples in them. Weights are the shipped ones, or PyTorch's
+default initialization with a fixed seed; speed does not depend on them. On a CPU, a call gets no more pixels than the
+caches hold (`CPU_PIXELS`), so that from 256 px on both variants make the same calls. Run it on an idle machine; the
 load is printed.
 """
 
@@ -30,12 +30,12 @@ from torch import Tensor
 import inpaint_zoo as iz
 
 MODELS = ["autoencoder_tiny", "isnet"]
-SHARES = (0.1, 0.85)  # of hole, of the first and the last sample
-SLOWER = 1.05  # what noise may add to a batch that has to be no slower than one at a time
+SHARES = (0.1, 0.85)  # hole ratio of the first and the last sample
+SLOWER = 1.05  # tolerance for noise in the check that a batch is not slower than one image at a time
 
 
 def make_masks(batch: int, size: int, device: str) -> Tensor:
-    """(B, 1, size, size): squares in the middle, of evenly rising shares of the picture."""
+    """Return masks (B, 1, size, size): central squares with evenly increasing hole ratios."""
     masks = torch.zeros(batch, 1, size, size)
     for mask, share in zip(masks, torch.linspace(*SHARES, batch).tolist(), strict=True):
         side = round(size * share**0.5)
@@ -45,7 +45,7 @@ def make_masks(batch: int, size: int, device: str) -> Tensor:
 
 
 def count(net: iz.InpaintingNetwork, call: Callable[[], Tensor]) -> list[int]:
-    """The samples in each call of the network inside a progressive one."""
+    """Return the number of samples in each call of the network inside a progressive call."""
     sizes: list[int] = []
     inner = net.network.network
     original = inner.predict
@@ -63,7 +63,7 @@ def count(net: iz.InpaintingNetwork, call: Callable[[], Tensor]) -> list[int]:
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, object]:
-    """Both sides of one model."""
+    """Measure both variants of one model."""
     torch.manual_seed(SEED)
     weights = "shipped" if iz.model_info(name).weights else None
     net = iz.optimize(iz.progressive(iz.create_model(name, weights=weights)).to(options.device))
@@ -98,7 +98,7 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, object]:
 
 
 def show(rows: list[dict], machine: dict[str, object], options: argparse.Namespace) -> None:
-    """The table, the machine and, on a CPU, whether a batch is no slower."""
+    """Print the table, the machine, and whether a batch is not slower."""
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     setting = f"{options.batch} masks, {options.size} px, {options.device}, {options.threads} thread(s)"
     table = Table(title=f"{setting}; times: ratio of medians, range of rounds", title_justify="left")
@@ -127,20 +127,20 @@ def show(rows: list[dict], machine: dict[str, object], options: argparse.Namespa
 
 
 def main() -> None:
-    """Read the command line, measure, print."""
+    """Parse the command line, measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("models", nargs="*", metavar="MODEL", help=f"registered names (default: {' '.join(MODELS)})")
-    parser.add_argument("--size", type=int, default=256, help="sides in pixels (default: 256)")
-    parser.add_argument("--batch", type=int, default=8, help="pictures, each with its own mask (default: 8)")
+    parser.add_argument("--size", type=int, default=256, help="height and width in pixels (default: 256)")
+    parser.add_argument("--batch", type=int, default=8, help="images, each with its own mask (default: 8)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="(default: 1)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each side (default: 5)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each variant (default: 5)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
     options = parser.parse_args()
     if min(options.size // 16, options.batch, options.rounds, options.threads) < 1:
-        parser.error("--size is at least 16, --batch, --rounds and --threads at least 1")
+        parser.error("--size must be at least 16; --batch, --rounds and --threads must be at least 1")
     if options.device == "cuda" and not torch.cuda.is_available():
-        parser.error("--device cuda: there is none")
+        parser.error("--device cuda: not available on this machine")
     torch.set_num_threads(options.threads)
     load = os.getloadavg()[0]
     try:

@@ -1,4 +1,4 @@
-"""Methods x datasets x mask sets x metrics: suites, a folder of results that survives a kill, and the report.
+"""Benchmarks of methods x datasets x mask sets x metrics: suites, resumable runs, result folders, and reports.
 
 ```python
 suite = load_suite("benchmarks/quickstart.yaml")

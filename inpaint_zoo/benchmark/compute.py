@@ -1,4 +1,4 @@
-"""Computes one cell: ask the method, paste the known pixels, score; photographs are loaded and scored by threads."""
+"""Compute one cell: run the method, paste the known pixels, and score; images are loaded and scored by threads."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ __all__ = ["CellResult", "Sample", "compute_cell", "load_sample", "naming", "wor
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Features = Mapping[str, Floats]
-AHEAD = 2  # groups of photographs that are loaded while a GPU works
-TURN = 4  # photographs for each worker between two turns of the CPU
+AHEAD = 2  # groups of images that are loaded while a GPU works
+TURN = 4  # images per worker between two turns of the CPU
 
 
 class Sample(NamedTuple):
-    """A photograph of a cell: its index in the dataset, the truth (H, W, 3), and what the method gets to see of it."""
+    """One image of a cell: its index in the dataset, the ground truth (H, W, 3), and the inputs of the method."""
 
     number: int
     truth: Pixels
@@ -41,18 +41,19 @@ class Sample(NamedTuple):
 
 @dataclass
 class CellResult:
-    """What a cell's folder will hold.
+    """Results of one cell.
 
     Attributes:
-        values: Columns image, metric, value, group, hole_ratio; rows by image, then metric; whole sets last.
-        costs: What each image took; empty for a method that computes nothing here.
-        alone: The same as latencies, where the images were completed alone; else None.
+        values: Columns image, metric, value, group, hole_ratio; rows by image, then metric; set metrics last.
+        costs: Cost of each image; empty for a method that computes nothing in this run.
+        alone: Latencies, if the images were completed one at a time; else None.
         pictures: Results for the gallery, by position.
-        capped: How many values each metric cut to its cap.
-        notes: What set metrics say of their last value.
-        from_bytes: Metrics that are meant for unrounded results, but measured 8-bit ones: the method gives no others.
-        left_out: Key of a photograph -> why it has no values, or none of some metrics.
-        scored: How many photographs have values.
+        capped: Number of values that each metric limited to its cap.
+        notes: Notes of set metrics about their last value.
+        from_bytes: Metrics defined on unrounded results that were computed on 8-bit ones, because the method returns no
+            others.
+        left_out: Key of an image -> why it has no values, or no values of some metrics.
+        scored: Number of images that have values.
     """
 
     values: pa.Table
@@ -64,7 +65,7 @@ class CellResult:
     from_bytes: tuple[str, ...] = ()
 
     def timings(self) -> pa.Table:
-        """``costs`` as a table: columns image, seconds, passes, width, height."""
+        """Return ``costs`` as a table with the columns image, seconds, passes, width, height."""
         whole = pa.int32()
         schema = pa.schema(
             [("image", pa.string()), ("seconds", pa.float64()), ("passes", whole), ("width", whole), ("height", whole)]
@@ -78,15 +79,15 @@ class CellResult:
 def _one_thread() -> None:
     import torch
 
-    torch.set_num_threads(1)  # of this thread only: sums must not be split differently for another number of workers
+    torch.set_num_threads(1)  # in this thread only: the order of sums must not depend on the number of workers
 
 
 @contextmanager
 def worker_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool that loads and scores; what still waits is dropped on the way out."""
+    """Yield a thread pool that loads and scores; pending tasks are cancelled on exit."""
     import torch
 
-    torch.get_num_threads()  # settle the main thread's number before the workers settle theirs
+    torch.get_num_threads()  # fixes the main thread's number before the workers set theirs
     pool = ThreadPoolExecutor(workers, thread_name_prefix="score", initializer=_one_thread)
     try:
         yield pool
@@ -95,7 +96,7 @@ def worker_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def load_sample(photographs: Photographs, masks: MaskSet, index: int) -> Sample:
-    """Decode photograph ``index``, draw its mask, and empty the hole; what the set puts there instead stands beside."""
+    """Decode image ``index``, make its mask, set the hole to 0, and add the filling that the mask set defines."""
     truth = photographs.load(index)
     mask = masks.load(index, (truth.shape[0], truth.shape[1]))
     image = np.where(mask[..., None], np.uint8(0), truth)
@@ -114,27 +115,27 @@ def compute_cell(
     truth_features: Callable[[Photographs], Features],
     advance: Callable[[], None],
 ) -> CellResult:
-    """Complete and score every photograph of a cell; the method was started.
+    """Complete and score every image of a cell; the method must have been started.
 
-    On a GPU loading, completing and scoring overlap. On a CPU, and where photographs are to be completed alone, they
-    take turns, a few photographs at a time, so that the seconds that a method takes are its own. A photograph that gets
-    no mask, or that cannot be read any more, is left out for every method alike; a method that fails on one has no
-    result for the cell.
+    On a GPU, loading, completing and scoring overlap. On a CPU, and when images are completed one at a time, they take
+    turns after a few images, so that the measured seconds are those of the method alone. An image that gets no mask, or
+    that has become unreadable, is left out for all methods; a method that fails on one image has no result for the
+    cell.
 
     Args:
-        cell: What to compute.
+        cell: The cell to compute.
         scorer: The metrics.
-        pool: Threads of `worker_threads`.
-        workers: How many.
-        batch_size: Photographs that the method is asked for at once.
-        gallery: How many results to keep as pictures.
-        alone: Complete photographs one by one with nothing beside them, and watch the memory that each one takes.
-        truth_features: Features (N, D) of the untouched photographs of a dataset, by key.
-        advance: Called after each photograph.
+        pool: Thread pool from `worker_threads`.
+        workers: Number of its threads.
+        batch_size: Number of images in one call of the method.
+        gallery: Number of results to keep as images.
+        alone: Complete images one at a time with nothing running in parallel, and record the peak memory of each.
+        truth_features: Function that returns the features (N, D) of a dataset's original images by key.
+        advance: Called after each image.
 
     Raises:
-        ZooError: Nothing is left to score, or nothing that one of the metrics can measure.
-        Exception: Whatever the method raises, with a note that names the photographs.
+        ZooError: If no image can be scored, or one of the metrics can measure none of them.
+        Exception: Any error of the method, with a note that names the images.
     """
     overlap = scorer.device.type != "cpu" and not alone
     peaks: list[float] = []
@@ -199,7 +200,7 @@ def _refuse_nothing(gathered: _Gathered, scorer: Scorer) -> None:
 
 @contextmanager
 def naming(samples: Sequence[Sample]) -> Iterator[None]:
-    """Add to what a method raises which photographs it was asked for, unless it names one itself."""
+    """Add the names of the images to errors that are raised in the block, unless the error names one itself."""
     try:
         yield
     except Exception as error:
@@ -211,7 +212,7 @@ def naming(samples: Sequence[Sample]) -> Iterator[None]:
 
 
 class _Gathered:
-    """What a cell has so far, in the order of its photographs."""
+    """Results of a cell so far, in the order of its images."""
 
     def __init__(
         self, cell: Cell, scorer: Scorer, pool: ThreadPoolExecutor, gallery: int, advance: Callable[[], None]
@@ -219,7 +220,7 @@ class _Gathered:
         self._scorer, self._pool, self._advance = scorer, pool, advance
         self._shown = cell.photographs.gallery(gallery)
         self._unscored: list[tuple[Pixels, Floats | None, Sample]] = []
-        self.bytes_alone = False  # whether a result came that was rounded already
+        self.bytes_alone = False  # whether the method returned an 8-bit result
         self._waiting: deque[Future[Score]] = deque()
         self.scores: list[Score] = []
         self.ratios: list[float] = []
@@ -230,7 +231,7 @@ class _Gathered:
         self.pictures: dict[int, Pixels] = {}
 
     def add(self, sample: Sample, answer: Answer, *, score_now: bool) -> None:
-        """Paste the known pixels; score at once, or when `collect` is called."""
+        """Paste the known pixels, and score now or when `collect` is called."""
         mask = sample.question.mask
         completed = np.where(mask[..., None], answer.picture, sample.truth)
         unrounded = answer.unrounded if self._scorer.unrounded else None
@@ -257,7 +258,7 @@ class _Gathered:
         self._unscored.clear()
 
     def collect(self, left: int) -> None:
-        """Wait until at most ``left`` scores are missing: that many pictures wait in memory."""
+        """Wait until at most ``left`` scores are pending; this limits the number of images in memory."""
         self._submit()
         while len(self._waiting) > left:
             score = self._waiting.popleft().result()
@@ -267,13 +268,13 @@ class _Gathered:
             self._advance()
 
     def cancel(self) -> None:
-        """Drop what no thread has begun."""
+        """Cancel the scores that no thread has started."""
         for future in self._waiting:
             future.cancel()
 
 
 class _Missing(NamedTuple):
-    """A photograph that gets no sample, by its key, and why."""
+    """An image that gets no sample: its key and the reason."""
 
     key: str
     reason: str
@@ -287,7 +288,7 @@ def _load(photographs: Photographs, masks: MaskSet, index: int) -> Sample | _Mis
 
 
 def _samples(cell: Cell, pool: ThreadPoolExecutor, group: int, ahead: int) -> Iterator[list[Sample | _Missing]]:
-    """The photographs in groups, of which ``ahead`` are being loaded while the caller works on one."""
+    """Yield the samples in groups; ``ahead`` further groups are loaded while the caller works on one."""
     indices = cell.photographs.indices
     loading: deque[list[Future[Sample | _Missing]]] = deque()
     try:

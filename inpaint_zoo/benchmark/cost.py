@@ -1,9 +1,9 @@
-"""What a method costs on the images of a cell: parameters, passes, MACs, latency and memory, each by its convention.
+"""Cost of a method on the images of a cell: parameters, passes, MACs, latency and memory, each with its convention.
 
-The cost of one image may depend on its size, on its mask (`progressive:NAME` runs its network again while much of the
-image is hole, OpenCV's fillings follow the hole's border, some fast forms compute around the hole alone) and on its
-content. So every figure is a distribution over the images of one cell, and a method's figure is the mean over the
-images of all its cells: neither depends on which image or which mask set came first.
+The cost of one image may depend on its size, on its mask (`progressive:NAME` repeats its network while much of the
+image is hole, the time of OpenCV's methods depends on the hole's border, some fast forms compute only around the hole)
+and on its content. Each figure is therefore a distribution over the images of a cell, and a method's figure is the mean
+over the images of all its cells, which does not depend on the order of images or mask sets.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ COUNTS = ("passes", "macs", "macs_thop")
 
 
 class ImageCost(NamedTuple):
-    """What one image took.
+    """Cost of one image.
 
     Attributes:
-        image: Its key.
-        seconds: Of the method; its share of a batch where it came in one.
-        passes: As `Answer.passes`.
-        width, height: In pixels.
+        image: Key of the image.
+        seconds: Time of the method; for a batch, the image's share of it.
+        passes: Number of passes, as in `Answer.passes`.
+        width, height: Size in pixels.
     """
 
     image: str
@@ -66,11 +66,11 @@ class ImageCost(NamedTuple):
 
 
 class Alone(NamedTuple):
-    """Images that were completed one by one with nothing beside them.
+    """Measurements of images that were completed one at a time with nothing running in parallel.
 
     Attributes:
-        seconds: Of each image.
-        peak_memory: Largest peak of memory in MiB by `MEMORY_CONVENTION`; None where it cannot be told.
+        seconds: Time of each image.
+        peak_memory: Largest memory peak in MiB by `MEMORY_CONVENTION`; None if it cannot be measured.
         how: `IN_THE_RUN` or `OUTSIDE_THE_RUN`.
     """
 
@@ -80,16 +80,16 @@ class Alone(NamedTuple):
 
 
 def timed_in_the_run(method: Method, device: torch.device, batch_size: int) -> bool:
-    """Whether the run completes images one by one with nothing beside them, so that its seconds are a latency.
+    """Return whether the run completes images one at a time with nothing in parallel, so that its times are latencies.
 
-    That is so on a CPU with a batch size of 1, and on every device for a method that repeats. Otherwise images come in
-    batches, or others are scored on the same GPU meanwhile.
+    This is the case on a CPU with a batch size of 1, and on every device for a method that repeats its network.
+    Otherwise images are completed in batches, or other images are scored on the same GPU at the same time.
     """
     return method.repeats or (device.type == "cpu" and batch_size == 1)
 
 
 def measure_alone(method: Method, questions: Iterable[Question], device: torch.device) -> Alone:
-    """Complete images one by one, after a first call that does not count; the results are dropped."""
+    """Complete images one at a time and measure them; the results are discarded. The method must be warmed up."""
     seconds: list[float] = []
     peaks: list[float] = []
     for question in questions:
@@ -104,21 +104,21 @@ def measure_alone(method: Method, questions: Iterable[Question], device: torch.d
 
 
 def watch_memory(call: Callable[[], T], device: torch.device) -> tuple[T, float | None]:
-    """Return what ``call`` gives, and its peak of memory in MiB by `MEMORY_CONVENTION`, None where nothing tells it."""
+    """Return the result of ``call`` and its memory peak in MiB by `MEMORY_CONVENTION`; None if it is unknown."""
     import torch
 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return call(), torch.cuda.max_memory_allocated(device) / 2**20
     result, grown = resident_growth_mib(call)
-    return result, grown if grown is not None and grown >= 1 else None  # less than the allocator holds in reserve
+    return result, grown if grown is not None and grown >= 1 else None  # below 1 MiB: served from allocator reserves
 
 
 def distribution(values: Iterable[float]) -> dict[str, float]:
-    """Summarise values: their number, mean and median, the 90th percentile, the least and the greatest one.
+    """Return the number of values, their mean, median, 90th percentile, minimum and maximum.
 
-    The percentile is the smallest value that at least nine in ten of the values do not exceed. The order of the values
-    changes no bit.
+    The percentile is the smallest value that at least 90 % of the values do not exceed. The result is bit-identical
+    for every order of the values.
 
     Example:
         >>> distribution([1, 4, 1, 2])
@@ -136,13 +136,13 @@ def distribution(values: Iterable[float]) -> dict[str, float]:
 
 
 def cell_cost(method: Method, images: Sequence[ImageCost], alone: Alone, device: torch.device) -> dict[str, Any]:
-    """Cost of a method on a cell, as the cell's record holds it under `costs`.
+    """Return the cost of a method on a cell, as stored in the cell's record under `costs`.
 
     Args:
-        method: Started already.
+        method: The method, already started.
         images: All images of the cell.
-        alone: Those of them that were measured alone.
-        device: Where the method ran.
+        alone: The measurements of the images that were completed one at a time.
+        device: Device on which the method ran.
     """
     network = method if isinstance(method, NetworkMethod) else None
     counted: dict[str, list[float]] = {count: [] for count in COUNTS}
@@ -171,14 +171,14 @@ def cell_cost(method: Method, images: Sequence[ImageCost], alone: Alone, device:
 
 
 def pool(costs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Cost of a method over cells of one device: means over the images of all of them, whatever their order.
+    """Return the cost of a method over several cells of one device: means over all their images.
 
     Args:
-        costs: What `cell_cost` gave for each, at least one.
+        costs: Results of `cell_cost`, at least one.
 
     Returns:
-        As `provenance.json` holds it under `complexity`: `passes`, `macs`, `macs_thop` and `latency_ms` are means over
-        all images, and `<name>_range` holds the least and the greatest value; memory is that of the worst image.
+        The entry of `provenance.json` under `complexity`: `passes`, `macs`, `macs_thop` and `latency_ms` are means over
+        all images, `<name>_range` is [minimum, maximum], and memory is the maximum over the images.
     """
     pooled: dict[str, Any] = {
         "n_images": sum(cost["n_images"] for cost in costs),

@@ -1,4 +1,4 @@
-"""YAML whose every key knows its line, read strictly: what is not asked for is an error, not a silence."""
+"""Read YAML strictly, with the line number of every key; an unknown key is an error."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _WANTED = {
     int: "a whole number",
     float: "a number",
     list: "a list",
-    dict: "a table of keys",
+    dict: "a mapping of keys",
 }
 
 
 class Document:
-    """A YAML file as plain values, and the line of each of them.
+    """A YAML file.
 
     Attributes:
         path: The file.
@@ -36,17 +36,17 @@ class Document:
         self.text = text
 
     def where(self, line: int) -> str:
-        """`suite.yaml:12`, as editors and people read it."""
+        """Return a location such as `suite.yaml:12`."""
         return f"{self.path.name}:{line}"
 
 
 class Table:
-    """A YAML mapping that remembers its lines and knows which keys its reader asks for.
+    """A YAML mapping with the line numbers of its keys, which checks the keys and types that its reader asks for.
 
     Attributes:
-        title: What it describes, for messages: "a method".
-        values: Keys and plain values, nested mappings and lists included.
-        line: Of its first key, counted from 1.
+        title: What it describes, for error messages, such as "a method".
+        values: Keys and plain values, including nested mappings and lists.
+        line: Line of its first key, counted from 1.
     """
 
     def __init__(
@@ -59,24 +59,24 @@ class Table:
         self.line = line
 
     def error(self, message: str, key: str | None = None) -> ZooError:
-        """An error that begins with the file and the line of ``key``, or of the table."""
+        """Return an error whose message starts with the file and the line of ``key``, or of the table."""
         return ZooError(f"{self.document.where(self.lines.get(key or '', self.line))}: {message}")
 
     def located(self, error: ZooError) -> ZooError:
-        """The same complaint with file and line: of the key or value that it quotes, else of the table."""
+        """Return the same error with file and line: those of the key or value that it quotes, else of the table."""
         text = str(error)
         keys = [key for key, value in self.values.items() if f"'{key}'" in text or f"'{value}'" in text]
         return self.error(text, keys[0] if keys else None)
 
     def allow(self, keys: Collection[str], elsewhere: Mapping[str, str] | None = None) -> None:
-        """Refuse every key that is not among ``keys``.
+        """Check that all keys are among ``keys``.
 
         Args:
-            keys: The allowed ones.
-            elsewhere: Keys that belong to another part of the file, and to which.
+            keys: The allowed keys.
+            elsewhere: Keys that belong to another part of the file -> that part.
 
         Raises:
-            ZooError: Names file, line, key and the nearest allowed key.
+            ZooError: If a key is not allowed; the message gives file, line, key and the most similar allowed key.
         """
         for key in self.values:
             if key in keys:
@@ -87,10 +87,10 @@ class Table:
             raise self.error(str(unknown_name(f"key of {self.title}:", key, keys, hint)), key)
 
     def need(self, key: str, kind: type[T]) -> T:
-        """The value of a key that must be there, of the type ``kind``.
+        """Return the value of a required key, which must have the type ``kind``.
 
         Raises:
-            ZooError: Missing, empty, or of another type.
+            ZooError: If it is missing, empty, or of another type.
         """
         if key not in self.values:
             there = f"; it has {', '.join(self.values)}" if self.values else ""
@@ -98,7 +98,7 @@ class Table:
         return self._typed(key, kind)
 
     def get(self, key: str, kind: type[T], default: T | None = None) -> T | None:
-        """The value of a key, of the type ``kind``, or ``default`` where the key is absent."""
+        """Return the value of a key, which must have the type ``kind``, or ``default`` if the key is missing."""
         return self._typed(key, kind) if key in self.values else default
 
     def _typed(self, key: str, kind: type[T]) -> T:
@@ -111,31 +111,32 @@ class Table:
 
 
 def read_document(path: Path, title: str, items: Mapping[str, tuple[str, str]]) -> tuple[Table, dict[str, list[Table]]]:
-    """Read a YAML file whose top is a mapping.
+    """Read a YAML file whose top level is a mapping.
 
     Args:
         path: The file.
-        title: What it describes, for messages.
-        items: The keys that hold lists: what an item is called, and the key that an item of one word means.
+        title: What it describes, for error messages.
+        items: Keys that contain lists -> (title of an item, key that a plain string item stands for).
 
     Returns:
-        The top mapping, and the items of each list that is there.
+        The top-level mapping, and the items of each list that is present.
 
     Raises:
-        ZooError: Unreadable, no YAML, a key given twice, no mapping at the top, or an item that is none.
+        ZooError: If the file cannot be read, is not valid YAML, repeats a key, or has no mapping at the top level, or
+            if an item is neither a mapping nor a string.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ZooError(f"No suite file {path}.") from error
     except UnicodeDecodeError as error:
-        raise ZooError(f"{path} is no text file: {error.reason} at byte {error.start}.") from error
+        raise ZooError(f"{path} is not a text file: {error.reason} at byte {error.start}.") from error
     document = Document(path, text)
     loader = yaml.SafeLoader(text)
     try:
         root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):
-            raise ZooError(f"{document.where(1)}: {title} must be a table of keys, such as 'name: mine'.")
+            raise ZooError(f"{document.where(1)}: {title} must be a mapping of keys, such as 'name: mine'.")
         lists = {
             key.value: [_item(document, loader, item, *items[key.value]) for item in node.value]
             for key, node in root.value
@@ -145,9 +146,9 @@ def read_document(path: Path, title: str, items: Mapping[str, tuple[str, str]]) 
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise ZooError(f"{document.where(line)}: no valid YAML: {error.problem or error.context}.") from error
+        raise ZooError(f"{document.where(line)}: invalid YAML: {error.problem or error.context}.") from error
     except yaml.YAMLError as error:
-        raise ZooError(f"{document.where(1)}: no valid YAML: {error}.") from error
+        raise ZooError(f"{document.where(1)}: invalid YAML: {error}.") from error
     finally:
         loader.dispose()
 
@@ -158,7 +159,7 @@ def _item(document: Document, loader: yaml.SafeLoader, node: yaml.Node, title: s
     line = node.start_mark.line + 1
     value = loader.construct_document(node)
     if not isinstance(value, str) or not value:
-        raise ZooError(f"{document.where(line)}: {title} must be a name or a table of keys, got {value!r}.")
+        raise ZooError(f"{document.where(line)}: {title} must be a name or a mapping of keys, got {value!r}.")
     return Table(document, title, {short: value}, {short: line}, line)
 
 
@@ -169,7 +170,7 @@ def _table(document: Document, loader: yaml.SafeLoader, node: yaml.MappingNode, 
         if not isinstance(key, yaml.ScalarNode):
             raise ZooError(f"{document.where(line)}: a key must be a name.")
         if key.value in lines:
-            raise ZooError(f"{document.where(line)}: the key '{key.value}' stands already in line {lines[key.value]}.")
+            raise ZooError(f"{document.where(line)}: the key '{key.value}' is already set in line {lines[key.value]}.")
         lines[key.value] = line
     values = {key.value: loader.construct_document(value) for key, value in node.value}
     return Table(document, title, values, lines, node.start_mark.line + 1)

@@ -1,4 +1,4 @@
-"""The entries of a suite's lists: what they name, what tables call them, and where they stand in the file."""
+"""The entries of a suite's lists: what they specify, their labels, and their position in the file."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class ModelEntry:
     """A registered model.
 
     Attributes:
-        label: What tables call it.
-        table: Where it stands in the suite.
+        label: Name in tables.
+        table: Its mapping in the suite.
         model: Registry name.
-        weights: A file, "shipped", "random", or None for a model that learns nothing.
+        weights: A file, "shipped", "random", or None for a model that needs no training.
         options: Options of `create_model`.
     """
 
@@ -31,7 +31,7 @@ class ModelEntry:
     kind = "model"
 
     def plain(self) -> dict[str, Any]:
-        """As plain values, for the run's records."""
+        """Return plain values for the records of a run."""
         weights = Path(self.weights).name if self.weights else None
         return {
             "label": self.label,
@@ -44,7 +44,7 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class FolderEntry:
-    """A folder of finished pictures."""
+    """A folder with finished results."""
 
     label: str
     table: Table
@@ -52,13 +52,13 @@ class FolderEntry:
     kind = "folder"
 
     def plain(self) -> dict[str, Any]:
-        """As plain values, for the run's records."""
+        """Return plain values for the records of a run."""
         return {"label": self.label, "kind": self.kind, "folder": self.folder.name}
 
 
 @dataclass(frozen=True)
 class CallableEntry:
-    """A Python function, as `package.module:function`; modules beside the suite file are found."""
+    """A Python function, given as `package.module:function`; modules beside the suite file can be imported."""
 
     label: str
     table: Table
@@ -66,7 +66,7 @@ class CallableEntry:
     kind = "callable"
 
     def plain(self) -> dict[str, Any]:
-        """As plain values, for the run's records."""
+        """Return plain values for the records of a run."""
         return {"label": self.label, "kind": self.kind, "callable": self.target}
 
 
@@ -74,7 +74,7 @@ MethodEntry = ModelEntry | FolderEntry | CallableEntry
 
 
 class Mosaic(NamedTuple):
-    """Blocks of the truth that stand in the holes: deblurring, not inpainting. Arguments of `ops.mosaic`."""
+    """A mosaic of the ground truth shown in the holes: deblurring, not inpainting. Arguments of `ops.mosaic`."""
 
     unit: int = 12
     interpolation: Literal["bilinear", "nearest"] = "bilinear"
@@ -85,10 +85,10 @@ class SourceEntry:
     """A dataset or a mask set.
 
     Attributes:
-        label: What tables and folders call it.
-        table: Where it stands in the suite.
-        spec: What its factory takes.
-        mosaic: Of a mask set, what networks find in its holes; None where there is nothing.
+        label: Name in tables and folders.
+        table: Its mapping in the suite.
+        spec: Argument of `create_dataset` or `create_generator`.
+        mosaic: For a mask set, the filling that networks see in the holes; None for empty holes.
     """
 
     label: str

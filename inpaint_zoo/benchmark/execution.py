@@ -1,4 +1,4 @@
-"""Computes the cells of a plan one after the other, stores each as it is done, and writes the tables of all."""
+"""Compute the cells of a plan one after the other, store each one when it is done, and write the result tables."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Features = Mapping[str, NDArray[np.float32]]
 
 
 class Execution:
-    """The part of a run that computes."""
+    """The computing part of a run."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Execution:
         self._warm: Method | None = None
 
     def compute(self, cells: Sequence[Cell]) -> list[Failure]:
-        """Compute cells one after the other and store each as it is done; returns those that failed."""
+        """Compute cells one after the other and store each one when it is done; return those that failed."""
         failed: list[Failure] = []
         for position, cell in enumerate(cells):
             self.listener.cell(cell.key)
@@ -68,7 +68,7 @@ class Execution:
         return failed
 
     def _one(self, cell: Cell) -> str | None:
-        """Compute and store a cell; what goes wrong in it is stored too, what goes wrong with the disk is not."""
+        """Compute and store a cell. Errors of the cell are stored and returned; errors of the disk are raised."""
         try:
             if cell.problem is not None:
                 raise ZooError(cell.problem)
@@ -104,7 +104,7 @@ class Execution:
         return None
 
     def _write(self, cell: Cell, result: CellResult, costs: Mapping[str, Any] | None) -> None:
-        self._write_truth(cell)  # first: a cell that is there is never visited again
+        self._write_truth(cell)  # before the cell, because a stored cell is never visited again
         record = self._record(cell, "done", None)
         more = {
             "costs": costs,
@@ -121,7 +121,7 @@ class Execution:
                 write_picture(folder / "pictures" / f"{position}.png", picture)
 
     def _write_truth(self, cell: Cell) -> None:
-        """The gallery's photographs and masks, as this cell saw them."""
+        """Write the gallery's images and masks as this cell saw them."""
         pair = (cell.key.dataset, cell.key.mask)
         if pair in self._shown:
             return
@@ -130,7 +130,7 @@ class Execution:
         for index, position in cell.photographs.gallery(self.options.gallery).items():
             try:
                 sample = load_sample(cell.photographs, cell.masks, index)
-            except ZooError:  # it is among those that were left out
+            except ZooError:  # recorded as left out
                 continue
             write_picture(place / f"{position}.png", sample.truth)
             mask = sample.question.mask.astype(np.uint8)
@@ -158,14 +158,14 @@ class Execution:
         }
 
     def _warm_up(self, cell: Cell, first: Sample) -> None:
-        """Have a method complete one image before the first one that counts: what it sets up once is no latency."""
+        """Complete one image before the first measured one, so that one-time setup does not count as latency."""
         if cell.method.computes and self._warm is not cell.method:
             with naming([first]):
                 cell.method.answer([first.question])
             self._warm = cell.method
 
     def _spread(self, cell: Cell, first: Sample) -> Iterator[Question]:
-        """Some of a cell's images, from its first to its last part; those without a mask are passed over."""
+        """Yield some evenly spaced images of a cell; images without a mask are skipped."""
         indices = cell.photographs.indices
         count = min(SPREAD, len(indices))
         found = 0
@@ -179,14 +179,14 @@ class Execution:
             yield first.question
 
     def _first(self, cell: Cell) -> Sample | None:
-        """The first photograph that can be read and gets a mask."""
+        """Return the first image that can be read and gets a mask; None if there is none."""
         for index in cell.photographs.indices:
             with suppress(ZooError):
                 return load_sample(cell.photographs, cell.masks, index)
         return None
 
     def _truth_features(self, photographs: Photographs) -> Features:
-        """Features (N, D) of the untouched photographs, by key; computed once and kept by their content."""
+        """Return the features (N, D) of the original images by key; they are cached by content."""
         scorer = self.plan.scorer
         content = {"photographs": photographs.identity(), "metrics": self.metrics, "keys": scorer.feature_keys}
         path = self.store.cache / "features" / f"{sha256_json(content)}.npz"
@@ -194,7 +194,7 @@ class Execution:
             with np.load(path, allow_pickle=False) as stored:
                 return {key: stored[key] for key in scorer.feature_keys}
         except (OSError, ValueError, KeyError):
-            pass  # not there yet, or damaged
+            pass  # not cached yet, or damaged
         rows = list(self.pool.map(lambda index: scorer.features(photographs.load(index)), photographs.indices))
         arrays: dict[str, Any] = {key: np.stack([row[key] for row in rows]) for key in scorer.feature_keys}
         with atomic_path(path) as temporary:
@@ -202,7 +202,7 @@ class Execution:
         return arrays
 
     def left_out(self, cells: Iterable[Cell]) -> list[LeftOut]:
-        """Images of finished cells that have no values, or not of every metric; one of all methods for each."""
+        """Return the images of finished cells that lack values of some or all metrics, once for all methods."""
         return list(
             dict.fromkeys(
                 LeftOut(cell.key.dataset, cell.key.mask, image, reason)
@@ -212,7 +212,7 @@ class Execution:
         )
 
     def mention_other_code(self) -> None:
-        """Say so where cells that are kept were computed by other code of the same version."""
+        """Emit a note if stored cells were computed by other code of the same version."""
         records = [record for cell in self.plan.cells if (record := self.store.record(cell.key))]
         other = [record for record in records if record["provenance"]["code_sha256"] != code_sha256()]
         if other and not self.options.fresh:
@@ -225,7 +225,7 @@ class Execution:
         """Write the tables of all cells that are done."""
         suite, scorer = self.plan.suite, self.plan.scorer
         records = [self.store.record(cell.key) or {} for cell in self.plan.cells]
-        costs: dict[tuple[str, str], list[dict[str, Any]]] = {}  # by method and device: they never mix
+        costs: dict[tuple[str, str], list[dict[str, Any]]] = {}  # by method and device, which are never mixed
         capped: dict[str, int] = {}
         for cell, record in zip(self.plan.cells, records, strict=True):
             if record.get("costs"):

@@ -1,4 +1,4 @@
-"""A suite's inputs as files, for programs that this package cannot call; their results come back as a folder."""
+"""Export a suite's inputs as files for external programs; their results are read by a `folder` method."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ __all__ = ["export_inputs"]
 
 
 def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: Listener) -> int:
-    """Write what every method of a suite gets to see, as PNG.
+    """Write the inputs that every method of a suite gets, as PNG files.
 
-    `images/<dataset>/<mask>/<stem>.png` are the photographs with black holes, `masks/<dataset>/<mask>/<stem>.png` the
-    masks, 255 in the hole. Results written as `<dataset>/<mask>/<stem>.png` are what a suite's `folder` method reads.
-    Methods and metrics of the suite are not looked at: the folder that it names may still be to come. Mask sets whose
-    holes show a mosaic are left out: they are for networks of the registry.
+    `images/<dataset>/<mask>/<stem>.png` are the images with black holes, `masks/<dataset>/<mask>/<stem>.png` the masks
+    (255 = hole). A `folder` method of a suite reads results written as `<dataset>/<mask>/<stem>.png`. The suite's
+    methods and metrics are not checked, so that its folder may not exist yet. Mask sets with a mosaic are left out,
+    because only registered networks support them.
 
     Args:
-        suite: Photographs and mask sets.
+        suite: Suite with the datasets and mask sets.
         folder: A new or empty folder.
-        options: Of them ``workers`` and ``allow_missing`` count.
-        listener: Told of each pair.
+        options: Only ``workers`` and ``allow_missing`` are used.
+        listener: Notified about each image.
 
     Returns:
-        How many pairs were written. Photographs that get no mask, or whose names are too long, are noted and left out.
+        Number of images written. Images that get no mask, or whose names are too long, are noted and left out.
 
     Raises:
-        ZooError: ``folder`` holds something, or photographs cannot be read.
+        ZooError: If ``folder`` is not empty, or images cannot be read.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ZooError(f"{folder} is not empty; --export-inputs wants a new folder, so that nothing is overwritten.")
+        raise ZooError(f"{folder} is not empty; --export-inputs needs a new folder, so that nothing is overwritten.")
     sources = open_sources(suite, options.num_workers, folder / "cache")
     mention_unreadable(sources, options.allow_missing, listener)
     pairs = [(photos, masks) for photos in sources.photographs for masks in sources.masks if masks.mosaic is None]

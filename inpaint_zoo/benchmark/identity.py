@@ -1,6 +1,6 @@
-"""What a cell is: a hash over everything that its numbers depend on, and nothing else.
+"""Identity of a cell: a hash over everything that its numbers depend on, and nothing else.
 
-Labels, workers, batch size and device are not part of it: a renamed method is not computed again.
+Labels, workers, batch size and device are not part of it; a renamed method is therefore not computed again.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ __all__ = ["MASK_STREAM", "RULES", "cell_id", "code_sha256", "git_commit"]
 
 PACKAGE = Path(__file__).parent.parent
 
-# the stream of `create_mask(name, size, seed, index)`: so create_mask with the suite's seed gives the suite's masks
+# the default stream of `create_mask`: create_mask(name, size, seed=<suite seed>, index) gives the suite's masks
 MASK_STREAM = "mask"
 
-# how a result becomes a number, but for metrics whose own identity names another form of it; a change here makes every
-# cell new
+# how a result becomes a number, except for metrics whose own identity names another form of the result; a change here
+# makes every cell new
 RULES = {
     "input": "truth with 0 in the hole, bytes / 255",
     "quantise": "round to 8 bits",
@@ -41,7 +41,7 @@ def cell_id(
     metrics: Mapping[str, Any],
     precision: str,
 ) -> str:
-    """The name of a cell's folder: 20 hexadecimal digits of the hash of its content.
+    """Return the name of a cell's folder: 20 hexadecimal digits of the hash of its content.
 
     Example:
         >>> telea = {"model": "telea"}
@@ -64,14 +64,14 @@ def cell_id(
 
 @functools.cache
 def code_sha256() -> str:
-    """Hash of the package's own source files: tells two states of one version apart."""
+    """Return the hash of the package's source files, which distinguishes two states of the same version."""
     files = sorted(PACKAGE.rglob("*.py"))
     return sha256_json([[file.relative_to(PACKAGE).as_posix(), file.read_text(encoding="utf-8")] for file in files])
 
 
 @functools.cache
 def git_commit() -> str | None:
-    """The commit of the checkout that the package runs from, or None where it was installed."""
+    """Return the git commit of the checkout that the package runs from; None for an installed package."""
     root = PACKAGE.parent
     if not (root / ".git").exists():
         return None

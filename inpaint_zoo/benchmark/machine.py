@@ -1,4 +1,4 @@
-"""The machine that a benchmark runs on: exact arithmetic, and what is recorded of it."""
+"""The machine that a benchmark runs on: its description, and settings for exact arithmetic."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ PACKAGES = (
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe_device(device: torch.device) -> str:
-    """The device's name as its maker writes it, where there is one."""
+    """Return the device type, for CUDA with the name of the GPU."""
     import torch
 
     return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
 
 
 def describe_environment(device: torch.device) -> dict[str, Any]:
-    """Versions and hardware, as plain values."""
+    """Return package versions and hardware as plain values."""
     import torch
 
     versions = {}
     for package in PACKAGES:
         try:
             versions[package] = version(package)
-        except ModuleNotFoundError:  # another build of it, such as opencv-python
+        except ModuleNotFoundError:  # a different distribution, such as opencv-python
             continue
     return {
         "python": platform.python_version(),
@@ -63,12 +63,12 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
 
 
 def resident_growth_mib(call: Callable[[], T]) -> tuple[T, float | None]:
-    """Return what ``call`` gives, and how far this process's peak resident memory grew over its size before.
+    """Return the result of ``call``, and the growth in MiB of the process's peak resident memory over its size before.
 
-    The growth is None where the system cannot tell it.
+    The growth is None if the operating system does not provide it.
     """
     try:
-        Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak becomes the present size
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: reset the peak to the current size
     except OSError:
         return call(), None
     before = _status_kib("VmRSS")
@@ -83,7 +83,7 @@ def _status_kib(field: str) -> int:
 
 @contextmanager
 def exact(device: torch.device) -> Iterator[None]:
-    """Full float32 and the same kernels in every run: no TF32, no choosing of algorithms by speed."""
+    """Use full float32 and deterministic kernels on CUDA: no TF32, no selection of algorithms by speed."""
     import torch
 
     if device.type != "cuda":

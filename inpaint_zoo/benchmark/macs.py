@@ -1,4 +1,4 @@
-"""Multiply-accumulates of a network, by the true count and by the one that papers print."""
+"""Count the multiply-accumulates (MACs) of a network, by the true count and by the convention that papers use."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ THOP_CONVENTION = (
     "as thop 0.1.1: transposed convolutions at their output's size, 4 for each element of a norm, "
     "11 for each of a bilinear enlargement that is a layer, what is no layer (FFT, attention products) not at all"
 )
-UPSAMPLE = {"nearest": 1, "bilinear": 11}  # operations for each element, as thop 0.1.1 counts them
+UPSAMPLE = {"nearest": 1, "bilinear": 11}  # operations per element, as counted by thop 0.1.1
 
 
 class Macs(NamedTuple):
-    """Multiply-accumulates for one picture; for a network that repeats, with a single pass.
+    """Multiply-accumulates for one image; for a network that repeats, with a single pass.
 
     Attributes:
-        true: `MACS_CONVENTION`.
-        thop: `THOP_CONVENTION`; GRIG's Table 4 and others print it.
-        true_of_pass: What each further pass of a `RepeatingNetwork` adds to ``true``; 0 where nothing repeats.
-        thop_of_pass: What it adds to ``thop``.
+        true: MACs by `MACS_CONVENTION`.
+        thop: MACs by `THOP_CONVENTION`, which GRIG's Table 4 and other papers use.
+        true_of_pass: MACs that each further pass of a `RepeatingNetwork` adds to ``true``; 0 for other networks.
+        thop_of_pass: MACs that each further pass adds to ``thop``.
     """
 
     true: int
@@ -36,7 +36,7 @@ class Macs(NamedTuple):
     thop_of_pass: int = 0
 
     def with_passes(self, passes: int | None) -> Macs:
-        """The same picture in that many passes; None leaves everything as it is.
+        """Return the MACs of the same image with ``passes`` passes; None returns them unchanged.
 
         Example:
             >>> Macs(10, 12, 4, 5).with_passes(3)[:2]
@@ -47,16 +47,16 @@ class Macs(NamedTuple):
 
 
 def count_macs(net: InpaintingNetwork, height: int, width: int) -> Macs | None:
-    """Count on shapes alone: nothing is computed.
+    """Count MACs from shapes on the meta device, without computing values.
 
     Args:
-        net: Whose `predict` is counted; a copy without memory is used.
-        height: Of the picture; padded as the network needs it.
-        width: ...
+        net: Network whose `predict` is counted; a copy without memory is used.
+        height: Height of the image in pixels; padded as the network requires.
+        width: Width of the image in pixels.
 
     Returns:
-        None where the network has nothing to count, what it does depends on values other than a number of passes, or
-        one repeating network holds another.
+        The counts; None if the network has no parameters, if its operations depend on values other than the number of
+        passes, or if it contains several repeating networks.
     """
     import copy
 
@@ -72,12 +72,12 @@ def count_macs(net: InpaintingNetwork, height: int, width: int) -> Macs | None:
     image, mask = (torch.zeros(1, channels, *sides, device="meta") for channels in (3, 1))
     thop = _Thop(shapes)
     counter = FlopCounterMode(display=False)
-    begun: list[tuple[int, int]] = []  # the counts at the beginning of each pass
+    begun: list[tuple[int, int]] = []  # the counts at the start of each pass
     repeating = repeating_networks(shapes)
     if len(repeating) > 1:
         return None
     for network in repeating:
-        network.passes_on_meta = 2  # so that the beginnings of the first and the second one show what a pass costs
+        network.passes_on_meta = 2  # two passes: the difference between their starts is the cost of one pass
         network.on_pass = lambda _: begun.append((counter.get_total_flops() // 2, thop.total))
     try:
         with torch.no_grad(), counter:
@@ -93,7 +93,7 @@ def count_macs(net: InpaintingNetwork, height: int, width: int) -> Macs | None:
 
 
 class _Thop:
-    """Adds up by layer, as its forward passes happen."""
+    """Adds up MACs by layer type during the forward pass, with forward hooks."""
 
     def __init__(self, net: nn.Module) -> None:
         self.total = 0

@@ -1,4 +1,4 @@
-"""How a run is asked for and followed."""
+"""Options of a run, and the interface for following it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from inpaint_zoo.errors import ZooError
 
 __all__ = ["MOST_WORKERS", "Failure", "LeftOut", "Listener", "Options"]
 
-MOST_WORKERS = 16  # beyond, they wait for each other
+MOST_WORKERS = 16  # more threads wait for each other
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to run; nothing of it but ``precision`` changes a number.
+    """Options of a run. Only ``precision`` changes the numbers.
 
     Attributes:
-        device: "auto" takes CUDA, then MPS, then the CPU.
-        precision: Of networks; metrics are always float32 or better.
-        workers: Threads that decode and score; 0 means one for each core, at most MOST_WORKERS.
-        batch_size: Photographs that a network is asked for at once.
-        only: As `plan.select`.
+        device: "auto" selects CUDA, else MPS, else the CPU.
+        precision: Precision of networks; metrics are always computed in float32 or better.
+        workers: Threads that decode and score; 0 means one per core, at most MOST_WORKERS.
+        batch_size: Number of images in one call of a method.
+        only: Patterns that select cells, as in `plan.select`.
         fresh: Compute the selected cells again.
-        allow_missing: Score the rest where photographs cannot be read.
-        gallery: Photographs of each dataset whose results are kept as pictures.
+        allow_missing: Score the other images if some cannot be read.
+        gallery: Number of images per dataset whose results are kept as images.
     """
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -46,19 +46,19 @@ class Options:
 
     @property
     def num_workers(self) -> int:
-        """Threads to start."""
+        """Number of threads to start."""
         return self.workers or min(cores(), MOST_WORKERS)
 
 
 class Failure(NamedTuple):
-    """A cell that could not be computed, and why in one line."""
+    """A cell that could not be computed, and the reason in one line."""
 
     key: CellKey
     error: str
 
 
 class LeftOut(NamedTuple):
-    """An image without values under a mask set, or without those of some metrics, and why."""
+    """An image that lacks values of some or all metrics under a mask set, and the reason."""
 
     dataset: str
     mask: str
@@ -67,19 +67,19 @@ class LeftOut(NamedTuple):
 
 
 class Listener:
-    """Who follows a run; this one does nothing."""
+    """Receives the events of a run; this base class ignores them."""
 
     def note(self, text: str) -> None:
-        """Something that the user should know, in one line."""
+        """Receive a message for the user, in one line."""
 
     def begin(self, cells: int, images: int) -> None:
-        """So many cells with so many images in all are to be computed."""
+        """Receive the total numbers of cells and of images to compute."""
 
     def cell(self, key: CellKey) -> None:
-        """A cell begins."""
+        """Receive the start of a cell."""
 
     def image(self) -> None:
-        """An image of it is scored."""
+        """Receive that one image of the current cell was scored."""
 
     def finish(self, key: CellKey, error: str | None) -> None:
-        """The cell is done, or failed."""
+        """Receive that a cell is done, or that it failed with ``error``."""

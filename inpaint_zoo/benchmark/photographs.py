@@ -1,4 +1,4 @@
-"""What every method sees alike: the photographs of a dataset, decoded once, and the masks of a mask set."""
+"""The inputs that all methods share: the images of a dataset, decoded once, and the masks of a mask set."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Pixels = NDArray[np.uint8]
 
 
 class Unreadable(NamedTuple):
-    """A file of a dataset that holds no photograph."""
+    """A file of a dataset that is not a readable image."""
 
     dataset: str
     path: str
@@ -36,7 +36,7 @@ class Unreadable(NamedTuple):
 
 
 class Memory:
-    """Decoded photographs kept for the next method, up to a number of bytes; what comes later is decoded again."""
+    """Cache of decoded images for the next method, up to a number of bytes; further images are decoded again."""
 
     def __init__(self, budget: int = 1 << 30) -> None:
         self._free = budget
@@ -44,11 +44,11 @@ class Memory:
         self._lock = threading.Lock()
 
     def get(self, dataset: str, index: int) -> Pixels | None:
-        """What `keep` stored, or None."""
+        """Return the image that `keep` stored, or None."""
         return self._kept.get((dataset, index))
 
     def keep(self, dataset: str, index: int, picture: Pixels) -> None:
-        """Store a photograph if there is room."""
+        """Store an image if there is room."""
         with self._lock:
             if picture.nbytes <= self._free and (dataset, index) not in self._kept:
                 self._free -= picture.nbytes
@@ -58,12 +58,12 @@ class Memory:
 class Photographs:
     """A dataset of a suite.
 
-    An image keeps its index, hence its mask, whatever other files cannot be read.
+    An image keeps its index, and therefore its mask, if other files cannot be read.
 
     Attributes:
-        label: What the suite calls it.
-        indices: Of the photographs that can be read, in order.
-        unreadable: The other files.
+        label: Its label in the suite.
+        indices: Indices of the readable images, in order.
+        unreadable: The unreadable files.
     """
 
     def __init__(self, entry: SourceEntry, workers: int, cache: Path, memory: Memory) -> None:
@@ -78,12 +78,12 @@ class Photographs:
         self._content = sha256_json(self._data.identity())
         self._verdict = cache / "checks" / f"{sha256_json([__version__, self._content])}.json"
         self._problems = self._check(workers)
-        # a problem is one of a file, which may hold several crops
+        # a problem concerns a file, which may contain several crops
         self.indices = tuple(i for i, group in enumerate(self._data.groups) if group not in self._problems)
         self.unreadable = [Unreadable(self.label, *problem) for problem in self._problems.values()]
 
     def _check(self, workers: int) -> dict[str, tuple[str, str]]:
-        """(path, reason) of the photographs that cannot be read, by stem; remembered by the content of all files."""
+        """Return (path, reason) of the unreadable images by stem; cached by the content of all files."""
         known = read_json(self._verdict)
         if known is not None:
             return {stem: (path, reason) for stem, (path, reason) in known.items()}
@@ -91,34 +91,34 @@ class Photographs:
         return {each.key: (plain_name(str(each.path)), plain_name(each.reason)) for each in problems}
 
     def remember(self) -> None:
-        """Store which files can be read, so that the next run need not decode all of them to know."""
+        """Store which files are readable, so that the next run does not decode all of them to find out."""
         if not self._verdict.is_file():
             write_json(self._verdict, self._problems)
 
     def identity(self) -> dict[str, Any]:
-        """Content of every file and the rules of cropping, as one hash."""
+        """Return hashes of the content of all files with the cropping rules, and of the readable indices."""
         return {"content_sha256": self._content, "indices_sha256": sha256_json(self.indices)}
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Relative stems of the photographs that can be read."""
+        """Relative stems of the readable images."""
         return tuple(self._data.keys[index] for index in self.indices)
 
     @property
     def files(self) -> list[Path]:
-        """The files that the photographs lie in, those in shards aside."""
+        """Files that contain the images, except those in shards."""
         return [file for file in self._data.files.values() if isinstance(file, Path)]
 
     def key(self, index: int) -> str:
-        """Relative stem of a photograph."""
+        """Return the relative stem of an image."""
         return self._data.keys[index]
 
     def group(self, index: int) -> str:
-        """The photograph that a crop was taken from."""
+        """Return the source image that a crop was taken from."""
         return self._data.groups[index]
 
     def load(self, index: int) -> Pixels:
-        """A photograph (H, W, 3), not to be written into; safe to call from several threads."""
+        """Return an image (H, W, 3) uint8, read-only; safe to call from several threads."""
         picture = self._memory.get(self.label, index)
         if picture is None:
             picture = self._data.load(index)
@@ -126,10 +126,10 @@ class Photographs:
         return picture
 
     def gallery(self, size: int) -> dict[int, int]:
-        """Up to ``size`` photographs to show, of each source photograph one, then of each a second one.
+        """Return up to ``size`` images to show: first one crop of each source image, then a second one, and so on.
 
         Returns:
-            Their indices, and the position of each among the photographs that can be read: the name of its picture.
+            Index -> position among the readable images, which is the name of the image file.
         """
         turns: dict[str, int] = {}
         ranked = []
@@ -140,12 +140,12 @@ class Photographs:
 
 
 class MaskSet:
-    """A mask set of a suite: mask i is a function of the suite's seed, i and the size of the photograph.
+    """A mask set of a suite: mask i is a function of the suite's seed, i and the size of the image.
 
     Attributes:
-        label: What the suite calls it.
-        mosaic: What networks find in the holes; None where there is nothing.
-        doubts: What looks wrong with its mask files, in lines; `check` finds it.
+        label: Its label in the suite.
+        mosaic: The filling that networks see in the holes; None for empty holes.
+        doubts: Lines about probable mistakes in its mask files, found by `check`.
     """
 
     def __init__(self, entry: SourceEntry, suite: Suite) -> None:
@@ -162,55 +162,55 @@ class MaskSet:
         self.doubts: list[str] = []
 
     def files(self) -> list[Path]:
-        """The mask files that the masks are read from; none for drawn masks."""
+        """Return the mask files that the masks are read from; empty if they are generated."""
         return self._generator.files()
 
     def check(self, cache: Path) -> None:
-        """Look at every mask file once; the verdict is remembered by the content of all.
+        """Check every mask file once; the findings are cached by the content of all files.
 
         Raises:
-            ZooError: None of them is a mask; file and line of the suite.
+            ZooError: If no file has a usable mask; the message gives file and line of the suite.
         """
         if not self.files():
             return
         self._verdict = cache / "checks" / f"{sha256_json([__version__, 'masks', self._generator.identity()])}.json"
         known = read_json(self._verdict)
         try:
-            found = self._generator.check_files(0 if known else None)  # 0: known already, none is looked at again
+            found = self._generator.check_files(0 if known else None)  # 0: known from the cache, check no file
         except ZooError as error:
             raise self._entry.table.located(error) from error
         self.doubts = known["doubts"] if known else [plain_name(line) for line in found]
 
     def remember(self) -> None:
-        """Store what `check` found, so that the next run need not decode all files to know."""
+        """Store what `check` found, so that the next run does not decode all files to find out."""
         if self._verdict is not None and not self._verdict.is_file():
             write_json(self._verdict, {"doubts": self.doubts})
 
     def identity(self) -> dict[str, Any]:
-        """The resolved configuration, as one hash, and what stands in the holes."""
+        """Return the hash of the resolved configuration, and the mosaic if there is one."""
         mosaic = {"mosaic": self.mosaic._asdict()} if self.mosaic else {}
         return {"generator_sha256": self._generator.identity(), **mosaic}
 
     def to_yaml(self) -> str:
-        """The resolved configuration whose hash `identity` has, presets expanded and defaults filled in."""
+        """Return the resolved configuration that `identity` hashes, with presets and defaults expanded."""
         return self._generator.to_yaml()
 
     def load(self, index: int, size: tuple[int, int]) -> NDArray[np.bool_]:
-        """Mask (H, W) of photograph ``index``, true in the hole.
+        """Return the mask (H, W) of image ``index``, True in the hole.
 
         Raises:
-            ZooError: The generator changes the size, so that its masks fit no photograph.
+            ZooError: If the generator changes the size, so that its masks do not fit the images.
         """
         mask = self._generator(index, size)
         if mask.shape != size:
-            raise ZooError(f"The mask set '{self.label}' gives masks {mask.shape} for photographs {size}.")
+            raise ZooError(f"The mask set '{self.label}' gives masks {mask.shape} for images {size}.")
         return mask.astype(bool)
 
     def filling(self, truth: Pixels, mask: NDArray[np.bool_]) -> NDArray[np.float32] | None:
-        """(3, H, W) in [0, 1]: what networks find in the hole; None where there is nothing.
+        """Return the filling (3, H, W) in [0, 1] that networks see in the hole; None for an empty hole.
 
         Raises:
-            ZooError: A photograph smaller than a block.
+            ZooError: If the image is smaller than a mosaic block.
         """
         if self.mosaic is None:
             return None

@@ -1,4 +1,4 @@
-"""Everything that a run needs, made and checked before the first number: methods, photographs, masks, metrics."""
+"""Create and check everything that a run needs before it computes: methods, images, masks, metrics."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ AXES = ("method", "dataset", "mask")
 
 @dataclass(frozen=True)
 class Sources:
-    """The photographs and masks of a suite."""
+    """The datasets and mask sets of a suite."""
 
     photographs: tuple[Photographs, ...]
     masks: tuple[MaskSet, ...]
 
     @property
     def unreadable(self) -> list[Unreadable]:
-        """Files of all datasets that hold no photograph."""
+        """Files of all datasets that are not readable images."""
         return [problem for photographs in self.photographs for problem in photographs.unreadable]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One method on one dataset under one mask set.
+    """One method on one dataset with one mask set.
 
     Attributes:
         key: Labels and identity.
-        task: What the method is told.
-        method: What is scored.
-        photographs: On what.
-        masks: Under which masks.
+        task: Description of the cell for the method.
+        method: The method to score.
+        photographs: The dataset.
+        masks: The mask set.
         identity: The method's part of the identity, for the record.
-        problem: Why it cannot be computed, None where nothing is known against it.
+        problem: Why the cell cannot be computed; None if no problem is known.
     """
 
     key: CellKey
@@ -62,7 +62,7 @@ class Cell:
 
 
 class NotApplicable(NamedTuple):
-    """A cell that makes no sense, by its labels, and why."""
+    """A cell that does not apply, by its labels, and the reason."""
 
     method: str
     dataset: str
@@ -72,14 +72,14 @@ class NotApplicable(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """A suite, ready to run.
+    """A suite that is ready to run.
 
     Attributes:
-        suite: What was read.
-        sources: Its photographs and masks.
+        suite: The suite as read.
+        sources: Its datasets and mask sets.
         scorer: Its metrics.
-        cells: In suite order: method, dataset, mask set.
-        not_applicable: Those left out of them.
+        cells: The cells in suite order: method, dataset, mask set.
+        not_applicable: The cells that do not apply.
     """
 
     suite: Suite
@@ -90,16 +90,16 @@ class Plan:
 
 
 def open_sources(suite: Suite, workers: int, cache: Path) -> Sources:
-    """List and check the photographs of a suite, build its mask generators and check their files.
+    """List and check the images of a suite, create its mask generators and check their files.
 
     Args:
-        suite: What to open.
-        workers: Threads that decode.
-        cache: Where earlier verdicts on the files lie; nothing is written.
+        suite: The suite.
+        workers: Number of threads that decode.
+        cache: Folder with the results of earlier checks; nothing is written.
 
     Raises:
-        ZooError: A mask set or dataset is wrong (file and line), no photograph of a dataset can be read, or images are
-            given as masks.
+        ZooError: If a mask set or dataset is invalid (with file and line), no image of a dataset can be read, or images
+            are given as masks.
     """
     masks = tuple(MaskSet(entry, suite) for entry in suite.masks)
     memory = Memory()
@@ -112,10 +112,10 @@ def open_sources(suite: Suite, workers: int, cache: Path) -> Sources:
 
 
 def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: str) -> Plan:
-    """Name every cell of a suite by its content.
+    """Create every cell of a suite, named by the hash of its content.
 
     Raises:
-        ZooError: A method cannot be found, no metric can be computed, or two cells are the same.
+        ZooError: If a method is not found, no metric can be computed, or two cells are equal.
     """
     methods = create_methods(suite)
     scorer = Scorer(suite.metrics, device)
@@ -133,7 +133,7 @@ def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: s
                 problem = None
                 try:
                     identity = method.identity(task)
-                except ZooError as error:  # results of this cell are missing; the other cells go on
+                except ZooError as error:  # results of this cell are missing; the other cells continue
                     problem = str(error)
                     identity = {"problem": problem}
                 name = cell_id(
@@ -155,28 +155,28 @@ def _refuse_twins(cells: Iterable[Cell]) -> None:
     for cell in cells:
         twin = seen.setdefault(cell.key.id, cell.key)
         if twin is not cell.key and cell.problem is None:
-            raise ZooError(f"'{twin}' and '{cell.key}' are the same by their content; remove one from the suite.")
+            raise ZooError(f"'{twin}' and '{cell.key}' have the same content; remove one of them from the suite.")
 
 
 def select(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
-    """The cells that `--only` names.
+    """Return the cells that `--only` selects.
 
     Args:
-        cells: All.
-        only: `method=GLOB`, `dataset=GLOB`, `mask=GLOB`, or a plain GLOB over methods; several of one kind add up,
-            those of different kinds restrict each other.
+        cells: All cells.
+        only: `method=GLOB`, `dataset=GLOB`, `mask=GLOB`, or a plain GLOB for methods. A cell must match one pattern of
+            each given axis.
 
     Raises:
-        ZooError: A pattern is malformed or matches nothing.
+        ZooError: If a pattern is malformed or matches nothing.
     """
     patterns: dict[str, list[str]] = {}
     for word in only:
         axis, equals, pattern = word.partition("=") if word.partition("=")[0] in AXES else ("method", "=", word)
         if not equals or not pattern:
-            raise ZooError(f"--only wants method=GLOB, dataset=GLOB or mask=GLOB, got '{word}'.")
+            raise ZooError(f"--only must be method=GLOB, dataset=GLOB or mask=GLOB, got '{word}'.")
         labels = list(dict.fromkeys(str(getattr(cell.key, axis)) for cell in cells))
         if not fnmatch.filter(labels, pattern):
-            raise ZooError(f"--only {word}: no {axis} matches; there are {', '.join(labels)}.")
+            raise ZooError(f"--only {word}: no {axis} matches; available: {', '.join(labels)}.")
         patterns.setdefault(axis, []).append(pattern)
     return [
         cell

@@ -1,4 +1,4 @@
-"""Runs a suite: computes the cells that are missing, and writes the tables of all that are done."""
+"""Run a suite: compute the missing cells, and write the tables of all cells that are done."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ __all__ = ["Outcome", "mention_unreadable", "run_suite"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did.
+    """Outcome of a run.
 
     Attributes:
-        computed: Cells that are new.
-        skipped: Selected cells that were done before.
-        failed: Selected cells without numbers.
-        not_applicable: Cells of the suite that make no sense, such as a mosaic for who never sees it.
-        unreadable: Files that hold no photograph.
-        left_out: Images of the selected cells that have no values, or not of every metric.
-        skipped_metrics: Metrics whose weights are missing, and the line that says which file goes where.
-        report: The report, None where no cell is done.
+        computed: Number of newly computed cells.
+        skipped: Number of selected cells that were already done.
+        failed: Selected cells that failed.
+        not_applicable: Number of cells that do not apply, such as a mosaic for a method that does not see it.
+        unreadable: Files that are not readable images.
+        left_out: Images of the selected cells that lack values of some or all metrics.
+        skipped_metrics: Metrics whose weights are missing -> a line that says which file to put where.
+        report: Path of the report; None if no cell is done.
     """
 
     computed: int
@@ -51,11 +51,11 @@ def run_suite(
 ) -> Outcome:
     """Compute the missing cells of a suite in the folder ``out``, and write its tables and report.
 
-    A cell that fails is recorded with its error and computed again by the next run; the others finish.
+    A cell that fails is recorded with its error and computed again by the next run; the other cells continue.
 
     Raises:
-        ZooError: Wrong suite, unreadable photographs without ``allow_missing``, or a folder that holds something else.
-            Nothing was changed.
+        ZooError: If the suite is invalid, images are unreadable and ``allow_missing`` is False, or the folder contains
+            something else. Nothing is changed in these cases.
     """
     from inpaint_zoo.inference.device import choose_device
 
@@ -103,10 +103,10 @@ def run_suite(
 
 
 def mention_unreadable(sources: Sources, allow_missing: bool, listener: Listener) -> None:
-    """List the files that hold no photograph, and what looks wrong with mask files.
+    """Notify the listener about unreadable files and about probable mistakes in mask files.
 
     Raises:
-        ZooError: There are some and ``allow_missing`` is false, or nothing is left of a dataset.
+        ZooError: If there are unreadable files and ``allow_missing`` is False, or if a dataset has no readable image.
     """
     for problem in sources.unreadable:
         listener.note(f"{problem.path}: {problem.reason}")
@@ -115,10 +115,10 @@ def mention_unreadable(sources: Sources, allow_missing: bool, listener: Listener
             listener.note(f"mask set '{masks.label}': {line}")
     for photographs in sources.photographs:
         if not photographs.indices:
-            raise ZooError(f"No photograph of the dataset '{photographs.label}' can be read.")
+            raise ZooError(f"No image of the dataset '{photographs.label}' can be read.")
     if sources.unreadable and not allow_missing:
         count, first = len(sources.unreadable), sources.unreadable[0]
         raise ZooError(
-            f"{count} of the suite's photographs cannot be read, the first is {first.path} ({first.reason}); "
+            f"{count} of the suite's images cannot be read, the first is {first.path} ({first.reason}); "
             "--allow-missing scores the others."
         )

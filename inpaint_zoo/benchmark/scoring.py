@@ -1,4 +1,4 @@
-"""From two pictures and a mask to numbers: every metric of a suite, one image at a time."""
+"""Compute the metrics of a suite for one image at a time."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Floats = NDArray[np.float32]
 
 
 class Score(NamedTuple):
-    """One image.
+    """Scores of one image.
 
     Attributes:
-        values: By metric.
-        features: (D,) by the key that set metrics share them under.
-        too_small: Metrics that cannot measure it, and why.
+        values: Value by metric.
+        features: Features (D,) for set metrics, by the key that these metrics share.
+        too_small: Metrics for which the image is too small -> the reason.
     """
 
     values: dict[str, float]
@@ -39,12 +39,12 @@ class Score(NamedTuple):
 
 
 class Scorer:
-    """The metrics of a suite that can be computed here.
+    """The metrics of a suite that can be computed.
 
     Attributes:
-        skipped: Metrics whose weights are missing, and the one line that says which file goes where.
+        skipped: Metrics whose weights are missing -> a line that says which file to put where.
         image_metrics: Metrics with a value for each image, by name, in suite order.
-        set_metrics: Metrics over a whole set of images.
+        set_metrics: Metrics with one value for a whole set of images, by name.
         unrounded: Names of the metrics that measure a result before it is rounded to 8 bits.
     """
 
@@ -72,9 +72,9 @@ class Scorer:
             raise ZooError(f"None of the suite's metrics can be computed: {next(iter(self.skipped.values()))}")
 
     def identity(self) -> dict[str, dict[str, Any]]:
-        """How each metric is computed: implementation, content of its backbones and form of the result, by metric.
+        """Return how each metric is computed: implementation, hashes of its backbones, and form of the result.
 
-        The form is named where it is not the 8-bit one, so that cells without such metrics keep their identity.
+        The form is included only if it is not "8-bit", so that cells without such metrics keep their identity.
         """
         from inpaint_zoo.metrics import metric_info
         from inpaint_zoo.weights import find_backbone
@@ -90,18 +90,18 @@ class Scorer:
 
     @property
     def feature_keys(self) -> tuple[str, ...]:
-        """Names of the features that the set metrics look at."""
+        """Keys of the features that the set metrics use."""
         return tuple(dict.fromkeys(metric.feature_key for metric in self.set_metrics.values()))
 
     def score(self, pred: Pixels, truth: Pixels, mask: NDArray[np.bool_], unrounded: Floats | None = None) -> Score:
-        """Score one completed photograph; safe to call from several threads.
+        """Score one completed image; safe to call from several threads.
 
         Args:
-            pred: (H, W, 3), known pixels already pasted.
-            truth: (H, W, 3).
-            mask: (H, W), true in the hole.
-            unrounded: (3, H, W) in [0, 1], ``pred`` before it was rounded; None where a method gives bytes alone. Then
-                ``pred`` takes its place.
+            pred: (H, W, 3) uint8 result with the known pixels already pasted.
+            truth: (H, W, 3) uint8 ground truth.
+            mask: (H, W), True in the hole.
+            unrounded: (3, H, W) in [0, 1], ``pred`` before rounding; None for methods that return only 8-bit results.
+                ``pred`` is then used instead.
         """
         import torch
 
@@ -119,12 +119,12 @@ class Scorer:
         return Score(values, self.features(pred), too_small)
 
     def features(self, picture: Pixels) -> dict[str, Features]:
-        """Features (D,) of a picture, by key."""
+        """Return the features (D,) of an image (H, W, 3) uint8, by key."""
         extractors = {metric.feature_key: metric for metric in self.set_metrics.values()}
         return {key: metric.extract(self._tensor(picture))[0].cpu().numpy() for key, metric in extractors.items()}
 
     def compare_sets(self, pred: Mapping[str, Features], truth: Mapping[str, Features]) -> dict[str, float]:
-        """Values of the set metrics from features (N, D) by key, rows in the same order."""
+        """Return the values of the set metrics from features (N, D) by key, with rows in the same order."""
         import torch
 
         values: dict[str, float] = {}
@@ -134,11 +134,11 @@ class Scorer:
         return values
 
     def notes(self) -> dict[str, str]:
-        """What set metrics say of their last value, such as "biased, small N"."""
+        """Return the notes of set metrics about their last value, such as "biased, small N"."""
         return {name: metric.note for name, metric in self.set_metrics.items() if metric.note}
 
     def capped(self, scores: Sequence[Score]) -> dict[str, int]:
-        """How many values stand at their metric's cap, by metric."""
+        """Return the number of values at their metric's cap, by metric."""
         counts: dict[str, int] = {}
         for name, metric in self.image_metrics.items():
             if metric.cap is not None:

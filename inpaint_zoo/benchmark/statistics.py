@@ -1,19 +1,19 @@
-"""Intervals and tests for one benchmark table, with the source photograph as the unit of chance.
+"""Intervals and tests for one benchmark table, with the source image as the sampling unit.
 
-Several crops of one photograph are not independent, so both procedures below work on `groups` (the source photographs):
+Several crops of one image are not independent, so all procedures below work on `groups` (the source images):
 
-* `bootstrap_interval`: percentile interval of the mean over images; whole groups are drawn with replacement
+* `bootstrap_interval`: percentile interval of the mean over images; whole groups are resampled with replacement
   (Efron & Tibshirani 1993, ch. 13; cluster bootstrap: Davison & Hinkley 1997, sec. 3.8).
-* `sign_flip_test`: paired randomisation test of "no difference" against one reference method. Under that hypothesis the
-  difference of a group is as likely positive as negative; the statistic is the difference of the two printed means.
-  All 2^G sign patterns up to G = 16 groups, random patterns with a fixed seed above.
+* `sign_flip_test`: paired randomization test of "no difference" from one reference method. Under this hypothesis, the
+  difference of a group is positive or negative with equal probability; the statistic is the difference of the two
+  printed means. All 2^G sign patterns are used up to G = 16 groups, and random patterns with a fixed seed above.
 * `holm`: Holm's step-down correction (Holm 1979) over the comparisons of one table.
 
-What this promises: the methods that are not rejected against the best-looking one form a set that keeps each truly best
-method with about 95 % (the comparison of a truly best method with each of M - 1 others costs at most alpha / (M - 1)
-at Holm's first step). It does not promise that M equal methods are *all* kept with 95 %.
-What it cannot do: with few groups, percentile intervals are too narrow (95 % intervals of 4 groups cover about 80 %),
-and G groups cannot give a p-value below 2^(1 - G): `fewest_groups` tells how many photographs a table would need.
+Guarantee: the methods that are not rejected against the one with the best mean form a set that contains each truly best
+method with about 95 % probability (comparing a truly best method with each of M - 1 others costs at most
+alpha / (M - 1) at Holm's first step). It is not guaranteed that M equal methods are *all* in the set with 95 %.
+Limits: with few groups, percentile intervals are too narrow (95 % intervals of 4 groups cover about 80 %), and G groups
+cannot give a p-value below 2^(1 - G); `fewest_groups` returns how many source images a table needs.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["ALPHA", "DRAWS", "EXACT_GROUPS", "bootstrap_interval", "fewest_groups", "holm", "sign_flip_test"]
 
-ALPHA = 0.05  # level of the tests; intervals are 1 - ALPHA
-DRAWS = 10_000  # bootstrap draws, and sign patterns of the Monte-Carlo test
-EXACT_GROUPS = 16  # up to here all sign patterns are enumerated: 2^15 after using the symmetry
-_CHUNK = 4_000_000  # draws x groups held at a time
+ALPHA = 0.05  # level of the tests; intervals have the level 1 - ALPHA
+DRAWS = 10_000  # number of bootstrap samples, and of sign patterns in the Monte-Carlo test
+EXACT_GROUPS = 16  # maximum number of groups for which all sign patterns are enumerated: 2^15, using the symmetry
+_CHUNK = 4_000_000  # maximum number of draws x groups in memory
 
 Floats = NDArray[np.float64]
 
@@ -36,24 +36,24 @@ Floats = NDArray[np.float64]
 def bootstrap_interval(
     values: ArrayLike, groups: ArrayLike, *, level: float = 1 - ALPHA, draws: int = DRAWS, seed: int = 0
 ) -> tuple[Floats, Floats]:
-    """Percentile interval of each column's mean over images, resampling whole groups.
+    """Return the percentile interval of each column's mean over images, by resampling whole groups.
 
-    Columns without missing groups share their draws, so intervals of methods in one table move together.
+    Columns without missing groups share their resamples, so the intervals of the methods in one table are comparable.
 
     Args:
-        values: (N, K), one row per image, one column per method (or method and metric). Non-finite = missing.
-        groups: (N,) label of the source photograph.
+        values: (N, K), one row per image, one column per method (or method and metric). Non-finite values are missing.
+        groups: (N,) label of the source image.
         level: Nominal coverage in (0, 1).
-        draws: Bootstrap draws.
-        seed: Same seed, same interval (up to rounding, whatever the order of the rows: groups are sorted).
+        draws: Number of bootstrap samples.
+        seed: Seed of the resampling; the interval does not depend on the order of the rows (up to rounding).
 
     Returns:
-        Low and high ends, (K,) each; NaN where fewer than two groups have a value.
+        Lower and upper ends, (K,) each; NaN if fewer than two groups have a value.
     """
     sums, counts = _group_sums(values, groups)
     low, high = np.full(sums.shape[1], np.nan), np.full(sums.shape[1], np.nan)
     patterns, pattern_of = np.unique(counts > 0, axis=1, return_inverse=True)
-    for index in range(patterns.shape[1]):  # nearly always one: every method has a value for every photograph
+    for index in range(patterns.shape[1]):  # usually one pattern: every method has a value for every image
         present, columns = patterns[:, index], np.flatnonzero(pattern_of.ravel() == index)
         if present.sum() < 2:
             continue
@@ -63,17 +63,18 @@ def bootstrap_interval(
 
 
 def sign_flip_test(differences: ArrayLike, groups: ArrayLike, *, draws: int = DRAWS, seed: int = 0) -> Floats:
-    """Two-sided p-value of each column for "the mean difference is zero", by flipping the signs of whole groups.
+    """Return the two-sided p-value of each column for "the mean difference is zero", by flipping signs of whole groups.
 
-    Statistic: |sum over groups of (sign x the group's summed difference)|: the difference of the two printed means,
-    which weigh every image the same; with groups of one size that is the mean of the groups' mean differences.
-    Exact up to EXACT_GROUPS groups, else (1 + hits) / (1 + draws), which never gives 0.
+    The statistic is |sum over groups of (sign x the group's summed difference)|. It is the difference of the two
+    printed means, which weight all images equally; with groups of equal size, this is the mean of the groups' mean
+    differences. The test is exact up to EXACT_GROUPS groups; above, the p-value is (1 + hits) / (1 + draws), which is
+    never 0.
 
     Args:
-        differences: (N, K), one row per image: method minus reference. Non-finite = missing pair, left out.
-        groups: (N,) label of the source photograph.
-        draws: Random sign patterns when there are too many groups for all of them.
-        seed: Of those patterns.
+        differences: (N, K), one row per image: method minus reference. Pairs with a non-finite value are left out.
+        groups: (N,) label of the source image.
+        draws: Number of random sign patterns if there are too many groups to use all patterns.
+        seed: Seed of the random patterns.
 
     Returns:
         (K,) p-values in (0, 1]; NaN for a column without any pair.
@@ -81,7 +82,7 @@ def sign_flip_test(differences: ArrayLike, groups: ArrayLike, *, draws: int = DR
     sums, counts = _group_sums(differences, groups)
     num_groups = len(sums)
     observed = np.abs(sums.sum(axis=0))
-    slack = 1e-10 * np.abs(sums).sum(axis=0)  # equal sums in another order must count as equal
+    slack = 1e-10 * np.abs(sums).sum(axis=0)  # sums that are equal except for rounding count as equal
     exact = num_groups <= EXACT_GROUPS
     patterns = _all_signs(num_groups) if exact else _random_signs(num_groups, draws, seed)
     hits, total = np.zeros(sums.shape[1]), 0
@@ -93,9 +94,9 @@ def sign_flip_test(differences: ArrayLike, groups: ArrayLike, *, draws: int = DR
 
 
 def holm(p_values: ArrayLike) -> Floats:
-    """Holm's adjusted p-values: sorted ascending, times the number of hypotheses left, made monotone, at most 1.
+    """Return Holm's adjusted p-values: sorted, times the number of remaining hypotheses, made monotone, at most 1.
 
-    NaN marks "not tested": it stays NaN and is not counted.
+    NaN means "not tested"; it stays NaN and is not counted.
 
     Example:
         >>> [round(float(p), 3) for p in holm([0.01, 0.04, 0.03])]
@@ -111,9 +112,9 @@ def holm(p_values: ArrayLike) -> Floats:
 
 
 def fewest_groups(comparisons: int, alpha: float = ALPHA) -> int:
-    """Smallest number of photographs at which any of ``comparisons`` Holm-corrected tests could reject.
+    """Return the smallest number of source images for which one of ``comparisons`` Holm-corrected tests can reject.
 
-    The smallest two-sided p-value of G groups is 2^(1 - G); Holm multiplies the smallest one by ``comparisons``.
+    The smallest two-sided p-value of G groups is 2^(1 - G); Holm multiplies the smallest p-value by ``comparisons``.
 
     Example:
         >>> fewest_groups(1), fewest_groups(6)
@@ -123,7 +124,7 @@ def fewest_groups(comparisons: int, alpha: float = ALPHA) -> int:
 
 
 def _group_sums(values: ArrayLike, groups: ArrayLike) -> tuple[Floats, Floats]:
-    """Sums and counts of the finite values, (G, K) each, groups in sorted order."""
+    """Return sums and counts of the finite values, (G, K) each, with groups in sorted order."""
     table = np.asarray(values, dtype=np.float64)
     labels = np.asarray(groups)
     if table.ndim != 2 or labels.shape != table.shape[:1]:
@@ -140,7 +141,7 @@ def _group_sums(values: ArrayLike, groups: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def _bootstrap_means(sums: Floats, counts: Floats, draws: int, seed: int) -> Floats:
-    """(draws, K) means of resampled groups; every group holds a value of every column."""
+    """Return the means of resampled groups, (draws, K); every group must have a value in every column."""
     num_groups = len(sums)
     rng = np.random.default_rng(seed)
     means = []
@@ -153,7 +154,7 @@ def _bootstrap_means(sums: Floats, counts: Floats, draws: int, seed: int) -> Flo
 
 
 def _all_signs(num_groups: int) -> Iterator[Floats]:
-    """Half of all sign patterns (2^(G-1), G): the first sign is +1, since T and -T weigh the same."""
+    """Yield half of all sign patterns, (2^(G-1), G): the first sign is +1, because T and -T give the same statistic."""
     codes = np.arange(2 ** max(num_groups - 1, 0))[:, None]
     free = (codes >> np.arange(max(num_groups - 1, 0))) & 1
     signs: Floats = np.ones((len(codes), num_groups))
@@ -162,14 +163,14 @@ def _all_signs(num_groups: int) -> Iterator[Floats]:
 
 
 def _random_signs(num_groups: int, draws: int, seed: int) -> Iterator[Floats]:
-    """``draws`` random sign patterns in chunks of (n, G)."""
+    """Yield ``draws`` random sign patterns in chunks of shape (n, G)."""
     rng = np.random.default_rng(seed)
     for size in _chunks(draws, num_groups):
         yield 1.0 - 2.0 * rng.integers(0, 2, size=(size, num_groups)).astype(np.float64)
 
 
 def _chunks(draws: int, num_groups: int) -> Iterator[int]:
-    """Split ``draws`` so that a chunk holds at most _CHUNK numbers."""
+    """Split ``draws`` into chunks of at most _CHUNK numbers each."""
     step = max(_CHUNK // max(num_groups, 1), 1)
     for start in range(0, draws, step):
         yield min(step, draws - start)

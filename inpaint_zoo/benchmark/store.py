@@ -1,8 +1,8 @@
-"""The folder of results: cells that are there whole or not at all, and the tables made of them.
+"""The folder of results: cells, each written atomically, and the tables made from them.
 
-`suite.yaml`, `suite.json`; `cells/<id>/` with `values.parquet`, `timings.parquet`, `cell.json` and `pictures/`;
-`gallery/`; `masks/<label>.yaml`; `cache/`; `results.parquet`, `timings.parquet`, `provenance.json`. A kill loses the
-cell in flight at most.
+It contains `suite.yaml` and `suite.json`; `cells/<id>/` with `values.parquet`, `timings.parquet`, `cell.json` and
+`pictures/`; `gallery/`; `masks/<label>.yaml`; `cache/`; `results.parquet`, `timings.parquet` and `provenance.json`. If
+a run is killed, only the current cell is lost.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ LABELS = ("method", "dataset", "mask")
 
 
 class CellKey(NamedTuple):
-    """A cell: its labels in the suite and its identity."""
+    """Labels of a cell in the suite, and its identity."""
 
     method: str
     dataset: str
@@ -72,7 +72,7 @@ class CellKey(NamedTuple):
 
 
 class Store:
-    """A folder of results that this process holds the lock of (`open_store`)."""
+    """A folder of results that this process has locked (see `open_store`)."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -80,19 +80,19 @@ class Store:
         self.gallery = out / "gallery"
 
     def record(self, key: CellKey) -> dict[str, Any] | None:
-        """What is known of a cell: its `cell.json`, or None where it never ran or is damaged."""
+        """Return the content of a cell's `cell.json`; None if the cell never ran or is damaged."""
         folder = self.out / "cells" / key.id
         record = read_json(folder / "cell.json")
         torn = record is None or (record["status"] == "done" and not (folder / "values.parquet").is_file())
         return None if torn else record
 
     def is_done(self, key: CellKey) -> bool:
-        """Whether a cell has its numbers."""
+        """Return whether a cell has values."""
         record = self.record(key)
         return record is not None and record["status"] == "done"
 
     def rename(self, key: CellKey) -> None:
-        """Give a stored cell the labels that the suite has now; they are no part of its identity."""
+        """Give a stored cell the labels that the suite has now; labels are not part of the identity."""
         record = self.record(key)
         labels = dict(zip(LABELS, key, strict=False))
         if record is not None and any(record[name] != label for name, label in labels.items()):
@@ -100,7 +100,7 @@ class Store:
 
     @contextmanager
     def writing(self, key: CellKey, record: Mapping[str, Any]) -> Iterator[Path]:
-        """Yield a temporary folder that becomes the cell; only then does what was there go."""
+        """Yield a temporary folder that becomes the cell's folder on exit and replaces an existing one."""
         folder = self.out / "cells" / key.id
         whole = {"id": key.id, **dict(zip(LABELS, key, strict=False)), **record}
         staging, old = (folder.with_name(f"{TEMPORARY_PREFIX}{state}-{key.id}") for state in ("new", "old"))
@@ -108,7 +108,7 @@ class Store:
             yield temporary
             write_json(temporary / "cell.json", whole)
         if folder.exists():
-            folder.rename(old)  # in one step out of sight: a half-removed folder must not pass for a cell
+            folder.rename(old)  # one atomic step, so that a partly removed folder is never taken for a cell
         staging.rename(folder)
         if old.exists():
             shutil.rmtree(old)
@@ -117,8 +117,8 @@ class Store:
         """Write `results.parquet`, `timings.parquet` and `provenance.json` from the cells that are done.
 
         Args:
-            keys: All cells of the suite, in its order; the rows keep it.
-            provenance: What else belongs into `provenance.json`.
+            keys: All cells of the suite, in the order of the rows.
+            provenance: Further content of `provenance.json`.
         """
         keys = list(keys)
         done = [key for key in keys if self.is_done(key)]
@@ -127,7 +127,7 @@ class Store:
             with atomic_path(target) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
                 for key in done:
                     table = pq.ParquetFile(self.out / "cells" / key.id / f"{name}.parquet").read()
-                    if name == "timings" and "passes" not in table.column_names:  # stored before passes were counted
+                    if name == "timings" and "passes" not in table.column_names:  # written by an older version
                         table = table.append_column("passes", pa.nulls(table.num_rows, pa.int32()))
                     for position, label in enumerate(LABELS):
                         column = pa.array([key[position]] * table.num_rows, pa.string())
@@ -144,7 +144,7 @@ class Store:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; None where there is none, or another thing."""
+    """Return the object in a JSON file; None if the file is missing or contains something else."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -154,42 +154,42 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def open_store(out: Path, suite: Suite) -> Iterator[Store]:
-    """Take the lock of a folder of results; make it where it is missing.
+    """Create a folder of results if necessary, and lock it.
 
     Raises:
-        ZooError: It holds another suite's results or foreign files, or another run works in it. Nothing was touched.
+        ZooError: If it contains another suite's results or other files, or if another run uses it. Nothing is changed.
     """
     refuse_foreign(out, suite)
     with lock_folder(out):
-        refuse_foreign(out, suite)  # another suite may have come between
+        refuse_foreign(out, suite)  # another run may have used the folder in the meantime
         remove_leftovers(out)
-        # suite.json first: it is what makes the folder ours
+        # suite.json first: it marks the folder as a folder of results
         write_json(out / "suite.json", {**suite.plain(), "version": __version__})
         write_bytes(out / "suite.yaml", suite.text.encode())
         yield Store(out)
 
 
 def refuse_foreign(out: Path, suite: Suite) -> None:
-    """Refuse a folder that is no place for the results of ``suite``; nothing is touched.
+    """Check that a folder can be used for the results of ``suite``; nothing is changed.
 
     Raises:
-        ZooError: A file, a folder with other files, or the results of a suite of another name or seed.
+        ZooError: If it is a file, contains other files, or contains results of a suite with another name or seed.
     """
     if out.exists() and not out.is_dir():
-        raise ZooError(f"{out} is a file; --out wants a folder.")
+        raise ZooError(f"{out} is a file; --out needs a folder.")
     if not out.is_dir() or all(_is_ours(item.name) for item in out.iterdir()):
         return
     there = read_json(out / "suite.json") or {}
     name, seed = there.get("name"), there.get("seed")
     if name is None or seed is None:
-        raise ZooError(f"{out} holds other files and no results; give an empty or new folder to --out.")
+        raise ZooError(f"{out} contains other files and no results; give an empty or new folder to --out.")
     if (name, seed) != (suite.name, suite.seed):
         raise ZooError(
-            f"{out} holds the results of the suite '{name}' with seed {seed}, but {suite.path.name} is '{suite.name}' "
+            f"{out} contains results of the suite '{name}' with seed {seed}, but {suite.path.name} is '{suite.name}' "
             f"with seed {suite.seed}; give another folder to --out."
         )
 
 
 def _is_ours(name: str) -> bool:
-    """What a run that was killed in its first instant leaves."""
+    """Return whether a run that was killed immediately after its start may have left this file."""
     return is_lock(name) or name.startswith(TEMPORARY_PREFIX)

@@ -1,23 +1,24 @@
-"""What a benchmark compares: a YAML file of methods, datasets, mask sets and metrics, read strictly.
+"""Benchmark suites: YAML files of methods, datasets, mask sets and metrics, read strictly.
 
 ```yaml
 name: sample
 seed: 2026
 methods:
-  - telea                                                  # a registered model, with the weights that ship if it learns
+  - telea                                                  # a registered model, with its shipped weights if it has any
   - {model: telea, options: {radius: 9}, label: Telea 9}   # ... with options of create_model
   - {model: glama_tiny, weights: mine.safetensors}         # or a checkpoint; or `random`, to score an untrained network
-  - {folder: results/theirs, label: Theirs}                # pictures that another program made
+  - {folder: results/theirs, label: Theirs}                # results that another program made
   - {callable: "package.module:function", label: Mine}     # (image HxWx3 uint8, mask HxW bool) -> HxWx3 uint8
-  - {shipped: "*"}                                         # every registered model that needs nothing more
+  - {shipped: "*"}                                         # every registered model that is ready to use
 datasets: [{name: sample, size: 256}]
 masks: [{name: center, size: 128}, lama_thick_256, {bank: masks/irregular, bins: [0.1, 0.2, 0.3]}]
 metrics: [psnr, ssim]
 ```
-A mask set with `input_mode: mosaic` (and `mosaic_unit`, `mosaic_interpolation`, as the data module's) shows blocks of
-the truth to networks that take a filling. Its label says so, and nothing averages or ranks it with inpainting.
-Relative paths are relative to the file. An unknown or misplaced key, a wrong type or a missing key names file, line and
-key; unknown models, masks and metrics suggest the nearest; labels are unique.
+A mask set with `input_mode: mosaic` (and `mosaic_unit`, `mosaic_interpolation`, as in the data module) shows a mosaic
+of the ground truth to networks that accept a filling. Its label says so, and it is never averaged or ranked together
+with inpainting. Relative paths are relative to the file. For an unknown or misplaced key, a wrong type or a missing
+key, the error gives file, line and key. For unknown models, masks and metrics, it suggests similar names. Labels must
+be unique.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ METHOD_KEYS = {
     "callable": ("callable", "label"),
     "shipped": ("shipped",),
 }
-PATH_KEYS = ("root", "bank")  # of datasets and mask sets
-MOSAIC_KEYS = ("input_mode", "mosaic_unit", "mosaic_interpolation")  # of mask sets
+PATH_KEYS = ("root", "bank")  # in datasets and mask sets
+MOSAIC_KEYS = ("input_mode", "mosaic_unit", "mosaic_interpolation")  # in mask sets
 INTERPOLATIONS = ("bilinear", "nearest")
 FOLDER_NAME = re.compile(r"[^\\/:*?\"<>|\x00-\x1f.\s][^\\/:*?\"<>|\x00-\x1f]*(?<![.\s])")
 ELSEWHERE = {
@@ -63,7 +64,7 @@ ELSEWHERE = {
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite as read; ``text`` is the file's content."""
+    """A suite as read from a file; ``text`` is the file's content."""
 
     path: Path
     text: str
@@ -75,7 +76,7 @@ class Suite:
     metrics: tuple[str, ...]
 
     def plain(self) -> dict[str, Any]:
-        """As plain values in suite order, without machine paths."""
+        """Return plain values in suite order, without paths of this machine."""
 
         def named(entry: SourceEntry) -> dict[str, Any]:
             spec = {key: Path(value).name if key in PATH_KEYS else value for key, value in entry.spec.items()}
@@ -97,7 +98,7 @@ def load_suite(path: str | Path) -> Suite:
     """Read a suite file and check every key and name in it.
 
     Raises:
-        ZooError: Names file, line and key, and the nearest allowed one.
+        ZooError: If something is invalid; the message gives file, line and key, and the most similar allowed name.
     """
     path = Path(path)
     top, lists = read_document(path, "the suite", LISTS)
@@ -113,7 +114,7 @@ def load_suite(path: str | Path) -> Suite:
         methods += [entry for entry in _shipped(table) if not _listed(entry, methods)]
     methods = _in_order(lists["methods"], methods)
     if not methods:
-        raise top.error("no method is left: nothing that ships matches.", "methods")
+        raise top.error("no method is left: no model that is ready to use matches.", "methods")
     suite = Suite(
         path=path,
         text=top.document.text,
@@ -134,7 +135,7 @@ def load_suite(path: str | Path) -> Suite:
 
 def _in_order(tables: Sequence[Table], methods: Iterable[MethodEntry]) -> list[MethodEntry]:
     position = {id(table): index for index, table in enumerate(tables)}
-    return sorted(methods, key=lambda entry: position[id(entry.table)])  # stable: `shipped` keeps its own order
+    return sorted(methods, key=lambda entry: position[id(entry.table)])  # stable: `shipped` keeps its order
 
 
 def _methods(table: Table, base: Path) -> Iterator[MethodEntry]:
@@ -144,7 +145,7 @@ def _methods(table: Table, base: Path) -> Iterator[MethodEntry]:
         table.allow(every)
         raise table.error(f"a method needs one of the keys {', '.join(METHOD_KEYS)}; it has {', '.join(table.values)}.")
     if len(kinds) > 1:
-        raise table.error(f"a method is one thing, but this one has {' and '.join(kinds)}.", kinds[1])
+        raise table.error(f"a method must have exactly one of its keys {' and '.join(kinds)}.", kinds[1])
     kind = kinds[0]
     elsewhere = {key: f"a method with '{other}'" for other, keys in METHOD_KEYS.items() for key in keys}
     table.allow(METHOD_KEYS[kind], elsewhere | {key: ELSEWHERE[key] for key in ("root", "crop", "split", "size")})
@@ -175,7 +176,7 @@ def _model(table: Table, base: Path, name: str, label: str) -> ModelEntry:
     key = "checkpoint" if "checkpoint" in table.values else "weights"
     weights = table.get(key, str)
     if weights and not info.learned:
-        raise table.error(f"'{name}' learns nothing, so it takes no '{key}'.", key)
+        raise table.error(f"'{name}' is not learned, so it takes no '{key}'.", key)
     if weights not in (None, "random", "shipped"):
         file = base / Path(str(weights)).expanduser()
         if not file.is_file():
@@ -185,14 +186,14 @@ def _model(table: Table, base: Path, name: str, label: str) -> ModelEntry:
         weights = "shipped"
     if weights == "shipped" and not info.weights:
         raise table.error(
-            f"no weights of '{name}' ship with the package: add 'weights: FILE', or 'weights: random' to score an "
+            f"the package ships no weights of '{name}': add 'weights: FILE', or 'weights: random' to score an "
             "untrained network."
         )
     return ModelEntry(label, table, name, weights, options)
 
 
 def _shipped(table: Table) -> Iterator[ModelEntry]:
-    """The registered models that a `shipped` entry names: nothing to learn, or weights that ship."""
+    """Yield the registered models that match a `shipped` entry: those without training or with shipped weights."""
     if "shipped" not in table.values:
         return
     from inpaint_zoo.registry import list_models, model_info
@@ -202,8 +203,8 @@ def _shipped(table: Table) -> Iterator[ModelEntry]:
     names = [info for info in ready if fnmatch.fnmatchcase(info.name, pattern)]
     if not names:
         raise table.error(
-            f"no registered model that can be scored as it comes matches '{pattern}'. "
-            f"There are: {', '.join(info.name for info in ready)}.",
+            f"no registered model that is ready to use matches '{pattern}'. "
+            f"Available: {', '.join(info.name for info in ready)}.",
             "shipped",
         )
     for info in names:
@@ -211,7 +212,7 @@ def _shipped(table: Table) -> Iterator[ModelEntry]:
 
 
 def _listed(entry: ModelEntry, methods: Iterable[MethodEntry]) -> bool:
-    """Whether a shipped model stands in the suite by its own name, or as it comes under another label."""
+    """Return whether the suite already lists a shipped model: by its name, or unchanged with another label."""
     plain = (entry.model, entry.weights, entry.options)
     return any(
         entry.label == other.label
@@ -221,7 +222,7 @@ def _listed(entry: ModelEntry, methods: Iterable[MethodEntry]) -> bool:
 
 
 def _source(table: Table, base: Path, others: Collection[str] = ()) -> SourceEntry:
-    """A dataset or mask set; ``others`` are keys that are not its factory's."""
+    """Return a dataset or mask set; ``others`` are keys that its factory does not take."""
     spec = {key: value for key, value in table.values.items() if key not in ("label", *others)}
     for key in PATH_KEYS:
         if key in spec:
@@ -230,12 +231,12 @@ def _source(table: Table, base: Path, others: Collection[str] = ()) -> SourceEnt
         table.need("name", str)
     label = table.get("label", str) or str(spec["name"] if "name" in spec else Path(spec["bank"]).name)
     if not FOLDER_NAME.fullmatch(label):
-        raise table.error(f"the label '{label}' must do as a folder name: no / \\ : * ? \" < > |.", "label")
+        raise table.error(f"the label '{label}' must be a valid folder name: no / \\ : * ? \" < > |.", "label")
     return SourceEntry(label, table, spec)
 
 
 def _mask_sets(table: Table, base: Path) -> Iterator[SourceEntry]:
-    """One mask set, or one for each bin of hole ratios between two neighbours of `bins`."""
+    """Yield one mask set, or one for each bin of hole ratios between two consecutive values of `bins`."""
     mosaic = _mosaic(table)
     for entry in _binned(table, _source(table, base, MOSAIC_KEYS)):
         yield replace(entry, label=f"{entry.label}, mosaic (deblurring)", mosaic=mosaic) if mosaic else entry
@@ -244,12 +245,12 @@ def _mask_sets(table: Table, base: Path) -> Iterator[SourceEntry]:
 def _mosaic(table: Table) -> Mosaic | None:
     mode = table.get("input_mode", str, "hole")
     if mode not in ("hole", "mosaic"):
-        hint = "Behind Navier-Stokes stands the method `hole_ns:NAME`, under any masks."
+        hint = "To pre-fill the hole with Navier-Stokes, set the method to `hole_ns:NAME`."
         raise table.error(str(unknown_name("`input_mode`:", str(mode), ("hole", "mosaic"), hint)), "input_mode")
     given = [key for key in MOSAIC_KEYS[1:] if key in table.values]
     if mode == "hole":
         if given:
-            raise table.error(f"'{given[0]}' goes with 'input_mode: mosaic'.", given[0])
+            raise table.error(f"'{given[0]}' needs 'input_mode: mosaic'.", given[0])
         return None
     default = Mosaic()
     unit = table.get("mosaic_unit", int) if "mosaic_unit" in given else default.unit
@@ -268,7 +269,7 @@ def _binned(table: Table, entry: SourceEntry) -> Iterator[SourceEntry]:
         return
     numbers = all(isinstance(edge, int | float) and not isinstance(edge, bool) for edge in edges)
     if not numbers or len(edges) < 2 or sorted(set(edges)) != edges or edges[0] < 0 or edges[-1] > 1:
-        raise table.error(f"'bins' must be two or more rising hole ratios from 0 to 1, got {edges}.", "bins")
+        raise table.error(f"'bins' must be two or more increasing hole ratios from 0 to 1, got {edges}.", "bins")
     for low, high in pairwise(edges):
         yield SourceEntry(f"{entry.label}_{low:g}-{high:g}", table, {**entry.spec, "bins": [low, high]})
 

@@ -1,6 +1,6 @@
-"""From one row per image to one row per table entry: means, intervals, ranks, and which ranks the data carry.
+"""Aggregate values per image into table entries: means, intervals, ranks, and which ranks are significant.
 
-A *table* is one (dataset, mask set, metric): methods compared on the same images under the same masks.
+A *table* is one (dataset, mask set, metric): methods compared on the same images with the same masks.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Row = dict[str, object]
 
 
 def summarise(results: pd.DataFrame, directions: Mapping[str, bool]) -> pd.DataFrame:
-    """Summarise every table of ``results``; methods and metrics keep the order in which they first appear.
+    """Summarize every table of ``results``; methods and metrics keep the order of their first appearance.
 
     Args:
         results: RESULT_COLUMNS in long form. Rows without an image are values of a whole set (FID, KID).
@@ -47,17 +47,18 @@ def summarise(results: pd.DataFrame, directions: Mapping[str, bool]) -> pd.DataF
 
     Returns:
         SUMMARY_COLUMNS, one row per (dataset, mask, metric, method):
-        n_images, n_groups: images and source photographs with a finite value. For a value of a whole set: the method's
-            images in that table if other metrics name them, else missing.
-        mean: over images (not over photographs), non-finite values left out and counted in n_nan.
-        ci_low, ci_high: 95 % cluster-bootstrap interval; NaN for a value of a whole set and below two photographs.
-        rank: 1 is best; equal means share a rank; missing where there is no mean.
+        n_images, n_groups: numbers of images and of source images with a finite value. For a value of a whole set: the
+            method's images in that table if other metrics name them, else missing.
+        mean: mean over images (not over source images); non-finite values are left out and counted in n_nan.
+        ci_low, ci_high: 95 % cluster-bootstrap interval; NaN for a value of a whole set and for fewer than two source
+            images.
+        rank: 1 is best; equal means share a rank; missing if there is no mean.
         p_value: Holm-adjusted, paired against the method of rank 1; NaN for that method and where nothing was tested.
-        tied_with_best: True for the best and for all that the test does not reject at 0.05; missing (NA) where there is
-            no test: values of a whole set, and methods without a mean.
+        tied_with_best: True for the best method and for all that the test does not reject at 0.05; missing (NA) where
+            there is no test: values of a whole set, and methods without a mean.
 
     Raises:
-        ZooError: A column is missing, a metric has no direction, or a value appears twice.
+        ZooError: If a column is missing, a metric has no direction, or a value appears twice.
     """
     missing = [column for column in RESULT_COLUMNS if column not in results.columns]
     if missing:
@@ -70,7 +71,7 @@ def summarise(results: pd.DataFrame, directions: Mapping[str, bool]) -> pd.DataF
     keys = ["method", "dataset", "mask", "image", "metric"]
     if results.duplicated(keys).any():
         row = results.loc[results.duplicated(keys), keys].iloc[0]
-        raise ZooError(f"`results` holds two values for {', '.join(f'{key} {row[key]!r}' for key in keys)}.")
+        raise ZooError(f"`results` contains two values for {', '.join(f'{key} {row[key]!r}' for key in keys)}.")
     parts = [
         _summarise_pair(str(dataset), str(mask), part, directions)
         for (dataset, mask), part in results.groupby(["dataset", "mask"], sort=False)
@@ -80,7 +81,7 @@ def summarise(results: pd.DataFrame, directions: Mapping[str, bool]) -> pd.DataF
 
 
 def _summarise_pair(dataset: str, mask: str, part: pd.DataFrame, directions: Mapping[str, bool]) -> list[Row]:
-    """Rows of all metrics of one (dataset, mask set); its resampled photographs serve every metric and method."""
+    """Return the rows of all metrics of one (dataset, mask set); all share the same resampled source images."""
     per_image, whole_set = part[part["image"].notna()], part[part["image"].isna()]
     values, groups, columns = _wide(per_image)
     intervals = bootstrap_interval(values, groups)
@@ -105,7 +106,7 @@ def _summarise_pair(dataset: str, mask: str, part: pd.DataFrame, directions: Map
 def _image_entry(
     column: tuple[str, str, int], values: Floats, groups: Strings, intervals: tuple[Floats, Floats], index: int
 ) -> Row:
-    """Mean and interval of one method under a per-image metric."""
+    """Return mean and interval of one method for a per-image metric."""
     finite = np.isfinite(values)
     return {
         "method": column[1],
@@ -119,7 +120,7 @@ def _image_entry(
 
 
 def _set_entries(rows: pd.DataFrame, per_image: pd.DataFrame) -> list[Row]:
-    """Values of a whole set: no interval; the images are those that other metrics name."""
+    """Return entries for values of a whole set: without interval; the images are those that other metrics name."""
     seen = per_image.groupby("method", sort=False)[["image", "group"]].nunique()
     entries: list[Row] = []
     for method, value in zip(rows["method"], rows["value"], strict=True):
@@ -131,9 +132,9 @@ def _set_entries(rows: pd.DataFrame, per_image: pd.DataFrame) -> list[Row]:
 
 
 def _wide(per_image: pd.DataFrame) -> tuple[Floats, Strings, list[tuple[str, str, int]]]:
-    """Long form to (images, columns): values with NaN for what is missing, the group of each image, the columns.
+    """Convert from long form to (images, columns): return values (NaN = missing), the group of each image, the columns.
 
-    A column is (metric, method, number of rows that it has in the long form).
+    A column is (metric, method, number of its rows in the long form).
     """
     image_of, images = pd.factorize(per_image["image"])
     pairs = pd.MultiIndex.from_frame(per_image[["metric", "method"]])
@@ -148,13 +149,13 @@ def _wide(per_image: pd.DataFrame) -> tuple[Floats, Strings, list[tuple[str, str
 
 
 def _ranks(means: list[float], higher_is_better: bool) -> list[int | None]:
-    """1 for the best; equal means share the smaller rank; None without a mean."""
+    """Return the ranks: 1 is best, equal means share the smaller rank; None without a mean."""
     keys = [-mean if higher_is_better else mean for mean in means]
     return [None if np.isnan(key) else 1 + sum(other < key for other in keys) for key in keys]
 
 
 def _compare(values: Floats, groups: Strings, ranks: list[int | None]) -> tuple[Floats, list[bool | None]]:
-    """Holm-adjusted p-values against the first method of rank 1, and who is tied with it."""
+    """Return Holm-adjusted p-values against the first method of rank 1, and which methods are tied with it."""
     p_values = np.full(len(ranks), np.nan)
     if 1 not in ranks:
         return p_values, [None] * len(ranks)

@@ -1,4 +1,4 @@
-"""`inpaint-zoo benchmark`: score methods on datasets and mask sets, resumable cell by cell."""
+"""`inpaint-zoo benchmark`: score methods on datasets and mask sets; an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ SHOWN_TABLES = 8
 def _parser() -> ArgumentParser:
     parser = command_parser(
         "benchmark",
-        "Score methods on datasets and mask sets. Cells that are done are not computed again; a run that "
-        "was stopped or killed goes on where it stood.",
+        "Score methods on datasets and mask sets. Cells that are done are not computed again, and an interrupted run "
+        "is resumed where it stopped.",
     )
     parser.add_argument("suite", metavar="SUITE.yaml", help="what to compare: methods, datasets, masks, metrics")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results, new or of this suite")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where networks run")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of networks, not of metrics")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads to decode and score; 0: all cores")
-    parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="photographs in one pass of a network")
+    parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images in one forward pass")
     parser.add_argument(
         "--only",
         action="append",
         default=[],
         metavar="AXIS=GLOB",
-        help="compute only these cells: method=, dataset= or mask= and a pattern; may be given several times",
+        help="compute only these cells: method=, dataset= or mask= with a shell pattern; may be repeated",
     )
-    parser.add_argument("--fresh", action="store_true", help="compute cells again that are done")
+    parser.add_argument("--fresh", action="store_true", help="compute cells again that are already done")
     parser.add_argument(
         "--allow-missing",
         action="store_true",
-        help="score the rest where photographs are unreadable or get no mask, and end with 0",
+        help="score the other images if some are unreadable or have no mask, and exit with status 0",
     )
-    parser.add_argument("--gallery", type=int, default=6, metavar="N", help="pictures kept of each dataset")
+    parser.add_argument("--gallery", type=int, default=6, metavar="N", help="images shown for each dataset")
     parser.add_argument(
         "--export-inputs",
         metavar="FOLDER",
-        help="write the masked photographs and masks for another program, and stop",
+        help="write the masked images and the masks for another program, and stop",
     )
     return parser
 
 
 class _Display(Listener):
-    """Two bars on a terminal; without one, a line for each cell."""
+    """Shows two progress bars on a terminal, and otherwise prints a line for each cell."""
 
     def __init__(self) -> None:
         self._progress = progress_bar()
@@ -98,7 +98,7 @@ class _Display(Listener):
 
 
 def _ranking(out: Path) -> Table:
-    """Means by dataset, mask set and method, best first by the suite's first metric."""
+    """Return a table of means by dataset, mask set and method, sorted by the suite's first metric, best first."""
     summary = pd.read_csv(out / "summary.csv")
     infos = [metric_info(name) for name in summary["metric"].unique()]
     table = Table("method", box=box.SIMPLE_HEAD, pad_edge=False)
@@ -118,7 +118,11 @@ def _ranking(out: Path) -> Table:
             means = [_mean(rows.get((info.name, method)), info, info.name in separated) for info in infos]
             table.add_row(escape(method), *means)
         table.add_section()
-    legend = "bold: best, or not told from it" if told_apart else "nothing is bold: too little data to tell apart"
+    legend = (
+        "bold: best, or not distinguishable from the best"
+        if told_apart
+        else "nothing is bold: too little data to distinguish methods"
+    )
     left = len(pairs) - SHOWN_TABLES
     table.caption = f"{legend}; {left} more tables in the report" if left > 0 else legend
     return table
@@ -139,9 +143,9 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
     parts += [f"{outcome.not_applicable} not applicable"] if outcome.not_applicable else []
     console.print(f"cells: {', '.join(parts)}")
     if outcome.skipped_metrics:
-        console.print(f"metrics skipped for want of weights: {', '.join(outcome.skipped_metrics)}")
+        console.print(f"metrics skipped because weights are missing: {', '.join(outcome.skipped_metrics)}")
     if outcome.unreadable:
-        console.print(f"photographs left out, unreadable: {len(outcome.unreadable)}")
+        console.print(f"unreadable images, left out: {len(outcome.unreadable)}")
     for image in outcome.left_out:
         where = f"{image.dataset}, {image.mask}: {image.image}"
         err_console.print(f"[yellow]left out:[/yellow] {escape(f'{where}: {image.reason}')}", soft_wrap=True)
@@ -153,7 +157,7 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
 
 
 def run(args: list[str]) -> int:
-    """Entry point of the command."""
+    """Run the command; return 1 if cells failed or images were left out, else 0."""
     options = _parser().parse_args(args)
     suite, out = load_suite(options.suite), Path(options.out)
     settings = Options(

@@ -1,4 +1,4 @@
-"""`inpaint-zoo convert`: the authors' released checkpoints become weight files of ours."""
+"""`inpaint-zoo convert`: convert the authors' released checkpoints into weight files of this package."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["run"]
 
 
 def run(args: list[str]) -> int:
-    """Entry point of the command."""
+    """Run the command."""
     parser = command_parser(
         "convert",
-        "Turn an authors' checkpoint into a weight file of ours. Code that a pickle names or a TorchScript archive "
-        "carries is never run.",
+        "Convert an authors' checkpoint into a weight file of this package. Code that a pickle refers to or a "
+        "TorchScript archive contains is never run.",
     )
-    parser.add_argument("sources", nargs="+", metavar="SRC", help="folder or file; several parts: PART=FILE ...")
+    parser.add_argument("sources", nargs="+", metavar="SRC", help="a folder or file; for several parts: PART=FILE ...")
     parser.add_argument("--model", required=True, metavar="NAME", help="a model, or NAME_discriminator")
     parser.add_argument("--out", required=True, metavar="X.safetensors", help="the file to write")
-    parser.add_argument("--licence", default="unknown", help="of the weights, as their authors state it")
+    parser.add_argument("--licence", default="unknown", help="licence of the weights, as stated by their authors")
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
-    add_option_argument(parser, "the network, where it was trained with others than the defaults")
+    add_option_argument(parser, "the network, if it was not trained with the default options")
     options = parser.parse_args(args)
     network_options = parse_options(options.option)
 
@@ -36,7 +36,7 @@ def run(args: list[str]) -> int:
     name, out = options.model, Path(options.out)
     files = official_files(name)
     if out.exists() and not options.overwrite:
-        raise ZooError(f"{out} exists: --overwrite replaces it.")
+        raise ZooError(f"{out} exists; pass --overwrite to replace it.")
     paths = _find(options.sources, {"": files} if isinstance(files, str) else files)
     states = {part: load_foreign(path) for part, path in paths.items()}
     converted = convert_official(name, states if isinstance(files, Mapping) else states[""], **network_options)
@@ -55,23 +55,23 @@ def run(args: list[str]) -> int:
 
 
 def _find(sources: list[str], files: Mapping[str, str]) -> dict[str, Path]:
-    """The file of each part; one part has the name "".
+    """Return the file of each part; a single part has the name "".
 
     Raises:
-        ZooError: A part is nowhere, or a word names none.
+        ZooError: If the file of a part is missing, or an argument names no part.
     """
     first = Path(sources[0])
     if len(sources) == 1 and first.is_dir():
         paths = {part: _latest(first, file) for part, file in files.items()}
     elif list(files) == [""]:
         if len(sources) > 1:
-            raise ZooError(f"One checkpoint is wanted, got {len(sources)}: {', '.join(sources)}.")
+            raise ZooError(f"Expected one checkpoint, got {len(sources)}: {', '.join(sources)}.")
         paths = {"": first}
     else:
         paths = {part: Path(file) for part, _, file in (source.partition("=") for source in sources)}
         if set(paths) != set(files):
             wanted = " ".join(f"{part}=FILE" for part in files)
-            raise ZooError(f"The parts are wanted as `{wanted}`, or a folder that holds {', '.join(files.values())}.")
+            raise ZooError(f"Give the parts as `{wanted}`, or a folder that contains {', '.join(files.values())}.")
     for path in paths.values():
         if not path.is_file():
             raise ZooError(f"No checkpoint {path}.")
@@ -79,12 +79,12 @@ def _find(sources: list[str], files: Mapping[str, str]) -> dict[str, Path]:
 
 
 def _latest(folder: Path, file: str) -> Path:
-    """The file, or of those that match its pattern the one that training wrote last, by the number in its name."""
+    """Return the file; if several match the pattern, return the one with the highest number in its name."""
     return max(folder.glob(file), key=lambda path: natural_key(path.name), default=folder / file)
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    """What the config.yaml of a released folder says of the generator, for the provenance."""
+    """Return what config.yaml of a released folder states about the generator, for the provenance."""
     import yaml
 
     path = folder / "config.yaml"
@@ -93,7 +93,7 @@ def _settings(folder: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ZooError(f"{path} is no YAML: {error}") from error
+        raise ZooError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         return {}
     return {key: content[key] for key in ("run_title", "title", "generator") if key in content}

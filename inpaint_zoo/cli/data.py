@@ -1,4 +1,4 @@
-"""`inpaint-zoo data`: check, split and pack folders of photographs; check the sets of a configuration."""
+"""`inpaint-zoo data`: check, split and pack folders of images; check the datasets of a configuration."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from inpaint_zoo.io.listing import by_stem
 
 __all__ = ["run"]
 
-SHOTS = [5, 10, 30, 50]  # of GRIG's paper
+SHOTS = [5, 10, 30, 50]  # as in GRIG's paper
 
 
 def _check(options: Namespace) -> int:
-    """Decode everything; exit code 1 if something cannot be, or if sets share images that they must not."""
+    """Decode all images; return 1 if some cannot be read, or if sets share images that they must not share."""
     if options.config:
         return _check_sets(options)
     if options.root is None and options.shards is None:
@@ -47,7 +47,7 @@ def _check(options: Namespace) -> int:
 
 
 def _decode(data: PhotoDataset, name: str, workers: int) -> bool:
-    """Decode every image of a set, and print those that cannot be read; whether there are any."""
+    """Decode every image of a dataset, print those that cannot be read, and return whether there are any."""
     with console.status(f"decoding {len(data)} {name}"):
         problems = data.check(workers)
     if problems:
@@ -63,12 +63,14 @@ def _decode(data: PhotoDataset, name: str, workers: int) -> bool:
 
 
 def _check_sets(options: Namespace) -> int:
-    """The sets of a configuration: what cannot be read, and which images two of them share."""
+    """Check the datasets of a configuration: unreadable images, and images that two of them share."""
     from inpaint_zoo.data.module import IN_WORDS, InpaintingDataModule
     from inpaint_zoo.training import Checkpoints
 
     if options.shards is not None:
-        raise ZooError("data check takes --shards or --config; in a configuration, shards are part of a dataset")
+        raise ZooError(
+            "data check takes --shards or --config, not both; in a configuration, shards are set in a dataset"
+        )
     given: dict[str, Any] = {}
     monitor = Checkpoints().monitor
     for path in options.config:
@@ -113,17 +115,17 @@ def _split(options: Namespace) -> int:
 def _ratio(text: str) -> tuple[int, int]:
     test, found, train = text.partition(":")
     if not (found and test.isdecimal() and train.isdecimal()):
-        raise ZooError(f"--by-class wants TEST:TRAIN, such as 1:11, got '{text}'")
+        raise ZooError(f"--by-class must be TEST:TRAIN, such as 1:11, got '{text}'")
     return int(test), int(train)
 
 
 def _list(options: Namespace) -> int:
-    """Write one list, such as a few-shot subset."""
+    """Write one list of images, such as a few-shot subset."""
     files = by_stem(options.root, role="images")
     rules = yaml.safe_load(options.select)
     if not isinstance(rules, Mapping):
         keys = ", ".join(SELECT_KEYS)
-        raise ZooError(f"--select wants rules such as '{{few_shot: 10}}', got '{options.select}'; keys: {keys}")
+        raise ZooError(f"--select must be rules such as '{{few_shot: 10}}', got '{options.select}'; keys: {keys}")
     labels = None if options.labels is None else read_labels(options.labels, options.label_names)
     chosen = select(files, rules, labels)
     names = [path.relative_to(options.root).as_posix() for path in chosen.values()]
@@ -133,7 +135,7 @@ def _list(options: Namespace) -> int:
 
 
 def _shots(options: Namespace) -> int:
-    """Write one list for each few-shot subset, the smaller in the larger, and one of all."""
+    """Write one list for each few-shot subset, each containing the smaller ones, and one list of all images."""
     files = by_stem(options.root, role="images")
     counts = sorted({count for count in options.counts if count < len(files)})
     seed = None if options.in_order else options.seed
@@ -148,10 +150,10 @@ def _shots(options: Namespace) -> int:
 
 
 def _shards(options: Namespace) -> int:
-    """Pack a folder; exit code 1 if some photographs were left out."""
+    """Pack a folder into shards; return 1 if some images were left out."""
     files = by_stem(options.root, role="images") if options.list is None else read_list(options.list, options.root)
     with progress_bar() as progress:
-        task = progress.add_task("photographs packed", total=len(files))
+        task = progress.add_task("images packed", total=len(files))
         problems = write_shards(
             files,
             options.out,
@@ -168,11 +170,11 @@ def _shards(options: Namespace) -> int:
 
 
 def _index(options: Namespace) -> int:
-    """Write the index of a shard set that was made elsewhere."""
+    """Write the index of a shard set that another program wrote."""
     local = Path(options.shards)
     beside = (local if local.is_dir() else local.parent) / INDEX
     if options.out is None and is_remote(options.shards):
-        raise ZooError("shards that lie elsewhere need --out FILE; put it beside them afterwards")
+        raise ZooError("remote shards need --out FILE; put that file beside the shards afterwards")
     out = Path(options.out or beside)
     count = index_shards(options.shards, out, cache=options.cache, workers=options.workers)
     console.print(f"{count} photographs: {out}", markup=False)
@@ -180,10 +182,10 @@ def _index(options: Namespace) -> int:
 
 
 def _parser() -> ArgumentParser:
-    parser = command_parser("data", "Check, split and pack folders of photographs.")
+    parser = command_parser("data", "Check, split and pack folders of images.")
     verbs = parser.add_subparsers(dest="verb", metavar="check | split | list | shots | shards | index", required=True)
 
-    check = verbs.add_parser("check", help="list photographs that cannot be read, and those that two sets share")
+    check = verbs.add_parser("check", help="list images that cannot be read, and images that two sets share")
     where = check.add_mutually_exclusive_group()
     where.add_argument("--root", metavar="DIR", help="folder, searched recursively; with --config, its data.root")
     where.add_argument("--shards", metavar="PATTERN", help="folder or pattern of *.tar files")
@@ -194,57 +196,61 @@ def _parser() -> ArgumentParser:
         metavar="FILE",
         help="a configuration of `fit`: check its sets, and whether two of them share images; may be repeated",
     )
-    check.add_argument("--names-only", action="store_true", help="with --config: decode nothing, only compare the sets")
+    check.add_argument("--names-only", action="store_true", help="with --config: only compare the sets, decode nothing")
     check.set_defaults(work=_check)
 
     split = verbs.add_parser("split", help="write train.txt and test.txt")
     split.add_argument("root", type=Path, metavar="DIR")
     rule = split.add_mutually_exclusive_group(required=True)
-    rule.add_argument("--by-class", metavar="TEST:TRAIN", help="in each folder, in this proportion; Animals-90: 1:11")
-    rule.add_argument("--holdout", type=int, metavar="N", help="N photographs of all")
+    rule.add_argument("--by-class", metavar="TEST:TRAIN", help="split each folder in this ratio; Animals-90: 1:11")
+    rule.add_argument("--holdout", type=int, metavar="N", help="use N of all images for testing")
     split.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the two files")
     split.set_defaults(work=_split)
 
-    listing = verbs.add_parser("list", help="write a list of photographs, such as a few-shot subset")
+    listing = verbs.add_parser("list", help="write a list of images, such as a few-shot subset")
     listing.add_argument("root", type=Path, metavar="DIR")
     listing.add_argument(
-        "--select", required=True, metavar="RULES", help="as datasets take them: '{few_shot: [10, 0]}'"
+        "--select", required=True, metavar="RULES", help="rules as in a dataset, such as '{few_shot: [10, 0]}'"
     )
-    listing.add_argument("--labels", type=Path, metavar="FILE", help="the class of each image, `PATH LABEL` a line")
-    listing.add_argument("--label-names", type=Path, metavar="FILE", help="names of these labels, `NAME LABEL` a line")
+    listing.add_argument(
+        "--labels", type=Path, metavar="FILE", help="the class of each image, one `PATH LABEL` per line"
+    )
+    listing.add_argument(
+        "--label-names", type=Path, metavar="FILE", help="names of the labels, one `NAME LABEL` per line"
+    )
     listing.add_argument("--out", type=Path, required=True, metavar="FILE")
     listing.set_defaults(work=_list)
 
-    shots = verbs.add_parser("shots", help="write the lists of few-shot subsets, the smaller in the larger")
-    shots.add_argument("root", type=Path, metavar="DIR", help="the training photographs")
+    shots = verbs.add_parser("shots", help="write lists of few-shot subsets, each containing the smaller ones")
+    shots.add_argument("root", type=Path, metavar="DIR", help="the training images")
     shots.add_argument("--counts", type=int, nargs="+", default=SHOTS, metavar="N", help="default: 5 10 30 50")
-    shots.add_argument("--in-order", action="store_true", help="the first by name; by default drawn by --seed")
+    shots.add_argument("--in-order", action="store_true", help="use the first images by name, not random ones")
     shots.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of shots_<N>.txt")
     shots.set_defaults(work=_shots)
 
-    shards = verbs.add_parser("shards", help="pack photographs into tar files with an index, for clusters")
+    shards = verbs.add_parser("shards", help="pack images into tar files with an index, for clusters")
     shards.add_argument("root", type=Path, metavar="DIR")
-    shards.add_argument("--list", type=Path, metavar="FILE", help="only the photographs that it names")
+    shards.add_argument("--list", type=Path, metavar="FILE", help="pack only the images in this list")
     shards.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     shards.add_argument("--name", default="shard", help="files are called NAME-000000.tar (default: shard)")
-    shards.add_argument("--per-shard", type=int, default=1000, metavar="N", help="photographs in each (default: 1000)")
-    shards.add_argument("--in-order", action="store_true", help="keep the order; by default it is drawn by --seed")
+    shards.add_argument("--per-shard", type=int, default=1000, metavar="N", help="images per tar file (default: 1000)")
+    shards.add_argument("--in-order", action="store_true", help="keep the order of the names; default: random order")
     shards.set_defaults(work=_shards)
 
-    index = verbs.add_parser("index", help="write the index of shards that were made elsewhere")
+    index = verbs.add_parser("index", help="write the index of shards that another program wrote")
     index.add_argument("shards", metavar="PATTERN", help="folder or pattern of *.tar files, or URLs with {000..099}")
     index.add_argument("--out", type=Path, metavar="FILE", help=f"default: {INDEX} beside the shards")
-    index.add_argument("--cache", type=Path, metavar="DIR", help="where shards from elsewhere are fetched to")
+    index.add_argument("--cache", type=Path, metavar="DIR", help="folder into which remote shards are downloaded")
     index.set_defaults(work=_index)
 
     for verb in (split, shots, shards):
-        verb.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
+        verb.add_argument("--seed", type=int, default=0, help="seed of the random selection or order (default: 0)")
     for verb in (check, shards, index):
         verb.add_argument("--workers", type=int, default=4, metavar="N", help="threads (default: 4)")
     return parser
 
 
 def run(args: list[str]) -> int:
-    """Entry point of the command."""
+    """Run the command and return its exit status."""
     options = _parser().parse_args(args)
     return int(options.work(options))

@@ -1,4 +1,4 @@
-"""`inpaint-zoo inpaint`: fill the holes of a photograph, or of every photograph of a folder."""
+"""`inpaint-zoo inpaint`: fill the holes of one image, or of every image in a folder."""
 
 from __future__ import annotations
 
@@ -35,59 +35,57 @@ __all__ = ["run"]
 def _parser() -> ArgumentParser:
     parser = command_parser(
         "inpaint",
-        "Fill the holes of a photograph, or of all photographs below a folder. What lies outside the holes "
-        "keeps its pixels: bit for bit in PNG, lossless WebP, BMP, TIFF and PPM results. EXIF rotation is applied, "
-        "transparency kept. Photographs all of whose files exist are skipped.",
+        "Fill the holes of one image, or of all images below a folder. Pixels outside the holes are kept: bit for bit "
+        "in PNG, lossless WebP, BMP, TIFF and PPM results. The EXIF rotation is applied, and transparency is kept. "
+        "Images whose output files all exist are skipped.",
     )
     add = parser.add_argument
-    add("photos", metavar="PHOTO_OR_FOLDER", help="a picture file, or a folder that is searched recursively")
+    add("photos", metavar="PHOTO_OR_FOLDER", help="an image file, or a folder that is searched recursively")
     add(
         "--mask",
         required=True,
         metavar="FILE_FOLDER_OR_NAME",
-        help="one mask for all photographs, a folder of masks paired by stem (white = hole), or the name of a mask "
+        help="one mask for all images, a folder of masks paired by stem (white = hole), or the name of a mask "
         "generator (`inpaint-zoo masks list`)",
     )
-    add("--model", required=True, metavar="NAME", help="`inpaint-zoo models` lists them")
-    add("--weights", metavar="FILE", help="weights of the model; by default those that ship with it")
+    add("--model", required=True, metavar="NAME", help="a model; `inpaint-zoo models` lists them")
+    add("--weights", metavar="FILE", help="weights of the model; default: the shipped weights")
     add_option_argument(parser)
-    add(
-        "--out", required=True, metavar="DIR", help="folder of the results; the folders of the photographs are mirrored"
-    )
+    add("--out", required=True, metavar="DIR", help="folder of the results; sub-folders are kept")
     add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where the model runs")
-    add("--batch-size", type=int, default=1, metavar="N", help="photographs of one size in one pass of the model")
+    add("--batch-size", type=int, default=1, metavar="N", help="images of one size in one forward pass")
     add("--invert-mask", action="store_true", help="black is hole")
     add("--mask-threshold", type=int, default=127, metavar="0..254", help="brighter pixels of a mask file are hole")
-    add("--seed", type=int, default=0, metavar="N", help="of a mask generator; photograph i gets mask i")
-    add("--overwrite", action="store_true", help="write files again that exist")
+    add("--seed", type=int, default=0, metavar="N", help="seed of a mask generator; image i gets mask i")
+    add("--overwrite", action="store_true", help="write existing files again")
     add(
         "--frames",
         nargs="?",
         const="png",
         choices=["png", "gif"],
-        help="of a model of several passes (`progressive:NAME`), write each beside the result: as pictures, "
-        "STEM_pass_01.png and so on (png, the default), or as one animation, STEM_passes.gif (gif)",
+        help="for a model with several passes (`progressive:NAME`), write each pass beside the result: as images "
+        "STEM_pass_01.png and so on (png, the default), or as one animation STEM_passes.gif (gif)",
     )
     add(
         "--branches",
         action="store_true",
-        help="of a model with branches (`isnet`), write a picture of their feature maps beside the result: "
+        help="for a model with branches (`isnet`), write a sheet of their feature maps beside the result: "
         "STEM_branches.png",
     )
     add(
         "--attention",
         action="store_true",
-        help="of a model with attention (`contextual_attention`), write a picture of where it copies from beside the "
+        help="for a model with attention (`contextual_attention`), write a sheet of where it copies from beside the "
         "result: STEM_attention.png",
     )
-    add("--format", choices=["same", "png", "jpg"], default="same", help="of the results; GIF always becomes PNG")
-    add("--quality", type=int, metavar="1..100", help="of JPEG (default 95); WebP is lossless unless this is given")
-    add("--max-pixels", type=int, default=MAX_PIXELS, metavar="N", help="refuse larger photographs and masks")
+    add("--format", choices=["same", "png", "jpg"], default="same", help="format of the results; GIF becomes PNG")
+    add("--quality", type=int, metavar="1..100", help="JPEG quality (default 95); WebP is lossless unless this is set")
+    add("--max-pixels", type=int, default=MAX_PIXELS, metavar="N", help="reject larger images and masks")
     return parser
 
 
 def run(args: list[str]) -> int:
-    """Entry point of the command: 0 all done, 1 some photographs failed."""
+    """Run the command; return 0 if all images are done, 1 if some failed."""
     options = _parser().parse_args(args)
     _check(options)
 
@@ -142,15 +140,15 @@ def _check(options: Any) -> None:  # noqa: ANN401 - a parsed namespace
 
 
 def _check_writable(out: Path) -> None:
-    """Before the model has worked for an hour."""
+    """Check that the folder is writable before the model starts to work."""
     out.mkdir(parents=True, exist_ok=True)
     if not os.access(out, os.W_OK | os.X_OK):
-        raise ZooError(f"{out}: nothing can be written there (permission denied)")
+        raise ZooError(f"{out}: cannot write to this folder (permission denied)")
 
 
 @contextmanager
 def _counting(jobs: Sequence[Job]) -> Iterator[Any]:
-    """A bar on a terminal; without one, a line every tenth of the way."""
+    """Show a progress bar on a terminal, and otherwise print a line after every tenth of the images."""
     with progress_bar() as progress:
         task = progress.add_task("inpainting", total=len(jobs))
         count = 0
@@ -174,7 +172,7 @@ def _conclude(report: FolderReport, skipped: int, photos: Path, out: Path) -> No
     if report.problems:
         _show_problems(report.problems, photos)
     words = [f"{report.done} inpainted"]
-    words += [f"{skipped} skipped (exist already; --overwrite writes them again)"] if skipped else []
+    words += [f"{skipped} skipped (already exist; --overwrite writes them again)"] if skipped else []
     words += [f"{len(report.problems)} failed"] if report.problems else []
     console.print(f"{', '.join(words)}: {escape(str(out))}", soft_wrap=True)
 
@@ -189,6 +187,7 @@ def _show_problems(problems: Sequence[Problem], photos: Path) -> None:
     if err_console.is_terminal:
         err_console.print(table)
         return
-    # in a log nothing is folded, so that every path can be found
+    # without a terminal nothing is folded, so that every path can be searched for
+
     longest = max(len(str(problem.photo)) + len(problem.reason) for problem in problems)
     Console(stderr=True, emoji=False, width=longest + len(str(root)) + 40).print(table)

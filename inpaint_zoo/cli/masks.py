@@ -1,4 +1,4 @@
-"""`inpaint-zoo masks`: list, look at, write, measure and spell out mask generators."""
+"""`inpaint-zoo masks`: list, show, write, measure and resolve mask generators."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def masks_list(pattern: str = "*") -> None:
     for heading in ("mask", "is a", "hole at 256"):
         table.add_column(heading, justify="right" if heading == "hole at 256" else "left", no_wrap=True)
     table.add_column("section", max_width=16)
-    table.add_column("what it is", ratio=1)
+    table.add_column("description", ratio=1)
     if wide:
         table.add_column("source", no_wrap=True)
     for name in names:
@@ -59,10 +59,10 @@ def masks_list(pattern: str = "*") -> None:
         row = (name, kind, mean, info.section, info.summary + needs, info.source)
         table.add_row(*(row if wide else row[:-1]))
     console.print(table)
-    console.print(f"{len(names)} masks; sections are those of specs/masks.md.")
+    console.print(f"{len(names)} masks; section: see docs/papers/masks.md.")
     lists = [name for name in MASK_SUITES if fnmatchcase(name, pattern)]
     if lists:
-        console.print(f"Lists of masks for benchmarks, from Python's mask_suite(): {', '.join(lists)}.")
+        console.print(f"Mask lists for benchmarks, from the Python function mask_suite(): {', '.join(lists)}.")
 
 
 def masks_show(
@@ -74,10 +74,10 @@ def masks_show(
     args: dict[str, Any] | None,
     out: Path,
 ) -> int:
-    """Draw masks on one sheet, with their hole ratios; the options are those of `_parser`.
+    """Write a contact sheet of masks with their hole ratios; `_parser` describes the options.
 
     Returns:
-        1 if some could not be made, such as those of empty files.
+        1 if some masks could not be made, such as those of empty files; else 0.
     """
     from inpaint_zoo.masks.sheet import contact_sheet
 
@@ -113,7 +113,7 @@ def masks_write(
     out: Path,
     overwrite: bool,
 ) -> None:
-    """Write a bank: N mask files (255 = hole), manifest.csv and bank.json. An interrupted one is continued."""
+    """Write a bank: N mask files (255 = hole), manifest.csv and bank.json. An interrupted bank is continued."""
     generator = _generator(name, seed, stream, args)
     shape = size or generator.size or _SIZE
     _tell(generator.check_files(n))
@@ -134,10 +134,10 @@ def masks_stats(
     args: dict[str, Any] | None,
     out: Path | None,
 ) -> int:
-    """Measure hole ratios: a table and a histogram.
+    """Measure hole ratios, and print a table and a histogram.
 
     Returns:
-        1 if some could not be made or read.
+        1 if some masks could not be made or read; else 0.
     """
     _check_count(n)
     if out is not None:
@@ -156,7 +156,7 @@ def masks_stats(
         batches = _native(files[:n], check) if native else _batches(generator, n, shape)
         measures = measure(_counted(batches, progress, task))
     _tell(check.lines())
-    where = "at their own sizes" if native else f"at {shape[0]} x {shape[1]}, seed {generator.seed}"
+    where = "at their own resolution" if native else f"at {shape[0]} x {shape[1]}, seed {generator.seed}"
     title = f"{generator.name}: {len(measures.ratio)} masks {where}"
     _print_stats(title, name if shape == (256, 256) and not args else None, measures)
     if out is not None:
@@ -172,7 +172,7 @@ def masks_stats(
 def masks_resolve(
     name: str, seed: int | None, stream: str | None, size: Size | None, args: dict[str, Any] | None, out: Path | None
 ) -> None:
-    """Spell a mask out as YAML, presets expanded and defaults filled in, with its SHA-256."""
+    """Print a mask's configuration as YAML, with presets and defaults expanded, and its SHA-256."""
     generator = _generator(name, seed, stream, args)
     generator.size = size or generator.size
     text = generator.to_yaml()
@@ -191,8 +191,8 @@ def _print_stats(title: str, name: str | None, measures: Measures) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_row(*(f"{value:.{4 if heading == 'edge' else 3}f}" for heading, value in summary.items()))
     console.print(table)
-    console.print("c, b: hole share inside, outside the centred square of half the side")
-    console.print("edge: neighbouring pixels that differ, for each pixel")
+    console.print("c, b: hole share inside, outside the centered rectangle of half the height and width")
+    console.print("edge: differing pairs of adjacent pixels, per pixel")
     console.print(f"no hole: {100 * empty:.2f} %, all hole: {100 * full:.2f} %")
     mean = mask_info(name).mean_ratio if name in list_masks() else None
     if mean is not None:
@@ -216,15 +216,15 @@ def _batches(generator: MaskGenerator, n: int, size: Size) -> Iterator[Mask]:
 
 
 def _drawn(generator: MaskGenerator, indices: range, size: Size) -> dict[int, Mask]:
-    """Masks by index; those that cannot be made, such as an empty file's, are told and left out.
+    """Return masks by index; masks that cannot be made, such as an empty file's, are reported and left out.
 
     Raises:
-        MaskConfigError: None can be made.
+        MaskConfigError: If no mask can be made.
     """
     try:
         return dict(zip(indices, generator.batch(indices, size), strict=True))
     except MaskConfigError as error:
-        generator.out_size(size)  # refuses a size that suits no mask
+        generator.out_size(size)  # raises an error for a size that suits no mask
         if len(indices) == 1:
             raise
         reasons = [error]
@@ -241,7 +241,7 @@ def _drawn(generator: MaskGenerator, indices: range, size: Size) -> dict[int, Ma
 
 
 def _native(files: list[Path], check: MaskCheck) -> Iterator[Mask]:
-    """Masks at their own sizes; what is odd about them goes to ``check``."""
+    """Yield masks at their own resolution, and add their doubts to ``check``."""
     for path in files:
         try:
             mask, doubts = mask_of(read_picture(path))
@@ -260,7 +260,7 @@ def _tell(lines: list[str]) -> None:
 
 
 def _is_folder(name: str) -> bool:
-    """Names win over folders that happen to be called alike; `./center` is the folder."""
+    """Return whether ``name`` is a folder. Mask names take precedence over folders; `./center` is the folder."""
     return name not in KINDS and name not in list_masks() and Path(name).is_dir()
 
 
@@ -302,10 +302,10 @@ def _check_png(path: Path) -> None:
 
 
 def _parser() -> ArgumentParser:
-    parser = command_parser("masks", "Masks: list, look at, write, measure and spell out generators.")
+    parser = command_parser("masks", "Masks: list, show, write, measure and resolve generators.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     listing = commands.add_parser("list", help="the presets and kinds of masks")
-    listing.add_argument("pattern", nargs="?", default="*", help="shell pattern over the names")
+    listing.add_argument("pattern", nargs="?", default="*", help="shell pattern for the names")
     listing.set_defaults(function=masks_list)
 
     common = ArgumentParser(add_help=False)
@@ -313,34 +313,38 @@ def _parser() -> ArgumentParser:
         "name", metavar="NAME", help="a mask of `inpaint-zoo masks list`, a YAML file, or a folder of mask files"
     )
     common.add_argument(
-        "--size", type=int, nargs="+", metavar="PX", help="side, or height and width (default: the file's, else 256)"
+        "--size",
+        type=int,
+        nargs="+",
+        metavar="PX",
+        help="one number, or height and width (default: the file's, else 256)",
     )
     common.add_argument("--seed", type=int, help="suite seed (default: the file's, else 0)")
-    common.add_argument("--stream", help="of the draws: mask, train, val or test (default: the file's, else mask)")
+    common.add_argument("--stream", help="random stream: mask, train, val or test (default: the file's, else mask)")
     common.add_argument("--args", metavar="JSON", help="arguments of the kind, such as '{\"side\": 64}'")
     show = commands.add_parser("show", parents=[common], help="a sheet of masks with their hole ratios")
-    show.add_argument("--n", type=int, default=16, help="how many (default: 16)")
+    show.add_argument("--n", type=int, default=16, help="number of masks (default: 16)")
     show.add_argument("--out", type=Path, default=Path("sheet.png"), metavar="PNG", help="default: sheet.png")
     show.set_defaults(function=masks_show)
     write = commands.add_parser(
         "write", parents=[common], help="a folder of mask files; an interrupted one is continued"
     )
-    write.add_argument("--n", type=int, required=True, help="how many")
+    write.add_argument("--n", type=int, required=True, help="number of masks")
     write.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder")
-    write.add_argument("--overwrite", action="store_true", help="replace the bank that the folder holds")
+    write.add_argument("--overwrite", action="store_true", help="replace the bank in the folder")
     write.set_defaults(function=masks_write)
     stats = commands.add_parser("stats", parents=[common], help="hole ratios as a table and a histogram")
-    stats.add_argument("--n", type=int, default=1000, help="how many; of a folder at most all (default: 1000)")
-    stats.add_argument("--out", type=Path, metavar="PNG", help="draw the histogram on a picture as well")
+    stats.add_argument("--n", type=int, default=1000, help="number of masks; for a folder, at most all (default: 1000)")
+    stats.add_argument("--out", type=Path, metavar="PNG", help="also write the histogram as an image")
     stats.set_defaults(function=masks_stats)
-    resolve = commands.add_parser("resolve", parents=[common], help="the whole configuration as YAML, with its SHA-256")
-    resolve.add_argument("--out", type=Path, metavar="YAML", help="write it there instead of showing it")
+    resolve = commands.add_parser("resolve", parents=[common], help="the full configuration as YAML, with its SHA-256")
+    resolve.add_argument("--out", type=Path, metavar="YAML", help="write it to this file instead of printing it")
     resolve.set_defaults(function=masks_resolve)
     return parser
 
 
 def run(args: list[str]) -> int:
-    """Run `inpaint-zoo masks list|show|write|stats|resolve`; without a word after it, the list."""
+    """Run `inpaint-zoo masks list|show|write|stats|resolve`; without a subcommand, run `list`."""
     options = vars(_parser().parse_args(args or ["list"]))
     function = options.pop("function")
     if "name" in options:

@@ -1,4 +1,4 @@
-"""`inpaint-zoo metrics`: what can be measured, as a table or one by one."""
+"""`inpaint-zoo metrics`: list the metrics or describe one of them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def metrics_list(pattern: str, markdown: bool) -> None:
     """List the metrics.
 
     Args:
-        pattern: Shell pattern over the names.
-        markdown: Print the Markdown tables of docs/metrics.md, of all metrics.
+        pattern: Shell pattern for the names.
+        markdown: Print the Markdown tables of docs/metrics.md, with all metrics.
     """
     if markdown:
         console.print(metrics_markdown(), soft_wrap=True, markup=False)
@@ -31,7 +31,7 @@ def metrics_list(pattern: str, markdown: bool) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("metric", "better", "unit", "of", "needs"):
         table.add_column(column, no_wrap=True)
-    table.add_column("what it computes")
+    table.add_column("definition")
     for info in map(metric_info, names):
         table.add_row(
             info.name,
@@ -45,10 +45,10 @@ def metrics_list(pattern: str, markdown: bool) -> None:
 
 
 def metrics_show(name: str) -> None:
-    """Show what is known of one metric: definition, source, range, backbone, implementation.
+    """Show the description of one metric: definition, source, range, backbone, implementation.
 
     Args:
-        name: A metric's name.
+        name: The metric's name.
     """
     info = metric_info(name)
     rows = {
@@ -60,8 +60,8 @@ def metrics_show(name: str) -> None:
         "unit": info.unit or "none",
         "range": info.value_range,
         "of": OF[info.region] if info.per_image else "a set of images",
-        "result": "rounded to 8 bits" if info.result == "8-bit" else "before it is rounded to 8 bits",
-        "smallest side": f"{info.min_side} px",
+        "result": "rounded to 8 bits" if info.result == "8-bit" else "not rounded to 8 bits",
+        "minimum size": f"{info.min_side} px in height and width",
         "identical images": f"{info.cap:g} {info.unit}, counted" if info.cap is not None else "as the formula gives",
         "needs": ", ".join(info.needs) or "nothing",
         "implementation": info.implementation,
@@ -73,5 +73,5 @@ def metrics_show(name: str) -> None:
 
 
 def run(args: list[str]) -> int:
-    """Entry point of the command; without a word after it, the list."""
+    """Run the command; without a subcommand, list the metrics."""
     return list_and_show("metrics", args, metrics_list, metrics_show)

@@ -1,4 +1,4 @@
-"""`inpaint-zoo models`: what is registered, as a table or one by one, and how far each sees."""
+"""`inpaint-zoo models`: list the registered models, describe one of them, or show its receptive field."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["models_list", "models_rf", "models_show", "run"]
 
 
-SIDE = 256  # of the picture that MACs are counted for, as the papers do
+SIDE = 256  # height and width of the image for which MACs are counted, as in the papers
 WEIGHT_FILES = (".safetensors", ".ckpt", ".pth", ".pt")
 
 
@@ -49,7 +49,7 @@ def models_list(pattern: str, markdown: bool) -> None:
     """List the registered models.
 
     Args:
-        pattern: Shell pattern over the names.
+        pattern: Shell pattern for the names.
         markdown: Print the Markdown table of the README.
     """
     infos = [model_info(name) for name in list_models(pattern)]
@@ -87,12 +87,12 @@ def _macs(info: ModelInfo) -> dict[str, str]:
     }
     if macs.true_of_pass:
         further = f"{macs.true_of_pass / 1e9:,.3f} G, or {macs.thop_of_pass / 1e9:,.3f} G as papers count"
-        rows["passes"] = f"as many as the mask asks for; the MACs are those of one, each further one adds {further}"
+        rows["passes"] = f"depends on the mask; the MACs are those of one pass, each further pass adds {further}"
     return rows
 
 
 def models_show(name: str, weights: str | None = None, overrides: Mapping[str, Any] | None = None) -> None:
-    """Show what is known of one model, of a weight file, or of the model that a weight file fills.
+    """Show the description of a model, of a weight file, or of the model that a weight file states.
 
     Args:
         name: A registry name, or a weight file.
@@ -100,17 +100,17 @@ def models_show(name: str, weights: str | None = None, overrides: Mapping[str, A
         overrides: Options of the model.
 
     Raises:
-        ZooError: No such model, option or file, or the file is of another model.
+        ZooError: If there is no such model, option or file, or if the file belongs to another model.
     """
     if Path(name).suffix in WEIGHT_FILES:
         if weights:
-            raise ZooError(f"One weight file is shown at a time, got {name} and --weights {weights}.")
+            raise ZooError(f"Only one weight file can be shown at a time, got {name} and --weights {weights}.")
         rows = _stated_rows(Path(name), overrides or {})
     else:
         info = model_info(name, weights, **(overrides or {}))
         rows = _model_rows(info)
         if weights:
-            create_model(name, weights, **(overrides or {}))  # refuses a file that does not fit
+            create_model(name, weights, **(overrides or {}))  # raises an error if the file does not fit
             path = shipped_weights(info.weights_of) if weights == "shipped" else Path(weights)
             rows |= _file_rows(path, load_weights(path)) if path else {}
     table = Table.grid(padding=(0, 2))
@@ -122,7 +122,7 @@ def models_show(name: str, weights: str | None = None, overrides: Mapping[str, A
 
 
 def _stated_rows(path: Path, overrides: Mapping[str, Any]) -> dict[str, str]:
-    """The network that a file states, if it states one, and the file."""
+    """Return rows about the network that a file states, if any, and about the file."""
     file = load_weights(path)
     if file.name is None:
         return _file_rows(path, file)
@@ -151,7 +151,7 @@ def _file_rows(path: Path, file: WeightsFile) -> dict[str, str]:
     count = sum(tensor.numel() for tensor in file.state.values())
     rows = {
         "weights": f"{path}: {len(file.state)} tensors, {count:,} values, {', '.join(types)}, SHA-256 {file.sha256}",
-        "stated model": file.name or "none: the file holds tensors alone",
+        "stated model": file.name or "none: the file contains only tensors",
         "stated options": _listed(file.options),
         "licence": file.licence,
     }
@@ -169,21 +169,23 @@ def models_rf(
     weights: str | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> None:
-    """Show how far a model sees: in theory, part by part, and in effect, by its gradients.
+    """Show a model's receptive field: the theoretical one of each part, and the effective one from gradients.
 
     Args:
         name: A registry name.
-        size: Side of the square picture, in pixels.
-        out: Where the picture of the gradients is written.
-        weights: A weight file of the model; by default the weights that ship, or random ones.
+        size: Height and width of the image in pixels.
+        out: Path for an image of the gradients.
+        weights: A weight file of the model; by default the shipped weights, or random ones if none are shipped.
         overrides: Options of the model.
 
     Raises:
-        ZooError: The model has nothing to learn, or its field cannot be told; or as `create_model`.
+        ZooError: If the model has no parameters, or its receptive field cannot be computed; or as `create_model`.
     """
     info = model_info(name)
     if not info.learned:
-        raise ZooError(f"'{name}' learns nothing, so it has no receptive field; `inpaint-zoo models` tells which do.")
+        raise ZooError(
+            f"'{name}' is not learned, so it has no receptive field; `inpaint-zoo models` lists those that are."
+        )
     if size < 1:
         raise ZooError(f"--size must be 1 or more, got {size}.")
 
@@ -207,10 +209,10 @@ def models_rf(
             console.print(f"{part}: global through {output.cause}", soft_wrap=True)
 
     effective = effective_field(net, size, size)
-    shown = weights or ("the weights that ship" if info.weights else "random weights")
+    shown = weights or ("the shipped weights" if info.weights else "random weights")
     console.print(
-        f"in effect: 95 % of the gradient of the central pixel lie in a square of {effective.side} px "
-        f"({shown}, mean over {effective.samples} pictures of noise)",
+        f"effective: 95 % of the gradient of the central pixel lie in a square of {effective.side} px "
+        f"({shown}, mean over {effective.samples} noise images)",
         soft_wrap=True,
     )
     if out:
@@ -231,7 +233,7 @@ def _extent(reach: Reach) -> str:
 
 
 def _share(reach: Reach) -> str:
-    """What the centre sees, borders and all: a field that is larger than the picture is no more than the picture."""
+    """Return what the central pixel sees inside the image borders; the field may be larger than the image."""
     rows, columns = (last - first + 1 for first, last in reach.centre)
     return f"sees {rows} x {columns}"
 
@@ -240,7 +242,7 @@ def _show_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "name", metavar="NAME_OR_FILE", help="a model, or a weight file or checkpoint that states its model"
     )
-    parser.add_argument("--weights", metavar="FILE", help="a weight file of the model: shows what it states, too")
+    parser.add_argument("--weights", metavar="FILE", help="a weight file of the model; its metadata is shown too")
     add_option_argument(parser)
 
 
@@ -250,10 +252,10 @@ def _show(options: Namespace) -> None:
 
 def _rf_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME")
-    parser.add_argument("--size", type=int, default=SIDE, metavar="N", help=f"side of the picture (default {SIDE})")
-    parser.add_argument("--out", type=Path, metavar="PNG", help="write where the gradient of the central pixel lies")
+    parser.add_argument("--size", type=int, default=SIDE, metavar="N", help=f"size of the image (default {SIDE})")
+    parser.add_argument("--out", type=Path, metavar="PNG", help="write an image of the central pixel's gradient")
     parser.add_argument(
-        "--weights", metavar="FILE", help="weights of the model; by default those that ship, or random ones"
+        "--weights", metavar="FILE", help="weights of the model; default: the shipped weights, or random ones"
     )
     add_option_argument(parser)
 
@@ -263,7 +265,7 @@ def _rf(options: Namespace) -> None:
 
 
 def run(args: list[str]) -> int:
-    """Entry point of the command; without a word after it, the list."""
-    show = Verb("one of them, or what a weight file states", _show_arguments, _show)
-    rf = Verb("how far a model sees: its receptive field, in theory and in effect", _rf_arguments, _rf)
+    """Run the command; without a subcommand, list the models."""
+    show = Verb("describe one model, or show what a weight file states", _show_arguments, _show)
+    rf = Verb("the receptive field of a model, theoretical and effective", _rf_arguments, _rf)
     return list_and_show("models", args, models_list, show, {"rf": rf})

@@ -10,11 +10,11 @@ __all__ = ["run"]
 
 
 def run(args: list[str]) -> int:
-    """Entry point of the command."""
+    """Run the command."""
     parser = command_parser(
         "report", "Rebuild report.html, report.md, tables.tex and summary.csv from the folder of a benchmark."
     )
-    parser.add_argument("folder", metavar="DIR", help="the --out of `inpaint-zoo benchmark`")
+    parser.add_argument("folder", metavar="DIR", help="the folder given as --out to `inpaint-zoo benchmark`")
     options = parser.parse_args(args)
 
     from inpaint_zoo.benchmark.report import write_report

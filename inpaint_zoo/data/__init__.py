@@ -1,4 +1,4 @@
-"""Photographs as data: sample, folders, lists, splits, shards; crops and augmentation; the datamodule of training."""
+"""Image data: the sample, folders, lists, splits and shards; crops and augmentation; the data module for training."""
 
 import importlib
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # Lightning takes seconds to import, and only training needs it
+    # imported lazily, because importing Lightning takes seconds and only training needs it
     if name != "InpaintingDataModule":
         raise AttributeError(f"module 'inpaint_zoo.data' has no attribute '{name}'")
     return importlib.import_module("inpaint_zoo.data.module").InpaintingDataModule

@@ -1,9 +1,10 @@
-"""What training does to a photograph before the hole: crops, flips, colour. Each step a pure function of its draws.
+"""Training augmentations of an image before the hole is made: crops, flips and color changes.
 
-An augmentation is a list of steps, one of which may cut. A step draws from (seed, stream `augment/<op>/<n>`, position
-of the sample), n counting the steps of that name: adding one changes no draw of another. Bytes in, bytes out, the
-picture (H, W, 3) uint8. The crops, flips and the colour jitter of the papers are here, LaMa's distortions in
-`data.distortions`; a new step is one frozen dataclass.
+An augmentation is a list of steps, at most one of which crops. Each step is a pure function of its random numbers,
+which come from (seed, stream `augment/<op>/<n>`, position of the sample), where n counts the steps of that name. Adding
+a step therefore does not change the random numbers of other steps. Input and output are uint8 images (H, W, 3). This
+module contains crops, flips and the papers' color jitter, `data.distortions` LaMa's distortions. A new step is one
+frozen dataclass.
 """
 
 from __future__ import annotations
@@ -26,32 +27,32 @@ __all__ = ["STEPS", "Augmentation", "Cut", "Step", "create_augmentation", "regis
 Picture = NDArray[np.uint8]
 T = TypeVar("T", bound="type[Step]")
 STEPS: dict[str, type[Step]] = {}
-"""Steps by name."""
+"""Step classes by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step; it happens with probability `p` (slot 0 of its stream)."""
+    """Base class of steps. A step is applied with probability `p` (slot 0 of its stream)."""
 
     p: float = real(1.0, low=0, high=1)
     op: ClassVar[str]
     slots: ClassVar[int] = 0
-    """Uniform numbers that `change` takes."""
+    """Number of uniform random numbers that `change` needs."""
 
     def validate(self) -> None:
-        """Check arguments against each other; raise ZooError."""
+        """Check the arguments against each other; raise ZooError if they are invalid."""
 
     def change(self, rgb: Picture, u: list[float]) -> Picture:
-        """The changed picture, of the same size."""
+        """Return the changed image, (H, W, 3) uint8 of the same size; ``u`` are uniform numbers in [0, 1)."""
         raise NotImplementedError
 
     def change_mask(self, mask: Picture) -> Picture:
-        """What the step does to the sample's mask, (H, W): most leave it alone, since it is drawn for the result."""
+        """Return the changed mask (H, W). Most steps return it unchanged, because it is made for the final image."""
         return mask
 
 
 def register_step(op: str) -> Callable[[T], T]:
-    """Class decorator: the step can be configured by this name."""
+    """Return a class decorator that registers a step under the name ``op``."""
 
     def register(cls: T) -> T:
         cls.op = op
@@ -63,17 +64,17 @@ def register_step(op: str) -> Callable[[T], T]:
 
 @dataclass(frozen=True, kw_only=True)
 class Cut(Step):
-    """A step that brings the picture to the size of the samples. It always happens."""
+    """Base class of steps that crop or resize the image to the sample size. They are always applied."""
 
     filter: str = option("bicubic", tuple(FILTERS))
 
     def validate(self) -> None:
-        """A crop by chance would leave pictures of other sizes."""
+        """Check that `p` is 1, since otherwise some images would have another size."""
         if self.p != 1:
             raise ZooError(f"`p` of {self.op} must be 1: every sample needs its size")
 
     def crop(self, rgb: Picture, u: list[float], size: Size) -> Picture:
-        """The crop, (H, W) = ``size``."""
+        """Return the crop (H, W, 3), with (H, W) = ``size``."""
         raise NotImplementedError
 
 
@@ -85,51 +86,51 @@ def _windowed(rgb: Picture, rule: str, size: Size, filter_name: str, place: Sequ
 @register_step("center_crop")
 @dataclass(frozen=True, kw_only=True)
 class CenterCrop(Cut):
-    """The middle, at the scale that just covers the size."""
+    """Center crop, after resizing the image so that it just covers the size."""
 
     def crop(self, rgb: Picture, u: list[float], size: Size) -> Picture:
-        """The same crop as the rule "center"."""
+        """Return the same crop as the rule "center" of `data.crops`."""
         return _windowed(rgb, "center", size, self.filter)
 
 
 @register_step("squash")
 @dataclass(frozen=True, kw_only=True)
 class Squash(Cut):
-    """The whole picture resized to the size, proportions lost."""
+    """Resize the whole image to the size without keeping the aspect ratio."""
 
     def crop(self, rgb: Picture, u: list[float], size: Size) -> Picture:
-        """The same as the rule "resize"."""
+        """Return the same result as the rule "resize" of `data.crops`."""
         return _windowed(rgb, "resize", size, self.filter)
 
 
 @register_step("random_crop")
 @dataclass(frozen=True, kw_only=True)
 class RandomCrop(Cut):
-    """A place in the picture: at its own resolution, or after the short side was resized to `short_side`.
+    """Random crop at the image's own resolution, or after resizing the shorter side to `short_side`.
 
-    `short_side: [a, b]` draws it from a to b: [256, 256] scales the picture so that it just covers a crop of 256
-    (GRIG), [256, 384] is GLCIC's. Without it only what is too small is enlarged (contextual attention).
+    `short_side: [a, b]` draws the length from a to b: [256, 256] resizes the image so that it just covers a crop of 256
+    (GRIG); GLCIC uses [256, 384]. Without it, only images that are too small are enlarged (Contextual Attention).
     """
 
     short_side: tuple[int, int] = integers_of((0, 0), low=0)
     slots: ClassVar[int] = 3
 
     def validate(self) -> None:
-        """The interval must run upwards."""
+        """Check that `short_side` is an interval."""
         super().validate()
         low, high = self.short_side
         if not 0 <= low <= high:
             raise ZooError(f"`short_side` of random_crop must be [low, high], got [{low}, {high}]")
 
     def crop(self, rgb: Picture, u: list[float], size: Size) -> Picture:
-        """Slots: row, column, short side."""
+        """Return the crop. Slots: row, column, short side."""
         low, high = self.short_side
         if high == 0:
             return _windowed(rgb, "random", size, self.filter, u[:2])
         side = low + int(u[2] * (high - low + 1))
         H, W = rgb.shape[:2]
         short = min(H, W)
-        # at least what covers the crop; sides rounded half up
+        # at least what covers the crop; lengths are rounded half up
         target = [
             max((2 * length * side + short) // (2 * short), part) for length, part in zip((H, W), size, strict=True)
         ]
@@ -140,14 +141,14 @@ class RandomCrop(Cut):
 @register_step("random_resized_crop")
 @dataclass(frozen=True, kw_only=True)
 class RandomResizedCrop(Cut):
-    """A rectangle of random area and proportions, resized to the size: torchvision's rule (AOT-GAN)."""
+    """Random rectangle of random area and aspect ratio, resized to the size, as in torchvision (AOT-GAN)."""
 
     scale: tuple[float, float] = reals_of((0.08, 1.0), low=0, high=1)
     ratio: tuple[float, float] = reals_of((3 / 4, 4 / 3), low=0.01, high=100)
     slots: ClassVar[int] = 40
 
     def validate(self) -> None:
-        """Intervals must run upwards."""
+        """Check that `scale` and `ratio` are intervals."""
         super().validate()
         for name in ("scale", "ratio"):
             low, high = getattr(self, name)
@@ -155,7 +156,7 @@ class RandomResizedCrop(Cut):
                 raise ZooError(f"`{name}` of random_resized_crop must be [low, high] above 0, got [{low:g}, {high:g}]")
 
     def box(self, source: Size, u: list[float]) -> tuple[int, int, int, int]:
-        """Top, left, height, width. Ten tries of four slots: area, proportion, row, column; else the middle."""
+        """Return (top, left, height, width): the first fit of ten tries, else the center."""
         H, W = source
         low, high = (math.log(value) for value in self.ratio)
         for t in range(0, self.slots, 4):
@@ -172,14 +173,14 @@ class RandomResizedCrop(Cut):
         return (H - h) // 2, (W - w) // 2, h, w
 
     def crop(self, rgb: Picture, u: list[float], size: Size) -> Picture:
-        """The rectangle, resized."""
+        """Return the rectangle, resized."""
         top, left, h, w = self.box((rgb.shape[0], rgb.shape[1]), u)
         return _windowed(rgb[top : top + h, left : left + w], "resize", size, self.filter)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Flip(Step):
-    """A flip of half the pictures. `with_mask`: the sample's mask is flipped with its picture (ISNet)."""
+    """Flip with probability `p`. `with_mask`: also flip the sample's mask (ISNet)."""
 
     p: float = real(0.5, low=0, high=1)
     with_mask: bool = flag(False)
@@ -188,7 +189,7 @@ class _Flip(Step):
     def change(self, rgb: Picture, u: list[float]) -> Picture:
         import cv2
 
-        return np.asarray(cv2.flip(rgb, self.axis))  # a tenth of numpy's time
+        return np.asarray(cv2.flip(rgb, self.axis))  # ten times faster than NumPy
 
     def change_mask(self, mask: Picture) -> Picture:
         return np.flip(mask, self.axis) if self.with_mask else mask
@@ -197,7 +198,7 @@ class _Flip(Step):
 @register_step("hflip")
 @dataclass(frozen=True, kw_only=True)
 class HorizontalFlip(_Flip):
-    """Left and right exchanged."""
+    """Flip left and right."""
 
     axis: ClassVar[int] = 1
 
@@ -205,21 +206,22 @@ class HorizontalFlip(_Flip):
 @register_step("vflip")
 @dataclass(frozen=True, kw_only=True)
 class VerticalFlip(_Flip):
-    """Top and bottom exchanged."""
+    """Flip top and bottom."""
 
     axis: ClassVar[int] = 0
 
 
-_GREY = np.array([0.299, 0.587, 0.114])  # luma of Rec. 601, as torchvision weighs
+_GREY = np.array([0.299, 0.587, 0.114])  # luma weights of Rec. 601, as in torchvision
 
 
 @register_step("color_jitter")
 @dataclass(frozen=True, kw_only=True)
 class ColorJitter(Step):
-    """Brightness, contrast, saturation and hue in random order, after torchvision; strengths as there.
+    """Change brightness, contrast, saturation and hue in random order; strengths as in torchvision's `ColorJitter`.
 
-    A strength s means factors 1 - s to 1 + s, for the hue shifts of -s to s turns of the colour circle. What is affine
-    in RGB (all but the hue) is composed before it is applied, so bytes are rounded and clipped once, not after each.
+    A strength s means factors from 1 - s to 1 + s, and for the hue shifts from -s to s turns of the color circle.
+    Consecutive operations that are affine in RGB (all except hue) are composed before they are applied, so pixels are
+    rounded and clipped once and not after each operation.
     """
 
     brightness: float = real(0.0, low=0, high=1)
@@ -230,7 +232,7 @@ class ColorJitter(Step):
     names: ClassVar[tuple[str, ...]] = ("brightness", "contrast", "saturation", "hue")
 
     def change(self, rgb: Picture, u: list[float]) -> Picture:
-        """Slots 0 to 3: strengths; 4 to 7: the order, by size."""
+        """Return the changed image. Slots 0 to 3: strengths; slots 4 to 7: their sorted order is the order of steps."""
         affine = np.eye(3, 4)
         for k in sorted(range(4), key=lambda k: u[4 + k]):
             strength = getattr(self, self.names[k])
@@ -245,12 +247,12 @@ class ColorJitter(Step):
 
 
 def _affine(name: str, factor: float, rgb: Picture, before: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``before``, a (3, 4) map of RGB, followed by one change."""
+    """Return ``before``, an affine map of RGB as a (3, 4) matrix, followed by one operation."""
     import cv2
 
     if name == "brightness":
         return before * factor
-    if name == "contrast":  # about the mean grey of the picture as it is by then
+    if name == "contrast":  # relative to the mean gray value after the previous operations
         mean = before[:, :3] @ np.array(cv2.mean(rgb)[:3]) + before[:, 3]
         after = before * factor
         after[:, 3] += (1 - factor) * (_GREY @ mean)
@@ -264,14 +266,14 @@ def _apply(rgb: Picture, affine: NDArray[np.float64]) -> Picture:
 
     if np.array_equal(affine, np.eye(3, 4)):
         return rgb
-    return np.asarray(cv2.transform(np.ascontiguousarray(rgb), affine))  # rounded and clipped to bytes
+    return np.asarray(cv2.transform(np.ascontiguousarray(rgb), affine))  # rounds and clips to uint8
 
 
 def _turn_hue(rgb: Picture, turns: float) -> Picture:
     import cv2
 
-    hsv = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2HSV_FULL)  # hue of 256 steps
-    hsv[..., 0] += np.uint8(round(turns * 256) % 256)  # wraps round
+    hsv = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2HSV_FULL)  # the hue has 256 steps
+    hsv[..., 0] += np.uint8(round(turns * 256) % 256)  # wraps around
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL))
 
 
@@ -279,8 +281,8 @@ class Augmentation:
     """A list of steps for samples of one size.
 
     Args:
-        steps: In order.
-        size: (H, W) of the samples.
+        steps: The steps, in order.
+        size: (H, W) of the samples in pixels.
 
     Attributes:
         cuts: Whether one of the steps makes the crop.
@@ -296,13 +298,13 @@ class Augmentation:
         return f"Augmentation({', '.join(step.op for step in self.steps)})"
 
     def _draw(self, k: int, seed: int, position: int) -> list[float] | None:
-        """The numbers of step ``k``; None where it does not happen."""
+        """Return the random numbers of step ``k``; None if it is not applied."""
         draws = Draws(seed, self._streams[k], np.array([position], dtype=np.uint64))
         event, *u = draws.table(0, 1 + self.steps[k].slots)[0].tolist()
         return u if event < self.steps[k].p else None
 
     def __call__(self, rgb: Picture, seed: int, position: int) -> Picture:
-        """The sample at ``position`` of the stream from its photograph: (H, W, 3) uint8."""
+        """Return the sample at ``position`` of the stream from its image: (H, W, 3) uint8."""
         for k, step in enumerate(self.steps):
             u = self._draw(k, seed, position)
             if u is not None:
@@ -310,32 +312,32 @@ class Augmentation:
         return np.ascontiguousarray(rgb)
 
     def on_mask(self, mask: Picture, seed: int, position: int) -> Picture:
-        """The mask of the sample at ``position``, (H, W), flipped where the picture is and the step says so."""
+        """Return the mask (H, W) of the sample at ``position``, flipped with its image by steps with `with_mask`."""
         for k, step in enumerate(self.steps):
             if isinstance(step, _Flip) and step.with_mask and self._draw(k, seed, position) is not None:
                 mask = step.change_mask(mask)
         return np.ascontiguousarray(mask)
 
     def config(self) -> list[dict[str, Any]]:
-        """The steps with their defaults filled in."""
+        """Return the steps with their defaults filled in."""
         return [{"op": step.op, **args_dict(step)} for step in self.steps]
 
 
 def create_augmentation(steps: Sequence[str | Mapping[str, Any]], size: Size) -> Augmentation:
-    """Read a list of steps.
+    """Create an augmentation from a list of steps.
 
     Args:
         steps: Names, or mappings such as `{op: hflip, p: 0.5}`.
-        size: (H, W) of the samples.
+        size: (H, W) of the samples in pixels.
 
     Raises:
-        ZooError: An unknown step or argument, a value out of range, or more than one step that cuts.
+        ZooError: If a step or argument is unknown, a value is out of range, or more than one step crops.
 
     Example:
         >>> create_augmentation(["random_resized_crop", {"op": "hflip", "p": 0.1}], (64, 64))
         Augmentation(random_resized_crop, hflip)
     """
-    from inpaint_zoo.data import distortions  # noqa: F401 - it registers its steps in this module
+    from inpaint_zoo.data import distortions  # noqa: F401 - importing it registers its steps in this module
 
     if isinstance(steps, str | Mapping) or not isinstance(steps, Sequence):
         raise ZooError(f"`augment` must be a list of steps such as [hflip], got {steps!r}")
@@ -350,5 +352,5 @@ def create_augmentation(steps: Sequence[str | Mapping[str, Any]], size: Size) ->
         found.append(step)
     cuts = [step.op for step in found if isinstance(step, Cut)]
     if len(cuts) > 1:
-        raise ZooError(f"`augment` may cut once, but has {' and '.join(cuts)}")
+        raise ZooError(f"`augment` may contain only one step that crops, got {' and '.join(cuts)}")
     return Augmentation(found, size)

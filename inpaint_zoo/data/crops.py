@@ -1,9 +1,9 @@
-"""From a photograph of any size to the pixels that are scored: integer geometry, one resampling filter.
+"""Crop images of any size to the pixels that are scored: integer geometry and one resampling filter.
 
-Filter, unless a paper's training asks for another: Pillow's bicubic with antialiasing, for shrinking and enlarging
-alike. Why: LaMa's data preparation resizes bicubically; a plain polynomial needs no sine, and Pillow sums 8-bit pixels
-in fixed point, so platforms agree (a Lanczos kernel depends on the last bits of the C library); area averaging would
-leave enlarged pictures blocky. Nothing is resampled where the size fits already.
+The filter is Pillow's bicubic with antialiasing, for shrinking and enlarging, unless a paper's training needs another
+one. Reasons: LaMa's data preparation resizes bicubically. The kernel is a polynomial without a sine, and Pillow sums
+8-bit pixels in fixed point, so platforms agree (a Lanczos kernel depends on the last bits of the C library). Area
+averaging would make enlarged images blocky. Nothing is resampled if the size already fits.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "lanczos": Image.Resampling.LANCZOS,
 }
-"""Resampling by name, all with antialiasing."""
+"""Resampling filters by name, all with antialiasing."""
 
 
 class Window(NamedTuple):
-    """Resize the photograph to ``resized``, then keep ``size`` from row ``top`` and column ``left`` on."""
+    """A crop: resize the image to ``resized``, then keep ``size`` from row ``top`` and column ``left`` on."""
 
     resized: Size
     top: int
@@ -39,7 +39,7 @@ class Window(NamedTuple):
 
 
 def _cover(source: Size, size: Size) -> Size:
-    """The smallest (H, W) in the proportions of ``source`` that covers ``size``; one side fits exactly."""
+    """Return the smallest (H, W) with the aspect ratio of ``source`` that covers ``size``; one side fits exactly."""
     (H, W), (h, w) = source, size
     if h * W >= w * H:
         return h, (2 * h * W + H) // (2 * H)  # rounded half up; at least w, which is an integer
@@ -76,29 +76,29 @@ _RULES: dict[str, Callable[[Size, Size, Size], list[Window]]] = {
     "random": _random,
 }
 CROPS = (*_RULES, "none")
-"""Names of the rules.
+"""Names of the crop rules.
 
-center: resize so that the picture just covers ``size``, keep the middle. resize: squash to ``size``, proportions lost.
-grid: resize so that it just covers twice ``size`` each way, cut all the crops that fit without overlap, centred: four
-from a square, six from 3:2. random: a place drawn for each sample at the photograph's own resolution; only what is too
-small is enlarged to cover ``size``. none: as it is.
+center: resize so that the image just covers ``size``, and keep the center. resize: resize to ``size`` without keeping
+the aspect ratio. grid: resize so that the image just covers twice ``size`` in both directions, and take all centered
+crops that fit without overlap: four from a square, six from 3:2. random: a random position for each sample at the
+image's own resolution; only images that are too small are enlarged to cover ``size``. none: no change.
 """
 
 
 def windows(rule: str, source: Size, size: Size | None, draws: Size = (0, 0)) -> list[Window]:
-    """The crops that ``rule`` takes from a photograph, row by row.
+    """Return the crops that ``rule`` takes from an image, row by row.
 
     Args:
         rule: One of `CROPS`.
-        source: (H, W) of the photograph.
+        source: (H, W) of the image.
         size: (H, W) of a crop; None for "none".
         draws: Two random integers below 2^32 for "random": row, column.
 
     Returns:
-        One window, or more for "grid".
+        One window, or several for "grid".
 
     Raises:
-        ZooError: The resized photograph would be larger than any that is read, such as 1 x 5000 to cover 256 x 256.
+        ZooError: If the resized image would exceed the maximum number of pixels, such as 1 x 5000 to cover 256 x 256.
 
     Example:
         >>> windows("center", (512, 768), (256, 256))
@@ -114,7 +114,7 @@ def windows(rule: str, source: Size, size: Size | None, draws: Size = (0, 0)) ->
 
 
 def cut(rgb: NDArray[np.uint8], window: Window, filter_name: str = "bicubic") -> NDArray[np.uint8]:
-    """Take a window out of a photograph, (H, W, 3) uint8 in and out: resize all of it, then crop."""
+    """Take a window from an image, (H, W, 3) uint8 in and out: resize the whole image, then crop."""
     H, W = window.resized
     if rgb.shape[:2] != (H, W):
         rgb = np.asarray(Image.fromarray(rgb).resize((W, H), FILTERS[filter_name]))

@@ -1,8 +1,8 @@
-"""The steps of LaMa's training on Places: perspective, affine, lens, local contrast, colour shifts.
+"""The distortions of LaMa's training on Places: perspective, affine, lens, local contrast, color shifts.
 
-Values: specs/glama.md, section 6; what it leaves open (limits of the lens and of CLAHE, the chance of the colour steps)
-are the defaults of the library that the authors used. Warps keep the size, sample bilinearly and mirror at the border.
-Their pixels depend on OpenCV's version, unlike crops and flips.
+The values are those of docs/papers/glama.md, "Training recipe". Values that it leaves open (limits of the lens and of
+CLAHE, probabilities of the color steps) are the defaults of the library that the authors used. Warps keep the size,
+sample bilinearly and mirror at the border. Unlike crops and flips, their pixels depend on the OpenCV version.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _check_interval(step: Step, *names: str) -> None:
 
 
 def _warp(rgb: Picture, matrix: NDArray[Any]) -> Picture:
-    """Sample ``rgb`` at ``matrix`` (3, 3) times the place in the result."""
+    """Sample ``rgb`` at the positions ``matrix`` (3, 3) times the positions in the result."""
     import cv2
 
     H, W = rgb.shape[:2]
@@ -46,23 +46,23 @@ def _warp(rgb: Picture, matrix: NDArray[Any]) -> Picture:
 @register_step("perspective")
 @dataclass(frozen=True, kw_only=True)
 class Perspective(Step):
-    """The corners moved inwards, each by normal draws whose deviation, a share of the sides, is drawn from `scale`."""
+    """Move the corners inwards by normal numbers; `scale` is the range of their deviation (share of the size)."""
 
     p: float = real(0.5, low=0, high=1)
     scale: tuple[float, float] = reals_of((0.0, 0.06), low=0, high=0.2)
     slots: ClassVar[int] = 17
 
     def validate(self) -> None:
-        """The interval must run upwards."""
+        """Check that `scale` is an interval."""
         _check_interval(self, "scale")
 
     def change(self, rgb: Picture, u: list[float]) -> Picture:
-        """Slots: deviation, then two for each of the eight coordinates."""
+        """Return the warped image. Slots: deviation, then two for each of the eight coordinates."""
         import cv2
 
         H, W = rgb.shape[:2]
         deviation = _between(self.scale, u[0])
-        # |normal| by Box and Muller, folded so that corners never cross the middle
+        # |normal| by the Box-Muller method, limited so that corners never cross the center
         moved = [
             min(deviation * math.sqrt(-2 * math.log(1 - a)) * abs(math.cos(2 * math.pi * b)), 0.45)
             for a, b in zip(u[1::2], u[2::2], strict=True)
@@ -76,7 +76,7 @@ class Perspective(Step):
 @register_step("affine")
 @dataclass(frozen=True, kw_only=True)
 class Affine(Step):
-    """Scaled, rotated and sheared about the middle; angles in degrees."""
+    """Scale, rotate and shear about the center; angles in degrees."""
 
     p: float = real(0.5, low=0, high=1)
     scale: tuple[float, float] = reals_of((0.7, 1.3), low=0.1, high=10)
@@ -85,11 +85,11 @@ class Affine(Step):
     slots: ClassVar[int] = 3
 
     def validate(self) -> None:
-        """Intervals must run upwards."""
+        """Check that all ranges are intervals."""
         _check_interval(self, "scale", "rotate", "shear")
 
     def change(self, rgb: Picture, u: list[float]) -> Picture:
-        """Slots: scale, angle, shear."""
+        """Return the warped image. Slots: scale, angle, shear."""
         H, W = rgb.shape[:2]
         scale, angle = _between(self.scale, u[0]), math.radians(_between(self.rotate, u[1]))
         slant = math.tan(math.radians(_between(self.shear, u[2])))
@@ -104,7 +104,7 @@ class Affine(Step):
 @register_step("optical_distortion")
 @dataclass(frozen=True, kw_only=True)
 class OpticalDistortion(Step):
-    """A lens: radial distortion by k (1 + k r^2 + k r^4 with r = 1 at the side's length) about a shifted middle."""
+    """Radial lens distortion by 1 + k r^2 + k r^4 about a shifted center; r = 1 at one width or height."""
 
     p: float = real(0.5, low=0, high=1)
     limit: float = real(0.05, low=0, high=1)
@@ -112,7 +112,7 @@ class OpticalDistortion(Step):
     slots: ClassVar[int] = 3
 
     def change(self, rgb: Picture, u: list[float]) -> Picture:
-        """Slots: distortion, shift right, shift down (both in pixels: shares of one, as the library has it)."""
+        """Return the warped image. Slots: distortion, shift right, shift down (shifts in pixels, as in the library)."""
         import cv2
 
         H, W = rgb.shape[:2]
@@ -131,18 +131,18 @@ class OpticalDistortion(Step):
 @register_step("clahe")
 @dataclass(frozen=True, kw_only=True)
 class Clahe(Step):
-    """Contrast equalised within 8 x 8 tiles on the lightness, its slope limited to a value drawn from `clip_limit`."""
+    """Equalize the lightness within 8 x 8 tiles with limited contrast (CLAHE); `clip_limit` is the limit's range."""
 
     p: float = real(0.5, low=0, high=1)
     clip_limit: tuple[float, float] = reals_of((1.0, 4.0), low=1, high=100)
     slots: ClassVar[int] = 1
 
     def validate(self) -> None:
-        """The interval must run upwards."""
+        """Check that `clip_limit` is an interval."""
         _check_interval(self, "clip_limit")
 
     def change(self, rgb: Picture, u: list[float]) -> Picture:
-        """Slot: limit."""
+        """Return the changed image. Slot: limit."""
         import cv2
 
         lab = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2LAB)
@@ -154,7 +154,7 @@ class Clahe(Step):
 @register_step("brightness_contrast")
 @dataclass(frozen=True, kw_only=True)
 class BrightnessContrast(Step):
-    """v becomes (1 + c) v + 255 b, with c and b up to the limits either way."""
+    """Map a value v to (1 + c) v + 255 b, with c in +-`contrast` and b in +-`brightness`."""
 
     p: float = real(0.5, low=0, high=1)
     brightness: float = real(0.2, low=0, high=1)
@@ -162,7 +162,7 @@ class BrightnessContrast(Step):
     slots: ClassVar[int] = 2
 
     def change(self, rgb: Picture, u: list[float]) -> Picture:
-        """Slots: contrast, brightness."""
+        """Return the changed image. Slots: contrast, brightness."""
         gain, offset = 1 + self.contrast * (2 * u[0] - 1), 255 * self.brightness * (2 * u[1] - 1)
         levels = np.rint(np.clip(np.arange(256) * gain + offset, 0, 255)).astype(np.uint8)
         return np.asarray(levels[rgb])
@@ -171,7 +171,7 @@ class BrightnessContrast(Step):
 @register_step("hue_saturation_value")
 @dataclass(frozen=True, kw_only=True)
 class HueSaturationValue(Step):
-    """Shifts in HSV of up to these limits either way: hue in degrees of 2 (0 to 179), the others in bytes, clipped."""
+    """Shift hue, saturation and value by up to +-these limits: hue in units of 2 degrees, the others in 8-bit steps."""
 
     p: float = real(0.5, low=0, high=1)
     hue: float = real(5.0, low=0, high=90)
@@ -180,7 +180,7 @@ class HueSaturationValue(Step):
     slots: ClassVar[int] = 3
 
     def change(self, rgb: Picture, u: list[float]) -> Picture:
-        """Slots: hue, saturation, value."""
+        """Return the changed image. Slots: hue, saturation, value."""
         import cv2
 
         hsv = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2HSV)

@@ -1,4 +1,4 @@
-"""Files that lie elsewhere: fetched whole by the webdataset library into a folder that all processes share."""
+"""Download remote files with the webdataset library into a folder that all processes share."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["NO_WEBDATASET", "Cache", "fetch_bytes", "is_remote"]
 NO_WEBDATASET = "need the webdataset library: pip install 'inpaint-zoo[cluster]'"
 _TRIES = 4
 PAUSE = 0.25
-"""Seconds before a second try; doubled for each one after."""
+"""Time unit of retries: the wait before retry n is PAUSE * 2**n seconds."""
 _REMOTE = re.compile(r"^(pipe:|[a-z][a-z0-9+.-]+://)")
 
 
 def is_remote(url: str) -> bool:
-    """Whether ``url`` is no path of this machine: http(s)://, gs://, pipe:COMMAND and so on.
+    """Return whether ``url`` is not a path on this machine: http(s)://, gs://, pipe:COMMAND and so on.
 
     Example:
         >>> is_remote("pipe:cat a.tar"), is_remote("C:/a.tar"), is_remote("a.tar")
@@ -35,37 +35,37 @@ def is_remote(url: str) -> bool:
 
 
 class Cache(NamedTuple):
-    """A folder of fetched files.
+    """A folder of downloaded files.
 
     Attributes:
-        folder: Shared by the processes of a machine.
-        files: How many are kept; the one unused for longest is removed first.
+        folder: The folder, shared by the processes of a machine.
+        files: Maximum number of files; the least recently used one is removed first.
     """
 
     folder: Path
     files: int = 64
 
     def find(self, url: str, name: str, size: int | None) -> Path:
-        """The local copy of ``url``, fetched if it is not there, or not of ``size`` bytes.
+        """Return the local copy of ``url``; download it if it is missing or does not have ``size`` bytes.
 
         Raises:
-            ZooError: It cannot be fetched; the message begins with the URL.
+            ZooError: If it cannot be downloaded; the message starts with the URL.
         """
         path = self.folder / f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{name}"
         if not _is_whole(path, size):
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / f".{path.name[:12]}.lock"):  # one process at a time
-                if not _is_whole(path, size):  # another process may have fetched it while this one waited
+                if not _is_whole(path, size):  # another process may have downloaded it in the meantime
                     _fetch(url, path, size)
                     self._evict(path)
-        with suppress(OSError):  # removed this very moment: the reader will ask again
-            os.utime(path, ns=(time.time_ns(),) * 2)  # finer than the clock of the file system
+        with suppress(OSError):  # another process just removed it; the reader will request it again
+            os.utime(path, ns=(time.time_ns(),) * 2)  # explicit, because the file system's clock is coarser
         return path
 
     def _evict(self, kept: Path) -> None:
         found = []
-        for path in self.folder.glob("[!.]*.tar"):  # those in the making begin with a dot
-            with suppress(OSError):  # removed meanwhile
+        for path in self.folder.glob("[!.]*.tar"):  # names of unfinished files start with a dot
+            with suppress(OSError):  # removed in the meantime
                 found.append((path.stat().st_mtime_ns, path))
         for _, path in sorted(found)[: max(0, len(found) - self.files)]:
             if path != kept:
@@ -73,15 +73,15 @@ class Cache(NamedTuple):
 
 
 def fetch_bytes(url: str) -> bytes:
-    """The content of a small file elsewhere."""
+    """Return the content of a small remote file."""
     try:
         import webdataset
     except ImportError:
-        raise ZooError(f"{url}: files that are fetched {NO_WEBDATASET}") from None
+        raise ZooError(f"{url}: remote files {NO_WEBDATASET}") from None
     try:
         with webdataset.gopen(url, "rb") as stream:
             return bytes(stream.read())
-    except Exception as error:  # transports raise anything
+    except Exception as error:  # transports can raise any error
         raise ZooError(f"{url}: cannot be fetched: {_reason(error)}") from None
 
 
@@ -89,7 +89,7 @@ def _fetch(url: str, path: Path, size: int | None) -> None:
     try:
         import webdataset
     except ImportError:
-        raise ZooError(f"{url}: files that are fetched {NO_WEBDATASET}") from None
+        raise ZooError(f"{url}: remote files {NO_WEBDATASET}") from None
     reason = ""
     for attempt in range(_TRIES):
         if attempt:
@@ -101,8 +101,8 @@ def _fetch(url: str, path: Path, size: int | None) -> None:
                         file.write(block)
                 came = temporary.stat().st_size
                 if came != (came if size is None else size):
-                    raise OSError(f"{came:,} bytes came, the index says {size:,}")
-        except Exception as error:  # whatever a transport raises, it is tried again and then told
+                    raise OSError(f"received {came:,} bytes, the index says {size:,}")
+        except Exception as error:  # transports can raise any error; retry, and report the last one
             reason = _reason(error)
         else:
             return

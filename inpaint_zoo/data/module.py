@@ -1,4 +1,4 @@
-"""The datamodule of all training: photographs and masks by specification, each sample a pure function of its place."""
+"""The data module of all training: images and masks by specification; each sample is a function of its position."""
 
 from __future__ import annotations
 
@@ -30,55 +30,55 @@ Spec = Mapping[str, Any]
 SplitName = Literal["train", "val", "test"]
 IN_WORDS: dict[SplitName, str] = {"train": "training", "val": "validation", "test": "test"}
 TRAIN_CROPS = {"random": "random_crop", "center": "center_crop", "resize": "squash"}
-LOOKED_AT = 200  # mask files of a folder that are checked before training
-NAMED = 20  # bad photographs that are told one by one
+LOOKED_AT = 200  # number of mask files of a folder that are checked before training
+NAMED = 20  # number of unreadable images that are reported individually
 
 
 class InpaintingDataModule(LightningDataModule):
-    """Photographs with holes, for training, validation, testing and prediction.
+    """Images with holes for training, validation, testing and prediction.
 
     Batches are dicts: image (B, 3, H, W) float in [0, 1], mask (B, 1, H, W) float with 1 = hole, index (B,) (-1 marks
-    an item that only evens out the ranks of an evaluation), name (list of B). Every sample is a pure function of (seed,
-    its position in the training stream); evaluation masks of (seed, item). Neither workers nor ranks, batch size or a
-    resume change them.
+    an item that only pads the ranks of an evaluation to equal length), name (list of B). Every training sample is a
+    pure function of (seed, its position in the training stream), every evaluation mask of (seed, item). Workers, ranks,
+    batch size and resuming do not change them.
 
-    A photograph that cannot be read is replaced by the next one in training and left out of evaluation; each is told
+    In training, an unreadable image is replaced by the next one; in evaluation, it is left out. Each one is reported
     once, and `replaced` counts them.
 
-    When a training begins, images that two of the three sets share are a warning that names the first ones.
+    When training starts, a warning names images that two of the three datasets share.
 
-    With ``input_mode`` "mosaic" or "hole_ns" batches have ``input`` too (B, 3, H, W): the photograph with something in
-    its hole, for networks trained so (`ops.mosaic`).
+    With ``input_mode`` "mosaic" or "hole_ns", batches also contain ``input`` (B, 3, H, W): the image with a pre-filled
+    hole, for networks trained this way (`ops.mosaic`).
 
     Args:
-        train: Dataset as `create_dataset` takes it; ``crop`` is random (default), center or resize, and no key of it
-            where ``augment`` cuts.
-        val: Dataset of the validation, in its own crop.
+        train: Training dataset, as in `create_dataset`; its ``crop`` is random (default), center or resize, and must be
+            omitted if ``augment`` contains a step that crops.
+        val: Validation dataset, with its own crop.
         test: Dataset of `test` and `predict`.
-        root: The ``root`` of datasets that have none; where theirs, their ``shards`` or their ``labels`` are relative
-            paths, they lie below this one. So a configuration names no folder of a machine.
+        root: The ``root`` of datasets that have none. If their own ``root``, ``shards`` or ``labels`` are relative
+            paths, they are relative to this folder. A configuration thus needs no path of a machine.
         size: N or [H, W] of datasets that have none.
-        eval_crop: ``crop`` of val and test where they have none. With "none" they keep their original size, which takes
+        eval_crop: ``crop`` of val and test if they have none. With "none" they keep their original size, which requires
             an ``eval_batch_size`` of 1.
-        masks: Masks of the training: a name, a mapping as `create_generator` takes it, or a YAML file with one.
-        eval_masks: Masks of validation, testing and prediction, given in the same ways. None means as ``masks``. A YAML
-            file that has `eval_mask` beside `mask` gives evaluation that part.
-        batch_size: Training samples of a batch, on one process.
-        eval_batch_size: Samples of a batch in evaluation.
-        workers: Processes that load, for each process that trains; 0 loads in it.
-        augment: Steps of the training as `create_augmentation` takes them; by default a horizontal flip of half of all.
-        input_mode: What stands in the hole of the networks' input: nothing; blocks that keep a blurred truth; OpenCV's
-            Navier-Stokes filling.
-        mosaic_unit: Side of a block in pixels.
-        mosaic_interpolation: bilinear as the paper says, nearest as its code does.
-        epoch_samples: Training samples of an epoch, over all processes; by default one pass over the data.
-        drop_last: Leave out a last training batch that is not full.
-        seed: Of order, augmentation and masks.
+        masks: Masks of the training: a name, a mapping as in `create_generator`, or a YAML file with one.
+        eval_masks: Masks of validation, testing and prediction, given in the same ways; None uses ``masks``. If a YAML
+            file has `eval_mask` beside `mask`, evaluation uses `eval_mask`.
+        batch_size: Training samples per batch on one process.
+        eval_batch_size: Samples per batch in evaluation.
+        workers: Number of loading processes for each training process; 0 loads in the training process.
+        augment: Training steps, as in `create_augmentation`; the default is a horizontal flip with probability 0.5.
+        input_mode: Content of the hole in the networks' input: "hole" is empty, "mosaic" shows a mosaic of the ground
+            truth, "hole_ns" is filled with OpenCV's Navier-Stokes method.
+        mosaic_unit: Height and width of a mosaic block in pixels.
+        mosaic_interpolation: "bilinear" as in the paper, "nearest" as in its code.
+        epoch_samples: Training samples per epoch over all processes; the default is one pass over the data.
+        drop_last: Drop the last training batch if it is not full.
+        seed: Seed of order, augmentation and masks.
 
     Attributes:
-        replaced: Photograph that could not be read -> how often another took its place, or it was left out.
-        replaced_in_training: How often that was in the training that runs, in this process: ``data/replaced`` of the
-            logs, where it is counted over all processes and resumes.
+        replaced: Unreadable image -> number of times that it was replaced or left out.
+        replaced_in_training: Number of replacements in the current training, in this process: ``data/replaced`` in the
+            logs, which count it over all processes and resumed runs.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class InpaintingDataModule(LightningDataModule):
         self.replaced: dict[str, int] = {}
         self.replaced_in_training = 0
         self._photos: dict[str, PhotoDataset] = {}
-        self._listed: dict[str, Mapping[str, PhotoFile]] = {}  # until the dataset is made
+        self._listed: dict[str, Mapping[str, PhotoFile]] = {}  # until the dataset is created
         for key, least in (
             *(("batch_size", 1), ("eval_batch_size", 1), ("mosaic_unit", 1), ("workers", 0)),
             *(("epoch_samples", 1), ("seed", 0)),
@@ -128,10 +128,10 @@ class InpaintingDataModule(LightningDataModule):
             raise unknown_name("`input_mode`:", input_mode, get_args(InputMode))
 
     def photos(self, split: SplitName) -> PhotoDataset:
-        """The photographs of a split; those of the training whole.
+        """Return the dataset of a split; training images are whole, without crop.
 
         Raises:
-            ZooError: The configuration names none, or wrongly.
+            ZooError: If the configuration has none, or an invalid one.
         """
         if split not in self._photos:
             spec = self._spec(split)
@@ -142,10 +142,10 @@ class InpaintingDataModule(LightningDataModule):
         return self._photos[split]
 
     def files(self, split: SplitName) -> Mapping[str, PhotoFile]:
-        """The files of a split by stem; none of them is opened.
+        """Return the files of a split by stem, without opening them.
 
         Raises:
-            ZooError: The configuration names none, or wrongly.
+            ZooError: If the configuration has none, or an invalid one.
         """
         if split in self._photos:
             return self._photos[split].files
@@ -160,10 +160,10 @@ class InpaintingDataModule(LightningDataModule):
         return spec
 
     def augmentation(self) -> Augmentation:
-        """What is done to a training photograph, the crop first unless one of the steps makes it.
+        """Return the augmentation of training images; it starts with the crop unless one of the steps crops.
 
         Raises:
-            ZooError: The configuration is wrong.
+            ZooError: If the configuration is invalid.
         """
         spec = self.specs["train"] or {}
         size = self._train_size(spec)
@@ -171,7 +171,7 @@ class InpaintingDataModule(LightningDataModule):
         if steps.cuts:
             if "crop" in spec:
                 raise ZooError(
-                    f"the training set's `crop: {spec['crop']}` and a step of `augment` both cut; leave one out"
+                    f"the training set's `crop: {spec['crop']}` and a step of `augment` both crop; remove one of them"
                 )
             return steps
         crop = spec.get("crop", "random")
@@ -190,10 +190,10 @@ class InpaintingDataModule(LightningDataModule):
         return create_generator(spec, seed=self.seed, stream=stream, evaluation=stream != "train")
 
     def _masks(self, spec: str | Mapping[str, Any], stream: str, photos: PhotoDataset) -> MaskGenerator:
-        """The masks of a stream; where they are files, checked before the first batch."""
+        """Return the mask generator of a stream; mask files are checked before the first batch."""
         masks = self._generator(spec, stream)
         if photos.size is not None:
-            masks.out_size(photos.size)  # refuses sizes that suit none of the masks
+            masks.out_size(photos.size)  # raises an error for a size that suits none of the masks
         refuse_own_masks((file for file in photos.files.values() if isinstance(file, Path)), masks.files())
         for line in masks.check_files(LOOKED_AT):
             if self.trainer is None or self.trainer.is_global_zero:
@@ -201,36 +201,36 @@ class InpaintingDataModule(LightningDataModule):
         return masks
 
     def train_samples(self) -> TrainSamples:
-        """The samples of the training, by `Draw`."""
+        """Return the training samples, indexed by `Draw`."""
         photos = self.photos("train")
         masks = self._masks(self.mask_spec, "train", photos)
         return TrainSamples(photos, masks, self.augmentation(), self.seed, self.input_mode)
 
     def eval_samples(self, split: Literal["val", "test"]) -> EvalSamples:
-        """The fixed samples of a split, by `Draw`."""
+        """Return the fixed samples of a split, indexed by `Draw`."""
         photos = self.photos(split)
         if photos.size is None and self.eval_batch_size > 1:
             raise ZooError(f"the {split} set keeps every size, so `eval_batch_size` must be 1: set it, or a `size`")
         return EvalSamples(photos, self._masks(self.eval_mask_spec, split, photos), self.input_mode)
 
     def check(self) -> list[Problem]:
-        """Photographs of all splits that cannot be read."""
+        """Return the unreadable images of all splits."""
         sets = [self.photos(split) for split in IN_WORDS if self.specs[split] is not None]
         return [problem for photos in sets for problem in photos.check(max(1, self.workers))]
 
     def overlaps(self) -> list[Overlap]:
-        """Files that two of the sets training, validation and test share. A set that cannot be listed is left out."""
+        """Return the overlaps between training, validation and test files; sets that cannot be listed are skipped."""
         sets: dict[str, Mapping[str, PhotoFile]] = {}
         for split, name in IN_WORDS.items():
             if self.specs[split] is not None:
-                with suppress(ZooError):  # whoever reads the set reports what is wrong with it
+                with suppress(ZooError):  # the code that reads the dataset reports the error
                     sets[name] = self.files(split)
         return find_overlaps(sets)
 
     def setup(self, stage: str) -> None:
-        """Before a training: restart the count of replaced images, and warn of images that two sets share.
+        """Before training, reset the count of replaced images, and warn about images that two datasets share.
 
-        Without a validation set nothing is validated.
+        Without a validation dataset, validation is disabled.
         """
         if stage == "fit":
             self.replaced_in_training = 0
@@ -253,13 +253,13 @@ class InpaintingDataModule(LightningDataModule):
                     "`select: {val: N, part: val}`"
                 )
             elif self.trainer is not None and len(self.files("val")) == len(self.files("test")) == overlap.count:
-                continue  # by intention: the curve is that of the test set, on which nothing is selected
+                continue  # intended: the validation curve is that of the test set, and nothing is selected on it
             else:
                 advice = "nothing may be selected on them"
             warnings.warn(f"{overlap}; {advice}", stacklevel=2)
 
     def _monitored(self) -> str | None:
-        """The validation metric by which a callback of the trainer selects checkpoints or stops; None if none does."""
+        """Return the validation metric by which a callback selects checkpoints or stops; None if there is none."""
         callbacks = [] if self.trainer is None else self.trainer.callbacks  # type: ignore[attr-defined]
         monitors = [getattr(callback, "monitor", None) for callback in callbacks]
         return next((name for name in monitors if name and not name.startswith("train")), None)
@@ -281,10 +281,10 @@ class InpaintingDataModule(LightningDataModule):
         return {"rank": self.trainer.global_rank, "ranks": self.trainer.world_size}
 
     def train_dataloader(self) -> ResumableLoader:
-        """The training stream, from the trainer's epoch on.
+        """Return the loader of the training stream, starting at the trainer's current epoch.
 
         Raises:
-            ZooError: An epoch holds no full batch.
+            ZooError: If an epoch has no full batch.
         """
         samples = self.train_samples()
         sampler = StreamSampler(
@@ -298,7 +298,7 @@ class InpaintingDataModule(LightningDataModule):
         )
         if not len(sampler):
             raise ZooError(
-                f"An epoch of {sampler.length} samples holds no full batch of {self.batch_size} on "
+                f"An epoch of {sampler.length} samples has no full batch of {self.batch_size} on "
                 f"{sampler.num_replicas} process(es): set epoch_samples, or a smaller batch_size."
             )
         if self.trainer is not None:
@@ -314,24 +314,24 @@ class InpaintingDataModule(LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Sample] | list[DataLoader[Sample]]:
-        """The validation set in order; without one, nothing for a training to validate on.
+        """Return the loader of the validation dataset, in order; without one, return an empty list in training.
 
         Raises:
-            ZooError: There is none, and `Trainer.validate` asks for it.
+            ZooError: If there is none and `Trainer.validate` was called.
         """
         asked = self.trainer is not None and self.trainer.state.fn == TrainerFn.VALIDATING
         return [] if self.specs["val"] is None and not asked else self._eval_loader("val")
 
     def test_dataloader(self) -> DataLoader[Sample]:
-        """The test set in order."""
+        """Return the loader of the test dataset, in order."""
         return self._eval_loader("test")
 
     def predict_dataloader(self) -> DataLoader[Sample]:
-        """The test set in order."""
+        """Return the loader of the test dataset, in order."""
         return self._eval_loader("test")
 
     def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int) -> Sample:
-        """Make floats of the bytes, on the device; tell what could not be read."""
+        """Convert uint8 to float on the device, and report unreadable images."""
         floats: Sample = {key: batch[key].float() / 255 for key in ("image", "input") if key in batch}
         floats["mask"] = batch["mask"].float()
         if self.input_mode == "mosaic":
@@ -344,21 +344,21 @@ class InpaintingDataModule(LightningDataModule):
     def _count(self, bad: Replaced) -> None:
         if bad.key not in self.replaced and len(self.replaced) < NAMED:
             more = "; further ones are only counted" if len(self.replaced) == NAMED - 1 else ""
-            # by each process: they see different photographs
+            # every process warns, because each sees different images
             warnings.warn(
                 f"{bad.reason} (another takes its place in training, metrics leave it out{more})", stacklevel=2
             )
         self.replaced[bad.key] = self.replaced.get(bad.key, 0) + 1
 
     def teardown(self, stage: str) -> None:
-        """Say how many photographs could not be read."""
+        """Report how many images could not be read."""
         if self.replaced:
             times = sum(self.replaced.values())
-            warnings.warn(f"{len(self.replaced)} photograph(s) could not be read, {times} time(s) in all", stacklevel=2)
+            warnings.warn(f"{len(self.replaced)} image(s) could not be read, {times} time(s) in total", stacklevel=2)
 
 
 def _with_defaults(spec: Spec, root: str | None, size: int | list[int] | None, crop: str) -> dict[str, Any]:
-    """``spec`` with what the datamodule says for all datasets; an empty ``crop`` says nothing."""
+    """Return ``spec`` with the data module's settings for all datasets; an empty ``crop`` sets none."""
     full = dict(spec)
     if crop == "none" and "size" not in full:
         full.setdefault("crop", crop)

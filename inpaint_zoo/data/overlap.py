@@ -1,4 +1,4 @@
-"""Which files two sets of images have in common: an image that was trained on, or selected on, tests nothing."""
+"""Find files that two sets of images share; scores on images used for training or selection are not valid tests."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from inpaint_zoo.data.shards import Member
 __all__ = ["Overlap", "find_overlaps"]
 
 SHOWN = 5
-"""Files of an overlap that are named."""
+"""Maximum number of files of an overlap that are named."""
 _Key = tuple[str, str]  # the folder or tar file, and the name in it
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Files that lie in two sets.
+    """Files that are in two sets.
 
     Attributes:
         smaller: Name of the set with fewer files.
         larger: Name of the other set.
-        count: Number of files in both.
+        count: Number of files in both sets.
         size: Number of files in the smaller set.
-        first: The first files in both, in the order of the smaller set.
+        first: The first files in both sets, in the order of the smaller set.
     """
 
     smaller: str
@@ -41,10 +41,10 @@ class Overlap:
 
 
 def find_overlaps(sets: Mapping[str, Mapping[str, PhotoFile]]) -> list[Overlap]:
-    """The overlaps of each two of ``sets``, in their order; no file is opened.
+    """Return the overlaps of every two of ``sets``, in their order; no file is opened.
 
-    Two files are the same if their paths are equal once links are resolved, or if they are the same member of the same
-    tar file. A copy, and a file that was packed into a shard, are other files: their names do not tell.
+    Two files are the same if their paths are equal after links are resolved, or if they are the same member of the same
+    tar file. A copy, or a file that was packed into a shard, is another file, because names alone do not show it.
 
     The time is that of listing the folders: 1,800,000 files take seconds, and only the smaller sets are kept in memory.
 
@@ -73,7 +73,7 @@ def find_overlaps(sets: Mapping[str, Mapping[str, PhotoFile]]) -> list[Overlap]:
 
 
 def _keys(files: Mapping[str, PhotoFile]) -> Iterator[tuple[_Key, str]]:
-    """What identifies each file, and its path as it is shown. Each folder is resolved and listed once."""
+    """Yield what identifies each file, and its path for messages. Each folder is resolved and listed once."""
     folders: dict[str, tuple[str, set[str]]] = {}
     for file in files.values():
         shown = str(file)
@@ -91,9 +91,9 @@ def _keys(files: Mapping[str, PhotoFile]) -> Iterator[tuple[_Key, str]]:
 
 
 def _links(folder: str) -> set[str]:
-    """Names of the files in a folder that are symbolic links."""
+    """Return the names of the symbolic links in a folder."""
     try:
         with os.scandir(folder or ".") as entries:
             return {entry.name for entry in entries if entry.is_symlink()}
     except OSError:
-        return set()  # whoever reads its files says what is wrong
+        return set()  # the code that reads the files reports the error

@@ -1,4 +1,4 @@
-"""Folders packed into shards: `inpaint-zoo data shards`."""
+"""Pack folders of images into shards: `inpaint-zoo data shards`."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ def write_shards(
     workers: int = 4,
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[tuple[str, str]]:
-    """Pack pictures, byte for byte, into tar files with an index. The same files give the same bytes.
+    """Pack image files unchanged into tar files with an index. The same files give the same bytes.
 
     Args:
         files: Stem -> file.
-        folder: To be made; it appears whole or not at all.
+        folder: Folder to create; it is written atomically.
         name: Shards are called `<name>-000000.tar` and so on.
-        per_shard: Pictures in each.
-        seed: Of the order in which they are packed, so that a shard is a random sample and not one class; None keeps
-            the order.
-        workers: Threads that read and check.
-        progress: Told the number of pictures done.
+        per_shard: Number of images in each shard.
+        seed: Seed of the order in which images are packed, so that a shard is a random sample and not one class; None
+            keeps the order.
+        workers: Number of threads that read and check.
+        progress: Called with the number of images done.
 
     Returns:
-        Stem and reason of the pictures that cannot be decoded; they are left out.
+        Stem and reason of the images that cannot be decoded; they are left out.
 
     Raises:
-        ZooError: ``folder`` exists, or nothing can be packed.
+        ZooError: If ``folder`` exists, or no image can be packed.
     """
     folder = Path(folder)
     if folder.exists():
-        raise ZooError(f"{folder}: exists already; shards go to a folder of their own")
+        raise ZooError(f"{folder}: already exists; shards need a new folder")
     if per_shard < 1:
         raise ZooError(f"`per_shard` must be 1 or more, got {per_shard}")
     stems = list(files)
@@ -72,15 +72,13 @@ def write_shards(
             entries.append(scan(Shard(str(path))))
             progress(first + len(batch))
         if len(problems) == len(stems):
-            raise ZooError(
-                f"none of {len(stems)} pictures can be read; the first: {problems[0][1] if problems else ''}"
-            )
+            raise ZooError(f"none of {len(stems)} images can be read; the first: {problems[0][1] if problems else ''}")
         write_index(temporary / INDEX, entries)
     return problems
 
 
 def _checked(path: Path) -> bytes | str:
-    """The file's bytes, or why it cannot be decoded."""
+    """Return the file's bytes, or why it cannot be decoded."""
     try:
         data = path.read_bytes()
         decode_picture(data, path)
@@ -92,6 +90,6 @@ def _checked(path: Path) -> bytes | str:
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    info = tarfile.TarInfo(name)  # no owner, no date: the same bytes every time
+    info = tarfile.TarInfo(name)  # without owner and date, so that the bytes are always the same
     info.size = len(data)
     tar.addfile(info, io.BytesIO(data))

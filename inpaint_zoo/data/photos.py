@@ -1,4 +1,4 @@
-"""Datasets of photographs: which files, in which order, and which crop of each."""
+"""Datasets of images: which files, in which order, and which crop of each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PhotoFile = Path | Member
 
 
 class Problem(NamedTuple):
-    """A photograph that cannot be read: its stem (the ``groups`` entry of its items), its file, and why in words."""
+    """An unreadable image: its stem (the ``groups`` entry of its items), its file, and the reason."""
 
     key: str
     path: PhotoFile
@@ -42,27 +42,27 @@ class Problem(NamedTuple):
 class _Item(NamedTuple):
     key: str
     stem: str
-    crop: int  # which of the photograph's windows
+    crop: int  # index of the image's window
 
 
 class PhotoDataset:
-    """Photographs cut to one rule, by number. Reading is safe in threads, and the object goes to other processes.
+    """Images cropped by one rule, by index. Reading is thread-safe, and the object can be sent to other processes.
 
     Args:
-        name: What tables call it.
+        name: Name in tables.
         files: Relative stem -> file or member of a shard, in order.
         crop: One of `CROPS`.
-        size: (H, W) of each item; None keeps every photograph as it is.
-        seed: Of the random crops.
-        max_pixels: Larger photographs are refused.
-        keep_mib: Decoded photographs that each loading process keeps in its memory, the first that come: few-shot sets
-            are read again and again.
+        size: (H, W) of each item in pixels; None keeps every image as it is.
+        seed: Seed of the random crops.
+        max_pixels: Images with more pixels raise an error.
+        keep_mib: Size in MiB of a cache of the first decoded images, in each loading process; useful for few-shot sets,
+            which are read repeatedly.
 
     Attributes:
-        keys: One per item, unique: the stem, or `<stem>_crop<k>` under the rule "grid".
-        groups: The stem of the photograph that each item was cut from.
-        files: Stem -> file of all photographs, those that cannot be read among them.
-        notes: Stem -> what was converted or enlarged, in words; filled by `load` and `check`.
+        keys: Unique key of each item: the stem, or `<stem>_crop<k>` for the rule "grid".
+        groups: The stem of the image that each item was cropped from.
+        files: Stem -> file of all images, including unreadable ones.
+        notes: Stem -> conversions and enlargements, in words; filled by `load` and `check`.
     """
 
     def __init__(
@@ -100,17 +100,17 @@ class PhotoDataset:
         if self.crop != "grid":
             return [_Item(stem, stem, 0)]
         try:
-            # rotated by EXIF or not, the number of crops is the same
+            # the number of crops does not depend on an EXIF rotation
             count = len(windows("grid", _size(self.files[stem], self.max_pixels), self.size))
         except ZooError:
-            return []  # check() reports it
+            return []  # check() reports the error
         return [_Item(f"{stem}_crop{k}", stem, k) for k in range(count)]
 
     def load(self, index: int) -> NDArray[np.uint8]:
-        """Item ``index``, upright RGB, (H, W, 3) uint8; transparency is left out.
+        """Return item ``index`` as upright RGB (H, W, 3) uint8; transparency is dropped.
 
         Raises:
-            PictureError: The file cannot be read; the message begins with its path.
+            PictureError: If the file cannot be read; the message starts with its path.
         """
         item = self._items[index]
         rgb = self._read(item.stem)
@@ -146,13 +146,13 @@ class PhotoDataset:
         return picture.rgb
 
     def blame(self, index: int, error: ZooError) -> str:
-        """What is wrong with item ``index``, in one line that begins with its file."""
+        """Return what is wrong with item ``index``, in one line that starts with its file."""
         file = str(self.files[self._items[index].stem])
         return f"{file}: {str(error).removeprefix(f'{file}: ')}"
 
     @property
     def blocks(self) -> NDArray[np.int64] | None:
-        """(items,) the shard, from 0 up, that each item lies in; None where some photograph is a file of its own."""
+        """(items,) number of the shard that contains each item, from 0; None if some image is a separate file."""
         numbers: dict[Shard, int] = {}
         found = []
         for stem in self.groups:
@@ -163,7 +163,7 @@ class PhotoDataset:
         return np.array(found, dtype=np.int64)
 
     def identity(self) -> dict[str, Any]:
-        """What decides the items' bytes: SHA-256 of each file by stem, and the rules. No paths, no dates.
+        """Return what determines the items' pixels: SHA-256 of each file by stem, and the rules; no paths or dates.
 
         Example:
             >>> identity = create_dataset({"name": "sample", "size": 64}).identity()
@@ -183,7 +183,7 @@ class PhotoDataset:
         }
 
     def check(self, workers: int = 1) -> list[Problem]:
-        """Decode every photograph once, in ``workers`` threads, and list those that cannot be read, in order."""
+        """Decode every image once, in ``workers`` threads, and return the unreadable ones, in order."""
 
         def reason(stem: str) -> str:
             try:
@@ -221,22 +221,22 @@ def _sha256(file: PhotoFile) -> str:
 
 
 def create_dataset(spec: Mapping[str, Any], files: Mapping[str, PhotoFile] | None = None) -> PhotoDataset:
-    """Make the dataset that an entry of a suite describes.
+    """Create the dataset that an entry of a suite describes.
 
     Args:
         spec: ``name``: "sample" for the photographs of scikit-image, or any name together with ``root``, a folder that
-            is searched recursively, or ``shards``, as `open_shards` takes them, with ``cache`` and ``cache_shards``.
-            ``list``: a file that names those to take, relative to ``root`` (`read_list`). ``select``: which of them
-            (`splits.select`). ``labels``: for ``select``, a file that gives the class of each image where the folders
-            do not, or that file and one that names its labels (`splits.read_labels`). ``split`` (sample only): test
-            (default), train or all. ``size``: N or [H, W]. ``crop``: center (default when there is a size), resize,
-            grid, random, none. ``seed``: of crop "random". ``max_pixels``: photographs beyond it are refused.
-            ``keep_mib``: of decoded ones that each process keeps.
-        files: What `list_files` gave for ``spec``, where that was asked before.
+            is searched recursively, or ``shards`` with ``cache`` and ``cache_shards``, as in `open_shards`.
+            ``list``: a file with the paths of the images to use, relative to ``root`` (`read_list`). ``select``: rules
+            for a subset (`splits.select`). ``labels``: for ``select``, a file with the class of each image if the
+            folders do not give it, or that file and one with the names of its labels (`splits.read_labels`).
+            ``split`` (sample only): test (default), train or all. ``size``: N or [H, W]. ``crop``: center (default if
+            there is a size), resize, grid, random, none. ``seed``: seed of crop "random". ``max_pixels``: images with
+            more pixels raise an error. ``keep_mib``: size of the cache of decoded images in each process.
+        files: The result of `list_files` for ``spec``, if it is already known.
 
     Raises:
-        ZooError: A wrong key or value (the nearest right one is suggested), no such folder, no pictures in it, or two
-            files of one stem.
+        ZooError: If a key or value is invalid (similar valid ones are suggested), the folder does not exist or contains
+            no images, or two files have the same stem.
 
     Example:
         >>> create_dataset({"name": "sample", "size": 256})
@@ -248,19 +248,19 @@ def create_dataset(spec: Mapping[str, Any], files: Mapping[str, PhotoFile] | Non
     seed = _integer(name, "seed", spec.get("seed", 0), 0)
     max_pixels = _integer(name, "max_pixels", spec.get("max_pixels", MAX_PIXELS), 1)
     if "seed" in spec and crop != "random":
-        raise ZooError(f"dataset '{name}': `seed` has a meaning for `crop: random` only, this is `crop: {crop}`")
+        raise ZooError(f"dataset '{name}': `seed` applies only to `crop: random`, but this is `crop: {crop}`")
     keep_mib = _integer(name, "keep_mib", spec.get("keep_mib", 0), 0)
     return PhotoDataset(name, files, crop=crop, size=size, seed=seed, max_pixels=max_pixels, keep_mib=keep_mib)
 
 
 def list_files(spec: Mapping[str, Any]) -> Mapping[str, PhotoFile]:
-    """Relative stem -> file of the photographs that an entry of a suite describes; none of them is opened.
+    """Return relative stem -> file of the images that an entry of a suite describes, without opening them.
 
     Args:
-        spec: As `create_dataset` takes it.
+        spec: The entry, as in `create_dataset`.
 
     Raises:
-        ZooError: As `create_dataset`, except for what concerns sizes and crops.
+        ZooError: As in `create_dataset`, except for errors about sizes and crops.
     """
     for key in spec:
         if key not in KEYS:
@@ -271,7 +271,7 @@ def list_files(spec: Mapping[str, Any]) -> Mapping[str, PhotoFile]:
     files: Mapping[str, PhotoFile] = _sample(spec) if name == SAMPLE else _given(name, spec)
     if "select" not in spec:
         if "labels" in spec:
-            raise ZooError(f"dataset '{name}': `labels` has a meaning beside `select` only")
+            raise ZooError(f"dataset '{name}': `labels` applies only together with `select`")
         return files
     if not isinstance(spec["select"], Mapping):
         raise ZooError(f"dataset '{name}': `select` must be a mapping such as {{first: 2000}}, got {spec['select']!r}")
@@ -296,26 +296,26 @@ def _sample(spec: Mapping[str, Any]) -> dict[str, Path]:
 
 
 def _given(name: str, spec: Mapping[str, Any]) -> Mapping[str, PhotoFile]:
-    """Photographs of the user: a folder, a list, shards."""
+    """Return the user's images: a folder, a list, or shards."""
     for key in ("root", "list", "shards", "cache"):
         if key in spec and (not isinstance(spec[key], str | Path) or not str(spec[key])):
             kind = {"list": "a file", "shards": "a folder or pattern"}.get(key, "a folder")
             raise ZooError(f"dataset '{name}': `{key}` must be {kind}, got {spec[key]!r}")
     if "split" in spec:
-        raise ZooError(f"dataset '{name}': `split` belongs to the sample photographs; `select` takes part of a folder")
+        raise ZooError(f"dataset '{name}': `split` applies only to the sample; use `select` for a part of a folder")
     if "shards" in spec:
         for key in ("root", "list"):
             if key in spec:
-                raise ZooError(f"dataset '{name}': takes `shards` or `{key}`, not both")
+                raise ZooError(f"dataset '{name}': give `shards` or `{key}`, not both")
         kept = _integer(name, "cache_shards", spec.get("cache_shards", 64), 1)
         return open_shards(spec["shards"], cache=spec.get("cache"), cache_shards=kept)
     for key in ("cache", "cache_shards"):
         if key in spec:
-            raise ZooError(f"dataset '{name}': `{key}` has a meaning for `shards` only")
+            raise ZooError(f"dataset '{name}': `{key}` applies only to `shards`")
     if "list" in spec:
         return read_list(spec["list"], spec.get("root"))
     if "root" not in spec:
-        hint = "A folder needs `root: FOLDER` (fit and its kin: --data.root FOLDER); 'sample' needs nothing."
+        hint = "A folder needs `root: FOLDER` (on the command line: --data.root FOLDER); 'sample' needs nothing."
         raise unknown_name("dataset", name, [SAMPLE], hint)
     return by_stem(spec["root"], role="images")
 
@@ -340,5 +340,5 @@ def _rules(name: str, spec: Mapping[str, Any]) -> tuple[str, Size | None]:
 
 def _integer(name: str, key: str, value: object, low: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < low:
-        raise ZooError(f"dataset '{name}': `{key}` must be a whole number from {low} up, got {value!r}")
+        raise ZooError(f"dataset '{name}': `{key}` must be an integer >= {low}, got {value!r}")
     return value

@@ -1,8 +1,9 @@
-"""The photographs that come inside scikit-image's wheel: the data of a first run without any download.
+"""The photographs included in scikit-image's wheel: data for a first run without a download.
 
-The split is fixed by hand, and both halves mix people, animals, machines and science. The two views of the motorcycle
-are one scene seen from 19 cm apart, so both are in train: a test photograph must not have a twin in training. The
-logo, the drawn texts, the microscope stack and the grey pictures of scikit-image are no colour photographs.
+The split is fixed by hand, and both parts mix people, animals, machines and science. The two motorcycle images show one
+scene from viewpoints 19 cm apart, so both are in train: a test image must not have a near copy in training. The logo,
+the drawn texts, the microscope stack and the gray images of scikit-image are not used, because they are not color
+photographs.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ SAMPLE_SPLITS = {"test": _TEST, "train": _TRAIN, "all": {**_TEST, **_TRAIN}}
 
 
 def sample_files(split: str = "test") -> dict[str, Path]:
-    """Key -> file of the sample photographs.
+    """Return key -> file of the sample photographs.
 
     Raises:
-        ZooError: No such split, or the installed scikit-image lacks them.
+        ZooError: If there is no such split, or the installed scikit-image does not contain them.
     """
     if split not in SAMPLE_SPLITS:
         raise unknown_name("split of the sample photographs:", split, SAMPLE_SPLITS)
-    spec = importlib.util.find_spec("skimage")  # found without importing it
+    spec = importlib.util.find_spec("skimage")  # locates the package without importing it
     if spec is None or spec.origin is None:
         raise ZooError(
             "the sample photographs come with scikit-image, which is not installed: pip install scikit-image"

@@ -1,4 +1,4 @@
-"""Samples by `Draw`: photograph, augmentation, mask, and what stands in for a photograph that cannot be read."""
+"""Samples indexed by `Draw`: image, augmentation, mask, and the replacement of unreadable images."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ __all__ = ["EvalSamples", "InputMode", "Replaced", "Sample", "TrainSamples", "co
 Sample = dict[str, Any]
 InputMode = Literal["hole", "mosaic", "hole_ns"]
 PATIENCE = 100
-"""Unreadable photographs in a row after which it is no accident: the folder is gone."""
+"""Number of consecutive unreadable images after which loading stops; the folder is then probably gone."""
 BLANK = (64, 64)
 ROOM = 2**28
-"""Bytes of fillings that each process keeps of an evaluation set, which comes again and again."""
+"""Bytes of pre-filled images of an evaluation set that each process caches, because the set is read repeatedly."""
 
 
 class Replaced(NamedTuple):
-    """A photograph that could not be read, and why: one line that begins with its file."""
+    """An unreadable image and the reason: one line that starts with its file."""
 
     key: str
     reason: str
@@ -41,9 +41,9 @@ class Replaced(NamedTuple):
 def make_sample(
     rgb: NDArray[np.uint8], mask: NDArray[np.uint8], index: int, name: str, mode: InputMode, bad: list[Replaced]
 ) -> Sample:
-    """One sample from (H, W, 3) and (H, W) bytes.
+    """Return one sample from an image (H, W, 3) uint8 and a mask (H, W) uint8.
 
-    They stay bytes all the way to the device: `InpaintingDataModule.on_after_batch_transfer` makes floats there.
+    Both stay uint8 until they are on the device, where `InpaintingDataModule.on_after_batch_transfer` converts them.
     """
     image, hole = torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1))), torch.from_numpy(mask)[None]
     filled = {"input": _filled(image, hole)} if mode == "hole_ns" else {}
@@ -55,22 +55,22 @@ def _filled(image: Tensor, mask: Tensor) -> Tensor:
 
 
 def collate(samples: Sequence[Sample]) -> Sample:
-    """A batch: tensors stacked, `replaced` of all samples in one list."""
+    """Return a batch: stacked tensors, and `replaced` of all samples in one list."""
     plain = [{key: value for key, value in sample.items() if key != "replaced"} for sample in samples]
     return {**default_collate(plain), "replaced": [bad for sample in samples for bad in sample["replaced"]]}
 
 
 class TrainSamples(Dataset[Sample]):
-    """Training samples: augmentation and mask follow from (seed, position in the stream) and nothing else.
+    """Training samples: augmentation and mask depend only on (seed, position in the stream).
 
-    A photograph that cannot be read gives its place to the next one of the data that can.
+    An unreadable image is replaced by the next readable one.
 
     Args:
-        photos: Whole photographs.
-        masks: Drawn at the sample's position.
-        augmentation: With a step that cuts.
-        seed: Of the augmentation.
-        mode: What stands in the hole of the networks' input; "hole_ns" is filled here.
+        photos: Whole images.
+        masks: Mask generator; mask i belongs to position i.
+        augmentation: Augmentation with a step that crops.
+        seed: Seed of the augmentation.
+        mode: Content of the hole in the networks' input; "hole_ns" is computed here.
     """
 
     def __init__(
@@ -85,17 +85,19 @@ class TrainSamples(Dataset[Sample]):
         self.seed, self.mode = seed, mode
         if masks.out_size(augmentation.size) != augmentation.size:
             H, W = augmentation.size
-            raise ZooError(f"the masks of {masks.name} are larger than the samples of {H} x {W}: not for training")
+            raise ZooError(
+                f"the masks of {masks.name} are larger than the samples of {H} x {W}, so they cannot be used here"
+            )
 
     def __len__(self) -> int:
         return len(self.photos)
 
     def __getitem__(self, draw: Draw) -> Sample:
-        """Sample at ``draw.position`` of the stream, from photograph ``draw.item``."""
+        """Return the sample at ``draw.position`` of the stream, from image ``draw.item``."""
         return self.__getitems__([draw])[0]
 
     def __getitems__(self, draws: Sequence[Draw]) -> list[Sample]:
-        """The samples of a batch; their masks are drawn together."""
+        """Return the samples of a batch; their masks are generated together."""
         masks = self.masks.batch([draw.position for draw in draws], self.augmentation.size)
         return [self._make(draw, mask) for draw, mask in zip(draws, masks, strict=True)]
 
@@ -105,7 +107,7 @@ class TrainSamples(Dataset[Sample]):
         return make_sample(rgb, mask, item, self.photos.keys[item], self.mode, bad)
 
     def _usable(self, draw: Draw) -> tuple[int, NDArray[np.uint8], list[Replaced]]:
-        """The first item from ``draw.item`` on that can be read and cut, augmented; and those before it."""
+        """Return the first readable item from ``draw.item`` on, its augmented image, and the unreadable ones before."""
         bad: list[Replaced] = []
         for step in range(min(PATIENCE, len(self.photos))):
             item = (draw.item + step) % len(self.photos)
@@ -113,19 +115,19 @@ class TrainSamples(Dataset[Sample]):
                 return item, self.augmentation(self.photos.load(item), self.seed, draw.position), bad
             except ZooError as error:
                 bad.append(Replaced(self.photos.keys[item], self.photos.blame(item, error)))
-        raise ZooError(f"{len(bad)} photographs in a row cannot be read; the first: {bad[0].reason}")
+        raise ZooError(f"{len(bad)} images in a row cannot be read; the first: {bad[0].reason}")
 
 
 class EvalSamples(Dataset[Sample]):
-    """Fixed samples: the item's crop, and the mask of its number.
+    """Fixed samples: the crop and the mask of each item.
 
-    What cannot be read, gets no mask, or is smaller than networks take, is blank and marked by index -1, so that no
+    An item that cannot be read, gets no mask, or is smaller than networks accept, is blank and has index -1, so that no
     metric counts it.
 
     Args:
-        photos: Cut by their own rule.
-        masks: Drawn at the item's number.
-        mode: As `TrainSamples`.
+        photos: Images, cropped by their own rule.
+        masks: Mask generator; mask i belongs to item i.
+        mode: As in `TrainSamples`.
     """
 
     def __init__(self, photos: PhotoDataset, masks: MaskGenerator, mode: InputMode = "hole") -> None:
@@ -137,7 +139,7 @@ class EvalSamples(Dataset[Sample]):
         return len(self.photos)
 
     def __getitem__(self, draw: Draw) -> Sample:
-        """Item ``draw.item``; the first one, marked by index -1, where a rank has none left."""
+        """Return item ``draw.item``; if it is negative (padding of a rank), return the first item with index -1."""
         item = max(draw.item, 0)
         bad: list[Replaced] = []
         index, name = draw.item, self.photos.keys[item] if draw.item >= 0 else ""
@@ -159,9 +161,9 @@ class EvalSamples(Dataset[Sample]):
         return sample
 
     def _drawn(self, item: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Photograph and mask of an item."""
+        """Return image and mask of an item."""
         rgb = self.photos.load(item)
         H, W = rgb.shape[:2]
         if min(H, W) < MIN_SIDE:
-            raise ZooError(f"is {W} x {H}; networks take {MIN_SIDE} px a side and more, a `size` enlarges it")
+            raise ZooError(f"is {W} x {H}; networks need at least {MIN_SIDE} px in height and width, set a `size`")
         return rgb, self.masks(item, (H, W))

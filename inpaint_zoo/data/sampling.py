@@ -1,8 +1,8 @@
-"""The order of samples as a pure function of (seed, position), and loaders that start in the midst of an epoch.
+"""The order of samples as a pure function of (seed, position), and loaders that can start within an epoch.
 
-Training reads one endless stream: pass after pass over the data, each in an order of its own. An epoch is a stretch of
-it. A sample is known by its position in the stream, from which its place in the data, its augmentation and its mask
-follow: not from workers, ranks, batch size or what was drawn before.
+Training reads one endless stream: pass after pass over the data, each pass in another order. An epoch is a section of
+the stream. The position of a sample in the stream determines its item, its augmentation and its mask; workers, ranks,
+batch size and earlier samples have no influence.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ __all__ = ["Draw", "EvalSampler", "ResumableLoader", "StreamSampler", "quiet_wor
 
 PADDING = -1
 MIXED = 8
-"""Files whose samples are mixed with one another."""
+"""Number of files whose samples are shuffled together."""
 
 
 class Draw(NamedTuple):
-    """What a sampler asks of a dataset.
+    """Index that a sampler passes to a dataset.
 
     Attributes:
-        position: In the stream; names the augmentation and the mask.
-        item: Of the data; -1 only evens out the ranks.
+        position: Position in the stream; determines augmentation and mask.
+        item: Index in the data; -1 pads the ranks to equal length.
     """
 
     position: int
@@ -40,14 +40,14 @@ class Draw(NamedTuple):
 
 
 def shuffled(seed: int, size: int, number: int, blocks: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-    """The order of pass ``number`` over ``size`` samples: a permutation of 0 ... size - 1.
+    """Return the order of pass ``number`` over ``size`` samples: a permutation of 0 ... size - 1.
 
     Args:
-        seed: Of the order.
-        size: Samples in the data.
-        number: Of the pass.
-        blocks: (size,) the file, from 0 up, that each sample lies in, where files should be read one after another:
-            they are shuffled, then `MIXED` at a time the samples of these files.
+        seed: Seed of the order.
+        size: Number of samples in the data.
+        number: Number of the pass.
+        blocks: (size,) number of the file, from 0, that contains each sample, if files should be read one after
+            another: the files are shuffled, and then the samples of each `MIXED` consecutive files.
 
     Example:
         >>> shuffled(0, 5, 0).tolist(), shuffled(0, 5, 1).tolist()
@@ -64,18 +64,18 @@ def shuffled(seed: int, size: int, number: int, blocks: NDArray[np.int64] | None
 class StreamSampler(DistributedSampler[Draw]):
     """Training order: rank r of R takes the positions r, r + R, ... of an epoch.
 
-    So the ranks' batches together are the batches of one process. Lightning leaves samplers of this base class alone,
-    and sets their epoch.
+    The batches of all ranks together are thus the batches of a single process. Lightning does not replace samplers of
+    this base class, and sets their epoch.
 
     Args:
-        size: Samples in the data.
-        length: Samples of an epoch; by default ``size``.
-        batch_size: On one rank.
-        seed: Of the order.
-        rank: Of this process.
-        ranks: How many processes.
-        drop_last: Leave out an incomplete last batch; else it borrows what evens out the ranks from the next epoch.
-        blocks: As `shuffled` takes them.
+        size: Number of samples in the data.
+        length: Number of samples in an epoch; by default ``size``.
+        batch_size: Batch size on one rank.
+        seed: Seed of the order.
+        rank: Rank of this process.
+        ranks: Number of processes.
+        drop_last: Drop an incomplete last batch; otherwise samples of the next epoch pad the ranks to equal length.
+        blocks: File numbers, as in `shuffled`.
     """
 
     def __init__(
@@ -103,10 +103,10 @@ class StreamSampler(DistributedSampler[Draw]):
 
     @property
     def done(self) -> int:
-        """Samples of the epoch that this rank, or the ranks before it, had done before this process began.
+        """Number of this rank's samples of the current epoch that were done before this process started.
 
-        They are whole batches, unless the size of a batch has changed: then the next batch begins there all the same.
-        An epoch that has samples left has a batch left.
+        These are whole batches, unless the batch size has changed: the next batch then starts at the next sample. If
+        samples of the epoch are left, at least one batch is left.
         """
         epoch, samples = self.stood_at
         done = min(samples // self.num_replicas, self.num_samples) if epoch == self.epoch else 0
@@ -115,14 +115,14 @@ class StreamSampler(DistributedSampler[Draw]):
 
     @property
     def batches_left(self) -> int:
-        """Batches of the epoch that are to come, counted where the process began."""
+        """Number of batches of the epoch that were left when this process started."""
         left = self.num_samples - self.done
         return left // self.batch_size if self.drop_last else -(-left // self.batch_size)
 
     def draw(self, position: int) -> Draw:
-        """The sample at a position of the stream."""
+        """Return the sample at a position of the stream."""
         number, place = divmod(position, self.size)
-        if number not in self._orders:  # one pass or two are in use at a time
+        if number not in self._orders:  # at most two passes are in use at a time
             kept = {key: order for key, order in self._orders.items() if key == number - 1}
             self._orders = {**kept, number: shuffled(self.seed, self.size, number, self.blocks)}
         return Draw(position, int(self._orders[number][place]))
@@ -139,12 +139,12 @@ class StreamSampler(DistributedSampler[Draw]):
 
 
 class EvalSampler(DistributedSampler[Draw]):
-    """Each sample once and in order, over any number of ranks; what evens out the ranks is marked by item -1.
+    """Evaluation order: each sample once, over any number of ranks; padding of the ranks is marked by item -1.
 
     Args:
-        size: Samples in the data.
-        rank: Of this process.
-        ranks: How many processes.
+        size: Number of samples in the data.
+        rank: Rank of this process.
+        ranks: Number of processes.
     """
 
     def __init__(self, size: int, *, rank: int = 0, ranks: int = 1) -> None:
@@ -158,10 +158,10 @@ class EvalSampler(DistributedSampler[Draw]):
 
 
 def quiet_worker(_: int) -> None:
-    """A loading process: one thread, since others run beside it, and deaf to signals meant for the run.
+    """Initialize a loading process: use one thread, since others run in parallel, and ignore SIGTERM and SIGINT.
 
-    Ctrl-C, SLURM and container managers signal all processes; the main one still needs its batches to reach the next
-    step boundary, and ends the others when it is done.
+    Ctrl-C, SLURM and container managers send signals to all processes. The main process still needs batches to reach
+    the next step boundary, and ends the loading processes when it is done.
     """
     import cv2
 
@@ -170,23 +170,23 @@ def quiet_worker(_: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-@atexit.register  # runs before the hook of multiprocessing.util, imported above
+@atexit.register  # runs before the hook of multiprocessing.util, which was imported above
 def _end_workers() -> None:
-    """End what still loads when the program ends: Python sends SIGTERM, to which they are deaf, and waits for ever."""
+    """Kill loading processes at exit: Python would send SIGTERM, which they ignore, and wait forever."""
     for process in multiprocessing.active_children():
         if process.daemon:
             process.kill()
 
 
 class ResumableLoader(DataLoader[dict[str, Any]]):
-    """A loader over a `StreamSampler` whose state Lightning keeps: a resumed epoch begins where it stood.
+    """Loader over a `StreamSampler` whose state Lightning saves, so that a resumed epoch continues where it stopped.
 
-    Batches that were done are neither read nor drawn again. Its processes are `quiet_worker`s.
+    Batches that were already done are neither read nor generated again. Loading processes use `quiet_worker`.
 
     Args:
-        dataset: Takes a `Draw`.
+        dataset: Dataset that is indexed by `Draw`.
         sampler: The order, with its epoch set.
-        options: Of `torch.utils.data.DataLoader`.
+        options: Options of `torch.utils.data.DataLoader`.
     """
 
     def __init__(self, dataset: Dataset[dict[str, Any]], sampler: StreamSampler, **options: Any) -> None:
@@ -196,19 +196,19 @@ class ResumableLoader(DataLoader[dict[str, Any]]):
         self.stream = sampler
         self._done = 0
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]  # a generator counts what was taken
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]  # a generator counts the batches
         self._done = self.stream.done
         for batch in super().__iter__():
             self._done = min(self._done + self.stream.batch_size, self.stream.num_samples)
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """Epoch, and the samples and batches done in it; samples by all ranks together."""
+        """Return the epoch and the number of samples (of all ranks) and batches done in it."""
         stream = self.stream
         batches = -(-self._done // stream.batch_size)
         return {"epoch": stream.epoch, "batches": batches, "samples": self._done * stream.num_replicas}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Begin there in that epoch; other epochs begin at their beginning."""
+        """Continue at this sample of this epoch; other epochs start at their beginning."""
         each = self.stream.batch_size * self.stream.num_replicas
         self.stream.stood_at = (state["epoch"], state.get("samples", state["batches"] * each))

@@ -1,12 +1,12 @@
-"""Photographs in tar files, as WebDataset lays them out, with an index that says where in which file each one lies.
+"""Images in tar files, in WebDataset's layout, with an index that gives file and offset of each image.
 
-With the index a shard set is a dataset like a folder: any item by number, so a training sample stays a pure function of
-(seed, position). Pictures are read from their place in the tar; nothing is unpacked. Shards that are not on this
-machine are fetched whole into a cache, and the training order goes through a few shards at a time
-(`sampling.shuffled`), so that each is fetched once a pass.
+With the index, a set of shards is a dataset like a folder: any item can be read by index, so a training sample stays a
+pure function of (seed, position). Images are read at their offset in the tar file; nothing is unpacked. Remote shards
+are downloaded completely into a cache, and the training order visits a few shards at a time (`sampling.shuffled`), so
+that each one is downloaded once per pass.
 
-Members are named `<stem>.<ending>`; a dot in the last part of a stem is written `%2E`, since WebDataset ends the key at
-the first one.
+Members are named `<stem>.<suffix>`; a dot in the last part of a stem is written as `%2E`, because WebDataset ends the
+key at the first dot.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ __all__ = ["INDEX", "Member", "Shard", "index_shards", "member_name", "open_shar
 
 INDEX = "index.json"
 _FORMAT = "inpaint-zoo shards 1"
-_ANEW = "make the index anew: inpaint-zoo data index"
+_ANEW = "write the index again: inpaint-zoo data index"
 
 
 class Shard:
-    """One tar file, here or elsewhere.
+    """One tar file, local or remote.
 
     Args:
-        url: Path, or what `webdataset.gopen` takes.
-        cache: For those elsewhere.
+        url: Path, or a URL that `webdataset.gopen` accepts.
+        cache: Cache for remote files.
 
     Attributes:
-        size: In bytes, as the index has it; None if unknown.
+        size: Size in bytes according to the index; None if unknown.
     """
 
     def __init__(self, url: str, cache: Cache | None = None) -> None:
@@ -50,21 +50,21 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """File name, without the way to it."""
+        """File name without its folder."""
         found = re.findall(r"[^/\s]+\.tar\b", self.url)
         if not found:
             raise ZooError(f"{self.url}: a shard is a file named *.tar")
         return found[-1]
 
     def path(self) -> Path:
-        """The file on this machine; fetched if need be."""
+        """Return the file's path on this machine; download it if necessary."""
         return Path(self.url) if self.cache is None else self.cache.find(self.url, self.name, self.size)
 
     def read(self, offset: int, size: int) -> bytes:
-        """Bytes of one member.
+        """Return the bytes of one member.
 
         Raises:
-            ZooError: The file is not there, cannot be fetched, or ends before.
+            ZooError: If the file does not exist, cannot be downloaded, or is too short.
         """
         while True:
             path = self.path()
@@ -73,18 +73,18 @@ class Shard:
                     file.seek(offset)
                     data = file.read(size)
             except FileNotFoundError:
-                if self.cache is not None:  # another process removed it between finding and opening
+                if self.cache is not None:  # another process removed it after it was found
                     continue
                 raise ZooError(f"{path}: no such shard") from None
             except OSError as error:
                 raise ZooError(f"{path}: cannot be read: {error.strerror}") from None
             if len(data) < size:
-                raise ZooError(f"{path}: ends before its index says; {_ANEW}")
+                raise ZooError(f"{path}: is shorter than its index says; {_ANEW}")
             return data
 
 
 class Member(NamedTuple):
-    """A picture in a shard."""
+    """An image in a shard."""
 
     shard: Shard
     name: str
@@ -95,7 +95,7 @@ class Member(NamedTuple):
         return f"{self.shard.url if self.shard.cache is None else self.shard.name}:{self.name}"
 
     def read(self) -> bytes:
-        """The picture file's bytes. Errors as `Shard.read`, as a PictureError that begins with the member's name."""
+        """Return the image file's bytes; errors of `Shard.read` become a PictureError that names the member."""
         try:
             return self.shard.read(self.offset, self.size)
         except ZooError as error:
@@ -103,7 +103,7 @@ class Member(NamedTuple):
 
 
 def _stem(name: str) -> str | None:
-    """Stem of a member that is a picture; None for labels and the like."""
+    """Return the stem of a member that is an image; None for others, such as labels."""
     folder, slash, last = name.rpartition("/")
     key, dot, ending = last.partition(".")
     if not key or f"{dot}{ending}".lower() not in PICTURE_SUFFIXES:
@@ -112,7 +112,7 @@ def _stem(name: str) -> str | None:
 
 
 def member_name(stem: str, suffix: str) -> str:
-    """What a picture is called in a tar file.
+    """Return the name of an image in a tar file.
 
     Example:
         >>> member_name("trees/oak.v2", ".JPG")
@@ -126,7 +126,7 @@ def member_name(stem: str, suffix: str) -> str:
 
 
 def _expand(pattern: str) -> list[str]:
-    """URLs of the shards that a folder, a shell pattern or a pattern with braces means."""
+    """Return the URLs of the shards that a folder, a shell pattern or a pattern with braces denotes."""
     if "{" in pattern:
         try:
             from braceexpand import braceexpand
@@ -151,16 +151,16 @@ def _shards(pattern: str, cache: str | Path | None, cache_shards: int) -> list[S
     for url in _expand(pattern):
         remote = is_remote(url)
         if remote and keeper is None:
-            raise ZooError(f"{url}: lies elsewhere, so the dataset needs a `cache`, a folder on this machine")
+            raise ZooError(f"{url}: is remote, so the dataset needs a `cache`, a folder on this machine")
         shards.append(Shard(url, keeper if remote else None))
     names = [shard.name for shard in shards]
     if len(set(names)) < len(names):
-        raise ZooError(f"{pattern}: two shards have the same name; their index could not tell them apart")
+        raise ZooError(f"{pattern}: two shards have the same name, so their index would be ambiguous; rename one")
     return shards
 
 
 def _read_index(shards: Sequence[Shard]) -> dict[str, Any] | None:
-    """What the file beside the first shard says; None where there is none."""
+    """Return the index from the file beside the first shard; None if there is none."""
     first = shards[0]
     if first.cache is None:
         path = Path(first.url).with_name(INDEX)
@@ -177,34 +177,34 @@ def _read_index(shards: Sequence[Shard]) -> dict[str, Any] | None:
             raise ValueError
         return {entry["name"]: entry for entry in index["shards"]}
     except (ValueError, KeyError, TypeError):
-        raise ZooError(f"{where}: is no index of shards; {_ANEW}") from None
+        raise ZooError(f"{where}: is not an index of shards; {_ANEW}") from None
 
 
 def scan(shard: Shard) -> dict[str, Any]:
-    """Entry of the index for one shard: its size, and name, offset and size of each member that is a picture."""
+    """Return the index entry of one shard: its size, and name, offset and size of each image."""
     path = shard.path()
     try:
         with tarfile.open(path, "r:") as tar:
             members = [[info.name, info.offset_data, info.size] for info in tar if info.isreg() and _stem(info.name)]
     except (OSError, tarfile.TarError) as error:
-        raise ZooError(f"{path}: cannot be read as a tar file (compressed ones are not taken): {error}") from None
+        raise ZooError(f"{path}: cannot be read as a tar file (compressed ones are not supported): {error}") from None
     return {"name": shard.name, "bytes": path.stat().st_size, "members": members}
 
 
 def index_shards(
     pattern: str, out: str | Path, *, cache: str | Path | None = None, cache_shards: int = 64, workers: int = 4
 ) -> int:
-    """Write the index of a shard set that was made elsewhere, to lie beside its shards.
+    """Write the index of shards made by another program; place it beside the shards.
 
     Args:
-        pattern: As `open_shards` takes it.
+        pattern: The shards, as in `open_shards`.
         out: File to write, named `index.json`.
-        cache: As there.
-        cache_shards: As there.
-        workers: Shards read at a time.
+        cache: As in `open_shards`.
+        cache_shards: As in `open_shards`.
+        workers: Number of shards read at a time.
 
     Returns:
-        Number of pictures.
+        Number of images.
     """
     shards = _shards(str(pattern), cache, cache_shards)
     with ThreadPoolExecutor(workers) as pool:
@@ -212,23 +212,24 @@ def index_shards(
 
 
 def write_index(path: Path, entries: list[dict[str, Any]]) -> int:
-    """Write the entries that `scan` made; returns the number of pictures."""
+    """Write index entries made by `scan`; return the number of images."""
     text = json.dumps({"format": _FORMAT, "shards": entries}, separators=(",", ":"), ensure_ascii=False)
-    write_bytes(path, text.encode("utf-8", "surrogatepass"))  # members of foreign tar files may have names of any bytes
+    write_bytes(path, text.encode("utf-8", "surrogatepass"))  # names in foreign tar files may contain any bytes
     return sum(len(entry["members"]) for entry in entries)
 
 
 def open_shards(pattern: str | Path, *, cache: str | Path | None = None, cache_shards: int = 64) -> dict[str, Member]:
-    """Stem -> member of all pictures of a shard set, in the order of the shards.
+    """Return stem -> member of all images of a set of shards, in the order of the shards.
 
     Args:
-        pattern: A folder of *.tar files, a pattern such as `DIR/train-*.tar`, or with braces
-            `https://.../train-{000000..000099}.tar`; local files or whatever webdataset fetches.
-        cache: Folder for shards that are fetched, shared by all processes of a machine.
-        cache_shards: How many it keeps.
+        pattern: A folder of *.tar files, a pattern such as `DIR/train-*.tar`, or one with braces such as
+            `https://.../train-{000000..000099}.tar`; local files or URLs that webdataset supports.
+        cache: Folder for downloaded shards, shared by all processes of a machine.
+        cache_shards: Maximum number of shards in the cache.
 
     Raises:
-        ZooError: No shards, a damaged or outdated index, none at all for shards elsewhere, or two pictures of one stem.
+        ZooError: If there are no shards, the index is damaged or outdated, remote shards have no index, or two images
+            have the same stem.
     """
     shards = _shards(str(pattern), cache, cache_shards)
     index = _read_index(shards)
@@ -249,7 +250,7 @@ def open_shards(pattern: str | Path, *, cache: str | Path | None = None, cache_s
                 raise ZooError(f"{found[stem]} and {shard.url}:{name} have the same stem '{stem}'")
             found[stem] = Member(shard, name, offset, size)
     if not found:
-        raise ZooError(f"{pattern}: the shards hold no pictures")
+        raise ZooError(f"{pattern}: the shards contain no images")
     return found
 
 

@@ -1,10 +1,10 @@
-"""Which photographs of a folder are for training and which for testing: rules, seeds, and the list files they end in.
+"""Split the images of a folder into training and test images: rules, seeds, and list files.
 
-Every rule works on stems in natural order and draws by SplitMix64 from (seed, class, place in that order), so that a
-split is the same on every machine. What a paper published as files is read by `read_list`; what it described in words
-is a rule here, written out with `write_split`, so that a table can say which photographs it was measured on.
+Every rule works on stems in natural order and uses SplitMix64 random numbers from (seed, class, position in that
+order), so that a split is the same on every machine. `read_list` reads splits that a paper published as files. Splits
+that it described in words are rules here; `write_split` writes them out, so that a table can name its test images.
 
-The class of an image is the folder that it lies in, or its label where a label file gives one (`read_labels`).
+The class of an image is the folder that contains it, or its label if a label file gives one (`read_labels`).
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ SELECT_KEYS = (
     *("flat", "classes", "by_class", "holdout", "part", "seed"),
     *("after", "first", "every", "val", "per_class", "few_shot"),
 )
-"""Keys of `select`, in the order in which they act."""
+"""Keys of `select`, in the order in which they are applied."""
 _CLASS_KEYS = ("classes", "by_class", "per_class")
 _SHOWN = 5
 _ENDING = re.compile(rf"(?:{'|'.join(map(re.escape, FORMATS))})(?=[\s,;])", re.IGNORECASE)
-"""Where in a line a path may end and a label follow."""
+"""Positions in a line where a path may end and a label may follow."""
 
 
 class Split(NamedTuple):
@@ -68,7 +68,7 @@ def _parted(stems: list[str], test: Iterable[str]) -> Split:
 
 
 def _classes_of(stems: Iterable[str], labels: Mapping[str, str] | None) -> dict[str, list[str]]:
-    """Class -> its stems in the order of ``stems``; the class "" holds the images that lie in no folder."""
+    """Return class -> its stems in the order of ``stems``; the class "" contains images that are in no folder."""
     classes: dict[str, list[str]] = {}
     for stem in stems:
         classes.setdefault(stem.rpartition("/")[0] if labels is None else labels[stem], []).append(stem)
@@ -77,13 +77,13 @@ def _classes_of(stems: Iterable[str], labels: Mapping[str, str] | None) -> dict[
 
 def _need_classes(key: str, classes: Mapping[str, Sequence[str]]) -> None:
     if "" in classes:
-        raise ZooError(f"`{key}` wants a folder (or a label) for each class, but '{classes[''][0]}' lies in none")
+        raise ZooError(f"`{key}` needs a folder (or a label) for each class, but '{classes[''][0]}' is in none")
 
 
 def _shares(sizes: Sequence[int], count: int) -> list[int]:
-    """How many of ``count`` images to take from each class: equal numbers, as far as the classes have them.
+    """Return how many of ``count`` images to take from each class: equal numbers, if the classes are large enough.
 
-    Where fewer images than classes remain to be taken, they come from classes that are spread over the order.
+    If fewer images than classes remain to be taken, they come from classes that are spread evenly over the order.
     """
     taken = [0] * len(sizes)
     left = min(count, sum(sizes))
@@ -102,15 +102,16 @@ def _shares(sizes: Sequence[int], count: int) -> list[int]:
 def by_class(
     stems: Iterable[str], test: int = 1, train: int = 11, seed: int = 0, labels: Mapping[str, str] | None = None
 ) -> Split:
-    """Split every class in the proportion ``test`` : ``train``: the rule of Animals-90 is 1 : 11.
+    """Split every class in the ratio ``test`` : ``train``; the ratio of Animals-90 is 1 : 11.
 
-    A class is a folder, or a label where ``labels`` (stem -> class) are given.
+    A class is a folder, or a label if ``labels`` (stem -> class) are given.
 
-    The stems of a class are sorted and shuffled; the first n * test / (test + train), rounded half up and at least one,
-    are test. So 60 photographs give 5 and 55. Which files the paper took is unpublished. Source: specs/glcic_ca.md 2.3.
+    The stems of a class are sorted and shuffled. The first n * test / (test + train) of them, rounded half up and at
+    least one, are test images: 60 images give 5 and 55. Which files the paper used is unpublished. Source:
+    docs/papers/glcic_ca.md, "Animals-90 protocol".
 
     Raises:
-        ZooError: A photograph lies in no folder, or a class has a single one.
+        ZooError: If an image is in no folder, or a class has a single image.
 
     Example:
         >>> stems = [f"{animal}/{n}" for animal in ("cat", "dog") for n in range(60)]
@@ -119,24 +120,24 @@ def by_class(
         (110, 10, ['cat/2', 'cat/42', 'cat/45', 'cat/55', 'cat/57'])
     """
     if test < 1 or train < 1:
-        raise ZooError(f"`by_class` wants two whole numbers from 1 up, [test, train], got [{test}, {train}]")
+        raise ZooError(f"`by_class` must be two integers >= 1, [test, train], got [{test}, {train}]")
     stems = sorted(stems, key=natural_key)
     classes = _classes_of(stems, labels)
     _need_classes("by_class", classes)
     held: list[str] = []
     for folder, members in classes.items():
         if len(members) < 2:
-            raise ZooError(f"`by_class`: the class '{folder}' has one photograph; a split needs two")
+            raise ZooError(f"`by_class`: the class '{folder}' has only one image; a split needs two")
         count = max(1, (2 * len(members) * test + test + train) // (2 * (test + train)))
         held += _shuffled(members, seed, folder)[: min(count, len(members) - 1)]
     return _parted(stems, held)
 
 
 def holdout(stems: Iterable[str], test: int, seed: int = 0) -> Split:
-    """Hold out ``test`` photographs drawn from all, as GRIG's sets are split (its seed is unpublished).
+    """Hold out ``test`` random images of all, as for GRIG's datasets (whose seed is unpublished).
 
     Raises:
-        ZooError: Nothing would be left for one of the parts.
+        ZooError: If one of the parts would be empty.
 
     Example:
         >>> holdout(["a", "b", "c", "d"], 1)
@@ -144,17 +145,17 @@ def holdout(stems: Iterable[str], test: int, seed: int = 0) -> Split:
     """
     stems = sorted(stems, key=natural_key)
     if not 1 <= test < len(stems):
-        raise ZooError(f"`holdout` must leave photographs on both sides: 1 to {len(stems) - 1} of {len(stems)}")
+        raise ZooError(f"`holdout` must leave images on both sides: 1 to {len(stems) - 1} of {len(stems)}")
     return _parted(stems, _shuffled(stems, seed, "holdout")[:test])
 
 
 def few_shot(stems: Iterable[str], count: int, seed: int | None = None) -> list[str]:
-    """``count`` photographs: the first ones, as GRIG's code takes them, or with a seed a drawn subset.
+    """Return ``count`` images: the first ones by name, as in GRIG's code, or a random subset if a seed is given.
 
-    With one seed the smaller subset lies in the larger. Source: specs/grig.md 9.2.
+    With the same seed, a smaller subset is contained in a larger one. Source: docs/papers/grig.md, "Few-shot".
 
     Raises:
-        ZooError: There are fewer.
+        ZooError: If there are fewer images.
 
     Example:
         >>> few_shot(["img10", "img9", "img1"], 2)
@@ -162,36 +163,36 @@ def few_shot(stems: Iterable[str], count: int, seed: int | None = None) -> list[
     """
     stems = sorted(stems, key=natural_key)
     if not 1 <= count <= len(stems):
-        raise ZooError(f"`few_shot` wants 1 to {len(stems)} of the {len(stems)} photographs, got {count}")
+        raise ZooError(f"`few_shot` must be 1 to {len(stems)} of the {len(stems)} images, got {count}")
     if seed is None:
         return stems[:count]
     return sorted(_shuffled(stems, seed, "few_shot")[:count], key=natural_key)
 
 
 def select(files: Mapping[str, T], rules: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> dict[str, T]:
-    """The photographs that ``rules`` leave, in natural order. Each rule acts on what the ones before it left.
+    """Return the images that ``rules`` select, in natural order. Each rule acts on the result of the previous one.
 
-    The rules, in the order in which they act:
+    The rules, in the order of their application:
 
-    - `flat: true`: folders only divide a long list into parts (FFHQ); by default every folder is a class.
-    - `classes: [NAME, ...]`: the images of these classes alone.
-    - `by_class: [test, train]` or `holdout: N`, with `part: train | val | test` and `seed` (0): see `by_class` and
-      `holdout`. The parts train and val are drawn from the training part.
-    - `after: N`: leave out what `first: N` takes. `first: N`: N images, evenly over the classes, in each the first
-      ones by name; without folders the first N. `every: N`: the first of each N.
-    - `val: N`, with `part` and `seed`: N images of the training part, drawn, are for validation. The part "val" has
-      these, the part "train" all others; the part "test" is not changed. Beside `by_class` they are drawn evenly over
-      the classes. The parts are disjoint wherever they state the same rules up to here.
-    - `per_class: N` or `[N, seed]`: N images of each class, the first ones by name or drawn.
+    - `flat: true`: folders only divide a long list into parts (FFHQ); by default, every folder is a class.
+    - `classes: [NAME, ...]`: only the images of these classes.
+    - `by_class: [test, train]` or `holdout: N`, with `part: train | val | test` and `seed` (default 0): see `by_class`
+      and `holdout`. The parts train and val are taken from the training part.
+    - `after: N`: leave out the images that `first: N` selects. `first: N`: N images, evenly distributed over the
+      classes, in each the first ones by name; without folders, the first N. `every: N`: the first of every N images.
+    - `val: N`, with `part` and `seed`: N random images of the training part are for validation. The part "val" contains
+      these, the part "train" all others; the part "test" is unchanged. With `by_class`, they are distributed evenly
+      over the classes. The parts are disjoint if all of them use the same rules up to this one.
+    - `per_class: N` or `[N, seed]`: N images of each class, the first ones by name or random ones.
     - `few_shot: N` or `[N, seed]`: see `few_shot`.
 
     Args:
-        files: By stem.
-        rules: See above.
-        labels: Stem -> class, where the folders do not tell (`read_labels`).
+        files: Files by stem.
+        rules: The rules above.
+        labels: Stem -> class, if the folders do not give the classes (`read_labels`).
 
     Raises:
-        ZooError: Unknown keys or classes, values out of range, an image without a label, or nothing is left.
+        ZooError: If keys or classes are unknown, values are out of range, an image has no label, or no image is left.
 
     Example:
         >>> list(select({str(n): n for n in range(10)}, {"after": 2, "first": 6, "every": 3}))
@@ -222,7 +223,7 @@ def select(files: Mapping[str, T], rules: Mapping[str, Any], labels: Mapping[str
     if "val" in rules and rules["part"] != "test":
         stems = _part_of_train(stems, rules, labels)
     if not stems:
-        raise ZooError(f"`select` leaves none of {len(files)} photographs")
+        raise ZooError(f"`select` leaves none of {len(files)} images")
     if "per_class" in rules:
         count, seed = _count_and_seed(rules, "per_class")
         stems = _per_class(stems, count, seed, labels)
@@ -237,7 +238,7 @@ def _is_flat(rules: Mapping[str, Any], labels: Mapping[str, str] | None) -> bool
         raise ZooError(f"`flat` of `select` must be true or false, got {flat!r}")
     used = [f"`{key}`" for key in _CLASS_KEYS if key in rules] + ["labels"] * (labels is not None)
     if flat and used:
-        raise ZooError(f"`flat: true` of `select` says that there are no classes, so {used[0]} cannot stand beside it")
+        raise ZooError(f"`flat: true` of `select` means that there are no classes, so it excludes {used[0]}")
     return flat
 
 
@@ -245,7 +246,7 @@ def _check_labels(files: Iterable[str], labels: Mapping[str, str]) -> None:
     without = [stem for stem in files if stem not in labels]
     if without:
         more = ", ..." if len(without) > _SHOWN else ""
-        raise ZooError(f"{len(without)} photographs have no label: {', '.join(without[:_SHOWN])}{more}")
+        raise ZooError(f"{len(without)} images have no label: {', '.join(without[:_SHOWN])}{more}")
 
 
 def _of_classes(stems: list[str], wanted: object, labels: Mapping[str, str] | None) -> list[str]:
@@ -261,7 +262,7 @@ def _of_classes(stems: list[str], wanted: object, labels: Mapping[str, str] | No
 
 
 def _first(stems: list[str], count: int, labels: Mapping[str, str] | None) -> list[str]:
-    """``count`` stems evenly over the classes, in each the first ones by name; returned in natural order."""
+    """Return ``count`` stems, evenly distributed over the classes, the first by name in each; in natural order."""
     classes = list(_classes_of(stems, labels).values())
     shares = _shares([len(members) for members in classes], count)
     kept = {stem for members, share in zip(classes, shares, strict=True) for stem in members[:share]}
@@ -269,14 +270,14 @@ def _first(stems: list[str], count: int, labels: Mapping[str, str] | None) -> li
 
 
 def _part(stems: list[str], rules: Mapping[str, Any], labels: Mapping[str, str] | None) -> list[str]:
-    """What `by_class` or `holdout` leaves; the part "val" is still within the training part."""
+    """Apply `by_class` or `holdout`; the part "val" is still contained in the training part."""
     rule = [key for key in ("by_class", "holdout") if key in rules]
     if len(rule) > 1:
         raise ZooError("`select` takes `by_class` or `holdout`, not both")
     if not rule and "val" not in rules:
         for key in ("part", "seed"):
             if key in rules:
-                raise ZooError(f"`{key}` of `select` has a meaning beside `by_class`, `holdout` or `val` only")
+                raise ZooError(f"`{key}` of `select` applies only together with `by_class`, `holdout` or `val`")
         return stems
     part, seed = rules.get("part"), _number(rules, "seed", 0, 0)
     parts = ("train", *(["val"] if "val" in rules else []), *(["test"] if rule else []))
@@ -289,16 +290,16 @@ def _part(stems: list[str], rules: Mapping[str, Any], labels: Mapping[str, str] 
     else:
         ratio = rules["by_class"]
         if not isinstance(ratio, list | tuple) or len(ratio) != 2 or not all(_whole(value, 1) for value in ratio):
-            raise ZooError(f"`by_class` wants two whole numbers from 1 up, [test, train], got {ratio!r}")
+            raise ZooError(f"`by_class` must be two integers >= 1, [test, train], got {ratio!r}")
         split = by_class(stems, ratio[0], ratio[1], seed, labels)
     return split.test if part == "test" else split.train
 
 
 def _part_of_train(stems: list[str], rules: Mapping[str, Any], labels: Mapping[str, str] | None) -> list[str]:
-    """The validation images that `val` draws from the training part, or the others."""
+    """Return the validation images that `val` takes from the training part, or the others."""
     count, seed = _number(rules, "val", 1), _number(rules, "seed", 0, 0)
     if count >= len(stems):
-        raise ZooError(f"`val` of `select` must leave photographs to train on: 1 to {len(stems) - 1} of {len(stems)}")
+        raise ZooError(f"`val` of `select` must leave images to train on: 1 to {len(stems) - 1} of {len(stems)}")
     classes = _classes_of(stems, labels) if "by_class" in rules else {"": stems}
     shares = _shares([len(members) for members in classes.values()], count)
     held: set[str] = set()
@@ -313,7 +314,7 @@ def _per_class(stems: list[str], count: int, seed: int | None, labels: Mapping[s
     kept: set[str] = set()
     for name, members in classes.items():
         if len(members) < count:
-            raise ZooError(f"`per_class` wants {count} photographs of each class, but '{name}' has {len(members)}")
+            raise ZooError(f"`per_class` needs {count} images of each class, but '{name}' has {len(members)}")
         kept.update((members if seed is None else _shuffled(members, seed, f"per_class/{name}"))[:count])
     return [stem for stem in stems if stem in kept]
 
@@ -333,16 +334,16 @@ def _whole(value: object, low: int) -> bool:
 def _number(rules: Mapping[str, Any], key: str, low: int, default: int | None = None) -> int:
     value = rules.get(key, default)
     if not _whole(value, low):
-        raise ZooError(f"`{key}` of `select` must be a whole number from {low} up, got {value!r}")
+        raise ZooError(f"`{key}` of `select` must be an integer >= {low}, got {value!r}")
     return int(value)
 
 
 def write_list(path: str | Path, names: Iterable[str], note: str = "") -> None:
-    """Write one name a line, after ``note`` as a comment; whole or not at all."""
+    """Write one name per line, after ``note`` as a comment, atomically."""
     lines = [f"# {line}" for line in note.splitlines()]
     for name in names:
         if not _is_text(name) or "\n" in name or "\r" in name or name != name.strip() or name.startswith("#"):
-            raise ZooError(f"{path}: a list file has one name a line, so it cannot hold {name!r}; rename the file")
+            raise ZooError(f"{path}: a list file has one name per line, so it cannot contain {name!r}; rename the file")
         lines.append(name)
     write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
 
@@ -356,26 +357,26 @@ def _is_text(name: str) -> bool:
 
 
 def write_split(folder: str | Path, files: Mapping[str, Path], root: str | Path, split: Split, rule: str) -> None:
-    """Write `train.txt` and `test.txt`: paths below ``root``, under a comment that names the rule."""
+    """Write `train.txt` and `test.txt` with paths relative to ``root``, below a comment with the rule."""
     for part, stems in split._asdict().items():
         names = [files[stem].relative_to(root).as_posix() for stem in stems]
         write_list(Path(folder) / f"{part}.txt", names, f"{part} part of {len(files)} photographs; rule: {rule}")
 
 
 def read_list(path: str | Path, root: str | Path | None = None) -> dict[str, Path]:
-    """Stem -> file of the photographs that a list file names, in its order.
+    """Return stem -> file of the images that a list file names, in its order.
 
     Args:
-        path: UTF-8 text, a path a line with `/`; empty lines and those that begin with `#` are left out. Behind a path,
-            after a blank, a comma or a semicolon, may stand a label, as in the lists of Places and ImageNet; it is not
-            read. Accents are found in whichever way the names are spelled on the disk.
-        root: The folder that the paths are relative to, by default that of the list. A leading `/` means ``root`` too
-            if the file is there, for some published lists are written so; else it is the path itself. Files that do not
-            lie below ``root`` are known by their path below the folder that all of them share.
+        path: UTF-8 text with one path per line, with `/`; empty lines and lines that start with `#` are ignored. A
+            label may follow the path after a space, a comma or a semicolon, as in the lists of Places and ImageNet; it
+            is ignored. Names with accents match in any Unicode normalization of the file system.
+        root: The folder that the paths are relative to; the default is the list's folder. A path with a leading `/` is
+            first looked up below ``root``, because some published lists use such paths; if the file is not there, the
+            path is absolute. Files outside ``root`` are named by their path relative to their common folder.
 
     Raises:
-        ZooError: The list cannot be read, names nothing, leads out of ``root`` by `..`, names files that are not there
-            (the first ones are shown), or two of one stem.
+        ZooError: If the list cannot be read, is empty, leaves ``root`` by `..`, names files that do not exist (the
+            first ones are listed), or names two files with the same stem.
     """
     path = Path(path)
     root = path.parent if root is None else Path(root)
@@ -395,21 +396,21 @@ def read_list(path: str | Path, root: str | Path | None = None) -> dict[str, Pat
             f"{path}: {len(absent)} of {count} files are not below {root}: {', '.join(absent[:_SHOWN])}{more}"
         )
     if not found:
-        raise ZooError(f"{path}: names no photographs")
+        raise ZooError(f"{path}: names no images")
     return _stems(path, root, found)
 
 
 def read_labels(labels: str | Path, names: str | Path | None = None) -> dict[str, str]:
-    """Stem -> class of the images that a label file lists, as Places365 and ImageNet publish them.
+    """Return stem -> class of the images that a label file lists, in the format of Places365 and ImageNet.
 
     Args:
         labels: UTF-8 text with `PATH LABEL` on each line, such as `Places365_val_00000001.jpg 165`. Empty lines and
-            those that begin with `#` are left out. The stem is the path without its ending.
-        names: UTF-8 text with `NAME LABEL` on each line, such as `/a/airfield 0`: the class is then the name, without a
-            leading `/`. By default the label is the class.
+            lines that start with `#` are ignored. The stem is the path without its suffix.
+        names: UTF-8 text with `NAME LABEL` on each line, such as `/a/airfield 0`. The class is then the name, without a
+            leading `/`. By default, the label is the class.
 
     Raises:
-        ZooError: A file cannot be read, a line has no label, an image has two, or a label has no name.
+        ZooError: If a file cannot be read, a line has no label, an image has two, or a label has no name.
     """
     classes = None if names is None else {label: name.lstrip("/") for name, label in _pairs(Path(names))}
     found: dict[str, str] = {}
@@ -424,7 +425,7 @@ def read_labels(labels: str | Path, names: str | Path | None = None) -> dict[str
 
 
 def _pairs(path: Path) -> list[tuple[str, str]]:
-    """What each line of a label file says: all but its last word, and its last word."""
+    """Return the two entries of each line of a label file: all but its last word, and its last word."""
     pairs = []
     for number, line in _lines(path, "label file"):
         words = line.rsplit(maxsplit=1)
@@ -437,13 +438,13 @@ def _pairs(path: Path) -> list[tuple[str, str]]:
 
 
 def _lines(path: Path, kind: str) -> list[tuple[int, str]]:
-    """Numbers and stripped texts of the lines that are neither empty nor comments."""
+    """Return line numbers and stripped texts of the lines that are neither empty nor comments."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ZooError(f"{path}: no such {kind}") from None
     except UnicodeDecodeError:
-        raise ZooError(f"{path}: is no UTF-8 text; a {kind} has the path of a photograph on each line") from None
+        raise ZooError(f"{path}: is not UTF-8 text; a {kind} has the path of an image on each line") from None
     except OSError as error:
         raise ZooError(f"{path}: cannot be read: {error.strerror}") from None
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if not line.startswith("#")]
@@ -451,7 +452,7 @@ def _lines(path: Path, kind: str) -> list[tuple[int, str]]:
 
 
 def _named(where: str, root: Path, line: str, folders: _Folders) -> Path | str:
-    """The file that a line names, with or without a label behind it; where there is none, what it seems to name."""
+    """Return the file that a line names, with or without a label after it; if none exists, return the assumed name."""
     ends = [found.end() for found in _ENDING.finditer(line)]
     names = list(dict.fromkeys([line, *(line[:end] for end in reversed(ends))]))
     for name in names:
@@ -483,13 +484,13 @@ def _stems(path: Path, root: Path, found: list[Path]) -> dict[str, Path]:
 
 
 class _Folders:
-    """Which files are there; each folder is listed once, since a million questions take minutes."""
+    """Look-up of existing files that lists each folder once, because a million single queries take minutes."""
 
     def __init__(self) -> None:
         self._names: dict[Path, dict[str, str] | None] = {}
 
     def _in(self, folder: Path) -> dict[str, str] | None:
-        """Names in a folder by their one spelling and as they are; None where it cannot be listed."""
+        """Return the names in a folder, by normalized and by actual spelling; None if it cannot be listed."""
         if folder not in self._names:
             try:
                 names = os.listdir(folder)  # noqa: PTH208 - names, not paths
@@ -500,7 +501,7 @@ class _Folders:
         return self._names[folder]
 
     def find(self, path: Path) -> Path | None:
-        """The file or folder called ``path``, however its accents are stored; None if there is none."""
+        """Return the file or folder called ``path`` in any Unicode normalization; None if there is none."""
         folder: Path | None = path.parent
         if self._in(path.parent) is None:
             folder = self.find(path.parent) if path.parent != path.parent.parent else None

@@ -1,4 +1,4 @@
-"""Using a model: one photograph, a folder of them, and a faster form of the network."""
+"""Inference: fill one image or a folder of images, and optimize networks for speed."""
 
 from inpaint_zoo.inference.inpaint import inpaint
 from inpaint_zoo.inference.optimize import OptimizedNetwork, optimize

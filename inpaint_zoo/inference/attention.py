@@ -1,4 +1,4 @@
-"""Where attention copies from, as a picture for people."""
+"""Draw a sheet that shows where attention copies from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["attention_sheet"]
 
 _CELL, _GAP, _HEAD, _CAPTION, _KEY = 384, 12, 60, 24, 160
 _LEGEND = (
-    "Colours: where the attention copies from, as seen from the middle of the key. White: from the place itself. "
+    "Colors: where the attention copies from, relative to the center of the key. White: from the same position. "
     "Outlined: the hole."
 )
 
@@ -23,15 +23,15 @@ _LEGEND = (
 def attention_sheet(
     offsets: NDArray[Any], photo: Bytes, hole: NDArray[np.bool_], result: Bytes, title: str, *, place: int
 ) -> Bytes:
-    """(H', W', 3): photograph, result, the map of offsets at the photograph's size, and the key to its colours.
+    """Return a sheet (H', W', 3): image, result, the map of offsets at the image's resolution, and its color key.
 
     Args:
-        offsets: (2, h, w), rows and columns, in places of a grid that begins at the photograph's corner.
-        photo: (H, W, 3).
-        hole: (H, W).
-        result: (H, W, 3).
-        title: The line above.
-        place: Side of a place in pixels.
+        offsets: (2, h, w), row and column offsets in positions of a grid that starts at the image's top left corner.
+        photo: (H, W, 3) uint8 input image.
+        hole: (H, W), True = hole.
+        result: (H, W, 3) uint8 result.
+        title: The line at the top.
+        place: Height and width of one grid position in pixels.
     """
     H, W = hole.shape
     colours = flow_colours(offsets[None])[0].repeat(place, axis=0).repeat(place, axis=1)[:H, :W]
@@ -43,13 +43,13 @@ def attention_sheet(
     draw = ImageDraw.Draw(sheet)
     draw.text((_GAP, 10), title, INK, font(18))
     draw.text((_GAP, 36), _LEGEND, FAINT, font(13))
-    cells = ((photo, f"photograph, {W} x {H}"), (result, "result"), (colours, f"attention, places of {place} px"))
+    cells = ((photo, f"image, {W} x {H}"), (result, "result"), (colours, f"attention, positions of {place} px"))
     for number, (picture, caption) in enumerate(cells):
         x = _GAP + number * (size[0] + _GAP)
-        draw.rectangle((x - 1, _HEAD - 1, x + size[0], _HEAD + size[1]), outline=FAINT)  # the map's margins are white
+        draw.rectangle((x - 1, _HEAD - 1, x + size[0], _HEAD + size[1]), outline=FAINT)  # maps have white margins
         sheet.paste(outlined(sized(picture, size), hole), (x, _HEAD))
         draw.text((x + size[0] / 2, _HEAD + size[1] + 4), caption, FAINT, font(12), anchor="ma")
     x = _GAP + 3 * (size[0] + _GAP)
     sheet.paste(Image.fromarray(colour_key(_KEY)), (x, _HEAD))
-    draw.text((x + _KEY / 2, _HEAD + _KEY + 4), f"rim: {longest:.0f} px away", FAINT, font(12), anchor="ma")
+    draw.text((x + _KEY / 2, _HEAD + _KEY + 4), f"edge: {longest:.0f} px away", FAINT, font(12), anchor="ma")
     return np.asarray(sheet, dtype=np.uint8)

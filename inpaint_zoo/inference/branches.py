@@ -1,4 +1,4 @@
-"""Feature maps as a picture for people: one table, drawn with Pillow."""
+"""Draw feature maps on a sheet with Pillow."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ __all__ = ["branch_sheet", "principal_colours"]
 
 _CELL, _GAP, _HEAD, _CAPTION, _SIDE = 256, 12, 84, 22, 64
 _LEGEND = (
-    "Colours: the first three principal components of a map's channels as red, green and blue, each map for itself. "
+    "Colors: the first three principal components of a map's channels as red, green and blue, computed for each map. "
     "Outlined: the hole."
 )
 
 
 def branch_sheet(maps: dict[str, Tensor], photo: Bytes, hole: NDArray[np.bool_], result: Bytes, title: str) -> Bytes:
-    """(H', W', 3): photograph and result, then a column for each phase and a row for each branch.
+    """Return a sheet (H', W', 3): image and result, then a column for each phase and a row for each branch.
 
     Args:
-        maps: (C, h, w) by name. `<column>_<row>` where several share a column, as `phase_1_high` and `phase_1_low`;
-            any other name is a column for itself.
-        photo: (H, W, 3).
-        hole: (H, W).
-        result: (H, W, 3).
-        title: The line above.
+        maps: Feature maps (C, h, w) by name. Names `<column>_<row>` that share a column, such as `phase_1_high` and
+            `phase_1_low`, form one column; any other name gets its own column.
+        photo: (H, W, 3) uint8 input image.
+        hole: (H, W), True = hole.
+        result: (H, W, 3) uint8 result.
+        title: The line at the top.
     """
     columns = _columns(maps)
     rows = list(dict.fromkeys(row for cells in columns.values() for row in cells if row))
@@ -48,7 +48,7 @@ def branch_sheet(maps: dict[str, Tensor], photo: Bytes, hole: NDArray[np.bool_],
         sheet.paste(outlined(sized(picture, size), hole), (x, y))
         draw.text((x + size[0] / 2, y + size[1] + 3), caption, FAINT, font(12), anchor="ma")
 
-    place(photo, _GAP, 0, f"photograph, {W} x {H}")
+    place(photo, _GAP, 0, f"image, {W} x {H}")
     place(result, _GAP, 1, "result")
     left = _GAP + step[0] + _SIDE
     for number, row in enumerate(rows):
@@ -64,7 +64,7 @@ def branch_sheet(maps: dict[str, Tensor], photo: Bytes, hole: NDArray[np.bool_],
 
 
 def _columns(maps: dict[str, Tensor]) -> dict[str, dict[str, tuple[int, Bytes]]]:
-    """Column -> row -> number of channels, and the map in colours; a column for itself has the row ''."""
+    """Return column -> row -> (number of channels, map in colors); the row of a single-map column is ''."""
     split = {name: name.rpartition("_") for name in maps}
     shared = [column for column, _, _ in split.values() if column]
     columns: dict[str, dict[str, tuple[int, Bytes]]] = {}
@@ -76,10 +76,10 @@ def _columns(maps: dict[str, Tensor]) -> dict[str, dict[str, tuple[int, Bytes]]]
 
 
 def principal_colours(features: Tensor) -> Bytes:
-    """(h, w, 3): what varies most, second and third most in a map (C, h, w), each from its 1st to its 99th percentile.
+    """Return the first three principal components of a feature map (C, h, w) as an RGB image (h, w, 3) uint8.
 
-    The sign of a component is that which makes its largest weight positive; where there are fewer than three, the last
-    one is repeated.
+    Each component is scaled from its 1st to its 99th percentile. Its sign makes the largest weight positive. If there
+    are fewer than three channels, the last component is repeated.
     """
     C, h, w = features.shape
     pixels = features.double().flatten(1).T.numpy()  # (h*w, C)

@@ -1,4 +1,4 @@
-"""What pictures for people have in common: colours, letters, the line around a hole."""
+"""Common parts of the sheets: colors, fonts, and the outline of a hole."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PAPER, INK, FAINT, HOLE = (255, 255, 255), (32, 33, 36), (95, 99, 104), (228, 26
 
 
 def sized(picture: Bytes, size: tuple[int, int]) -> Bytes:
-    """(h, w, 3) at (width, height); enlarged by repetition, so that pixels of small maps are seen as what they are."""
+    """Resize (h, w, 3) to (width, height); enlarging repeats pixels, so that the pixels of small maps are visible."""
     larger = picture.shape[1] < size[0]
     how = Image.Resampling.NEAREST if larger else Image.Resampling.BOX
     return np.asarray(Image.fromarray(picture).resize(size, how))
 
 
 def outlined(picture: Bytes, hole: NDArray[np.bool_]) -> Image.Image:
-    """With a line of one pixel around the hole, on its outside."""
+    """Return the image with a line of one pixel around the hole, on its outside."""
     H, W, _ = picture.shape
     inside = np.asarray(Image.fromarray(hole).resize((W, H), Image.Resampling.NEAREST))
     padded = np.pad(inside, 1)
@@ -30,5 +30,5 @@ def outlined(picture: Bytes, hole: NDArray[np.bool_]) -> Image.Image:
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own."""
+    """Return Pillow's default font in ``size`` pixels."""
     return ImageFont.load_default(size=size)

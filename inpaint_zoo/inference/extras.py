@@ -1,4 +1,4 @@
-"""What a model can show beside its result: its passes, maps of its branches, where its attention copies from."""
+"""Additional outputs of a model beside its result: its passes, feature maps of its branches, and its attention."""
 
 from __future__ import annotations
 
@@ -43,34 +43,34 @@ PASS, PASSES, BRANCHES, ATTENTION = "_pass_{:02d}.png", "_passes.gif", "_branche
 
 @runtime_checkable
 class HasFrames(Protocol):
-    """A model that fills in several passes; see `Progressive.frames`."""
+    """A model that fills the hole in several passes; see `Progressive.frames`."""
 
     def frames(self, image: Tensor, mask: Tensor) -> list[list[Frame]]:
-        """The passes of each sample."""
+        """Return the passes of each sample."""
 
 
 @runtime_checkable
 class HasBranches(Protocol):
-    """A model with feature maps to look at."""
+    """A model that can return feature maps of its branches."""
 
     def branches(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Maps (B, C, h, w) by name, `<column>_<row>` where they stand in a table, such as `phase_1_high`."""
+        """Return feature maps (B, C, h, w) by name; names `<column>_<row>`, such as `phase_1_high`, form a table."""
 
 
 @runtime_checkable
 class HasAttention(Protocol):
-    """A model whose attention copies from somewhere; see `AttendingNetwork`."""
+    """A model whose attention copies features from other positions; see `AttendingNetwork`."""
 
     @property
     def attention_place(self) -> int:
-        """Side of a place in pixels."""
+        """Height and width of one attention position in pixels."""
 
     def attention_offsets(self, image: Tensor, mask: Tensor, *, filling: Tensor | None = None) -> Tensor:
-        """(B, 2, h, w), how many places further, in rows and columns, the patch lies that weighs most in each place."""
+        """Return (B, 2, h, w): row and column offset, in positions, of the patch with the largest attention weight."""
 
 
 class Painted(NamedTuple):
-    """What was made of one photograph: the result (H, W, 3), each pass (N, H, W, 3), sheets by their file's ending."""
+    """Outputs for one image: the result (H, W, 3), its passes (N, H, W, 3), and sheets by file name suffix."""
 
     result: Bytes
     passes: Bytes | None = None
@@ -78,12 +78,13 @@ class Painted(NamedTuple):
 
 
 class Extras(NamedTuple):
-    """Which files are written beside each result.
+    """Which files to write beside each result.
 
     Attributes:
-        frames: Each pass, as `<stem>_pass_01.png` and so on, as one `<stem>_passes.gif`, or not at all.
-        branches: Whether there is a sheet of feature maps, `<stem>_branches.png`.
-        attention: Whether there is one of the attention, `<stem>_attention.png`.
+        frames: "png" writes each pass as `<stem>_pass_01.png` and so on, "gif" writes one `<stem>_passes.gif`, None
+            writes no passes.
+        branches: Write a sheet of feature maps, `<stem>_branches.png`.
+        attention: Write a sheet of the attention, `<stem>_attention.png`.
     """
 
     frames: FrameFormat | None = None
@@ -91,40 +92,40 @@ class Extras(NamedTuple):
     attention: bool = False
 
     def check(self, net: Filler, name: str) -> None:
-        """Refuse a model that has not what is asked for.
+        """Check that the model supports the requested outputs.
 
         Raises:
-            ZooError: Names the option and the way out.
+            ZooError: If it does not. The message names the option and a model that supports it.
         """
         if self.frames and not isinstance(net, HasFrames):
-            raise ZooError(f"--frames: '{name}' fills in one pass; `--model progressive:{name}` takes several.")
+            raise ZooError(f"--frames: '{name}' fills in one pass; `--model progressive:{name}` uses several.")
         if self.branches and not isinstance(net, HasBranches):
             raise ZooError(f"--branches: '{name}' has no branches to show; ISNet has, e.g. `--model isnet`.")
         if self.attention and not isinstance(net, HasAttention):
             raise ZooError(f"--attention: '{name}' has no attention to show; `--model contextual_attention` has.")
 
     def complete(self, target: Path) -> bool:
-        """Whether all that stands beside the result ``target`` is there."""
+        """Return whether all additional files of the result ``target`` exist."""
         return all(exists(_beside(target, ending)) for ending in self._endings())
 
     def base(self, path: Path) -> Path | None:
-        """The result, without its ending, beside which a file called ``path`` would stand; None if it would nowhere."""
+        """Return the result path, without suffix, that the additional file ``path`` belongs to, or None."""
         pattern = "|".join(re.escape(ending).replace("01", r"\d{2,}") for ending in self._endings())
         found = re.fullmatch(f"(.+)({pattern})", path.name) if pattern else None
         return path.with_name(found[1]) if found else None
 
     def write(self, target: Path, painted: Painted, picture: Picture, fresh: bool) -> None:
-        """Write what stands beside ``target``.
+        """Write the additional files of ``target``.
 
         Args:
-            target: The result's file.
-            painted: What was made.
-            picture: The photograph; images of passes have its alpha, its colour profile, and are grey if it is.
-            fresh: Files that exist are written again, and pictures of more passes than there are now go.
+            target: The result's path.
+            painted: The outputs.
+            picture: The input image. Images of passes get its alpha channel and color profile, and are gray if it is.
+            fresh: Overwrite existing files, and delete images of surplus passes from an earlier run.
 
         Raises:
-            PictureError: As `write_picture`.
-            OSError: ...
+            PictureError: If an image cannot be encoded, as in `write_picture`.
+            OSError: If a file cannot be written.
         """
 
         def wanted(ending: str) -> Path | None:
@@ -141,7 +142,7 @@ class Extras(NamedTuple):
         if self.frames == "png":
             if fresh:
                 _remove_beyond(target, len(painted.passes))
-            for number in range(len(painted.passes), 0, -1):  # where the first one is, the others are
+            for number in range(len(painted.passes), 0, -1):  # the first one is written last: if it exists, all do
                 if path := wanted(PASS.format(number)):
                     rgb, profile = painted.passes[number - 1], picture.icc_profile
                     write_picture(path, rgb, picture.alpha, icc_profile=profile, grey=picture.grey)
@@ -163,13 +164,13 @@ def _remove_beyond(target: Path, passes: int) -> None:
 
 
 def paint(net: Filler, images: Bytes, holes: NDArray[np.bool_], extras: Extras) -> list[Painted]:
-    """Fill a batch of pictures, and make what `extras` asks for; ``net`` has passed `Extras.check`.
+    """Fill a batch of images and compute the outputs requested by `extras`; ``net`` has passed `Extras.check`.
 
     Args:
-        net: As `fill_bytes` takes it.
+        net: The model, as in `fill_bytes`.
         images: (B, H, W, 3) uint8.
         holes: (B, H, W) bool, True = hole.
-        extras: The result is the same whatever they are.
+        extras: The requested outputs; they do not change the result.
     """
     if extras.frames:
         passes = _passes(net, images, holes)
@@ -218,7 +219,7 @@ def _passes(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[Bytes]
 
 
 def _branches(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[dict[str, Tensor]]:
-    """Of each picture its maps (C, h, w), by the network as it is: layers of its fast form may be others."""
+    """Return the feature maps (C, h, w) of each image, computed by the original network; fused layers may differ."""
     image, hole = to_tensors(images, holes)
     assert isinstance(net, HasBranches)
     with running(net, image.float() / 255, hole) as (_, x, mask):
@@ -227,7 +228,7 @@ def _branches(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[dict
 
 
 def _offsets(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    """Of each picture (2, h, w)."""
+    """Return the attention offsets of each image, (2, h, w)."""
     image, hole = to_tensors(images, holes)
     assert isinstance(net, HasAttention)
     with running(net, image.float() / 255, hole) as (_, x, mask):

@@ -1,7 +1,7 @@
-"""Many photographs through one model: planned first, then decoded, filled and encoded side by side.
+"""Run a model on many images: the run is planned first; then images are decoded, filled and encoded in parallel.
 
-Planning finds everything that is wrong with the request as a whole, before a file is written; what is wrong with a
-single photograph is collected and stops no other.
+Planning detects all errors that concern the whole request before any file is written. Errors of single images are
+collected and do not stop the others.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ __all__ = ["FolderReport", "Job", "MaskSource", "Problem", "fill_folder", "mask_
 
 NO_EXTRAS = Extras()
 FORMATS = {"png": ".png", "jpg": ".jpg"}
-READERS = WRITERS = 2  # threads: enough to keep a fast model fed; more would only hold more pictures in memory
+READERS = WRITERS = 2  # threads; enough for a fast model, and more would only keep more images in memory
 
 
 class Job(NamedTuple):
-    """A photograph to fill: its number among all of the folder, its file, where the result goes, and what beside it."""
+    """An image to fill: its number in the folder, its path, the path of its result, and the additional files."""
 
     number: int
     photo: Path
@@ -51,12 +51,12 @@ class Job(NamedTuple):
     extras: Extras = NO_EXTRAS
 
     def done(self) -> bool:
-        """Whether all its files exist."""
+        """Return whether all output files exist."""
         return exists(self.target) and self.extras.complete(self.target)
 
 
 class Problem(NamedTuple):
-    """A photograph that could not be filled, and why in words."""
+    """An image that could not be filled, and the reason."""
 
     photo: Path
     reason: str
@@ -64,13 +64,13 @@ class Problem(NamedTuple):
 
 @dataclass
 class FolderReport:
-    """What became of the photographs.
+    """Outcome of a run.
 
     Attributes:
-        done: Number of files written.
-        problems: Photographs without a result, in order.
-        notes: What was converted or lost -> the photographs concerned.
-        doubts: What looks wrong with masks, one of `masks.checks.DOUBTS` -> a sentence for each mask file concerned.
+        done: Number of results written.
+        problems: Images without a result, in order.
+        notes: Conversions and losses -> the images concerned.
+        doubts: Kind of doubt about masks, one of `masks.checks.DOUBTS` -> a sentence for each mask file concerned.
     """
 
     done: int = 0
@@ -80,26 +80,27 @@ class FolderReport:
 
 
 MaskSource = Callable[[Job, Picture], tuple[NDArray[np.uint8], dict[str, str]]]
-"""Mask (H, W), 1 = hole, of a photograph that was read, and doubts about its file by kind."""
+"""Function that returns the mask (H, W), 1 = hole, of an image that was read, and doubts about its file by kind."""
 
 
 def plan_jobs(photos: str | Path, out: str | Path, form: str = "same", extras: Extras = NO_EXTRAS) -> list[Job]:
-    """Find the photographs and give each a place below ``out``, the folders mirrored.
+    """Find the images and assign each a path below ``out``, with the same sub-folders.
 
     Args:
-        photos: A picture file or a folder; in a folder, what lies below ``out`` is no input.
+        photos: An image file or a folder; files of the folder that are below ``out`` are not used as input.
         out: Folder of the results.
-        form: "png", "jpg", or "same": the photograph's own ending, and .png where that cannot be written (GIF).
-        extras: What is written beside each result.
+        form: "png", "jpg", or "same": the image's own suffix, or .png if that format cannot be written (GIF).
+        extras: Files to write beside each result.
 
     Raises:
-        ZooError: Nothing there, no pictures, two of them would get the same file, or one would replace a photograph.
+        ZooError: If the path does not exist or has no images, two images would get the same result path, or a result
+            would replace an input image.
     """
     photos, out = Path(photos), Path(out)
     if out.suffix.lower() in PICTURE_SUFFIXES and not out.is_dir():
-        raise ZooError(f"{out}: the results go into a folder, and this is the name of a picture")
+        raise ZooError(f"{out}: the results need a folder, but this is the name of an image file")
     if out.exists() and not out.is_dir():
-        raise ZooError(f"{out}: is a file, the results need a folder")
+        raise ZooError(f"{out}: is a file, but the results need a folder")
     if not photos.exists():
         raise ZooError(f"{photos}: no such file or folder")
     root, found = (photos, _outside(photos, out)) if photos.is_dir() else (photos.parent, [photos])
@@ -108,7 +109,7 @@ def plan_jobs(photos: str | Path, out: str | Path, form: str = "same", extras: E
     for index, path in enumerate(found):
         ending = FORMATS.get(form, path.suffix if path.suffix.lower() in WRITABLE_SUFFIXES else ".png")
         target = out / path.relative_to(root).with_suffix(ending)
-        name = relative_stem(path, root) + ending  # names that look alike are one file on some systems
+        name = relative_stem(path, root) + ending  # some file systems treat names that look alike as one file
         if name in taken:
             raise ZooError(f"{taken[name]} and {path} would both be written to {target}; rename one of them")
         taken[name] = path
@@ -119,7 +120,7 @@ def plan_jobs(photos: str | Path, out: str | Path, form: str = "same", extras: E
 
 
 def _keep_apart(jobs: Sequence[Job], extras: Extras) -> None:
-    """Refuse names under which what stands beside a result would also be something else of this run."""
+    """Raise an error if an additional file of one result would have the name of another output of this run."""
     if extras == NO_EXTRAS:
         return
     owners: dict[Path, Path] = {}
@@ -134,7 +135,7 @@ def _keep_apart(jobs: Sequence[Job], extras: Extras) -> None:
         beside = extras.base(job.target)
         if beside in owners:
             raise ZooError(
-                f"{job.target}: would be the result of {job.photo} and stand beside that of {owners[beside]}; "
+                f"{job.target}: the result of {job.photo} would have the name of a file beside {owners[beside]}'s; "
                 "rename one of them"
             )
 
@@ -142,10 +143,10 @@ def _keep_apart(jobs: Sequence[Job], extras: Extras) -> None:
 def _outside(photos: Path, out: Path) -> list[Path]:
     inside = real_path(out)
     if inside == real_path(photos):
-        raise ZooError(f"{out}: the results must not go into the folder of the photographs themselves")
+        raise ZooError(f"{out}: the results must not be written to the folder of the input images")
     found = [path for path in list_pictures(photos, "images") if not real_path(path).is_relative_to(inside)]
     if not found:
-        raise ZooError(f"{photos}: holds no pictures beside those in {out}")
+        raise ZooError(f"{photos}: contains no images except those in {out}")
     return found
 
 
@@ -159,20 +160,21 @@ def mask_source(
     seed: int = 0,
     max_pixels: int = MAX_PIXELS,
 ) -> MaskSource:
-    """Where the masks come from: the name of a generator, one file for all photographs, or a folder paired by stem.
+    """Return a function that gives the mask of each image, from a generator, one file, or a folder of masks.
 
     Args:
-        mask: A name of `list_masks()` comes first (`./center` is a file of that name), then a file or folder.
-        jobs: All photographs of the run.
+        mask: A name of `list_masks()`, a mask file for all images, or a folder whose masks are paired with the images
+            by stem. A name takes precedence (`./center` is a file of that name).
+        jobs: All images of the run.
         photos: The file or folder that they came from.
-        threshold: Brighter pixels of mask files are hole.
-        invert: Black is hole in mask files, or what a generator leaves known.
-        seed: Of a generator; photograph i gets mask i.
-        max_pixels: Larger mask files are refused.
+        threshold: Gray values of mask files above it are hole.
+        invert: Use dark pixels of mask files, or the known pixels of a generator's masks, as hole.
+        seed: Seed of a generator; image i gets mask i.
+        max_pixels: Mask files with more pixels raise an error.
 
     Raises:
-        ZooError: Neither; the one mask cannot be read; the mask folder does not match the photographs; or a result
-            would replace a mask.
+        ZooError: If ``mask`` is none of these, the single mask cannot be read, the mask folder does not match the
+            images, or a result would replace a mask.
     """
     if is_mask_name(mask):
         generator = create_generator(mask, seed=seed)
@@ -204,13 +206,13 @@ def mask_source(
 
 def _paired(folder: Path, jobs: Sequence[Job], photos: Path) -> dict[Path, Path]:
     masks = by_stem(folder, role="masks")
-    single = not photos.is_dir()  # one photograph may have its mask picked from a folder of many
+    single = not photos.is_dir()  # a single image may use its mask from a folder with many masks
     stems = by_stem(photos.parent if single else photos, [job.photo for job in jobs])
     return pair_masks(stems, masks, allow_extra=single)
 
 
 def _spare(inputs: Iterable[Path], jobs: Sequence[Job], kind: str) -> None:
-    """Refuse to write over what is read."""
+    """Raise an error if an output would overwrite an input."""
     read = {real_path(path) for path in inputs}
     owners = {}
     for job in jobs:
@@ -222,7 +224,7 @@ def _spare(inputs: Iterable[Path], jobs: Sequence[Job], kind: str) -> None:
         beside = jobs[0].extras.base(path)
         if beside in owners:
             raise ZooError(
-                f"{path}: what is written beside {owners[beside]} would replace this {kind}; choose another folder"
+                f"{path}: a file written beside {owners[beside]} would replace this {kind}; choose another folder"
             )
 
 
@@ -237,21 +239,22 @@ def fill_folder(
     overwrite: bool = True,
     finished: Callable[[Job], None] = lambda job: None,
 ) -> FolderReport:
-    """Fill and write every job's photograph. Decoding and encoding run in threads beside the model.
+    """Fill all images and write the results. Decoding and encoding run in threads in parallel with the model.
 
     Args:
-        net: As `inpaint` takes it.
-        jobs: From `plan_jobs`, without those that need no work.
-        masks: From `mask_source`.
-        batch_size: Neighbours of one size that go through the model together; the result does not depend on it.
-        quality: Of JPEG and WebP, as `write_picture` takes it.
-        max_pixels: Larger photographs are refused.
-        overwrite: Without it a result that exists stays, and what lacks beside it is added.
-        finished: Called after each job, done or not.
+        net: The model, as in `inpaint`.
+        jobs: Jobs from `plan_jobs`, without those that are already done.
+        masks: Function from `mask_source`.
+        batch_size: Maximum number of consecutive images of one size that run as one batch; the result does not depend
+            on it.
+        quality: Quality of JPEG and WebP files, as in `write_picture`.
+        max_pixels: Images with more pixels raise an error.
+        overwrite: If False, keep existing results and add only their missing additional files.
+        finished: Called after each job, whether it succeeded or failed.
 
     Raises:
-        OSError: The disk is full or not writable: no later photograph could be written either. Those before are whole.
-            A name that is too long, or taken by a folder, is a problem of its photograph.
+        OSError: If the disk is full or not writable, since no later image could be written either. Results written
+            before are complete. A name that is too long, or taken by a folder, is recorded as that image's problem.
     """
     report = FolderReport()
 
@@ -266,7 +269,7 @@ def fill_folder(
         target, picture = loaded.job.target, loaded.picture
         fresh = overwrite or not exists(target)
         loaded.job.extras.write(target, painted, picture, fresh)
-        if fresh:  # last, so that a result whose passes are not all there is made again
+        if fresh:  # written last, so that a result with incomplete additional files is made again
             alpha = picture.alpha if target.suffix.lower() in ALPHA_SUFFIXES else None
             profile, grey = picture.icc_profile, picture.grey
             write_picture(target, painted.result, alpha, quality=quality, icc_profile=profile, grey=grey)
@@ -315,21 +318,21 @@ class _Loaded(NamedTuple):
 
 def _sizes(picture: Picture, mask: NDArray[np.uint8]) -> str:
     (H, W), (h, w) = picture.size, mask.shape
-    text = f"the photograph is {W} x {H}, its mask {w} x {h} (width x height)"
+    text = f"the image is {W} x {H}, its mask {w} x {h} (width x height)"
     if (h, w) == (W, H) and picture.exif_orientation >= 5:
-        text += "; the photograph is rotated by its EXIF orientation, the mask must fit it as it is shown"
+        text += "; the image is rotated by its EXIF orientation, and the mask must match the rotated image"
     return text
 
 
 def _take_notes(report: FolderReport, loaded: _Loaded) -> None:
-    notes = [note for note in loaded.picture.notes if note != GREY_NOTE]  # the result is grey again
+    notes = [note for note in loaded.picture.notes if note != GREY_NOTE]  # the result is gray again
     if loaded.picture.alpha is not None and loaded.job.target.suffix.lower() not in ALPHA_SUFFIXES:
-        notes.append(f"transparency lost, {loaded.job.target.suffix} holds none")
+        notes.append(f"transparency lost, since {loaded.job.target.suffix} cannot store it")
     for note in notes:
         report.notes.setdefault(note, []).append(loaded.job.photo)
     for kind, text in loaded.doubts.items():
         known = report.doubts.setdefault(kind, [])
-        if text not in known:  # one mask file may serve all photographs
+        if text not in known:  # one mask file may be used for all images
             known.append(text)
 
 
@@ -340,7 +343,7 @@ Item = TypeVar("Item")
 def _ahead(
     pool: ThreadPoolExecutor, work: Callable[[Job], Item], jobs: Sequence[Job], depth: int
 ) -> Iterator[tuple[Job, Future[Item]]]:
-    """Results in order, at most ``depth`` of them under way or waiting."""
+    """Yield results in order, with at most ``depth`` jobs running or waiting."""
     waiting: deque[tuple[Job, Future[Item]]] = deque()
     for job in jobs:
         waiting.append((job, pool.submit(work, job)))
@@ -360,7 +363,7 @@ def _succeeded(loading: Iterator[tuple[Job, Future[Item]]], fail: Fail) -> Itera
 
 
 def _groups(loaded: Iterator[_Loaded], batch_size: int) -> Iterator[list[_Loaded]]:
-    """Neighbours of one size, at most ``batch_size`` together."""
+    """Yield groups of consecutive images of one size, with at most ``batch_size`` images each."""
     group: list[_Loaded] = []
     for item in loaded:
         if group and (len(group) == batch_size or group[0].picture.size != item.picture.size):
@@ -375,7 +378,7 @@ def _fill(net: Filler, group: list[_Loaded], fail: Fail) -> Iterator[tuple[_Load
     try:
         images, holes = np.stack([x.picture.rgb for x in group]), np.stack([x.hole for x in group])
         painted = paint(net, images, holes, group[0].job.extras)
-    except Exception as error:  # whatever a model raises belongs to its photograph; the others go on
+    except Exception as error:  # any error of the model is recorded for its image, and the other images continue
         if len(group) == 1:
             fail(group[0].job, error)
             return

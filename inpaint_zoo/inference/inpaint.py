@@ -1,4 +1,4 @@
-"""One photograph and one mask, of whatever kind, through one model: the code behind API, command and page alike."""
+"""Fill one image, given in any form, with any model. The Python API, the command line and the demo page use this."""
 
 from __future__ import annotations
 
@@ -39,29 +39,27 @@ __all__ = [
 ]
 
 Filler = Callable[..., Tensor]
-"""An `InpaintingNetwork`, or any function of image (B, 3, H, W) in [0, 1] and mask (B, 1, H, W) with its contract."""
+"""An `InpaintingNetwork`, or a function of image (B, 3, H, W) in [0, 1] and mask (B, 1, H, W) with its contract."""
 
 Bytes = NDArray[np.uint8]
 Photo = str | Path | Image.Image | NDArray[Any] | Tensor
 
 
 def ready_model(name: str, weights: str | Path | None = None, **overrides: Any) -> InpaintingNetwork:
-    """Build a model that can be used at once: with the weights given, or with those that ship; never with random ones.
+    """Build a model with the given weights or with shipped weights, never with random weights.
 
     Args:
-        name: As `create_model`.
-        weights: As `create_model`; None takes those that ship.
-        overrides: As `create_model`.
+        name: Model name, as in `create_model`.
+        weights: Weights, as in `create_model`; None loads the shipped weights.
+        overrides: Network arguments, as in `create_model`.
 
     Raises:
-        ZooError: No such model; or it has to be trained, and neither are weights given nor do any ship.
+        ZooError: If there is no such model, or if it needs training and no weights are given or shipped.
     """
     info = model_info(name)
     if weights is None and info.learned:
         if not info.weights:
-            raise ZooError(
-                f"'{name}' is a learned model and no weights of it ship with the package: give a weight file."
-            )
+            raise ZooError(f"'{name}' is a learned model and the package ships no weights for it: give a weight file.")
         weights = "shipped"
     return create_model(name, weights=weights, **overrides)
 
@@ -115,24 +113,24 @@ def inpaint(
     seed: int = 0,
     **options: Any,
 ) -> Image.Image | NDArray[Any] | Tensor:
-    """Fill the hole of a picture. The same kind comes out as went in; known pixels are bit-identical.
+    """Fill the hole of an image. The result has the type of ``image``; known pixels are bit-identical.
 
     Args:
-        net: A network, or the name of a model that needs no training or whose weights ship. It runs where its
-            parameters are.
-        image: A path or PIL image (any mode; EXIF orientation applied; a PIL image out, RGB or RGBA, and L or LA for
-            grey ones), an array (H, W, 3) or (H, W, 4), or a tensor (3, H, W) or (B, 3, H, W); arrays and tensors in
-            uint8, or float in [0, 1]. Any H, W from 1 up. An alpha channel is kept as it is. Where all known pixels are
-            grey, so is what fills the hole.
+        net: A network, or the name of a model that needs no training or has shipped weights. It runs on the device of
+            its parameters.
+        image: A path or PIL image (any mode; the EXIF orientation is applied; the result is a PIL image in mode RGB or
+            RGBA, or L or LA for gray ones), an array (H, W, 3) or (H, W, 4), or a tensor (3, H, W) or (B, 3, H, W).
+            Arrays and tensors are uint8, or float in [0, 1]. H, W >= 1. An alpha channel is kept unchanged. If all
+            known pixels are gray, the filled pixels are gray too.
         mask: A path, PIL image or uint8 array where white is the hole; a boolean or 0/1 array or tensor (H, W) where
             True or 1 is the hole (also with leading dimensions of 1, or one per image); or a mask generator's name.
-        mask_threshold: In masks of bytes, values above it are hole.
-        invert_mask: For masks where black, False or 0 is the hole.
-        seed: Of a mask generator.
+        mask_threshold: In uint8 masks, values above it are hole.
+        invert_mask: Use black, False or 0 as hole.
+        seed: Seed of a mask generator.
         options: Model-specific keyword arguments, such as ``steps``.
 
     Raises:
-        ZooError: Names the argument, what it got and what it wants.
+        ZooError: If an argument is invalid; the message names it, what it is, and what was expected.
 
     Example:
         >>> grey = np.full((5, 7, 3), 90, np.uint8)
@@ -160,13 +158,13 @@ def inpaint(
 
 
 def fill_bytes(net: Filler, images: Bytes, holes: NDArray[np.bool_], **options: Any) -> Bytes:
-    """Fill a batch of pictures as bytes: the hole rounded, everything else untouched.
+    """Fill a batch of uint8 images: pixels in the hole are rounded, all other pixels are unchanged.
 
     Args:
-        net: Where it runs is where its parameters are.
+        net: The model; it runs on the device of its parameters.
         images: (B, H, W, 3) uint8.
         holes: (B, H, W) bool, True = hole.
-        options: Passed to ``net``.
+        options: Keyword arguments of ``net``.
 
     Returns:
         (B, H, W, 3) uint8.
@@ -176,22 +174,22 @@ def fill_bytes(net: Filler, images: Bytes, holes: NDArray[np.bool_], **options: 
 
 
 def to_tensors(images: Bytes, holes: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
-    """(B, H, W, 3) uint8 and (B, H, W) bool -> (B, 3, H, W) uint8 and (B, 1, H, W) bool."""
+    """Convert (B, H, W, 3) uint8 and (B, H, W) bool to tensors (B, 3, H, W) uint8 and (B, 1, H, W) bool."""
     return _tensor(images).permute(0, 3, 1, 2), _tensor(holes)[:, None]
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:
-    """A tensor on the memory of ``array``, or on a copy of what torch could not take: read-only or in odd strides."""
+    """Return a tensor that shares memory with ``array``; read-only or non-contiguous arrays are copied."""
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
 def keep_grey(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:
-    """Take the brightness of ``filled`` for those images whose known pixels are all grey, so that no colour enters.
+    """Convert ``filled`` to gray for those images whose known pixels are all gray, so that no color is introduced.
 
     Args:
         filled: (B, 3, H, W).
-        image: (B, 3, H, W), all channels equal in grey images.
-        hole: (B, 1, H, W) bool. Where nothing is known, the image under the hole decides.
+        image: (B, 3, H, W); in gray images, all channels are equal.
+        hole: (B, 1, H, W) bool. For a fully masked image, the pixels under the hole decide.
     """
     colour = (image != image[:, :1]).any(1, keepdim=True)
     seen = ~hole | hole.flatten(1).all(1)[:, None, None, None]
@@ -204,7 +202,7 @@ def keep_grey(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:
 
 
 def paste(filled: Tensor, image: Tensor, hole: Tensor) -> Bytes:
-    """(B, H, W, 3): the hole of ``filled`` in [0, 1], rounded, and the bytes of ``image`` everywhere else."""
+    """Return (B, H, W, 3) uint8: ``filled`` in [0, 1], rounded, inside the hole, and ``image`` outside."""
     return torch.where(hole, to_uint8(filled), image).permute(0, 2, 3, 1).contiguous().numpy()
 
 
@@ -217,13 +215,13 @@ def _inpaint_picture(net: Filler, picture: Picture, hole_of: _Hole, options: dic
     values = np.concatenate(channels, axis=2)
     result = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
     if picture.icc_profile is not None:
-        result.info["icc_profile"] = picture.icc_profile  # `save` writes it
+        result.info["icc_profile"] = picture.icc_profile  # Image.save writes it to the file
     return result
 
 
 def _inpaint_array(net: Filler, image: NDArray[Any], hole_of: _Hole, options: dict[str, Any]) -> NDArray[Any]:
     if image.ndim != 3 or image.shape[2] not in {3, 4} or image.size == 0:
-        hint = " Grey: `np.repeat(image[..., None], 3, axis=2)`." if image.ndim == 2 else ""
+        hint = " For gray images: `np.repeat(image[..., None], 3, axis=2)`." if image.ndim == 2 else ""
         raise ZooError(f"`image` as an array must be (H, W, 3) or (H, W, 4), got {image.shape}.{hint}")
     out = image.copy()
     hole = _single(hole_of(image.shape[0], image.shape[1]))
@@ -256,7 +254,7 @@ def _inpaint_tensor(net: Filler, image: Tensor, hole_of: _Hole, options: dict[st
 
 
 def _run(net: Filler, image: Tensor, hole: Tensor, options: dict[str, Any]) -> Tensor:
-    """The completed pictures, float32 on the device of ``image``."""
+    """Return the completed images, float32 on the device of ``image``."""
     with running(net, image, hole) as (model, x, mask):
         filled = crop_to(model(x, mask, **options), (image.shape[-2], image.shape[-1])).float().to(image.device)
     check_finite(filled, hole)
@@ -265,12 +263,12 @@ def _run(net: Filler, image: Tensor, hole: Tensor, options: dict[str, Any]) -> T
 
 @contextmanager
 def running(net: Filler, image: Tensor, hole: Tensor) -> Iterator[tuple[Filler, Tensor, Tensor]]:
-    """The model in the form that runs, in eval mode, and its arguments on its device; no gradients are kept inside.
+    """Yield the model in its fast form and eval mode, and its inputs on its device; gradients are disabled inside.
 
     Args:
         net: Any model.
         image: (B, 3, H, W) in [0, 1].
-        hole: (B, 1, H, W) bool; both are padded where the model could not take them.
+        hole: (B, 1, H, W) bool; image and hole are padded to the model's minimum size.
     """
     if isinstance(net, InpaintingNetwork):
         net = fast_form(net)
@@ -290,10 +288,10 @@ def running(net: Filler, image: Tensor, hole: Tensor) -> Iterator[tuple[Filler, 
 
 
 def check_finite(filled: Tensor, hole: Tensor) -> None:
-    """Refuse what is no picture.
+    """Check that the filled pixels are finite.
 
     Raises:
-        ZooError: NaN or infinity in the hole.
+        ZooError: If there is NaN or infinity in the hole.
     """
     if not bool(torch.isfinite(filled[hole.expand_as(filled)]).all()):
         raise ZooError("the model put NaN or infinity into the hole")
@@ -306,7 +304,7 @@ def _single(holes: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _hole(mask: Photo, size: tuple[int, int], threshold: int, invert: bool, seed: int) -> NDArray[np.bool_]:
-    """(N, H, W) bool, True = hole."""
+    """Return the masks as (N, H, W) bool, True = hole."""
     if is_mask_name(mask):
         values: NDArray[Any] = create_mask(mask, size=size, seed=seed)
         values = 1 - values if invert else values
@@ -325,10 +323,10 @@ def _hole(mask: Photo, size: tuple[int, int], threshold: int, invert: bool, seed
 
 
 def is_mask_name(mask: object) -> TypeGuard[str]:
-    """Whether ``mask`` names a generator; where a file has the same name, `./name` means the file.
+    """Return whether ``mask`` names a generator; if a file has the same name, `./name` denotes the file.
 
     Raises:
-        UnknownNameError: A bare word that neither a generator nor a file is called; the message suggests the nearest.
+        UnknownNameError: If a single word is the name of neither a generator nor a file; the message suggests names.
     """
     if not isinstance(mask, str) or mask in list_masks():
         return isinstance(mask, str)
@@ -339,7 +337,7 @@ def is_mask_name(mask: object) -> TypeGuard[str]:
 
 
 def _array_mask(mask: NDArray[Any] | Tensor, threshold: int, invert: bool) -> NDArray[np.bool_]:
-    """(..., H, W), True = hole; several masks are doubted together."""
+    """Return (..., H, W), True = hole; several masks are checked together for probable mistakes."""
     values = mask.detach().cpu().numpy() if isinstance(mask, Tensor) else mask
     if not isinstance(values, np.ndarray):
         raise ZooError(f"`mask` must be a path, name, PIL image, array or tensor, got {type(mask).__name__}.")
@@ -353,7 +351,7 @@ def _array_mask(mask: NDArray[Any] | Tensor, threshold: int, invert: bool) -> ND
         binary = (values == 0) | (values == 1)
         if not binary.all():
             worst = values[~binary].flat[0]
-            raise ZooError(f"`mask` must hold only 0 (known) and 1 (hole), got {worst:g}. Grey masks: `mask > 0.5`.")
+            raise ZooError(f"`mask` must hold only 0 (known) and 1 (hole), got {worst:g}. Gray masks: `mask > 0.5`.")
         hole, grey = values.astype(bool), None
     hole = ~hole if invert else hole
     for text in doubts_about(hole, grey, threshold=threshold, invert=invert).values():

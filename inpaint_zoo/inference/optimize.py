@@ -1,4 +1,4 @@
-"""A network made faster for inference, with the same outputs."""
+"""Optimize a network for inference without changing its outputs."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Precision = Literal["fp32", "bf16"]
 
 
 class OptimizedNetwork(InpaintingNetwork):
-    """A frozen copy of a network in its fast form, in the given precision; same contract, inference only.
+    """Frozen copy of a network in its fast form and a given precision, for inference only; same contract.
 
-    Norms are folded, and layers that know a faster form of themselves (`Fusable`) take it; memory is laid out channels
-    last.
+    Normalization layers are folded into convolutions, layers that have a faster form (`Fusable`) are replaced by it,
+    and weights use the channels-last memory format.
 
     Args:
-        network: Left as it is.
-        precision: "fp32"; or "bf16", with convolutions in bfloat16, the rest under autocast, and what a network keeps
-            in float32 under autocast (FFT) as it is.
-        compiled: Hand `predict` to torch.compile.
+        network: The network to copy; it is not changed.
+        precision: "fp32"; or "bf16": convolutions in bfloat16, other operations under autocast. Operations that a
+            network keeps in float32 under autocast (FFT) stay in float32.
+        compiled: Compile `predict` with torch.compile.
     """
 
     def __init__(self, network: InpaintingNetwork, precision: Precision, compiled: bool = False) -> None:
@@ -40,7 +40,7 @@ class OptimizedNetwork(InpaintingNetwork):
         if precision == "bf16":
             to_bfloat16(self.network)
         if compiled:
-            # past nn.Module's registration, so that the names stay
+            # bypasses nn.Module's registration, so that the state-dict names stay the same
             object.__setattr__(self.network, "predict", torch.compile(self.network.predict))
         self.precision = precision
         self.origin = network.origin
@@ -52,30 +52,30 @@ class OptimizedNetwork(InpaintingNetwork):
         return stack
 
     def stages(self, image: Tensor, mask: Tensor, **options: Any) -> dict[str, Tensor]:
-        """As the network's own, without gradients."""
+        """Return the network's stages, computed without gradients."""
         with self._inference(image.device):
             return self.network.stages(image, mask, **options)
 
     def forward(self, image: Tensor, mask: Tensor, **options: Any) -> Tensor:
-        """As the network's own, without gradients."""
+        """Return the network's output, computed without gradients."""
         with self._inference(image.device):
             return self.network(image, mask, **options)
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """As the network's own."""
+        """Return the network's raw predictions."""
         return self.network.predict(image, mask)
 
 
 def optimize(net: InpaintingNetwork, precision: Precision = "fp32", compiled: bool = False) -> InpaintingNetwork:
-    """Return a faster network with the same outputs; the given one is not changed.
+    """Return a faster network with the same outputs; the given network is not changed.
 
     Args:
         net: Any network.
-        precision: "fp32" for the same numbers up to rounding, "bf16" for speed where the device has it.
-        compiled: Also compile it, which takes a minute for each new size and pays on a GPU.
+        precision: "fp32" for equal outputs up to rounding, "bf16" for speed on devices that support it.
+        compiled: Also use torch.compile. It takes about a minute for each new size and is worth it on a GPU.
 
     Raises:
-        UnknownNameError: Another precision.
+        UnknownNameError: If ``precision`` is not one of these.
     """
     if precision not in get_args(Precision):
         raise unknown_name("precision", precision, get_args(Precision))
@@ -86,9 +86,9 @@ _fast_forms: WeakKeyDictionary[nn.Module, tuple[object, InpaintingNetwork]] = We
 
 
 def fast_form(net: InpaintingNetwork) -> InpaintingNetwork:
-    """`optimize(net)`, made once for as long as the weights of ``net`` stay where and what they are.
+    """Return `optimize(net)`, cached as long as the weights of ``net`` are unchanged and at the same memory addresses.
 
-    A network in training mode is itself: its weights are about to change.
+    A network in training mode is returned as is, because its weights are about to change.
     """
     if net.training or isinstance(net, OptimizedNetwork):
         return net

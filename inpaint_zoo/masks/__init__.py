@@ -1,7 +1,8 @@
-"""Masks of every protocol, each a pure function of (seed, stream, index, size). No torch here.
+"""Mask generators of every protocol. Each mask is a pure function of (seed, stream, index, size); torch is not needed.
 
-Polarity everywhere: 1 = hole, 0 = known; uint8 (H, W). In files: 255 = hole. The rules are specs/masks.md's; a new kind
-is one frozen dataclass in one file (`masks.kind`), a new preset one entry of `masks.presets`.
+Masks are uint8 arrays of shape (H, W) with 1 = hole and 0 = known; in files, 255 = hole. docs/papers/masks.md specifies
+every mask. A new kind is one frozen dataclass in one file (see `masks.kind`); a new preset is one entry of
+`masks.presets`.
 """
 
 from inpaint_zoo.masks import (  # noqa: F401 - kinds

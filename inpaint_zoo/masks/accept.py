@@ -1,7 +1,7 @@
-"""Drawing until a mask is acceptable: ratio ranges, limits, and what happens when no draw fits.
+"""Rejection sampling of masks: accepted hole ratios, pixel limits, and what happens when no attempt is accepted.
 
-Attempt r of a sample uses its own key, so rejection of one mask never moves another. Source: specs/masks.md, sections
-2.1, 12 (`ratio_bin`) and 14.
+Each attempt of a sample uses its own key, so a rejected mask never changes another mask. Source: docs/papers/masks.md,
+"Per-sample determinism", "Transforms" (`ratio_bin`) and "Failure cases".
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ _REDRAWS = 20
 
 @dataclass(frozen=True)
 class Accept:
-    """The hole ratios that are kept: lo < r <= hi, unless `closed` says otherwise.
+    """The accepted range of hole ratios: lo < ratio <= hi by default; `closed` changes which bounds are included.
 
     Attributes:
-        lo: No lower bound if None.
-        hi: No upper bound if None.
-        closed: Which of the two bounds belong to the range.
-        max_tries: Attempts in all, the first included.
-        on_fail: `raise`, or `closest`: the mask whose ratio is nearest to the range, the earliest of equals.
+        lo: Lower bound in [0, 1]; None means no lower bound.
+        hi: Upper bound in [0, 1]; None means no upper bound.
+        closed: Which bounds belong to the range: "hi", "both" or "neither".
+        max_tries: Total number of attempts, including the first.
+        on_fail: What to do when no attempt is accepted: "raise" raises an error; "closest" returns the mask whose ratio
+            is nearest to the range (the earliest one if several are equally near).
     """
 
     lo: float | None = real(None, low=0, high=1, optional=True)
@@ -39,20 +40,20 @@ class Accept:
     on_fail: str = option("raise", ("raise", "closest"))
 
     def validate(self) -> None:
-        """Refuse an empty range."""
+        """Raise `MaskConfigError` if the range has no bound or is empty."""
         if self.lo is None and self.hi is None:
             raise MaskConfigError("accept: give `lo`, `hi` or both.")
         if self.lo is not None and self.hi is not None and self.lo >= self.hi:
             raise MaskConfigError(f"accept: `lo` {self.lo} must be less than `hi` {self.hi}.")
 
     def keeps(self, ratio: float) -> bool:
-        """Whether a mask of this hole ratio is kept."""
+        """Return whether a mask with this hole ratio is accepted."""
         above = self.lo is None or ratio > self.lo or (ratio == self.lo and self.closed == "both")
         below = self.hi is None or ratio < self.hi or (ratio == self.hi and self.closed != "neither")
         return above and below
 
     def distance(self, ratio: float) -> float:
-        """How far a ratio is from the range."""
+        """Return the distance of a hole ratio from the range; 0 inside it."""
         low = 0.0 if self.lo is None else self.lo - ratio
         high = 0.0 if self.hi is None else ratio - self.hi
         return max(low, high, 0.0)
@@ -65,7 +66,7 @@ class Accept:
 
 @dataclass(frozen=True)
 class Limits:
-    """The fewest hole and known pixels of a mask; `allow_empty` is the same as min_hole 0."""
+    """Minimum numbers of hole pixels and of known pixels in a mask; `allow_empty` has the same effect as min_hole 0."""
 
     min_hole: int = integer(1, low=0)
     min_known: int = integer(1, low=0)
@@ -73,15 +74,15 @@ class Limits:
 
     @property
     def hole(self) -> int:
-        """Fewest hole pixels."""
+        """Minimum number of hole pixels, with `allow_empty` applied."""
         return 0 if self.allow_empty else self.min_hole
 
     def keeps(self, hole: int, area: int) -> bool:
-        """Whether a mask with so many hole pixels is kept."""
+        """Return whether a mask with ``hole`` hole pixels out of ``area`` pixels is accepted."""
         return self.hole <= hole <= area - self.min_known
 
     def hold_for(self, bounds: tuple[int, int]) -> bool:
-        """Whether masks with at least so many hole and known pixels all pass."""
+        """Return whether all masks with at least ``bounds`` = (hole pixels, known pixels) are accepted."""
         return self.hole <= bounds[0] and self.min_known <= bounds[1]
 
 
@@ -95,19 +96,19 @@ def redraw(
     what: str,
     notes: Notes | None,
 ) -> None:
-    """Paint each canvas, again and again with fresh draws, until ``accept`` and ``limits`` keep it.
+    """Paint each canvas, repeating with new random numbers until ``accept`` and ``limits`` accept the mask.
 
     Args:
-        draws: One row for each canvas; this opens a rejection scope in them.
-        canvases: All 0 on entry.
-        paint: Paints a batch; it is called with the rows that are still wanted.
-        accept: The range of hole ratios, or None for any.
-        limits: The fewest pixels, or None for any number.
-        what: How the error names the generator.
-        notes: Gets `attempts` and what `paint` notes; None when nobody asks.
+        draws: One row of random numbers for each canvas; this function opens a new rejection scope in them.
+        canvases: The (H, W) arrays to paint; all 0 on entry.
+        paint: Function that paints a batch. It is called with only those rows that have no accepted mask yet.
+        accept: The accepted range of hole ratios, or None to accept any ratio.
+        limits: The minimum pixel counts, or None for no limits.
+        what: The generator's name in the error message.
+        notes: One dictionary for each canvas that receives `attempts` and the notes of `paint`; None to skip notes.
 
     Raises:
-        MaskConfigError: No acceptable mask within the attempts allowed.
+        MaskConfigError: If no attempt gives an accepted mask and `on_fail` is not "closest".
     """
     import cv2
 
@@ -159,7 +160,7 @@ def redraw_component(
     what: str,
     notes: Notes | None,
 ) -> None:
-    """`redraw` for a kind that has a range of its own: its attempts are noted apart from the mixture's."""
+    """Run `redraw` for a kind that has its own ratio range; note its attempts separately from the mixture's."""
     own: Notes | None = None if notes is None else [{} for _ in canvases]
     redraw(draws, canvases, paint, accept=accept, limits=None, what=what, notes=own)
     for note, found in zip(notes or (), own or (), strict=True):
@@ -168,11 +169,11 @@ def redraw_component(
 
 
 def _cause(note: dict[str, Any]) -> str:
-    """Which file the first attempt read and what is odd about it; "" for masks that are drawn."""
+    """Return which file the first attempt read and what looks wrong with it; "" for masks that are not read."""
     note = note.get("nested", note)
     if "file" not in note:
         return ""
-    return f" The first attempt read {note['file']}: {' '.join(note.get('doubts', ['nothing is odd about it.']))}"
+    return f" The first attempt read {note['file']}: {' '.join(note.get('doubts', ['the file shows no problem.']))}"
 
 
 def _exhausted(

@@ -1,7 +1,7 @@
-"""How the arguments of mask kinds and transforms are declared: default, type, range, and whether they are pixels.
+"""Declare the arguments of mask kinds and transforms: default, type, range, and whether they are lengths in pixels.
 
-A kind is a frozen dataclass whose fields are made by the functions below; `parse_args` reads a mapping into it and is
-the only place where wrong names and values are found. `scale_pixels` is what `scale_with_size` does.
+A kind is a frozen dataclass whose fields are created by the functions below. `parse_args` builds it from a mapping and
+is the only place where unknown names and invalid values are detected. `scale_pixels` implements `scale_with_size`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MISSING = dataclasses.MISSING
 
 @dataclass(frozen=True)
 class _Arg:
-    """How one argument is read: ``parse`` returns its value or raises ValueError with what it wants."""
+    """How one argument is parsed: ``parse`` returns the value, or raises ValueError with a text of what it expects."""
 
     parse: Callable[[Any], Any]
     pixels: bool = False
@@ -125,7 +125,7 @@ def _parse_option(choices: Sequence[Any]) -> Callable[[Any], Any]:
 
 def _parse_text(value: Any) -> str:  # noqa: ANN401
     if not isinstance(value, str) or not value:
-        raise ValueError("a text that is not empty")
+        raise ValueError("a non-empty string")
     return value
 
 
@@ -153,7 +153,7 @@ def real(
 
 
 def integers_of(default: tuple[int, ...] | int, *, low: int | None = None, pixels: bool = False) -> Any:  # noqa: ANN401
-    """Declare a list of as many integers as ``default`` has; a number instead says how many, and makes it required."""
+    """Declare a list of integers as long as ``default``. An int is the length of a required list without default."""
     count = default if isinstance(default, int) else len(default)
     parse = _parse_many(_parse_integer(low, None, False), count)
     return _field(_MISSING if isinstance(default, int) else default, _Arg(parse, pixels))
@@ -166,42 +166,42 @@ def reals_of(
     high: float | None = None,
     optional: bool = False,
 ) -> Any:  # noqa: ANN401
-    """Declare a list of as many reals as ``default`` has."""
+    """Declare a list of real numbers as long as ``default``."""
     return _field(default, _Arg(_parse_many(_parse_real(low, high), len(default), optional)))
 
 
 def flag(default: bool) -> Any:  # noqa: ANN401
-    """Declare a truth value."""
+    """Declare a boolean argument."""
     return _field(default, _Arg(_parse_flag))
 
 
 def option(default: Any, choices: Sequence[Any]) -> Any:  # noqa: ANN401
-    """Declare one of ``choices``."""
+    """Declare an argument that must be one of ``choices``."""
     return _field(default, _Arg(_parse_option(choices)))
 
 
 def text(default: Any = _MISSING) -> Any:  # noqa: ANN401
-    """Declare a text, such as a path."""
+    """Declare a string argument, such as a path."""
     return _field(default, _Arg(_parse_text))
 
 
 def custom(default: Any, parse: Callable[[Any], Any]) -> Any:  # noqa: ANN401
-    """Declare an argument with its own reader: ``parse`` returns the value or raises ValueError with what it wants."""
+    """Declare an argument with its own parser, which returns the value or raises ValueError with what it expects."""
     return _field(default, _Arg(parse))
 
 
 def constant(value: int) -> Any:  # noqa: ANN401
-    """Declare a length in pixels that the source fixes: no argument, but `scale_with_size` reaches it."""
+    """Declare a fixed length in pixels. It is not an argument, but `scale_with_size` scales it."""
     return _field(value, _Arg(_parse_integer(0, None, False), pixels=True, constant=True))
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """An attribute that is fixed, drawn from a list, or uniform on an interval.
+    """An attribute that is fixed, chosen at random from a list, or uniform on an interval.
 
     Attributes:
-        choices: The values it can take, equally likely; one value when it is fixed.
-        interval: (a, b) of a uniform real; then `choices` is empty.
+        choices: The possible values, equally likely; a fixed attribute has exactly one.
+        interval: Bounds (a, b) of a uniform real number; `choices` is then empty.
     """
 
     choices: tuple[Any, ...] = ()
@@ -209,11 +209,11 @@ class Attribute:
 
     @property
     def fixed(self) -> bool:
-        """Whether there is nothing to draw."""
+        """Whether the attribute has exactly one value."""
         return len(self.choices) == 1
 
     def pick(self, u: Floats) -> list[Any]:
-        """The value of each sample from its uniforms (B,)."""
+        """Return one value for each sample, given uniform random numbers ``u`` of shape (B,) in [0, 1)."""
         if self.interval is not None:
             a, b = self.interval
             return (a + u * (b - a)).tolist()
@@ -221,18 +221,18 @@ class Attribute:
         return [self.choices[int(value * n)] for value in u.tolist()]
 
     def resolved(self) -> Any:  # noqa: ANN401
-        """As it is written in a configuration."""
+        """Return the attribute as it is written in a configuration."""
         if self.interval is not None:
             return {"uniform": list(self.interval)}
         return self.choices[0] if self.fixed else {"choice": list(self.choices)}
 
     def map(self, function: Callable[[Any], Any]) -> Attribute:
-        """The same attribute with ``function`` applied to each value it can take."""
+        """Return a copy with ``function`` applied to each possible value."""
         return Attribute(tuple(function(choice) for choice in self.choices), self.interval)
 
 
 def _parse_attribute(one: Callable[[Any], Any], interval: bool) -> Callable[[Any], Attribute]:
-    ways = "{choice: [..]} of such" + (" or {uniform: [a, b]}" if interval else "")
+    ways = "{choice: [..]} of such values" + (" or {uniform: [a, b]}" if interval else "")
 
     def parse(value: Any) -> Attribute:  # noqa: ANN401
         try:
@@ -261,10 +261,10 @@ def attribute(
     """Declare an attribute that may be a value, ``{choice: [..]}`` or, with ``interval``, ``{uniform: [a, b]}``.
 
     Args:
-        default: An `Attribute`, or one value.
-        one: The values allowed, or a function that reads one value or raises ValueError with what it wants.
-        interval: Whether a uniform real is allowed.
-        pixels: Whether integers among its values are lengths in pixels.
+        default: An `Attribute`, or a single value.
+        one: The allowed values, or a function that parses one value and raises ValueError with what it expects.
+        interval: Whether a uniform interval is allowed.
+        pixels: Whether integer values are lengths in pixels.
     """
     parse_one = one if callable(one) else _parse_option(one)
     if default is not _MISSING and not isinstance(default, Attribute):
@@ -278,25 +278,25 @@ def _declared(cls: type) -> dict[str, dataclasses.Field[Any]]:
 
 
 def arg_names(cls: type) -> list[str]:
-    """The arguments of a kind or transform, in the order in which they are declared."""
+    """Return the argument names of a kind or transform, in declaration order."""
     return list(_declared(cls))
 
 
 def required_names(cls: type) -> list[str]:
-    """Those of them that have no default."""
+    """Return the argument names of a kind or transform that have no default."""
     return [name for name, item in _declared(cls).items() if item.default is _MISSING]
 
 
 def parse_args(cls: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Build ``cls`` from ``values``.
+    """Build ``cls`` from a mapping of arguments.
 
     Args:
-        cls: A dataclass whose fields are declared by this module.
-        values: Arguments by name; those left out take their defaults.
-        where: How messages name the object, such as "lama_box".
+        cls: A dataclass whose fields are declared with the functions of this module.
+        values: Arguments by name; omitted ones take their defaults.
+        where: The object's name in error messages, such as "lama_box".
 
     Raises:
-        MaskConfigError: An unknown name, a missing one, or a value of the wrong type or range.
+        MaskConfigError: If a name is unknown, a required argument is missing, or a value has a wrong type or range.
     """
     declared = _declared(cls)
     parsed: dict[str, Any] = {}
@@ -321,7 +321,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
 
 
 def args_dict(instance: Any) -> dict[str, Any]:  # noqa: ANN401
-    """All arguments of a kind or transform with their values, plain enough for JSON and YAML."""
+    """Return all arguments of a kind or transform as plain values that JSON and YAML can store."""
     return {name: _plain(getattr(instance, name)) for name in _declared(type(instance))}
 
 
@@ -336,7 +336,7 @@ def _scale(value: Any, factor: float) -> Any:  # noqa: ANN401
 
 
 def scale_pixels(instance: T, factor: float) -> T:
-    """A copy whose lengths in pixels are scaled: floor(v * factor + 0.5), at least 1 unless v = 0."""
+    """Return a copy whose lengths in pixels are scaled: floor(v * factor + 0.5), at least 1; 0 stays 0."""
     lengths = {
         item.name: _scale(getattr(instance, item.name), factor)
         for item in dataclasses.fields(instance)  # type: ignore[arg-type]

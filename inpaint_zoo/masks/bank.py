@@ -1,8 +1,8 @@
-"""Banks: masks written to a folder once, to be read by `files` and by other programs.
+"""Mask banks: masks that are generated once and written to a folder, for the kind `files` and for other programs.
 
-A bank is `000000.png` and so on (8 bits, 255 = hole), `manifest.csv` with a line for each, and `bank.json`, which says
-how they were made. `bank.json` is written first and the pictures one by one, each whole or not at all, so a bank that
-was interrupted is continued by the same call.
+A bank contains `000000.png`, `000001.png`, ... (8 bits, 255 = hole), `manifest.csv` with one line per mask, and
+`bank.json` with the settings. `bank.json` is written first. Each mask file is written atomically, so the same call
+continues a bank whose writing was interrupted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OURS = re.compile(r"\d{6,}\.png|manifest\.csv|bank\.json")
 
 
 def encode_png(mask: Mask) -> bytes:
-    """A mask (H, W) as a single-channel 8-bit PNG, 255 = hole."""
+    """Encode a mask (H, W) as a single-channel 8-bit PNG, 255 = hole."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -48,21 +48,21 @@ def write_bank(
     overwrite: bool = False,
     advance: Callable[[int], None] = lambda done: None,
 ) -> Path:
-    """Write masks 0 ... n - 1 to a folder, or finish one that was begun with the same settings.
+    """Write masks 0 ... n - 1 to a folder, or complete an unfinished bank that has the same settings.
 
     Args:
-        generator: What makes the masks.
-        n: How many.
-        size: (H, W).
-        out: The folder; it may be missing, empty, or an unfinished bank of the same settings.
-        overwrite: Replace what an earlier bank left there; other files in the folder are never touched.
-        advance: Called with the number of masks done since the last call.
+        generator: The mask generator.
+        n: Number of masks.
+        size: (H, W) in pixels.
+        out: The folder; it may be missing, empty, or contain an unfinished bank with the same settings.
+        overwrite: Replace the files of an earlier bank; other files in the folder are never changed.
+        advance: Called with the number of masks written since the last call.
 
     Returns:
-        The manifest.
+        The path of `manifest.csv`.
 
     Raises:
-        MaskConfigError: The folder holds something else.
+        MaskConfigError: If the folder contains something else, or a bank with other settings or more masks.
     """
     if n < 1:
         raise MaskConfigError(f"`n` must be at least 1, got {n}.")
@@ -79,7 +79,7 @@ def write_bank(
     surplus = sorted(path.name for path in out.glob("*.png") if _OURS.fullmatch(path.name) and int(path.stem) >= n)
     if surplus:
         raise MaskConfigError(
-            f"{out} holds more than {n} masks already, such as {surplus[0]} (--overwrite starts anew)."
+            f"{out} already contains more than {n} masks, such as {surplus[0]} (--overwrite replaces the bank)."
         )
     common = (generator.name, generator.seed, generator.stream, f"{size[0]}x{size[1]}", description["config_sha256"])
     text = io.StringIO()
@@ -99,16 +99,16 @@ def write_bank(
 
 
 def _prepare(out: Path, description: dict[str, Any], overwrite: bool) -> None:
-    """Make the folder ready, or refuse it."""
+    """Prepare the folder, or raise an error if it cannot be used."""
     if out.exists() and not out.is_dir():
-        raise MaskConfigError(f"{out} is a file, a folder was expected.")
+        raise MaskConfigError(f"{out} is a file; expected a folder.")
     held = [path for path in out.iterdir() if not path.name.startswith(TEMPORARY_PREFIX)] if out.exists() else []
     label = out / "bank.json"
     if held and not overwrite:
         if not label.is_file():
-            raise MaskConfigError(f"{out} is not empty and holds no bank; choose another folder (or --overwrite).")
+            raise MaskConfigError(f"{out} is not empty and is not a mask bank; choose another folder (or --overwrite).")
         if _read(label) != description:
-            raise MaskConfigError(f"{out} holds a bank of other settings; choose another folder (or --overwrite).")
+            raise MaskConfigError(f"{out} contains a bank with other settings; choose another folder (or --overwrite).")
         return
     for path in held:
         if _OURS.fullmatch(path.name) and path.is_file():

@@ -1,4 +1,4 @@
-"""The random box of GLCIC and Contextual Attention (specs/masks.md, section 7)."""
+"""The random box of GLCIC and Contextual Attention. Source: docs/papers/masks.md, "GLCIC / CA box"."""
 
 # ruff: noqa: D102 - `Kind` documents its methods
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["CaBox"]
 @register_kind("ca_box", section="7", source="daa233/generative-inpainting-pytorch")
 @dataclass(frozen=True)
 class CaBox(Kind):
-    """One box of nearly fixed size; its unshrunk frame is the `bbox` of `meta`: top, left, height, width."""
+    """One box of nearly fixed size; `meta` gives its unshrunk frame as `bbox`: top, left, height, width."""
 
     mask_shape: tuple[int, ...] = integers_of((128, 128), low=1, pixels=True)
     margin: tuple[int, ...] = integers_of((0, 0), low=0, pixels=True)
@@ -37,7 +37,7 @@ class CaBox(Kind):
             if length - 2 * margin <= side:
                 raise MaskConfigError(
                     f"ca_box: mask_shape {list(self.mask_shape)} with margin {list(self.margin)} needs more room than "
-                    f"size {size[0]} x {size[1]} has (each side: mask_shape + 2 * margin + 1 at least)."
+                    f"size {size[0]} x {size[1]} has (height and width must be at least mask_shape + 2 * margin + 1)."
                 )
 
     def bounds(self, size: Size) -> tuple[int, int]:
@@ -46,7 +46,7 @@ class CaBox(Kind):
     def draw(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
         draws = draws.shared(self.per_batch)
         (h, w), margin = self.mask_shape, np.array(self.margin)
-        # the last legal position never occurs, as in the reference: its upper limit is excluded
+        # the last valid position never occurs, as in the reference code, whose upper limit is exclusive
         place = draws.shared(self.same_position_in_batch).table(0, 2)
         corners = integers(place, margin, np.array(size) - margin - self.mask_shape - 1)
         deltas = integers(draws.table(2, 2), 0, np.array(self.max_delta) // 2)

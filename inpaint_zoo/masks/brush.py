@@ -1,4 +1,7 @@
-"""Free-form brush strokes: DeepFillv2's, and CMOD's masks of such strokes and rectangles (specs/masks.md, 5 and 6)."""
+"""Free-form brush strokes of DeepFillv2, and CMOD's masks of such strokes and rectangles.
+
+Source: docs/papers/masks.md, "DeepFillv2" and "CMOD".
+"""
 
 # ruff: noqa: D102 - `Kind` documents its methods
 from __future__ import annotations
@@ -17,7 +20,7 @@ from inpaint_zoo.masks.ragged import ragged
 
 __all__ = ["Cmod", "Dfv2Brush"]
 
-_HEAD = 6  # slots of a stroke before its turns: vertices, two angle limits, start x, start y, width
+_HEAD = 6  # slots of a stroke before its turns: number of turns, two angle limits, start x, start y, width
 _SPREAD = 2 * math.pi / 15
 _MEAN_ANGLE = 2 * math.pi / 5
 
@@ -27,16 +30,16 @@ def _stroke_width(max_vertices: int) -> int:
 
 
 def _strokes(u: Floats, vertices: tuple[int, int], width: tuple[int, int], size: Size) -> tuple[np.ndarray, Ints, Ints]:
-    """Walk all strokes of a batch at once.
+    """Compute all strokes of a batch at once.
 
     Args:
-        u: (S, 6 + 3 V) uniforms, V the largest number of turns.
-        vertices: Smallest and largest number of turns.
-        width: Limits of the width; the upper one is excluded.
-        size: (H, W).
+        u: (S, 6 + 3 V) uniform random numbers in [0, 1); V is the largest number of turns.
+        vertices: Smallest and largest number of turns, both inclusive.
+        width: Limits of the stroke width in pixels; the upper limit is exclusive.
+        size: (H, W) in pixels.
 
     Returns:
-        Vertices (S, V + 1, 2) int32 as x, y; turns (S,); widths (S,).
+        Vertices (S, V + 1, 2) int32 as (x, y); number of turns (S,); widths (S,) in pixels.
     """
     H, W = size
     turns = integers(u[:, 0], *vertices)
@@ -62,7 +65,7 @@ def _paint(canvases: Canvases, owners: Ints, points: np.ndarray, turns: Ints, wi
 
     polylines = cv2.polylines
     for k, chain, n, width in zip(owners.tolist(), points, (turns + 1).tolist(), widths.tolist(), strict=True):
-        # w - 1: what Pillow draws for width w, the reference's renderer (specs/masks.md, section 3)
+        # thickness w - 1 reproduces Pillow's line of width w, which the reference code draws
         polylines(canvases[k], [chain[:n]], False, 1, max(width - 1, 1))
 
 
@@ -135,7 +138,7 @@ class Cmod(Kind):
         )
 
     def _count(self, u: Floats, most: int) -> Ints:
-        """Number of parts: U{0 .. most * c - 1}; never an empty range, where the reference crashes."""
+        """Return the number of shapes, in 0 .. most * c - 1. The range is never empty (the reference code crashes)."""
         c = 1.0 if self.hole_range is None else min(sum(self.hole_range), 1.0)
         return integers(u, 0, max(1, int(most * c)) - 1)
 
@@ -160,7 +163,7 @@ class Cmod(Kind):
         owners, numbers = ragged(counts)
         u = draws.blocks(owners, numbers, first, 4)
         w, h = integers(u[:, 0], 0, largest[1] - 1), integers(u[:, 1], 0, largest[0] - 1)
-        # up to half of a rectangle may hang out
+        # up to half of a rectangle may lie outside the image
         x = integers(u[:, 2], -(w // 2), W - w + w // 2 - 1)
         y = integers(u[:, 3], -(h // 2), H - h + h // 2 - 1)
         box = [owners, np.maximum(y, 0), np.maximum(y + h, 0), np.maximum(x, 0), np.maximum(x + w, 0)]

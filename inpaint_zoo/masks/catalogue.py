@@ -1,4 +1,4 @@
-"""What masks there are: presets and kinds by name, and what is known about each."""
+"""List the available masks, that is presets and kinds, and describe each of them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["MaskInfo", "list_masks", "mask_info", "unknown_mask"]
 
 @dataclass(frozen=True)
 class MaskInfo:
-    """What is known about a mask by name.
+    """Description of a preset or kind.
 
     Attributes:
-        name: Preset or kind.
-        is_preset: Whether it is a preset, a mixture of kinds.
-        summary: One line.
-        section: Of specs/masks.md.
+        name: Name of the preset or kind.
+        is_preset: True for a preset (a mixture of kinds), False for a kind.
+        summary: Description in one line.
+        section: Section of docs/papers/masks.md that specifies it.
         source: Repository or paper.
-        mean_ratio: Mean hole ratio at 256 x 256, None where it is not known.
-        args: Arguments that it takes, with their defaults.
-        required: Those that must be given.
+        mean_ratio: Mean hole ratio at 256 x 256; None if unknown.
+        args: Its arguments with their defaults.
+        required: The arguments that must be given.
     """
 
     name: str
@@ -42,21 +42,21 @@ class MaskInfo:
 
 
 def list_masks(pattern: str = "*", *, ready: bool = True) -> list[str]:
-    """Names of presets and kinds, filtered like a shell does, in natural order.
+    """Return the names of presets and kinds that match a shell pattern, in natural order.
 
     Args:
-        pattern: Of the names.
-        ready: Only those that `create_mask` takes as they are, without an argument that must be given.
+        pattern: Shell pattern for the names, such as "lama_*".
+        ready: Return only names that `create_mask` accepts without further arguments.
     """
     names = {name for name in {*PRESETS, *KINDS} if fnmatchcase(name, pattern)}
     return sorted((name for name in names if not ready or not _needs(name)), key=natural_key)
 
 
 def mask_info(name: str) -> MaskInfo:
-    """Look a name up among presets and kinds, those included that need arguments.
+    """Return the description of a preset or kind, including those with required arguments.
 
     Raises:
-        MaskConfigError: Unknown name.
+        MaskConfigError: If the name is unknown.
     """
     mean = MEAN_RATIO_256.get(name)
     if name in PRESETS:
@@ -72,13 +72,13 @@ def mask_info(name: str) -> MaskInfo:
 
 
 def unknown_mask(name: object) -> UnknownMaskError:
-    """The error for a name that is neither preset nor kind."""
+    """Return the error for a name that is neither a preset nor a kind."""
     choices = list_masks(ready=False)
     return unknown("mask", name, choices, "list_masks() and `inpaint-zoo masks list` give all names.")
 
 
 def _needs(name: str) -> tuple[str, ...]:
-    """The arguments that must be given with a name."""
+    """Return the arguments that must be given with a name."""
     if name not in PRESETS:
         return ("components",) if KINDS[name] is Mixture else tuple(required_names(KINDS[name]))
     parts = PRESETS[name].mixture["components"]
@@ -88,7 +88,7 @@ def _needs(name: str) -> tuple[str, ...]:
 
 
 def _preset_args(preset: Preset) -> dict[str, Any]:
-    """The arguments of a preset's one component; a mixture of several takes none."""
+    """Return the arguments of a preset's single component; a preset with several components takes none."""
     parts = preset.mixture["components"]
     if len(parts) > 1:
         return {}

@@ -1,7 +1,8 @@
-"""What makes a mask look like a mistake: the one set of checks behind every door through which masks enter.
+"""Checks for masks that are probably a mistake. All parts of the package that accept masks use these checks.
 
-`inpaint`, suites, folders of masks in training, the commands and the Python API all ask `doubts_about`; a doubt is a
-sentence, filed under its kind. Doubts stop nothing, for every one of them may be meant.
+`inpaint`, benchmark suites, mask folders in training, the commands and the Python API call `doubts_about`. Each doubt
+is a sentence, stored under its kind. Doubts are only reported and never stop a run, because such a mask may be
+intended.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ DOUBTS = {
     "values": "values 0 and 1",
     "alpha": "shape in the alpha channel",
 }
-"""Kinds of doubts, each with the words for it."""
+"""Kinds of doubts, each with its wording in messages."""
 _LARGE = 0.6
 _NEARLY_FULL = 0.99
 _GREY = 0.01
@@ -38,21 +39,21 @@ def doubts_about(
     threshold: int = 127,
     invert: bool = False,
 ) -> dict[str, str]:
-    """Return what is odd about a mask, in sentences by the kind of doubt; nothing for a plain one.
+    """Return what looks wrong with a mask as sentences by kind of doubt; empty if nothing does.
 
     Args:
         mask: (H, W), nonzero = hole, as it will be used.
-        grey: (H, W) uint8 brightness that it was made of; None for masks that never had other values than two.
-        alpha: (H, W) uint8 of a file's transparency, which masks do not use.
-        threshold: Brighter was taken as hole ...
-        invert: ... or as known.
+        grey: (H, W) uint8 gray values from which the mask was thresholded; None for masks that were always binary.
+        alpha: (H, W) uint8 alpha channel of the file, which masks do not use.
+        threshold: Gray values above it were taken as hole, or as known if ``invert`` is True.
+        invert: Whether dark pixels are the hole.
     """
-    binary = grey is not None and int(grey.max()) == 1  # labels 0 and 1, which a threshold of 0 reads as meant
+    binary = grey is not None and int(grey.max()) == 1  # labels 0 and 1, which a threshold of 0 reads correctly
     if binary and threshold > 0:
         text = f"the mask holds only 0 and 1 (largest value 1), and above {threshold} is hole; multiply it by 255."
         return {"values": text}
     if grey is not None and alpha is not None and grey.min() == grey.max() and alpha.min() != alpha.max():
-        return {"alpha": "the mask has one colour, its shape is in the alpha channel, which is not read."}
+        return {"alpha": "the mask has one color, its shape is in the alpha channel, which is not read."}
     doubts = {}
     ratio = np.count_nonzero(mask) / mask.size
     unread = "" if alpha is None else " Its alpha channel is not read."
@@ -61,7 +62,7 @@ def doubts_about(
         why = "" if grey is None else f", nothing is {colour} (largest value {grey.max()})"
         doubts["empty"] = f"the mask is empty{why}.{unread}"
     elif ratio > _LARGE:
-        left = " Hardly anything is known." if ratio > _NEARLY_FULL else ""
+        left = " Hardly any pixel is known." if ratio > _NEARLY_FULL else ""
         taken = "1" if grey is None else colour
         doubts["large"] = (
             f"{100 * ratio:.1f} % of the mask is hole, {taken} taken as hole; is it inverted?{left}{unread}"
@@ -73,7 +74,7 @@ def doubts_about(
 
 
 def doubt_lines(doubts: Mapping[str, list[str]]) -> list[str]:
-    """One line for each kind of doubt: how many masks it concerns, and the first of the sentences."""
+    """Return one line for each kind of doubt: the number of masks concerned and the first sentence."""
     lines = []
     for kind, texts in doubts.items():
         masks = f"{len(texts)} mask files look" if len(texts) > 1 else "a mask file looks"
@@ -83,14 +84,14 @@ def doubt_lines(doubts: Mapping[str, list[str]]) -> list[str]:
 
 @dataclass
 class MaskCheck:
-    """What was found in the files of a mask set.
+    """Result of checking the files of a mask set.
 
     Attributes:
-        whole: Whether every file was looked at.
-        files: How many were looked at.
-        doubts: Sentences that begin with the file, by the kind of doubt.
-        unreadable: Files that cannot be read, and why; the next file in order is taken instead.
-        useless: How many hold no hole or nothing known, or cannot be read.
+        whole: Whether every file was checked.
+        files: Number of files checked.
+        doubts: Sentences that start with the file's path, by kind of doubt.
+        unreadable: Error messages of files that cannot be read; the next file in order replaces each of them.
+        useless: Number of files that have no hole, have no known pixel, or cannot be read.
     """
 
     whole: bool = True
@@ -100,20 +101,20 @@ class MaskCheck:
     useless: int = 0
 
     def add(self, path: Path, mask: Mask, doubts: Mapping[str, str]) -> None:
-        """Note a file that was read."""
+        """Record a file that was read, and its doubts."""
         self.files += 1
         self.useless += np.count_nonzero(mask) in (0, mask.size)
         for kind, text in doubts.items():
             self.doubts.setdefault(kind, []).append(f"{path}: {text}")
 
     def add_unreadable(self, error: Exception) -> None:
-        """Note a file that cannot be read."""
+        """Record a file that cannot be read."""
         self.files += 1
         self.useless += 1
         self.unreadable.append(str(error))
 
     def lines(self) -> list[str]:
-        """What a user should know, in a few lines. Large holes count only where they are the rule, as by inversion."""
+        """Return a few lines for the user. Large holes are mentioned only if most masks have them (likely inverted)."""
         count = len(self.unreadable)
         more = f" ({count} in all)" if count > 1 else ""
         told = [f"a mask file cannot be read{more}: {self.unreadable[0]}"] if count else []

@@ -1,4 +1,6 @@
-"""Mask configurations in YAML (specs/masks.md, section 17): read strictly, with the line of every key.
+"""Read mask configurations from YAML strictly, with the line number of every key.
+
+Source: docs/papers/masks.md, "YAML schema of a mixture".
 
 ```yaml
 mask:
@@ -9,9 +11,10 @@ mask:
     - {kind: lama_box}
   accept: {lo: 0.1, hi: 0.5}
 ```
-A second head, `eval_mask:`, gives the masks of validation and testing where they differ from those of training.
-`eval_mask: null` is for files that are added to a training configuration, whose masks of evaluation then stay.
-Without a second head, `mask:` may be left out. Folders (`root`, `bank`) are relative to the file.
+A second top-level key, `eval_mask:`, sets the masks of validation and testing if they differ from those of training.
+`eval_mask: null` is for files that are added to a training configuration: the evaluation masks of that configuration
+then stay unchanged. Without `eval_mask:`, the top-level key `mask:` may be omitted. Folders (`root`, `bank`) are
+relative to the file.
 """
 
 from __future__ import annotations
@@ -33,19 +36,19 @@ _Keys = tuple[str | int, ...]
 
 
 class MaskFile:
-    """A configuration as plain values, and the line of each of its keys.
+    """A configuration as plain values, with the line number of each of its keys.
 
     Attributes:
-        path: The file.
-        config: What stands below `mask:` or `eval_mask:`.
+        path: Path of the YAML file.
+        config: The mapping below `mask:` or `eval_mask:`.
     """
 
     def __init__(self, path: Path, config: dict[str, Any], lines: Mapping[_Keys, int]) -> None:
         self.path, self.config, self._lines = path, config, lines
 
     def located(self, error: MaskConfigError) -> MaskConfigError:
-        """The same complaint, begun with the file, the line and the key that it is about."""
-        # a kind by its name has its arguments at the top, where errors speak of components[0].args
+        """Return the same error, with the file, the line and the key it concerns at the start of its message."""
+        # a configuration that names a kind has its arguments at the top level; errors refer to components[0].args
         for keys in (error.keys, error.keys[3:], ("args", *error.keys[3:])):
             for end in range(len(keys), 0, -1):
                 if keys[:end] in self._lines:
@@ -54,16 +57,16 @@ class MaskFile:
 
 
 def is_mask_file(spec: object) -> bool:
-    """Whether ``spec`` is meant as a file: a path, or a text that ends in .yaml or .yml."""
+    """Return whether ``spec`` denotes a file: a path, or a string that ends in .yaml or .yml."""
     return isinstance(spec, Path) or (isinstance(spec, str) and spec.endswith(_SUFFIXES))
 
 
 def masks_set_by(path: Path) -> tuple[str, ...]:
-    """Return which arguments of a data module a YAML file sets when it is added to a training configuration.
+    """Return which data module arguments a YAML file sets when it is added to a training configuration.
 
     Returns:
-        ``masks`` and ``eval_masks`` for a file with `mask:` at its top; ``masks`` alone where it says
-        `eval_mask: null`; nothing for any other file, one that cannot be read included.
+        ``masks`` and ``eval_masks`` for a file with a top-level key `mask:`; ``masks`` alone if the file contains
+        `eval_mask: null`; nothing for any other file or an unreadable one.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -75,21 +78,21 @@ def masks_set_by(path: Path) -> tuple[str, ...]:
 
 
 def read_mask_file(path: Path, evaluation: bool = False) -> MaskFile:
-    """Read a YAML file.
+    """Read a mask configuration from a YAML file.
 
     Args:
         path: The file.
-        evaluation: Take what stands below `eval_mask:`, if there is such a head and it is not null.
+        evaluation: Read the mapping below `eval_mask:` if it is present and not null.
 
     Raises:
-        MaskConfigError: Missing, no YAML, a key given twice, or no mapping.
+        MaskConfigError: If the file is missing, is not valid YAML, repeats a key, or is not a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise MaskConfigError(f"{path}: cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
-        raise MaskConfigError(f"{path}: is no text: {error.reason} at byte {error.start}.") from None
+        raise MaskConfigError(f"{path}: is not a text file: {error.reason} at byte {error.start}.") from None
     loader = yaml.SafeLoader(text)
     try:
         root = loader.get_single_node()
@@ -99,9 +102,9 @@ def read_mask_file(path: Path, evaluation: bool = False) -> MaskFile:
         config = loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise MaskConfigError(f"{path}:{mark.line + 1 if mark else 1}: no YAML: {error.problem}.") from None
+        raise MaskConfigError(f"{path}:{mark.line + 1 if mark else 1}: invalid YAML: {error.problem}.") from None
     except yaml.YAMLError as error:
-        raise MaskConfigError(f"{path}:1: no YAML: {' '.join(str(error).split())}.") from None
+        raise MaskConfigError(f"{path}:1: invalid YAML: {' '.join(str(error).split())}.") from None
     finally:
         loader.dispose()
     if _HEAD in config or _EVAL_HEAD in config:
@@ -113,14 +116,14 @@ def read_mask_file(path: Path, evaluation: bool = False) -> MaskFile:
 
 
 def _check_heads(path: Path, config: Mapping[str, Any], lines: Mapping[_Keys, int]) -> None:
-    """Refuse a file with a head whose other keys stand beside it.
+    """Check that `mask:` and `eval_mask:` are mappings and that no other key is beside them.
 
     Raises:
-        MaskConfigError: With the line.
+        MaskConfigError: With the line number, if they are not.
     """
     for key, value in config.items():
         if key not in (_HEAD, _EVAL_HEAD):
-            raise MaskConfigError(f"{path}:{lines[(key,)]}: {key!r} stands beside `mask:`, belongs below it.")
+            raise MaskConfigError(f"{path}:{lines[(key,)]}: {key!r} is beside `mask:`; move it below `mask:`.")
         if not isinstance(value, dict) and (key == _HEAD or value is not None):
             raise MaskConfigError(f"{path}:{lines[(key,)]}: `{key}` must be a mapping.")
     if _HEAD not in config:
@@ -129,7 +132,7 @@ def _check_heads(path: Path, config: Mapping[str, Any], lines: Mapping[_Keys, in
 
 
 def write_mask_text(config: Mapping[str, Any], sha256: str) -> str:
-    """A configuration as YAML that `read_mask_file` takes back; its SHA-256 is a comment at the top."""
+    """Return a configuration as YAML that `read_mask_file` can read; a comment at the top gives its SHA-256."""
     body = yaml.safe_dump({_HEAD: dict(config)}, sort_keys=False, width=120, allow_unicode=True)
     return f"# sha256 of what makes the masks: {sha256}\n{body}"
 
@@ -141,14 +144,14 @@ def _at(error: MaskConfigError, path: Path, line: int, key: str) -> MaskConfigEr
 
 
 def _spelled(keys: _Keys) -> str:
-    """`components[1].args.margin`."""
+    """Return the keys as text, such as `components[1].args.margin`."""
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
 
 
 def _lines(path: Path, node: yaml.Node, keys: _Keys, above: tuple[int, ...] = ()) -> Iterator[tuple[_Keys, int]]:
-    """The line of every key and list item below ``node``; a key given twice is an error."""
+    """Yield the line of every key and list item below ``node``; a repeated key raises an error."""
     if id(node) in above:
-        raise MaskConfigError(f"{path}:{node.start_mark.line + 1}: an alias that contains itself.")
+        raise MaskConfigError(f"{path}:{node.start_mark.line + 1}: a YAML alias contains itself.")
     if keys == () or not isinstance(node, yaml.ScalarNode):
         yield keys, node.start_mark.line + 1
     if isinstance(node, yaml.SequenceNode):
@@ -160,14 +163,14 @@ def _lines(path: Path, node: yaml.Node, keys: _Keys, above: tuple[int, ...] = ()
         for key, value in node.value:
             line, name = key.start_mark.line + 1, str(key.value)
             if name in seen:
-                raise MaskConfigError(f"{path}:{line}: the key {name!r} stands already in line {seen[name]}.")
+                raise MaskConfigError(f"{path}:{line}: the key {name!r} is already set in line {seen[name]}.")
             seen[name] = line
             yield from _lines(path, value, (*keys, name), (*above, id(node)))
             yield (*keys, name), line
 
 
 def _anchored(value: Any, base: Path) -> Any:  # noqa: ANN401 - any plain value
-    """The same values with the folders in them made relative to ``base``."""
+    """Return the same values with the folders in them resolved relative to ``base``."""
     if isinstance(value, list):
         return [_anchored(item, base) for item in value]
     if not isinstance(value, dict):

@@ -1,7 +1,8 @@
-"""Random numbers that are a pure function of (seed, stream, sample index, attempt, slot): SplitMix64 as a counter.
+"""Random numbers as a pure function of (seed, stream, sample index, attempt, slot): SplitMix64 used as a counter.
 
-No generator is ever advanced, so a mask depends on nothing but its own coordinates: not on workers, batch size, order,
-or what other masks did. A batch needs one vectorised table. Source: specs/masks.md, section 2.1.
+No generator has a state that advances. A mask therefore depends only on these coordinates, not on workers, batch size,
+order, or other masks. A whole batch is computed as one vectorized table. Source: docs/papers/masks.md, "Per-sample
+determinism".
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _TO_UNIT = 2.0**-53
 
 
 def mix(z: int) -> int:
-    """The SplitMix64 finaliser on one 64-bit word.
+    """Apply the SplitMix64 finalizer to one 64-bit word.
 
     Example:
         >>> hex(mix(0x9E3779B97F4A7C15))
@@ -49,13 +50,13 @@ def _stream_word(seed: int, stream: str) -> int:
 
 
 def sample_key(seed: int, stream: str, index: int, attempts: Sequence[int] = ()) -> int:
-    """The 64-bit key of one sample, in plain integers; `Draws` computes the same for whole batches.
+    """Return the 64-bit key of one sample, computed with Python integers; `Draws` computes it for whole batches.
 
     Args:
-        seed: Of the suite, taken modulo 2^64.
+        seed: Seed, taken modulo 2^64.
         stream: Name of the stream, such as "test" or "mask/0".
-        index: Of the sample.
-        attempts: The attempt number of each rejection scope around the draw, outermost first.
+        index: Index of the sample.
+        attempts: Attempt numbers of the enclosing rejection scopes, outermost first.
 
     Example:
         >>> sample_key(1234, "mask", 7)
@@ -78,7 +79,7 @@ def _mix_in_place(z: _Words) -> _Words:
 
 @lru_cache(maxsize=256)
 def _steps(count: int) -> _Words:
-    """(j + 1) * gamma for the slots j = 0, ..., count - 1."""
+    """Return (j + 1) * gamma for the slots j = 0, ..., count - 1."""
     return np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_GAMMA)
 
 
@@ -87,18 +88,18 @@ def _uniforms(words: _Words) -> Floats:
 
 
 def integers(u: Floats, low: int | Ints, high: int | Ints) -> Ints:
-    """Map uniforms to the integers low, ..., high, both included (U{low..high} of the specification)."""
+    """Map uniform numbers in [0, 1) to the integers low, ..., high, both inclusive."""
     return low + (u * (high - low + 1)).astype(np.int64)
 
 
 class Draws:
-    """The draws of a batch of samples in one stream and one nest of rejection attempts.
+    """Random numbers for a batch of samples in one stream, inside given rejection attempts.
 
     Args:
-        seed: Of the suite.
+        seed: Seed of the mask generator.
         stream: Name of the stream.
         indices: (B,) uint64 sample indices.
-        attempts: Attempt numbers of the scopes around, outermost first.
+        attempts: Attempt numbers of the enclosing rejection scopes, outermost first.
     """
 
     __slots__ = ("_keys", "attempts", "indices", "seed", "stream")
@@ -111,26 +112,26 @@ class Draws:
         return len(self.indices)
 
     def sub(self, name: str) -> Draws:
-        """The same samples in the stream ``<stream>/<name>``."""
+        """Return the random numbers of the same samples in the stream ``<stream>/<name>``."""
         return Draws(self.seed, f"{self.stream}/{name}", self.indices, self.attempts)
 
     def rows(self, rows: Sequence[int] | Ints) -> Draws:
-        """Some of the samples, in the order given."""
+        """Return the random numbers of some of the samples, in the given order."""
         return Draws(self.seed, self.stream, self.indices[rows], self.attempts)
 
     def attempt(self, number: int) -> Draws:
-        """Attempt ``number`` of a rejection scope inside those that are open; number 0 changes no key."""
+        """Return attempt ``number`` of a rejection scope nested in the open ones; attempt 0 leaves the keys as is."""
         return Draws(self.seed, self.stream, self.indices, (*self.attempts, number)) if number else self
 
     def shared(self, n: int) -> Draws:
-        """Sample i takes the draws of sample n * (i // n): one draw for each n in a row."""
+        """Return a copy in which sample i uses the numbers of sample n * (i // n): n consecutive samples share them."""
         return (
             Draws(self.seed, self.stream, self.indices // np.uint64(n) * np.uint64(n), self.attempts) if n > 1 else self
         )
 
     @property
     def keys(self) -> _Words:
-        """(B,) uint64, one key for each sample."""
+        """The key of each sample: (B,) uint64."""
         if self._keys is None:
             word = np.uint64(_stream_word(self.seed, self.stream) + _GAMMA & _MASK)
             keys = _mix_in_place(self.indices + word)
@@ -140,29 +141,29 @@ class Draws:
         return self._keys
 
     def words(self, first: int, count: int) -> _Words:
-        """The 64 random bits of the slots first, ..., first + count - 1: (B, count)."""
+        """Return the 64 random bits of the slots first, ..., first + count - 1, as uint64 of shape (B, count)."""
         starts = self.keys + np.uint64(first * _GAMMA & _MASK)
         return _mix_in_place(starts[:, None] + _steps(count))
 
     def table(self, first: int, count: int) -> Floats:
-        """Uniforms in [0, 1) of the slots first, ..., first + count - 1: (B, count)."""
+        """Return uniform numbers in [0, 1) for the slots first, ..., first + count - 1: (B, count)."""
         return _uniforms(self.words(first, count))
 
     def slot(self, slot: int) -> Floats:
-        """Uniforms in [0, 1) of one slot: (B,)."""
+        """Return uniform numbers in [0, 1) for one slot: (B,)."""
         return self.table(slot, 1)[:, 0]
 
     def blocks(self, owners: Ints, numbers: Ints, first: int, width: int) -> Floats:
-        """Uniforms of blocks of slots, of those blocks only that exist.
+        """Return uniform numbers in [0, 1) for blocks of consecutive slots, computed only for the given blocks.
 
         Args:
-            owners: (S,) which sample each block belongs to.
-            numbers: (S,) which block of its sample it is.
-            first: Slot where block 0 begins.
-            width: Slots of a block.
+            owners: (S,) position in the batch of the sample that each block belongs to.
+            numbers: (S,) number of the block within its sample.
+            first: Slot where block 0 starts.
+            width: Number of slots per block.
 
         Returns:
-            (S, width): row s holds slots first + numbers[s] * width + 0 ... width - 1 of sample owners[s].
+            (S, width): row s contains slots first + numbers[s] * width + 0 ... width - 1 of sample owners[s].
         """
         starts = self.keys[owners] + (first + numbers * width).astype(np.uint64) * np.uint64(_GAMMA)
         return _uniforms(_mix_in_place(starts[:, None] + _steps(width)))

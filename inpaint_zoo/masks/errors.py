@@ -1,4 +1,4 @@
-"""What can be wrong with a mask configuration, said so that the reader can put it right."""
+"""Errors and warnings about mask configurations."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ __all__ = ["MaskConfigError", "MaskWarning", "UnknownMaskError", "inside", "unkn
 
 
 class MaskConfigError(ZooError):
-    """A mask that cannot be made as asked: a wrong key or value, a size that does not fit, or no acceptable draw.
+    """A mask cannot be made: a wrong key or value, a size that does not fit, or no accepted attempt.
 
     Attributes:
-        keys: Where in the configuration: keys and list positions from the top down.
+        keys: Position in the configuration: mapping keys and list positions from the top level down.
     """
 
     keys: tuple[str | int, ...] = ()
 
 
 class UnknownMaskError(MaskConfigError, UnknownNameError):
-    """A mask, kind, key or choice that does not exist; the message suggests the nearest and lists what does."""
+    """A mask, kind, key or choice does not exist; the message suggests similar names and lists the valid ones."""
 
 
 class MaskWarning(UserWarning):
-    """A mask that works but is probably not what was meant: empty, very large, or grey."""
+    """A mask that works but is probably a mistake: empty, very large, or gray."""
 
 
 def unknown(what: str, name: object, choices: Iterable[str], hint: str = "") -> UnknownMaskError:
-    """Build the error for ``name``, which is none of ``choices``; by default the message lists them all."""
+    """Return the error for a ``name`` that is not in ``choices``; by default the message lists all choices."""
     choices = list(choices)
     return UnknownMaskError(str(unknown_name(what, name, choices, hint or f"Allowed: {', '.join(choices) or 'none'}.")))
 
 
 @contextmanager
 def inside(*keys: str | int) -> Iterator[None]:
-    """Note in errors of the block that they are about this part of the configuration.
+    """Add ``keys`` to errors raised in the block, so that they tell which part of the configuration they concern.
 
     Example:
         >>> try:
         ...     with inside("components", 0), inside("weight"):
-        ...         raise MaskConfigError("too light")
+        ...         raise MaskConfigError("the weight is too small")
         ... except MaskConfigError as error:
         ...     print(error.keys)
         ('components', 0, 'weight')

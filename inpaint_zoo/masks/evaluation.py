@@ -1,4 +1,4 @@
-"""Lists of masks: what the papers test on, one table column each, for benchmarks."""
+"""The mask lists that papers test on, for benchmarks: one mask for each column of a paper's table."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ class EvalMask:
     """One of the masks that a paper tests on.
 
     Attributes:
-        label: For result tables; begins with "synthetic" where generated masks stand in for files.
-        column: Of the paper's table, as benchmarks' paper tables write it; None if no published number belongs to it.
-        spec: For `create_generator`, or for `masks` of a benchmark suite.
+        label: Name in result tables; it starts with "synthetic" if generated masks replace the paper's files.
+        column: Column of the paper's table, spelled as in `benchmarks/paper_tables`; None if no published number
+            belongs to it.
+        spec: Argument of `create_generator`, or an entry of `masks` in a benchmark suite.
     """
 
     label: str
@@ -28,7 +29,7 @@ class EvalMask:
 
     @property
     def synthetic(self) -> bool:
-        """Whether the masks stand in for files that are missing: not to be compared with the paper's numbers."""
+        """Whether generated masks replace missing files; results are then not comparable with the paper's numbers."""
         return self.label.startswith("synthetic")
 
 
@@ -47,7 +48,7 @@ _SQUARE = EvalMask("square_128", None, {"name": "center", "size": 128})
 _CIRCLES = EvalMask("four_circles", None, {"name": "four_circles"})
 
 _LISTS: dict[str, tuple[tuple[str, ...], tuple[EvalMask, ...]]] = {
-    # bins of NVIDIA's files, further masks
+    # ratio bins of NVIDIA's files, further masks
     "grig_eval": (_ALL, (EvalMask("fixed_25", "Fixed", {"name": "fixed_25"}),)),
     "lgnet_eval": (_ALL, (_SQUARE, _CIRCLES)),
     "isnet_eval": (_FROM_10_TO_50, ()),
@@ -56,19 +57,19 @@ _LISTS: dict[str, tuple[tuple[str, ...], tuple[EvalMask, ...]]] = {
     "synthetic_bins": (_ALL, ()),
 }
 MASK_SUITES = tuple(_LISTS)
-"""The names that `mask_suite` knows."""
+"""The names that `mask_suite` accepts."""
 
 
 def mask_suite(name: str, root: str | Path | None = None) -> list[EvalMask]:
-    """The masks that a paper tests on, in the order of its table.
+    """Return the masks that a paper tests on, in the order of its table.
 
     Args:
         name: One of `MASK_SUITES`.
-        root: Folder of NVIDIA's irregular test masks. Without it, generated masks of the same hole ratios stand in;
-            they are labelled synthetic and have no table column. `synthetic_bins` is always these.
+        root: Folder of NVIDIA's irregular test masks. If None, generated masks with the same hole ratios replace them;
+            these are labeled "synthetic" and have no table column. `synthetic_bins` always uses generated masks.
 
     Raises:
-        MaskConfigError: Unknown name.
+        MaskConfigError: If the name is unknown.
 
     Example:
         >>> [(mask.label, mask.column) for mask in mask_suite("isnet_eval", root="masks")][:2]

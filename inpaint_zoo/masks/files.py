@@ -1,4 +1,7 @@
-"""Folders of mask files (specs/masks.md, section 9.3), with optional bins of hole ratios and two papers' own rules."""
+"""Masks from a folder of files, optionally filtered by hole ratio or read by the rules of LGNet and ISNet.
+
+Source: docs/papers/masks.md, "How each paper reads mask files".
+"""
 
 # ruff: noqa: D102 - `Kind` documents its methods
 from __future__ import annotations
@@ -26,7 +29,7 @@ __all__ = ["Files"]
 def _edges(value: Any) -> tuple[float, ...] | None:  # noqa: ANN401
     if value is None:
         return None
-    wants = "a list of two or more growing ratios from 0 to 1, or null"
+    wants = "a list of two or more increasing ratios from 0 to 1, or null"
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) < 2:
         raise ValueError(wants)
     if not all(isinstance(edge, int | float) and not isinstance(edge, bool) and 0 <= edge <= 1 for edge in value):
@@ -41,14 +44,14 @@ def _edges(value: Any) -> tuple[float, ...] | None:  # noqa: ANN401
 class Files(MaskFolder):
     """The mask files of a folder, resized to the image.
 
-    `hole_value`: null means white, with `compat: isnet` black. `bins`: only files whose ratio at their own size lies in
-    (first, last] of these. `compat` reads files as a paper's code does:
+    `hole_value`: the color of holes; null means white, or black with `compat: isnet`. `bins`: use only files whose hole
+    ratio at their own resolution lies in (first, last] of these values. `compat` reads files as a paper's code does:
 
-    - `lgnet`: in training a bicubic resize and left-right flips alone; in testing no resize, files must have the size
-      asked for. Its grey edges become binary here, as every mask does.
-    - `isnet`: the central square, resized bilinearly, is hole where not the least light falls; always random files,
-      unless `pairing: mod`, its one-to-one mode, which does not cut the square; left-right flips and quarter turns in
-      training. Its code flips image and mask together: `meta` tells `hflip`.
+    - `lgnet`: in training, bicubic resizing and horizontal flips only; in testing, no resizing, so files must have the
+      requested size. Gray edges, which the paper's code keeps, become binary as in every mask.
+    - `isnet`: the central square is resized bilinearly, and pixels that are exactly 0 become the hole. Files are chosen
+      at random unless `pairing: mod` is set; that one-to-one mode does not crop the square. Training adds horizontal
+      flips and quarter turns. The paper's code flips image and mask together; `meta` gives `hflip` for this.
     """
 
     hole_value: str | None = option(None, (None, "white", "black"))
@@ -64,7 +67,7 @@ class Files(MaskFolder):
 
     @property
     def reading(self) -> tuple[int, bool]:
-        if self.compat == "isnet":  # hole where not the least light falls
+        if self.compat == "isnet":  # only exactly black pixels are hole
             return (0, True) if self._invert else (254, False)
         return 127, self._invert
 
@@ -78,20 +81,20 @@ class Files(MaskFolder):
         if self.bins is None:
             return paths
         low, high = self.bins[0], self.bins[-1]
-        with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
+        with ThreadPoolExecutor() as pool:  # decoding releases Python's global interpreter lock
             ratios = list(pool.map(self._ratio, paths))
         for path, ratio in zip(paths, ratios, strict=True):
             if isinstance(ratio, PictureError):
-                self.tell(str(path), f"{ratio}; it is in no bin")
+                self.tell(str(path), f"{ratio}; it belongs to no bin")
         known = [(path, r) for path, r in zip(paths, ratios, strict=True) if not isinstance(r, PictureError)]
-        strict = self.compat == "isnet"  # its lists were cut so on both sides
+        strict = self.compat == "isnet"  # the authors' file lists exclude both bounds
         found = [path for path, r in known if low < r < high or (r == high and not strict)]
         if not found:
             spread = [r for _, r in known] or [0.0]
             colour = "black" if self._invert else "white"
             raise MaskConfigError(
                 f"files: no mask of {self.root} has a hole ratio in ({low:g}, {high:g}]. With {colour} as hole, ratios "
-                f"lie from {min(spread):.4g} to {max(spread):.4g}; `hole_value` sets the colour."
+                f"lie from {min(spread):.4g} to {max(spread):.4g}; `hole_value` sets the color of holes."
             )
         return found
 
@@ -102,7 +105,7 @@ class Files(MaskFolder):
             return error
 
     def _lit(self, path: Path) -> Mask:
-        """A file in grey, holes dark."""
+        """Return a file's gray values with dark holes."""
         return read_grey(path) if self._invert else 255 - read_grey(path)
 
     def by_turn(self, train: bool) -> bool:
@@ -125,14 +128,14 @@ class Files(MaskFolder):
         mask = self.native(path)
         if self.compat == "lgnet" and mask.shape != size:
             raise MaskConfigError(
-                f"files: {path} is {mask.shape[0]} x {mask.shape[1]}, the image {size[0]} x {size[1]}; compat lgnet "
-                "resizes no test masks, as the paper's code. Leave `compat` out, or give files of the images' size."
+                f"files: {path} is {mask.shape[0]} x {mask.shape[1]}, the image {size[0]} x {size[1]}; `compat: lgnet` "
+                "does not resize test masks, as in the paper's code. Remove `compat` or use masks of the images' size."
             )
         return resize_mask(mask, size)
 
 
 def _resize_grey(grey: Mask, size: Size, filter_name: str) -> Mask:
-    """Resize (H, W) uint8 with one of Pillow's filters."""
+    """Resize gray values (H, W) uint8 with one of Pillow's filters."""
     from PIL import Image
 
     image = Image.fromarray(np.ascontiguousarray(grey))

@@ -1,4 +1,7 @@
-"""Regular masks: a centred square, four circles, a half, a random quarter block (specs/masks.md, section 10)."""
+"""Regular masks: a centered square, four circles, one half, or a random block of a quarter of the area.
+
+Source: docs/papers/masks.md, "Regular masks".
+"""
 
 # ruff: noqa: D102, RUF009 - `Kind` documents its methods; `attribute` makes a dataclass field
 from __future__ import annotations
@@ -18,7 +21,7 @@ __all__ = ["CenterSquare", "FourCircles", "Half", "RandomBlock"]
 @register_kind("center_square", section="10", source="GRIG, LGNet, GLCIC: the regular test mask")
 @dataclass(frozen=True)
 class CenterSquare(Kind):
-    """A square in the middle; 128 of 256 is rows and columns 64 to 191."""
+    """A square in the center; with side 128 at size 256, it covers rows and columns 64 to 191."""
 
     side: int = integer(128, low=1, pixels=True)
     min_side = 1
@@ -36,7 +39,7 @@ class CenterSquare(Kind):
 @register_kind("four_circles", section="10", source="LGNet's second regular mask; centres chosen by the zoo")
 @dataclass(frozen=True)
 class FourCircles(Kind):
-    """Four discs of radius 30, 40, 40, 30 at 256, scaled to other sizes."""
+    """Four discs of radius 30, 40, 40 and 30 pixels at size 256, scaled to other sizes."""
 
     min_side = 1
 
@@ -54,7 +57,7 @@ class FourCircles(Kind):
 @register_kind("half", section="10", source="ISNet's loader, mode 1")
 @dataclass(frozen=True)
 class Half(Kind):
-    """The left or the right half."""
+    """The left or the right half of the image."""
 
     side: Attribute = attribute(Attribute(("left", "right")), one=("left", "right"))
     min_side = 1
@@ -68,7 +71,7 @@ class Half(Kind):
 @register_kind("random_block", section="10", source="ISNet's loader, mode 2")
 @dataclass(frozen=True)
 class RandomBlock(Kind):
-    """A block of half the height and half the width, anywhere."""
+    """A block of half the height and half the width at a random position."""
 
     min_side = 1
 

@@ -1,4 +1,7 @@
-"""What the kinds that read folders share: listing, content identity, pairing, polarity, flips (specs/masks.md, 9)."""
+"""Common parts of the kinds that read folders: listing, content hash, pairing, polarity and flips.
+
+Source: docs/papers/masks.md, "File-based datasets".
+"""
 
 # ruff: noqa: D102 - `Kind` documents its methods
 from __future__ import annotations
@@ -30,13 +33,13 @@ __all__ = ["Folder", "MaskFolder", "corner", "read_grey"]
 
 T = TypeVar("T")
 _PATIENCE = 100
-"""Unreadable files in a row after which it is no accident: the folder is gone."""
+"""Number of consecutive unreadable files after which reading stops; the folder is then probably gone."""
 _SLOTS = 8  # file, hflip, vflip, rot90, angle, dilation or kernel side, crop row, crop column
 
 
 @dataclass(frozen=True)
 class Folder(Kind):
-    """A kind that reads the pictures of a folder."""
+    """A kind that reads the images of a folder."""
 
     root: str = text()
     told: set[str] = field(default_factory=set, init=False, compare=False, repr=False)
@@ -47,12 +50,12 @@ class Folder(Kind):
 
     @property
     def folder(self) -> Path:
-        """`root`, with ~ spelled out."""
+        """`root` with ~ expanded."""
         return Path(self.root).expanduser()
 
     @property
     def paths(self) -> list[Path]:
-        """The files in use, in natural order; MaskConfigError if there are none."""
+        """The files in use, in natural order; raises MaskConfigError if there are none."""
         return self._listed
 
     @cached_property
@@ -60,7 +63,7 @@ class Folder(Kind):
         return self.listing()
 
     def listing(self) -> list[Path]:
-        """All pictures of the folder in its role, in natural order."""
+        """Return all image files of the folder that match its role, in natural order."""
         try:
             return list_pictures(self.folder, self.role)
         except ZooError as error:
@@ -68,24 +71,24 @@ class Folder(Kind):
 
     @cached_property
     def _content(self) -> str:
-        """SHA-256 over names and contents of the files in use."""
+        """The SHA-256 of the names and contents of the files in use."""
         digest = hashlib.sha256()
         for path in self.paths:
             line = f"{path.relative_to(self.folder).as_posix()}\0{sha256_or_unreadable(path)}\n"
-            digest.update(line.encode("utf-8", "surrogateescape"))  # a file's name may be any bytes
+            digest.update(line.encode("utf-8", "surrogateescape"))  # file names may contain any bytes
         return digest.hexdigest()
 
     def identity(self) -> dict[str, Any]:
         return {**self.config(), "root": f"sha256:{self._content}"}
 
     def readable(self, pick: int, read: Callable[[Path], T]) -> tuple[Path, T]:
-        """File ``pick`` and what ``read`` makes of it, or the next file in order that can be read.
+        """Return file number ``pick`` and the result of ``read``; if unreadable, use the next readable file in order.
 
         Warns:
-            MaskWarning: Once for each file that cannot.
+            MaskWarning: Once for each unreadable file.
 
         Raises:
-            MaskConfigError: 100 files in a row cannot be read, or all.
+            MaskConfigError: If 100 files in a row, or all files, cannot be read.
         """
         paths = self.paths
         count = min(_PATIENCE, len(paths))
@@ -98,12 +101,12 @@ class Folder(Kind):
                 errors.append(error)
                 continue
             for passed in errors:
-                self.tell(str(passed), f"{passed}; the next mask file is taken instead")
+                self.tell(str(passed), f"{passed}; the next mask file is used instead")
             return path, found
         raise MaskConfigError(f"{self.kind}: {count} files in a row cannot be read; the first: {errors[0]}")
 
     def tell(self, topic: str, message: str) -> None:
-        """Warn of something, once for each topic."""
+        """Emit a warning once for each topic."""
         if topic not in self.told:
             self.told.add(topic)
             warnings.warn(message, MaskWarning, stacklevel=3)
@@ -113,8 +116,8 @@ class Folder(Kind):
 class MaskFolder(Folder):
     """A folder of masks.
 
-    `pairing`: `mod` gives image i file i mod n, `random` any; null means random in the stream train, mod elsewhere.
-    `augment`: flips and quarter turns; null means in the stream train only.
+    `pairing`: `mod` uses file i mod n for image i, `random` a random file; null means `random` in the stream "train"
+    and `mod` in the others. `augment`: random flips and quarter turns; null means in the stream "train" only.
     """
 
     pairing: str | None = option(None, (None, "mod", "random"))
@@ -124,18 +127,18 @@ class MaskFolder(Folder):
     @property
     @abstractmethod
     def reading(self) -> tuple[int, bool]:
-        """How files are binarised: the threshold, and whether what is darker is hole."""
+        """How files are binarized: (threshold in 0 ... 255, whether pixels at or below it are the hole)."""
 
     @abstractmethod
     def cut(self, path: Path, size: Size, u: list[float], train: bool) -> Mask:
-        """The mask of a file, brought to (H, W) ``size``; ``u`` are the uniforms of all slots."""
+        """Return a file's mask at (H, W) ``size``; ``u`` are the uniform random numbers of all slots."""
 
     def flips(self, u: list[float]) -> tuple[bool, bool, int]:
-        """Whether to flip left and right, and up and down, then how many quarters to turn."""
+        """Return whether to flip horizontally, whether to flip vertically, and the number of quarter turns."""
         return u[1] < 0.5, u[2] < 0.5, int(4 * u[3])
 
     def by_turn(self, train: bool) -> bool:
-        """Whether image i takes file i mod n."""
+        """Return whether image i uses file i mod n."""
         return self.pairing == "mod" or (self.pairing is None and not train)
 
     def draw(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
@@ -155,7 +158,7 @@ class MaskFolder(Folder):
                     notes[k]["doubts"] = list(doubts.values())
 
     def loaded(self, path: Path) -> tuple[Mask, Mapping[str, str]]:
-        """A file as a mask at its own size, not to be written into, and what is odd about it."""
+        """Return a file as a read-only mask at its own resolution, and its doubts (see `masks.checks`)."""
         try:
             changed = path.stat().st_mtime_ns
         except OSError as error:
@@ -163,28 +166,28 @@ class MaskFolder(Folder):
         return _load(path, changed, *self.reading)
 
     def native(self, path: Path) -> Mask:
-        """A file as a mask at its own size, not to be written into."""
+        """Return a file as a read-only mask at its own resolution."""
         return self.loaded(path)[0]
 
     def check_files(self, limit: int | None, flipped: bool | None) -> MaskCheck:
-        """Look at the files in use, or at ``limit`` of them, evenly spread, for what looks like a mistake.
+        """Check all files in use, or ``limit`` evenly spaced ones, for masks that are probably a mistake.
 
         Args:
-            limit: None for all.
-            flipped: Whether the masks are inverted after they are read; None if that happens to some of them.
+            limit: Number of files to check; None for all.
+            flipped: Whether the masks are inverted after they are read; None if only some of them are.
         """
         paths = self.paths
         if limit is not None and len(paths) > limit:
             paths = [paths[k * len(paths) // limit] for k in range(limit)]
         check = MaskCheck(whole=len(paths) == len(self.paths))
         look = partial(self._looked_at, flipped=bool(flipped))
-        with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
+        with ThreadPoolExecutor() as pool:  # decoding releases Python's global interpreter lock
             for path, found in zip(paths, pool.map(look, paths), strict=True):
                 if isinstance(found, PictureError):
                     check.add_unreadable(found)
                 else:
                     check.add(path, *found)
-        if flipped is None:  # then ratios say nothing
+        if flipped is None:  # the hole ratios of the files then tell nothing
             check.doubts = {kind: texts for kind, texts in check.doubts.items() if kind not in {"empty", "large"}}
         self.told.update(check.unreadable)
         return check
@@ -200,23 +203,23 @@ class MaskFolder(Folder):
 
 
 def read_grey(path: Path) -> Mask:
-    """(H, W) uint8 brightness of a file."""
+    """Return the gray values of a file as (H, W) uint8."""
     return luminance(read_picture(path))
 
 
 @lru_cache(maxsize=128)
 def _load(path: Path, changed: int, threshold: int, invert: bool) -> tuple[Mask, Mapping[str, str]]:
-    """A file, as it was changed last, as a mask at its own size, and its doubts."""
+    """Return a file's mask at its own resolution and its doubts; ``changed``, its mtime, is part of the cache key."""
     mask, doubts = mask_of(read_picture(path), threshold=threshold, invert=invert)
     mask.flags.writeable = False
     return mask, doubts
 
 
 def corner(what: str, path: Path, mask: Mask, size: Size, u: Iterable[float]) -> Mask:
-    """The crop of (H, W) ``size`` whose top left corner is drawn from all places; MaskConfigError if there is none."""
+    """Return a crop of (H, W) ``size`` at a random position; raise MaskConfigError if it does not fit."""
     if size[0] > mask.shape[0] or size[1] > mask.shape[1]:
         raise MaskConfigError(
-            f"{what}: no crop of size {size[0]} x {size[1]} fits into {path}, {mask.shape[0]} x {mask.shape[1]}."
+            f"{what}: a crop of size {size[0]} x {size[1]} does not fit into {path}, {mask.shape[0]} x {mask.shape[1]}."
         )
     top, left = (int(v * (whole - part + 1)) for v, whole, part in zip(u, mask.shape, size, strict=True))
     return mask[top : top + size[0], left : left + size[1]]

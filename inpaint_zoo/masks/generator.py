@@ -1,7 +1,7 @@
-"""The public face: a generator for every mask by name, by configuration, from a YAML file, or from a folder.
+"""Public interface: mask generators from a name, a configuration, a YAML file, or a folder.
 
-A generator is a pure function of (seed, stream, index, size): `gen(7, (256, 256))` is the same mask on every machine,
-alone or in a batch, today or in the middle of a resumed training.
+A generator is a pure function of (seed, stream, index, size): `gen(7, (256, 256))` returns the same mask on every
+machine, alone or in a batch, and also after training is resumed.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from inpaint_zoo.masks.presets import PRESETS
 __all__ = ["MaskGenerator", "create_generator", "create_mask", "parse_size"]
 
 _GLANCE = 20
-"""Files of a folder that are looked at before the first mask is drawn."""
+"""Number of files of a folder that are checked before the first mask is made."""
 _LABEL_KEYS = ("name", "suite_seed", "stream", "size")
 
 
 class MaskGenerator:
-    """Masks of one configuration, seed and stream.
+    """Generator of the masks of one configuration, seed and stream.
 
     Attributes:
-        name: Label for tables.
-        seed: Of the suite.
-        stream: train, val, test, or mask, the default.
-        size: (H, W) that is taken when a call names none.
+        name: Label in tables.
+        seed: Seed of all masks.
+        stream: Name of the stream: "train", "val", "test", or "mask" (the default).
+        size: Default (H, W) in pixels for calls without a size, or None.
     """
 
     def __init__(
@@ -65,46 +65,46 @@ class MaskGenerator:
         return f"MaskGenerator({self.name!r}, seed={self.seed}, stream={self.stream!r})"
 
     def __call__(self, index: int, size: int | Iterable[int] | None = None) -> Mask:
-        """Mask ``index``: uint8 of 0 and 1 (hole), `out_size(size)`."""
+        """Return mask ``index`` as uint8 of shape `out_size(size)`, 1 = hole."""
         return self.batch([index], size)[0]
 
     def batch(self, indices: Iterable[int], size: int | Iterable[int] | None = None) -> Mask:
-        """Masks of ``indices``: (B, H, W) uint8, each exactly what a call with its index alone gives.
+        """Return the masks of ``indices`` as (B, H, W) uint8; each equals the mask of a call with its index alone.
 
         Raises:
-            MaskConfigError: The size does not suit the generator, or no acceptable mask was drawn.
+            MaskConfigError: If the size does not suit the generator, or no attempt gave an accepted mask.
         """
         return self._draw(indices, size, None)
 
     def meta(self, index: int, size: int | Iterable[int] | None = None) -> dict[str, Any]:
-        """How mask ``index`` came about: component, attempts, ratio, and `bbox` (top, left, h, w) of a `ca_box`."""
+        """Return how mask ``index`` was made: component, attempts, ratio, and for `ca_box` `bbox` (top, left, h, w)."""
         notes: list[dict[str, Any]] = [{}]
         mask = self._draw([index], size, notes)[0]
         return {**notes[0], "ratio": int(mask.sum()) / mask.size}
 
     def out_size(self, size: int | Iterable[int] | None = None) -> Size:
-        """(H, W) of the masks for an image of (H, W) ``size``: larger for exterior and upsampling kinds."""
+        """Return (H, W) of the masks for an image of ``size``; it is larger for exterior and upsampling kinds."""
         asked = self._size(size)
         self._mixture.check_size(asked)
         return self._mixture.out_size(asked)
 
     def files(self) -> list[Path]:
-        """The mask files that the masks are read from; none for drawn masks."""
+        """Return the mask files that the generator reads; empty if it reads none."""
         return [path for folder, _ in self._mixture.folders() for path in folder.paths]
 
     def check_files(self, limit: int | None = None) -> list[str]:
-        """Look at the mask files for what seems a mistake: inverted, empty, grey, values 0 and 1, shapes in alpha.
+        """Check the mask files for probable mistakes: inverted, empty, gray, values 0 and 1, shapes in alpha.
 
-        The first mask that is drawn does so with a few files, and warns, unless it was done before.
+        Unless this method was called before, the first mask that is made checks a few files and emits warnings.
 
         Args:
-            limit: So many files of each folder, evenly spread; None for all.
+            limit: Number of evenly spaced files to check in each folder; None for all.
 
         Returns:
-            One line for each kind of finding; none for drawn masks.
+            One line for each kind of finding; empty for generators that read no files.
 
         Raises:
-            MaskConfigError: No file has a hole and known pixels, so that no mask could be made.
+            MaskConfigError: If no file has both a hole and known pixels, so that no mask can be made.
         """
         self._checked = True
         lines = []
@@ -117,24 +117,24 @@ class MaskGenerator:
         return lines
 
     def config(self) -> dict[str, Any]:
-        """The configuration with presets expanded and defaults filled in; `create_generator` takes it back."""
+        """Return the configuration with presets and defaults expanded; `create_generator` accepts it."""
         return self._mixture.top_config()
 
     def identity(self) -> str:
-        """SHA-256 of what determines the masks beside seed, stream and size; for folders, of the files' content."""
+        """Return the SHA-256 of all that determines the masks except seed, stream and size, including file contents."""
         return sha256_json(self._mixture.top_config(identity=True))
 
     def to_yaml(self) -> str:
-        """The configuration with presets expanded and defaults filled in as YAML, its `identity` in the first line.
+        """Return the configuration with presets and defaults expanded as YAML, with its `identity` in the first line.
 
-        `create_generator` takes it back from a file. Folders stand in it as they were given.
+        `create_generator` accepts a file with this text. Folders appear as they were given.
         """
         size = None if self.size is None else list(self.size)
         label = {"name": self.name, "suite_seed": self.seed, "stream": self.stream, "size": size}
         return write_mask_text({**label, **self.config()}, self.identity())
 
     def _check(self, size: Size) -> None:
-        """Refuse sizes that do not suit; once for each size, warn if hardly a mask is acceptable."""
+        """Raise an error for unsuitable sizes; once for each size, warn if masks are rarely accepted."""
         self._mixture.check_size(size)
         if self._pilot and size not in self._piloted:
             self._piloted.add(size)
@@ -143,7 +143,7 @@ class MaskGenerator:
     def _size(self, size: int | Iterable[int] | None) -> Size:
         chosen = self.size if size is None else size
         if chosen is None:
-            raise MaskConfigError(f"{self.name}: give a `size` (H, W); its configuration names none.")
+            raise MaskConfigError(f"{self.name}: give a `size` (H, W); its configuration sets none.")
         return parse_size(chosen)
 
     def _draw(
@@ -157,7 +157,7 @@ class MaskGenerator:
         numbers = indices if isinstance(indices, range) else [operator.index(index) for index in indices]
         if numbers and not 0 <= min(numbers) <= max(numbers) < 1 << 63:
             raise MaskConfigError(
-                f"{self.name}: sample indices must lie in 0 .. 2^63 - 1, got {min(numbers)} to {max(numbers)}."
+                f"{self.name}: sample indices must be in 0 .. 2^63 - 1, got {min(numbers)} to {max(numbers)}."
             )
         out = np.zeros((len(numbers), *self._mixture.out_size(asked)), dtype=np.uint8)
         if numbers:
@@ -167,10 +167,10 @@ class MaskGenerator:
 
 
 def parse_size(size: int | Iterable[int]) -> Size:
-    """Read (H, W), or one number for a square.
+    """Return (H, W) from a pair, or from one number for a square.
 
     Raises:
-        MaskConfigError: Anything else.
+        MaskConfigError: If ``size`` is anything else.
     """
     values = [size, size] if isinstance(size, int | np.integer) else list(size) if isinstance(size, Iterable) else []
     good = len(values) == 2 and all(
@@ -189,23 +189,24 @@ def create_generator(
     evaluation: bool = False,
     **args: Any,
 ) -> MaskGenerator:
-    """Make a generator.
+    """Create a mask generator.
 
     Args:
         spec: A name of `list_masks()` or another kind; or a mapping in one of three forms: a mixture (`components` or
-            `preset`, keys of specs/masks.md section 17), an entry of a benchmark suite (`{name: center, size: 128}`:
-            further keys are arguments), or a folder of mask files (`{bank: FOLDER, bins: [0.1, 0.2]}`); or a YAML file
-            that holds such a mapping (`masks.document`).
-        seed: Suite seed; by default the one in ``spec``, else 0.
-        stream: train, val or test; by default the one in ``spec``, else "mask".
-        evaluation: Of a YAML file that has `eval_mask` beside `mask`, take `eval_mask`.
-        args: Arguments of the kind, or keys of the mixture; as a mapping `args={...}` where a name is taken.
+            `preset`; its keys are in docs/papers/masks.md, "YAML schema of a mixture"), an entry of a benchmark suite
+            (`{name: center, size: 128}`, whose further keys are arguments), or a folder of mask files
+            (`{bank: FOLDER, bins: [0.1, 0.2]}`); or a YAML file with such a mapping (see `masks.document`).
+        seed: Seed of the masks; by default the `suite_seed` in ``spec``, else 0.
+        stream: "train", "val" or "test"; by default the one in ``spec``, else "mask".
+        evaluation: Use `eval_mask` of a YAML file that has `eval_mask` beside `mask`.
+        args: Arguments of the kind, or keys of the mixture. Pass them as a mapping `args={...}` if a name is taken.
 
     Raises:
-        MaskConfigError: Unknown names or keys, values out of range; for a file, begun with its name and line.
+        MaskConfigError: If names or keys are unknown or values are out of range. For a file, the message starts with
+            its path and line.
 
     Warns:
-        MaskWarning: Of 256 trial masks less than 1 % are in the `accept` range.
+        MaskWarning: If less than 1 % of 256 trial masks are in the `accept` range.
 
     Example:
         >>> generator = create_generator("lama_box", seed=7, max_times=2)
@@ -226,7 +227,7 @@ def create_generator(
 
 
 def _create(config: dict[str, Any], seed: int | None, stream: str | None, label: str) -> MaskGenerator:
-    """A generator from a mapping; ``label`` is its name where the mapping has none."""
+    """Create a generator from a mapping; ``label`` is its name if the mapping has none."""
     own_seed, own_stream = config.pop("suite_seed", None), config.pop("stream", None)
     if stream is None and seed is None and own_seed is None and own_stream in ("val", "test"):
         raise MaskConfigError(f"`suite_seed` is required for the stream {own_stream!r}.")
@@ -235,8 +236,8 @@ def _create(config: dict[str, Any], seed: int | None, stream: str | None, label:
     with inside("stream"):
         stream = stream or own_stream or "mask"
         if not isinstance(stream, str):
-            raise MaskConfigError(f"`stream` must be a text such as train, val or test, got {stream!r}.")
-    own = set(config) - {"name", "preset", "size"}  # a preset as it comes needs no trial
+            raise MaskConfigError(f"`stream` must be a string such as train, val or test, got {stream!r}.")
+    own = set(config) - {"name", "preset", "size"}  # an unchanged preset needs no trial masks
     if "components" in config or "preset" in config:
         label = config.pop("name", None) or config.get("preset") or label
         size = config.pop("size", None)
@@ -265,7 +266,7 @@ def _known_keys(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _named(config: dict[str, Any]) -> tuple[str, Mixture, object]:
-    """A suite entry: a name or a folder, its other keys are arguments."""
+    """Parse a suite entry: a name or a folder, with arguments as further keys."""
     if "bank" in config:
         root = str(config.pop("bank"))
         name, label, base, rename = "files", f"bank:{Path(root).name}", _bare("files"), {"bank": "root"}
@@ -274,9 +275,9 @@ def _named(config: dict[str, Any]) -> tuple[str, Mixture, object]:
     elif "name" not in config and "kind" not in config:
         with inside(str(next(iter(config)))):
             got = " and ".join(repr(key) for key in config)
-            raise MaskConfigError(f"A mask is given by `components`, `preset`, `kind`, `name` or `bank`, got {got}.")
+            raise MaskConfigError(f"A mask needs `components`, `preset`, `kind`, `name` or `bank`, got {got}.")
     else:
-        key = "kind" if "kind" in config else "name"  # beside a kind, the name is a label
+        key = "kind" if "kind" in config else "name"  # if `kind` is given, `name` is a label
         name, label = config.pop(key, None), config.pop("name", None)
         label = label or name
         with inside(key):
@@ -305,8 +306,8 @@ def _named(config: dict[str, Any]) -> tuple[str, Mixture, object]:
 def _known_mask(name: object) -> None:
     if name in MASK_SUITES:
         raise MaskConfigError(
-            f"{name} is a list of {len(mask_suite(str(name)))} masks, not one: `mask_suite({name!r}, root=...)` gives "
-            "what a benchmark's `masks` takes."
+            f"{name} is a list of {len(mask_suite(str(name)))} masks, not one mask: `mask_suite({name!r}, root=...)` "
+            "returns the entries for `masks` of a benchmark suite."
         )
     if name not in PRESETS and name not in KINDS:
         raise unknown_mask(name)
@@ -323,14 +324,14 @@ def create_mask(
     index: int = 0,
     **args: Any,
 ) -> Mask:
-    """One mask by name: (H, W) uint8, 1 = hole.
+    """Return one mask as (H, W) uint8, 1 = hole.
 
     Args:
-        name: As `create_generator` takes it.
-        size: (H, W) of the image.
-        seed: Suite seed.
-        index: Which mask of the endless row of them.
-        args: Arguments of the kind; `args={"size": 64}` for those that share a name with the ones above.
+        name: Mask specification as in `create_generator`.
+        size: (H, W) of the image in pixels.
+        seed: Seed of the masks.
+        index: Index of the mask in the sequence of this seed.
+        args: Arguments of the kind; use `args={"size": 64}` for names that equal one of the arguments above.
 
     Example:
         >>> int(create_mask("center", size=(256, 256)).sum())

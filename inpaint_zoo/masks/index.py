@@ -1,4 +1,4 @@
-"""How much of each file of a folder is white, measured once and kept in a table beside the files."""
+"""Measure the white area of each file in a folder once, and store the results in a table beside the files."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ INDEX_NAME = "inpaint_zoo_index.csv"
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """A file of the table.
+    """One row of the table.
 
     Attributes:
-        name: Relative to the folder, with /.
-        white: Pixels of 128 and above.
-        area: All pixels.
-        bytes: Size of the file ...
-        changed: ... and when it was changed, in nanoseconds: what tells that it must be measured again.
+        name: Path relative to the folder, with forward slashes.
+        white: Number of pixels with gray value 128 or more.
+        area: Number of pixels.
+        bytes: File size; the file is measured again if this or ``changed`` differs.
+        changed: Modification time in nanoseconds.
     """
 
     name: str
@@ -39,22 +39,22 @@ class IndexEntry:
     changed: int
 
     def hole(self, invert: bool) -> int:
-        """Hole pixels, white or, inverted, black."""
+        """Return the number of hole pixels: white ones, or black ones if ``invert`` is True."""
         return self.area - self.white if invert else self.white
 
 
 def index_folder(
     root: Path, paths: list[Path], *, write: bool = True
 ) -> tuple[dict[Path, IndexEntry], list[PictureError]]:
-    """Measure files, or take what the folder's table says of those that have not changed.
+    """Measure files, or read the values of unchanged files from the folder's table.
 
     Args:
-        root: The folder that holds them.
+        root: The folder that contains the files.
         paths: The files.
-        write: Keep the table in the folder; where that is not allowed, files are measured again next time.
+        write: Write the table to the folder. If that is not permitted, the files are measured again next time.
 
     Returns:
-        The entries of the files that can be read, in their order, and why the others cannot.
+        The entries of the readable files, in their order, and the errors of the others.
     """
     known = _read(root / INDEX_NAME)
     found: dict[Path, IndexEntry | PictureError] = {}
@@ -71,7 +71,7 @@ def index_folder(
         else:
             missing.append(path)
     if missing:
-        with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
+        with ThreadPoolExecutor() as pool:  # decoding releases Python's global interpreter lock
             found.update(zip(missing, pool.map(lambda path: _measure(root, path), missing), strict=True))
     measured = {path: one for path in paths if isinstance(one := found[path], IndexEntry)}
     if missing and write:
@@ -90,9 +90,9 @@ def _measure(root: Path, path: Path) -> IndexEntry | PictureError:
 
 
 def _read(table: Path) -> dict[str, IndexEntry]:
-    """The entries of a table; none if it is missing or not one of ours."""
+    """Return the entries of a table; empty if it is missing or has another format."""
     try:
-        text = table.read_text(encoding="utf-8", errors="surrogateescape")  # a file's name may be any bytes
+        text = table.read_text(encoding="utf-8", errors="surrogateescape")  # file names may contain any bytes
         rows = list(csv.reader(io.StringIO(text)))
         entries = [IndexEntry(row[0], *map(int, row[1:])) for row in rows[1:]]
     except (OSError, ValueError, TypeError, IndexError, csv.Error):
@@ -107,7 +107,7 @@ def _write(table: Path, entries: list[IndexEntry]) -> None:
     writer.writerows(astuple(entry) for entry in entries)
     try:
         write_bytes(table, text.getvalue().encode("utf-8", "surrogateescape"))
-    except OSError:  # data sets often lie on read-only disks
+    except OSError:  # datasets are often on read-only disks
         return
 
 

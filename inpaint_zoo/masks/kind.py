@@ -1,7 +1,8 @@
-"""What a kind of mask is, and the registry of kinds.
+"""Base class of mask kinds, and their registry.
 
-A new kind is one frozen dataclass under `@register_kind`: its fields are its arguments (`masks.args`), its `draw`
-paints a batch. Streams, attempts, limits, transforms and mixtures come from `masks.mixture` and need nothing from it.
+A new kind is one frozen dataclass with the decorator `@register_kind`. Its fields are its arguments (`masks.args`), and
+its method `draw` paints a batch. Streams, attempts, limits, transforms and mixtures are implemented in `masks.mixture`
+for all kinds.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ class Kind:
 
     Attributes:
         kind: The registry name.
-        section: Where specs/masks.md describes it.
-        source: Repository or paper that it follows.
-        min_side: Smaller canvases are refused; 1 for kinds that mean something at any size.
+        section: Section of docs/papers/masks.md that describes the kind.
+        source: Repository or paper that the kind follows.
+        min_side: Minimum height and width in pixels; 1 for kinds that work at any size.
     """
 
     kind: ClassVar[str]
@@ -44,53 +45,53 @@ class Kind:
 
     @classmethod
     def parse(cls, args: Mapping[str, Any]) -> Self:
-        """Build the kind from its arguments by name; MaskConfigError when they are wrong."""
+        """Build the kind from its arguments by name; raise MaskConfigError if they are invalid."""
         kind = parse_args(cls, args, cls.kind)
         kind.validate()
         return kind
 
     def validate(self) -> None:
-        """Check arguments against each other; raise MaskConfigError."""
+        """Check the arguments against each other; raise MaskConfigError if they contradict."""
 
     def check(self, size: Size) -> None:
-        """Check that masks of this size can be made; raise MaskConfigError that names the numbers."""
+        """Check that masks of this size can be made; raise MaskConfigError with the sizes if not."""
 
     def out_size(self, size: Size) -> Size:
-        """(H, W) of the masks when (H, W) ``size`` is asked for."""
+        """Return (H, W) of the masks for a requested (H, W) ``size``."""
         return size
 
     def bounds(self, size: Size) -> tuple[int, int]:
-        """Hole and known pixels that every mask has at least, by construction: spares the count."""
+        """Return lower bounds (hole pixels, known pixels) that hold for every mask, so that counting can be skipped."""
         return 0, 0
 
     def draw(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
         """Paint one mask on each canvas.
 
         Args:
-            draws: One row for each canvas.
-            canvases: (H, W) uint8 of `out_size(size)`, all 0 on entry; 1 is hole.
-            size: As asked for.
-            notes: One dict for each canvas, to be filled with what `meta` reports; None when nobody asks.
+            draws: Random numbers, one row for each canvas.
+            canvases: (H, W) uint8 arrays of `out_size(size)`, all 0 on entry; set hole pixels to 1.
+            size: The requested (H, W).
+            notes: One dictionary for each canvas to fill with what `meta` reports; None if not needed.
         """
         raise NotImplementedError
 
     def scaled(self, factor: float) -> Kind:
-        """A copy with its lengths in pixels multiplied by ``factor``."""
+        """Return a copy with its lengths in pixels multiplied by ``factor``."""
         return scale_pixels(self, factor)
 
     def config(self) -> dict[str, Any]:
-        """The arguments, defaults filled in."""
+        """Return the arguments with defaults filled in."""
         return args_dict(self)
 
     def identity(self) -> dict[str, Any]:
-        """What identifies the masks: the arguments, unless they only point to what matters, as paths do."""
+        """Return what identifies the masks: the arguments, with paths replaced by hashes of the file contents."""
         return self.config()
 
     def check_size(self, size: Size) -> None:
-        """Refuse sizes below `min_side`, then those that `check` refuses."""
+        """Raise MaskConfigError for sizes below `min_side` and for those that `check` rejects."""
         if min(size) < self.min_side:
             raise MaskConfigError(
-                f"{self.kind} needs at least {self.min_side} pixels a side, got size {size[0]} x {size[1]}."
+                f"{self.kind} needs a height and width of at least {self.min_side}, got size {size[0]} x {size[1]}."
             )
         self.check(size)
 
@@ -99,7 +100,7 @@ K = TypeVar("K", bound=type[Kind])
 
 
 def register_kind(name: str, *, section: str, source: str) -> Callable[[K], K]:
-    """Register a `Kind` under ``name``; its docstring's first line is what `inpaint-zoo masks list` shows."""
+    """Register a `Kind` under ``name``; `inpaint-zoo masks list` shows the first line of its docstring."""
 
     def register(cls: K) -> K:
         if name in KINDS:
@@ -112,12 +113,12 @@ def register_kind(name: str, *, section: str, source: str) -> Callable[[K], K]:
 
 
 def find_kind(name: object) -> type[Kind]:
-    """The kind called ``name``; MaskConfigError with the nearest names otherwise."""
+    """Return the kind called ``name``; raise MaskConfigError with similar names if there is none."""
     if not isinstance(name, str) or name not in KINDS:
         raise unknown("mask kind", name, sorted(KINDS))
     return KINDS[name]
 
 
 def half_up(value: float) -> int:
-    """Round to the nearest integer, halves upwards."""
+    """Round to the nearest integer, halves up."""
     return math.floor(value + 0.5)

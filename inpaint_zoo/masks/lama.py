@@ -1,4 +1,7 @@
-"""LaMa's five kinds (specs/masks.md, section 4), off-by-ones of the released code included: they are in its results."""
+"""LaMa's five kinds of masks. They keep the off-by-one errors of the released code, because its results include them.
+
+Source: docs/papers/masks.md, "LaMa".
+"""
 
 # ruff: noqa: D102 - `Kind` documents its methods
 from __future__ import annotations
@@ -56,21 +59,21 @@ class LamaIrregular(Kind):
             line(canvases[k], (x0, y0), (x1, y1), 1, width)
 
     def _chains(self, u: Floats, strokes: np.ndarray, size: Size) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Walk all strokes of the batch at once.
+        """Compute all strokes of the batch at once.
 
         Args:
-            u: (S, 18) uniforms.
-            strokes: (S,) number of each stroke in its mask; even ones turn the other way.
-            size: (H, W).
+            u: (S, 18) uniform random numbers in [0, 1).
+            strokes: (S,) number of each stroke in its mask; strokes with an even number turn in the other direction.
+            size: (H, W) in pixels.
 
         Returns:
-            Points (S, 6, 2) as x, y; widths (S, 5); number of segments (S,), from 1 to 5.
+            Points (S, 6, 2) as (x, y); widths (S, 5) in pixels; number of segments (S,), from 1 to 5.
         """
         H, W = size
         angles = integers(u[:, 3::3], 0, self.max_angle - 1)
         lengths = self.base_len + integers(u[:, 4::3], 0, self.max_len - 1)
         widths = self.base_width + integers(u[:, 5::3], 0, self.max_width - 1)
-        # few angles exist: sine and cosine from a table, by the C library, equal whatever vector unit numpy uses
+        # A table of sines and cosines from the C library gives equal values on all CPUs; NumPy's depend on the CPU.
         values = [0.01 + k for k in range(self.max_angle)]
         table = [_TWO_PI - value for value in values] + values
         row = angles + (strokes % 2 * self.max_angle)[:, None]
@@ -133,7 +136,7 @@ class LamaBox(Kind):
 @register_kind("lama_superres", section="4.3", source=_SOURCE)
 @dataclass(frozen=True)
 class LamaSuperres(Kind):
-    """Regular rows and columns, as a picture spread over a coarser grid leaves them."""
+    """A regular pattern of hole rows and columns, as in super-resolution."""
 
     min_step: int = integer(2, low=2)
     max_step: int = integer(4, low=2)
@@ -150,7 +153,7 @@ class LamaSuperres(Kind):
             )
 
     def _lines(self, u: Floats, length: int) -> np.ndarray:
-        """(B, length) uint8, 1 on the lines of one direction; u (B, 3)."""
+        """Return (B, length) uint8, 1 on the lines of one direction, from uniform random numbers ``u`` (B, 3)."""
         step = integers(u[:, 0], self.min_step, self.max_step)
         width = integers(u[:, 1], self.min_width, np.minimum(step, self.max_width) - 1)
         offset = integers(u[:, 2], 0, step - 1)
@@ -167,7 +170,7 @@ class LamaSuperres(Kind):
 @register_kind("lama_outpainting", section="4.3", source=_SOURCE)
 @dataclass(frozen=True)
 class LamaOutpainting(Kind):
-    """Strips along some of the four borders."""
+    """Strips along some of the four image borders."""
 
     min_padding: float = real(0.04, low=0, high=1)
     max_padding: float = real(0.25, low=0, high=1)
@@ -185,14 +188,14 @@ class LamaOutpainting(Kind):
         for length in size:
             if int(self.max_padding * length) - 1 < int(self.min_padding * length):
                 raise MaskConfigError(
-                    f"lama_outpainting: no whole number of pixels between min_padding {self.min_padding} and "
-                    f"max_padding {self.max_padding} of a side of {length}."
+                    f"lama_outpainting: there is no whole number of pixels between min_padding {self.min_padding} and "
+                    f"max_padding {self.max_padding} of a length of {length}."
                 )
 
     def draw(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
         H, W = size
         u = draws.table(0, 9)
-        sides = np.array([W, H, W, H])  # left, top, right, bottom: the side that the strip is cut from
+        sides = np.array([W, H, W, H])  # left, top, right, bottom: the length from which the strip is cut
         low = np.array([int(self.min_padding * side) for side in sides.tolist()])
         high = np.array([int(self.max_padding * side) - 1 for side in sides.tolist()])
         strips = integers(u[:, :4], low, high)
@@ -210,7 +213,7 @@ class LamaOutpainting(Kind):
 @register_kind("lama_dumb", section="4.3", source=_SOURCE)
 @dataclass(frozen=True)
 class LamaDumb(Kind):
-    """One box of 10 to 35 % of the area, anywhere; in the middle and of mean size with eval."""
+    """One box of 10 to 35 % of the area at a random position; with `eval`, in the center and of mean size."""
 
     lo: float = real(0.1, low=0, high=1)
     hi: float = real(0.35, low=0, high=1)
@@ -232,7 +235,7 @@ class LamaDumb(Kind):
         u = draws.table(0, 4)
         a, b = math.sqrt(self.lo), math.sqrt(self.hi)
         sides = np.rint((a + u[:, :2] * (b - a)) * np.array(size)).astype(np.int64)  # (B, 2): height, width
-        # at least one place, where the side is the whole canvas
+        # there is at least one position, also if the box covers the whole canvas
         starts = integers(u[:, 2:], 0, np.maximum(np.array(size) - sides, 1) - 1)
         for canvas, (row, column), (h, w) in zip(canvases, starts.tolist(), sides.tolist(), strict=True):
             canvas[row : row + h, column : column + w] = 1

@@ -1,4 +1,7 @@
-"""How masks are compared: hole ratios, where the holes lie, how ragged they are (specs/masks.md, section 13)."""
+"""Statistics for comparing masks: hole ratios, where the holes are, and the amount of edges.
+
+Source: docs/papers/masks.md, "Statistical conformance".
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @dataclass(frozen=True)
 class Measures:
-    """Numbers of N masks, each an array (N,).
+    """Statistics of N masks; each attribute is an array (N,).
 
     Attributes:
-        ratio: Share of hole pixels.
-        centre: The same inside the centred square of half the side.
-        border: The same outside it.
-        edge: Neighbouring pixels, across or down, that differ, for each pixel: thin shapes have more than thick ones.
+        ratio: Share of hole pixels in [0, 1].
+        centre: Share of hole pixels inside the centered rectangle of half the height and half the width.
+        border: Share of hole pixels outside that rectangle.
+        edge: Number of differing pairs of adjacent pixels (horizontal and vertical) per pixel; thin shapes have more.
     """
 
     ratio: Floats
@@ -34,7 +37,7 @@ class Measures:
 
 
 def measure(batches: Iterable[Mask]) -> Measures:
-    """Measure batches of masks (B, H, W); sizes may differ from batch to batch."""
+    """Measure batches of masks (B, H, W); the size may differ between batches."""
     columns = [_measure(batch) for batch in batches]
     return Measures(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
 
@@ -52,7 +55,7 @@ def _measure(masks: Mask) -> tuple[Floats, ...]:
 
 
 def summarise(measures: Measures) -> dict[str, float]:
-    """The row of section 13's table: mean, std (n - 1), min, quantiles, max, c, b, edge; and the share of odd masks."""
+    """Return a table row: mean, std (n - 1), min, quantiles, max, c, b, edge, and shares of empty and full masks."""
     ratio = measures.ratio
     quantiles = zip(_QUANTILES, np.quantile(ratio, _QUANTILES).tolist(), strict=True)
     return {
@@ -70,7 +73,7 @@ def summarise(measures: Measures) -> dict[str, float]:
 
 
 def crc32(mask: Mask) -> int:
-    """The checksum of section 15: CRC-32 of the mask's bits, packed in C order.
+    """Return a checksum: the CRC-32 of the mask's bits, packed in C order.
 
     Example:
         >>> crc32(np.eye(8, dtype=np.uint8))

@@ -1,8 +1,9 @@
-"""Mixtures: one component chosen, or all of them united or intersected, then transforms and the acceptance loop.
+"""Mixtures: choose one component, or unite or intersect all of them; then apply transforms and rejection sampling.
 
-Every mask that leaves the package comes from a mixture; a kind called by its own name is the mixture with this one
-component. Streams are derived by name (specs/masks.md, section 2.1): choice `s/choice`, component k `s/k`, transform j
-`s/tj`, transform j of component k `s/tk.j`, crop `s/crop`. The form of a configuration: section 17.
+Every mask of this package comes from a mixture; a kind called by its own name is a mixture of this one component.
+Streams are derived by name: the choice uses `s/choice`, component k `s/k`, transform j `s/tj`, transform j of component
+k `s/tk.j`, and the crop `s/crop`. Source: docs/papers/masks.md, "Per-sample determinism" for the streams and "YAML
+schema of a mixture" for the configuration.
 """
 
 # ruff: noqa: D102 - `Kind` documents its methods
@@ -30,12 +31,12 @@ T = TypeVar("T")
 _COMBINE = ("choose", "union", "intersect")
 _NESTED_KEYS = ("combine", "components", "preset", "transforms", "accept", "limits")
 MIXTURE_KEYS = (*_NESTED_KEYS, "square_crop", "scale_with_size")
-"""The keys of a configuration that say which masks are made."""
+"""The configuration keys that determine which masks are made."""
 
 
 @dataclass(frozen=True, eq=False)
 class Component:
-    """A member of a mixture."""
+    """One component of a mixture: a kind, its weight, and its transforms."""
 
     kind: Kind
     weight: float = 1.0
@@ -43,7 +44,7 @@ class Component:
 
     @classmethod
     def parse(cls, config: object) -> Self:
-        """Read ``{kind: ..., weight: ..., args: {...}, transforms: [...]}``."""
+        """Parse ``{kind: ..., weight: ..., args: {...}, transforms: [...]}``."""
         if not isinstance(config, Mapping) or "kind" not in config:
             raise MaskConfigError(f"A component must be a mapping with `kind`, got {config!r}.")
         _check_keys("key of a component:", config, ("kind", "weight", "args", "transforms"))
@@ -61,7 +62,7 @@ class Component:
         return cls(parsed, float(weight), _transforms(config.get("transforms")))
 
     def config(self, identity: bool) -> dict[str, Any]:
-        """The component with all defaults filled in."""
+        """Return the component with all defaults filled in."""
         return {
             "kind": self.kind.kind,
             "weight": self.weight,
@@ -86,12 +87,12 @@ class Mixture(Kind):
 
     @classmethod
     def parse(cls, args: Mapping[str, Any]) -> Self:
-        """Read a nested mixture; `parse_top` reads the outermost one, which has more keys."""
+        """Parse a nested mixture; `parse_top` parses the outermost one, which has more keys."""
         return cls._parse(args, _NESTED_KEYS)
 
     @classmethod
     def parse_top(cls, config: Mapping[str, Any]) -> Self:
-        """Read the outermost mixture; its keys are `MIXTURE_KEYS`."""
+        """Parse the outermost mixture; its keys are `MIXTURE_KEYS`."""
         return cls._parse(config, MIXTURE_KEYS)
 
     @classmethod
@@ -142,7 +143,7 @@ class Mixture(Kind):
         }
 
     def top_config(self, identity: bool = False) -> dict[str, Any]:
-        """The configuration of the outermost mixture, defaults filled in."""
+        """Return the configuration of the outermost mixture with defaults filled in."""
         more = {"square_crop": self.square_crop, "scale_with_size": self.scale_with_size}
         return {**self._config(identity), **more}
 
@@ -152,7 +153,7 @@ class Mixture(Kind):
         return self.components if self.combine != "choose" else tuple(c for c in self.components if c.weight > 0)
 
     def fitted(self, size: Size) -> Mixture:
-        """This mixture with the lengths that it has at ``size``."""
+        """Return this mixture with its lengths in pixels scaled for ``size`` if `scale_with_size` is set."""
         return self.scaled(min(size) / 256) if self.scale_with_size else self
 
     def scaled(self, factor: float) -> Mixture:
@@ -183,7 +184,7 @@ class Mixture(Kind):
         return self.limits.hole, self.limits.min_known
 
     def _free_bounds(self, size: Size) -> tuple[int, int]:
-        """Hole and known pixels that masks have at least without any test."""
+        """Return lower bounds of hole and known pixels that masks satisfy without rejection."""
         transforms = [*self.transforms, *(t for component in self._used for t in component.transforms)]
         if any(t.p > 0 and not t.keeps_ratio for t in transforms) or self.square_crop:
             return 0, 0
@@ -193,7 +194,7 @@ class Mixture(Kind):
         return (max(holes), 0) if self.combine == "union" else (0, max(known))
 
     def folders(self) -> Iterator[tuple[MaskFolder, bool | None]]:
-        """The folders of mask files among the components, and whether what is read is inverted (None: sometimes)."""
+        """Yield the mask folders among the components, and whether their masks are inverted (None: only some are)."""
         for component in self._used:
             flipped = _inverts((*component.transforms, *self.transforms))
             if isinstance(component.kind, MaskFolder):
@@ -222,7 +223,7 @@ class Mixture(Kind):
         )
 
     def _paint(self, draws: Draws, canvases: Canvases, size: Size, notes: Notes | None) -> None:
-        """One attempt: components, combine, transforms, crop."""
+        """Run one attempt: components, combination, transforms, crop."""
         targets = canvases
         if self.square_crop:
             canvases = _scratch(len(canvases), self._canvas_size(size))
@@ -266,12 +267,12 @@ class Mixture(Kind):
         for j, transform in enumerate(component.transforms):
             transform.apply(draws.sub(f"t{k}.{j}"), canvases)
         for note, own in zip(notes or (), found or (), strict=True):
-            # what a nested mixture reports would overwrite what this one does
+            # a nested mixture reports the same keys as this one, so its notes go under "nested"
             note.update({"nested": own} if "attempts" in own else own, component=component.kind.kind)
 
 
 def _inverts(transforms: Iterable[Transform]) -> bool | None:
-    """Whether transforms turn hole into known in the end; None if that is drawn."""
+    """Return whether the transforms invert the mask in total; None if that is random."""
     inverting = [transform.p for transform in transforms if transform.op == "invert" and transform.p > 0]
     return None if any(p < 1 for p in inverting) else len(inverting) % 2 == 1
 
@@ -281,7 +282,10 @@ def _scratch(count: int, size: tuple[int, ...]) -> Canvases:
 
 
 def _crop(draws: Draws, canvases: Canvases, targets: Canvases) -> None:
-    """Cut a random square of the short side that holds the hole's far edge (specs/masks.md, section 4.6)."""
+    """Crop a random square of the shorter side that contains the hole's last row or column along the longer side.
+
+    Source: docs/papers/masks.md, "evaluation selection".
+    """
     H, W = canvases[0].shape
     long, side = max(H, W), min(H, W)
     axis = 0 if H > W else 1
@@ -320,7 +324,7 @@ def _each(parse: Callable[[object], T], items: Sequence[object]) -> Iterator[T]:
 
 
 def _part(cls: type[T], config: Mapping[str, Any], key: str) -> T | None:
-    """The mapping under ``key`` read into ``cls``, None where there is none."""
+    """Parse the mapping under ``key`` into ``cls``; None if there is none."""
     with inside(key):
         value = config.get(key)
         if not isinstance(value, Mapping | None):

@@ -1,4 +1,4 @@
-"""NTIRE's stroke types: LaMa's evaluation masks as one kind (specs/masks.md, section 8)."""
+"""NTIRE's stroke types: LaMa's evaluation masks as one kind. Source: docs/papers/masks.md, "NTIRE22 types"."""
 
 # ruff: noqa: D102, RUF009 - `Kind` documents its methods; `attribute` makes a dataclass field
 from __future__ import annotations
@@ -22,9 +22,9 @@ _NEAREST = "nearest"
 @register_kind("strokes", section="8", source="affromero/NTIRE22_Inpainting")
 @dataclass(frozen=True)
 class Strokes(Kind):
-    """LaMa's thin, medium or thick evaluation masks; size says which of its two configurations, not the canvas.
+    """LaMa's thin, medium or thick evaluation masks; `size` selects the 256 or 512 configuration, not the canvas size.
 
-    With ``size: nearest`` it is the one that is nearer to the shorter side of the canvas: 512 from 385 pixels up.
+    ``size: nearest`` selects the configuration nearest to the shorter side of the canvas: 512 from 385 pixels up.
     """
 
     shape: Attribute = attribute(one=("thin", "medium", "thick"))
@@ -41,7 +41,7 @@ class Strokes(Kind):
 
     @staticmethod
     def _configuration(size: int | str, canvas: Size) -> int:
-        """The configuration that a value of `size` means on a canvas."""
+        """Return the configuration (256 or 512) that a value of `size` selects on a canvas."""
         if isinstance(size, int):
             return size
         return min(_SIZES, key=lambda side: abs(side - min(canvas)))

@@ -1,6 +1,7 @@
-"""The deterministic types of the NTIRE 2022 challenge (specs/masks.md, section 8); the strokes are in `masks.nested`.
+"""The mask types of the NTIRE 2022 challenge that are not strokes; `masks.nested` contains the stroke types.
 
-"horizontal" and "vertical" keep the challenge's meaning, which differs from type to type (section 18, point 2).
+Source: docs/papers/masks.md, "NTIRE22 types". "horizontal" and "vertical" keep the challenge's meaning, which differs
+between the types ("Pitfalls" in the same file).
 """
 
 # ruff: noqa: D102, RUF009 - `Kind` documents its methods; `attribute` makes a dataclass field
@@ -48,7 +49,7 @@ def _expand_size(value: Any) -> int | str | None:  # noqa: ANN401
 @register_kind("every_n_lines", section="8", source=_SOURCE)
 @dataclass(frozen=True)
 class EveryNLines(Kind):
-    """Every n-th row (horizontal) or column (vertical), from the first on, is hole."""
+    """Every n-th row (horizontal) or column (vertical) is hole, starting with the first one."""
 
     n: Attribute = attribute(Attribute((2, 3, 4, 5)), one=_count(2))
     direction: Attribute = attribute(Attribute(_DIRECTIONS), one=_DIRECTIONS)
@@ -60,13 +61,13 @@ class EveryNLines(Kind):
             if direction == "horizontal":
                 canvas[::n] = 1
             else:
-                canvas[:] = np.arange(size[1]) % n == 0  # a broadcast row: far quicker than writing every n-th column
+                canvas[:] = np.arange(size[1]) % n == 0  # broadcasting a row is much faster than writing columns
 
 
 @register_kind("completion", section="8", source=_SOURCE)
 @dataclass(frozen=True)
 class Completion(Kind):
-    """A share of the image from the top (vertical) or the left (horizontal), or the rest (reverse)."""
+    """A share of the image from the top (vertical) or the left (horizontal) is hole; with `reverse`, the rest is."""
 
     ratio: Attribute = attribute(Attribute(interval=(0.2, 0.8)), one=_share, interval=True)
     direction: Attribute = attribute(Attribute(_DIRECTIONS), one=_DIRECTIONS)
@@ -87,7 +88,7 @@ class Completion(Kind):
 @register_kind("expand", section="8", source=_SOURCE)
 @dataclass(frozen=True)
 class Expand(Kind):
-    """All but a centred square (interior), or a ring around the whole image on a larger canvas (exterior)."""
+    """Everything but a centered square (interior), or a frame around the whole image on a larger canvas (exterior)."""
 
     size: Attribute = attribute(Attribute(("S/4", "S/3", "S/2")), one=_expand_size, pixels=True)
     mode: str = option("interior", ("interior", "exterior"))
@@ -97,7 +98,7 @@ class Expand(Kind):
     def validate(self) -> None:
         if self.mode == "exterior" and not self.size.fixed:
             raise MaskConfigError(
-                "expand: the exterior mode needs one fixed `size`, since all results must have one size."
+                "expand: the exterior mode needs one fixed `size`, because all results must have the same size."
             )
 
     def _reach(self, value: int | str | None, size: Size) -> int:
@@ -134,7 +135,7 @@ class Expand(Kind):
 @register_kind("nearest_neighbor", section="8", source=_SOURCE)
 @dataclass(frozen=True)
 class NearestNeighbor(Kind):
-    """All but the pixels of a grid of step scale; upsampling spreads the whole image over such a grid."""
+    """Everything but the pixels of a grid of step `scale`; `upsampling` spreads the whole image over such a grid."""
 
     scale: Attribute = attribute(Attribute((2, 3, 4)), one=_count(2))
     upsampling: bool = flag(False)
@@ -143,7 +144,7 @@ class NearestNeighbor(Kind):
     def validate(self) -> None:
         if self.upsampling and not self.scale.fixed:
             raise MaskConfigError(
-                "nearest_neighbor: upsampling needs one fixed `scale`, since all results must have one size."
+                "nearest_neighbor: upsampling needs one fixed `scale`, because all results must have the same size."
             )
 
     def out_size(self, size: Size) -> Size:

@@ -1,4 +1,7 @@
-"""NVIDIA's irregular masks: the test set in six bins of hole ratios, the raw training set (specs/masks.md, 9.1-9.2)."""
+"""NVIDIA's irregular masks: the test set with its six bins of hole ratios, and the raw training set.
+
+Source: docs/papers/masks.md, "NVIDIA irregular mask test set" and "NVIDIA training set".
+"""
 
 # ruff: noqa: D102 - `Kind` documents its methods
 from __future__ import annotations
@@ -28,12 +31,14 @@ _SAMPLE, _AGREE = 200, 0.95
 _BINARISE_AT = 153  # 0.6 of 255
 
 BINS = ("1-10 %", "10-20 %", "20-30 %", "30-40 %", "40-50 %", "50-60 %")
-"""Bins 1 to 6, as tables call them."""
+"""Names of bins 1 to 6 in tables."""
 _FOLDERS = {f"mask{10 * k}-{10 * k + 10}": k + 1 for k in range(6)}
 
 
 def bin_of(hole: int, area: int) -> int | None:
-    """The bin of a mask, in integers: (0.01, 0.1] is 1, (0.1, 0.2] is 2, ... (0.5, 0.6] is 6; None outside.
+    """Return the bin of a mask: 1 for ratios in (0.01, 0.1], 2 for (0.1, 0.2], ..., 6 for (0.5, 0.6]; None outside.
+
+    The ratio ``hole`` / ``area`` is compared in integer arithmetic.
 
     Example:
         >>> [bin_of(hole, 100) for hole in (1, 2, 10, 11, 60, 61)]
@@ -47,7 +52,7 @@ class _MeasuredFolder(MaskFolder):
     """A folder whose files are measured before they are used."""
 
     def measured(self, paths: list[Path], *, write: bool = True) -> dict[Path, IndexEntry]:
-        """The entries of the files that can be read, in their order; MaskConfigError if none can."""
+        """Return the entries of the readable files, in their order; raise MaskConfigError if no file is readable."""
         index, unreadable = index_folder(self.folder, paths, write=write)
         for error in unreadable:
             self.tell(str(error), f"{error}; it is left out")
@@ -61,10 +66,10 @@ class _MeasuredFolder(MaskFolder):
 class NvidiaBins(_MeasuredFolder):
     """NVIDIA's irregular test masks, all or of one bin of hole ratios.
 
-    `root` holds the numbered files 00000 to 11999, or sub-folders mask0-10 to mask50-60, or is one of these; other
-    files are put into bins by their ratio at their own size. `bin`: 1 to 6, null for all. `border`: the first or
-    second thousand of each bin, with and without border constraint. `hole_value: auto` finds out which colour is hole.
-    `strict: false` believes a folder or number that claims another bin than the file's ratio.
+    `root` contains the numbered files 00000 to 11999, or sub-folders mask0-10 to mask50-60, or is one of these; other
+    files are assigned to bins by their hole ratio at their own resolution. `bin`: 1 to 6, null for all. `border`: the
+    first or second thousand of each bin, with and without border constraint. `hole_value: auto` detects the color of
+    holes. `strict: false` accepts files whose folder or number states another bin than their hole ratio.
     """
 
     bin: int | None = integer(None, low=1, high=6, optional=True)
@@ -127,7 +132,7 @@ class NvidiaBins(_MeasuredFolder):
             raise MaskConfigError(
                 f"{self._label()}: {path} has a hole ratio of {100 * ratio:.4g} % ({'black' if invert else 'white'} is "
                 f"hole), but its folder or number says {claimed} ({len(wrong)} of {len(scope)} files disagree). "
-                "`strict: false` takes the folder's word; `hole_value` sets the colour."
+                "Set `strict: false` to use the bins of folders and numbers, or `hole_value` if the color is wrong."
             )
 
     def cut(self, path: Path, size: Size, u: list[float], train: bool) -> Mask:
@@ -139,8 +144,8 @@ class NvidiaBins(_MeasuredFolder):
 class NvidiaTrain(_MeasuredFolder):
     """NVIDIA's raw training masks: dilated by 9 to 49 px, rotated by any angle, cropped; 1 to 60 % of the crop is hole.
 
-    Made of files that are larger than the image. `hole_value: auto` finds out which colour is hole. Crops of other
-    ratios are drawn again, up to `max_tries` times in all.
+    The files must be at least as large as the image. `hole_value: auto` detects the color of holes. Crops with other
+    hole ratios are redrawn, with at most `max_tries` attempts in total.
     """
 
     hole_value: str = option("auto", _POLARITIES)
@@ -186,15 +191,16 @@ class NvidiaTrain(_MeasuredFolder):
 
 
 def find_polarity(what: str, root: str, sample: list[tuple[IndexEntry, int | None]]) -> str:
-    """The colour, "white" or "black", for which the holes of 95 % of a sample are as large as they should be.
+    """Return the hole color, "white" or "black", for which at least 95 % of a sample have a plausible hole ratio.
 
     Args:
-        what: How the error begins.
-        root: The folder, for the error.
-        sample: Files, each with the bin that its folder or number claims; without one, 1 to 60 % of it is hole.
+        what: Start of the error message.
+        root: The folder, for the error message.
+        sample: Files, each with the bin that its folder or number states, which its ratio must match. If there is
+            none, the hole ratio must be in (0.01, 0.6].
 
     Raises:
-        MaskConfigError: Neither colour fits, or both do.
+        MaskConfigError: If neither color fits, or both do.
     """
     shares = {}
     for colour, invert in (("white", False), ("black", True)):
@@ -203,7 +209,7 @@ def find_polarity(what: str, root: str, sample: list[tuple[IndexEntry, int | Non
     good = [colour for colour, share in shares.items() if share >= _AGREE]
     if len(good) != 1:
         raise MaskConfigError(
-            f"{what}: cannot tell which colour of {root} is hole. Of {len(sample)} files, the ratio fits "
+            f"{what}: cannot tell which color of {root} is hole. Of {len(sample)} files, the ratio fits "
             f"{100 * shares['white']:.0f} % if white is and {100 * shares['black']:.0f} % if black is; one of them "
             f"must reach {100 * _AGREE:.0f} %. Set `hole_value` to white or black."
         )
@@ -211,12 +217,12 @@ def find_polarity(what: str, root: str, sample: list[tuple[IndexEntry, int | Non
 
 
 def _sample(paths: list[Path]) -> list[Path]:
-    """At most 200 of them, evenly spread."""
+    """Return at most 200 of the paths, evenly spaced."""
     return paths if len(paths) <= _SAMPLE else [paths[k * len(paths) // _SAMPLE] for k in range(_SAMPLE)]
 
 
 def _claims(paths: list[Path], root: Path) -> dict[Path, int | None]:
-    """The bin that a file's folder, or in the flat set its number, says it is in."""
+    """Return the bin stated by each file's folder or, in the flat set, by its number; None if there is none."""
     folders = {path: (root.resolve().name, *path.relative_to(root).parent.parts) for path in paths}
     named = {path: [_FOLDERS[name] for name in folders[path] if name in _FOLDERS] for path in paths}
     numbers = {
@@ -224,7 +230,7 @@ def _claims(paths: list[Path], root: Path) -> dict[Path, int | None]:
         for path in paths
         if len(folders[path]) == 1 and re.fullmatch(r"\d{5}", path.stem) and int(path.stem) < _PER_BIN * len(BINS)
     }
-    if max(numbers.values(), default=0) < _PER_BIN:  # any folder may number its files so
+    if max(numbers.values(), default=0) < _PER_BIN:  # any folder may contain files with such low numbers
         numbers = {}
     return {
         path: named[path][-1] if named[path] else numbers[path] // _PER_BIN + 1 if path in numbers else None

@@ -1,4 +1,7 @@
-"""Holes in the shape of the picture's own objects, LaMa's segmentation masks without the detector (section 4.3)."""
+"""Holes in the shape of the image's own objects: LaMa's segmentation masks without the detector.
+
+Source: docs/papers/masks.md, "LaMa", other kinds.
+"""
 
 # ruff: noqa: D102 - `Kind` documents its methods
 from __future__ import annotations
@@ -30,11 +33,11 @@ _OVERLAP, _HIDDEN = 0.5, 0.2
 @register_kind("segm_objects", section="4.3", source="advimman/lama")
 @dataclass(frozen=True)
 class SegmObjects(Folder):
-    """One object of the image's label file, up to four times, elsewhere: scaled, flipped, shifted.
+    """Up to four copies of one object of the image's label file at other places: scaled, flipped, shifted.
 
-    `root` holds a label picture for each image, in the images' order (image i takes file i mod n): one channel, 0 is
-    background and k object k. A variant is kept if it does not hide much of the object, of other variants or of any
-    other object, lies mostly on background and mostly inside the picture.
+    `root` contains one label image for each image, in the images' order (image i uses file i mod n): one channel, 0 is
+    background and k is object k. A copy is kept if it covers at most half of any object, has at most half of its area
+    on foreground or on another copy, and has at least 80 % of its area inside the image.
     """
 
     max_tries: int = integer(100, low=1)
@@ -62,13 +65,13 @@ class SegmObjects(Folder):
 
 
 def _place(canvas: Mask, labels: _Labels, number: int, draws: list[list[float]]) -> None:
-    """Paint the variants of object ``number`` that keep to the rules.
+    """Paint those variants of object ``number`` that satisfy the rules of `SegmObjects`.
 
     Args:
         canvas: (H, W), all 0 on entry.
-        labels: (H, W).
-        number: Of the object.
-        draws: For each variant the uniforms of scale, flip, shift and column.
+        labels: (H, W) object numbers, 0 = background.
+        number: Number of the object.
+        draws: Uniform random numbers (scale, flip, shift, column) for each variant.
     """
     H, W = canvas.shape
     lines, columns = (np.flatnonzero((labels == number).any(axis=axis)) for axis in (1, 0))
@@ -110,7 +113,7 @@ def _objects_of(path: Path, size: Size) -> tuple[_Labels, list[int]]:
 
 @lru_cache(maxsize=64)
 def _objects(path: Path, changed: int, size: Size) -> tuple[_Labels, list[int]]:
-    """A label file at (H, W) ``size``, not to be written into, and those of its objects that are small enough."""
+    """Return a label file at (H, W) ``size``, read-only, and the numbers of those objects that are small enough."""
     labels = _read_labels(path)
     rows, columns = (np.arange(new) * old // new for old, new in zip(labels.shape, size, strict=True))
     labels = np.ascontiguousarray(labels[rows[:, None], columns])
@@ -119,14 +122,14 @@ def _objects(path: Path, changed: int, size: Size) -> tuple[_Labels, list[int]]:
     chosen = [k for k in range(1, len(areas)) if 0 < areas[k] < _LARGEST * labels.size]
     if not chosen:
         raise MaskConfigError(
-            f"segm_objects: {path} shows no object of less than {100 * _LARGEST:.0f} % of the picture at size "
+            f"segm_objects: {path} shows no object of less than {100 * _LARGEST:.0f} % of the image at size "
             f"{size[0]} x {size[1]}."
         )
     return labels, chosen
 
 
 def _read_labels(path: Path) -> _Labels:
-    """(H, W) numbers of objects: values, not colours, so palettes and 16 bits are taken as they are stored."""
+    """Return the object numbers (H, W) as stored in the file, also for palette images and 16 bits."""
     values = read_values(path)
     if values.min() < 0 or values.max() > 0xFFFF:
         raise MaskConfigError(f"segm_objects: {path} must hold numbers from 0 to 65535, got up to {values.max()}.")

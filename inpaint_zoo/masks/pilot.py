@@ -1,4 +1,4 @@
-"""A trial before the draws begin: is the range that `accept` asks for within reach? (specs/masks.md, section 12)."""
+"""Trial masks that show whether the range in `accept` is reachable. Source: docs/papers/masks.md, "Transforms"."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _RARE = 0.01
 
 
 def warn_if_rare(mixture: Mixture, name: str, seed: int, size: Size) -> None:
-    """Draw 256 masks in the stream `pilot` and warn if less than 1 % of them would be accepted.
+    """Make 256 trial masks in the stream `pilot` and warn if less than 1 % of them would be accepted.
 
     Warns:
-        MaskWarning: With the ratios that were found.
+        MaskWarning: The message gives the range of the observed hole ratios.
     """
     accept = mixture.accept
     if accept is None:
@@ -39,12 +39,12 @@ def warn_if_rare(mixture: Mixture, name: str, seed: int, size: Size) -> None:
             free.draw(Draws(seed, "pilot", numbers), list(batch), size, None)
             holes += np.count_nonzero(batch, axis=(1, 2)).tolist()
     except MaskConfigError:
-        return  # a member that fails by itself says so when the masks are drawn
+        return  # a component that fails by itself raises this error again when the masks are made
     kept = sum(mixture.limits.keeps(hole, area) and accept.keeps(hole / area) for hole in holes)
     if kept < _RARE * _MASKS:
         warnings.warn(
             f"{name}: of {_MASKS} trial masks at size {size[0]} x {size[1]}, {kept} have a hole ratio in {accept}, all "
-            f"lie from {min(holes) / area:.4g} to {max(holes) / area:.4g}. Drawing will be slow or end in an error.",
+            f"lie from {min(holes) / area:.4g} to {max(holes) / area:.4g}. Making masks will be slow or fail.",
             MaskWarning,
             stacklevel=4,
         )

@@ -1,4 +1,4 @@
-"""Named mixtures: every mask protocol of the papers, in the form of specs/masks.md section 17."""
+"""Named mixtures: every mask protocol of the papers, written as in docs/papers/masks.md, "YAML schema of a mixture"."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ __all__ = ["BINS", "MEAN_RATIO_256", "PRESETS", "Preset", "find_preset"]
 class Preset:
     """A named mixture.
 
-    Attributes:
-        summary: One line for `inpaint-zoo masks list`.
-        section: Where specs/masks.md describes it.
-        source: Repository or paper.
-        mixture: The configuration.
-        rename: Names that its one component's arguments also have in benchmark suites.
+    summary: Description in one line for `inpaint-zoo masks list`.
+    section: Section of docs/papers/masks.md that describes the preset.
+    source: Repository or paper.
+    mixture: The configuration.
+    rename: Alternative names, used in benchmark suites, for arguments of its single component.
     """
 
     summary: str
@@ -76,13 +75,13 @@ BINS = {
     "40_50": (0.4, 0.5),
     "50_60": (0.5, 0.6),
 }
-"""Hole ratios of the six bins that the papers' tables have, by the ending of the presets' names."""
-# The strategies of GLaMa's Table 4 are nested: three types, the same and two grids, the same and two large holes.
+"""Hole ratios (excluded lower, included upper bound) of the papers' six bins, by the suffix of the presets' names."""
+# The mask strategies of GLaMa's Table 4 are nested: three types; these and two grids; these and two large holes.
 _LAMA_TYPES = [_strokes(shape) for shape in _SHAPES]
 _LAMA_PLUS = [*_LAMA_TYPES, _one("nearest_neighbor"), _one("every_n_lines")]
 _GENERAL = [*(_one(name) for name in _TYPES), *_LAMA_TYPES]
 _DFV2 = Preset(
-    "DeepFillv2's training masks: box and brush together",
+    "DeepFillv2's training masks: union of a box and brush strokes",
     "5",
     "JiahuiYu/generative_inpainting",
     {"combine": "union", "components": [_one("ca_box"), _one("dfv2_brush")]},
@@ -131,7 +130,7 @@ PRESETS: dict[str, Preset] = {
         "GLaMa's training masks: the seven types, equally likely", "8.1", "GLaMa", {"components": _GENERAL}
     ),
     "general_mask_by_size": Preset(
-        "GLaMa's seven types on images of any size: strokes of LaMa's 256-px or 512-px settings, whichever is nearer",
+        "GLaMa's seven types on images of any size: strokes with LaMa's 256-px or 512-px settings, whichever is nearer",
         "8.1",
         "GLaMa",
         {"components": [*(_one(name) for name in _TYPES), *(_strokes(shape, "nearest") for shape in _SHAPES)]},
@@ -146,7 +145,7 @@ PRESETS: dict[str, Preset] = {
         {"components": _LAMA_PLUS},
     ),
     "general_union": Preset(
-        "GLaMa's unseen masks: two of the seven types and a box together",
+        "GLaMa's unseen masks: union of two of the seven types and a box",
         "8.1",
         "GLaMa",
         {
@@ -159,27 +158,27 @@ PRESETS: dict[str, Preset] = {
         },
     ),
     "center": Preset(
-        "a centred square of 128 pixels a side (in suites: size)",
+        "a centered square of 128 x 128 pixels (in suites: size)",
         "10",
         "GRIG, LGNet, GLCIC",
         {"components": [_one("center_square", side=128)]},
         {"size": "side"},
     ),
     "fixed_25": Preset(
-        "a centred square of a quarter of the image",
+        "a centered square of a quarter of the image",
         "10",
         "GRIG",
         {"components": [_one("center_square", side=128)], "scale_with_size": True},
     ),
     "lgnet_train": Preset(
-        "stand-in for LGNet's training files: six ratio bins of CMOD's strokes",
+        "replacement for LGNet's training files: six ratio bins of CMOD's strokes",
         "9.4",
         "zoo, for weizequan/LGNet",
         {"components": [_one("cmod", rects=False, hole_range=list(limits)) for limits in BINS.values()]},
     ),
     **{
         f"synthetic_{name}": Preset(
-            f"synthetic masks, hole ratio {low} to {high}: never to be compared with NVIDIA's files",
+            f"synthetic masks, hole ratio {low} to {high}: not comparable with NVIDIA's files",
             "17",
             "zoo",
             {"components": [_one("cmod", hole_range=[low, high])]},
@@ -234,11 +233,11 @@ MEAN_RATIO_256: dict[str, float] = {
     "random_block": 0.25,
     "random_walk": 0.2051,
 }
-"""Mean hole ratio at 256 x 256 of the references (specs/masks.md, section 13), or by construction."""
+"""Mean hole ratio at 256 x 256 of the reference code (docs/papers/masks.md, "Statistical conformance"), or exact."""
 
 
 def find_preset(name: object) -> Preset:
-    """The preset called ``name``; MaskConfigError with the nearest names otherwise."""
+    """Return the preset called ``name``; raise MaskConfigError with similar names if there is none."""
     if not isinstance(name, str) or name not in PRESETS:
         raise unknown("mask preset", name, sorted(PRESETS))
     return PRESETS[name]

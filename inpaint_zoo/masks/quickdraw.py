@@ -1,4 +1,4 @@
-"""Masks from Quick-Draw drawings, processed as GDN's script does for LGNet (specs/masks.md, section 9.4)."""
+"""Masks from Quick-Draw drawings, processed as in GDN's script for LGNet. Source: docs/papers/masks.md, "QD-IMD"."""
 
 # ruff: noqa: D102 - `Kind` documents its methods
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["QdImd"]
 
 
 class _HalfOpen(Accept):
-    """lo <= ratio < hi, as the script cuts its bins."""
+    """lo <= ratio < hi, as in the script's bins."""
 
     def keeps(self, ratio: float) -> bool:
         return (self.lo or 0.0) <= ratio < (1.0 if self.hi is None else self.hi)
@@ -31,10 +31,10 @@ class _HalfOpen(Accept):
 @register_kind("qd_imd", section="9.4", source="Evergrow/GDN_Inpainting; files of karfly/qd-imd")
 @dataclass(frozen=True)
 class QdImd(MaskFolder):
-    """Quick-Draw strokes: rotated and enlarged by half, thickened by 14 to 27 px, cropped, kept up to 60 % of hole.
+    """Quick-Draw strokes: rotated and scaled by 1.5, thickened by 14 to 27 px, cropped, kept up to 60 % of hole.
 
-    `hole_range`: [lo, hi), drawn again until the ratio lies in it. `margin`: so many pixels along the border are known;
-    the script takes 23 at 256 for the two smallest bins.
+    `hole_range`: masks are redrawn until their hole ratio is in [lo, hi). `margin`: width in pixels of the border that
+    stays known; the script uses 23 at size 256 for the two smallest bins.
     """
 
     hole_value: str = option("black", ("white", "black"))
@@ -54,7 +54,7 @@ class QdImd(MaskFolder):
 
     def check(self, size: Size) -> None:
         if 2 * self.margin >= min(size):
-            raise MaskConfigError(f"qd_imd: `margin` {self.margin} leaves nothing of size {size[0]} x {size[1]}.")
+            raise MaskConfigError(f"qd_imd: `margin` {self.margin} leaves no pixel of size {size[0]} x {size[1]}.")
 
     def cut(self, path: Path, size: Size, u: list[float], train: bool) -> Mask:
         import cv2
@@ -64,7 +64,7 @@ class QdImd(MaskFolder):
         side = 14 + int(14 * u[5])
         turn = cv2.getRotationMatrix2D((W / 2, H / 2), -180 + int(361 * u[4]), 1.5)
         turned = cv2.warpAffine(grey, turn, (W, H), borderMode=cv2.BORDER_CONSTANT, borderValue=255)
-        # thresholds commute with dilation: the same as the script's erosion of the grey known region
+        # thresholding commutes with dilation: this equals the script's erosion of the gray known region
         hole = (np.asarray(turned) <= 127).astype(np.uint8)
         thick = np.asarray(cv2.dilate(hole, np.ones((side, side), dtype=np.uint8)), dtype=np.uint8)
         mask = corner("qd_imd", path, thick, size, u[6:])

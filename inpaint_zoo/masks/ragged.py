@@ -1,4 +1,4 @@
-"""Ragged batches: each mask has its own number of strokes or boxes, all of them are worked on as one flat array."""
+"""Ragged batches: masks have different numbers of strokes or boxes, which are processed as one flat array."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ __all__ = ["ragged"]
 
 
 def ragged(counts: Ints) -> tuple[Ints, Ints]:
-    """Number the parts of all samples.
+    """Number the parts (strokes or boxes) of all samples.
 
     Args:
-        counts: (B,) parts of each sample.
+        counts: (B,) number of parts of each sample.
 
     Returns:
-        (S,) the sample that each part belongs to, and (S,) which part of it that is, S = sum of ``counts``.
+        Two arrays (S,) with S = sum of ``counts``: the sample that each part belongs to, and its number in that sample.
 
     Example:
         >>> [part.tolist() for part in ragged(np.array([2, 0, 1]))]

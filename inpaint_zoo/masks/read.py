@@ -1,6 +1,7 @@
-"""Mask files: white is hole, threshold 127, and a warning for what looks like a mistake (specs/masks.md, section 9.3).
+"""Read mask files: white is hole (threshold 127), with a warning for masks that are probably a mistake.
 
-The only place where files become masks: the API, the command line, mask folders and the benchmark all read here.
+All parts of the package read mask files through this module: the API, the command line, mask folders and the benchmark.
+Source: docs/papers/masks.md, "How each paper reads mask files".
 """
 
 from __future__ import annotations
@@ -20,38 +21,38 @@ __all__ = ["binarise", "binary_mask", "luminance", "mask_of", "read_mask"]
 
 
 def luminance(picture: Picture) -> Mask:
-    """(H, W) uint8 brightness of a picture, as Pillow's mode L; its alpha is no part of a mask."""
+    """Return the gray values of an image as (H, W) uint8, as in Pillow's mode L; the alpha channel is ignored."""
     return brightness(picture.rgb)
 
 
 def binarise(grey: Mask, threshold: int = 127, invert: bool = False) -> Mask:
-    """(H, W) uint8 of 0 and 1 from brightness: hole where it is above ``threshold``, or, inverted, is not."""
+    """Return (H, W) uint8, 1 where ``grey`` is above ``threshold``, or not above it if ``invert`` is True."""
     return ((grey <= threshold) if invert else (grey > threshold)).astype(np.uint8)
 
 
 def read_mask(path: str | Path, *, threshold: int = 127, invert: bool = False) -> Mask:
-    """Read a mask file: (H, W) uint8, 1 = hole where the file is white. Options and warnings as `binary_mask`.
+    """Read a mask file as (H, W) uint8, 1 = hole where the file is white; options and warnings as in `binary_mask`.
 
     Raises:
-        PictureError: The file cannot be read.
+        PictureError: If the file cannot be read.
     """
     return binary_mask(read_picture(path), threshold=threshold, invert=invert)
 
 
 def binary_mask(picture: Picture, *, threshold: int = 127, invert: bool = False) -> Mask:
-    """Turn a picture into a mask: (H, W) uint8, 1 = hole where it is white.
+    """Convert an image to a mask (H, W) uint8, 1 = hole where it is white.
 
     Args:
-        picture: Colour is turned into brightness, alpha is not looked at.
-        threshold: Brighter pixels are hole.
-        invert: Black is hole instead.
+        picture: The image. Colors are converted to gray values; the alpha channel is ignored.
+        threshold: Gray values above it are hole.
+        invert: Use dark pixels as hole instead.
 
     Raises:
-        MaskConfigError: A threshold outside 0 .. 254.
+        MaskConfigError: If ``threshold`` is outside 0 .. 254.
 
     Warns:
-        MaskWarning: Nothing is hole, more than 60 % is, more than 1 % of the pixels are grey, the values are 0 and 1,
-            or the shape is in the alpha channel.
+        MaskWarning: If no pixel is hole, more than 60 % are hole, more than 1 % are gray, the values are 0 and 1, or
+            the shape is in the alpha channel.
     """
     mask, doubts = mask_of(picture, threshold=threshold, invert=invert)
     for text in doubts.values():
@@ -60,10 +61,10 @@ def binary_mask(picture: Picture, *, threshold: int = 127, invert: bool = False)
 
 
 def mask_of(picture: Picture, *, threshold: int = 127, invert: bool = False) -> tuple[Mask, dict[str, str]]:
-    """The mask that a picture shows, and what makes it look like a mistake; arguments and errors as `binary_mask`.
+    """Return the mask of an image and its doubts; arguments and errors are those of `binary_mask`.
 
     Returns:
-        (H, W) uint8, 1 = hole; and sentences by the kind of doubt, one of `checks.DOUBTS`.
+        (H, W) uint8, 1 = hole; and sentences by kind of doubt, one of `checks.DOUBTS`.
     """
     if not 0 <= threshold <= 254:
         raise MaskConfigError(f"`threshold` must lie in 0 .. 254, got {threshold}.")

@@ -1,4 +1,4 @@
-"""Pictures of masks for people: contact sheets and histograms of hole ratios, drawn with Pillow."""
+"""Contact sheets of masks and histograms of hole ratios, drawn with Pillow."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def contact_sheet(masks: Sequence[Mask], captions: Sequence[str], title: str, cell: int = 256) -> Image.Image:
-    """Masks in a grid that is about as wide as high, hole dark, each with its caption.
+    """Return a roughly square grid of masks with dark holes and a caption below each mask.
 
     Args:
-        masks: (H, W) each, of any sizes; they are shrunk to fit into a cell, small ones enlarged by whole factors.
-        captions: One line for each.
-        title: The line above.
-        cell: Longest side of a mask on the sheet; a whole fraction of the masks' side keeps lines free of moiré.
+        masks: Masks (H, W) of any sizes. Large ones are shrunk to fit a cell, small ones enlarged by whole factors.
+        captions: One line for each mask.
+        title: The line at the top.
+        cell: Longest side of a mask on the sheet in pixels. If it divides the masks' size, thin lines show no moiré.
     """
     columns = math.ceil(math.sqrt(len(masks)))
     rows = math.ceil(len(masks) / columns)
@@ -70,7 +70,7 @@ def _shorten(text: str, width: int) -> str:
 
 
 def histogram(ratios: Floats, title: str, bins: int = 20) -> Image.Image:
-    """How many masks have which hole ratio, as a bar chart from 0 to 100 %."""
+    """Return a bar chart of the distribution of hole ratios (N,) in [0, 1], from 0 to 100 %."""
     width, height, left, bottom, top = 760, 380, 56, 48, 64
     image = Image.new("RGB", (width, height), _PAPER)
     draw = ImageDraw.Draw(image)

@@ -1,4 +1,4 @@
-"""Operations on finished masks: dilate, erode, invert, flips, rotation, resize (specs/masks.md, section 12)."""
+"""Transforms of masks: dilate, erode, invert, flips, rotation, resize. Source: docs/papers/masks.md, "Transforms"."""
 
 # ruff: noqa: RUF009 - `Transform` documents its methods; `attribute` makes a dataclass field
 from __future__ import annotations
@@ -21,30 +21,30 @@ TRANSFORMS: dict[str, type[Transform]] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class Transform:
-    """One operation; it happens to a mask with probability `p` (slot 0 of its stream)."""
+    """Base class of transforms. A transform is applied to a mask with probability `p` (slot 0 of its stream)."""
 
     p: float = real(1.0, low=0, high=1)
     op: ClassVar[str]
     keeps_ratio: ClassVar[bool] = False
 
     def validate(self) -> None:
-        """Check arguments against each other; raise MaskConfigError."""
+        """Check the arguments against each other; raise MaskConfigError if they are invalid."""
 
     def check(self, size: Size) -> None:
-        """Refuse sizes whose masks would change their size."""
+        """Raise MaskConfigError for sizes that the transform would change."""
 
     def change(self, mask: Mask, u: float) -> Mask:
-        """The changed mask; ``u`` is the uniform of slot 1, for operations with a random argument."""
+        """Return the transformed mask; ``u`` is the uniform number of slot 1, for transforms with a random argument."""
         raise NotImplementedError
 
     def apply(self, draws: Draws, canvases: Canvases) -> None:
-        """Change masks in place, each with its own draws."""
+        """Transform masks in place, each with its own random numbers."""
         for canvas, (event, u) in zip(canvases, draws.table(0, 2).tolist(), strict=True):
             if event < self.p:
                 canvas[:] = self.change(canvas, u)
 
     def config(self) -> dict[str, Any]:
-        """As it is written in a configuration."""
+        """Return the transform as it is written in a configuration."""
         return {"op": self.op, **args_dict(self)}
 
 
@@ -61,7 +61,7 @@ def _register(op: str) -> Callable[[T], T]:
 
 
 def parse_transform(config: object) -> Transform:
-    """Read ``{op: dilate, k: 3, p: 0.5}``."""
+    """Parse a mapping such as ``{op: dilate, k: 3, p: 0.5}``."""
     if not isinstance(config, Mapping) or "op" not in config:
         raise MaskConfigError(f"A transform must be a mapping with `op`, such as {{op: dilate, k: 3}}, got {config!r}.")
     op = config["op"]
@@ -89,7 +89,7 @@ class _Morphology(Transform):
 @_register("dilate")
 @dataclass(frozen=True, kw_only=True)
 class _Dilate(_Morphology):
-    """Holes grow by (k - 1) / 2 pixels to all sides; what lies outside the image never counts."""
+    """Grow holes by (k - 1) / 2 pixels on all sides; pixels outside the image have no effect."""
 
     def change(self, mask: Mask, u: float) -> Mask:
         import cv2
@@ -100,7 +100,7 @@ class _Dilate(_Morphology):
 @_register("erode")
 @dataclass(frozen=True, kw_only=True)
 class _Erode(_Morphology):
-    """Holes shrink by (k - 1) / 2 pixels, but not at the border of the image."""
+    """Shrink holes by (k - 1) / 2 pixels, but not at the image border."""
 
     def change(self, mask: Mask, u: float) -> Mask:
         import cv2
@@ -111,7 +111,7 @@ class _Erode(_Morphology):
 @_register("invert")
 @dataclass(frozen=True, kw_only=True)
 class _Invert(Transform):
-    """Hole and known change places."""
+    """Exchange hole and known pixels."""
 
     def change(self, mask: Mask, u: float) -> Mask:
         return 1 - mask
@@ -120,7 +120,7 @@ class _Invert(Transform):
 @_register("hflip")
 @dataclass(frozen=True, kw_only=True)
 class _Hflip(Transform):
-    """Left and right change places."""
+    """Flip horizontally."""
 
     keeps_ratio = True
 
@@ -131,7 +131,7 @@ class _Hflip(Transform):
 @_register("vflip")
 @dataclass(frozen=True, kw_only=True)
 class _Vflip(Transform):
-    """Top and bottom change places."""
+    """Flip vertically."""
 
     keeps_ratio = True
 
@@ -142,7 +142,7 @@ class _Vflip(Transform):
 @_register("rot90")
 @dataclass(frozen=True, kw_only=True)
 class _Rot90(Transform):
-    """Quarter turns, counter-clockwise."""
+    """Rotate by k quarter turns counter-clockwise."""
 
     k: Attribute = attribute(1, one=(0, 1, 2, 3))
     keeps_ratio = True
@@ -163,7 +163,7 @@ _MODES = ("nearest", "any", "area>=.5")
 @_register("resize")
 @dataclass(frozen=True, kw_only=True)
 class _Resize(Transform):
-    """Resize to a size that, in a mixture, must be the one the mask has."""
+    """Resize to a size; inside a mixture it must equal the mask's size."""
 
     size: tuple[int, ...] = integers_of(2, low=1)
     mode: str = option("nearest", _MODES)
@@ -172,7 +172,7 @@ class _Resize(Transform):
         if self.size != size:
             raise MaskConfigError(
                 f"transform resize: to {list(self.size)} would change size {size[0]} x {size[1]}; "
-                "a mixture keeps its size."
+                "a mixture must keep its size."
             )
 
     def change(self, mask: Mask, u: float) -> Mask:
@@ -185,8 +185,8 @@ def resize_mask(mask: Mask, size: Size, mode: str = "nearest") -> Mask:
     Args:
         mask: (H, W) uint8 of 0 and 1.
         size: (H', W') of the result.
-        mode: `nearest` takes the source pixel floor(i * in / out); `any` makes a hole of every pixel whose box
-            [i * in / out, (i + 1) * in / out) overlaps a hole; `area>=.5` of those whose box is hole by half or more.
+        mode: `nearest` uses the source pixel floor(i * in / out). `any` makes a pixel hole if its box
+            [i * in / out, (i + 1) * in / out) overlaps a hole, `area>=.5` if at least half of its box is hole.
 
     Example:
         >>> resize_mask(np.array([[1, 0, 0, 0]], dtype=np.uint8), (1, 2), "any")
@@ -197,7 +197,7 @@ def resize_mask(mask: Mask, size: Size, mode: str = "nearest") -> Mask:
     if mode == "nearest":
         rows, columns = (np.arange(new) * old // new for old, new in zip(mask.shape, size, strict=True))
         return np.ascontiguousarray(mask[rows[:, None], columns])
-    # lengths of overlap in units of 1 / out pixels are integers: float64 products of them are exact
+    # overlaps in units of 1 / out pixels are integers, so their float64 products are exact
     down, across = (_overlap(old, new) for old, new in zip(mask.shape, size, strict=True))
     share = down @ mask.astype(np.float64) @ across.T
     full = mask.shape[0] * mask.shape[1]
@@ -205,6 +205,6 @@ def resize_mask(mask: Mask, size: Size, mode: str = "nearest") -> Mask:
 
 
 def _overlap(old: int, new: int) -> np.ndarray:
-    """(new, old): how much of source pixel j lies in the box of target pixel i, times ``new``."""
+    """Return (new, old): the overlap of source pixel j with the box of target pixel i, times ``new``."""
     i, j = np.arange(new)[:, None], np.arange(old)
     return np.clip(np.minimum((i + 1) * old, (j + 1) * new) - np.maximum(i * old, j * new), 0, None).astype(np.float64)

@@ -1,4 +1,4 @@
-"""The random walk of the partial-convolution reimplementation (specs/masks.md, section 11)."""
+"""The random walk of the partial-convolution reimplementation. Source: docs/papers/masks.md, "Random walk"."""
 
 # ruff: noqa: D102 - `Kind` documents its methods
 from __future__ import annotations
@@ -14,7 +14,7 @@ from inpaint_zoo.masks.kind import Canvases, Kind, Mask, Notes, Size, register_k
 
 __all__ = ["RandomWalk"]
 
-_CHUNK = 1 << 15  # steps at once: their random words and positions stay in the processor's second cache
+_CHUNK = 1 << 15  # steps per pass: their random words and positions fit into the processor's L2 cache
 _FIRST = 2  # slot of the first step
 _TOP_BITS = np.uint64(62)
 
@@ -22,7 +22,7 @@ _TOP_BITS = np.uint64(62)
 @register_kind("random_walk", section="11", source="naoto0804/pytorch-inpainting-with-partial-conv")
 @dataclass(frozen=True)
 class RandomWalk(Kind):
-    """The pixels that a walk of H * W steps (or `steps`) visits; it stays where the border blocks it."""
+    """The pixels visited by a random walk of H * W steps (or `steps`); the walk stays where the border blocks it."""
 
     steps: int | None = integer(None, low=1, optional=True)
 
@@ -37,7 +37,7 @@ class RandomWalk(Kind):
 
 
 def _walk(draws: Draws, canvas: Mask, row: int, column: int, steps: int) -> None:
-    """Mark the pixels after each step of one walk from (row, column)."""
+    """Mark the pixels visited by one walk from (row, column), after each step."""
     H, W = canvas.shape
     pixels = canvas.reshape(-1)
     for first in range(0, steps, _CHUNK):
@@ -53,18 +53,19 @@ def _walk(draws: Draws, canvas: Mask, row: int, column: int, steps: int) -> None
 
 
 def _clamped(x: int, moves: NDArray[np.int8], last: int) -> NDArray[np.int64]:
-    """Positions after each step of a walk that is clamped to 0 .. last at each step.
+    """Return the positions after each step of a walk that is clamped to 0 .. last at each step.
 
-    A walk s clamped at 0 alone is s - min(0, lowest s so far), which a running minimum gives for all steps at once; the
-    same holds at the other end. So the border in whose half the walk stands is watched until it meets the other one.
+    A walk s that is clamped only at 0 equals s - min(0, lowest s so far), which a running minimum gives for all steps
+    at once; the upper end is analogous. The function therefore assumes that only the nearer border clamps, and
+    restarts at the step where the walk reaches the other border.
 
     Args:
-        x: Where the walk stands.
-        moves: (T,) of -1, 0, 1.
-        last: Of the positions.
+        x: Start position.
+        moves: (T,) steps, each -1, 0 or 1.
+        last: Largest position.
 
     Returns:
-        (T,).
+        (T,) positions.
 
     Example:
         >>> _clamped(1, np.array([-1, -1, 1, 1, 1, -1], dtype=np.int8), last=2).tolist()
@@ -72,6 +73,7 @@ def _clamped(x: int, moves: NDArray[np.int8], last: int) -> NDArray[np.int64]:
     """
     walked = np.empty(len(moves), dtype=np.int64)
     window = max(1024, 4 * (last + 1) ** 2)  # crossing from border to border takes about (last + 1)^2 steps
+
     begin = 0
     while begin < len(moves):
         part = walked[begin : begin + window]

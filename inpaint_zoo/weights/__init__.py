@@ -1,4 +1,4 @@
-"""Where weights are found, how ours are written, and loading that runs no code."""
+"""Weight files: finding, writing and loading them without running code from the files."""
 
 from inpaint_zoo.weights.backbones import BACKBONES, Backbone, WeightsNotFoundError, find_backbone
 from inpaint_zoo.weights.errors import WeightsError

@@ -1,7 +1,7 @@
-"""Pretrained backbones that metrics and losses look through: found or refused by name, never random.
+"""Find the pretrained backbones that metrics and losses use. A missing backbone raises an error; none is random.
 
-Searched in order: the path given, the folder `INPAINT_ZOO_WEIGHTS`, the torch hub cache, then a download from the
-library that owns the file (not when `INPAINT_ZOO_OFFLINE` is set).
+Searched in this order: the given path, the folder `INPAINT_ZOO_WEIGHTS`, the torch hub cache, and a download from the
+project that publishes the file (unless `INPAINT_ZOO_OFFLINE` is set).
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ DOWNLOAD_TIMEOUT_S = 20.0
 
 
 class WeightsNotFoundError(ZooError):
-    """A backbone file is nowhere; the message says which file goes where."""
+    """A backbone file was not found; the message says which file to put where."""
 
 
 class Backbone(NamedTuple):
-    """A file of pretrained weights that another project owns.
+    """A file of pretrained weights that another project publishes.
 
     Attributes:
-        files: Names under which it is accepted, the owner's name first.
-        url: Where its owner publishes it.
-        owner: The library that publishes it.
-        hashed: Whether its name holds the first digits of its SHA-256. What cannot be checked is not downloaded.
+        files: Accepted file names, the publisher's name first.
+        url: Where the file is published.
+        owner: The project that publishes it.
+        hashed: Whether the file name contains the first digits of its SHA-256. Files without it are not downloaded,
+            because the download could not be verified.
     """
 
     files: tuple[str, ...]
@@ -60,14 +61,14 @@ BACKBONES: dict[str, Backbone] = {
     "alexnet": _torchvision("alexnet-owt-7be5be79.pth"),
     "vgg16": _torchvision("vgg16-397923af.pth"),
     "vgg19": _torchvision("vgg19-dcbb9e9d.pth"),
-    # the second name is a half-precision copy; the values cost LPIPS nothing at four digits
+    # the second name is a half-precision copy; it does not change LPIPS in its first four digits
     "squeezenet1_1": _torchvision("squeezenet1_1-b8a52dc0.pth", "squeezenet1_1_imagenet_fp16.pth"),
     # the ported TensorFlow Inception of the original FID
     "inception_fid": _torch_fidelity("weights-inception-2015-12-05-6726825d.pth"),
-    # what GRIG's projected discriminator looks through: the code's, the paper's
+    # backbones of GRIG's projected discriminator: the one in the code, the one in the paper
     "tf_efficientnet_lite0": _timm("tf_efficientnet_lite0-0aa007d2.pth"),
     "tf_efficientnet_lite1": _timm("tf_efficientnet_lite1-bde8b488.pth"),
-    # LaMa keeps it under TORCH_HOME by the second name
+    # LaMa stores it under TORCH_HOME by the second name
     "ade20k_resnet50dilated": Backbone(
         (
             "ade20k-resnet50dilated-ppm_deepsup/encoder_epoch_20.pth",
@@ -80,7 +81,7 @@ BACKBONES: dict[str, Backbone] = {
     ),
 }
 
-_failed_downloads: dict[str, str] = {}  # one attempt for each file and process
+_failed_downloads: dict[str, str] = {}  # one download attempt per file and process
 
 
 def _candidates(backbone: Backbone) -> Iterator[Path]:
@@ -111,11 +112,11 @@ def _download(name: str, backbone: Backbone) -> Path | None:
     if os.environ.get("INPAINT_ZOO_OFFLINE"):
         _failed_downloads[name] = "INPAINT_ZOO_OFFLINE is set"
     elif not backbone.hashed:
-        _failed_downloads[name] = "its owner publishes no hash to check a download by"
+        _failed_downloads[name] = "its publisher provides no hash to verify a download"
     if name in _failed_downloads:
         return None
     target = Path(torch.hub.get_dir()) / "checkpoints" / backbone.files[0]
-    prefix = Path(backbone.files[0]).stem.rsplit("-", 1)[-1]  # owners put the first digits of the SHA-256 there
+    prefix = Path(backbone.files[0]).stem.rsplit("-", 1)[-1]  # file names end with the first digits of the SHA-256
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _socket_timeout(DOWNLOAD_TIMEOUT_S):
@@ -127,15 +128,15 @@ def _download(name: str, backbone: Backbone) -> Path | None:
 
 
 def find_backbone(name: str, path: str | Path | None = None) -> Path:
-    """The file that holds the pretrained weights called ``name``.
+    """Return the path of the pretrained weights called ``name``; download them if necessary.
 
     Args:
         name: A key of `BACKBONES`.
-        path: Use this file; nothing else is searched.
+        path: Use this file and search nowhere else.
 
     Raises:
-        UnknownNameError: No such backbone.
-        WeightsNotFoundError: It is nowhere, in one line that says which file goes where.
+        UnknownNameError: If there is no such backbone.
+        WeightsNotFoundError: If the file was not found; the message says in one line which file to put where.
     """
     if name not in BACKBONES:
         raise unknown_name("backbone", name, BACKBONES)
@@ -150,7 +151,7 @@ def find_backbone(name: str, path: str | Path | None = None) -> Path:
     if found := _download(name, backbone):
         return found
     raise WeightsNotFoundError(
-        f"The weights of '{name}' ({backbone.owner}) are not here and could not be downloaded "
+        f"The weights of '{name}' ({backbone.owner}) were not found and could not be downloaded "
         f"({_failed_downloads[name]}): put {backbone.files[0]} from {backbone.url} "
-        "into the folder that INPAINT_ZOO_WEIGHTS names."
+        "into the folder set in INPAINT_ZOO_WEIGHTS."
     )

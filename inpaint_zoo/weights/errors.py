@@ -1,4 +1,4 @@
-"""What goes wrong with weight files."""
+"""Errors about weight files."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ __all__ = ["WeightsError"]
 
 
 class WeightsError(ZooError):
-    """A weight file that cannot be used: missing, damaged, unsafe, or made for another model."""
+    """A weight file cannot be used: it is missing, damaged, unsafe, or made for another model."""

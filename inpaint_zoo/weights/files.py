@@ -1,4 +1,4 @@
-"""Weight files: ours are safetensors that say what they are; others' are read without running what they carry."""
+"""Weight files: write safetensors with metadata, and read any checkpoint without running code from it."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ SHIPPED_FOLDER = Path(__file__).parent / "shipped"
 
 
 class WeightsHeader(NamedTuple):
-    """What a weight file says of itself, beside its tensors.
+    """Metadata of a weight file.
 
     Attributes:
-        name: Registry name of the model, None where the file does not say.
-        options: Options that `create_model` builds it with.
-        licence: Of the weights.
-        training: Provenance: data, budget, seed, code version, metrics; whatever the trainer recorded.
+        name: Registry name of the model; None if the file does not state it.
+        options: Options for `create_model`.
+        licence: Licence of the weights.
+        training: Provenance as recorded by the trainer: data, budget, seed, code version, metrics.
     """
 
     name: str | None = None
@@ -50,15 +50,15 @@ class WeightsHeader(NamedTuple):
 
 
 class WeightsFile(NamedTuple):
-    """What a weight file holds.
+    """Content of a weight file.
 
     Attributes:
         state: Tensors by name.
-        name: Registry name of the model, None where the file does not say.
-        options: Options that `create_model` builds it with.
-        licence: Of the weights.
-        training: Provenance: data, budget, seed, code version, metrics; whatever the trainer recorded.
-        sha256: Of the tensors (`state_sha256`), so that two files with the same weights are known as the same.
+        name: Registry name of the model; None if the file does not state it.
+        options: Options for `create_model`.
+        licence: Licence of the weights.
+        training: Provenance as recorded by the trainer: data, budget, seed, code version, metrics.
+        sha256: Hash of the tensors (`state_sha256`), which is equal for files with equal weights.
     """
 
     state: dict[str, Tensor]
@@ -70,7 +70,7 @@ class WeightsFile(NamedTuple):
 
 
 def state_sha256(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 over the names, types, shapes and bytes of all tensors, whatever their order or file."""
+    """Return the SHA-256 of the names, types, shapes and bytes of all tensors, independent of their order."""
     import torch
 
     digest = hashlib.sha256()
@@ -89,17 +89,17 @@ def save_weights(
     training: Mapping[str, Any] | None = None,
     half: bool = False,
 ) -> Path:
-    """Write a network as safetensors that `create_model(name, weights=path)` reads back.
+    """Write a network as a safetensors file that `create_model(name, weights=path)` can load.
 
     Args:
-        net: Built by `create_model` or `create_discriminator`: its name and options go into the file.
-        path: Ends in `.safetensors`.
-        licence: SPDX name of the licence of the weights.
-        training: Provenance, as plain values: data, budget, seed, metrics.
-        half: Store floating-point tensors as float16 (half the size; loading casts back).
+        net: A network built by `create_model` or `create_discriminator`; the file stores its name and options.
+        path: Path that ends in `.safetensors`.
+        licence: SPDX identifier of the licence of the weights.
+        training: Provenance as plain values: data, budget, seed, metrics.
+        half: Store floating-point tensors as float16 (half the size; loading casts them back).
 
     Raises:
-        WeightsError: The network was not built by name, or the path has another ending.
+        WeightsError: If the network was not built by name, or the path has another suffix.
     """
     from safetensors.torch import save_file
 
@@ -110,7 +110,7 @@ def save_weights(
     if path.suffix != ".safetensors":
         raise WeightsError(f"Weights are written as .safetensors, got {path.name!r}.")
     state = {
-        # clones: safetensors refuses tensors that share memory
+        # clone, because safetensors rejects tensors that share memory
         key: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous().clone()
         for key, tensor in net.state_dict().items()
     }
@@ -129,13 +129,13 @@ def save_weights(
 
 
 def load_weights(path: str | Path) -> WeightsFile:
-    """Read a weight file with what it says of itself; the tensors are checked against the recorded hash.
+    """Read a weight file and its metadata, and verify the tensors against the recorded hash.
 
-    Our own `.safetensors` and the checkpoints of our training name their model and its options. Other files hold
-    tensors alone.
+    The `.safetensors` files and training checkpoints of this package name their model and its options. Other files
+    contain only tensors.
 
     Raises:
-        WeightsError: Missing, damaged, or needing code to load.
+        WeightsError: If the file is missing, damaged, or needs code to load.
     """
     path = Path(path)
     content = _read(path)
@@ -148,20 +148,20 @@ def load_weights(path: str | Path) -> WeightsFile:
 
 
 def read_header(path: str | Path) -> WeightsHeader:
-    """Read what a weight file says of itself, without its tensors; as `load_weights` otherwise.
+    """Read the metadata of a weight file without loading its tensors.
 
     Raises:
-        WeightsError: Missing, damaged, or needing code to load.
+        WeightsError: If the file is missing, damaged, or needs code to load.
     """
     path = Path(path)
     metadata = _metadata(path)
     if path.suffix == ".safetensors" or not is_archive(path) or is_script(path):
         return _header(path, metadata, None)
-    return _header(path, metadata, _unpickled(path, mmap=True))  # the tensors stay on the disk
+    return _header(path, metadata, _unpickled(path, mmap=True))  # memory-mapped: the tensors are not read
 
 
 def _metadata(path: Path) -> dict[str, str]:
-    """The metadata of a `.safetensors` file; empty for other files."""
+    """Return the metadata of a `.safetensors` file; empty for other files."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -172,17 +172,17 @@ def _metadata(path: Path) -> dict[str, str]:
         with safe_open(path, framework="pt") as file:
             return dict(file.metadata() or {})
     except SafetensorError as error:
-        raise WeightsError(f"{path} is damaged or is no weight file: {error}") from error
+        raise WeightsError(f"{path} is damaged or is not a weight file: {error}") from error
 
 
 def _header(path: Path, metadata: Mapping[str, str], content: object) -> WeightsHeader:
-    """The header from a file's metadata, or from the content of a training checkpoint."""
+    """Return the header from a file's metadata, or from the content of a training checkpoint."""
     if path.suffix != ".safetensors":
         return _checkpoint_header(path, content)
     try:
         options, training = (json.loads(metadata.get(key, "{}")) for key in ("options", "training"))
     except json.JSONDecodeError as error:
-        raise WeightsError(f"{path} is damaged: its metadata are no JSON ({error}).") from error
+        raise WeightsError(f"{path} is damaged: its metadata is not valid JSON ({error}).") from error
     return WeightsHeader(
         metadata.get("name"),
         _by_name(path, "options", options),
@@ -192,7 +192,7 @@ def _header(path: Path, metadata: Mapping[str, str], content: object) -> Weights
 
 
 def _checkpoint_header(path: Path, content: object) -> WeightsHeader:
-    """What our training writes into a Lightning checkpoint; of other files nothing is known."""
+    """Return the header that our training wrote into a Lightning checkpoint; empty for other files."""
     if not isinstance(content, Mapping) or not _is_ours(content):
         return WeightsHeader()
     stated = content["hyper_parameters"]
@@ -206,7 +206,7 @@ def _checkpoint_header(path: Path, content: object) -> WeightsHeader:
 
 
 def _is_ours(content: Mapping[str, Any]) -> bool:
-    """Whether a checkpoint is one of `TrainingModule`: it names the network whose tensors it holds."""
+    """Return whether a checkpoint was written by `TrainingModule`: it names the network and contains its tensors."""
     stated, state = content.get("hyper_parameters"), content.get("state_dict")
     named = isinstance(stated, Mapping) and isinstance(stated.get("network"), str)
     return named and isinstance(state, Mapping) and any(str(key).startswith("network.") for key in state)
@@ -219,23 +219,23 @@ def _by_name(path: Path, key: str, value: object) -> dict[str, Any]:
 
 
 def load_state(path: str | Path, part: str = "network") -> dict[str, Tensor]:
-    """Tensors by name, on the CPU, without running code.
+    """Return the tensors of a file by name, on the CPU, without running code.
 
-    Reads `.safetensors`, `.pth`, `.pt`, TorchScript archives and Lightning's `.ckpt`. Of a Lightning checkpoint, one
-    part is kept: what our modules hold under `<part>.`.
+    Reads `.safetensors`, `.pth`, `.pt`, TorchScript archives and Lightning's `.ckpt`. From a Lightning checkpoint of
+    this package, only the tensors of one part are returned: those whose names start with `<part>.`.
 
     Raises:
-        WeightsError: Missing, damaged, needing code to load, without tensors, or without another part than the network.
+        WeightsError: If the file is missing, damaged, needs code to load, has no tensors, or lacks the part.
     """
     path = Path(path)
     return _part(_read(path), path, part)
 
 
 def _read(path: Path) -> object:
-    """The whole content of a file, read without running code.
+    """Return the whole content of a file, read without running code.
 
     Raises:
-        WeightsError: Missing, damaged, or needing code to load.
+        WeightsError: If the file is missing, damaged, or needs code to load.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -246,8 +246,8 @@ def _read(path: Path) -> object:
         try:
             return load_file(path)
         except SafetensorError as error:
-            raise WeightsError(f"{path} is damaged or is no weight file: {error}") from error
-    if is_script(path):  # torch.load would refuse it: with weights_only=False it runs what the archive carries
+            raise WeightsError(f"{path} is damaged or is not a weight file: {error}") from error
+    if is_script(path):  # torch.load rejects it; with weights_only=False it would run the archive's code
         return tensors_by_name(read_inert(path), path)
     return _unpickled(path)
 
@@ -256,35 +256,35 @@ def _unpickled(path: Path, mmap: bool = False) -> object:
     import torch
 
     needs_code = (
-        f"{path} needs code to load (or is no checkpoint), so it was not opened. Save its state dict alone with "
-        "torch.save(model.state_dict(), ...) where you trust it; inpaint-zoo convert reads "
-        "the authors' checkpoints without it."
+        f"{path} needs code to load (or is not a checkpoint), so it was not opened. If you trust it, save its state "
+        "dict alone with torch.save(model.state_dict(), ...). inpaint-zoo convert reads the authors' checkpoints "
+        "without running their code."
     )
     try:
         return torch.load(path, "cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise WeightsError(needs_code) from error
     except (RuntimeError, EOFError, ValueError) as error:
-        if "weights_only" in str(error):  # torch's tar format of 2016; its message advises to let the code run
+        if "weights_only" in str(error):  # torch's tar format of 2016; its message suggests running the code
             raise WeightsError(needs_code) from error
-        raise WeightsError(f"{path} is damaged or is no weight file: {error}") from error
+        raise WeightsError(f"{path} is damaged or is not a weight file: {error}") from error
 
 
 def _part(content: object, path: Path, part: str) -> dict[str, Tensor]:
-    """The tensors of one part of a checkpoint, or of a file that is a state dict."""
+    """Return the tensors of one part of a checkpoint, or of a file that is a state dict."""
     import torch
 
     wrapped = isinstance(content, Mapping) and "state_dict" in content
     state: Any = content["state_dict"] if isinstance(content, Mapping) and wrapped else content
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise WeightsError(f"{path} holds no state dict: expected tensors by name.")
+        raise WeightsError(f"{path} contains no state dict: expected tensors by name.")
     prefix = f"{part}." if wrapped and any(key.startswith(f"{part}.") for key in state) else ""
     if not prefix and part != "network":
-        raise WeightsError(f"{path} holds no '{part}': give a checkpoint of the training that made one.")
+        raise WeightsError(f"{path} contains no '{part}': give a checkpoint of a training run that has one.")
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
 def shipped_weights(name: str) -> Path | None:
-    """The weights of the model ``name`` that come with the package, or None."""
+    """Return the path of the shipped weights of the model ``name``, or None if there are none."""
     path = SHIPPED_FOLDER / f"{name}.safetensors"
     return path if path.is_file() else None

@@ -1,4 +1,4 @@
-"""Checkpoints of other projects: their tensors, without running any of the code that they name or carry."""
+"""Load the tensors of other projects' checkpoints without running code that they refer to or contain."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["load_foreign", "match_state", "unwrapped"]
 
-MOST_NAMES = 4  # of keys, in one message
+MOST_NAMES = 4  # maximum number of keys listed in one message
 
 
 def load_foreign(path: str | Path) -> dict[str, Tensor]:
-    """Tensors by name of any checkpoint, also one that needs code to load: that code is left out, not run.
+    """Return the tensors of any checkpoint by name; code that the file needs is ignored and not run.
 
-    A mapping of tensors at the top is taken as it is, one under ``state_dict`` (Lightning's) is taken out; of nested
-    parts the names are joined by dots, those in lists are numbers, and what is no tensor is left out. The modules of a
-    TorchScript archive are such nested parts: the names are those of its state dict.
+    A mapping of tensors at the top level is returned as is; a mapping under ``state_dict`` (as in Lightning
+    checkpoints) is used instead if present. Names of nested parts are joined by dots, list items are numbered, and
+    values that are not tensors are dropped. The modules of a TorchScript archive are treated as nested parts, which
+    gives the names of its state dict.
 
     Raises:
-        WeightsError: Missing, damaged, without tensors, or with names that only its own code knows.
+        WeightsError: If the file is missing, damaged, has no tensors, or has names that only its own code knows.
     """
     path = Path(path)
     if path.suffix == ".safetensors" or not path.is_file():
@@ -38,20 +39,20 @@ def load_foreign(path: str | Path) -> dict[str, Tensor]:
 
 
 def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The entries without the name of a DataParallel around the network."""
+    """Return the entries without the prefix that DataParallel adds to their names."""
     return {key.removeprefix("module."): value for key, value in state.items()}
 
 
 def match_state(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
-    """The tensors of ``state``, if they are exactly those of ``wanted``: a converter's last step.
+    """Return the tensors of ``state`` if they are exactly those of ``wanted``: the last step of a converter.
 
     Args:
-        state: By our names.
-        wanted: The state dict of our network; its shapes count, its values don't.
-        source: What was converted, for the message.
+        state: Tensors by the names of our network.
+        wanted: State dict of our network; its names and shapes are compared, its values are not.
+        source: What was converted, for the error message.
 
     Raises:
-        ZooError: Keys are missing or left over, or shapes differ; the first ones are named.
+        ZooError: If keys are missing or left over, or shapes differ; the message lists the first ones.
     """
     missing = [key for key in wanted if key not in state]
     extra = [key for key in state if key not in wanted]

@@ -1,8 +1,8 @@
-"""Data from files that need code to load: everything that a file names or carries as code is left out, never run.
+"""Read data from files that need code to load; code that a file refers to or contains is ignored and never run.
 
-`torch.load` runs the functions that a pickle names, and hands TorchScript archives to `torch.jit.load`, which runs the
-methods that the archive carries. Here a pickle finds nothing but what rebuilds tensors, and `torch.load` never sees the
-file itself: it gets a copy in memory, of an archive without the records that hold code.
+`torch.load` runs the functions that a pickle refers to, and passes TorchScript archives to `torch.jit.load`, which runs
+the methods in the archive. Here, the unpickler resolves only what rebuilds tensors, and `torch.load` receives an
+in-memory copy of the file, for archives without the records that contain code.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["is_archive", "is_script", "read_inert", "tensors_by_name"]
 
-ZIP_MAGIC = b"PK\x03\x04"  # by these bytes torch.load, too, tells archives from bare pickles
+ZIP_MAGIC = b"PK\x03\x04"  # torch.load also uses these bytes to distinguish archives from plain pickles
 DATA_RECORDS = re.compile(r"[^/]+/(data\.pkl|data/[^/]+|version|\.data/version|byteorder)")
-SCRIPT_RECORD = re.compile(r"[^/]+/constants\.pkl")  # by its presence torch.load tells TorchScript archives
+SCRIPT_RECORD = re.compile(r"[^/]+/constants\.pkl")  # torch.load recognizes TorchScript archives by this record
 
 
 class Inert:
-    """Stands where a pickle names a class or function: takes anything, does nothing."""
+    """Replaces every class or function that a pickle refers to: accepts any arguments and does nothing."""
 
-    dump_patches = False  # torch.load asks each class whose source code a pickle carries
+    dump_patches = False  # torch.load reads this attribute of classes whose source code is in the pickle
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -47,14 +47,14 @@ class Inert:
         pass
 
     def append(self, value: object) -> None:
-        """As of a list."""
+        """Ignore the value, as a stand-in for `list.append`."""
 
     def extend(self, values: object) -> None:
-        """As of a list."""
+        """Ignore the values, as a stand-in for `list.extend`."""
 
 
 class ScriptObject(Inert):
-    """Stands for a module of a TorchScript archive: keeps its attributes."""
+    """Replaces a module of a TorchScript archive and keeps its attributes."""
 
     attributes: object = None
 
@@ -63,33 +63,33 @@ class ScriptObject(Inert):
 
 
 class _InertUnpickler(pickle.Unpickler):
-    """Finds what rebuilds tensors, `ScriptObject` for TorchScript's modules, and `Inert` for every other name."""
+    """Resolves what rebuilds tensors, `ScriptObject` for TorchScript modules, and `Inert` for every other name."""
 
     def find_class(self, module: str, name: str) -> object:
         from torch._weights_only_unpickler import _get_allowed_globals
 
         if module == "__torch__" or module.startswith("__torch__."):
             return ScriptObject
-        return _get_allowed_globals().get(f"{module}.{name}", Inert)  # torch's own list of what is safe
+        return _get_allowed_globals().get(f"{module}.{name}", Inert)  # torch's own list of safe names
 
 
 def _load(file: IO[bytes], **options: Any) -> object:
     return _InertUnpickler(file, **options).load()
 
 
-_inert_pickle = types.ModuleType("inert_pickle", "What torch.load needs of a pickle module.")
+_inert_pickle = types.ModuleType("inert_pickle", "The parts of a pickle module that torch.load needs.")
 _inert_pickle.Unpickler = _InertUnpickler  # type: ignore[attr-defined]
 _inert_pickle.load = _load  # type: ignore[attr-defined]
 
 
 def is_archive(path: Path) -> bool:
-    """Whether the file is a zip archive, as `torch.save` and `torch.jit.save` write it."""
+    """Return whether the file is a zip archive, as written by `torch.save` and `torch.jit.save`."""
     with path.open("rb") as file:
         return file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
 
 
 def is_script(path: Path) -> bool:
-    """Whether the file is a TorchScript archive, as `torch.jit.save` writes it."""
+    """Return whether the file is a TorchScript archive, as written by `torch.jit.save`."""
     if not is_archive(path):
         return False
     try:
@@ -100,7 +100,7 @@ def is_script(path: Path) -> bool:
 
 
 def _data_of(path: Path) -> io.BytesIO:
-    """The file for `torch.load`; of an archive, the records that hold data."""
+    """Return the file's content for `torch.load`; for an archive, only its data records."""
     if not is_archive(path):
         return io.BytesIO(path.read_bytes())
     copy = io.BytesIO()
@@ -113,38 +113,38 @@ def _data_of(path: Path) -> io.BytesIO:
 
 
 def read_inert(path: Path) -> object:
-    """What the file holds, on the CPU: its tensors and plain values as they are, `Inert` for everything else.
+    """Return the content of a file on the CPU: tensors and plain values as they are, `Inert` for everything else.
 
     Raises:
-        WeightsError: The file is damaged or is no checkpoint.
-        OSError: The file cannot be opened.
+        WeightsError: If the file is damaged or is not a checkpoint.
+        OSError: If the file cannot be opened.
     """
     import torch
 
     try:
         with warnings.catch_warnings():
-            # of a class whose source code a pickle carries: `Inert` stands in its place
+            # the warning concerns classes whose source code is in the pickle; `Inert` replaces them
             warnings.simplefilter("ignore", torch.serialization.SourceChangeWarning)
-            # weights_only=False, because only so torch.load takes a pickle module: the one above finds no code
+            # torch.load accepts a pickle module only with weights_only=False; the module above never resolves code
             return torch.load(_data_of(path), "cpu", weights_only=False, pickle_module=_inert_pickle)
     except OSError:
         raise
-    except Exception as error:  # a broken or hostile pickle fails in any way: wrong types, missing keys, recursion
-        raise WeightsError(f"{path} is damaged or is no checkpoint: {type(error).__name__}: {error}") from error
+    except Exception as error:  # a damaged or malicious pickle can raise any error: types, missing keys, recursion
+        raise WeightsError(f"{path} is damaged or is not a checkpoint: {type(error).__name__}: {error}") from error
 
 
 def tensors_by_name(content: object, path: Path) -> dict[str, Tensor]:
-    """Tensors at any depth of mappings, lists and TorchScript modules; what is no tensor is left out.
+    """Return tensors at any depth of mappings, lists and TorchScript modules; other values are dropped.
 
-    The names of nested parts are joined by dots, those in lists are numbers: a TorchScript module has the names of its
-    state dict.
+    Names of nested parts are joined by dots, and list items are numbered. A TorchScript module thus gets the names of
+    its state dict.
 
     Args:
-        content: From `read_inert`.
-        path: The file that it comes from, for messages.
+        content: Content from `read_inert`.
+        path: The file it comes from, for error messages.
 
     Raises:
-        WeightsError: There are none, or a TorchScript module is restored by a method of its own.
+        WeightsError: If there are no tensors, or a TorchScript module is restored by a method of its own.
     """
     try:
         state = dict(_pairs(content, ""))
@@ -155,17 +155,17 @@ def tensors_by_name(content: object, path: Path) -> dict[str, Tensor]:
             "torch.save(model.state_dict(), ...)."
         ) from error
     except RecursionError as error:
-        raise WeightsError(f"{path} is damaged: its content is nested without end.") from error
+        raise WeightsError(f"{path} is damaged: its content is nested infinitely.") from error
     if not state:
         raise WeightsError(
-            f"{path} holds no tensors by name. If it holds a whole network, save its state dict with the project that "
-            "wrote it: torch.save(model.state_dict(), ...)."
+            f"{path} contains no tensors by name. If it contains a whole network, save its state dict with the project "
+            "that wrote it: torch.save(model.state_dict(), ...)."
         )
     return state
 
 
 class _NeedsCodeError(Exception):
-    """Names the TorchScript module that is restored by code."""
+    """Raised with the name of a TorchScript module that is restored by code."""
 
 
 def _pairs(content: object, prefix: str) -> list[tuple[str, Tensor]]:

@@ -1,4 +1,4 @@
-"""Small suites for the benchmark's tests: 64 px photographs made here, classical methods, metrics without weights."""
+"""Small suites for the benchmark's tests: generated 64 px images, classical methods, metrics without weights."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ METRICS = ["psnr", "ssim", "l1_percent"]
 
 
 def photograph(number, size=(64, 64)):
-    """A smooth picture with an edge, different for each number."""
+    """Return a smooth image with an edge, different for each number."""
     rng = np.random.default_rng(number)
     height, width = size
     y, x = np.mgrid[0:height, 0:width] / max(size)
@@ -22,7 +22,7 @@ def photograph(number, size=(64, 64)):
 
 
 def photographs(folder, count=5, size=(64, 64)):
-    """Write photographs; the last one lies in a folder of its own."""
+    """Write images; the last one is in a sub-folder."""
     for number in range(count):
         path = folder / ("more" if number == count - 1 else "") / f"p{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ def photographs(folder, count=5, size=(64, 64)):
 
 
 def content(**changes):
-    """A suite as plain values, with top-level keys replaced."""
+    """Return a suite as plain values, with top-level keys replaced."""
     return {
         "name": "small",
         "seed": 7,
@@ -44,7 +44,7 @@ def content(**changes):
 
 
 def write_suite(folder, **changes):
-    """Write photographs and a suite into a folder; returns the suite's path."""
+    """Write images and a suite into a folder; return the suite's path."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "photos").exists():
         photographs(folder / "photos")
@@ -54,17 +54,17 @@ def write_suite(folder, **changes):
 
 
 def small_suite(folder, **changes):
-    """A loaded suite."""
+    """Write and load a small suite."""
     return load_suite(write_suite(folder, **changes))
 
 
 def results_bytes(out):
-    """What must not depend on anything but the suite."""
+    """Return the bytes that must depend only on the suite."""
     return (Path(out) / "results.parquet").read_bytes()
 
 
 class Diary(Listener):
-    """Remembers what it was told."""
+    """Listener that records what it receives."""
 
     def __init__(self):
         self.notes, self.cells, self.errors, self.images = [], [], [], 0

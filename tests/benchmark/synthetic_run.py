@@ -1,6 +1,6 @@
-"""Writes the output folder of a small benchmark, with real photographs and inpaintings but without the runner.
+"""Write the output folder of a small benchmark, with real images and results but without the runner.
 
-`python tests/benchmark/synthetic_run.py FOLDER` makes a large one and its report, to look at.
+`python tests/benchmark/synthetic_run.py FOLDER` writes a large one and its report for viewing.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ def telea(radius):
 
 
 def mixed(weight, seed):
-    """The truth with noise and blur, so that something looks good: no method at all, only for this folder."""
+    """Return a pseudo-method that mixes the ground truth with noise and blur, so that some results look good."""
 
     def fill(image, hole, truth):
         noise = np.random.default_rng(seed).normal(0, 12 * (1 - weight), truth.shape)
@@ -64,7 +64,7 @@ FILLS = {
 
 
 def photographs(count, size):
-    """{key: uint8 (size, size, 3)}, centre crops."""
+    """Return center crops {key: uint8 (size, size, 3)}."""
     pictures = {}
     for name in PHOTOGRAPHS[: min(count, 7)]:
         pictures[name] = getattr(skimage.data, name)()
@@ -108,7 +108,7 @@ def scores_of(metrics, result, truth, hole):
 
 
 def costs_of(number, method, mask, images, size):
-    """The costs of a cell; `progressive:` takes up to four passes, more under later mask sets."""
+    """Return the costs of a cell; `progressive:` needs up to four passes, more for later mask sets."""
     macs, latency = 700_000_000 * number, 3.0 * (7 * number % 11 + 1)
     passes = [1 + mask + index % 3 for index in range(images)] if "progressive" in method else None
     times = passes or [1] * images
@@ -145,7 +145,7 @@ def write_run(
 ):
     """Write the folder; `failed` and `missing` are (method, index of mask set) cells of the first dataset.
 
-    With `crops` > 1 each photograph counts as that many pictures (flipped), all in one group.
+    With `crops` > 1, each photograph counts as that many images (flipped), all in one group.
     """
     out = Path(out)
     labels = list(FILLS)[:methods]

@@ -1,4 +1,4 @@
-"""One bad item never ends a benchmark: small images, masks that cannot be made, banks that look wrong."""
+"""A bad item does not end a benchmark: small images, masks that cannot be made, banks with doubtful masks."""
 
 import json
 
@@ -14,7 +14,7 @@ from tests.benchmark.small import Diary, photograph, photographs, results_bytes,
 from tests.toy import registered_toy
 
 ONE = Options(workers=1, device="cpu")
-WHOLE = [{"name": "photos", "root": "photos"}]  # every image at its own size
+WHOLE = [{"name": "photos", "root": "photos"}]  # every image keeps its size
 
 
 def tiny(folder, size=(8, 10), name="a_tiny.png"):
@@ -30,7 +30,7 @@ def test_an_image_without_a_mask_is_left_out_for_every_method_and_named(tmp_path
     changes = {"datasets": WHOLE, "masks": ["lama_box", {"name": "center", "size": 4}], "metrics": ["psnr", "ssim"]}
     suite = write_suite(tmp_path, **changes)
     command = ["benchmark", str(suite), "--device", "cpu", "--workers", "1", "--out"]
-    tiny(tmp_path / "photos")  # the first image, and lama_box takes 16 px and more
+    tiny(tmp_path / "photos")  # the first image is smaller than the 16 px that lama_box needs
     assert main([*command, str(tmp_path / "out")]) == 1
     err = capsys.readouterr().err
     assert err.count("left out: photos, lama_box: a_tiny: ") == 1
@@ -44,8 +44,8 @@ def test_an_image_without_a_mask_is_left_out_for_every_method_and_named(tmp_path
     counts = {(cell["method"], cell["mask"]): cell["n_images"] for cell in provenance["cells"].values()}
     assert counts == {(m, k): 6 - (k == "lama_box") for m in ("mean_fill", "telea") for k in ("lama_box", "center")}
     report = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
-    assert r"a\_tiny: lama\_box needs at least 16 pixels" in report
-    assert main([*command, str(tmp_path / "out")]) == 1  # nothing is computed, and it is said again
+    assert r"a\_tiny: lama\_box needs a height and width of at least 16" in report
+    assert main([*command, str(tmp_path / "out")]) == 1  # nothing is computed, and the message is repeated
     assert capsys.readouterr().err.count("left out: photos, lama_box: a_tiny: ") == 1
     assert main([*command, str(tmp_path / "out"), "--allow-missing"]) == 0
 
@@ -138,7 +138,7 @@ HOLE[20:40, 20:40] = 255
 def test_banks_that_look_wrong_are_told_before_the_first_number(tmp_path):
     bank(tmp_path / "inverted", 255 - HOLE, 255 - HOLE)
     suite = small_suite(tmp_path, methods=["mean_fill"], masks=[{"bank": "inverted"}])
-    for _ in range(2):  # the second time from what the first one noted
+    for _ in range(2):  # the second time from the cached findings
         diary = Diary()
         assert run_suite(suite, tmp_path / "out", ONE, diary).failed == ()
         (note,) = [note for note in diary.notes if "mask set" in note]
@@ -162,7 +162,7 @@ def test_bad_files_of_a_bank_cost_their_images_alone(tmp_path):
     outcome = run_suite(suite, tmp_path / "out", ONE, diary)
     assert outcome.failed == ()
     assert any("mask set 'bank': a mask file cannot be read: " in note for note in diary.notes)
-    assert [entry.image for entry in outcome.left_out] == ["p0", "p3"]  # whose turn is the empty one's
+    assert [entry.image for entry in outcome.left_out] == ["p0", "p3"]  # the images that are paired with the empty mask
     assert all("1.png: the mask is empty" in entry.reason for entry in outcome.left_out)
     assert len(rows(tmp_path / "out", "psnr")) == 2 * 3
 

@@ -1,4 +1,4 @@
-"""A combinator's name before a model's: in a suite, and where the command line takes a model."""
+"""A combinator's name before a model's name: in a suite, and on the command line."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""The command as a user sees it."""
+"""The command `inpaint-zoo benchmark`."""
 
 import json
 import re
@@ -51,10 +51,10 @@ def test_unreadable_photographs(tmp_path, suite, capsys):
     assert benchmark(suite, "--out", tmp_path / "out") == 2
     shown = capsys.readouterr()
     assert re.search(r"note: .*p2\.png", shown.err)
-    assert re.search(r"error: 1 of the suite's photographs cannot be read", shown.err)
+    assert re.search(r"error: 1 of the suite's images cannot be read", shown.err)
     assert not (tmp_path / "out").exists()
     assert benchmark(suite, "--out", tmp_path / "out", "--allow-missing") == 0
-    assert "photographs left out, unreadable: 1" in capsys.readouterr().out
+    assert "unreadable images, left out: 1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_inputs_for_another_program_and_back(tmp_path, capsys):
     assert benchmark(suite, "--out", tmp_path / "out", "--export-inputs", tmp_path / "inputs") == 0
     assert "10 inputs in" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
-    (tmp_path / "inputs" / "images").rename(tmp_path / "theirs")  # a program that leaves holes black
+    (tmp_path / "inputs" / "images").rename(tmp_path / "theirs")  # the results of a program that leaves holes black
     assert benchmark(suite, "--out", tmp_path / "out") == 0
     assert json.loads((tmp_path / "out" / "suite.json").read_text())["methods"][0]["kind"] == "folder"
 

@@ -1,4 +1,4 @@
-"""Costs are those of every image of a cell: passes against a direct count, MACs, latencies; no cell comes first."""
+"""Costs cover every image of a cell: passes against a direct count, MACs, latencies, independent of cell order."""
 
 import json
 
@@ -20,7 +20,7 @@ from tests.toy import registered_toy
 ONE = Options(workers=1, device="cpu")
 PROGRESSIVE = "progressive:isnet_tiny"
 SMALL_HOLES = {"name": "center", "size": 20}  # below the threshold: one pass
-LARGE_HOLES = "lama_thick_256"  # some above it
+LARGE_HOLES = "lama_thick_256"  # some are above it
 
 
 def provenance(out):
@@ -38,7 +38,7 @@ def passes_by_image(out):
 
 
 def counted_directly(masks):
-    """The samples that reach the first convolution of the network itself, for each mask set and image."""
+    """Count the samples that reach the first convolution of the network itself, for each mask set and image."""
     net = iz.create_model(PROGRESSIVE, weights="shipped")
     samples = []
     first = next(module for module in net.modules() if isinstance(module, torch.nn.Conv2d))
@@ -80,7 +80,7 @@ def test_passes_and_macs_are_those_of_every_image_whatever_comes_first(tmp_path)
         assert costs[LARGE_HOLES]["macs"] == distribution(count * each.true for count in large)
         assert costs[LARGE_HOLES]["macs_thop"] == distribution(count * each.thop for count in large)
         assert costs["center"]["macs"]["min"] == costs["center"]["macs"]["max"] == each.true
-        assert costs[LARGE_HOLES]["latency_convention"] == IN_THE_RUN  # one by one, whatever the batch size
+        assert costs[LARGE_HOLES]["latency_convention"] == IN_THE_RUN  # one by one for any batch size
         seconds = pq.read_table(out / "timings.parquet").to_pandas().query("mask == @LARGE_HOLES")["seconds"]
         assert costs[LARGE_HOLES]["latency_ms"]["mean"] == pytest.approx(1000 * seconds.mean())
         assert costs[LARGE_HOLES]["latency_ms"]["max"] == pytest.approx(1000 * seconds.max())
@@ -94,7 +94,7 @@ def test_passes_and_macs_are_those_of_every_image_whatever_comes_first(tmp_path)
 
 
 def test_macs_of_a_network_that_repeats_are_exact_for_any_number_of_passes():
-    """The linear rule against a count of the passes themselves, for a part that runs once and a part that repeats."""
+    """The linear rule equals a count of all passes, for a part that runs once and a part that repeats."""
     with torch.device("meta"):
         once = count_macs(iz.create_model("local_global:isnet_tiny", levels=6, width=8, local_width=8), 64, 64)
         inner = count_macs(iz.create_model("isnet_tiny"), 64, 64)
@@ -118,7 +118,7 @@ def combined():
 
 @pytest.mark.parametrize("name", combined())
 def test_every_network_is_counted_on_shapes_alone(name):
-    """What a network does depends on values through its number of passes or not at all; else its MACs would be lost."""
+    """A network's operations may depend on values only through its number of passes; otherwise it has no MACs."""
     with torch.device("meta"):
         macs = count_macs(iz.create_model(name), 64, 64)
     assert macs.true > 0

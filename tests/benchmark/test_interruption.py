@@ -1,4 +1,4 @@
-"""What a kill, a full disk or Ctrl-C leaves behind, in processes of their own."""
+"""Results after a kill, a full disk or Ctrl-C, in separate processes."""
 
 import os
 import random
@@ -13,7 +13,7 @@ import pytest
 from inpaint_zoo.io.atomic import TEMPORARY_PREFIX
 from tests.benchmark.small import results_bytes, write_suite
 
-# slow enough that kills land inside cells; slower still where a signal must arrive before the end
+# slow enough that kills arrive within cells; slower if a signal must arrive before the end
 METHOD = """
 import os, time
 def fill(image, mask):
@@ -55,7 +55,9 @@ def test_killed_at_random_moments_it_resumes_to_the_same_bytes(tmp_path, suite):
     seen = []
     for _ in range(4):
         with subprocess.Popen(command(suite, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            while not finished(out) and process.poll() is None:  # the start takes as long as the machine's load lets it
+            while (
+                not finished(out) and process.poll() is None
+            ):  # the duration of the start depends on the machine's load
                 time.sleep(0.02)
             time.sleep(whole * moments.uniform(0, 0.4))
             process.kill()
@@ -94,7 +96,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path, suite):
 
 def _small_files():
     resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing beyond the limit fails with EFBIG, as a full disk does
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing beyond the limit fails with EFBIG, similar to a full disk
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ def test_a_checkpoint_of_training_is_a_method(tmp_path):
 
 
 class Drifts(torch.nn.Module):
-    """Gives another value in a batch than alone, as some kernels do."""
+    """Network whose values differ between a batch and a single image, as with some kernels."""
 
     calls = 0
 
@@ -114,7 +114,7 @@ def test_a_network_that_gives_nan_is_named(tmp_path):
     with registered_toy():
         method = network_method(tmp_path, weights="random", label="Mine")
     torch.nn.init.constant_(method.network.network.fine.bias, torch.nan)
-    with pytest.raises(ZooError, match="Mine gave NaN or infinity for 'a'"):
+    with pytest.raises(ZooError, match="Mine returned NaN or infinity for 'a'"):
         method.answer([question()])
 
 
@@ -162,7 +162,7 @@ def test_functions_see_no_truth_and_may_write_into_their_arguments(tmp_path):
 )
 def test_functions_that_give_something_else_are_named(tmp_path, name, got):
     method = function_method(tmp_path, name)
-    with pytest.raises(ZooError, match=rf"functions_of_the_test:{name} must return .*; for 'a' it gave {got}"):
+    with pytest.raises(ZooError, match=rf"functions_of_the_test:{name} must return .*; for 'a' it returned {got}"):
         method.answer([question()])
 
 
@@ -171,7 +171,7 @@ def test_functions_that_give_something_else_are_named(tmp_path, name, got):
     [
         ("no_such_module:fill", r"suite\.yaml:\d+: 'no_such_module:fill' cannot be imported: ModuleNotFoundError"),
         ("functions_of_the_test:none", r"suite\.yaml:\d+: .*has no attribute 'none'"),
-        ("functions_of_the_test:number", r"suite\.yaml:\d+: .*is no function: 3"),
+        ("functions_of_the_test:number", r"suite\.yaml:\d+: .*is not a function: 3"),
     ],
 )
 def test_functions_that_are_not_there_are_errors_before_anything_runs(tmp_path, target, message):
@@ -188,7 +188,7 @@ def theirs(tmp_path, **changes):
 
 
 def fill_grey(source, target, ending=".png"):
-    """Another program: reads exported inputs and masks, writes grey holes and spoils a known pixel."""
+    """Imitate another program: read exported inputs and masks, fill holes with gray, and change a known pixel."""
     for path in sorted((source / "images").rglob("*.png")):
         relative = path.relative_to(source / "images")
         picture = np.asarray(Image.open(path)).copy()
@@ -212,7 +212,7 @@ def test_a_folder_made_by_another_program_is_scored(tmp_path):
     assert len(pd.read_parquet(tmp_path / "out" / "timings.parquet")) == 0
     (tmp_path / "grey_of_the_test.py").write_text("def fill(image, mask):\n    image[mask] = 128\n    return image\n")
     mine = small_suite(tmp_path, methods=[{"callable": "grey_of_the_test:fill", "label": "Theirs"}])
-    run_suite(mine, tmp_path / "mine", ONE)  # known pixels come from the truth: the spoilt one does not count
+    run_suite(mine, tmp_path / "mine", ONE)  # known pixels come from the ground truth, so the changed one has no effect
     assert results_bytes(tmp_path / "out") == results_bytes(tmp_path / "mine")
 
 
@@ -227,7 +227,7 @@ def test_exported_inputs_are_the_suites_own(tmp_path):
     np.testing.assert_array_equal(mask, shown)
     assert set(np.unique(mask)) == {0, 255}
     assert not image[mask == 255].any()
-    with pytest.raises(ZooError, match="is not empty; --export-inputs wants a new folder"):
+    with pytest.raises(ZooError, match="is not empty; --export-inputs needs a new folder"):
         export_inputs(suite, tmp_path / "inputs", ONE, Diary())
 
 
@@ -268,7 +268,7 @@ def test_what_is_wrong_with_a_folder_is_said_and_other_cells_finish(tmp_path):
     fill_grey(tmp_path / "inputs", tmp_path / "theirs")
     Image.fromarray(photograph(1, (32, 48))).save(place / "p1.png")
     (size,) = errors()
-    assert size.endswith("p1.png is 48x32 px, but 'p1' is 64x64 px here.")
+    assert size.endswith("p1.png is 48x32 px, but the image 'p1' is 64x64 px.")
     fill_grey(tmp_path / "inputs", tmp_path / "theirs")
     (place / "p1.jpg").write_bytes(b"")
     (twins,) = errors()

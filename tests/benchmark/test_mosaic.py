@@ -1,4 +1,4 @@
-"""Mask sets in whose holes a mosaic of the truth stands: for those who see it, in a column of their own."""
+"""Mask sets whose holes show a mosaic of the ground truth: only for methods that see it, in a separate column."""
 
 import json
 
@@ -29,7 +29,7 @@ REFUSING = {"mean_fill", f"hole_ns:{NET}", "theirs"}
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """One suite with the mosaic, and one without; the folder of results is for the one mask set that both have."""
+    """Run a suite with the mosaic and one without; the `folder` method has results for the mask set that both share."""
     folder = tmp_path_factory.mktemp("mosaic")
     photographs(folder / "theirs")
     for name, masks in (("both", [CENTER, MOSAIC]), ("alone", [CENTER])):
@@ -50,7 +50,7 @@ def test_networks_find_the_mosaic_and_others_are_not_asked(runs):
             filled = net(image, mask, filling=mosaic(image, mask, 6, "nearest"))
         expected = to_uint8(filled)[0].permute(1, 2, 0).numpy()
         found = read_picture(run.result_file((NET, "photos", LABEL), number)).rgb
-        assert np.abs(found.astype(int) - expected).max() <= 1  # by the network's fast form
+        assert np.abs(found.astype(int) - expected).max() <= 1  # the suite uses the network's fast form
     assert run.missing.keys() == {(method, "photos", LABEL) for method in REFUSING}
     assert run.missing["mean_fill", "photos", LABEL] == (
         "not applicable: 'mean_fill' never sees what stands in the hole, so that a mosaic would change nothing"
@@ -93,10 +93,10 @@ def test_the_report_says_what_it_is(runs):
     assert (first.method, first.missing, first.entries[0].rank) == (NET, None, 1)
     text = markdown(run, scores, matrices(run, scores))
     assert f"## photos, {LABEL}" in text
-    assert f"{LABEL}: a mosaic of the truth stands in the hole, which is deblurring and no inpainting" in text
+    assert f"{LABEL}: the hole shows a mosaic of the ground truth. This is deblurring, not inpainting" in text
     page = (run.folder / "report.html").read_text()
     assert LABEL in page
-    assert "<dd>5/5</dd>" in page  # cells that apply
+    assert "<dd>5/5</dd>" in page  # only cells that apply are counted
 
 
 def test_what_others_get_has_no_mosaic(tmp_path):
@@ -120,10 +120,10 @@ def test_labels_and_what_is_written_of_a_suite(tmp_path):
     ("change", "message"),
     [
         ({"input_mode": "mosaik"}, r"suite\.yaml:\d+: Unknown `input_mode`: 'mosaik'. Did you mean 'mosaic'"),
-        ({"input_mode": "hole_ns"}, "the method `hole_ns:NAME`"),
+        ({"input_mode": "hole_ns"}, "set the method to `hole_ns:NAME`"),
         ({"mosaic_unit": 0}, "'mosaic_unit' must be 1 or more, got 0"),
         ({"mosaic_interpolation": "linear"}, "Unknown `mosaic_interpolation`: 'linear'"),
-        ({"input_mode": "hole"}, "'mosaic_unit' goes with 'input_mode: mosaic'"),
+        ({"input_mode": "hole"}, "'mosaic_unit' needs 'input_mode: mosaic'"),
     ],
 )
 def test_wrong_keys_name_their_line(tmp_path, change, message):

@@ -1,4 +1,4 @@
-"""How far networks see: against the specification's numbers, closed forms, and the support of gradients."""
+"""Receptive fields against the specification's numbers, closed forms, and the support of gradients."""
 
 import copy
 
@@ -25,7 +25,7 @@ SIDE = 40
 
 
 class CoarseUNet(nn.Module):
-    """specs/lgnet.md, section 3.1: halvings by 4x4 convolutions and back, the skip connections first."""
+    """LGNet's coarse U-Net (docs/papers/lgnet.md, "Networks"): down- and upsampling by 4x4 convolutions, with skips."""
 
     def __init__(self, width: int = 2, levels: int = 8) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Residual(nn.Module):
 
 
 def local_resnet(width: int = 1, blocks: int = 4, plain: bool = False) -> nn.Sequential:
-    """specs/lgnet.md, section 3.2; ``plain`` is the linear network of section 7, without norms and bounded ends."""
+    """LGNet's local network (docs/papers/lgnet.md, "Networks"); ``plain``: linear, without norms and bounded output."""
 
     def rectified(convolution: nn.Module) -> list[nn.Module]:
         return [convolution] if plain else [convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
@@ -106,7 +106,7 @@ def test_the_autoencoder():
     reach = network_reach(net, 250, 256)
     assert list(reach) == [WHOLE]
     deepest, output = reach[WHOLE]
-    assert (deepest.size, deepest.extent) == ((16, 16), (76, 76))  # 5 j + 1 a level: 6, 16, 36, 76
+    assert (deepest.size, deepest.extent) == ((16, 16), (76, 76))  # per level: 6, 16, 36, 76
     assert output.extent == (121, 121)  # 76 + 3 (8 + 4 + 2 + 1)
 
 
@@ -214,10 +214,10 @@ def test_gradients_lie_inside(name):
 
 
 def gradient_supports(part: nn.Module, channels: int, side: int, positions=None) -> np.ndarray:
-    """(positions, 2, 2): first and last row and column with a gradient of each output on the diagonal, in float64."""
+    """Return (positions, 2, 2): first and last row and column with a gradient of the diagonal's outputs, in float64."""
     part = copy.deepcopy(part).double()
     for parameter in part.parameters():
-        nn.init.uniform_(parameter, 0.5, 1.0)  # positive: nothing cancels, rectifiers pass everything
+        nn.init.uniform_(parameter, 0.5, 1.0)  # positive: no cancellation, and ReLUs pass all values
     x = (torch.rand(1, channels, side, side, dtype=torch.float64) + 0.5).requires_grad_()
     output = part(x)
     H, W = output.shape[-2:]
@@ -248,11 +248,11 @@ def test_the_phases_of_the_local_resnet():
         (nn.GroupNorm(2, 4), "statistics over positions"),
         (Lambda(lambda x: x.flatten(2).softmax(-1).view_as(x)), "softmax over positions"),
         (Lambda(lambda x: F.scaled_dot_product_attention(*[x.flatten(2).mT] * 3)), "products of positions"),
-        (Lambda(lambda x: F.conv2d(x, x[..., :4, :4])), "convolution with weights that depend on the picture"),
+        (Lambda(lambda x: F.conv2d(x, x[..., :4, :4])), "convolution with weights that depend on the image"),
         (Lambda(lambda x: x.cumsum(3)), "cumsum over positions"),
         (Lambda(lambda x: F.grid_sample(x, torch.zeros(1, 8, 8, 2, device="meta"), align_corners=False)), "no rule"),
-        (Lambda(lambda x: x + x[..., :1, :1]), "one position that is spread over all"),
-        (Lambda(lambda x: x + x.transpose(2, 3)), "maps that do not lie on each other"),
+        (Lambda(lambda x: x + x[..., :1, :1]), "one position that is broadcast to all"),
+        (Lambda(lambda x: x + x.transpose(2, 3)), "maps that are not aligned"),
         (nn.Sequential(nn.Flatten(), nn.Linear(4 * 64, 4), nn.Unflatten(1, (4, 1, 1))), "a reshape that cuts"),
         (nn.CircularPad2d(1), "a map that is written in parts"),
     ],
@@ -274,15 +274,15 @@ def test_an_addition_in_place_is_seen():
         same = x.clone()
         other = same.detach()
         same += wide(x)
-        return other  # the same memory
+        return other  # shares the memory
 
     assert reach_of(Lambda(add, nn.Conv2d(4, 4, 5, padding=2))).output.extent == (5, 5)
 
 
 def test_refusals():
-    with pytest.raises(ZooError, match="which needs values"):
+    with pytest.raises(ZooError, match="because it needs values"):
         reach_of(Lambda(lambda x: x * x.max().item()))
-    with pytest.raises(ZooError, match="does not depend on the picture"):
+    with pytest.raises(ZooError, match="does not depend on the image"):
         reach_of(Lambda(torch.zeros_like))
 
 
@@ -304,7 +304,7 @@ def test_the_square_of_the_gradient():
     gradient = np.zeros((9, 9))
     gradient[2:7, 2:7] = 1 / 25
     assert _side(gradient) == 5
-    gradient[0, 4] = 0.04  # less than one part in twenty
+    gradient[0, 4] = 0.04  # less than 5 %
     assert _side(gradient) == 5
     gradient[0, 4] = 0.2
     assert _side(gradient) == 9

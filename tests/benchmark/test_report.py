@@ -1,4 +1,4 @@
-"""The report of small synthetic runs: what it says, what it must not say, and how the page behaves in a browser."""
+"""The report of small synthetic runs: its content, and the behavior of the page in a browser."""
 
 import base64
 import html
@@ -36,7 +36,7 @@ VOID = {"meta", "link", "img", "br", "wbr", "input"}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Seven methods on 9 photographs (enough to tell some apart) and on 4 (too few); one cell failed, one not run."""
+    """Seven methods on 9 photographs (some differ significantly) and on 4 (too few); one cell failed, one not run."""
     out = write_run(
         tmp_path_factory.mktemp("run"),
         methods=7,
@@ -174,7 +174,7 @@ def test_a_label_that_latex_would_eat_is_guarded(small):
     assert re.search(r"^\{\}\[x\] fill & ", (small / "tables.tex").read_text(), re.M)
 
 
-# --- what it says ---
+# --- content ---
 
 
 def test_every_method_stands_in_every_table(folder):
@@ -216,7 +216,7 @@ def test_provenance_stands_once_where_cells_share_it(small):
 
 def test_a_metric_that_is_nowhere_is_named_without_a_reason(small):
     edit_json(small / "suite.json", lambda suite: suite["metrics"].append("kid"))
-    assert ("kid", "no finished cell holds it") in read_run(small).skipped_metrics
+    assert ("kid", "no finished cell contains it") in read_run(small).skipped_metrics
 
 
 def test_four_photographs_are_too_few_and_nothing_is_bold(folder):
@@ -225,7 +225,7 @@ def test_four_photographs_are_too_few_and_nothing_is_bold(folder):
         assert table.pictures == "4 photographs"
         titles, verdict = table.verdicts[0]
         assert titles == "PSNR, SSIM, L1 in the hole"
-        assert re.fullmatch(r"4 photographs are too few to tell 7 methods apart \(8 would be the least\)\.", verdict)
+        assert re.fullmatch(r"4 photographs are too few to distinguish 7 methods \(at least 8 are needed\)\.", verdict)
         assert not any(entry.bold for column in table.columns for entry in column.entries)
 
 
@@ -258,9 +258,9 @@ def test_values_of_whole_sets_are_never_bold(folder):
 @pytest.mark.parametrize(
     ("values", "verdict"),
     [
-        ((10.0, 20.0, 20.0), "telea leads; not told from it: navier_stokes. Told apart: 1 of 2."),
-        ((10.0, 20.0, 30.0), "navier_stokes is best, and told from every other."),
-        ((10.0, 10.0, 10.0), "12 photographs do not tell these 3 methods apart."),
+        ((10.0, 20.0, 20.0), "telea is best; no significant difference: navier_stokes. Different: 1 of 2."),
+        ((10.0, 20.0, 30.0), "navier_stokes is best; it differs significantly from every other method."),
+        ((10.0, 10.0, 10.0), "12 photographs show no significant difference between these 3 methods."),
         ((np.nan, np.nan, np.nan), "no method has a value."),
     ],
 )
@@ -281,7 +281,7 @@ def test_one_method_alone_is_compared_with_nothing(tmp_path):
     out = write_run(tmp_path / "run", methods=1, size=32, failed=(), missing=())
     write_report(out)
     table = tables(read_run(out))[0]
-    assert table.verdicts[0] == ("PSNR, SSIM, FID", "only mean_fill has a value: nothing to compare.")
+    assert table.verdicts[0] == ("PSNR, SSIM, FID", "only mean_fill has a value, so there is nothing to compare.")
     assert not any(entry.bold for column in table.columns for entry in column.entries)
 
 
@@ -302,8 +302,8 @@ def test_values_left_out_and_pictures_missing_are_noted(small):
 
     rewrite(small, change)
     notes = tables(read_run(small))[0].notes
-    assert "PSNR, telea: 1 value(s) were not finite, left out." in notes
-    assert "SSIM, mean_fill: 3 of 4 pictures only." in notes
+    assert "PSNR, telea: 1 value(s) were not finite and left out." in notes
+    assert "SSIM, mean_fill: only 3 of 4 images." in notes
 
 
 def test_overview_ranks_and_incomplete_methods(folder):
@@ -334,12 +334,12 @@ def test_summary_csv_is_the_summary(folder):
     np.testing.assert_array_equal(table["mean"], read_run(folder).summary["mean"].astype(float))
 
 
-# --- pictures ---
+# --- images ---
 
 
 def test_difference_maps_are_computed_from_the_pngs(folder):
     run, data = read_run(folder), gallery_data(folder)
-    assert len(data["scenes"]) == 2 * 2 * 2  # two pictures, two mask sets, two datasets
+    assert len(data["scenes"]) == 2 * 2 * 2  # two images, two mask sets, two datasets
     scene = next(s for s in data["scenes"] if (s["dataset"], s["mask"]) == ("photographs", "lama_thick"))
     root = folder / "gallery" / "photographs"
     truth = np.asarray(Image.open(root / "0.png").convert("RGB")).astype(int)
@@ -408,14 +408,14 @@ def test_a_picture_that_is_gone_is_said_to_be(small):
     (small / "cells" / cell / "pictures" / "0.png").unlink()
     write_report(small)
     entry = gallery_data(small)["scenes"][0]["methods"][1]
-    assert entry == {"method": 1, "missing": "no picture was kept"}
+    assert entry == {"method": 1, "missing": "no image was kept"}
 
 
 # --- costs ---
 
 
 def cost_rows(folder, label):
-    """The cells of each row of a table of costs, as text, by the name of the method and what else is text."""
+    """Return the cells of each row of a cost table as text, by method name and other text cells."""
     text = (folder / "report.html").read_text()
     table = re.search(rf'aria-label="{label}">.*?<tbody>(.*?)</tbody>', text, re.S)[1]
     rows = []
@@ -434,7 +434,7 @@ def test_costs_are_means_with_their_range_by_method_and_by_cell(tmp_path):
     assert row[2:4] == [["2.25", "1-4"], ["15.8", "G", "7", "G-28", "G"]]
     assert row[5] == [f"{15 * 2.25:.3g}", "15-60"]
     assert row[6] == ["-"]
-    assert methods["GLaMa tiny"][2:4] == [["-"], ["2.1", "G"]]  # one pass whatever the mask: nothing to span
+    assert methods["GLaMa tiny"][2:4] == [["-"], ["2.1", "G"]]  # always one pass, so there is no range
     cells = cost_rows(folder, "Cost of each cell")
     assert len(cells) == 22
     assert [cells[f"progressive: isnet_ tiny {mask}"][4] for mask in ("sample center", "sample lama_thick")] == [
@@ -445,7 +445,7 @@ def test_costs_are_means_with_their_range_by_method_and_by_cell(tmp_path):
     assert latency == [[f"{15 * 2.75:.3g}"], ["37.5"], ["60"], ["30"], ["60"]]
     text = (folder / "report.html").read_text()
     assert "Latency: images of 32 × 32 px on cpu; each image alone." in text  # noqa: RUF001 - times
-    assert "Passes: how often a network that repeats ran on an image, which depends on its mask." in text
+    assert "Passes: number of times that a repeating network ran on an image; it depends on the mask." in text
 
 
 def test_costs_of_several_devices_do_not_mix(small):
@@ -456,7 +456,7 @@ def test_costs_of_several_devices_do_not_mix(small):
     edit_json(small / "provenance.json", change)
     write_report(small)
     text = (small / "report.html").read_text()
-    assert len(cost_rows(small, "Cost")) == 4  # three methods, one of them on both devices
+    assert len(cost_rows(small, "Cost")) == 4  # three methods, one of them on two devices
     assert "cuda: Large GPU" in text
 
 
@@ -488,12 +488,12 @@ def test_a_method_without_times_is_named(small):
     timings.to_parquet(small / "timings.parquet", index=False)
     write_report(small)
     text = (small / "report.html").read_text()
-    assert "latency of one photograph, ms" in text  # measured alone, so the run's own times are not needed
+    assert "latency of one image, ms" in text  # measured alone, so the run's own times are not needed
     assert "no time was measured" not in text
     edit_json(small / "provenance.json", lambda provenance: [r.pop("costs") for r in provenance["cells"].values()])
     write_report(small)
     text = (small / "report.html").read_text()
-    assert "median time per picture in this run, ms" in text
+    assert "median time per image in this run, ms" in text
     assert "Not shown, because no time was measured: telea." in text
 
 
@@ -538,7 +538,7 @@ def test_colours_have_contrast(theme, position):
 
 
 def test_a_folder_that_is_none_of_ours(tmp_path):
-    with pytest.raises(ZooError, match=r"is no benchmark folder: it has no suite\.json"):
+    with pytest.raises(ZooError, match=r"is not a benchmark folder: it has no suite\.json"):
         write_report(tmp_path)
 
 
@@ -548,7 +548,7 @@ def test_damaged_files_are_named(small):
     with pytest.raises(ZooError, match=r"provenance\.json is damaged"):
         write_report(small)
     (small / "provenance.json").write_text("[]")
-    with pytest.raises(ZooError, match=r"provenance\.json must hold an object, got list"):
+    with pytest.raises(ZooError, match=r"provenance\.json must contain an object, got list"):
         write_report(small)
     (small / "provenance.json").write_text(good)
     rewrite(small, lambda results: results.drop(columns="group"))
@@ -573,7 +573,7 @@ def test_command_rebuilds_the_report(small, capsys):
     assert capsys.readouterr().out.strip() == str(small / "report.html")
     assert all((small / name).is_file() for name in OUTPUTS)
     assert main(["report", str(small / "gallery")]) == 2
-    assert "is no benchmark folder" in capsys.readouterr().err
+    assert "is not a benchmark folder" in capsys.readouterr().err
 
 
 # --- in a browser ---
@@ -592,7 +592,7 @@ def browser():
 
 @pytest.fixture
 def open_page(browser, folder):
-    """Opens the report; afterwards no message may have reached the console and no request may have left."""
+    """Open the report; afterwards, check that there were no console messages and no network requests."""
     contexts, complaints = [], []
 
     def start(width=1280, scheme="light", path=folder / "report.html", **options):
@@ -717,7 +717,7 @@ def test_theme_and_plots_answer(open_page):
     assert button.get_attribute("aria-pressed") == "true"
     visible = page.locator("[data-panel=plots]:visible svg.wide .series")
     dimmed = [name for name in range(visible.count()) if "dim" in visible.nth(name).get_attribute("class")]
-    assert len(dimmed) == visible.count() - 2  # one method in each of the two plots stays
+    assert len(dimmed) == visible.count() - 2  # one method in each of the two plots is not dimmed
 
 
 @pytest.mark.slow

@@ -115,9 +115,9 @@ def test_only_restricts_and_results_keep_what_is_done(tmp_path):
         ("mean_fill", "center"),
         ("mean_fill", "lama_box"),
     }
-    with pytest.raises(ZooError, match="--only mask=centre: no mask matches; there are center, lama_box"):
+    with pytest.raises(ZooError, match="--only mask=centre: no mask matches; available: center, lama_box"):
         run_suite(suite, out, Options(only=("mask=centre",)))
-    with pytest.raises(ZooError, match="--only wants method=GLOB"):
+    with pytest.raises(ZooError, match="--only must be method=GLOB"):
         run_suite(suite, out, Options(only=("mask=",)))
 
 
@@ -142,7 +142,7 @@ def test_changed_photographs_options_and_metrics_are_new_cells(tmp_path):
 
 def test_the_same_method_twice_is_refused(tmp_path):
     suite = small_suite(tmp_path, methods=["telea", {"model": "telea", "label": "again"}])
-    with pytest.raises(ZooError, match="'telea on photos, center' and 'again on photos, center' are the same"):
+    with pytest.raises(ZooError, match="'telea on photos, center' and 'again on photos, center' have the same content"):
         run_suite(suite, tmp_path / "out", ONE)
     assert not (tmp_path / "out").exists()
 
@@ -191,7 +191,7 @@ def test_unreadable_photographs_are_listed_and_the_others_keep_their_masks(tmp_p
     broken.write_bytes(broken.read_bytes()[:200])
     (tmp_path / "photos" / "p3.png").write_bytes(b"")
     diary = Diary()
-    with pytest.raises(ZooError, match=r"2 of the suite's photographs cannot be read, the first is .*p1\.png"):
+    with pytest.raises(ZooError, match=r"2 of the suite's images cannot be read, the first is .*p1\.png"):
         run_suite(suite, out, ONE, diary)
     assert [note.split(":")[0].rsplit("/")[-1] for note in diary.notes] == ["p1.png", "p3.png"]
     assert not out.exists()
@@ -209,7 +209,7 @@ def test_nothing_readable_is_an_error_even_when_missing_is_allowed(tmp_path):
     suite = small_suite(tmp_path)
     for path in (tmp_path / "photos").rglob("*.png"):
         path.write_bytes(b"no picture")
-    with pytest.raises(ZooError, match="No photograph of the dataset 'photos' can be read"):
+    with pytest.raises(ZooError, match="No image of the dataset 'photos' can be read"):
         run_suite(suite, tmp_path / "out", Options(allow_missing=True))
 
 
@@ -242,7 +242,7 @@ def test_metrics_of_sets_use_features_of_the_truth_once(tmp_path, monkeypatch):
 
     def create(name):
         metric = FID(extractor=Colours()) if name == "fid" else original(name)
-        metric.feature_key = "colours"  # as a named network's: the same in every process
+        metric.feature_key = "colours"  # like that of a named network: equal in every process
         return metric
 
     monkeypatch.setattr(inpaint_zoo.metrics, "create_metric", create)
@@ -250,7 +250,7 @@ def test_metrics_of_sets_use_features_of_the_truth_once(tmp_path, monkeypatch):
     suite = small_suite(tmp_path, metrics=["fid", "psnr"], methods=["mean_fill", "telea"], masks=["lama_box"])
     out = tmp_path / "out"
     run_suite(suite, out, ONE)
-    assert len(calls) == 5 + 5 + 5  # each method's pictures and the truth, once
+    assert len(calls) == 5 + 5 + 5  # each method's results and the ground truth, once
     results = pd.read_parquet(out / "results.parquet")
     rows = results[results["metric"] == "fid"]
     assert list(rows["method"]) == ["mean_fill", "telea"]
@@ -259,7 +259,7 @@ def test_metrics_of_sets_use_features_of_the_truth_once(tmp_path, monkeypatch):
     assert (rows["value"] > 0).all()
     assert results.groupby("method", sort=False)["metric"].last().tolist() == ["fid", "fid"]  # after the images
     run_suite(suite, out, Options(workers=2, device="cpu", fresh=True))
-    assert len(calls) == 15 + 10  # the truth's came from the cache
+    assert len(calls) == 15 + 10  # those of the ground truth came from the cache
 
 
 def test_complexity_and_provenance_name_their_conventions(tmp_path):
@@ -291,7 +291,7 @@ def test_bf16_is_another_cell(tmp_path):
 def test_options_are_checked(tmp_path):
     with pytest.raises(ZooError, match="--batch-size must be 1 or more, got 0"):
         Options(batch_size=0)
-    with pytest.raises(ZooError, match="--device mps: not on this machine"):
+    with pytest.raises(ZooError, match="--device mps: not available on this machine"):
         run_suite(small_suite(tmp_path), tmp_path / "out", Options(device="mps"))
 
 

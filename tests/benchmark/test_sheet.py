@@ -1,4 +1,4 @@
-"""`gallery.png`: every cell of it is the picture that it says it is."""
+"""`gallery.png`: every cell shows the right image."""
 
 import numpy as np
 from PIL import Image
@@ -23,7 +23,7 @@ def test_rows_are_photographs_and_columns_methods(tmp_path):
     assert canvas.size == (_SIDE + 5 * (_CELL + _GAP), _HEAD + min(len(numbers), ROWS) * (_CELL + _GAP))
     masks = [mask for _, mask in run.tables]
     for row, number in enumerate(numbers):
-        mask = masks[row % len(masks)]  # the mask sets take turns
+        mask = masks[row % len(masks)]  # the rows cycle through the mask sets
         truth = np.asarray(Image.open(run.truth_file("sample", number)).convert("RGB"))
         hole = np.asarray(Image.open(run.mask_file("sample", mask, number)).convert("L")) > 127
         assert np.array_equal(tile(canvas, row, 4, 64), truth)

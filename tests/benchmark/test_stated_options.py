@@ -1,4 +1,4 @@
-"""The options that a weight file states count in suites and commands as if they were written out."""
+"""Options stated in a weight file apply in suites and commands as if they were given there."""
 
 import json
 
@@ -32,19 +32,19 @@ def repeating_is_registered():
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    """Of a network that is not built by default: narrower, and applied three times."""
+    """Write a checkpoint of a non-default network: narrower, and applied three times."""
     return write_checkpoint(tmp_path / "last.ckpt", width=4, rounds=3)
 
 
 @pytest.fixture
 def bare(checkpoint, tmp_path):
-    """The same weights in a file that states nothing."""
+    """Write the same weights to a file that states no model and options."""
     torch.save(iz.create_model("repeating", weights=checkpoint).state_dict(), tmp_path / "bare.pth")
     return tmp_path / "bare.pth"
 
 
 def scores(folder, name, **method):
-    """Values and complexity of a suite of one method, by the command; its results lie in ``folder/name``."""
+    """Run a suite of one method by the command, into ``folder/name``; return values and complexity."""
     methods = [{"label": "mine", **method}]
     suite = write_suite(folder, methods=methods, masks=[{"name": "center", "size": 32}], metrics=["psnr"])
     assert main(["benchmark", str(suite), "--out", str(folder / name), "--workers", "1"]) == 0
@@ -109,7 +109,7 @@ def test_cells_are_the_same_wherever_the_same_option_is_stated(checkpoint, tmp_p
     assert random != method(tmp_path, weights="random", options={"rounds": 2}).identity(TASK)
     entry = {"model": "repeating", "checkpoint": "last.ckpt", "label": "one"}
     twins = small_suite(tmp_path, methods=[entry, entry | {"label": "twin", "options": {"rounds": 3}}])
-    with pytest.raises(ZooError, match="are the same by their content"):
+    with pytest.raises(ZooError, match="have the same content"):
         run_suite(twins, tmp_path / "twins", ONE)
 
 
@@ -150,7 +150,7 @@ def test_wrong_options_and_files_fail_their_cells_alone(checkpoint, tmp_path):
 
 @pytest.fixture
 def fill(tmp_path):
-    """Fill a photograph by the command; returns the result."""
+    """Fill an image by the command; return the result."""
     write_picture(tmp_path / "photo.png", photograph(3))
     mask = np.zeros((64, 64, 3), np.uint8)
     mask[16:48, 20:44] = 255
@@ -218,7 +218,7 @@ def test_models_show_tells_what_a_file_states(checkpoint, bare, capsys):
     assert "stated options width=4, rounds=3" in once
     assert macs not in once
     assert main(["models", "show", str(bare)]) == 0
-    assert "stated model none: the file holds tensors alone stated options none" in words(capsys.readouterr().out)
+    assert "stated model none: the file contains only tensors stated options none" in words(capsys.readouterr().out)
     assert main(["models", "show", "glama_tiny", "--weights", "shipped"]) == 0
     assert "licence Apache-2.0" in words(capsys.readouterr().out)
 
@@ -235,7 +235,7 @@ def test_models_show_of_discriminators_and_its_refusals(checkpoint, bare, tmp_pa
     for wrong, message in (
         (["repeating", "--weights", str(path)], "holds weights of 'lama_discriminator', not of 'repeating'"),
         (["repeating", "--weights", str(bare)], "does not fit 'repeating'"),
-        ([str(path), "--weights", str(path)], "One weight file is shown at a time"),
+        ([str(path), "--weights", str(path)], "Only one weight file can be shown at a time"),
         ([str(tmp_path / "none.ckpt")], "No weight file"),
     ):
         assert main(["models", "show", *wrong]) == 2

@@ -1,4 +1,4 @@
-"""Intervals, tests and summaries against closed forms, scipy and slow, obvious second versions."""
+"""Intervals, tests and summaries against closed forms, scipy and slow, simple implementations."""
 
 import itertools
 
@@ -15,7 +15,7 @@ from inpaint_zoo.errors import ZooError
 
 
 def slow_sign_flip(differences, groups):
-    """Every sign pattern, one after the other, in plain Python."""
+    """Compute the test with every sign pattern, one after the other, in plain Python."""
     sums = [sum(d for d, g in zip(differences, groups, strict=True) if g == name) for name in sorted(set(groups))]
     patterns = list(itertools.product([-1, 1], repeat=len(sums)))
     hits = sum(abs(sum(s * d for s, d in zip(signs, sums, strict=True))) >= abs(sum(sums)) - 1e-9 for signs in patterns)
@@ -70,7 +70,7 @@ def test_missing_values_are_left_out_column_by_column():
     rng = np.random.default_rng(4)
     values, groups = rng.normal(size=(12, 3)), np.repeat(list("abcdef"), 2)
     holes = values.copy()
-    holes[0:2, 1] = np.nan  # photograph a is gone for method 1
+    holes[0:2, 1] = np.nan  # photograph a is missing for method 1
     holes[:, 2] = np.inf
     low, high = bootstrap_interval(holes, groups)
     without = bootstrap_interval(values[2:, [1]], groups[2:])
@@ -187,7 +187,7 @@ def test_a_truly_best_method_stays_in_the_bold_set():
 
 
 def long_form(values, *, metric="psnr", dataset="photos", mask="thin", groups=None):
-    """(images, methods) values to the columns of results.parquet."""
+    """Convert (images, methods) values to the columns of results.parquet."""
     return pd.DataFrame(
         [
             (f"m{m}", dataset, mask, f"i{i}", metric, value, groups[i] if groups else f"i{i}", 0.25)

@@ -111,7 +111,7 @@ def test_other_folders_are_refused_and_untouched(tmp_path):
     before = folder_state(out)
     for change in ({"name": "other"}, {"seed": 8}):
         with (
-            pytest.raises(ZooError, match="holds the results of the suite 'small' with seed 7"),
+            pytest.raises(ZooError, match="contains results of the suite 'small' with seed 7"),
             open_store(out, small_suite(tmp_path, **change)),
         ):
             pass
@@ -120,10 +120,10 @@ def test_other_folders_are_refused_and_untouched(tmp_path):
         pass
     foreign = tmp_path / "photos"
     before = folder_state(foreign)
-    with pytest.raises(ZooError, match="holds other files and no results"), open_store(foreign, suite):
+    with pytest.raises(ZooError, match="contains other files and no results"), open_store(foreign, suite):
         pass
     assert folder_state(foreign) == before
-    with pytest.raises(ZooError, match="is a file; --out wants a folder"), open_store(suite.path, suite):
+    with pytest.raises(ZooError, match="is a file; --out needs a folder"), open_store(suite.path, suite):
         pass
 
 
@@ -144,11 +144,11 @@ def test_a_second_run_in_one_folder_is_refused(tmp_path):
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"ready\n"
         with (
-            pytest.raises(ZooError, match=rf"Another run works in .* \(process {process.pid}\)"),
+            pytest.raises(ZooError, match=rf"Another run uses .* \(process {process.pid}\)"),
             open_store(out, suite),
         ):
             pass
-        process.kill()  # the system frees the lock
+        process.kill()  # the operating system releases the lock
         process.wait()
     with open_store(out, suite):
         pass

@@ -1,4 +1,4 @@
-"""Metrics that measure results before they are rounded get them so in a suite; all others measure the 8-bit ones."""
+"""Metrics for unrounded results get them in a suite; all other metrics get 8-bit results."""
 
 import json
 
@@ -19,9 +19,9 @@ from tests.benchmark.small import photograph, photographs, results_bytes, small_
 from tests.toy import registered_toy
 
 ONE = Options(workers=1, device="cpu", gallery=3)
-MASK = {"name": "center", "size": 60}  # reaches the borders that the SSIMs treat differently
+MASK = {"name": "center", "size": 60}  # extends to the borders, which the SSIM variants treat differently
 UNROUNDED = ["mae_isnet", "mae_relative_isnet", "psnr_isnet", "psnr_lgnet", "ssim_isnet", "ssim_lama"]
-# each variant, and the metric that it would be without what its name stands for
+# each variant, and the metric that it equals without its special treatment
 NEIGHBORS = {
     "psnr_isnet": "psnr",
     "ssim_isnet": "ssim",
@@ -35,7 +35,10 @@ NEIGHBORS = {
     "l1_255": "l1",
     "mse_255": "mse",
 }
-SAME = {"psnr_grig": "psnr", "psnr_lgnet": "psnr_isnet"}  # by definition, for 8-bit results and all but equal images
+SAME = {
+    "psnr_grig": "psnr",
+    "psnr_lgnet": "psnr_isnet",
+}  # by definition, for 8-bit results and images that are not identical
 METRICS = sorted({*PAPER_ENTRIES, *NEIGHBORS.values(), *SAME.values()})
 
 
@@ -44,7 +47,7 @@ def psnr(x, y):
 
 
 def ssim(x, y, border, **options):
-    """scikit-image drops a border: give it one to drop."""
+    """Return scikit-image's SSIM with an added border, because scikit-image drops one."""
     if border:
         x, y = (np.pad(image, ((5, 5), (5, 5), (0, 0)), mode=border) for image in (x, y))
         options |= {"gaussian_weights": True, "use_sample_covariance": False}
@@ -52,7 +55,7 @@ def ssim(x, y, border, **options):
 
 
 def expected_values(result, truth):
-    """Every metric by NumPy, from the float result (H, W, 3) and the bytes of the truth."""
+    """Return every metric by NumPy, from the float result (H, W, 3) and the 8-bit ground truth."""
     truth = truth / 255.0
     rounded = np.round(result * np.float32(255)).astype(np.float64) / 255
     truncated = np.floor(result * np.float32(255)).astype(np.float64) / 255
@@ -81,7 +84,7 @@ def expected_values(result, truth):
 
 
 def float_results(count):
-    """(result, truth) of the toy, in the fast form that suites use, known pixels from the bytes."""
+    """Yield (result, truth) of the toy network, in the fast form that suites use, with 8-bit known pixels."""
     net = iz.optimize(iz.create_model("toy"))
     for index in range(count):
         truth = photograph(index)
@@ -104,7 +107,7 @@ def records(out):
 
 @pytest.fixture(scope="module")
 def toy_run(tmp_path_factory):
-    """A suite of the toy, under all variants of metrics."""
+    """Run a suite of the toy network with all metric variants."""
     folder = tmp_path_factory.mktemp("toy")
     photographs(folder / "photos", 3)
     with registered_toy():
@@ -168,8 +171,8 @@ def test_files_give_the_same_ordinary_metrics_and_say_that_variants_measured_byt
     assert files["psnr_lgnet"].to_dict() == pytest.approx(files["psnr"].to_dict(), rel=1e-6)
     assert sorted(records(tmp_path / "out")["Theirs"]["from_bytes"]) == UNROUNDED
     note = (
-        "PSNR (LGNet) measures results before they are rounded to 8 bits, but Theirs gave only 8-bit ones, "
-        "which were measured as they are."
+        "PSNR (LGNet) measures results before they are rounded to 8 bits, but Theirs returned only "
+        "8-bit results, which were measured instead."
     )
     assert note in (tmp_path / "out" / "report.html").read_text()
     assert note not in (folder / "out" / "report.html").read_text()

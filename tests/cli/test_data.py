@@ -29,7 +29,7 @@ def test_a_split_is_written_and_used(folder, tmp_path, capsys):
     assert main(["data", "split", str(folder), "--holdout", "5", "--seed", "1", "--out", str(tmp_path / "l")]) == 0
     assert "19 for training, 5 for testing" in capsys.readouterr().out
     assert main(["data", "split", str(folder), "--by-class", "12", "--out", str(tmp_path / "l")]) == 2
-    assert "--by-class wants TEST:TRAIN, such as 1:11, got '12'" in capsys.readouterr().err
+    assert "--by-class must be TEST:TRAIN, such as 1:11, got '12'" in capsys.readouterr().err
 
 
 def test_a_list_is_written(folder, tmp_path, capsys):
@@ -37,7 +37,7 @@ def test_a_list_is_written(folder, tmp_path, capsys):
     assert main(["data", "list", str(folder), "--select", "{few_shot: 3}", "--out", str(out)]) == 0
     assert out.read_text().splitlines()[1:] == ["cat/0.png", "cat/1.png", "cat/2.png"]
     assert main(["data", "list", str(folder), "--select", "few_shot", "--out", str(out)]) == 2
-    assert "--select wants rules such as '{few_shot: 10}'" in capsys.readouterr().err
+    assert "--select must be rules such as '{few_shot: 10}'" in capsys.readouterr().err
 
 
 def test_a_list_of_classes_that_a_label_file_gives(folder, tmp_path):
@@ -68,7 +68,7 @@ def test_few_shot_lists_lie_in_each_other(folder, tmp_path, capsys):
     assert create_dataset(listed).keys == create_dataset({"name": "a", "root": str(folder), "select": rules}).keys
     assert written("--in-order", "--counts", "2")[1]["shots_2"] == ["cat/0.png", "cat/1.png"]
     assert main(["data", "shots", str(folder), "--out", str(tmp_path), "--counts", "0"]) == 2
-    assert "`few_shot` wants 1 to 24" in capsys.readouterr().err
+    assert "`few_shot` must be 1 to 24" in capsys.readouterr().err
 
 
 def test_shards_are_packed_checked_and_indexed(folder, tmp_path, capsys):
@@ -88,9 +88,9 @@ def test_shards_are_packed_checked_and_indexed(folder, tmp_path, capsys):
     assert main(["data", "index", f"{out}/train-*.tar"]) == 0
     assert (out / "index.json").is_file()
     assert main(["data", "index", f"pipe:cat {out}/train-000000.tar"]) == 2
-    assert "shards that lie elsewhere need --out FILE" in capsys.readouterr().err
+    assert "remote shards need --out FILE" in capsys.readouterr().err
     assert main(["data", "shards", str(folder), "--out", str(out)]) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 def test_check_names_what_cannot_be_read(folder, capsys):

@@ -74,7 +74,7 @@ def test_models_list_and_show(capsys):
     assert "radius=3.0" in out
     assert "Telea" in out
     assert main(["models", "show", "progressive:autoencoder_tiny"]) == 0
-    assert "each further one adds" in " ".join(capsys.readouterr().out.split())
+    assert "each further pass adds" in " ".join(capsys.readouterr().out.split())
     assert main(["models", "list", "--markdown"]) == 0
     assert "| `mean_fill` |" in capsys.readouterr().out
     assert main(["models", "show", "tela"]) == 2

@@ -16,7 +16,7 @@ def test_the_table_and_the_picture(capsys, tmp_path):
     # 3x3 of stride 2, 2x2 transposed, 3x3, 3x3: 3, + 2 (1/2) 2 = 4 over both phases, 8
     assert "whole network 32 x 32 3 px 64 x 64 8 px" in text
     assert "95 % of the gradient" in text
-    assert "random weights, mean over 4 pictures" in text
+    assert "random weights, mean over 4 noise images" in text
     with Image.open(out) as picture:
         assert len(np.unique(np.asarray(picture))) > 10
 
@@ -26,14 +26,14 @@ def test_a_global_one_says_why(capsys):
     out = capsys.readouterr().out
     assert "everything" in out
     assert "global through a Fourier transform" in out
-    assert "the weights that ship" in out
+    assert "the shipped weights" in out
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
         (["tela"], "Did you mean 'telea'?"),
-        (["telea"], "'telea' learns nothing"),
+        (["telea"], "'telea' is not learned"),
         (["autoencoder_tiny", "--size", "0"], "--size must be 1 or more"),
     ],
 )

@@ -92,7 +92,7 @@ def test_a_name_that_is_no_text_goes_through_a_benchmark(tmp_path, capsys):
     (tmp_path / "photos" / "x\udce9.png").write_bytes(b"no picture")
     options = ["--out", str(tmp_path / "out"), "--device", "cpu", "--allow-missing"]
     assert main(["benchmark", str(suite), *options]) == 0
-    assert "photographs left out, unreadable: 1" in capsys.readouterr().out
+    assert "unreadable images, left out: 1" in capsys.readouterr().out
 
 
 def test_warnings_of_every_command_are_lines(tmp_path):

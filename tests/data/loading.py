@@ -1,4 +1,4 @@
-"""What another process runs in test_shards: kept apart, since it imports whatever its module does."""
+"""Function that another process runs in test_shards; a separate module, because that process imports all of it."""
 
 
 def load_all(data, results):

@@ -1,6 +1,6 @@
-"""Trains nothing on an InpaintingDataModule, writes down every batch: `python -m tests.data.program OUT WORKERS RANKS`.
+"""Run an InpaintingDataModule without a model and log every batch: `python -m tests.data.program OUT WORKERS RANKS`.
 
-Lightning starts the other processes; each writes OUT.<rank>. One that takes minutes tells where it stands, and ends.
+Lightning starts the other processes; each writes OUT.<rank>. A process that takes minutes prints its stack and ends.
 """
 
 import faulthandler

@@ -1,4 +1,4 @@
-"""Augmentation: pure draws, geometry and colours against slow or other versions, and what wrong lists are answered."""
+"""Augmentation: reproducible random numbers, geometry and colors against other implementations, and errors."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_a_step_depends_on_seed_and_position_alone(op):
     assert all(result.dtype == np.uint8 and result.flags.c_contiguous for result in results)
     assert {result.shape for result in results} == {(32, 32, 3) if op in CUTS else RGB.shape}
     drawn = {result.tobytes() for result in results}
-    if op in ("center_crop", "squash", "color_jitter"):  # nothing to draw, or strengths that are 0 unless given
+    if op in ("center_crop", "squash", "color_jitter"):  # not random, or strengths that are 0 by default
         assert len(drawn) == 1
     else:
         assert len(drawn) > 1
@@ -52,7 +52,9 @@ def test_adding_a_step_changes_no_draw_of_another():
     for position in range(10):
         np.testing.assert_array_equal(short(RGB, 0, position), long(RGB, 0, position))
     twice = create_augmentation(["hflip", "hflip"], RGB.shape[:2])
-    assert len({twice(RGB, 0, position).tobytes() for position in range(40)}) == 2  # they draw apart
+    assert (
+        len({twice(RGB, 0, position).tobytes() for position in range(40)}) == 2
+    )  # their random numbers are independent
 
 
 @pytest.mark.parametrize(("op", "axis"), [("hflip", 1), ("vflip", 0)])
@@ -87,7 +89,7 @@ def test_random_resized_boxes_lie_inside_with_area_and_proportions(source, u):
     top, left, h, w = crop.box(source, u)
     assert 0 <= top <= top + h <= source[0]
     assert 0 <= left <= left + w <= source[1]
-    # rounding moves a side by half a pixel
+    # rounding changes a length by half a pixel
     assert (h - 0.5) / 2 - 0.5 <= w <= (h + 0.5) * 2 + 0.5
     assert min(h, w) >= 1
 
@@ -105,13 +107,13 @@ def test_random_resized_areas_are_spread_evenly():
 @given(st.tuples(st.integers(20, 90), st.integers(20, 90)), st.integers(0, 60), st.integers(0, 30), U)
 def test_a_random_crop_takes_the_short_side_asked_for(source, low, more, u):
     rgb = np.zeros((*source, 3), np.uint8)
-    rgb[..., 0] = np.arange(source[1])[None] * 255 / (source[1] - 1)  # shows the scale
+    rgb[..., 0] = np.arange(source[1])[None] * 255 / (source[1] - 1)  # a ramp that shows the scale
     crop = step("random_crop", short_side=[low, low + more])
     result = crop.crop(rgb, u, (16, 24))
     assert result.shape == (16, 24, 3)
     if low >= 24:
         side = low + int(u[2] * (more + 1))
-        expected = 24 / (source[1] * side / min(source))  # the share of the width that is seen
+        expected = 24 / (source[1] * side / min(source))  # the visible share of the width
         seen = (int(result[0, -1, 0]) - int(result[0, 0, 0])) / 255
         assert abs(seen - expected) < 0.12
 
@@ -144,17 +146,17 @@ def test_color_jitter_is_torchvisions_one_by_one(cat, name, u):
     }[name]
     theirs = (change(picture, drawn if name == "hue" else 1 + drawn) * 255).permute(1, 2, 0).numpy()
     difference = np.abs(ours - theirs)
-    if name == "hue":  # ours works on bytes: 256 hues
+    if name == "hue":  # ours works on uint8, with 256 hues
         assert difference.mean() < 1.5
         assert np.quantile(difference, 0.99) < 8
     else:
-        assert difference.max() < 0.6  # one rounding
+        assert difference.max() < 0.6  # a single rounding
 
 
 def test_color_jitter_composes_without_loss(cat):
     jitter = step("color_jitter", brightness=0.2, contrast=0.2, saturation=0.2)
     u = [0.7, 0.2, 0.9, 0.5, 0.3, 0.1, 0.2, 0.0]  # order: contrast, saturation, brightness
-    grey = 0.5 * cat.astype(np.float64) + 64  # mid tones, which nothing clips
+    grey = 0.5 * cat.astype(np.float64) + 64  # mid-tones, which are not clipped
     low = np.rint(grey).astype(np.uint8)
     picture = torch.from_numpy(low.copy()).permute(2, 0, 1).double() / 255
     for change, value in ((tv.adjust_contrast, 0.2), (tv.adjust_saturation, 0.9), (tv.adjust_brightness, 0.7)):
@@ -165,7 +167,7 @@ def test_color_jitter_composes_without_loss(cat):
 
 @pytest.mark.parametrize("op", [op for op in LAMA if op != "clahe"])
 def test_distortions_of_no_strength_change_nothing(cat, op):
-    calm = {  # CLAHE has no such setting
+    calm = {  # no CLAHE, which has no neutral setting
         "perspective": {"scale": [0, 0]},
         "affine": {"scale": [1, 1], "rotate": [0, 0], "shear": [0, 0]},
         "optical_distortion": {"limit": 0, "shift": 0},
@@ -174,7 +176,7 @@ def test_distortions_of_no_strength_change_nothing(cat, op):
     }[op]
     distortion = step(op, **calm)
     result = distortion.change(cat, [0.3] * distortion.slots)
-    # a way to HSV and back loses up to two levels where the saturation is low
+    # conversion to HSV and back loses up to two levels at low saturation
     assert np.abs(result.astype(int) - cat).max() <= (4 if op == "hue_saturation_value" else 0)
 
 
@@ -194,7 +196,7 @@ def test_perspective_only_looks_inside(cat):
     white = np.full((64, 64, 3), 200, np.uint8)
     white[2:-2, 2:-2] = 10
     strong = step("perspective", scale=[0.2, 0.2]).change(white, [0.9] * 17)
-    assert (strong == 10).mean() > 0.99  # every corner moved inwards, past the frame
+    assert (strong == 10).mean() > 0.99  # every corner moved inwards, beyond the frame
 
 
 def test_brightness_contrast_by_hand():
@@ -212,7 +214,7 @@ def test_brightness_contrast_by_hand():
         (["hflop"], "Unknown step of `augment`: 'hflop'. Did you mean 'hflip' or 'vflip'"),
         ([{"op": "hflip", "prob": 1}], "Unknown argument of hflip: 'prob'"),
         ([{"op": "hflip", "p": 1.5}], "`p` of hflip must be a number .*, got 1.5"),
-        (["random_crop", "squash"], "`augment` may cut once, but has random_crop and squash"),
+        (["random_crop", "squash"], "`augment` may contain only one step that crops, got random_crop and squash"),
         ([{"op": "random_crop", "p": 0.5}], "`p` of random_crop must be 1"),
         ([{"op": "random_crop", "short_side": [9, 3]}], r"`short_side` of random_crop must be \[low, high\]"),
         ([{"op": "random_crop", "filter": "nearest"}], "`filter` of random_crop must be one of bicubic"),

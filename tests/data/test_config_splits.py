@@ -1,7 +1,7 @@
-"""The sets of every configuration: found by glob, derived on folders laid out as each data set is, proven disjoint.
+"""The datasets of every configuration, found by glob, are computed on folders with each dataset's layout and disjoint.
 
-The folders hold empty files, a hundredth of the large sets, and the numbers in the rules are scaled alike.
-`test_module_configs` derives the rules of configs/data at their full size.
+The folders contain empty files, a hundredth of the large datasets; the numbers in the rules are scaled accordingly.
+`test_module_configs` checks the rules of configs/data at full size.
 """
 
 import inspect
@@ -18,11 +18,11 @@ from inpaint_zoo.training import Checkpoints
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
 SPLITS = ("train", "val", "test")
-# too few images to hold some out: their validation set may be the test set, if nothing is selected
+# too few images to hold some out: the validation set may be the test set if nothing is selected on it
 SMALL = {"folders", "anime", "art", "cat", "dog", "fauvism", "moongate", "pokemon", "shell", "skull"}
 FEW = {"sample", "chase", *SMALL}
 
-# the categories that LGNet's configuration takes, by their official numbers
+# the categories of LGNet's configuration, by their official numbers
 CATEGORIES = dict(
     zip(
         range(0, 343, 18),
@@ -55,7 +55,7 @@ LAYOUTS = {
         for k in range(30)
         for n in numbered("", count)
     ],
-    # the same names in both folders: other images all the same
+    # the same names in both folders, but different images
     "paris_streetview": [*numbered("paris_train_original/", 149), *numbered("paris_eval_gt/", 10)],
     "places2": [
         *(
@@ -91,12 +91,12 @@ def root(tmp_path_factory):
 
 
 def states_a_model(content):
-    """Whether a configuration stands by itself; an overlay changes arguments of another one's model."""
+    """Return whether a configuration is complete; an overlay only changes arguments of another one's model."""
     return "class_path" in (content.get("model") or {})
 
 
 def arguments(path):
-    """The datamodule's arguments and the monitor of a configuration, with the data file that its header names."""
+    """Return the data module's arguments and the monitor of a configuration, with the data file named in its header."""
     text = path.read_text()
     content = yaml.safe_load(text)
     given = dict((content.get("data") or {}).get("init_args") or {})
@@ -113,7 +113,7 @@ def arguments(path):
 
 
 def with_sets():
-    """One configuration for each combination of sets and monitor: those of one family often state the same."""
+    """Return one configuration for each combination of datasets and monitor, which a family's configurations share."""
     found = {}
     for path in sorted(CONFIGS.rglob("*.yaml")):
         given, monitor = arguments(path)
@@ -195,6 +195,6 @@ def test_lgnet_takes_twenty_categories_of_places2(root):
         assert {name: len(list(same)) for name, same in itertools.groupby(sorted(classes))} == dict.fromkeys(
             sorted(CATEGORIES.values()), share
         )
-    # 200 epochs of 40,000 images, 4 in a batch
+    # 200 epochs of 40,000 images with batch size 4
     settings = yaml.safe_load((CONFIGS / "lgnet" / "lgnet_places2.yaml").read_text())
     assert settings["trainer"]["max_epochs"] * 40_000 // given["batch_size"] == 2_000_000

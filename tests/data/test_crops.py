@@ -1,4 +1,4 @@
-"""Crop rules: geometry by properties, pixels against resizing by hand."""
+"""Crop rules: properties of the geometry, and pixels against manual resizing."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from PIL import Image
 from inpaint_zoo.data.crops import CROPS, cut, windows
 from inpaint_zoo.errors import ZooError
 
-sides = st.integers(20, 3000)  # thinner ones give a hundred thousand crops
+sides = st.integers(20, 3000)  # thinner images give a hundred thousand crops
 sources = st.tuples(sides, sides)
 sizes = st.tuples(st.integers(1, 600), st.integers(1, 600))
 draws = st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
@@ -37,9 +37,9 @@ def test_center_covers_the_size_and_nothing_more(source, size):
     (window,) = found("center", source, size)
     (H, W), (h, w) = source, window.resized
     assert h == size[0] or w == size[1]
-    # proportions are kept to half a pixel of the longer side
+    # the aspect ratio is kept up to half a pixel of the longer side
     assert abs(h * W - w * H) <= max(H, W) / 2
-    # in the middle to half a pixel
+    # centered up to half a pixel
     assert abs(2 * window.top + size[0] - h) <= 1
     assert abs(2 * window.left + size[1] - w) <= 1
 
@@ -54,7 +54,7 @@ def test_grid_crops_do_not_overlap_and_are_all_that_fit(source, size):
     tops, lefts = sorted({crop.top for crop in crops}), sorted({crop.left for crop in crops})
     assert all(b - a == size[0] for a, b in pairwise(tops))
     assert all(b - a == size[1] for a, b in pairwise(lefts))
-    # as many crops whether the file is stored upright or turned
+    # the number of crops does not depend on the EXIF rotation
     turned = found("grid", source[::-1], size[::-1])
     assert len(turned) == len(crops)
 

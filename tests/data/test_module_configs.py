@@ -1,4 +1,4 @@
-"""configs/data and configs/augment: every file is found here, gives the papers' numbers of photographs, and builds."""
+"""configs/data and configs/augment: every file gives the paper's numbers of images and can be built."""
 
 import functools
 from pathlib import Path
@@ -20,7 +20,7 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
 
 def settings(path):
     content = yaml.safe_load(path.read_text())
-    # data whose validation set is the test set select nothing
+    # if the validation set is the test set, nothing is selected on it
     assert content.pop("checkpoints", {"monitor": None}) == {"monitor": None}
     assert list(content) == ["data"]
     assert content["data"]["class_path"] == "inpaint_zoo.data.InpaintingDataModule"
@@ -35,7 +35,7 @@ def stems(count, classes=0):
     return dict.fromkeys(f"class{n % classes:03d}/{name}" for n, name in enumerate(names))
 
 
-# photographs of the whole set (in so many classes), then of train, val, test as they should be: a part of the papers'
+# images of the whole dataset (in so many classes), then expected numbers of train, val, test: a part of the papers'
 # training images is held out for validation
 NUMBERS = {
     "animals90": (stems, (5400, 90), (4860, 90, 450)),
@@ -68,7 +68,7 @@ def test_rules_give_the_papers_numbers(name):
     for split in ("train", "val", "test"):
         parts[split] = set(select(files, specs[split]["select"]))
     assert tuple(len(part) for part in parts.values()) == expected
-    if name != "imagenet":  # whose training images lie in another folder
+    if name != "imagenet":  # its training images are in another folder
         assert not parts["train"] & parts["test"]
         assert not parts["train"] & parts["val"]
     if name == "chase":
@@ -78,12 +78,12 @@ def test_rules_give_the_papers_numbers(name):
 
 
 def test_ffhq_is_split_by_number_and_at_random():
-    """GLaMa and others take the first 60,000 by number; GRIG drew its 60,000."""
+    """GLaMa and others use the first 60,000 by number; GRIG used 60,000 random ones."""
     for name, is_random in (("ffhq", False), ("ffhq_grig", True)):
         rules = settings(CONFIGS / "data" / f"{name}.yaml")["test"]["select"]
         test = [int(stem) for stem in select(stems(70_000), rules)]
         assert (test == list(range(60_000, 70_000))) != is_random
-        if is_random:  # a hypergeometric count: a seventh of the last 10,000, give or take
+        if is_random:  # a hypergeometric count: about a seventh of the last 10,000
             assert abs(sum(n >= 60_000 for n in test) - 10_000 / 7) < 5 * (10_000 / 7 * 6 / 7 * 6 / 7) ** 0.5
 
 

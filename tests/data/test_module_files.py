@@ -1,4 +1,4 @@
-"""Photographs that cannot be read: replaced in training, left out of evaluation, told and counted, never a dead run."""
+"""Unreadable images: replaced in training, left out of evaluation, reported and counted; the run continues."""
 
 import warnings
 
@@ -17,7 +17,7 @@ from tests.io.odd_files import BASE
 
 @pytest.fixture
 def folder(tmp_path):
-    """Eight photographs, of which 2, 3 and 7 are broken in three ways; the value of a pixel is the number."""
+    """Write eight images, of which 2, 3 and 7 are broken in three ways; each pixel value is the image's number."""
     for n in range(8):
         write_picture(tmp_path / f"{n}.png", np.full_like(BASE, n))
     (tmp_path / "2.png").write_bytes(b"")
@@ -46,12 +46,12 @@ def test_the_next_readable_photograph_takes_the_place(folder, workers):
     assert [name for batch in batches for name in batch["name"]] == [str(item) for item in expected]
     values = torch.cat([batch["image"][:, 0, 0, 0] for batch in batches]) * 255
     assert values.round().tolist() == expected
-    assert data.replaced == {"2": 1, "3": 2, "7": 1}  # 3 is tried for 2 as well
+    assert data.replaced == {"2": 1, "3": 2, "7": 1}  # 3 is also tried as a replacement of 2
     texts = [str(warning.message) for warning in told]
-    assert len(texts) == 3  # one for each, not for each time
+    assert len(texts) == 3  # one warning for each image, not for each attempt
     assert any("2.png: is empty (0 bytes) (another takes its place" in text for text in texts)
     assert any("7.png: no such file" in text for text in texts)
-    with pytest.warns(UserWarning, match=r"^3 photograph\(s\) could not be read, 4 time\(s\) in all$"):
+    with pytest.warns(UserWarning, match=r"^3 image\(s\) could not be read, 4 time\(s\) in total$"):
         data.teardown("fit")
 
 
@@ -77,7 +77,7 @@ def test_a_folder_that_is_gone_ends_the_run_with_one_line(tmp_path):
     for n in range(3):
         (tmp_path / f"{n}.png").write_bytes(b"nonsense")
     samples = data_module(tmp_path).train_samples()
-    with pytest.raises(ZooError, match=r"^3 photographs in a row cannot be read; the first: .*1\.png: is not a PNG"):
+    with pytest.raises(ZooError, match=r"^3 images in a row cannot be read; the first: .*1\.png: is not a PNG"):
         samples[Draw(0, 1)]
 
 
@@ -149,14 +149,16 @@ def test_evaluation_leaves_out_images_that_networks_do_not_take(tmp_path):
     write_picture(folder / "0_small.png", BASE[:8, :10])
     spec = {"name": "mine", "root": str(folder)}
     data = InpaintingDataModule(val=spec, masks={"name": "center", "size": 4}, eval_batch_size=1, workers=0)
-    with pytest.warns(UserWarning, match=r"0_small\.png: is 10 x 8; networks take 16 px a side and more"):
+    with pytest.warns(UserWarning, match=r"0_small\.png: is 10 x 8; networks need at least 16 px"):
         batches = [data.on_after_batch_transfer(batch, 0) for batch in data.val_dataloader()]
     assert [int(batch["index"]) for batch in batches] == [0, -1, 2]
 
 
 def test_training_passes_over_images_that_cannot_be_cut(tmp_path):
     folder = photographs(tmp_path / "in", 3)
-    write_picture(folder / "1.png", np.tile(BASE[:1, :1], (1, 60_000, 1)))  # to cover 64 px it would grow beyond bounds
+    write_picture(
+        folder / "1.png", np.tile(BASE[:1, :1], (1, 60_000, 1))
+    )  # covering 64 px would exceed the maximum number of pixels
     spec = {"name": "mine", "root": str(folder), "size": 64}
     samples = InpaintingDataModule(train=spec, masks={"name": "center", "size": 32}, workers=0).train_samples()
     sample = samples[Draw(5, 1)]

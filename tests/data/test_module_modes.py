@@ -1,4 +1,4 @@
-"""What the datamodule hands to the networks: input modes, flips shared with the mask; wrong settings."""
+"""Inputs that the data module gives to networks: input modes, flips shared with the mask; invalid settings."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,9 @@ def test_hole_ns_is_filled_by_those_who_load(workers):
     found = data.on_after_batch_transfer(raw, 0)
     expected = hole_ns(found["image"], found["mask"])
     assert torch.allclose(found["input"], expected, atol=1e-6)
-    assert torch.equal(composite(found["image"], found["input"], found["mask"]), found["image"])  # known pixels stay
+    assert torch.equal(
+        composite(found["image"], found["input"], found["mask"]), found["image"]
+    )  # known pixels are unchanged
 
 
 def test_the_truth_never_shows_in_what_is_filled():
@@ -64,7 +66,7 @@ def test_evaluation_has_the_input_too():
 
 
 def test_an_evaluation_that_comes_again_has_the_same_fillings():
-    """Kept or made anew, behind what only evens out the ranks or before it."""
+    """Fillings are equal, cached or computed again, before and after the padding of the ranks."""
     spec = {"name": "sample", "split": "test", "size": 48}
     draws = [Draw(4, -1), *(Draw(item, item) for item in range(4)), Draw(4, -1)]
     samples = data_module(test=spec, input_mode="hole_ns").eval_samples("test")
@@ -76,7 +78,7 @@ def test_an_evaluation_that_comes_again_has_the_same_fillings():
 
 
 def test_whole_images_of_different_sizes_are_evaluated():
-    """Original sizes, one image in a batch, and the mask of a size is the one that its generator draws there."""
+    """Images keep their sizes, with batch size 1, and each mask is that of the generator for this size."""
     options = {"size": 48, "eval_crop": "none", "eval_masks": "general_mask_by_size", "eval_batch_size": 1}
     data = data_module(val={"name": "sample"}, test={"name": "sample", "size": 32, "crop": "grid"}, **options)
     batches = [data.on_after_batch_transfer(batch, 0) for batch in data.val_dataloader()]
@@ -86,7 +88,7 @@ def test_whole_images_of_different_sizes_are_evaluated():
     for index, batch in enumerate(batches):
         assert torch.equal(batch["mask"][0, 0], torch.from_numpy(generator(index, sizes[index][2:])).float())
         assert torch.equal(batch["image"][0], whole_image(data.photos("val"), index))
-    assert data.photos("test").load(0).shape == (32, 32, 3)  # a set with a crop of its own keeps it
+    assert data.photos("test").load(0).shape == (32, 32, 3)  # a dataset with its own crop keeps it
     assert data.train_samples()[Draw(0, 0)]["image"].shape == (3, 48, 48)
     with pytest.raises(ZooError, match="the val set keeps every size, so `eval_batch_size` must be 1"):
         data_module(val={"name": "sample"}, size=48, eval_crop="none").val_dataloader()
@@ -120,7 +122,7 @@ def test_a_step_that_cuts_takes_the_place_of_the_crop():
     assert [step.op for step in data_module().augmentation().steps] == ["random_crop", "hflip"]
     spec = {"name": "sample", "split": "train", "size": 48, "crop": "resize"}
     assert [step.op for step in data_module(train=spec, augment=[]).augmentation().steps] == ["squash"]
-    with pytest.raises(ZooError, match="`crop: resize` and a step of `augment` both cut"):
+    with pytest.raises(ZooError, match="`crop: resize` and a step of `augment` both crop"):
         data_module(train=spec, augment=["random_crop"]).train_samples()
 
 

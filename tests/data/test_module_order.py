@@ -1,4 +1,4 @@
-"""The same batches whatever loads them: workers, processes, resumes; other ones where seed or epoch differ."""
+"""Batches do not depend on workers, processes and resuming; they differ between seeds and epochs."""
 
 import json
 import multiprocessing
@@ -61,7 +61,7 @@ def test_a_sample_is_known_by_its_place_alone():
         assert torch.equal(alone["image"], sample["image"])
         assert torch.equal(alone["mask"], sample["mask"])
         assert sample["image"].dtype == sample["mask"].dtype == torch.uint8
-    # another position changes crop, colours and mask; another seed all of it
+    # another position changes crop, colors and mask; another seed changes everything
     again = samples[Draw(8, 2)]
     assert not torch.equal(again["image"], together[0]["image"])
     assert not torch.equal(again["mask"], together[0]["mask"])
@@ -88,7 +88,7 @@ def test_evaluation_masks_follow_the_item():
 
 
 def run(out, workers, ranks):
-    """Lines of all processes, in the order of the stream."""
+    """Run the program and return the lines of all processes, in the order of the stream."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, "-m", "tests.data.program", str(out), str(workers), str(ranks)]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False)

@@ -1,4 +1,4 @@
-"""Images that two sets share: found through links, folders and shards; told when a training begins."""
+"""Images that two datasets share: found through links, folders and shards; reported when training starts."""
 
 import itertools
 import os
@@ -33,7 +33,7 @@ def linked(folder, pool, numbers):
 
 
 def test_overlaps_equal_those_of_all_resolved_paths(pool, tmp_path):
-    """Against the slow version: every path resolved, every pair of sets compared."""
+    """Compare with a slow version that resolves every path and compares every pair of sets."""
     (tmp_path / "folder_link").symlink_to(pool)
     sets = {
         "training": linked(tmp_path / "a", pool, range(8)),
@@ -67,7 +67,7 @@ def test_shards_are_compared_by_tar_file_and_member(pool, tmp_path):
     (entry,) = find_overlaps({"training": whole, "test": part})
     assert (entry.smaller, entry.count) == ("test", 6)
     assert entry.first[0] == f"{tmp_path}/link/shard-000000.tar:{next(iter(part))}.png"
-    # a packed image is a copy: its name alone does not tell
+    # a packed image is a copy, which its name alone does not show
     assert find_overlaps({"training": whole, "test": files}) == []
     cache = {"name": "a", "cache": str(tmp_path / "cache")}
     far = [list_files({**cache, "shards": f"pipe:cat {tmp_path}/packed/shard-00000{n}.tar"}) for n in range(2)]
@@ -109,7 +109,7 @@ def test_a_training_warns_of_shared_images(pool):
     assert told(data, trainer("train/loss"))[1].endswith("nothing may be selected on them")
     assert len(told(data, None)) == 2  # without a trainer as well
     silent = SimpleNamespace(**{**vars(trainer("val/psnr")), "is_global_zero": False})
-    assert told(data, silent) == []  # one process tells for all
+    assert told(data, silent) == []  # one process warns for all
     no_validation = SimpleNamespace(**{**vars(trainer("val/psnr")), "limit_val_batches": 0})
     assert told(data, no_validation) == []
 
@@ -130,7 +130,7 @@ def test_disjoint_sets_and_sets_that_are_elsewhere_are_silent(pool, tmp_path):
     data = InpaintingDataModule(**parts, size=4)
     assert data.overlaps() == []
     assert told(data, trainer("val/psnr")) == []
-    # a training does not need the test images on its machine; a wrong training set is reported by the loader
+    # training does not need the test images on its machine; the loader reports an invalid training set
     absent = {"name": "gone", "root": str(tmp_path / "gone")}
     data = InpaintingDataModule(train=parts["train"], val=parts["train"], test=absent, size=4)
     assert [text[:50] for text in told(data, trainer())] == ["6 of the 6 training images are validation images t"]

@@ -1,4 +1,4 @@
-"""Datasets: the sample photographs, folders of anything, identity, and what a wrong entry is answered."""
+"""Datasets: the sample photographs, folders with any content, identity, and errors of invalid entries."""
 
 import pickle
 import re
@@ -18,7 +18,7 @@ from tests.io.odd_files import BASE, write_bad, write_odd
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two photographs in natural order, one of them in a folder below."""
+    """Write two images, one of them in a sub-folder."""
     root = tmp_path / "photos"
     write_picture(root / "a" / "img10.png", BASE)
     write_picture(root / "img2.png", np.flipud(BASE))
@@ -83,7 +83,7 @@ def test_enlarging_is_noted(folder):
 
 def test_every_unreadable_file_is_listed_and_nothing_else(tmp_path):
     odd, bad = write_odd(tmp_path / "odd"), write_bad(tmp_path / "bad")
-    for name in bad:  # by other stems: `cut_png.png` and so on are unique already
+    for name in bad:  # not the other stems: `cut_png.png` and so on are already unique
         shutil.move(tmp_path / "bad" / name, tmp_path / "odd" / f"bad_{name.replace('.', '_')}.{name.split('.')[-1]}")
     by_kind = tmp_path / "all"
     for name in [*odd, *(path.name for path in (tmp_path / "odd").glob("bad_*"))]:
@@ -131,7 +131,7 @@ def test_a_dataset_goes_to_other_processes(folder):
 
 
 def test_kept_photographs_are_decoded_once_and_cannot_be_changed(folder):
-    room = 2 * BASE.nbytes - 1  # for one of the two
+    room = 2 * BASE.nbytes - 1  # enough for one of the two
     data = create_dataset({"name": "mine", "root": str(folder), "keep_mib": 1})
     data._room = room
     first, second = data.load(0), data.load(1)
@@ -170,17 +170,17 @@ def test_kodak_is_what_its_papers_say(shared):
         ({"name": "sample", "crop": "centre", "size": 8}, "Did you mean 'center'"),
         ({"name": "sample", "crop": "center"}, "`crop: center` needs a `size`"),
         ({"name": "sample", "crop": "none", "size": 8}, "`crop: none` keeps every size"),
-        ({"name": "sample", "size": 0}, "`size` must be a whole number from 1 up, got 0"),
-        ({"name": "sample", "size": "256"}, "`size` must be a whole number from 1 up, got '256'"),
-        ({"name": "sample", "size": True}, "`size` must be a whole number"),
+        ({"name": "sample", "size": 0}, "`size` must be an integer >= 1, got 0"),
+        ({"name": "sample", "size": "256"}, "`size` must be an integer >= 1, got '256'"),
+        ({"name": "sample", "size": True}, "`size` must be an integer >= 1"),
         ({"name": "sample", "size": [8, 8, 8]}, r"`size` must be N or \[H, W\]"),
-        ({"name": "sample", "size": 8, "seed": 3}, "`seed` has a meaning for `crop: random` only"),
-        ({"name": "sample", "size": 8, "crop": "random", "seed": -1}, "`seed` must be a whole number from 0 up"),
+        ({"name": "sample", "size": 8, "seed": 3}, "`seed` applies only to `crop: random`"),
+        ({"name": "sample", "size": 8, "crop": "random", "seed": -1}, "`seed` must be an integer >= 0"),
         ({"name": "sample", "max_pixels": 0}, "`max_pixels` must be"),
         ({"name": "sample", "keep_mib": -1}, "`keep_mib` must be"),
         ({"name": "mine", "root": 3}, "`root` must be a folder, got 3"),
         ({"name": "mine", "root": "no/such/folder"}, "no/such/folder: no such folder"),
-        ({"name": "mine", "root": ".", "split": "test"}, "`split` belongs to the sample photographs"),
+        ({"name": "mine", "root": ".", "split": "test"}, "`split` applies only to the sample"),
     ],
 )
 def test_wrong_entries_are_answered_with_the_way_out(spec, message):

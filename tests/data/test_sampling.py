@@ -1,4 +1,4 @@
-"""The stream: each sample known by its position, whoever reads it and wherever reading began."""
+"""The stream: the position of a sample determines it, independently of the reader and of where reading started."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from inpaint_zoo.data.sampling import Draw, EvalSampler, ResumableLoader, Stream
 
 
 class Echo(Dataset):
-    """Gives back what it was asked for."""
+    """Dataset that returns the index it is given."""
 
     def __getitem__(self, draw):
         return {"position": draw.position, "item": draw.item}
@@ -28,7 +28,7 @@ def test_each_pass_is_a_permutation_of_its_own():
 
 
 def test_places_are_even():
-    """Over many passes each item stands at each place equally often: chi-square of 10 x 10 counts, 99.9 %."""
+    """Over many passes, each item is equally often at each place: chi-squared test of 10 x 10 counts, 99.9 %."""
     counts = np.zeros((10, 10))
     for number in range(2000):
         counts[np.arange(10), shuffled(1, 10, number)] += 1
@@ -89,7 +89,7 @@ def test_a_loader_begins_where_another_stood(workers):
     second.load_state_dict(state)
     assert [batch["position"].tolist() for batch in second] == whole[4:]
     assert len(second) == len(whole)
-    second.stream.set_epoch(2)  # and the next epoch is whole again
+    second.stream.set_epoch(2)  # the next epoch is complete again
     assert len(list(second)) == len(whole)
 
 

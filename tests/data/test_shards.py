@@ -1,4 +1,4 @@
-"""Shards: packed, indexed, read by number, fetched once, readable by WebDataset, and what wrong ones are answered."""
+"""Shards: packed, indexed, read by index, downloaded once, readable by WebDataset, and errors of invalid shards."""
 
 import gc
 import io
@@ -42,7 +42,7 @@ def packed(folder, tmp_path):
 
 
 def remote(folder, log=None):
-    """A pattern for shards that only a command can read; ``log`` gets a letter for each fetch."""
+    """Return a pattern for shards that only a command can read; each download appends a letter to ``log``."""
     note = f"printf x >> {log}; " if log else ""
     return f"pipe:{note}cat {folder}/shard-{{000000..000002}}.tar"
 
@@ -52,11 +52,11 @@ def test_shards_hold_the_photographs_of_the_folder(folder, packed):
     of_folder = create_dataset({"name": "a", "root": str(folder)})
     of_shards = create_dataset({"name": "b", "shards": str(packed)})
     assert sorted(of_shards.keys) == sorted(STEMS)
-    assert of_shards.keys != of_folder.keys  # packed in a drawn order
+    assert of_shards.keys != of_folder.keys  # packed in random order
     for stem in STEMS:
         ours, theirs = (data.load(data.keys.index(stem)) for data in (of_shards, of_folder))
         np.testing.assert_array_equal(ours, theirs)
-    assert of_shards.identity() == of_folder.identity()  # content counts, not how it is kept
+    assert of_shards.identity() == of_folder.identity()  # the identity depends on the content, not on the storage
     assert of_shards.check(2) == []
     assert of_folder.blocks is None
     assert of_shards.blocks.tolist() == [0, 0, 0, 1, 1, 1, 2]
@@ -121,7 +121,7 @@ def test_fetched_shards_are_kept_and_the_oldest_removed_first(packed, tmp_path):
     assert kept == ["shard-000001.tar", "shard-000002.tar"]
     assert len((tmp_path / "log").read_text()) - index_fetches == 3
     data.load(5)
-    data.load(0)  # fetched anew, and the one not used meanwhile goes
+    data.load(0)  # downloaded again; the least recently used one is removed
     assert sorted(path.name[13:] for path in (tmp_path / "cache").glob("[!.]*.tar")) == [
         "shard-000000.tar",
         "shard-000001.tar",
@@ -164,14 +164,14 @@ def test_what_cannot_be_fetched_is_told(packed, tmp_path, monkeypatch):
     (packed / "shard-000001.tar").write_bytes(b"short")
     with pytest.raises(ZooError, match=r"shard-000000\.tar:.*cannot be fetched"):
         data.load(0)
-    with pytest.raises(ZooError, match=r"shard-000001\.tar:.*5 bytes came, the index says"):
+    with pytest.raises(ZooError, match=r"shard-000001\.tar:.*received 5 bytes, the index says"):
         data.load(3)
     assert not list((tmp_path / "cache").glob("[!.]*00[01].tar"))
     assert len(data.check()) == 6
     (packed / INDEX).unlink()
     with pytest.raises(ZooError, match=r"index\.json: cannot be fetched.*|need their index"):
         create_dataset(spec)
-    with pytest.raises(ZooError, match="lies elsewhere, so the dataset needs a `cache`"):
+    with pytest.raises(ZooError, match="is remote, so the dataset needs a `cache`"):
         create_dataset({"name": "far", "shards": remote(packed)})
 
 
@@ -194,7 +194,7 @@ def test_local_shards_that_changed_are_refused(packed, tmp_path):
     with pytest.raises(ZooError, match=r"shard-000000\.tar: has .* bytes, its index says .*inpaint-zoo data index"):
         open_shards(packed)
     os.truncate(packed / "shard-000000.tar", 600)
-    with pytest.raises(ZooError, match="ends before its index says"):
+    with pytest.raises(ZooError, match="is shorter than its index says"):
         data.load(0)
     (packed / "shard-000000.tar").unlink()
     with pytest.raises(ZooError, match=r"shard-000000\.tar:.*no such shard"):
@@ -204,8 +204,8 @@ def test_local_shards_that_changed_are_refused(packed, tmp_path):
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (lambda p: (p / INDEX).write_text("{"), "is no index of shards; make the index anew"),
-        (lambda p: (p / INDEX).write_text('{"format": "other", "shards": []}'), "is no index of shards"),
+        (lambda p: (p / INDEX).write_text("{"), "is not an index of shards; write the index again"),
+        (lambda p: (p / INDEX).write_text('{"format": "other", "shards": []}'), "is not an index of shards"),
         (
             lambda p: (p / INDEX).write_text(json.dumps({"format": "inpaint-zoo shards 1", "shards": []})),
             "is not in its",
@@ -226,7 +226,7 @@ def test_odd_tars(tmp_path):
         open_shards(tmp_path)
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
         tar.addfile(tarfile.TarInfo("readme.txt"), io.BytesIO(b""))
-    with pytest.raises(ZooError, match="the shards hold no pictures"):
+    with pytest.raises(ZooError, match="the shards contain no images"):
         open_shards(tmp_path)
     for name in ("a.tar", "b.tar"):
         with tarfile.open(tmp_path / name, "w") as tar:
@@ -239,7 +239,7 @@ def test_odd_tars(tmp_path):
 
 def test_nothing_is_packed_where_nothing_can_be(tmp_path, folder):
     (tmp_path / "bad.png").write_bytes(b"nonsense")
-    with pytest.raises(ZooError, match=r"none of 1 pictures can be read; the first: .*bad"):
+    with pytest.raises(ZooError, match=r"none of 1 images can be read; the first: .*bad"):
         write_shards({"bad": tmp_path / "bad.png"}, tmp_path / "packed")
     assert not (tmp_path / "packed").exists()
     with pytest.raises(ZooError, match="exists already"):
@@ -251,11 +251,11 @@ def test_nothing_is_packed_where_nothing_can_be(tmp_path, folder):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"name": "a", "shards": ".", "root": "."}, "takes `shards` or `root`, not both"),
-        ({"name": "a", "shards": ".", "list": "x"}, "takes `shards` or `list`, not both"),
-        ({"name": "a", "root": ".", "cache": "x"}, "`cache` has a meaning for `shards` only"),
+        ({"name": "a", "shards": ".", "root": "."}, "give `shards` or `root`, not both"),
+        ({"name": "a", "shards": ".", "list": "x"}, "give `shards` or `list`, not both"),
+        ({"name": "a", "root": ".", "cache": "x"}, "`cache` applies only to `shards`"),
         ({"name": "a", "shards": 3}, "`shards` must be a folder or pattern, got 3"),
-        ({"name": "a", "shards": ".", "cache_shards": 0}, "`cache_shards` must be a whole number from 1 up"),
+        ({"name": "a", "shards": ".", "cache_shards": 0}, "`cache_shards` must be an integer >= 1"),
         ({"name": "sample", "shards": "."}, "'sample' has no `shards`"),
         ({"name": "a", "root": ".", "select": 3}, "`select` must be a mapping"),
         ({"name": "a", "list": "no.txt"}, "no.txt: no such list file"),

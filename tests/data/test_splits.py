@@ -1,4 +1,4 @@
-"""Split rules by properties, known answers, list files of every form, and what wrong ones are answered."""
+"""Split rules: properties and known answers, list files of every form, and errors of invalid ones."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_animals_split_is_five_to_fifty_five_in_each_class():
     for animal in ("antelope", "badger", "zebra"):
         assert sum(stem.startswith(animal) for stem in split.test) == 5
         assert sum(stem.startswith(animal) for stem in split.train) == 55
-    # known answer: a split that moves makes old numbers incomparable
+    # known answer: a changed split would make old results incomparable
     assert [int(stem.split("img")[1]) for stem in split.test[:5]] == [5, 36, 47, 50, 51]
 
 
@@ -35,7 +35,7 @@ def test_a_class_is_split_alike_whatever_else_is_in_the_folder():
     assert alone.test == [stem for stem in among.test if stem.startswith("badger")]
     assert splits.by_class(ANIMALS, seed=1).test != among.test
     numbers = [[int(stem.split("img")[1]) for stem in among.test if stem.startswith(a)] for a in ("badger", "zebra")]
-    assert numbers[0] != numbers[1]  # classes draw apart from one another
+    assert numbers[0] != numbers[1]  # the random numbers of classes are independent
 
 
 @given(st.integers(2, 200), st.integers(1, 5), st.integers(1, 20), st.integers(0, 5))
@@ -90,8 +90,8 @@ def test_select_takes_stretches_of_the_natural_order(rules, expected):
     ("rules", "counts"),
     [
         ({"first": 4}, (2, 1, 1)),
-        ({"first": 2}, (1, 1, 0)),  # fewer than classes: spread over them
-        ({"first": 8}, (4, 2, 2)),  # as even as the small classes allow
+        ({"first": 2}, (1, 1, 0)),  # fewer images than classes: spread over the classes
+        ({"first": 8}, (4, 2, 2)),  # as equal as the small classes allow
         ({"first": 500}, (9, 2, 2)),
         ({"after": 4}, (7, 1, 1)),
         ({"after": 4, "first": 3}, (1, 1, 1)),
@@ -108,7 +108,7 @@ def test_class_folders_are_taken_evenly(rules, counts):
     assert tuple(sum(stem.startswith(name) for stem in chosen) for name in "abc") == counts
     assert chosen == sorted(chosen)
     if not {"after", "flat"} & set(rules) and rules.get("per_class") != [1, 5]:
-        for name, count in zip("abc", counts, strict=True):  # of each class the first ones by name
+        for name, count in zip("abc", counts, strict=True):  # the first ones by name of each class
             assert [stem for stem in chosen if stem[0] == name] == [f"{name}/{n}" for n in range(count)]
 
 
@@ -116,7 +116,7 @@ def test_class_folders_are_taken_evenly(rules, counts):
     "rules", [{"flat": True, "first": 40}, {"flat": True, "after": 35, "first": 9}, {"holdout": 9}]
 )
 def test_folders_that_are_no_classes_change_nothing(rules):
-    """FFHQ comes in folders of 1,000: its split by number and a drawn one are those of a single folder."""
+    """FFHQ comes in folders of 1,000: its split by number and a random one equal those of a single folder."""
     flat = {f"{n:05d}": n for n in range(70)}
     in_folders = {f"{n // 10 * 10:05d}/{n:05d}": n for n in range(70)}
     for part in ("train", "val"):
@@ -162,13 +162,13 @@ def test_validation_images_are_those_that_training_leaves_out(rules):
     assert not train & val
     without = {key: value for key, value in both.items() if key != "val" and (has_test or key != "seed")}
     whole = {**without, "part": "train"} if has_test else without
-    assert train | val == set(splits.select(files, whole))  # nothing is lost
+    assert train | val == set(splits.select(files, whole))  # no image is lost
     if has_test:
         test = splits.select(files, {**rules, "part": "test"})
         rest = {key: value for key, value in rules.items() if key != "val"}
-        assert list(test) == list(splits.select(files, {**rest, "part": "test"}))  # the test set does not change
+        assert list(test) == list(splits.select(files, {**rest, "part": "test"}))  # the test set is unchanged
         assert not val & set(splits.select(files, {**both, "part": "test"}))
-    # what comes after `val` takes from the training part alone
+    # rules after `val` apply only to the training part
     assert set(splits.select(files, {**rules, "part": "train"})) <= train
     other = set(splits.select(files, {**both, "part": "val", "seed": 8}))
     assert other != val
@@ -179,7 +179,7 @@ def test_validation_images_are_those_that_training_leaves_out(rules):
 
 
 def test_validation_images_are_known_answers():
-    """A validation set that moves makes old runs incomparable."""
+    """A changed validation set would make old runs incomparable."""
     files = dict.fromkeys(ANIMALS)
     drawn = splits.select(files, {"holdout": 30, "val": 4, "part": "val"})
     assert list(drawn) == ["antelope/img47", "antelope/img57", "badger/img51", "zebra/img41"]
@@ -188,7 +188,7 @@ def test_validation_images_are_known_answers():
 
 
 def test_labels_are_classes_of_a_flat_folder(tmp_path):
-    """Places365: the validation set is one folder, its categories are in two lists."""
+    """In Places365, the validation set is one folder and two lists give its categories."""
     (tmp_path / "val.txt").write_text("# image label\nval/1 a.jpg 2\nval/2.jpg\t0\n/val/3.jpg 2\nval/4.jpg 0\n")
     (tmp_path / "names.txt").write_text("/a/airfield 0\n/c/church/indoor 2\n")
     labels = splits.read_labels(tmp_path / "val.txt", tmp_path / "names.txt")
@@ -215,7 +215,7 @@ def test_labels_are_classes_of_a_flat_folder(tmp_path):
         splits.read_labels(tmp_path / "val.txt", tmp_path / "names.txt")
     with pytest.raises(ZooError, match="no such label file"):
         splits.read_labels(tmp_path / "none.txt")
-    with pytest.raises(ZooError, match="1 photographs have no label: b"):
+    with pytest.raises(ZooError, match="1 images have no label: b"):
         splits.select({"a": 0, "b": 0}, {"first": 1}, {"a": "x"})
 
 
@@ -234,31 +234,31 @@ def test_select_takes_parts_of_a_split():
     ("rules", "message"),
     [
         ({"frist": 3}, "Unknown key of `select`: 'frist'. Did you mean 'first'"),
-        ({"first": 0}, "`first` of `select` must be a whole number from 1 up, got 0"),
+        ({"first": 0}, "`first` of `select` must be an integer >= 1, got 0"),
         ({"first": True}, "`first` of `select` must be"),
-        ({"every": "2"}, "`every` of `select` must be a whole number from 1 up, got '2'"),
-        ({"after": 180}, "`select` leaves none of 180 photographs"),
-        ({"seed": 3}, "`seed` of `select` has a meaning beside"),
+        ({"every": "2"}, "`every` of `select` must be an integer >= 1, got '2'"),
+        ({"after": 180}, "`select` leaves none of 180 images"),
+        ({"seed": 3}, "`seed` of `select` applies only together with"),
         ({"by_class": [1, 11]}, "Unknown `part` of `select`: None"),
         ({"by_class": [1, 11], "part": "val"}, "Unknown `part` of `select`: 'val'"),
-        ({"by_class": 12, "part": "test"}, r"`by_class` wants two whole numbers from 1 up, \[test, train\], got 12"),
-        ({"by_class": [0, 11], "part": "test"}, "`by_class` wants two whole numbers"),
+        ({"by_class": 12, "part": "test"}, r"`by_class` must be two integers >= 1, \[test, train\], got 12"),
+        ({"by_class": [0, 11], "part": "test"}, "`by_class` must be two integers >= 1"),
         ({"by_class": [1, 11], "holdout": 3, "part": "test"}, "`by_class` or `holdout`, not both"),
         ({"holdout": 180, "part": "test"}, "1 to 179 of 180"),
-        ({"few_shot": 181}, "`few_shot` wants 1 to 180 of the 180 photographs, got 181"),
+        ({"few_shot": 181}, "`few_shot` must be 1 to 180 of the 180 images, got 181"),
         ({"few_shot": [3, -1]}, r"`few_shot` must be N, or \[N, seed\]"),
         ({"few_shot": 0}, r"`few_shot` must be N"),
         ({"few_shot": [3]}, r"`few_shot` must be N, or \[N, seed\]"),
         ({"val": 3}, "Unknown `part` of `select`: None. .*train, val"),
         ({"val": 3, "part": "test"}, "Unknown `part` of `select`: 'test'"),
-        ({"val": 0, "part": "train"}, "`val` of `select` must be a whole number from 1 up, got 0"),
-        ({"val": 180, "part": "val"}, "must leave photographs to train on: 1 to 179 of 180"),
-        ({"holdout": 100, "val": 80, "part": "val"}, "must leave photographs to train on: 1 to 79 of 80"),
+        ({"val": 0, "part": "train"}, "`val` of `select` must be an integer >= 1, got 0"),
+        ({"val": 180, "part": "val"}, "must leave images to train on: 1 to 179 of 180"),
+        ({"holdout": 100, "val": 80, "part": "val"}, "must leave images to train on: 1 to 79 of 80"),
         ({"flat": 1}, "`flat` of `select` must be true or false, got 1"),
-        ({"flat": True, "per_class": 3}, "there are no classes, so `per_class` cannot stand beside it"),
+        ({"flat": True, "per_class": 3}, "there are no classes, so it excludes `per_class`"),
         ({"classes": "zebra"}, "`classes` of `select` must be a list of class names, got 'zebra'"),
         ({"classes": ["zebar"]}, "Unknown class of `select`: 'zebar'. Did you mean 'zebra'"),
-        ({"per_class": 61}, "`per_class` wants 61 photographs of each class, but 'antelope' has 60"),
+        ({"per_class": 61}, "`per_class` needs 61 images of each class, but 'antelope' has 60"),
         ({"per_class": [3, "a"]}, r"`per_class` must be N, or \[N, seed\]"),
     ],
 )
@@ -268,12 +268,12 @@ def test_wrong_rules_are_answered_with_the_way_out(rules, message):
 
 
 def test_class_rules_need_classes():
-    with pytest.raises(ZooError, match="'c' lies in none"):
+    with pytest.raises(ZooError, match="'c' is in none"):
         splits.by_class(["a/b", "c"])
     for rules in ({"per_class": 1}, {"classes": ["a"]}):
-        with pytest.raises(ZooError, match="'c' lies in none"):
+        with pytest.raises(ZooError, match="'c' is in none"):
             splits.select({"a/b": 0, "c": 0}, rules)
-    with pytest.raises(ZooError, match="the class 'a' has one photograph"):
+    with pytest.raises(ZooError, match="the class 'a' has only one image"):
         splits.by_class(["a/b", "b/c", "b/d"])
     with pytest.raises(ZooError, match=r"got \[1, 0\]"):
         splits.by_class(["a/b", "a/c"], 1, 0)
@@ -303,11 +303,11 @@ def test_list_files_of_other_hands_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("# nothing\n\n", "names no photographs"),
+        ("# nothing\n\n", "names no images"),
         ("a/1.png\na/9.png\nx/1.png\n", r"2 of 3 files are not below .*: a/9\.png, x/1\.png$"),
         ("a/../../1.png\n", r"line 1: 'a/\.\./\.\./1\.png' leads out of"),
         ("a/1.png\na/1.png\n", "the same stem 'a/1'"),
-        (b"\xff\xfe\xfa", "is no UTF-8 text"),
+        (b"\xff\xfe\xfa", "is not UTF-8 text"),
     ],
 )
 def test_wrong_lists_are_answered_with_the_way_out(tmp_path, text, message):
@@ -322,7 +322,7 @@ def test_lists_that_are_not_there_or_cannot_hold_a_name(tmp_path):
         splits.read_list(tmp_path / "list.txt")
     with pytest.raises(ZooError, match="cannot be read"):
         splits.read_list(tmp_path)
-    with pytest.raises(ZooError, match="one name a line"):
+    with pytest.raises(ZooError, match="one name per line"):
         splits.write_list(tmp_path / "list.txt", ["a\nb"])
     assert not list(tmp_path.iterdir())
 
@@ -345,7 +345,7 @@ def test_absolute_paths_may_lie_anywhere(tmp_path):
     found = splits.read_list(listed)
     assert list(found) == ["b/2", "3", "a/1"]
     assert found["b/2"] == tmp_path / "far" / "b" / "2.png"
-    listed.write_text("/a/1.png\n")  # the published way: / means the root
+    listed.write_text("/a/1.png\n")  # published lists: / means the root
     assert splits.read_list(listed) == {"a/1": tmp_path / "near" / "a" / "1.png"}
     listed.write_text(f"{tmp_path}/far/a/1.png\n{tmp_path}/far/b/2.png\na/1.png\n")
     with pytest.raises(ZooError, match="would have the same stem 'a/1'; give `root`"):
@@ -361,5 +361,5 @@ def test_accents_of_a_list_are_found_however_the_disk_spells_them(tmp_path):
     ((stem, path),) = splits.read_list(tmp_path / "list.txt").items()
     assert stem == "caf\u00e9/\u00fc"
     assert path.is_file()
-    with pytest.raises(ZooError, match=r"cannot hold 'a.udce9\.png'; rename the file"):
+    with pytest.raises(ZooError, match=r"cannot contain 'a.udce9\.png'; rename the file"):
         splits.write_list(tmp_path / "other.txt", ["a\udce9.png"])

@@ -1,4 +1,4 @@
-"""The command as a user types it."""
+"""The command `inpaint-zoo inpaint`."""
 
 import os
 import subprocess
@@ -59,7 +59,7 @@ def test_a_folder_of_odd_and_bad_files_end_to_end(tmp_path):
     assert "Warning" not in first.stderr
     assert sum(path.is_file() for path in (tmp_path / "out").rglob("*")) == len(odd)
     second = subprocess.run(command, capture_output=True, text=True)
-    assert second.stdout.startswith(f"0 inpainted, {len(odd)} skipped (exist already; --overwrite writes them again)")
+    assert second.stdout.startswith(f"0 inpainted, {len(odd)} skipped (already exist; --overwrite writes them again)")
     assert second.returncode == 1
 
 
@@ -194,7 +194,7 @@ def test_the_help_explains_every_option(capsys):
 
 
 def lama_layout(folder, hole):
-    """Images and masks in one folder, as LaMa's prediction script takes them."""
+    """Write images and masks into one folder, in the layout of LaMa's prediction script."""
     for name in ("x", "sub/y"):
         write_picture(folder / f"{name}.png", np.tile(BASE, (2, 2, 1)))
         Image.fromarray(hole.astype(np.uint8) * 255).save(folder / f"{name}_mask001.png")
@@ -212,7 +212,7 @@ def test_masks_beside_their_images_are_recognised(photos, mask, tmp_path, capsys
         source, result = read_picture(tmp_path / "lama" / name).rgb, read_picture(tmp_path / "out" / name).rgb
         np.testing.assert_array_equal(result[~hole], source[~hole])
         assert (result[hole] == result[hole][0]).all()
-    assert run(tmp_path / "lama" / "x.png", *args) == 0  # one of them, its mask found beside it
+    assert run(tmp_path / "lama" / "x.png", *args) == 0  # a single image; its mask is found beside it
     for images, masks in ((photos, photos), (photos / "a.png", photos / "a.png"), (photos, photos / "a.png")):
         assert run(images, "--mask", masks, "--model", "mean_fill", "--out", tmp_path / "own") == 2
         assert "a.png: is an image and would be a mask as well" in capsys.readouterr().err
@@ -222,7 +222,7 @@ def test_masks_beside_their_images_are_recognised(photos, mask, tmp_path, capsys
 def test_a_name_that_cannot_be_written_costs_its_image_alone(photos, mask, tmp_path, capsys):
     (photos / "a.png").rename(photos / ("b" * 251 + ".png"))
     args = (photos, "--mask", mask, "--model", "mean_fill", "--out", tmp_path / "out")
-    assert run(*args) == 0  # as long as a name may be
+    assert run(*args) == 0  # the longest possible name
     (photos / "sub" / "b.png").rename(photos / "sub" / ("b" * 249 + ".gif"))
     (tmp_path / "out" / "sub" / "c.jpg").unlink()
     (tmp_path / "out" / "sub" / "c.jpg").mkdir()
@@ -231,7 +231,7 @@ def test_a_name_that_cannot_be_written_costs_its_image_alone(photos, mask, tmp_p
     assert "2 inpainted, 1 failed" in shown.out
     assert "the result cannot be written: Is a directory: c.jpg" in shown.err
     progressive = (photos, "--mask", mask, "--model", "progressive:telea", "--out", tmp_path / "passes", "--frames")
-    assert run(*progressive) == 1  # _pass_01.png makes two of the names too long
+    assert run(*progressive) == 1  # the suffix _pass_01.png makes two of the names too long
     shown = capsys.readouterr()
     assert "1 inpainted, 2 failed" in shown.out
     assert "File name too long" in shown.err

@@ -1,4 +1,4 @@
-"""What stands beside results: the passes of a progressive model, and the feature maps of one with branches."""
+"""Additional files beside results: the passes of a progressive model, feature maps, and attention."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def photos(tmp_path):
 
 @pytest.fixture
 def masks(tmp_path):
-    """`large.png` takes three passes, `small.png` one."""
+    """Write masks: `large.png` needs three passes, `small.png` one."""
     for name, place in (("large", LARGE), ("small", SMALL)):
         values = np.zeros((48, 64), np.uint8)
         values[place] = 255
@@ -79,7 +79,7 @@ def test_each_pass_is_a_picture_and_the_last_one_the_result(photos, masks, tmp_p
         (frames,) = net.frames(image, torch.from_numpy(~known)[None, None].float())
     for frame, name in zip(frames, passes("a", count), strict=True):
         off = to_uint8(frame.image).permute(1, 2, 0).numpy().astype(int) - read_picture(tmp_path / "out" / name).rgb
-        assert np.abs(off).max() <= 1  # the command computes by the fast form
+        assert np.abs(off).max() <= 1  # the command uses the fast form
 
 
 def test_one_animation(photos, masks, tmp_path):
@@ -107,7 +107,7 @@ def test_what_exists_is_kept_and_what_lacks_is_added(photos, masks, tmp_path, ca
     assert (out / "sub" / "b_pass_01.png").exists()
     assert run(*args, "--frames") == 0
     assert "0 inpainted, 3 skipped" in capsys.readouterr().out
-    (out / "c.png").unlink()  # with the result, what stands beside it is made anew
+    (out / "c.png").unlink()  # a missing result is made again with its additional files
     (out / "c_pass_02.png").write_bytes(b"of an older run")
     assert run(*args, "--frames") == 0
     assert read_picture(out / "c_pass_02.png").size == (48, 64)
@@ -149,18 +149,18 @@ def test_no_file_of_a_run_takes_the_place_of_another(tmp_path):
     with pytest.raises(ZooError, match=r"a\.jpg and .*a\.png would get the same files beside their results"):
         plan("a.png", "a.jpg")
     for name in ("b_pass_02.png", "b_pass_123.png", "b_branches.png"):
-        with pytest.raises(ZooError, match=rf"{name}: would be the result of .* stand beside that of .*b\.jpg"):
+        with pytest.raises(ZooError, match=rf"{name}: the result of .* the name of a file beside .*b\.jpg's"):
             plan("b.jpg", name)
     assert len(plan("b.jpg", "b_pass_02.jpg", "b_pass_2.png", "sub/b_pass_01.png", "d_pass_01.png")) == 5
     assert len(plan("b.jpg", "b_pass_02.png", extras=Extras("gif"))) == 2
     write_picture(tmp_path / "out" / "e_branches.png", BASE)
     jobs = plan("e.png")
-    with pytest.raises(ZooError, match=r"e_branches\.png: what is written beside .*e\.png would replace this mask"):
+    with pytest.raises(ZooError, match=r"e_branches\.png: a file written beside .*e\.png would replace this mask"):
         mask_source(tmp_path / "out" / "e_branches.png", jobs, tmp_path)
 
 
 class Branching(type(toy())):
-    """The toy, with maps in the manner of ISNet."""
+    """The toy network with feature maps like ISNet's."""
 
     def branches(self, image, mask):
         maps = self.encode(torch.cat([image * (1 - mask), mask], 1))
@@ -200,7 +200,7 @@ def test_isnet_shows_its_branches():
     Extras(branches=True).check(net, "isnet_tiny")
     (painted,) = paint(net, PHOTO[None], np.ones((1, 48, 64), bool), Extras(branches=True))
     H, W, _ = painted.sheets["_branches.png"].shape
-    assert W > 5 * 256  # the photograph, three phases and the fusion side by side
+    assert W > 5 * 256  # the image, three phases and the fusion side by side
     assert H > 2 * 192
 
 
@@ -225,7 +225,7 @@ def test_colours_are_principal_components():
     features = torch.stack([3 * ramp, 4 * ramp, wave])
     colours = principal_colours(features)
     assert colours.shape == (5, 101, 3)
-    expected = np.clip((np.linspace(0, 1, 101) - 0.01) / 0.98, 0, 1) * 255  # the ramp, however it is mixed
+    expected = np.clip((np.linspace(0, 1, 101) - 0.01) / 0.98, 0, 1) * 255  # the ramp, for any mixture of channels
     assert np.abs(colours[0, :, 0] - expected).max() <= 2
     assert set(np.unique(colours[..., 1])) <= {0, 255}
     flat = principal_colours(torch.ones(1, 4, 4))
@@ -250,7 +250,7 @@ def test_animations_are_whole_and_do_not_flicker(tmp_path):
     same[10:20, 10:20] = False
     for frame in shown[1:]:
         np.testing.assert_array_equal(frame[same], shown[0][same])
-    assert np.abs(shown[2].astype(int) - frames[2]).mean() < 12  # noise in 256 colours
+    assert np.abs(shown[2].astype(int) - frames[2]).mean() < 12  # quantization noise of 256 colors
     with pytest.raises(ZooError, match="70000 x 1 cannot be written as GIF"):
         write_gif(tmp_path / "b.gif", np.zeros((2, 1, 70_000, 3), np.uint8))
     assert files(tmp_path) == ["new/a.gif"]
@@ -265,7 +265,7 @@ def test_attention_is_painted_beside_the_result(photos, masks, tmp_path, capsys)
     assert run(*args, "--model", "contextual_attention_tiny") == 0
     assert "3 skipped" in capsys.readouterr().out
     (tmp_path / "out" / "a_attention.png").unlink()
-    assert run(*args, "--model", "hole_ns:contextual_attention_tiny") == 0  # by the same weights
+    assert run(*args, "--model", "hole_ns:contextual_attention_tiny") == 0  # with the same weights
     assert "1 inpainted, 2 skipped" in capsys.readouterr().out
     assert (tmp_path / "out" / "a_attention.png").is_file()
     weights = iz.save_weights(iz.create_model("glcic_tiny"), tmp_path / "g.safetensors", licence="none")

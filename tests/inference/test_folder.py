@@ -1,4 +1,4 @@
-"""Folders through a model: what is planned, how masks are found, and that a bad file stops no other."""
+"""Filling folders: planning, finding masks, and bad files, which do not stop the others."""
 
 import errno
 import threading
@@ -20,7 +20,7 @@ def grey(image, mask):
 
 
 def whole(job, picture):
-    """A mask source: everything is hole."""
+    """Mask source that returns full masks."""
     return np.ones(picture.size, np.uint8), {}
 
 
@@ -51,7 +51,7 @@ def test_no_input_is_ever_a_target(tmp_path):
     write_picture(tmp_path / "masks" / "a.png", BASE)
     (tmp_path / "alias").symlink_to(tmp_path / "in")
     for out in (tmp_path / "in", tmp_path / "alias"):
-        with pytest.raises(ZooError, match="must not go into the folder of the photographs themselves"):
+        with pytest.raises(ZooError, match="must not be written to the folder of the input images"):
             plan_jobs(tmp_path / "in", out)
         with pytest.raises(ZooError, match="would replace a photograph that is read"):
             plan_jobs(tmp_path / "in" / "a.png", out)
@@ -72,14 +72,14 @@ def test_two_photographs_of_one_target_are_named(tmp_path):
 def test_requests_that_cannot_be_meant_are_refused(tmp_path):
     write_picture(tmp_path / "in" / "a.png", BASE)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ZooError, match="this is the name of a picture"):
+    with pytest.raises(ZooError, match="this is the name of an image"):
         plan_jobs(tmp_path / "in", tmp_path / "result.png")
-    with pytest.raises(ZooError, match="file: is a file, the results need a folder"):
+    with pytest.raises(ZooError, match="file: is a file, but the results need a folder"):
         plan_jobs(tmp_path / "in", tmp_path / "file")
     with pytest.raises(ZooError, match="nowhere: no such file or folder"):
         plan_jobs(tmp_path / "nowhere", tmp_path / "out")
     write_picture(tmp_path / "only" / "out" / "a.png", BASE)
-    with pytest.raises(ZooError, match="holds no pictures beside those in"):
+    with pytest.raises(ZooError, match="contains no images except those in"):
         plan_jobs(tmp_path / "only", tmp_path / "only" / "out")
 
 
@@ -107,7 +107,7 @@ def test_odd_files_are_filled_and_bad_ones_reported(tmp_path):
                 np.testing.assert_array_equal(result.alpha, source.alpha)
             assert result.grey == source.grey
     assert {"16-bit grey scaled to 8 bits", "palette converted to RGB"} <= report.notes.keys()
-    assert "grey repeated to RGB" not in report.notes  # the results are grey again
+    assert "grey repeated to RGB" not in report.notes  # the results are gray again
 
 
 @pytest.mark.parametrize("name", ["plain.png", "plain.webp", "plain.bmp", "plain.ppm", "rgba.tif", "rgba.png"])
@@ -127,7 +127,7 @@ def test_lost_transparency_is_noted(tmp_path):
     write_odd(tmp_path / "in")
     jobs = plan_jobs(tmp_path / "in" / "rgba.png", tmp_path / "out", "jpg")
     report = fill_folder(grey, jobs, whole)
-    assert report.notes == {"transparency lost, .jpg holds none": [tmp_path / "in" / "rgba.png"]}
+    assert report.notes == {"transparency lost, since .jpg cannot store it": [tmp_path / "in" / "rgba.png"]}
 
 
 def test_batches_change_nothing(tmp_path):
@@ -155,7 +155,7 @@ def test_masks_of_a_generator_follow_the_photograph_and_not_the_run(tmp_path):
         write_picture(tmp_path / "in" / f"{number}.png", BASE)
     jobs = plan_jobs(tmp_path / "in", tmp_path / "out")
     masks = mask_source("cmod", jobs, tmp_path / "in", seed=3)
-    fill_folder(grey, jobs[2:], masks)  # the first two exist, say
+    fill_folder(grey, jobs[2:], masks)  # as if the first two results existed
     hole = create_mask("cmod", size=(24, 32), seed=3, index=2)[..., None]
     np.testing.assert_array_equal(read_picture(jobs[2].target).rgb, np.where(hole == 1, 128, BASE))
     inverted = mask_source("cmod", jobs, tmp_path / "in", seed=3, invert=True)
@@ -213,9 +213,9 @@ def test_a_mask_of_another_size_is_an_error_of_its_photograph(tmp_path):
     report = fill_folder(grey, jobs, mask_source(tmp_path / "mask.png", jobs, tmp_path / "in"))
     assert report.done == 1
     assert [problem.reason for problem in report.problems] == [
-        "the photograph is 32 x 20, its mask 32 x 24 (width x height)",
-        "the photograph is 24 x 32, its mask 32 x 24 (width x height); the photograph is rotated by its EXIF "
-        "orientation, the mask must fit it as it is shown",
+        "the image is 32 x 20, its mask 32 x 24 (width x height)",
+        "the image is 24 x 32, its mask 32 x 24 (width x height); the image is rotated by its EXIF "
+        "orientation, and the mask must match the rotated image",
     ]
 
 

@@ -1,4 +1,4 @@
-"""`inpaint`: every kind of picture and mask in, the same kind out, known pixels untouched."""
+"""`inpaint`: every type of image and mask is accepted, the result has the same type, known pixels are unchanged."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ HOLE[5:12, 8:20] = True
 
 
 def grey(image, mask):
-    """A model that fills with the middle of the range, rounded up: 128."""
+    """Model that fills the hole with the middle of the range, rounded up: 128."""
     return torch.where(mask > 0.5, 0.5, image)
 
 
@@ -42,7 +42,7 @@ def test_arrays_of_bytes():
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_arrays_of_floats_keep_their_type_and_known_bits(dtype):
     image = np.random.default_rng(0).random((24, 32, 3)).astype(dtype)
-    image[HOLE] = np.nan  # what lies under the hole goes nowhere
+    image[HOLE] = np.nan  # values under the hole are not used
     out = iz.inpaint(grey, image, HOLE)
     assert out.dtype == dtype
     np.testing.assert_array_equal(out[~HOLE], image[~HOLE])
@@ -95,7 +95,7 @@ def test_paths_are_turned_upright(tmp_path):
     np.testing.assert_array_equal(np.asarray(iz.inpaint(grey, tmp_path / "a.png", np.rot90(HOLE))), np.rot90(FILLED))
 
 
-@pytest.mark.filterwarnings("ignore::inpaint_zoo.masks.MaskWarning")  # one of them is grey
+@pytest.mark.filterwarnings("ignore::inpaint_zoo.masks.MaskWarning")  # one of the masks is gray
 @pytest.mark.parametrize(
     "mask",
     [
@@ -114,7 +114,7 @@ def test_masks_of_every_kind(mask):
     np.testing.assert_array_equal(iz.inpaint(grey, BASE, mask), FILLED)
 
 
-@pytest.mark.filterwarnings("ignore::inpaint_zoo.masks.MaskWarning")  # one of them is grey
+@pytest.mark.filterwarnings("ignore::inpaint_zoo.masks.MaskWarning")  # one of the masks is gray
 def test_masks_can_be_inverted_and_thresholded(tmp_path):
     soft = np.where(HOLE, 90, 20).astype(np.uint8)
     np.testing.assert_array_equal(iz.inpaint(grey, BASE, soft, mask_threshold=50), FILLED)
@@ -139,7 +139,7 @@ def test_doubtful_mask_files_warn(tmp_path):
         np.testing.assert_array_equal(np.asarray(iz.inpaint(grey, BASE, tmp_path / "mask.png")), BASE)
 
 
-@pytest.mark.filterwarnings("ignore::inpaint_zoo.masks.MaskWarning")  # holes of any share
+@pytest.mark.filterwarnings("ignore::inpaint_zoo.masks.MaskWarning")  # holes of any size
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_known_bytes_survive_at_every_size(data):
@@ -152,7 +152,7 @@ def test_known_bytes_survive_at_every_size(data):
         np.testing.assert_array_equal(out[~hole], image[~hole])
 
 
-@pytest.mark.filterwarnings("ignore::inpaint_zoo.masks.MaskWarning")  # one pixel is all hole
+@pytest.mark.filterwarnings("ignore::inpaint_zoo.masks.MaskWarning")  # a single pixel is fully masked
 @pytest.mark.parametrize("model", ["telea", "navier_stokes", "mean_fill"])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (15, 17), (301, 451)])
 def test_any_size_from_one_pixel_up(model, shape):
@@ -162,7 +162,7 @@ def test_any_size_from_one_pixel_up(model, shape):
     out = iz.inpaint(model, image, hole)
     assert out.shape == image.shape
     np.testing.assert_array_equal(out[~hole], 77)
-    if model != "telea":  # OpenCV's Telea drifts even on a plain colour
+    if model != "telea":  # OpenCV's Telea drifts even on a plain color
         np.testing.assert_array_equal(out[hole], 128 if hole.all() else 77)
 
 
@@ -171,7 +171,7 @@ def test_no_model_runs_with_random_weights(monkeypatch):
 
     name = next(name for name in iz.list_models() if iz.model_info(name).learned)
     monkeypatch.setattr(registry, "shipped_weights", lambda name: None)
-    with pytest.raises(iz.ZooError, match=f"'{name}' is a learned model and no weights of it ship"):
+    with pytest.raises(iz.ZooError, match=f"'{name}' is a learned model and the package ships no weights"):
         iz.inpaint(name, BASE, HOLE)
     with pytest.raises(iz.UnknownNameError, match="Did you mean 'telea'"):
         ready_model("tela")
@@ -208,7 +208,7 @@ def test_bytes_are_rounded_and_batches_equal_singles():
     ("image", "mask", "message"),
     [
         (BASE, HOLE[:20], r"`mask` is 32 x 20, but `image` is 32 x 24 \(width x height\)"),
-        (BASE[..., 0], HOLE, r"must be \(H, W, 3\) or \(H, W, 4\), got \(24, 32\). Grey: "),
+        (BASE[..., 0], HOLE, r"must be \(H, W, 3\) or \(H, W, 4\), got \(24, 32\). For gray images: "),
         (BASE[:0], HOLE, r"must be \(H, W, 3\)"),
         (BASE.astype(np.uint16), HOLE, "must be uint8, or float in"),
         (BASE.astype(np.float32), HOLE, r"must lie in \[0, 1\]"),
@@ -252,7 +252,7 @@ def test_networks_run_where_their_parameters_are():
 
 
 def coloured(image, mask):
-    """A model that fills with a colour."""
+    """Model that fills the hole with a color."""
     fill = torch.tensor([0.9, 0.5, 0.1])[:, None, None].expand_as(image)
     return torch.where(mask > 0.5, fill, image)
 
@@ -266,13 +266,13 @@ def test_grey_in_grey_out():
     assert out.mode == "L"
     np.testing.assert_array_equal(out, wanted)
     np.testing.assert_array_equal(iz.inpaint(coloured, three, HOLE), np.repeat(wanted[..., None], 3, axis=2))
-    batch = torch.from_numpy(np.stack([three, BASE])).permute(0, 3, 1, 2).float() / 255  # one grey, one not
+    batch = torch.from_numpy(np.stack([three, BASE])).permute(0, 3, 1, 2).float() / 255  # one gray, one not
     filled = iz.inpaint(coloured, batch, HOLE)
     hole = torch.from_numpy(HOLE)
     assert (filled[0] == filled[0, :1]).all()
     torch.testing.assert_close(filled[1][:, hole], torch.tensor([0.9, 0.5, 0.1])[:, None].expand(3, int(hole.sum())))
     scribbled = three.copy()
-    scribbled[HOLE] = (255, 0, 0)  # what stands in the hole is not known
+    scribbled[HOLE] = (255, 0, 0)  # values in the hole do not count as known
     np.testing.assert_array_equal(iz.inpaint(coloured, scribbled, HOLE), np.repeat(wanted[..., None], 3, axis=2))
 
 

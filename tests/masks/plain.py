@@ -1,6 +1,6 @@
-"""A second, slow and obvious version of the random kinds, straight from the specification: stroke by stroke.
+"""A second, slow and simple version of the random kinds, written from the specification, stroke by stroke.
 
-It shares nothing with the package, neither draws nor streams nor chains. Only the renderer (OpenCV) is common.
+It shares no code with the package, neither for random numbers nor for strokes; both use OpenCV to draw.
 """
 
 import math
@@ -19,7 +19,7 @@ def mix(z):
 
 
 class Sample:
-    """The draws of one sample: slot by slot."""
+    """The random numbers of one sample, slot by slot."""
 
     def __init__(self, seed, stream, index, attempts=()):
         key = mix(
@@ -34,7 +34,7 @@ class Sample:
         return (mix((self.key + (slot + 1) * GAMMA) & MASK) >> 11) * 2.0**-53
 
     def whole(self, slot, a, b):
-        """U{a..b}, b included."""
+        """Return a random integer from a to b, both inclusive."""
         return a + math.floor(self.u(slot) * (b + 1 - a))
 
     def normal(self, slot):

@@ -1,4 +1,4 @@
-"""Masks that look like a mistake: the same sentences behind every door, and bad files that end nothing."""
+"""Masks that are probably a mistake: all interfaces give the same sentences, and bad files do not end a run."""
 
 import numpy as np
 import pytest
@@ -48,14 +48,14 @@ def test_each_doubt_has_one_kind(values, alpha, options, kinds):
     threshold, invert = options.get("threshold", 127), options.get("invert", False)
     mask = values <= threshold if invert else values > threshold
     if kinds <= {"empty", "large"} and alpha is None and threshold:
-        assert doubts_about(mask).keys() == kinds  # the polarity is known of masks that are no images
+        assert doubts_about(mask).keys() == kinds  # arrays and tensors have a known polarity
     found = doubts_about(mask, values, alpha=alpha, **options)
     assert found.keys() == kinds <= DOUBTS.keys()
 
 
 def test_sentences_say_how_much_and_what_was_taken_as_hole():
     assert doubts_about(WHITE > 0, WHITE)["large"] == (
-        "100.0 % of the mask is hole, white taken as hole; is it inverted? Hardly anything is known."
+        "100.0 % of the mask is hole, white taken as hole; is it inverted? Hardly any pixel is known."
     )
     assert "75.0 % of the mask is hole, black taken as hole" in doubts_about(GREY == 0, GREY, invert=True)["large"]
     assert "(largest value 1), and above 127 is hole; multiply it by 255" in doubts_about(top(0), top(5))["values"]
@@ -68,10 +68,10 @@ def test_a_folder_is_looked_at_before_its_first_mask(tmp_path):
         create_generator({"bank": str(tmp_path)})(0, 16)
     assert create_generator({"bank": str(tmp_path), "hole_value": "black"})(0, 20).sum() == 100  # without a warning
     inverted = create_generator({"bank": str(tmp_path), "transforms": [{"op": "invert"}]})
-    assert inverted.check_files() == []  # it comes out right
+    assert inverted.check_files() == []  # the inverted mask is correct
     assert inverted(0, 20).sum() == 100
     sometimes = create_generator({"bank": str(tmp_path), "transforms": [{"op": "invert", "p": 0.5}]})
-    assert sometimes.check_files() == []  # a ratio says nothing then
+    assert sometimes.check_files() == []  # the ratio of a file then tells nothing
     nested = {
         "components": [
             {"kind": "mixture", "args": {"components": [{"kind": "files", "args": {"root": str(tmp_path)}}]}}
@@ -119,7 +119,7 @@ def test_one_empty_file_is_named_when_its_turn_comes(tmp_path):
     assert generator.meta(0, 20).get("doubts") is None
     train = create_generator({"bank": str(tmp_path)}, stream="train")
     train.check_files()
-    assert (train.batch(range(20), 20).sum((1, 2)) == 100).all()  # random pairing draws another file
+    assert (train.batch(range(20), 20).sum((1, 2)) == 100).all()  # random pairing chooses another file
 
 
 def test_an_unreadable_file_gives_its_place_to_the_next(tmp_path):
@@ -137,7 +137,7 @@ def test_an_unreadable_file_gives_its_place_to_the_next(tmp_path):
     late = create_generator({"bank": str(tmp_path)})
     late.check_files()
     (tmp_path / "3.png").write_bytes(b"")
-    with pytest.warns(MaskWarning, match=r"3\.png: is empty \(0 bytes\); the next mask file is taken instead"):
+    with pytest.warns(MaskWarning, match=r"3\.png: is empty \(0 bytes\); the next mask file is used instead"):
         np.testing.assert_array_equal(late(3, 20), whole[0])
 
 
@@ -154,7 +154,7 @@ def test_bins_leave_out_what_cannot_be_read(tmp_path):
         generator = create_generator("nvidia_10_20", root=str(tmp_path))
     assert sorted({int(mask.sum()) for mask in generator.batch(range(9), 20)}) == [48, 56, 60]
     assert len((tmp_path / INDEX_NAME).read_text().splitlines()) == 24
-    with pytest.warns(MaskWarning, match=r"mask10-20/1\.png: is not a PNG, .*; it is in no bin"):
+    with pytest.warns(MaskWarning, match=r"mask10-20/1\.png: is not a PNG, .*; it belongs to no bin"):
         assert len(create_generator({"bank": str(tmp_path), "bins": [0.1, 0.2]}).files()) == 3
     message = r"no mask of .* has a hole ratio in \(0\.9, 0\.95\]\. With white as hole, ratios lie from 0\.02 to 0\.55"
     with pytest.warns(MaskWarning), pytest.raises(MaskConfigError, match=message):

@@ -1,4 +1,4 @@
-"""Every wrong configuration is refused with what was wrong, what is allowed, and the nearest name."""
+"""Every invalid configuration raises an error with the problem, the allowed values, and the most similar name."""
 
 import pytest
 
@@ -78,8 +78,8 @@ AT_SIZE = [
     ("ca_box", (128, 256), r"mask_shape \[128, 128\] with margin \[0, 0\] needs more room than size 128 x 256"),
     ("center", (127, 256), "`side` 128 does not fit into size 127 x 256"),
     ({"name": "expand", "size": 64}, (60, 70), "does not fit into 60 x 70"),
-    ("cmod", (15, 300), "cmod needs at least 16 pixels a side, got size 15 x 300"),
-    ("lama_thin_256", (300, 8), "lama_irregular needs at least 16 pixels a side, got size 300 x 8"),
+    ("cmod", (15, 300), "cmod needs a height and width of at least 16, got size 15 x 300"),
+    ("lama_thin_256", (300, 8), "lama_irregular needs a height and width of at least 16, got size 300 x 8"),
     ({"components": [BOX], "transforms": [{"op": "rot90", "k": 1}]}, (100, 90), "would change size 100 x 90"),
     ({"components": [BOX], "transforms": [{"op": "resize", "size": [9, 9]}]}, (100, 90), "would change size 100 x 90"),
     ({"name": "lama_outpainting", "max_padding": 0.05}, (16, 90), "no whole number of pixels"),

@@ -1,4 +1,4 @@
-"""Mask configurations in YAML: the shipped ones, the schema, and errors that name file, line and key."""
+"""Mask configurations in YAML: the shipped ones, the schema, and errors that give file, line and key."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ EQUAL = re.compile(r"Same masks: preset (\w+)")
 
 
 def folders(config):
-    """The folders that a configuration reads."""
+    """Yield the folders that a configuration reads."""
     if isinstance(config, dict):
         return (
             [config["root"], *folders({**config, "root": None})] if config.get("root") else folders([*config.values()])
@@ -29,7 +29,7 @@ def test_shipped_configurations_make_masks(path, tmp_path):
     assert len(CONFIGS) >= 12
     copy = shutil.copy(path, tmp_path)
     config = yaml.safe_load(path.read_text())["mask"]
-    for name in folders(config):  # what a user keeps there: thick strokes, black on white
+    for name in folders(config):  # typical content: thick strokes, black on white
         (tmp_path / name).mkdir(parents=True)
         strokes = create_generator("dfv2_brush", seed=3, max_strokes=2)
         for index, mask in enumerate(strokes.batch(range(12), 512)):
@@ -150,7 +150,7 @@ def test_folders_are_relative_to_the_file(tmp_path):
 
 
 WRONG = [
-    ("maks: {name: cmod}", r"m.yaml:1: maks: A mask is given by `components`, .* got 'maks'"),
+    ("maks: {name: cmod}", r"m.yaml:1: maks: A mask needs `components`, .* got 'maks'"),
     ("mask:\n  name: cmodd\n", r"m.yaml:2: name: Unknown mask 'cmodd'. Did you mean 'cmod'"),
     ("mask:\n  kind: cmod\n  rects: 3\n", r"m.yaml:3: rects: `rects` of cmod must be true or false, got 3"),
     ("mask:\n  preset: cmod\n  acept: null\n", r"m.yaml:3: acept: .*Did you mean 'accept'"),
@@ -171,18 +171,18 @@ WRONG = [
     (SCHEMA.replace("min_hole: 1", "min_hole: -1"), r"m.yaml:19: limits.min_hole: "),
     (SCHEMA.replace("square_crop: false", "square_crop: 1"), r"m.yaml:20: square_crop: "),
     (SCHEMA.replace("[64, 96]", "[64, 96, 3]"), r"m.yaml:6: size: `size` must be \(H, W\)"),
-    (SCHEMA.replace("[64, 96]", "[64, 8]"), r"m.yaml:6: size: lama_irregular needs at least 16 pixels"),
+    (SCHEMA.replace("[64, 96]", "[64, 8]"), r"m.yaml:6: size: lama_irregular needs a height and width of at least 16"),
     (SCHEMA.replace("20220101", "yes"), r"m.yaml:4: suite_seed: The seed must be an integer"),
     (SCHEMA.replace("  suite_seed: 20220101\n", ""), r"m.yaml:\d+: .*`suite_seed` is required for the stream 'val'"),
     (SCHEMA.replace("combine: choose", "combine: chose"), r"m.yaml:7: combine: .*Did you mean 'choose'"),
-    (SCHEMA + "  name: again\n", r"m.yaml:22: the key 'name' stands already in line 3"),
-    ("mask: {name: cmod}\nseed: 3\n", r"m.yaml:2: 'seed' stands beside `mask:`"),
+    (SCHEMA + "  name: again\n", r"m.yaml:22: the key 'name' is already set in line 3"),
+    ("mask: {name: cmod}\nseed: 3\n", r"m.yaml:2: 'seed' is beside `mask:`"),
     ("mask: cmod", r"m.yaml:1: `mask` must be a mapping"),
     ("mask: {name: cmod}\neval_mask: cmod", r"m.yaml:2: `eval_mask` must be a mapping"),
     ("eval_mask: {name: cmod}", r"m.yaml:1: `eval_mask` needs a `mask` beside it"),
     ("- cmod", r"m.yaml:1: a mask configuration must be a mapping"),
     ("", r"m.yaml:1: a mask configuration must be a mapping"),
-    ("mask: {name: cmod", r"m.yaml:1: no YAML: "),
+    ("mask: {name: cmod", r"m.yaml:1: invalid YAML: "),
     ("mask: &a {name: *a}", r"m.yaml:1: "),
     ("mask: {kind: files, root: nowhere}", r"m.yaml:1: files: .*nowhere: no such folder"),
 ]
@@ -200,7 +200,7 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(MaskConfigError, match=r"no.yaml: cannot be read: No such file"):
         create_generator(str(tmp_path / "no.yaml"))
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00mask")
-    with pytest.raises(MaskConfigError, match=r"b.yaml: is no text"):
+    with pytest.raises(MaskConfigError, match=r"b.yaml: is not a text file"):
         create_generator(tmp_path / "b.yaml")
 
 
@@ -215,4 +215,4 @@ def test_hopeless_ranges_are_warned_of_before_the_first_mask():
     ):
         generator(0, 100)
     with pytest.raises(MaskConfigError, match="in 100 attempts"):
-        generator(0, 100)  # said once
+        generator(0, 100)  # the warning is not repeated

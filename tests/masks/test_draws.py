@@ -1,4 +1,4 @@
-"""The counter-based draws: the known answers of specs/masks.md section 2.1, and batches against single words."""
+"""Counter-based random numbers: known answers (docs/papers/masks.md, "Per-sample determinism"), batches, words."""
 
 import numpy as np
 import pytest

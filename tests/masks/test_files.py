@@ -1,4 +1,4 @@
-"""Mask folders and files: pairing, bins, polarity, resizing, content identity, and what a reader is warned of."""
+"""Mask folders and files: pairing, bins, polarity, resizing, content identity, and warnings."""
 
 import warnings
 
@@ -18,7 +18,7 @@ def save(path, mask, **options):
 
 
 def top(tenths):
-    """20 x 20, so many tenths of it hole."""
+    """Return a 20 x 20 mask with this many tenths of hole."""
     mask = np.zeros((20, 20), dtype=np.uint8)
     mask[: 2 * tenths] = 1
     return mask
@@ -26,7 +26,7 @@ def top(tenths):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Ten files, `m1.png` ... `m10.png`, with 1 ... 9 tenths of hole; the last has 5."""
+    """Write ten files, `m1.png` ... `m10.png`, with 1 ... 9 tenths of hole; the last has 5."""
     for rows in range(1, 11):
         save(tmp_path / "bank" / f"m{rows}.png", top(rows if rows < 10 else 5))
     return tmp_path / "bank"

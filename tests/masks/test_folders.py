@@ -1,4 +1,4 @@
-"""Kinds that read folders of special make: NVIDIA's bins and raw masks, Quick-Draw strokes, labels, papers' rules."""
+"""Kinds that read special folders: NVIDIA's bins and raw masks, Quick-Draw strokes, labels, papers' rules."""
 
 import shutil
 
@@ -20,14 +20,14 @@ def save(path, pixels, **options):
 
 
 def with_ratio(percent, side=40):
-    """A mask of 0 and 1 with this share of holes, in rows from the top."""
+    """Return a mask of 0 and 1 with this share of hole, in rows from the top."""
     mask = np.zeros(side * side, dtype=np.uint8)
     mask[: round(percent / 100 * side * side)] = 1
     return mask.reshape(side, side)
 
 
 def bins(folder, per_bin=4, names="folders", black=False):
-    """Masks of the six bins in sub-folders or numbered as in the flat set; files differ in their ratios."""
+    """Write masks of the six bins, in sub-folders or numbered as in the flat set; files differ in their ratios."""
     for k in range(6):
         for j in range(per_bin):
             mask = with_ratio(10 * k + 2 + j)
@@ -70,7 +70,7 @@ def test_a_single_bin_folder_is_known_by_its_name(tmp_path):
     with pytest.raises(MaskConfigError, match=r"bin 2 \(10-20 %\): no file of .*mask40-50 is in this bin"):
         create_generator("nvidia_10_20", root=str(tmp_path / "mask40-50"))
     shutil.move(tmp_path / "mask40-50", tmp_path / "unnamed")
-    with pytest.raises(MaskConfigError, match=r"cannot tell which colour .* 100 % if white is and 100 % if black is"):
+    with pytest.raises(MaskConfigError, match=r"cannot tell which color .* 100 % if white is and 100 % if black is"):
         create_generator("nvidia_bins", root=str(tmp_path / "unnamed"))
     assert ratios("nvidia_bins", root=str(tmp_path / "unnamed"), hole_value="black", bin=5) == [42, 43, 44, 45]
 
@@ -85,8 +85,8 @@ def test_unnamed_files_are_binned_by_their_ratio(tmp_path):
 
 
 def test_a_file_outside_the_bin_it_claims_is_refused(tmp_path):
-    root = bins(tmp_path, per_bin=30)  # ratios run over into the next bins
-    with pytest.raises(MaskConfigError, match=r"cannot tell which colour"):
+    root = bins(tmp_path, per_bin=30)  # some ratios belong to the next bins
+    with pytest.raises(MaskConfigError, match=r"cannot tell which color"):
         create_generator("nvidia_10_20", root=str(root))
     shutil.rmtree(root)
     bins(root)
@@ -94,7 +94,7 @@ def test_a_file_outside_the_bin_it_claims_is_refused(tmp_path):
     with pytest.raises(MaskConfigError, match=r"odd.png has a hole ratio of 33 % .* says 10-20 % \(1 of 5 files"):
         create_generator("nvidia_10_20", root=str(root), hole_value="white")
     assert ratios("nvidia_10_20", root=str(root), hole_value="white", strict=False) == [12, 13, 14, 15, 33]
-    assert ratios("nvidia_20_30", root=str(root)) == [22, 23, 24, 25]  # the other bins are not concerned
+    assert ratios("nvidia_20_30", root=str(root)) == [22, 23, 24, 25]  # errors in other bins do not matter
 
 
 def test_border_classes_are_the_halves_of_a_bin(tmp_path):
@@ -114,7 +114,12 @@ def test_the_index_is_written_once_and_follows_changes(tmp_path):
     assert table[1].startswith("mask0-10/00000.png,32,1600,")
     assert len(table) == 25
     (root / INDEX_NAME).write_text("\n".join(line.replace(",192,1600,", ",224,1600,") for line in table) + "\n")
-    assert ratios("nvidia_10_20", root=str(root)) == [12, 13, 14, 15]  # believed, but the masks are the files'
+    assert ratios("nvidia_10_20", root=str(root)) == [
+        12,
+        13,
+        14,
+        15,
+    ]  # the stated bins are used, the masks are unchanged
     (root / INDEX_NAME).write_text("nonsense\n1,2\n")
     assert create_generator("nvidia_10_20", root=str(root)).identity() == first
     save(root / "mask10-20" / "00000.png", 255 * with_ratio(19))
@@ -131,7 +136,7 @@ def test_bins_are_resized_paired_and_augmented_as_files(tmp_path):
 
 
 def drawings(folder, strokes, n=6, side=300):
-    """Black strokes on white."""
+    """Write files with black strokes on white."""
     for k, mask in enumerate(
         create_generator("dfv2_brush", min_strokes=strokes, max_strokes=strokes).batch(range(n), side)
     ):
@@ -162,7 +167,9 @@ def test_raw_training_masks_equal_the_steps_one_by_one(tmp_path):
     assert again > 0
     train = create_generator("nvidia_train", root=str(root), stream="train")
     assert np.array_equal(train.batch(range(8), 100), np.stack([train(k, 100) for k in range(8)]))
-    with pytest.raises(MaskConfigError, match=r"nvidia_train: no crop of size 64 x 301 fits into .*png, 300 x 300"):
+    with pytest.raises(
+        MaskConfigError, match=r"nvidia_train: a crop of size 64 x 301 does not fit into .*png, 300 x 300"
+    ):
         create_generator("nvidia_train", root=str(root))(0, (64, 301))
 
 
@@ -187,7 +194,7 @@ def test_quick_draw_masks_equal_the_steps_one_by_one(tmp_path):
         assert np.array_equal(generator(index, 128), wanted)
         again += attempt
     assert again > 0
-    with pytest.raises(MaskConfigError, match="`margin` 10 leaves nothing of size 20 x 90"):
+    with pytest.raises(MaskConfigError, match="`margin` 10 leaves no pixel of size 20 x 90"):
         generator(0, (20, 90))
     with pytest.raises(MaskConfigError, match="lo < hi"):
         create_generator("qd_imd", root=str(root), hole_range=[0.4, 0.1])
@@ -203,7 +210,7 @@ def labels_with(*boxes, size=(120, 160)):
 
 
 def slow_objects(labels, s):
-    """The rules of section 4.3, one variant after the other, boxes of numbers; None if the attempt fails."""
+    """Apply the rules of `segm_objects` to one variant after the other, with boxes; None if the attempt fails."""
     H, W = labels.shape
     numbers = [k for k in range(1, labels.max() + 1) if 0 < (labels == k).mean() < 0.3]
     number = numbers[s.whole(0, 0, len(numbers) - 1)]
@@ -238,7 +245,7 @@ def slow_objects(labels, s):
 def test_object_masks_equal_the_rules_one_by_one(tmp_path):
     pictures = [
         labels_with((10, 20, 40, 30), (70, 100, 30, 40)),
-        labels_with((0, 0, 120, 100), (60, 110, 50, 30)),  # the first is too large to be used, but is foreground
+        labels_with((0, 0, 120, 100), (60, 110, 50, 30)),  # the first object is too large to be used, but is foreground
         labels_with((5, 5, 100, 20), (5, 60, 30, 90), (60, 60, 20, 20)),
     ]
     for k, labels in enumerate(pictures):
@@ -276,7 +283,7 @@ def test_labels_are_values_not_colours(tmp_path):
     ("pixels", "message"),
     [
         (np.zeros((40, 40, 3)), r"must have one channel of whole numbers, got RGB"),
-        (np.zeros((40, 40)), r"shows no object of less than 30 % of the picture at size 40 x 40"),
+        (np.zeros((40, 40)), r"shows no object of less than 30 % of the image at size 40 x 40"),
         (np.ones((40, 40)), r"shows no object"),
     ],
 )
@@ -306,7 +313,7 @@ def test_isnet_reads_files_in_its_own_way(tmp_path):
     image = Image.fromarray(255 * (1 - hole))
     generator = create_generator("files", root=str(tmp_path), compat="isnet", bins=[0.0, 0.5])
     wanted = np.asarray(image.crop((20, 0, 100, 80)).resize((40, 40), Image.Resampling.BILINEAR)) == 0
-    assert np.array_equal(generator(0, 40), wanted)  # the second file is all dark but a line, beyond the bin
+    assert np.array_equal(generator(0, 40), wanted)  # the second file is dark except for a line, so it is in no bin
     assert wanted.sum() < resize_mask(hole[:, 20:100], (40, 40)).sum()
     one_to_one = create_generator("files", root=str(tmp_path), compat="isnet", pairing="mod", bins=[0.0, 0.5])
     assert np.array_equal(one_to_one(0, 40), np.asarray(image.resize((40, 40), Image.Resampling.BILINEAR)) == 0)
@@ -350,7 +357,9 @@ def test_lgnet_reads_files_in_its_own_way(tmp_path):
     assert np.array_equal(train(0, (40, 50)), bicubic >= 128)
     test = create_generator("files", root=str(tmp_path), compat="lgnet", stream="test")
     assert np.array_equal(test(0, 64), hole)
-    with pytest.raises(MaskConfigError, match=r"0.png is 64 x 64, the image 40 x 50; compat lgnet resizes no test"):
+    with pytest.raises(
+        MaskConfigError, match=r"0.png is 64 x 64, the image 40 x 50; `compat: lgnet` does not resize test"
+    ):
         test(0, (40, 50))
     flipping = create_generator("files", root=str(tmp_path), compat="lgnet", stream="train")
     notes = [flipping.meta(index, 64) for index in range(12)]
@@ -394,7 +403,7 @@ def test_lists_of_masks_are_what_the_papers_test_on(tmp_path):
             assert create_generator(mask.spec)(0, 256).any()
             assert mask.synthetic == ("synthetic" in mask.label)
     with pytest.raises(
-        MaskConfigError, match=r"grig_eval is a list of 7 masks, not one: `mask_suite\('grig_eval', root"
+        MaskConfigError, match=r"grig_eval is a list of 7 masks, not one mask: `mask_suite\('grig_eval', root"
     ):
         create_generator("grig_eval")
     with pytest.raises(MaskConfigError, match=r"Unknown list of masks 'grig'. Did you mean 'grig_eval'"):

@@ -1,4 +1,4 @@
-"""Masks against recorded checksums: the reference code's fixed entries, and the lists of specs/masks.md section 2.2."""
+"""Masks against recorded checksums: the reference code's fixed entries, and the lists in docs/papers/masks.md."""
 
 import zlib
 
@@ -77,7 +77,7 @@ def test_fixed_kinds(name, args, size, expected):
 
 
 def parse_entry(title):
-    """`Completion ratio=0.2 vertical reverse=False 256x256` as name, arguments and (H, W)."""
+    """Parse `Completion ratio=0.2 vertical reverse=False 256x256` into name, arguments and (H, W)."""
     words = title.split()
     if words[0] == "centre":
         return "center", {"size": int(words[1].split("x")[0])}, (256, 256)

@@ -1,4 +1,4 @@
-"""`inpaint-zoo masks` as a user runs it: list, show, write, stats, and what is said when something is wrong."""
+"""`inpaint-zoo masks` on the command line: list, show, write, stats, and error messages."""
 
 import csv
 import json
@@ -106,7 +106,7 @@ def test_an_interrupted_bank_is_continued(run, tmp_path):
     whole = {path.name: path.read_bytes() for path in bank.iterdir()}
     for name in ("manifest.csv", "000004.png", "000019.png"):
         (bank / name).unlink()
-    (bank / ".tmp-0123456789ab-000004.png").write_bytes(b"torn")  # as a killed process leaves it
+    (bank / ".tmp-0123456789ab-000004.png").write_bytes(b"torn")  # left by a killed process
     kept = (bank / "000003.png").stat().st_mtime_ns
     assert run("write", "cmod", "--n", 20, "--size", 32, "--out", bank)[0] == 0
     assert {path.name: path.read_bytes() for path in bank.glob("[!.]*")} == whole
@@ -121,20 +121,20 @@ def test_other_folders_are_not_overwritten(run, tmp_path):
     (bank / "holiday.jpg").write_bytes(b"mine")
     code, _, error = run("write", "center", "--n", 2, "--out", bank)
     assert code == 2
-    assert "is not empty and holds no bank" in error
+    assert "is not empty and is not a mask bank" in error
     assert [path.name for path in bank.iterdir()] == ["holiday.jpg"]
     assert run("write", "center", "--n", 2, "--out", bank, "--overwrite")[0] == 0
     code, _, error = run("write", "center", "--n", 2, "--seed", 1, "--out", bank)
     assert code == 2
-    assert "holds a bank of other settings" in error
+    assert "contains a bank with other settings" in error
     code, _, error = run("write", "center", "--n", 1, "--out", bank)
     assert code == 2
-    assert "holds more than 1 masks already, such as 000001.png" in error
+    assert "already contains more than 1 masks, such as 000001.png" in error
     assert run("write", "center", "--n", 1, "--out", bank, "--overwrite")[0] == 0
     assert sorted(path.name for path in bank.iterdir()) == ["000000.png", "bank.json", "holiday.jpg", "manifest.csv"]
     assert (bank / "holiday.jpg").read_bytes() == b"mine"
     (tmp_path / "file").write_bytes(b"")
-    assert "is a file, a folder was expected" in run("write", "center", "--n", 1, "--out", tmp_path / "file")[2]
+    assert "is a file; expected a folder" in run("write", "center", "--n", 1, "--out", tmp_path / "file")[2]
 
 
 def test_stats_prints_table_and_histogram(run, tmp_path):
@@ -175,7 +175,7 @@ def test_stats_of_a_folder_measure_its_files(run, tmp_path):
         (tmp_path / f"{index}.png").write_bytes(encode_png(create_mask("half", size, side="left")))
     code, out, _ = run("stats", tmp_path)
     assert code == 0
-    assert "2 masks at their own sizes" in out
+    assert "2 masks at their own resolution" in out
     assert "0.500" in out
     code, out, _ = run("show", tmp_path, "--out", tmp_path / "sheet" / "s.png")
     assert code == 0
@@ -235,12 +235,12 @@ def test_bad_files_of_a_folder_are_named_and_the_others_measured(run, tmp_path):
     (tmp_path / "bank" / "5.png").write_bytes(b"no picture")
     code, out, error = run("stats", tmp_path / "bank")
     assert code == 1
-    assert "bank:bank: 5 masks at their own sizes" in out
+    assert "bank:bank: 5 masks at their own resolution" in out
     assert "warning: a mask file cannot be read: " in error
     assert "warning: a mask file looks wrong (empty), e.g. " in error
     code, out, error = run("show", tmp_path / "bank", "--size", 40, "--out", tmp_path / "sheet.png")
     assert code == 1
-    assert "5 masks of bank:bank" in out  # the unreadable one gives its place to the first
+    assert "5 masks of bank:bank" in out  # the first file replaces the unreadable one
     assert re.search(r"warning: files at size 40 x 40: no mask .* The first attempt read .*4\.png: the mask is", error)
     code, out, error = run("stats", tmp_path / "bank", "--size", 40)
     assert "bank:bank: 5 masks at 40 x 40" in out

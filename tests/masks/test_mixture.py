@@ -23,7 +23,7 @@ def test_choose_follows_the_weights():
 
 
 def test_the_strategies_of_glamas_ablation_are_nested():
-    """GLaMa's Table 4: three types of mask, the same three and two more, those five and two more, equally likely."""
+    """GLaMa's Table 4: three mask types, the same three and two more, these five and two more, equally likely."""
     names = ("lama_mask", "lama_plus_mask", "general_mask")
     parts = [create_generator(name).config()["components"] for name in names]
     assert [len(part) for part in parts] == [3, 5, 7]
@@ -209,7 +209,7 @@ def test_half_and_circles_and_blocks():
 
 
 def test_strokes_of_the_nearest_size_follow_the_canvas():
-    """GLaMa evaluates images at original size: LaMa's 512-px masks belong on large ones, its 256-px masks on small."""
+    """GLaMa evaluates images at original size: large ones need LaMa's 512-px masks, small ones its 256-px masks."""
     for canvas, side in (((256, 256), 256), ((700, 384), 256), ((385, 400), 512), ((600, 512), 512)):
         for shape in ("thin", "thick"):
             fixed, nearest = (create_generator("strokes", shape=shape, size=size) for size in (side, "nearest"))

@@ -1,4 +1,4 @@
-"""The vectorised kinds against the plain version in `plain.py`, bit for bit, attempts and streams included."""
+"""The vectorized kinds against the plain version in `plain.py`, bit for bit, including attempts and streams."""
 
 import numpy as np
 import pytest
@@ -72,7 +72,7 @@ def test_a_mixture_with_rejection_equals_the_plain_version():
 
 
 def test_nested_scopes_equal_the_plain_version():
-    """A stroke type in a mixture with a range of its own: the nested preset's loop runs inside the outer one."""
+    """A stroke type in a mixture with its own range: the nested preset's rejection loop runs inside the outer one."""
     component = {"kind": "strokes", "args": {"shape": "thick", "size": 256}}
     generator = create_generator({"components": [component], "accept": {"lo": 0.3}}, seed=9)
     outer_attempts = []

@@ -1,4 +1,4 @@
-"""What holds for every mask: a pure function of its coordinates, binary, within its limits, at any size."""
+"""Properties of every mask: a pure function of its coordinates, binary, within its limits, at any size."""
 
 import numpy as np
 import pytest
@@ -69,7 +69,7 @@ def test_fixed_kinds_work_on_tiny_canvases(name, height, width, index):
 
 @PROFILE
 @given(
-    lo=st.floats(0.2, 0.7),  # the ratios are even from 0.2 to 0.8
+    lo=st.floats(0.2, 0.7),  # the ratios are uniform from 0.2 to 0.8
     span=st.floats(0.05, 0.1),
     closed=st.sampled_from(["hi", "both", "neither"]),
     index=st.integers(0, 500),
@@ -120,6 +120,6 @@ def test_a_size_is_needed_and_checked():
     for size in [(0, 5), (5,), (1, 2, 3), "big", 3.5, (True, 5)]:
         with pytest.raises(MaskConfigError, match="`size` must be"):
             generator(0, size)
-    with pytest.raises(MaskConfigError, match="indices must lie in"):
+    with pytest.raises(MaskConfigError, match="indices must be in"):
         generator(-1, 64)
     assert generator.batch([], 64).shape == (0, 64, 64)

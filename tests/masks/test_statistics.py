@@ -1,6 +1,6 @@
-"""The acceptance test of specs/masks.md section 13: our random masks are distributed as the references' are.
+"""Random masks have the distribution of the reference code's (docs/papers/masks.md, "Statistical conformance").
 
-The tables were measured from the reference code; the test's six points and tolerances are the section's.
+The tables were measured with the reference code; the six criteria and their tolerances are those of that section.
 """
 
 from collections import Counter
@@ -122,7 +122,7 @@ def test_distribution_at_512(label, wanted):
 
 
 def assert_frequencies(counts, shares):
-    """Chi-squared with p > 0.001; ``shares`` says what each class should have."""
+    """Check counts by a chi-squared test with p > 0.001; ``shares`` are the expected shares of the classes."""
     assert set(counts) <= set(shares)
     total = sum(counts.values())
     observed = [counts[key] for key in shares]
@@ -168,7 +168,7 @@ def test_steps_and_widths_of_superres():
 
 def test_numbers_of_strokes():
     draws = Draws(0, "mask/0", np.arange(4000, dtype=np.uint64))
-    counts = Counter(integers(draws.slot(0), 1, 6).tolist())  # max_times 5 and one more, as the reference
+    counts = Counter(integers(draws.slot(0), 1, 6).tolist())  # max_times 5 and one more, as in the reference code
     assert_frequencies(counts, dict.fromkeys(range(1, 7), 1 / 6))
 
 

@@ -291,7 +291,7 @@ def test_a_training_starts_from_network_and_critics_of_another(tmp_path):
     assert all(torch.equal(value, second.state_dict()[name]) for name, value in first.state_dict().items())
     bare = tmp_path / "network.pt"
     torch.save(first.network.state_dict(), bare)
-    with pytest.raises(WeightsError, match="holds no 'local_critic': give a checkpoint"):
+    with pytest.raises(WeightsError, match="contains no 'local_critic': give a checkpoint"):
         small(init_weights=str(bare), init_critics=str(bare))
 
 

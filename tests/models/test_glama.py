@@ -268,7 +268,7 @@ def test_convert_reads_the_released_folder_without_running_code(tmp_path, capsys
     assert load_weights(disc).name == "lama_discriminator"
     for words, message in (
         (["convert", "--model", "big_lama", str(folder), "--out", str(tmp_path / "b.safetensors")], "does not fit"),
-        (["convert", "--model", "lama", str(folder), "--out", str(out)], "--overwrite replaces it"),
+        (["convert", "--model", "lama", str(folder), "--out", str(out)], "pass --overwrite to replace it"),
         (["convert", "--model", "lama", str(tmp_path), "--out", str(tmp_path / "c.safetensors")], "No checkpoint"),
         (["convert", "--model", "lamma", str(folder), "--out", str(tmp_path / "d.safetensors")], "Did you mean 'lama'"),
     ):

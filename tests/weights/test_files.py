@@ -63,7 +63,7 @@ def test_a_damaged_file_is_refused(saved):
     with pytest.raises(WeightsError, match="is damaged: its tensors do not match"):
         load_weights(path)
     path.write_bytes(bytes(data[:100]))
-    with pytest.raises(WeightsError, match="is damaged or is no weight file"):
+    with pytest.raises(WeightsError, match="is damaged or is not a weight file"):
         load_weights(path)
 
 
@@ -95,7 +95,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path, legacy, capsys):
 
 def test_other_files_are_refused(tmp_path):
     torch.save({"epoch": 3}, tmp_path / "epoch.pth")
-    with pytest.raises(WeightsError, match="holds no state dict"):
+    with pytest.raises(WeightsError, match="contains no state dict"):
         load_state(tmp_path / "epoch.pth")
     (tmp_path / "empty.pth").write_bytes(b"")
     with pytest.raises(WeightsError, match=r"damaged|needs code"):

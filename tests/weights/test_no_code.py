@@ -204,9 +204,9 @@ def write_module(path, marker):
 @pytest.mark.parametrize(
     ("write", "strict", "lenient"),
     [
-        (write_tar, "needs code to load", "is damaged or is no checkpoint"),
+        (write_tar, "needs code to load", "is damaged or is not a checkpoint"),
         (write_disguised, None, None),
-        (write_module, "needs code to load", "holds no tensors by name"),
+        (write_module, "needs code to load", "contains no tensors by name"),
     ],
 )
 def test_other_ways_to_code_are_closed(write, strict, lenient, tmp_path, marker, monkeypatch):
@@ -228,5 +228,5 @@ def test_a_content_without_end_is_damaged(tmp_path):
     content = {}
     content["again"] = content
     torch.save(content, tmp_path / "endless.pt")
-    with pytest.raises(WeightsError, match="nested without end"):
+    with pytest.raises(WeightsError, match="nested infinitely"):
         load_foreign(tmp_path / "endless.pt")

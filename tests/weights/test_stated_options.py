@@ -155,7 +155,7 @@ def test_what_is_known_of_a_checkpoint(write):
 @pytest.mark.parametrize(
     ("metadata", "wrong"),
     [
-        ({"options": "{width"}, "its metadata are no JSON"),
+        ({"options": "{width"}, "its metadata is not valid JSON"),
         ({"options": "[4]"}, r"its 'options' must be values by name, got \[4\]"),
         ({"training": json.dumps("none")}, "its 'training' must be values by name, got 'none'"),
     ],
@@ -173,5 +173,5 @@ def test_missing_and_damaged_files_have_no_header(tmp_path):
         read_header(tmp_path / "none.ckpt")
     for name in ("a.safetensors", "a.ckpt"):
         (tmp_path / name).write_bytes(b"PK\x03\x04 and no more")
-        with pytest.raises(WeightsError, match="is damaged or is no weight file"):
+        with pytest.raises(WeightsError, match="is damaged or is not a weight file"):
             read_header(tmp_path / name)

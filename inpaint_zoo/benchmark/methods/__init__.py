@@ -1,7 +1,7 @@
-"""The three kinds of method behind one interface: registered models, Python functions, folders of finished pictures.
+"""The three kinds of methods, with one interface: registered models, Python functions, folders of finished results.
 
-Each gets the truth with nothing in its hole and gives a picture of the same size; the runner pastes the known pixels
-back from the truth, whatever the method made of them.
+Each method gets the ground truth with an empty hole and returns an image of the same size. The runner then replaces the
+known pixels by those of the ground truth.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ __all__ = ["Answer", "CallableMethod", "FolderMethod", "Method", "NetworkMethod"
 
 
 def create_methods(suite: Suite) -> list[Method]:
-    """The methods of a suite, in its order; functions are imported, networks are not built yet.
+    """Create the methods of a suite, in its order; functions are imported, networks are not built yet.
 
     Raises:
-        ZooError: A function cannot be imported, a folder is not there: with file and line.
+        ZooError: If a function cannot be imported or a folder does not exist; the message gives file and line.
     """
     methods: list[Method] = []
     for entry in suite.methods:

@@ -1,4 +1,4 @@
-"""The interface that every kind of method keeps."""
+"""The interface of all kinds of methods."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Floats = NDArray[np.float32]
 
 
 class Question(NamedTuple):
-    """A photograph to complete.
+    """An image to complete.
 
     Attributes:
         key: Its relative stem in the dataset.
-        image: (H, W, 3), 0 in the hole.
-        mask: (H, W), true in the hole.
-        filling: (3, H, W) in [0, 1], what a network finds in the hole; None where there is nothing.
+        image: (H, W, 3) uint8, 0 in the hole.
+        mask: (H, W), True in the hole.
+        filling: (3, H, W) in [0, 1], what a network sees in the hole; None for an empty hole.
     """
 
     key: str
@@ -38,13 +38,13 @@ class Question(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A completed photograph.
+    """A completed image.
 
     Attributes:
-        picture: (H, W, 3).
-        seconds: That it took; None where it was only read.
-        passes: How often a `RepeatingNetwork` ran its network for it; None for every other method.
-        unrounded: (3, H, W) in [0, 1], what ``picture`` was rounded from; None for a method that gives bytes alone.
+        picture: (H, W, 3) uint8.
+        seconds: Time to compute it; None if it was only read.
+        passes: Number of times that a `RepeatingNetwork` ran its network for it; None for every other method.
+        unrounded: (3, H, W) in [0, 1], ``picture`` before rounding; None for methods that return only 8-bit results.
     """
 
     picture: Pixels
@@ -54,13 +54,13 @@ class Answer(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A cell as a method sees it.
+    """Description of a cell for a method.
 
     Attributes:
-        dataset: Its label.
+        dataset: Label of the dataset.
         mask: Label of the mask set.
-        keys: Of the photographs, in order.
-        mosaic: Whether a mosaic of the truth stands in the holes.
+        keys: Keys of the images, in order.
+        mosaic: Whether the holes show a mosaic of the ground truth.
     """
 
     dataset: str
@@ -70,12 +70,12 @@ class Task(NamedTuple):
 
 
 class Method(ABC):
-    """What is compared. `start` comes before the questions of a cell, `close` frees what `start` loaded.
+    """Base class of methods. `start` is called before the images of a cell, `close` frees what `start` loaded.
 
     Attributes:
-        computes: Whether the results are computed here, so that they have a cost.
-        repeats: Whether the number of passes depends on the photograph: each one is then completed and timed by itself.
-            Known once the method is started.
+        computes: Whether the results are computed in the run, so that they have a cost.
+        repeats: Whether the number of passes depends on the image. Each image is then completed and timed alone. The
+            value is known after `start`.
     """
 
     computes: bool = True
@@ -86,12 +86,12 @@ class Method(ABC):
         self.label = entry.label
 
     def refusal(self, task: Task) -> str | None:
-        """Why a cell makes no sense for the method; None where it does."""
+        """Return why a cell does not apply to the method; None if it applies."""
         return "only networks of the registry are shown a mosaic" if task.mosaic else None
 
     @abstractmethod
     def identity(self, task: Task) -> dict[str, Any]:
-        """Everything that the method's pictures for this cell depend on, as plain values."""
+        """Return everything that the method's results for this cell depend on, as plain values."""
 
     @abstractmethod
     def start(self, task: Task, device: torch.device, precision: str) -> None:
@@ -99,7 +99,7 @@ class Method(ABC):
 
     @abstractmethod
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Complete photographs, in order; sizes may differ."""
+        """Complete images and return them in order; sizes may differ."""
 
     @abstractmethod
     def close(self) -> None:

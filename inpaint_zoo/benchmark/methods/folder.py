@@ -1,4 +1,4 @@
-"""Folders of pictures that another program completed, as methods."""
+"""Folders with results of another program, as methods."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["FolderMethod"]
 
 
 class FolderMethod(Method):
-    """Finished pictures that another program wrote, paired by relative stem.
+    """Finished results of another program, paired with the images by relative stem.
 
-    They lie in `FOLDER/<dataset>/<mask>/<stem>.*`; in a suite with one dataset `FOLDER/<mask>/<stem>.*` will do, with
-    one mask set (mosaics aside) as well `FOLDER/<stem>.*`: the first of these that exists. Known pixels come from the
-    truth, as for every method; other files that lie there are ignored.
+    They are in `FOLDER/<dataset>/<mask>/<stem>.*`. In a suite with one dataset, `FOLDER/<mask>/<stem>.*` is also
+    accepted, and with one mask set (not counting mosaics) also `FOLDER/<stem>.*`; the first folder that exists is used.
+    As for every method, the known pixels are replaced by the ground truth. Other files in the folder are ignored.
     """
 
     entry: FolderEntry
@@ -40,7 +40,7 @@ class FolderMethod(Method):
             raise entry.table.error(f"no folder {entry.folder}.", "folder")
 
     def identity(self, task: Task) -> dict[str, Any]:
-        """The content of every picture, in the order of the photographs."""
+        """Return the hash of the content of all results, in the order of the images."""
         digest = hashlib.sha256()
         files = self._paired(task)
         for key in task.keys:
@@ -48,16 +48,16 @@ class FolderMethod(Method):
         return {"pictures_sha256": digest.hexdigest(), "keys_sha256": sha256_json(task.keys)}
 
     def start(self, task: Task, device: torch.device, precision: str) -> None:
-        """Pair the files. A missing one is an error when it is asked for: photographs may be left out of a cell."""
+        """Pair the files. A missing file is an error only when it is needed, since images may be left out of a cell."""
         self._files = self._paired(task)
         self._problem = _mismatch(task, self._files)
 
     def close(self) -> None:
-        """Forget the pairs."""
+        """Drop the pairs."""
         self._files = {}
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Read the pictures."""
+        """Read the results."""
         return [Answer(self._read(question), None) for question in questions]
 
     def _read(self, question: Question) -> Pixels:
@@ -68,7 +68,7 @@ class FolderMethod(Method):
         if rgb.shape != question.image.shape:
             (height, width), (wanted_height, wanted_width) = rgb.shape[:2], question.mask.shape
             raise ZooError(
-                f"{path} is {width}x{height} px, but '{question.key}' is {wanted_width}x{wanted_height} px here."
+                f"{path} is {width}x{height} px, but the image '{question.key}' is {wanted_width}x{wanted_height} px."
             )
         return rgb
 
@@ -81,7 +81,7 @@ class FolderMethod(Method):
         return places
 
     def _paired(self, task: Task) -> dict[str, Path]:
-        """Key -> file of the results that are there."""
+        """Return key -> file of the existing results."""
         places = self._places(task)
         place = next((place for place in places if place.is_dir()), None)
         if place is None:
@@ -91,7 +91,7 @@ class FolderMethod(Method):
 
 
 def _mismatch(task: Task, files: Mapping[str, Path]) -> ZooError | None:
-    """What is missing for a task, in words; None if nothing is."""
+    """Return an error that names the missing results of a task; None if there are none."""
     try:
         pair_by_stem({key: Path(key) for key in task.keys}, files, ("photographs", "results"), allow_extra=True)
     except ZooError as error:

@@ -31,30 +31,30 @@ class CallableMethod(Method):
         super().__init__(entry)
         beside = str(entry.table.document.path.parent.resolve())
         if beside not in sys.path:
-            sys.path.append(beside)  # behind everything installed, which it must not shadow
+            sys.path.append(beside)  # at the end, so that it does not shadow installed packages
         name, _, path = entry.target.partition(":")
         try:
             self.module = importlib.import_module(name)
             self.function: Callable[[Pixels, BoolMask], Pixels] = operator.attrgetter(path)(self.module)
-        except Exception as error:  # the module is the user's: importing it may fail in any way
+        except Exception as error:  # importing the user's module may raise any error
             reason = f"{type(error).__name__}: {error}"
             raise entry.table.error(f"'{entry.target}' cannot be imported: {reason}.", "callable") from error
         if not callable(self.function):
-            raise entry.table.error(f"'{entry.target}' is no function: {self.function!r}.", "callable")
+            raise entry.table.error(f"'{entry.target}' is not a function: {self.function!r}.", "callable")
 
     def identity(self, task: Task) -> dict[str, Any]:
-        """The function's name and the content of the file that holds it; what it imports is not followed."""
+        """Return the function's name and the hash of its file; the modules that it imports are not included."""
         file = getattr(self.module, "__file__", None)
         return {"callable": self.entry.target, "source_sha256": sha256_file(file) if file else None}
 
     def start(self, task: Task, device: torch.device, precision: str) -> None:
-        """Nothing to load."""
+        """Do nothing, since there is nothing to load."""
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Do nothing, since there is nothing to free."""
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Call the function for one photograph after the other, on copies."""
+        """Call the function for one image after the other, on copies."""
         return [self._one(question) for question in questions]
 
     def _one(self, question: Question) -> Answer:
@@ -64,6 +64,6 @@ class CallableMethod(Method):
         if not isinstance(result, np.ndarray) or result.shape != question.image.shape or result.dtype != np.uint8:
             got = f"{result.shape} {result.dtype}" if isinstance(result, np.ndarray) else type(result).__name__
             raise ZooError(
-                f"{self.entry.target} must return {question.image.shape} uint8; for {question.key!r} it gave {got}."
+                f"{self.entry.target} must return {question.image.shape} uint8; for {question.key!r} it returned {got}."
             )
         return Answer(result, seconds)

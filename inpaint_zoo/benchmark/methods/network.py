@@ -29,12 +29,12 @@ __all__ = ["NetworkMethod"]
 
 
 class NetworkMethod(Method):
-    """A registered model, in the form that `optimize` makes of it.
+    """A registered model, in the form that `optimize` gives it.
 
-    Several photographs of one size go through the network together only where that changes no bit: the first such
-    batch is also computed one by one, and if the two differ, batches of that shape are never used again. Which kernel
-    computes what depends on shapes and not on values, so the verdict holds for the batches that follow. A network that
-    repeats never gets several photographs at once: its passes and seconds are those of each one.
+    Images of one size are batched only if that does not change a bit of the results: the first batch of each shape is
+    also computed image by image, and if the results differ, batches of that shape are not used again. Kernels are
+    selected by shape and not by value, so the comparison holds for all later batches. A network that repeats never gets
+    a batch, because its passes and seconds are measured per image.
     """
 
     entry: ModelEntry
@@ -43,18 +43,18 @@ class NetworkMethod(Method):
         super().__init__(entry)
         self.seed = seed
         self.network: InpaintingNetwork | None = None
-        self.parameters: int | None = None  # of the network as published; the form that runs has folded norms
+        self.parameters: int | None = None  # of the original network; the optimized one has folded normalization layers
         self._same_in_batches: dict[tuple[int, ...], bool] = {}
         self._warm: set[tuple[int, ...]] = set()
         self._macs: dict[tuple[int, int], Macs | None] = {}
-        self._passes = 0  # since the last photograph began
+        self._passes = 0  # since the start of the current image
 
     @cached_property
     def info(self) -> ModelInfo:
-        """What is known of the network: its options are the suite's, else the weight file's, else the defaults.
+        """Description of the network: its options are the suite's, else the weight file's, else the defaults.
 
         Raises:
-            ZooError: The file cannot be read or states another model, or the suite gives an unknown option.
+            ZooError: If the file cannot be read or states another model, or the suite gives an unknown option.
         """
         from inpaint_zoo.registry import model_info
 
@@ -62,11 +62,11 @@ class NetworkMethod(Method):
 
     @property
     def _weights(self) -> str | None:
-        """As `create_model` takes it."""
+        """The argument ``weights`` of `create_model`."""
         return None if self.entry.weights == "random" else self.entry.weights
 
     def weights_sha256(self) -> str | None:
-        """Of the weight file, None where there is none."""
+        """Return the SHA-256 of the weight file; None if there is none."""
         from inpaint_zoo.weights import shipped_weights
 
         if self._weights is None:
@@ -75,7 +75,7 @@ class NetworkMethod(Method):
         return sha256_file(path) if path else None
 
     def refusal(self, task: Task) -> str | None:
-        """A mosaic is for networks that see what stands in the hole."""
+        """Return why a mosaic does not apply: only networks that see the values in the hole can use it."""
         from inpaint_zoo.registry import model_info
 
         if not task.mosaic or model_info(self.entry.model).takes_filling:
@@ -83,7 +83,7 @@ class NetworkMethod(Method):
         return f"'{self.entry.model}' never sees what stands in the hole, so that a mosaic would change nothing"
 
     def identity(self, task: Task) -> dict[str, Any]:
-        """Name, options, wherever they are stated, and the content of the weights."""
+        """Return the model's name, its options from all sources, and the hash of its weights."""
         random = {"random_weights": self.seed} if self.entry.weights == "random" else {}
         return {
             "model": self.entry.model,
@@ -93,7 +93,7 @@ class NetworkMethod(Method):
         }
 
     def start(self, task: Task, device: torch.device, precision: str) -> None:
-        """Build the network once."""
+        """Build the network, once."""
         import torch
 
         from inpaint_zoo.combinators.around import repeating_networks
@@ -104,7 +104,7 @@ class NetworkMethod(Method):
         if self.network is not None:
             return
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)  # what `weights: random` draws from; nothing else draws here
+            torch.manual_seed(self.seed)  # for `weights: random`, the only use of this generator here
             network = create_model(self.entry.model, weights=self._weights, **self.entry.options)
         self.parameters = sum(parameter.numel() for parameter in network.parameters())
         self.network = optimize(network.to(device), cast("Precision", precision))
@@ -117,13 +117,13 @@ class NetworkMethod(Method):
         self._passes += samples
 
     def count_macs(self, height: int, width: int) -> Macs | None:
-        """For one photograph of this size, of the network as published; counted once for each size."""
+        """Return the MACs for one image of this size with the original network; cached by size."""
         import torch
 
         from inpaint_zoo.interfaces import MIN_SIDE
         from inpaint_zoo.registry import create_model
 
-        height, width = max(height, MIN_SIDE), max(width, MIN_SIDE)  # as `_run` pads
+        height, width = max(height, MIN_SIDE), max(width, MIN_SIDE)  # the padding of `_run`
         if (height, width) not in self._macs:
             with torch.device("meta"):
                 network = create_model(self.entry.model, **self.info.options)
@@ -137,7 +137,7 @@ class NetworkMethod(Method):
         self._warm.clear()
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Complete photographs, together where they are of one size and that changes no bit."""
+        """Complete images, in batches of one size if that does not change a bit of the results."""
         answers: list[Answer] = []
         for _, group in groupby(questions, key=lambda question: question.mask.shape):
             answers += self._same_size(list(group))
@@ -156,7 +156,7 @@ class NetworkMethod(Method):
         return answers
 
     def _forward(self, questions: list[Question]) -> tuple[list[Answer], NDArray[np.float32]]:
-        """The answers, and the network's result (B, 3, H, W) as it came."""
+        """Return the answers, and the network's output (B, 3, H, W) before rounding."""
         import torch
 
         from inpaint_zoo.ops import to_uint8
@@ -166,7 +166,7 @@ class NetworkMethod(Method):
         image, mask = images.to(self.device).float() / 255, masks.to(self.device).float()
         fillings = [torch.from_numpy(each.filling) for each in questions if each.filling is not None]
         filling = torch.stack(fillings).to(self.device) if fillings else None
-        if image.shape not in self._warm:  # the first pass of a shape chooses kernels and fills caches
+        if image.shape not in self._warm:  # the first pass of a shape selects kernels and fills caches
             self._run(image, mask, filling)
             self._warm.add(tuple(image.shape))
         self._passes = 0
@@ -175,14 +175,14 @@ class NetworkMethod(Method):
         seconds = (time.perf_counter() - begin) / len(questions)
         for question, finite in zip(questions, torch.isfinite(result).flatten(1).all(1).tolist(), strict=True):
             if not finite:
-                raise ZooError(f"{self.label} gave NaN or infinity for '{question.key}'.")
+                raise ZooError(f"{self.label} returned NaN or infinity for '{question.key}'.")
         pictures = to_uint8(result).permute(0, 2, 3, 1).cpu().numpy()
         passes = self._passes if self.repeats else None
         raw = result.cpu().numpy()
         return [Answer(picture, seconds, passes, each) for picture, each in zip(pictures, raw, strict=True)], raw
 
     def _run(self, image: torch.Tensor, mask: torch.Tensor, filling: torch.Tensor | None) -> torch.Tensor:
-        """(B, 3, H, W); what is smaller than networks take is padded, as `inpaint` pads it."""
+        """Return the output (B, 3, H, W); small inputs are padded to the minimum size, as in `inpaint`."""
         import torch
 
         from inpaint_zoo.interfaces import MIN_SIDE

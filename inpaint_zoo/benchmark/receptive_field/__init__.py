@@ -1,4 +1,4 @@
-"""How far a network sees: in theory, from its operations, and in effect, from its gradients.
+"""Receptive field of a network: the theoretical one from its operations, and the effective one from its gradients.
 
 ```python
 reach = network_reach(create_model("autoencoder"), 256, 256)["whole network"]

@@ -1,4 +1,4 @@
-"""The effective receptive field: where the gradient of the central output pixel lies, and a picture of it.
+"""The effective receptive field: the distribution of the central output pixel's gradient, and an image of it.
 
 Source: Luo et al., Understanding the Effective Receptive Field in Deep Convolutional Neural Networks, NeurIPS 2016.
 """
@@ -20,18 +20,19 @@ from inpaint_zoo.interfaces import InpaintingNetwork
 __all__ = ["MASS", "EffectiveField", "effective_field", "field_picture"]
 
 MASS = 0.95
-_DECADES = 4  # of the picture's logarithmic scale
-_PICTURE = 512  # shorter side of the picture at least
+_DECADES = 4  # decades of the image's logarithmic scale
+_PICTURE = 512  # minimum of the image's shorter side
 _THEORY, _MASS, _PAPER, _INK = (255, 255, 255), (80, 220, 120), (24, 24, 28), (236, 238, 242)
 
 
 class EffectiveField(NamedTuple):
-    """Measured.
+    """A measured effective receptive field.
 
     Attributes:
-        gradient: (H, W) float64, magnitude for each input pixel, its sum 1.
-        side: Of the smallest square around the central pixel that holds `MASS` of it; clipped at the picture.
-        samples: Random pictures that the mean is over.
+        gradient: (H, W) float64, gradient magnitude of each input pixel; the sum is 1.
+        side: Side in pixels of the smallest square around the central pixel that contains `MASS` of the gradient, at
+            most the image size.
+        samples: Number of random images averaged over.
     """
 
     gradient: NDArray[np.float64]
@@ -40,21 +41,21 @@ class EffectiveField(NamedTuple):
 
 
 def effective_field(net: InpaintingNetwork, height: int, width: int, samples: int = 4, seed: int = 0) -> EffectiveField:
-    """Measure it on pictures of noise, with a hole of a quarter of the sides around the centre.
+    """Measure the effective receptive field on noise images with a central hole of a quarter of the height and width.
 
-    The gradient is that of the sum of the last raw prediction's colours at pixel (H // 2, W // 2), with respect to what
-    `predict` finds as its image, the hole included: so the theoretical field bounds it. Its absolute values are summed
-    over colours and averaged over the pictures.
+    The function computes the gradient of the last raw prediction at pixel (H // 2, W // 2), summed over the color
+    channels, with respect to the image that `predict` gets, including the hole. The theoretical receptive field
+    therefore bounds it. Absolute values are summed over color channels and averaged over the images.
 
     Args:
-        net: In eval mode, on the device where it shall run.
-        height: Of the picture; padded as the network needs it.
-        width: ...
-        samples: How many pictures.
-        seed: Of the noise.
+        net: Network in eval mode, on the device to use.
+        height: Height of the image in pixels; padded as the network requires.
+        width: Width of the image in pixels.
+        samples: Number of noise images.
+        seed: Seed of the noise.
 
     Raises:
-        ZooError: The gradient is zero or not finite everywhere, or there is none.
+        ZooError: If there is no gradient, or if it is zero or not finite.
     """
     rows, columns = sides_for(net, height, width)
     like = next(net.parameters())
@@ -88,12 +89,15 @@ def _side(gradient: NDArray[np.float64]) -> int:
 def field_picture(
     field: EffectiveField, centre: tuple[tuple[int, int], tuple[int, int]], title: str
 ) -> NDArray[np.uint8]:
-    """(H', W', 3): the gradient on a logarithmic scale, white what is seen in theory, green the square of `side`.
+    """Return an image (H', W', 3) of the gradient on a logarithmic scale, with two outlines.
+
+    A white outline shows the theoretical receptive field, a green one the square of size `side`.
 
     Args:
-        field: Measured.
-        centre: First and last row, then column, that the central pixel sees in theory: `Reach.centre`.
-        title: The line above.
+        field: The measured field.
+        centre: First and last row, and first and last column, in the theoretical receptive field of the central pixel:
+            `Reach.centre`.
+        title: The line at the top.
     """
     H, W = field.gradient.shape
     factor = max(1, -(-_PICTURE // min(H, W)))
@@ -111,7 +115,7 @@ def field_picture(
         draw.rectangle(box, outline=colour, width=2)
     draw.text((10, 8), title, _INK, ImageFont.load_default(size=15))
     legend = [
-        ("white: seen in theory", _THEORY),
+        ("white: theoretical receptive field", _THEORY),
         (f"green: {MASS:.0%} of the gradient, {field.side} px", _MASS),
         (f"log scale, {_DECADES} decades", _INK),
     ]

@@ -1,4 +1,4 @@
-"""What a feature map sees of the input: intervals of rows and columns, in exact fractions. No torch here."""
+"""The receptive field of a feature map: intervals of input rows and columns, in exact fractions, without torch."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ __all__ = ["Axis", "Field", "joined", "reshaped"]
 
 
 class Axis(NamedTuple):
-    """Rows or columns of a map: position y sees the input from first + y step to last + y step, both included.
+    """Rows or columns of a map: position y sees the input from first + y step to last + y step, both inclusive.
 
-    Borders are ignored: what lies beyond the picture is padding. With (r, j) of specs/lgnet.md, section 7: r is
-    `width`, j is `step`; the interval's place is kept beside them, so that maps that were shifted against each other
-    add up to what both see.
+    Image borders are ignored; pixels beyond them are padding. In the (r, j) notation of docs/papers/lgnet.md,
+    "Receptive field", r is `width` and j is `step`. The position of the interval is also stored, so that maps that are
+    shifted against each other can be combined.
 
     Attributes:
-        first: In input pixels; a fraction behind a transposed convolution, where it is a bound over all phases.
-        last: ...
+        first: First input pixel seen by position 0; after a transposed convolution a fraction, valid for all phases.
+        last: Last input pixel seen by position 0.
         step: Input pixels from one position to the next.
-        length: Positions of the map.
+        length: Number of positions of the map.
     """
 
     first: Fraction
@@ -31,16 +31,16 @@ class Axis(NamedTuple):
 
     @classmethod
     def of_input(cls, length: int) -> Self:
-        """Every pixel sees itself."""
+        """Return the axis of the input, in which every pixel sees itself."""
         return cls(Fraction(0), Fraction(0), Fraction(1), length)
 
     @property
     def width(self) -> int:
-        """Most input pixels that one position sees."""
+        """Maximum number of input pixels that one position sees."""
         return math.floor(self.last - self.first) + 1
 
     def reads(self, first: Fraction | int, last: Fraction | int, step: Fraction | int, length: int) -> Self:
-        """The axis of a map whose position y reads this one from first + y step to last + y step.
+        """Return the axis of a map whose position y reads positions first + y step to last + y step of this axis.
 
         Example:
             >>> Axis.of_input(8).reads(-1, 1, 2, 4).reads(-1, 1, 2, 2).width  # two 3-taps of stride 2 and padding 1
@@ -54,14 +54,14 @@ class Axis(NamedTuple):
         )
 
     def seen_from(self, position: int) -> tuple[int, int]:
-        """First and last input pixel that ``position`` sees, borders ignored."""
+        """Return the first and last input pixel that ``position`` sees, ignoring borders."""
         centre = position * self.step
         return math.ceil(centre + self.first), math.floor(centre + self.last)
 
     def union(self, other: Axis) -> Axis:
-        """What is seen by a position of either; both axes have one length. The finer step is the shared one."""
+        """Return what a position of either axis sees; both have the same length. The result has the smaller step."""
         step = min(self.step, other.step)
-        drift = self.length - 1  # the coarser axis runs ahead by this many differences of the steps
+        drift = self.length - 1  # over the axis, the larger step deviates by this many step differences
         return Axis(
             min(self.first, other.first),
             max(self.last + (self.step - step) * drift, other.last + (other.step - step) * drift),
@@ -71,14 +71,14 @@ class Axis(NamedTuple):
 
 
 class Field(NamedTuple):
-    """What each position of a tensor sees.
+    """The receptive field of each position of a tensor.
 
     Attributes:
-        rows: Of the map that the tensor holds, or last held.
-        columns: ...
-        dims: Which dimensions of the tensor are its rows and columns; the same one twice where both are flattened into
-            it; None where it holds no map any more, as a spectrum does.
-        cause: None where the intervals hold; else each position may see all of the input, and this says through what.
+        rows: Rows of the map that the tensor contains, or last contained.
+        columns: Columns of that map.
+        dims: The dimensions of the tensor that are its rows and columns; equal if both are flattened into one; None if
+            it no longer contains a map, such as a spectrum.
+        cause: None if the intervals hold; otherwise each position may see all of the input, because of this operation.
     """
 
     rows: Axis
@@ -87,16 +87,16 @@ class Field(NamedTuple):
     cause: str | None = None
 
     def everywhere(self, cause: str, keep_map: bool = False) -> Field:
-        """As this, but each position may see all of the input; the first cause is the one that stays."""
+        """Return this field with each position seeing all of the input; an existing cause is kept."""
         return self._replace(cause=self.cause or cause, dims=self.dims if keep_map else None)
 
 
 def joined(fields: Sequence[Field], apart: str) -> Field:
-    """What is seen by a position of any of several tensors that are combined position by position.
+    """Return the field of several tensors that are combined position by position.
 
     Args:
-        fields: Their ``dims`` count in the result.
-        apart: The cause where their positions do not correspond.
+        fields: Fields of the tensors; their ``dims`` refer to the result.
+        apart: The cause to set if their positions do not correspond.
     """
     maps = [field for field in fields if field.dims is not None]
     if not maps:
@@ -114,7 +114,7 @@ def joined(fields: Sequence[Field], apart: str) -> Field:
 
 
 def reshaped(field: Field, before: Sequence[int], after: Sequence[int]) -> tuple[int, int] | None:
-    """Where rows and columns lie after a reshape; None where they are cut or mixed with other dimensions.
+    """Return the dimensions of rows and columns after a reshape; None if they are split or mixed with others.
 
     Example:
         >>> axis = Axis.of_input(8)
@@ -140,7 +140,7 @@ def reshaped(field: Field, before: Sequence[int], after: Sequence[int]) -> tuple
 
 
 def _groups(before: Sequence[int], after: Sequence[int]) -> Iterator[tuple[list[int], list[int]]]:
-    """The smallest runs of dimensions on both sides that hold equally many elements."""
+    """Yield the smallest runs of dimensions on both sides that contain equally many elements."""
     i = k = 0
     while i < len(before) and k < len(after):
         ins, outs = [i], [k]

@@ -1,4 +1,4 @@
-"""How each operation of a network changes what is seen. What is not listed here is taken to mix all positions."""
+"""How each operation changes the receptive field. An operation without a rule is assumed to mix all positions."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Call(NamedTuple):
     """One call of an aten operator.
 
     Attributes:
-        name: Without namespace, overload and the underscore of an operation in place.
-        arguments: By their names in the schema, defaults filled in.
-        output: The first tensor that came out.
-        pointwise: Whether torch says that each element depends on elements at its own place alone.
+        name: Name without namespace, overload, and the underscore of in-place operations.
+        arguments: Arguments by their names in the schema, with defaults filled in.
+        output: The first output tensor.
+        pointwise: Whether torch tags the operator as pointwise: each element depends only on elements at its position.
     """
 
     name: str
@@ -48,7 +48,7 @@ _PRODUCTS = {
 
 
 def derive(call: Call, tracked: Sequence[Tracked]) -> Field | None:
-    """What the output sees, given the inputs that depend on the network's; None where it depends on none."""
+    """Return the output's field, given the tracked inputs (those that depend on the network's input); None for none."""
     if call.name in _CONSTANTS:
         return None
     if call.pointwise or call.name in _SAME_PLACE:
@@ -59,11 +59,11 @@ def derive(call: Call, tracked: Sequence[Tracked]) -> Field | None:
     if call.name in _PRODUCTS:
         return _product(call, tracked)
     if any(tensor is not first for tensor, _ in tracked) or first is not next(iter(call.arguments.values())):
-        return field.everywhere(f"{call.name} with weights that depend on the picture")
+        return field.everywhere(f"{call.name} with weights that depend on the image")
     if field.dims is None:
         return field
     rule = _RULES.get(call.name)
-    return rule(call, first, field) if rule else field.everywhere(f"{call.name}, of which no rule is known")
+    return rule(call, first, field) if rule else field.everywhere(f"{call.name}, which has no rule")
 
 
 def _rule(*names: str) -> Callable[[Rule], Rule]:
@@ -75,7 +75,7 @@ def _rule(*names: str) -> Callable[[Rule], Rule]:
 
 
 def _dims(field: Field) -> tuple[int, int]:
-    assert field.dims is not None  # `derive` asks rules only of maps
+    assert field.dims is not None  # `derive` calls rules only for maps
     return field.dims
 
 
@@ -84,7 +84,7 @@ def _is_map(x: Tensor, field: Field) -> bool:
 
 
 def _chosen(x: Tensor, dims: int | Sequence[int] | None) -> set[int]:
-    """Dimensions counted from 0; all of them where none is named."""
+    """Return the dimensions counted from 0; all dimensions if none is given."""
     named = range(x.ndim) if dims is None or dims == [] else [dims] if isinstance(dims, int) else dims
     return {dim % x.ndim for dim in named}
 
@@ -96,7 +96,7 @@ def _pair(value: Sequence[int]) -> tuple[int, int]:
 def _read(
     field: Field, output: Tensor, reads: Iterable[tuple[Fraction | int, Fraction | int, Fraction | int]]
 ) -> Field:
-    """Both axes read anew, each by its (first, last, step); rows and columns stay where they are."""
+    """Return the field with both axes read by (first, last, step); rows and columns keep their dimensions."""
     rows, columns = (
         axis.reads(*read, output.shape[dim])
         for axis, read, dim in zip((field.rows, field.columns), reads, _dims(field), strict=True)
@@ -105,7 +105,7 @@ def _read(
 
 
 def _same_place(call: Call, tracked: Sequence[Tracked]) -> Field:
-    """Shapes are broadcast from the right."""
+    """Combine tensors position by position; shapes are broadcast from the right."""
     fields = []
     for tensor, field in tracked:
         if field.dims is None:
@@ -113,9 +113,9 @@ def _same_place(call: Call, tracked: Sequence[Tracked]) -> Field:
             continue
         shift = call.output.ndim - tensor.ndim
         if any(tensor.shape[dim] != call.output.shape[dim + shift] for dim in field.dims):
-            return field.everywhere("one position that is spread over all")
+            return field.everywhere("one position that is broadcast to all")
         fields.append(field._replace(dims=(field.dims[0] + shift, field.dims[1] + shift)))
-    return joined(fields, f"{call.name} of maps that do not lie on each other")
+    return joined(fields, f"{call.name} of maps that are not aligned")
 
 
 def _concatenated(call: Call, tracked: Sequence[Tracked]) -> Field:
@@ -128,11 +128,11 @@ def _concatenated(call: Call, tracked: Sequence[Tracked]) -> Field:
         fields.append(field)
     if call.name == "cat" and any(field.dims and dim in field.dims for field in fields):
         return fields[0].everywhere("cat of positions")
-    return joined(fields, f"{call.name} of maps that do not lie on each other")
+    return joined(fields, f"{call.name} of maps that are not aligned")
 
 
 def _product(call: Call, tracked: Sequence[Tracked]) -> Field:
-    """Weights on the channels keep positions; products of two maps are attention."""
+    """Handle matrix products: weights on channels keep positions; products of two maps are attention."""
     tensor, field = tracked[0]
     left, right = (call.arguments[name] for name in _PRODUCTS[call.name])
     if len(tracked) > 1:
@@ -158,7 +158,7 @@ def _convolution(call: Call, x: Tensor, field: Field) -> Field:
         kernel, *(_pair(of[key]) for key in ("stride", "padding", "dilation")), strict=True
     ):
         reach = dilation * (size - 1)
-        if of["transposed"]:  # y reads x where y = stride x - padding + dilation k: a bound over all phases
+        if of["transposed"]:  # y reads x where y = stride x - padding + dilation k: a bound for all phases
             reads.append((Fraction(padding - reach, stride), Fraction(padding, stride), Fraction(1, stride)))
         else:
             reads.append((Fraction(-padding), Fraction(reach - padding), Fraction(stride)))
@@ -193,7 +193,7 @@ def _adaptive_pool(call: Call, x: Tensor, field: Field) -> Field:
 
 
 def _bounds(taps: Sequence[tuple[int, int]], step: Fraction) -> tuple[Fraction, Fraction, Fraction]:
-    """First, last and step that hold for every position, given what each one reads."""
+    """Return (first, last, step) that bounds all positions, given the first and last input that each one reads."""
     return min(a - y * step for y, (a, _) in enumerate(taps)), max(b - y * step for y, (_, b) in enumerate(taps)), step
 
 
@@ -218,7 +218,7 @@ def _interpolation(call: Call, x: Tensor, field: Field) -> Field:
 
 
 def _taps(name: str, y: int, step: Fraction, corners: bool) -> tuple[int, int]:
-    """First and last position that position ``y`` is interpolated from, as torch does."""
+    """Return the first and last position that torch interpolates position ``y`` from."""
     centre = y * step if corners else (y + Fraction(1, 2)) * step - Fraction(1, 2)
     reach = next((reach for mode, reach in _REACH.items() if mode in name), 0)
     if not reach:
@@ -248,7 +248,7 @@ def _unshuffle(call: Call, x: Tensor, field: Field) -> Field:
 
 @_rule("constant_pad_nd", "reflection_pad2d", "replication_pad2d", "reflection_pad1d", "replication_pad1d")
 def _pad(call: Call, x: Tensor, field: Field) -> Field:
-    """Borders are ignored, so that what a reflection shows there is not counted."""
+    """Shift the positions; borders are ignored, so what a reflection shows there is not counted."""
     padding = call.arguments.get("pad") or call.arguments["padding"]
     before = dict(enumerate(padding[::2]))  # from the last dimension backwards
     rows, columns = _dims(field)
@@ -270,7 +270,7 @@ def _slice(call: Call, x: Tensor, field: Field) -> Field:
 
 
 def _read_once(field: Field, output: Tensor, moves: dict[int, tuple[int, int]]) -> Field:
-    """Each position of the axes in ``moves`` is one of the old ones: where position 0 was, and the step."""
+    """Return the field if each new position is one old position: ``moves`` gives start and step by dimension."""
     rows, columns = _dims(field)
     if rows == columns:
         return field
@@ -303,7 +303,7 @@ def _transpose(call: Call, x: Tensor, field: Field) -> Field:
 
 @_rule("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm")
 def _batch_norm(call: Call, x: Tensor, field: Field) -> Field:
-    """With its stored statistics it scales; those of the map itself, as an instance norm takes them, see all of it."""
+    """Return the field: stored statistics only scale; the map's own statistics, as in instance norm, see all of it."""
     own = call.arguments.get("training", False)
     return field.everywhere("statistics over positions", keep_map=True) if own else field
 
@@ -322,7 +322,7 @@ def _layer_norm(call: Call, x: Tensor, field: Field) -> Field:
 
 @_rule("_softmax", "_log_softmax", "_safe_softmax", "glu", "cumsum", "index_select", "flip", "roll")
 def _along(call: Call, x: Tensor, field: Field) -> Field:
-    """Mixes along some dimensions, whose number stays."""
+    """Handle operations that mix along some dimensions and keep their number."""
     mixed = _chosen(x, call.arguments.get("dim", call.arguments.get("dims")))
     if mixed & set(_dims(field)):
         return field.everywhere(f"{call.name.lstrip('_')} over positions", keep_map=x.shape == call.output.shape)
@@ -347,7 +347,7 @@ def _reduce(call: Call, x: Tensor, field: Field) -> Field:
 def _without(call: Call, x: Tensor, field: Field) -> Field:
     gone = call.arguments["dim"] % x.ndim
     if gone in _dims(field):
-        return field.everywhere("one position that is spread over all")
+        return field.everywhere("one position that is broadcast to all")
     return _moved(field, (dim - (gone < dim) for dim in _dims(field)))
 
 

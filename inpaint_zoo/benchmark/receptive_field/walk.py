@@ -1,4 +1,4 @@
-"""A network is run on shapes alone, and each operation on the way tells how far its output sees."""
+"""Compute receptive fields by running a network on the meta device and tracking the field of every operation."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ WHOLE = "whole network"
 
 
 class Reach(NamedTuple):
-    """Theoretical receptive field of a map: of the position that sees most, borders ignored.
+    """Theoretical receptive field of a map, for the position that sees most, ignoring borders.
 
     Attributes:
         size: (H, W) of the map.
-        step: (rows, columns) input pixels between neighbours, the j of the (r, j) rules.
-        extent: (rows, columns) in input pixels, the r; None where each position may see the whole input.
-        cause: Through what it does; None where ``extent`` tells.
-        centre: First and last row, then column, that the central position sees, clipped to the input.
+        step: (rows, columns) input pixels between adjacent positions; the j of the (r, j) rules.
+        extent: (rows, columns) in input pixels, the r; None if each position may see the whole input.
+        cause: The operation through which it may see the whole input; None if ``extent`` is given.
+        centre: First and last row, and first and last column, that the central position sees, clipped to the input.
     """
 
     size: tuple[int, int]
@@ -43,11 +43,11 @@ class Reach(NamedTuple):
 
 
 class PartReach(NamedTuple):
-    """Of a network or a part of it.
+    """Receptive fields of a network or a part of it.
 
     Attributes:
-        deepest: The map of the coarsest step; the one that sees most if there are several.
-        output: The last prediction.
+        deepest: Field of the map with the largest step; of several, the one that sees most.
+        output: Field of the last prediction.
     """
 
     deepest: Reach
@@ -55,24 +55,24 @@ class PartReach(NamedTuple):
 
 
 def sides_for(net: InpaintingNetwork, height: int, width: int) -> tuple[int, int]:
-    """The sides that ``net`` pads a picture to."""
+    """Return the height and width to which ``net`` pads an image."""
     rows, columns = (math.ceil(max(side, net.min_size) / net.divisor) * net.divisor for side in (height, width))
     return rows, columns
 
 
 def network_reach(net: InpaintingNetwork, height: int, width: int) -> dict[str, PartReach]:
-    """Each part of ``net.parts()`` by its name, from its own input, and then the network as `WHOLE`.
+    """Return the fields of each part of ``net.parts()`` by name, from its own input, and of the network as `WHOLE`.
 
-    Nothing is computed: a copy without memory runs. An operation without a rule counts as one that sees everything,
-    and is named in ``cause``.
+    A copy runs on the meta device, so no values are computed. An operation without a rule counts as one that sees
+    everything, and ``cause`` names it.
 
     Args:
-        net: In whatever mode; its eval mode is looked at.
-        height: Of the picture; padded as the network needs it.
-        width: ...
+        net: Network in any mode; its eval mode is analyzed.
+        height: Height of the image in pixels; padded as the network requires.
+        width: Width of the image in pixels.
 
     Raises:
-        ZooError: What the network does depends on values, or its output on nothing.
+        ZooError: If the network's operations depend on values, or its output does not depend on the input.
     """
     sides = sides_for(net, height, width)
     shapes = copy.deepcopy(net).to("meta").eval()
@@ -86,14 +86,14 @@ def network_reach(net: InpaintingNetwork, height: int, width: int) -> dict[str, 
 
 
 def part_reach(part: Callable[..., Tensor] | nn.Module, *shapes: Sequence[int]) -> PartReach:
-    """The receptive field of any function from maps to one map, with weights on the meta device if it has some.
+    """Return the receptive field of any function from maps to one map, with weights on the meta device if it has some.
 
     Args:
-        part: Takes as many tensors as there are shapes.
-        shapes: (1, C, H, W) each, all of one height and width.
+        part: Function that takes as many tensors as there are shapes.
+        shapes: Shapes (1, C, H, W), all with the same height and width.
 
     Raises:
-        ZooError: As `network_reach`.
+        ZooError: As in `network_reach`.
     """
     inputs = [torch.zeros(*shape, device="meta") for shape in shapes]
     walk = _Walk()
@@ -103,10 +103,12 @@ def part_reach(part: Callable[..., Tensor] | nn.Module, *shapes: Sequence[int]) 
         with torch.no_grad(), walk:
             output = part(*inputs)
     except (NotImplementedError, RuntimeError) as error:
-        raise ZooError(f"The receptive field cannot be read off this network, which needs values: {error}") from error
+        raise ZooError(
+            f"The receptive field of this network cannot be computed, because it needs values: {error}"
+        ) from error
     field = walk.of(output)
     if field is None:
-        raise ZooError("The output does not depend on the picture, so it has no receptive field.")
+        raise ZooError("The output does not depend on the image, so it has no receptive field.")
     sides = (shapes[0][-2], shapes[0][-1])
     return PartReach(_reach(walk.deepest, sides), _reach(field, sides))
 
@@ -129,28 +131,28 @@ def _reach(field: Field, sides: tuple[int, int]) -> Reach:
 
 
 class _Walk(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
-    """Knows the field of each tensor that depends on the input, as it comes into being.
+    """Dispatch mode that tracks the field of each tensor that depends on the input.
 
     Attributes:
-        deepest: Of the maps (B, C, H, W) so far.
+        deepest: Field of the deepest map (B, C, H, W) so far.
     """
 
     deepest: Field
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._fields: dict[int, tuple[Tensor, Field]] = {}  # the tensors are kept, so that no other takes their id
-        self._written: dict[int, Field] = {}  # by storage: what was written into it through one of its views
+        self._fields: dict[int, tuple[Tensor, Field]] = {}  # keeps the tensors, so that their ids are not reused
+        self._written: dict[int, Field] = {}  # by storage: the field of what was written through one of its views
         self._deepest: tuple[Fraction, bool, int] | None = None
 
     def of(self, tensor: Tensor) -> Field | None:
-        """What ``tensor`` sees; None where it depends on no input."""
+        """Return the field of ``tensor``; None if it depends on no input."""
         if id(tensor) in self._fields:
             return self._fields[id(tensor)][1]
         return self._written.get(_storage(tensor))
 
     def put(self, tensor: Tensor, field: Field) -> None:
-        """From now on, ``tensor`` sees this."""
+        """Set the field of ``tensor``."""
         self._fields[id(tensor)] = (tensor, field)
         if tensor.ndim != 4 or field.dims != (2, 3):
             return
@@ -191,7 +193,7 @@ class _Walk(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
         return result
 
     def _write(self, tensor: Tensor, field: Field) -> None:
-        """``tensor`` was changed in place; of what shares its memory in another form, nothing is known any more."""
+        """Record an in-place change; other views of the same memory with another layout get an unknown field."""
         if self.of(tensor) == field:
             return
         rest = field.everywhere("a map that is written in parts")

@@ -1,4 +1,4 @@
-"""The report of a benchmark, made from its output folder alone: a page, Markdown, LaTeX, CSV, a sheet of pictures."""
+"""The report of a benchmark, made from its output folder alone: HTML page, Markdown, LaTeX, CSV, image sheet."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["write_report"]
 
 
 def write_report(out_dir: str | Path) -> Path:
-    """Write summary.csv, report.md, tables.tex, gallery.png and report.html into a benchmark's output folder.
+    """Write summary.csv, report.md, tables.tex, gallery.png and report.html to a benchmark's output folder.
 
-    Reads that folder only, and writes the same bytes for the same folder.
+    Only that folder is read, and the same folder gives the same bytes.
 
     Returns:
         The path of report.html.
 
     Raises:
-        ZooError: The folder is none of ours, or a file in it is damaged.
+        ZooError: If the folder is not a benchmark folder, or a file in it is damaged.
     """
     run = read_run(out_dir)
     scores = tables(run)

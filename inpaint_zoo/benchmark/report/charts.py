@@ -1,8 +1,8 @@
-"""Plots as inline SVG, without a plotting library: a few kilobytes each, themed by the page's CSS, the same every time.
+"""Plots as inline SVG without a plotting library: a few kilobytes each, styled by the page's CSS, and deterministic.
 
 Each plot is drawn twice, for a wide and a narrow screen, because text in a scaled SVG would shrink with it; the page
-shows one of the two. A method keeps its colour and marker everywhere: classes `c0`..`c5` set `--c` in the style sheet,
-and the marker's shape tells methods apart without colour.
+shows one of the two. A method has the same color and marker in all plots: the classes `c0`..`c5` set `--c` in the style
+sheet, and the marker's shape distinguishes methods without color.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ __all__ = ["SIZES", "Frame", "Mark", "Series", "marker", "scatter", "style_class
 
 COLOURS = 6  # c0..c5 in style.css
 SIZES = {"wide": (760, 400), "narrow": (343, 320)}
-_DASHES = ("", "7 4", "2 4")  # with more than 6 and 12 methods
-_LETTER = 7.0  # width of a letter in pixels, roughly: the page's font is the reader's
+_DASHES = ("", "7 4", "2 4")  # solid line, then dashed from the 7th and dotted from the 13th method on
+_LETTER = 7.0  # approximate width of a letter in pixels; the reader's font is unknown
 _SHAPES: tuple[Callable[[float], str], ...] = (
     lambda r: f"M{-r:g} 0a{r:g} {r:g} 0 1 0 {2 * r:g} 0a{r:g} {r:g} 0 1 0 {-2 * r:g} 0z",  # circle
     lambda r: f"M{-r * 0.9:g} {-r * 0.9:g}h{r * 1.8:g}v{r * 1.8:g}h{-r * 1.8:g}z",  # square
@@ -37,7 +37,7 @@ _SHAPES: tuple[Callable[[float], str], ...] = (
 
 @dataclass(frozen=True)
 class Series:
-    """One method: `dots` are single pictures, `line` the trend through them; (x, y) pairs. `index` sets its look."""
+    """One method: `dots` are single images, `line` the trend through them, as (x, y) pairs. `index` sets the style."""
 
     name: str
     index: int
@@ -47,7 +47,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Mark:
-    """One method as one labelled point."""
+    """One method as one labeled point."""
 
     name: str
     index: int
@@ -57,7 +57,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Frame:
-    """Axes in pixels. `log` makes x logarithmic."""
+    """Axes in pixels. `log` makes the x axis logarithmic."""
 
     width: int
     height: int
@@ -70,13 +70,13 @@ class Frame:
     bottom: int = 44
 
     def x(self, value: float) -> float:
-        """Horizontal pixel of a value."""
+        """Return the horizontal pixel position of a value."""
         low, high = self.x_range
         at = math.log(value / low) / math.log(high / low) if self.log else (value - low) / (high - low)
         return round(self.left + at * (self.width - self.left - self.right), 1)
 
     def y(self, value: float) -> float:
-        """Vertical pixel of a value."""
+        """Return the vertical pixel position of a value."""
         low, high = self.y_range
         return round(
             self.height - self.bottom - (value - low) / (high - low) * (self.height - self.top - self.bottom), 1
@@ -84,23 +84,23 @@ class Frame:
 
 
 def style_class(index: int) -> str:
-    """CSS class of the method at this place in the suite."""
+    """Return the CSS class of the method at this position in the suite."""
     return f"c{index % COLOURS}"
 
 
 def marker(index: int, radius: float) -> str:
-    """Path data of a method's marker around (0, 0); with its colour it is unique for 36 methods."""
+    """Return the path data of a method's marker around (0, 0); with its color it is unique for 36 methods."""
     return _SHAPES[(index + index // COLOURS) % len(_SHAPES)](radius)
 
 
 def swatch(index: int) -> Markup:
-    """The marker of a method as a small picture for legends and tables."""
+    """Return the marker of a method as a small SVG for legends and tables."""
     path = f'<path d="{marker(index, 4.5)}"/>'
     return Markup(f'<svg class="swatch {style_class(index)}" viewBox="-7 -7 14 14" aria-hidden="true">{path}</svg>')
 
 
 def trend(series: Sequence[Series], size: str, *, x_label: str, y_label: str, title: str) -> Markup:
-    """Dots of single pictures under the trend line of each method; x from 0 to 1 at most (hole ratio)."""
+    """Draw dots of single images and the trend line of each method; x is the hole ratio, at most 0 to 1."""
     points = [point for one in series for point in (*one.dots, *one.line)]
     width, height = SIZES[size]
     x_high = min(1.0, max(x for x, _ in points) * 1.04) or 1.0
@@ -123,7 +123,7 @@ def trend(series: Sequence[Series], size: str, *, x_label: str, y_label: str, ti
 def scatter(
     marks: Sequence[Mark], size: str, *, x_label: str, y_label: str, title: str, higher_is_better: bool
 ) -> Markup:
-    """One labelled point per method on a logarithmic x axis, and the line of those that no other beats on both axes."""
+    """Draw one labeled point per method on a logarithmic x axis, and a line through the Pareto-optimal methods."""
     width, height = SIZES[size]
     xs = [mark.x for mark in marks]
     frame = Frame(width, height, (min(xs) / 1.6, max(xs) * 1.6), _padded([mark.y for mark in marks]), log=True)
@@ -182,7 +182,7 @@ def _padded(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float, count: int) -> list[float]:
-    """Round numbers within [low, high], about ``count`` of them."""
+    """Return about ``count`` round numbers within [low, high]."""
     raw = (high - low) / count
     scale = 10.0 ** math.floor(math.log10(raw))
     step = next(scale * nice for nice in (1, 2, 2.5, 5, 10) if scale * nice >= raw * 0.999)
@@ -191,20 +191,20 @@ def _ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten; powers of ten alone when the axis spans more than three of them."""
+    """Return ticks at 1, 2 and 5 times powers of ten, fewer for wide ranges; only powers of ten above three decades."""
     steps = (1,) if high / low > 1000 else (1, 2, 5) if high / low < 50 else (1, 3)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     return [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
 
 
 def _number(value: float, ticks: Sequence[float]) -> str:
-    """As few decimals as tell the ticks apart."""
+    """Format a value with as few decimals as distinguish the ticks."""
     decimals = max((len(f"{abs(tick):.6f}".rstrip("0").split(".")[1]) for tick in ticks), default=0)
     return thousands(value, decimals)
 
 
 def _front(marks: Sequence[Mark], higher_is_better: bool) -> list[Mark]:
-    """Methods that no other beats on both axes, fastest first."""
+    """Return the methods that no other method beats on both axes, fastest first."""
     front: list[Mark] = []
     for mark in sorted(marks, key=lambda one: (one.x, -one.y if higher_is_better else one.y)):
         if not front or (mark.y > front[-1].y if higher_is_better else mark.y < front[-1].y):
@@ -213,7 +213,7 @@ def _front(marks: Sequence[Mark], higher_is_better: bool) -> list[Mark]:
 
 
 def _labels(frame: Frame, marks: Sequence[Mark]) -> list[str]:
-    """Names beside the markers, on the side with more room, moved down or up until none overlaps another."""
+    """Place names beside the markers, on the side with more room, shifted vertically so that none overlap."""
     taken: list[tuple[float, float, float]] = [(frame.x(m.x) - 8, frame.x(m.x) + 8, frame.y(m.y)) for m in marks]
     placed = {}
     for mark in sorted(marks, key=lambda one: frame.y(one.y)):

@@ -1,4 +1,4 @@
-"""The cost tables of the report: one row for each method, one for each cell, and the latency that plots use."""
+"""The cost tables of the report: one row for each method, one row for each cell, and notes on the conventions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Figure(NamedTuple):
     """One number of a cost table.
 
     Attributes:
-        value: What the table is sorted by; None where there is nothing.
-        text: As printed.
-        span: The least and the greatest value as printed; empty where they are equal or unknown.
+        value: Value for sorting; None if there is none.
+        text: The printed text.
+        span: Minimum and maximum as printed; empty if they are equal or unknown.
     """
 
     value: float | None
@@ -27,9 +27,9 @@ class Figure(NamedTuple):
 
 
 def method_costs(run: Run) -> list[dict[str, Any]]:
-    """Rows of the table of methods: means over the images of all cells, and what an image took in this run.
+    """Return the rows of the method table: means over the images of all cells, and the time per image in this run.
 
-    A method whose cells ran on several devices has a row for each.
+    A method whose cells ran on several devices has a row for each device.
     """
     times = {dataset: median_milliseconds(run, dataset) for dataset in run.datasets}
     counted = run.provenance.get("complexity", ())
@@ -55,7 +55,7 @@ def method_costs(run: Run) -> list[dict[str, Any]]:
 
 
 def cell_costs(run: Run) -> list[dict[str, Any]]:
-    """Rows of the table of cells, in the order of the suite: means, and the distribution of the latency."""
+    """Return the rows of the cell table, in suite order: means, and the distribution of the latency."""
     rows = []
     for method in run.methods:
         for dataset, mask in run.tables:
@@ -80,12 +80,12 @@ def cell_costs(run: Run) -> list[dict[str, Any]]:
 
 
 def cost_notes(run: Run) -> list[str]:
-    """How the columns were counted; the methods are named where they differ."""
+    """Return how the columns were counted; methods are named if their conventions differ."""
     notes: dict[str, list[str]] = {}
     for entry in run.provenance.get("complexity", ()):
         texts = []
         if entry.get("passes") is not None:
-            texts.append("Passes: how often a network that repeats ran on an image, which depends on its mask.")
+            texts.append("Passes: number of times that a repeating network ran on an image; it depends on the mask.")
         if entry.get("macs") is not None:
             texts.append(f"MACs: {entry['macs_convention']}.")
         if entry.get("macs_thop") is not None:
@@ -113,12 +113,12 @@ def _figure(value: float | None, write: Callable[[float], str]) -> Figure:
 
 
 def _mean(entry: Mapping[str, Any], name: str, write: Callable[[float], str]) -> Figure:
-    """A pooled mean and its range."""
+    """Return a pooled mean and its range."""
     return _with_span(_figure(entry.get(name), write), entry.get(f"{name}_range"), write)
 
 
 def _distribution(found: Mapping[str, float] | None, write: Callable[[float], str]) -> Figure:
-    """The mean and the range of a cell's distribution."""
+    """Return the mean and the range of a cell's distribution."""
     if found is None:
         return Figure(None, DASH)
     return _with_span(Figure(found["mean"], write(found["mean"])), (found["min"], found["max"]), write)

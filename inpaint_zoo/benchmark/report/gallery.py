@@ -1,8 +1,8 @@
-"""The pictures of the report: small copies inside the page, and difference maps computed from the PNGs themselves.
+"""The images of the report: small copies inside the page, and difference maps computed from the PNG files.
 
-A result's copy holds the hole (a few pixels wider, so that no seam comes from the compression) and every known pixel
-that differs from the truth; the page lays it over the truth. That is four times smaller than whole pictures and shows
-the same. The compression is lossy and stated in the page, with the worst copy's PSNR against its PNG.
+A result's copy contains only the hole (a few pixels wider, so that compression causes no seam) and every known pixel
+that differs from the ground truth; the page shows it on top of the ground truth. This is four times smaller than whole
+images and looks the same. The compression is lossy; the page states this with the PSNR of the worst copy to its PNG.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ __all__ = [
     "read_rgb",
 ]
 
-QUALITY = 90  # of WebP
-LONGEST_SIDE = 768  # larger pictures are shown smaller
-BUDGET = 24_000_000  # bytes of pictures in the page; what does not fit is said and left in the folder
+QUALITY = 90  # WebP quality
+LONGEST_SIDE = 768  # larger images are shown smaller
+BUDGET = 24_000_000  # bytes of images in the page; further images stay in the folder, which the page states
 DIFFERENCE_STEPS = (0, 4, 8, 16, 32, 64, 128)  # lower ends of the classes, in 8-bit steps, mean of |R|, |G|, |B|
 DIFFERENCE_COLOURS = ("#160b39", "#420a68", "#6a176e", "#a92e5e", "#dd513a", "#f98e09", "#fcd34b")  # one per class
-HOLE_COLOURS = ("#f3efe6", "#c9c1b2")  # two stripes: no photograph looks like that
+HOLE_COLOURS = ("#f3efe6", "#c9c1b2")  # two stripes, a pattern that photographs do not have
 _MARGIN = 9  # MaxFilter size: four pixels on every side
 
 Pixels = NDArray[np.uint8]
@@ -47,14 +47,14 @@ Scores = dict[tuple[str, str, str, str], dict[str, float]]
 
 @dataclass
 class Gallery:
-    """What the page's script needs.
+    """Data for the page's script.
 
     Attributes:
-        scenes: One per (dataset, mask set, picture): names of its pictures, and the scores of each method.
-        pictures: Name to data URI.
-        shown, available: Pictures in the page and in the folder, counted per dataset and added up.
-        worst_copy_db: PSNR of the worst copy against its PNG; infinite when there is none.
-        reduced: Whether some picture is shown smaller than it is.
+        scenes: One per (dataset, mask set, image): names of its images, and the scores of each method.
+        pictures: Name -> data URI.
+        shown, available: Numbers of images in the page and in the folder, summed over datasets.
+        worst_copy_db: PSNR of the worst copy to its PNG; infinite if there is none.
+        reduced: Whether some image is shown smaller than it is.
     """
 
     scenes: list[dict[str, Any]] = field(default_factory=list)
@@ -65,18 +65,18 @@ class Gallery:
     reduced: bool = False
 
     def add(self, name: str, data: bytes, kind: str) -> str:
-        """Keep a picture as a data URI and return its name."""
+        """Store an image as a data URI and return its name."""
         self.pictures[name] = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
         return name
 
     @property
     def size(self) -> int:
-        """Characters of all data URIs."""
+        """Total length of all data URIs in characters."""
         return sum(map(len, self.pictures.values()))
 
 
 def build_gallery(run: Run, budget: int = BUDGET) -> Gallery:
-    """Encode the gallery of a run, picture by picture over all datasets and mask sets until ``budget`` is spent."""
+    """Encode the gallery of a run, image by image over all datasets and mask sets, until ``budget`` is spent."""
     gallery = Gallery()
     available = {dataset: run.gallery_numbers(dataset) for dataset in run.datasets}
     gallery.available = sum(map(len, available.values()))
@@ -101,7 +101,7 @@ def build_gallery(run: Run, budget: int = BUDGET) -> Gallery:
 def _scene(
     run: Run, gallery: Gallery, table: tuple[str, str], number: int, key: str, scores: Scores
 ) -> dict[str, Any] | None:
-    """One picture under one mask: truth, hole, and every method's result with its difference map."""
+    """Return one image with one mask: ground truth, hole, and every method's result with its difference map."""
     dataset, mask = table
     mask_file = run.mask_file(dataset, mask, number)
     if not mask_file.is_file():
@@ -121,7 +121,7 @@ def _scene(
         cell = (method, dataset, mask)
         file = run.result_file(cell, number)
         if file is None:
-            entry["missing"] = run.missing.get(cell, "no picture was kept")
+            entry["missing"] = run.missing.get(cell, "no image was kept")
         else:
             _add_result(gallery, entry, f"{prefix_mask}-{index}", read_rgb(file), truth, hole, scale)
             entry["scores"] = _texts(run, scores.get((*cell, key), {}))
@@ -154,7 +154,7 @@ def _add_result(
     alpha = _shrink(widened, scale)
     entry["picture"] = gallery.add(f"{name}-result", _webp(gallery, np.dstack([_shrink(result, scale), alpha])), "webp")
     classes = np.where(touched, np.digitize(difference, DIFFERENCE_STEPS), 0).astype(np.uint8)
-    if scale < 1:  # the largest class around a pixel would exaggerate, a mean class would blur: take the nearest
+    if scale < 1:  # the maximum class in a neighborhood would exaggerate and a mean would blur, so use the nearest
         classes = np.asarray(Image.fromarray(classes).resize(alpha.shape[::-1], Image.Resampling.NEAREST))
     entry["difference"] = gallery.add(
         f"{name}-difference", _palette_png(classes, ("#000000", *DIFFERENCE_COLOURS)), "png"
@@ -163,7 +163,7 @@ def _add_result(
 
 
 def _scores(run: Run, shown: dict[str, list[str]]) -> Scores:
-    """Values of the per-image metrics of the pictures shown, by (method, dataset, mask set, picture)."""
+    """Return the values of the per-image metrics of the shown images, by (method, dataset, mask set, image)."""
     rows = run.results[run.results["image"].notna()]
     wanted = {(dataset, key) for dataset, keys in shown.items() for key in keys}
     rows = rows[np.array([pair in wanted for pair in zip(rows["dataset"], rows["image"], strict=True)], dtype=bool)]
@@ -175,7 +175,7 @@ def _scores(run: Run, shown: dict[str, list[str]]) -> Scores:
 
 
 def _texts(run: Run, values: dict[str, float]) -> list[list[str]]:
-    """[title, value] in the order of the suite."""
+    """Return [title, value] pairs in suite order."""
     return [
         [short_title(info), decimal(values[name], info.digits) if math.isfinite(values[name]) else "not finite"]
         for name, info in run.infos.items()
@@ -184,7 +184,7 @@ def _texts(run: Run, values: dict[str, float]) -> list[list[str]]:
 
 
 def read_rgb(path: Path) -> Pixels:
-    """The pixels (H, W, 3) of a picture that a run wrote."""
+    """Read the pixels (H, W, 3) of an image that a run wrote."""
     return np.asarray(Image.open(path).convert("RGB"))
 
 
@@ -196,7 +196,7 @@ def _shrink(pixels: Pixels, scale: float) -> Pixels:
 
 
 def _webp(gallery: Gallery, pixels: Pixels) -> bytes:
-    """Lossy WebP; alpha, where there is one, is kept exactly. Remembers the worst copy."""
+    """Encode as lossy WebP; an alpha channel is kept exactly. Updates the PSNR of the worst copy."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "WEBP", quality=QUALITY, method=4, alpha_quality=100)
     back = np.asarray(Image.open(io.BytesIO(buffer.getvalue())).convert("RGBA" if pixels.shape[2] == 4 else "RGB"))
@@ -208,7 +208,7 @@ def _webp(gallery: Gallery, pixels: Pixels) -> bytes:
 
 
 def hole_stripes(hole: NDArray[np.bool_]) -> Pixels:
-    """(H, W): 0 where the picture is known, 1 and 2 in diagonal stripes where it is hole."""
+    """Return (H, W) classes: 0 for known pixels, 1 and 2 in diagonal stripes in the hole."""
     rows, columns = np.indices(hole.shape)
     return np.where(hole, 1 + ((rows + columns) // 8) % 2, 0).astype(np.uint8)
 
@@ -218,7 +218,7 @@ def _hole_png(hole: NDArray[np.bool_]) -> bytes:
 
 
 def _palette_png(classes: Pixels, colours: tuple[str, ...]) -> bytes:
-    """Lossless PNG of classes; class 0 is transparent."""
+    """Encode classes as a lossless PNG; class 0 is transparent."""
     picture = Image.fromarray(classes, mode="P")
     picture.putpalette(bytes.fromhex("".join(colour[1:] for colour in colours)))
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-r"""tables.tex: one booktabs table per (dataset, mask set), to be read by \input. Needs \usepackage{booktabs}."""
+r"""Write tables.tex for \input: one booktabs table per (dataset, mask set). It needs \usepackage{booktabs}."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SPECIAL = {
 
 
 def latex(run: Run, tables: Sequence[ScoreTable]) -> str:
-    """All tables of a run."""
+    """Return all tables of a run."""
     comments = [
         rf"Tables of the benchmark {run.suite['name']!r}; \usepackage{{booktabs}}, UTF-8 labels as they are.",
         *how_to_read(),
@@ -44,7 +44,7 @@ def latex(run: Run, tables: Sequence[ScoreTable]) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Make text that LaTeX prints as it is, on one line.
+    r"""Escape text so that LaTeX prints it literally, on one line.
 
     Example:
         >>> print(escape("50%_fill"))
@@ -73,7 +73,7 @@ def _table(table: ScoreTable, number: int) -> str:
         cells = [_cell(entry) for entry in row.entries]
         if row.missing and table.columns:
             cells = [rf"\multicolumn{{{len(table.columns)}}}{{l}}{{\emph{{{escape(row.missing)}}}}}"]
-        guard = "{}" if row.method[:1] in ("[", "*") else ""  # after \\ these would be its arguments
+        guard = "{}" if row.method[:1] in ("[", "*") else ""  # after \\, LaTeX would parse these as arguments
         lines.append(rf"{guard}{' & '.join([escape(row.method), *cells])} \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
 

@@ -1,4 +1,4 @@
-"""report.md: the same tables for GitHub, an editor or a terminal."""
+"""Write report.md: the same tables as Markdown for GitHub, an editor or a terminal."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["escape", "markdown"]
 
 
 def markdown(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix]) -> str:
-    """The whole report as GitHub-flavoured Markdown."""
+    """Return the whole report as GitHub-flavored Markdown."""
     parts = [f"# {escape(run.suite['name'])}", escape(headline(run))]
     for title, lines in (
         ("Without numbers", failures(run)),
         ("Metrics skipped", skipped(run)),
-        ("Unreadable pictures", unreadable(run)),
-        ("Take care", caveats(run)),
+        ("Unreadable images", unreadable(run)),
+        ("Caveats and limits", caveats(run)),
     ):
         if lines:
             parts += [f"**{title}**", _bullets(lines)]
@@ -37,7 +37,7 @@ def markdown(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix])
 
 
 def escape(text: str) -> str:
-    r"""Make text that Markdown, tables and HTML show as it is, on one line.
+    r"""Escape text so that Markdown, tables and HTML show it literally, on one line.
 
     Example:
         >>> escape("a|b <i>*c*")

@@ -1,4 +1,4 @@
-"""Sentences that page, Markdown and LaTeX share: what was compared, what is missing, how to read the numbers."""
+"""Sentences shared by page, Markdown and LaTeX: what was compared, what is missing, how to read the numbers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from inpaint_zoo.benchmark.statistics import DRAWS, EXACT_GROUPS
 
 __all__ = ["caveats", "count", "failures", "headline", "how_to_read", "skipped", "unreadable"]
 
-FEW_PHOTOGRAPHS = 10  # below, percentile intervals are clearly too narrow
+FEW_PHOTOGRAPHS = 10  # with fewer, percentile intervals are clearly too narrow
 
 
 def count(number: int, thing: str) -> str:
-    """A number with its noun.
+    """Return a number with its noun.
 
     Example:
         >>> count(1, "method"), count(3, "mask set")
@@ -23,13 +23,13 @@ def count(number: int, thing: str) -> str:
 
 
 def photographs(run: Run, dataset: str) -> tuple[int, int]:
-    """Images and source photographs of a dataset that were scored."""
+    """Return the numbers of scored images and of source photographs of a dataset."""
     rows = run.results[(run.results["dataset"] == dataset) & run.results["image"].notna()]
     return rows["image"].nunique(), rows["group"].nunique()
 
 
 def headline(run: Run) -> str:
-    """What was compared on what."""
+    """Return what was compared on what."""
     data = " and ".join(f"{count_pictures(*photographs(run, name))} ({name})" for name in run.datasets)
     masks = len({mask for _, mask in run.tables})
     return (
@@ -39,17 +39,17 @@ def headline(run: Run) -> str:
 
 
 def failures(run: Run) -> list[str]:
-    """Cells without numbers."""
+    """Return the cells without numbers."""
     return [f"{method} on {dataset}, {mask}: {reason}" for (method, dataset, mask), reason in run.missing.items()]
 
 
 def skipped(run: Run) -> list[str]:
-    """Metrics that the suite asks for and nobody measured."""
+    """Return the metrics that the suite lists and that were not computed."""
     return [f"{metric}: {reason}" for metric, reason in run.skipped_metrics]
 
 
 def unreadable(run: Run) -> list[str]:
-    """Images that could not be read, or not scored."""
+    """Return the images that could not be read, or not scored."""
     read = [f"{entry['dataset']}, {entry['path']}: {entry['reason']}" for entry in run.provenance.get("unreadable", ())]
     left_out = run.provenance.get("left_out", ())
     scored = [f"{entry['dataset']}, {entry['mask']}, {entry['image']}: {entry['reason']}" for entry in left_out]
@@ -57,19 +57,19 @@ def unreadable(run: Run) -> list[str]:
 
 
 def caveats(run: Run) -> list[str]:
-    """What a careful reader should know about these very numbers."""
+    """Return the limitations of the numbers of this run."""
     lines = []
     small = [(name, photographs(run, name)[1]) for name in run.datasets]
     few = [f"{name}: {number}" for name, number in small if 0 < number < FEW_PHOTOGRAPHS]
     if few:
         lines.append(
-            f"Few photographs ({', '.join(few)}): bootstrap intervals are too narrow then; at 4 photographs, a "
+            f"Few photographs ({', '.join(few)}): bootstrap intervals are then too narrow; with 4 photographs, a "
             f"95{NBSP}% interval covers about 80{NBSP}%."
         )
     if run.deblurring:
         lines.append(
-            f"{', '.join(sorted(run.deblurring))}: a mosaic of the truth stands in the hole, which is deblurring and "
-            "no inpainting; mean ranks and plots leave it out."
+            f"{', '.join(sorted(run.deblurring))}: the hole shows a mosaic of the ground truth. This is deblurring, "
+            "not inpainting; mean ranks and plots exclude it."
         )
     for name, info in run.infos.items():
         texts = {text for table in run.tables for text in run.set_notes(name, *table)}
@@ -84,13 +84,13 @@ def caveats(run: Run) -> list[str]:
 
 
 def how_to_read() -> list[str]:
-    """The statistics in plain words."""
+    """Return the explanation of the statistics."""
     return [
-        f"Numbers are means over pictures; brackets are 95{NBSP}% percentile bootstrap intervals that draw whole "
-        f"photographs ({DRAWS:,} draws), because crops of one photograph are not independent.",
-        "Bold: the best method and every method that a paired sign-flip test (all sign patterns up to "
-        f"{EXACT_GROUPS} photographs, {DRAWS:,} random ones above) does not tell from it at 5{NBSP}% after Holm's "
-        "correction over the table. Nothing is bold where nothing is told apart.",
-        "The tests are paired: intervals of two methods may overlap although every photograph prefers the same one.",
-        "Ranks follow the means, whether or not the data carry the order.",
+        f"Numbers are means over images; brackets are 95{NBSP}% percentile bootstrap intervals that resample whole "
+        f"photographs ({DRAWS:,} resamples), because crops of one photograph are not independent.",
+        "Bold: the best method and every method that does not differ significantly from it, by a paired sign-flip test "
+        f"(all sign patterns up to {EXACT_GROUPS} photographs, {DRAWS:,} random ones above) at 5{NBSP}% after Holm's "
+        "correction over the table. If no difference is significant, nothing is bold.",
+        "The tests are paired: intervals of two methods may overlap even if one is better on every photograph.",
+        "Ranks follow the means, whether or not the differences are significant.",
     ]

@@ -1,4 +1,4 @@
-"""report.html: one file that needs nothing else, from the template, style sheet and scripts beside this module."""
+"""Write report.html: one self-contained file, from the template, style sheet and scripts beside this module."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from inpaint_zoo.metrics import MetricInfo
 __all__ = ["page"]
 
 SCRIPTS = ("page.js", "gallery.js")
-FINDINGS = 6  # verdicts at the top of the page; the rest stand with their tables
-WHISKER = 92  # width of the small interval plots in table cells
+FINDINGS = 6  # number of verdicts at the top of the page; all verdicts are with their tables
+WHISKER = 92  # width of the small interval plots in table cells, in pixels
 
 
 def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix]) -> str:
-    """The whole report as one HTML file."""
+    """Return the whole report as one HTML file."""
     environment = Environment(
         loader=PackageLoader("inpaint_zoo.benchmark.report", "templates"),
         autoescape=True,
@@ -84,7 +84,7 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix]) -> 
 
 
 def whisker(column: Column, entry: Entry) -> Markup:
-    """The interval as a line and the mean as a dot, on the scale that all methods of the column share."""
+    """Draw the interval as a line and the mean as a dot, on the scale that all methods of the column share."""
     low, high = column.span
     if not entry.has_interval or high <= low:
         return Markup("")
@@ -100,7 +100,7 @@ def whisker(column: Column, entry: Entry) -> Markup:
 
 
 def breakable(label: str) -> Markup:
-    """A label that may wrap after the signs that names are made of.
+    """Return a label that may wrap after `_`, `:`, `/` and `.`.
 
     Example:
         >>> print(breakable("progressive:isnet_tiny"))
@@ -110,7 +110,7 @@ def breakable(label: str) -> Markup:
 
 
 def _metric_option(info: MetricInfo) -> tuple[str, str]:
-    """Value and text of a choice."""
+    """Return value and text of an option."""
     return info.name, short_title(info)
 
 
@@ -135,12 +135,12 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         (f"{done}/{cells}", "cells done"),
     ]
     if images != photographs:
-        facts.insert(2, (str(images), "crops of them"))
+        facts.insert(2, (str(images), "crops"))
     return facts
 
 
 def _findings(tables: Sequence[ScoreTable]) -> list[dict[str, Any]]:
-    """Verdicts on the suite's first metric (and others that share it), tables of one dataset that agree together."""
+    """Return the verdicts on the suite's first metric (and metrics that share it), grouped over tables that agree."""
     findings: dict[tuple[str, bool, str, str], list[tuple[int, str]]] = {}
     for number, table in enumerate(tables, start=1):
         if table.verdicts:
@@ -155,14 +155,14 @@ def _problems(run: Run) -> list[tuple[str, list[str]]]:
     every = [
         ("Cells without numbers", notes.failures(run)),
         ("Metrics skipped", notes.skipped(run)),
-        ("Pictures that could not be read", notes.unreadable(run)),
-        ("Take care", notes.caveats(run)),
+        ("Images that could not be read", notes.unreadable(run)),
+        ("Caveats and limits", notes.caveats(run)),
     ]
     return [(title, lines) for title, lines in every if lines]
 
 
 def _paired(run: Run, by_hole: Sequence[Plot], by_time: Sequence[Plot]) -> list[dict[str, Any]]:
-    """Both plots of each (dataset, metric), in the order of the suite."""
+    """Return both plots of each (dataset, metric), in suite order."""
     pairs = []
     for dataset in run.datasets:
         for info in run.infos.values():
@@ -175,37 +175,37 @@ def _paired(run: Run, by_hole: Sequence[Plot], by_time: Sequence[Plot]) -> list[
 
 
 def _ranked(matrix: Matrix) -> list[int]:
-    """How many methods of each column have a rank."""
+    """Return the number of methods with a rank in each column."""
     columns = zip(*(row.entries for row in matrix.rows), strict=True)
     return [sum(entry is not None and entry.rank is not None for entry in column) for column in columns]
 
 
 def _shade(entry: Entry, ranked: int) -> int:
-    """Tint of a matrix cell in per cent: strong for rank 1, none for the last."""
+    """Return the tint of a matrix cell in percent: strong for rank 1, none for the last rank."""
     return 0 if entry.rank is None or ranked < 2 else round(100 * (ranked - entry.rank) / (ranked - 1))
 
 
 def _gallery_data(run: Run, gallery: Gallery, overview: Sequence[Matrix]) -> dict[str, Any]:
-    """What the script needs; `first` is the method that the page opens with: the best by the suite's first metric."""
+    """Return the script's data; `first` is the method selected at first: the best by the suite's first metric."""
     first = run.methods.index(overview[0].rows[0].method) if overview else 0
     return {"methods": list(run.methods), "first": first, "scenes": gallery.scenes, "pictures": gallery.pictures}
 
 
 def _gallery_note(gallery: Gallery) -> str:
-    parts = [f"Copies for the screen: WebP at quality {QUALITY}, colour at half resolution"]
+    parts = [f"Copies for the screen: WebP at quality {QUALITY}, color at half resolution"]
     if gallery.worst_copy_db < float("inf"):
-        parts[0] += f" (the worst has {gallery.worst_copy_db:.0f} dB against its PNG)"
+        parts[0] += f" (the worst has a PSNR of {gallery.worst_copy_db:.0f} dB to its PNG)"
     if gallery.reduced:
-        parts.append(f"pictures over {LONGEST_SIDE} px are shown smaller")
+        parts.append(f"images larger than {LONGEST_SIDE} px are shown smaller")
     if gallery.shown < gallery.available:
         parts.append(
-            f"{gallery.shown} of the {gallery.available} pictures kept in the folder, to bound the size of this file"
+            f"{gallery.shown} of the {gallery.available} images kept in the folder, to limit the size of this file"
         )
     return "; ".join(parts) + ". All numbers and difference maps come from the PNGs."
 
 
 def _legend() -> list[tuple[str, str]]:
-    """(colour, label) of the classes of the difference map, in 8-bit steps."""
+    """Return (color, label) of the classes of the difference map, in 8-bit steps."""
     ends = [*DIFFERENCE_STEPS[1:], None]
     labels = [
         f"{low}+" if end is None else f"{low}{DASH}{end - 1}" for low, end in zip(DIFFERENCE_STEPS, ends, strict=True)
@@ -214,14 +214,14 @@ def _legend() -> list[tuple[str, str]]:
 
 
 def _flat(content: object, path: str = "") -> list[tuple[str, str]]:
-    """Nested plain values as (dotted name, text)."""
+    """Flatten nested plain values to (dotted name, text) pairs."""
     if isinstance(content, dict):
         return [pair for key, value in content.items() for pair in _flat(value, f"{path}.{key}" if path else str(key))]
     return [(path, DASH if content is None else str(content))]
 
 
 def _cells(run: Run) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
-    """What produced the cells: what all of them share, and one line per cell of the suite with the rest."""
+    """Return the provenance that all cells share, and one row per cell of the suite with the rest."""
     order = [(method, *table) for table in run.tables for method in run.methods]
     made_by = {}
     for cell in order:

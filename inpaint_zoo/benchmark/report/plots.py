@@ -1,4 +1,4 @@
-"""Which points go into the plots: quality against hole ratio, and quality against time."""
+"""Select the points of the plots: quality against hole ratio, and quality against time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from inpaint_zoo.metrics import MetricInfo
 
 __all__ = ["Plot", "hole_plots", "median_milliseconds", "time_plots"]
 
-DOTS = 600  # dots of single pictures in one plot, all methods together; the trend always uses every picture
+DOTS = 600  # maximum number of dots in one plot over all methods; the trend always uses every image
 BIN = 0.1  # width of the hole-ratio bins
 
 
@@ -26,11 +26,11 @@ class Plot:
     """One figure.
 
     Attributes:
-        dataset: Its label.
+        dataset: Label of the dataset.
         info: The metric on the y axis.
-        drawings: The SVG for a wide and a narrow screen; empty when there is nothing to draw.
-        notes: What is not in it, and why.
-        header, numbers: The same as a table, for those who cannot see the plot; numbers[0] is a method's label.
+        drawings: The SVG for a wide and a narrow screen; empty if there is nothing to draw.
+        notes: What the plot does not show, and why.
+        header, numbers: The same content as an accessible table; numbers[0] is a method's label.
     """
 
     dataset: str
@@ -42,9 +42,9 @@ class Plot:
 
 
 def hole_plots(run: Run) -> list[Plot]:
-    """Value of each picture against its hole ratio, with the mean of each bin, for every per-image metric.
+    """Plot the value of each image against its hole ratio, with the mean of each bin, for every per-image metric.
 
-    Without the deblurring mask sets.
+    The deblurring mask sets are excluded.
     """
     results = run.results[~run.results["mask"].isin(run.deblurring)]
     plots = []
@@ -84,22 +84,22 @@ def _hole_plot(run: Run, dataset: str, info: MetricInfo, rows: pd.DataFrame) -> 
         dataset=dataset,
         info=info,
         drawings=tuple(trend(series, size, x_label="hole ratio", y_label=label, title=title) for size in SIZES),
-        notes=(f"Dots: every {stride}th picture.",) if stride > 1 else (),
+        notes=(f"Dots: every {stride}th image.",) if stride > 1 else (),
         header=("hole ratio", *(f"{100 * BIN * at:.0f}{DASH}{100 * BIN * (at + 1):.0f} %" for at in bins)),
         numbers=tuple(numbers),
     )
 
 
 def median_milliseconds(run: Run, dataset: str) -> dict[str, float]:
-    """Median time per picture of each method on a dataset, over all its mask sets; methods without times are absent."""
+    """Return the median milliseconds per image of each method on a dataset, over all mask sets, if it has times."""
     rows = run.timings[(run.timings["dataset"] == dataset) & (run.timings["seconds"] > 0)]
     return {str(method): 1000 * float(value) for method, value in rows.groupby("method")["seconds"].median().items()}
 
 
 def latencies(run: Run, dataset: str) -> dict[str, float]:
-    """Mean milliseconds for one photograph of a dataset, completed alone; methods without a latency are absent.
+    """Return the mean milliseconds for one image of a dataset, completed alone, for methods that have a latency.
 
-    The mean is over the cells that `time_plots` averages, and over those that the device of the last run computed.
+    The mean is over the cells that `time_plots` averages and that ran on the device of the last run.
     """
     device = run.provenance.get("environment", {}).get("device")
     cells: dict[str, list[dict[str, Any]]] = {}
@@ -110,15 +110,15 @@ def latencies(run: Run, dataset: str) -> dict[str, float]:
 
 
 def time_plots(run: Run) -> list[Plot]:
-    """Mean over the mask sets, but for the deblurring ones, against the time per picture, for every metric.
+    """Plot the mean over the mask sets, without the deblurring ones, against the time per image, for every metric.
 
-    The time is the latency measured alone or, where no method has one, the median in the run.
+    The time is the latency measured alone or, if no method has one, the median in the run.
     """
     plots = []
     for dataset in run.datasets:
         alone = latencies(run, dataset)
         times = alone or median_milliseconds(run, dataset)
-        x_label = "mean latency of one photograph, ms" if alone else "median time per picture in this run, ms"
+        x_label = "mean latency of one image, ms" if alone else "median time per image in this run, ms"
         for name, info in run.infos.items():
             plot = _time_plot(run, dataset, name, info, times, x_label)
             if plot is not None:
@@ -153,7 +153,7 @@ def _time_plot(
     if untimed:
         notes.append(f"Not shown, because no time was measured: {', '.join(untimed)}.")
     y_label = f"{info.title}{f', {info.unit}' if info.unit else ''}"
-    title = f"{info.title} against time per picture on {dataset}; the same numbers are in the table below."
+    title = f"{info.title} against time per image on {dataset}; the same numbers are in the table below."
     better = info.higher_is_better
     return Plot(
         dataset=dataset,

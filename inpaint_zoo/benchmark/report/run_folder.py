@@ -1,4 +1,4 @@
-"""Reads the output folder of a benchmark: the only place of the report that knows how it is laid out."""
+"""Read the output folder of a benchmark; the other modules of the report do not depend on its layout."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ TIMING_COLUMNS = ("method", "dataset", "mask", "image", "seconds", "width", "hei
 
 @dataclass(frozen=True)
 class Run:
-    """A finished (or half-finished) benchmark, in suite order.
+    """A finished or unfinished benchmark, in suite order.
 
     Attributes:
-        folder: Where it lies.
-        suite: suite.json.
-        results: results.parquet; cells that failed or were not run have no rows.
-        timings: timings.parquet.
-        provenance: provenance.json.
-        summary: `summarise` of the results.
-        infos: What each metric in the results is.
-        methods: Labels of the suite.
+        folder: The output folder.
+        suite: Content of suite.json.
+        results: Content of results.parquet; cells that failed or were not run have no rows.
+        timings: Content of timings.parquet.
+        provenance: Content of provenance.json.
+        summary: The results, summarized by `summarise`.
+        infos: Description of each metric in the results.
+        methods: Labels of the suite's methods.
         tables: (dataset, mask set) pairs of the suite.
-        missing: (method, dataset, mask set) of the suite's cells without numbers, and why.
-        not_applicable: How many of them can have none.
-        deblurring: Mask sets in whose holes a mosaic of the truth stands: never averaged or ranked with others.
+        missing: (method, dataset, mask set) of the suite's cells without numbers -> reason.
+        not_applicable: Number of cells that do not apply.
+        deblurring: Mask sets whose holes show a mosaic of the ground truth; never averaged or ranked with others.
         cells: Identifier and record of each cell that was run.
     """
 
@@ -60,25 +60,27 @@ class Run:
 
     @property
     def costs(self) -> dict[Cell, dict[str, Any]]:
-        """What each cell cost, of the cells that computed something."""
+        """Cost of each cell that computed something."""
         return {cell: record["costs"] for cell, (_, record) in self.cells.items() if record.get("costs")}
 
     @property
     def skipped_metrics(self) -> list[tuple[str, str]]:
-        """(metric, reason) of every metric that the suite asks for and the results do not hold."""
+        """(metric, reason) of every metric that the suite lists and the results do not contain."""
         reasons = {entry["metric"]: entry["reason"] for entry in self.provenance.get("skipped_metrics", ())}
         absent = [name for name in self.suite["metrics"] if name not in self.infos]
-        return [(name, reasons.get(name, "no finished cell holds it")) for name in dict.fromkeys([*reasons, *absent])]
+        return [
+            (name, reasons.get(name, "no finished cell contains it")) for name in dict.fromkeys([*reasons, *absent])
+        ]
 
     def set_notes(self, metric: str, dataset: str, mask: str) -> list[str]:
-        """What a metric of whole sets says of its values in one table, such as "biased, small N"."""
+        """Return the notes of a set metric about its values in one table, such as "biased, small N"."""
         found = [record for (_, *table), (_, record) in self.cells.items() if table == [dataset, mask]]
         return sorted(
             {record["set_metric_notes"][metric] for record in found if metric in record.get("set_metric_notes", {})}
         )
 
     def from_bytes(self, metric: str, dataset: str, mask: str) -> list[str]:
-        """Methods of one table whose 8-bit results a metric measured although it is meant for unrounded ones."""
+        """Return the methods of one table for which a metric for unrounded results was computed on 8-bit results."""
         return [
             method
             for method in self.methods
@@ -86,25 +88,25 @@ class Run:
         ]
 
     def image_keys(self, dataset: str) -> list[str]:
-        """The images of a dataset in the order in which they were scored."""
+        """Return the images of a dataset in the order in which they were scored."""
         rows = self.results[(self.results["dataset"] == dataset) & self.results["image"].notna()]
         return [str(key) for key in rows["image"].unique()]
 
     def gallery_numbers(self, dataset: str) -> list[int]:
-        """Positions of the images whose pictures were kept."""
+        """Return the positions of the images whose results were kept."""
         files = (self.folder / "gallery" / dataset).glob("*.png")
         return sorted(int(path.stem) for path in files if path.stem.isdigit())
 
     def truth_file(self, dataset: str, number: int) -> Path:
-        """The untouched photograph at a position."""
+        """Return the path of the ground truth at a position."""
         return self.folder / "gallery" / dataset / f"{number}.png"
 
     def mask_file(self, dataset: str, mask: str, number: int) -> Path:
-        """Its mask, white = hole."""
+        """Return the path of its mask, white = hole."""
         return self.folder / "gallery" / dataset / mask / f"{number}.png"
 
     def result_file(self, cell: Cell, number: int) -> Path | None:
-        """A method's picture at a position, None where none was kept."""
+        """Return the path of a method's result at a position; None if it was not kept."""
         if cell in self.missing or cell not in self.cells:
             return None
         path = self.folder / "cells" / self.cells[cell][0] / "pictures" / f"{number}.png"
@@ -112,15 +114,15 @@ class Run:
 
 
 def read_run(folder: str | Path) -> Run:
-    """Read a benchmark's output folder and summarise it.
+    """Read and summarize a benchmark's output folder.
 
     Raises:
-        ZooError: The folder is none of ours, a file is damaged, or a metric is unknown to this version.
+        ZooError: If it is not a benchmark folder, a file is damaged, or a metric is unknown to this version.
     """
     folder = Path(folder)
     if not (folder / "suite.json").is_file():
         raise ZooError(
-            f"{folder} is no benchmark folder: it has no suite.json. Give the --out of `inpaint-zoo benchmark`."
+            f"{folder} is not a benchmark folder: it has no suite.json. Give the --out of `inpaint-zoo benchmark`."
         )
     suite = _read_json(folder / "suite.json")
     provenance = _read_json(folder / "provenance.json")
@@ -161,9 +163,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ZooError(f"{path} is damaged ({error}); run the benchmark again to write it anew.") from error
+        raise ZooError(f"{path} is damaged ({error}); run the benchmark again to rewrite it.") from error
     if not isinstance(content, dict):
-        raise ZooError(f"{path} must hold an object, got {type(content).__name__}.")
+        raise ZooError(f"{path} must contain an object, got {type(content).__name__}.")
     return content
 
 
@@ -173,7 +175,7 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise ZooError(f"{path} is damaged ({error}); run the benchmark again to write it anew.") from error
+        raise ZooError(f"{path} is damaged ({error}); run the benchmark again to rewrite it.") from error
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise ZooError(f"{path} lacks the column(s) {', '.join(missing)}.")

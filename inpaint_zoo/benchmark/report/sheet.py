@@ -1,4 +1,4 @@
-"""`gallery.png`: a few photographs, masked, filled by each method, and as they were. For READMEs and slides."""
+"""Draw `gallery.png` for READMEs and slides: a few images, masked, filled by each method, and the ground truth."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from inpaint_zoo.benchmark.report.run_folder import Run
 
 __all__ = ["sheet"]
 
-ROWS, METHODS = 4, 6  # more of either makes the sheet unreadable; the page has them all
+ROWS, METHODS = 4, 6  # a larger sheet is unreadable; the page shows all of them
 _CELL, _GAP, _HEAD, _SIDE = 200, 8, 30, 26
 _PAPER, _INK = "#fbfaf7", "#1d1d1f"
 
 
 def sheet(run: Run) -> bytes | None:
-    """Draw the sheet: a row for each of the first photographs, the mask sets taking turns.
+    """Draw the sheet: one row for each of the first images, cycling through the mask sets.
 
     Returns:
-        A PNG file, or None where no pictures were kept.
+        A PNG file, or None if no images were kept.
     """
     scenes = list(_scenes(run))[:ROWS]
     if not scenes:
@@ -54,7 +54,7 @@ def sheet(run: Run) -> bytes | None:
 
 
 def _scenes(run: Run) -> Iterator[tuple[str, str, int]]:
-    """(dataset, mask set, position): each photograph once, the mask sets in turn."""
+    """Yield (dataset, mask set, position): each source photograph once, cycling through the mask sets."""
     turn = 0
     for dataset in run.datasets:
         masks = [mask for name, mask in run.tables if name == dataset]

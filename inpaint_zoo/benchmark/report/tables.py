@@ -1,7 +1,7 @@
-"""What the tables say, before it becomes HTML, Markdown or LaTeX: entries, bold sets, and verdicts in words.
+"""Content of the tables before it is rendered as HTML, Markdown or LaTeX: entries, bold sets, and verdicts in words.
 
-Bold means: the best, and all that the test cannot tell from it, where at least one other method is told apart. Where
-nothing is told apart nothing is bold, and a sentence says so.
+Bold are the best method and all methods that do not differ significantly from it, if at least one other method does. If
+no difference is significant, nothing is bold, and a sentence says so.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ class Entry:
     """One number of a table.
 
     Attributes:
-        method: Its method.
-        mean: NaN when no image gave a finite value.
-        low, high: 95 % interval, NaN where there is none.
+        method: Label of the method.
+        mean: NaN if no image gave a finite value.
+        low, high: 95 % interval; NaN if there is none.
         rank: 1 is best.
-        p_value: Holm-adjusted, against the best; None where not tested.
-        tied: Not told from the best; None where not tested.
-        bold: See the module's docstring.
-        n_images, n_groups: Images and source photographs behind it, None when unknown.
-        n_nan: Values left out because they were not finite.
-        digits: Decimals to print.
+        p_value: Holm-adjusted p-value against the best method; None if not tested.
+        tied: Whether it does not differ significantly from the best method; None if not tested.
+        bold: Whether it is printed in bold; see the module's docstring.
+        n_images, n_groups: Numbers of images and source photographs; None if unknown.
+        n_nan: Number of values that were left out because they were not finite.
+        digits: Number of decimals to print.
     """
 
     method: str
@@ -68,12 +68,12 @@ class Entry:
 
     @property
     def has_interval(self) -> bool:
-        """Whether both ends are there."""
+        """Whether both ends of the interval are known."""
         return not (pd.isna(self.low) or pd.isna(self.high))
 
     @property
     def interval(self) -> str:
-        """The interval as printed, or nothing."""
+        """The interval as printed; empty if there is none."""
         if not self.has_interval:
             return ""
         return f"[{decimal(self.low, self.digits)}, {decimal(self.high, self.digits)}]"
@@ -81,7 +81,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Column:
-    """One metric of one table, best first; `low` and `high` span all its intervals."""
+    """One metric of one table, best method first; `span` gives the range of all its numbers."""
 
     info: MetricInfo
     entries: tuple[Entry, ...]
@@ -89,19 +89,19 @@ class Column:
 
     @property
     def arrow(self) -> str:
-        """Which way is better."""
+        """Arrow in the direction of better values."""
         return "↑" if self.info.higher_is_better else "↓"
 
     @property
     def span(self) -> tuple[float, float]:
-        """Smallest and largest number of the column, intervals included; (0, 1) when there is none."""
+        """Smallest and largest number of the column, including intervals; (0, 1) if there is none."""
         ends = [x for e in self.entries for x in (e.mean, e.low, e.high) if not pd.isna(x)]
         return (min(ends), max(ends)) if ends else (0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class MethodRow:
-    """One method of a table: its entry under every metric, or why it has none."""
+    """One method of a table: its entry for every metric, or why it has none."""
 
     method: str
     entries: tuple[Entry | None, ...]
@@ -110,16 +110,16 @@ class MethodRow:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """One (dataset, mask set).
+    """The table of one (dataset, mask set).
 
     Attributes:
         dataset, mask: Labels.
-        deblurring: Whether a mosaic of the truth stands in the holes.
-        pictures: "12 crops of 4 photographs".
+        deblurring: Whether the holes show a mosaic of the ground truth.
+        pictures: Number of images, such as "12 crops of 4 photographs".
         columns: One per metric.
-        rows: Best first by the suite's first metric; what has no numbers comes last.
-        verdicts: (metric titles, sentence), metrics of the same verdict together.
-        notes: Values left out, methods scored on fewer images, or on another form of their results than others.
+        rows: Best first by the suite's first metric; rows without numbers come last.
+        verdicts: (metric titles, sentence); metrics with the same verdict are grouped.
+        notes: Left-out values, and methods scored on fewer images or on another form of their results than others.
     """
 
     dataset: str
@@ -134,7 +134,7 @@ class ScoreTable:
 
 @dataclass(frozen=True)
 class MatrixRow:
-    """One method under one metric over all tables; `missing` says why an entry is None."""
+    """One method for one metric over all tables; `missing` says why an entry is None."""
 
     method: str
     entries: tuple[Entry | None, ...]
@@ -147,7 +147,7 @@ class MatrixRow:
 class Matrix:
     """One metric over all (dataset, mask set) tables: methods in most tables first, then by mean rank.
 
-    ``counted`` of the tables are those that mean ranks are over: all but the deblurring ones.
+    ``counted`` is the number of tables in the mean ranks: all except the deblurring ones.
     """
 
     info: MetricInfo
@@ -157,17 +157,17 @@ class Matrix:
 
 
 def tables(run: Run) -> list[ScoreTable]:
-    """Every (dataset, mask set) of the suite, those without any number too."""
+    """Return a table for every (dataset, mask set) of the suite, including those without numbers."""
     return [_table(run, dataset, mask) for dataset, mask in run.tables]
 
 
 def matrices(run: Run, score_tables: Sequence[ScoreTable]) -> list[Matrix]:
-    """One matrix per metric."""
+    """Return one matrix per metric."""
     return [_matrix(run, name, score_tables) for name in run.infos]
 
 
 def count_pictures(n_images: int, n_groups: int) -> str:
-    """Say how many pictures there are and of how many photographs.
+    """Return the number of images and, for crops, of source photographs.
 
     Example:
         >>> count_pictures(12, 4), count_pictures(1, 1)
@@ -178,7 +178,7 @@ def count_pictures(n_images: int, n_groups: int) -> str:
 
 
 def short_title(info: MetricInfo) -> str:
-    """The title in running text; "L1 %" is another metric than "L1"."""
+    """Return the title for running text; "L1 %" is another metric than "L1"."""
     return f"{info.title} %" if info.unit == "%" else info.title
 
 
@@ -213,7 +213,7 @@ def _table(run: Run, dataset: str, mask: str) -> ScoreTable:
             ),
             *(
                 f"{short_title(info)} measures results before they are rounded to 8 bits, but "
-                f"{', '.join(methods)} gave only 8-bit ones, which were measured as they are."
+                f"{', '.join(methods)} returned only 8-bit results, which were measured instead."
                 for name, info in run.infos.items()
                 if (methods := run.from_bytes(name, dataset, mask))
             ),
@@ -234,7 +234,7 @@ def _column(part: pd.DataFrame, info: MetricInfo) -> Column:
 
 
 def _entry(row: dict[Any, Any], separated: bool, digits: int) -> Entry:
-    """One row of the summary."""
+    """Return the entry for one row of the summary."""
     tied = None if pd.isna(row["tied_with_best"]) else bool(row["tied_with_best"])
     return Entry(
         method=row["method"],
@@ -253,12 +253,12 @@ def _entry(row: dict[Any, Any], separated: bool, digits: int) -> Entry:
 
 
 def _verdict(entries: Sequence[Entry], info: MetricInfo) -> str:
-    """What the data say about one metric of one table."""
+    """Return what the data say about one metric of one table."""
     scored = [entry for entry in entries if entry.rank is not None]
     if not scored:
         return "no method has a value."
     if len(scored) == 1:
-        return f"only {scored[0].method} has a value: nothing to compare."
+        return f"only {scored[0].method} has a value, so there is nothing to compare."
     if not info.per_image:
         return "one number for a whole set: ranked, but without interval or test, so nothing is bold."
     best = scored[0]
@@ -269,16 +269,18 @@ def _verdict(entries: Sequence[Entry], info: MetricInfo) -> str:
         needed = fewest_groups(len(alike))
         if photographs < needed:
             verb = "is" if photographs == 1 else "are"
-            return f"{counted} {verb} too few to tell {len(scored)} methods apart ({needed} would be the least)."
-        return f"{counted} do not tell these {len(scored)} methods apart."
+            return f"{counted} {verb} too few to distinguish {len(scored)} methods (at least {needed} are needed)."
+        return f"{counted} show no significant difference between these {len(scored)} methods."
     if not alike:
-        return f"{best.method} is best, and told from every other."
+        return f"{best.method} is best; it differs significantly from every other method."
     told = len(scored) - 1 - len(alike)
-    return f"{best.method} leads; not told from it: {', '.join(alike)}. Told apart: {told} of {len(scored) - 1}."
+    return (
+        f"{best.method} is best; no significant difference: {', '.join(alike)}. Different: {told} of {len(scored) - 1}."
+    )
 
 
 def _together(columns: Sequence[Column]) -> tuple[tuple[str, str], ...]:
-    """Metrics that share a verdict, in one line."""
+    """Group metrics that share a verdict."""
     titles: dict[str, list[str]] = {}
     for column in columns:
         titles.setdefault(column.verdict, []).append(short_title(column.info))
@@ -291,12 +293,10 @@ def _notes(columns: Sequence[Column], n_images: int) -> list[str]:
         for entry in column.entries:
             if entry.n_nan:
                 notes.append(
-                    f"{short_title(column.info)}, {entry.method}: {entry.n_nan} value(s) were not finite, left out."
+                    f"{short_title(column.info)}, {entry.method}: {entry.n_nan} value(s) were not finite and left out."
                 )
             elif column.info.per_image and entry.n_images is not None and entry.n_images < n_images:
-                notes.append(
-                    f"{short_title(column.info)}, {entry.method}: {entry.n_images} of {n_images} pictures only."
-                )
+                notes.append(f"{short_title(column.info)}, {entry.method}: only {entry.n_images} of {n_images} images.")
     return notes
 
 

@@ -1,4 +1,4 @@
-"""Characters that look like others in an editor, by name, and numbers set with them."""
+"""Names for characters that look like others in an editor, and number formatting with them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ THIN_SPACE = "\u2009"
 
 
 def decimal(value: float, digits: int) -> str:
-    """Fixed decimals with a real minus sign.
+    """Format a number with fixed decimals and a typographic minus sign.
 
     Example:
         >>> decimal(-1.25, 1) == f"{MINUS}1.2"
@@ -21,5 +21,5 @@ def decimal(value: float, digits: int) -> str:
 
 
 def thousands(value: float, digits: int = 0) -> str:
-    """As `decimal`, with thin spaces between groups of three digits."""
+    """Format as `decimal`, with thin spaces between groups of three digits."""
     return f"{value:,.{digits}f}".replace("-", MINUS).replace(",", THIN_SPACE)

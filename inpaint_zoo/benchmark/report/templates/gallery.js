@@ -1,5 +1,5 @@
 "use strict";
-// The gallery: any two versions of a picture under a draggable line, and all methods side by side.
+// The gallery: compare any two versions of an image with a draggable line, and show all methods side by side.
 (() => {
   const source = document.getElementById("gallery-data");
   if (!source) return;
@@ -31,7 +31,7 @@
     const method = methods[Number(choice.replace("difference-", ""))];
     return choice.startsWith("difference-") ? `Difference: ${method}` : method;
   }
-  // A version of a picture is a pile of images: a result holds only what differs from the truth beneath it.
+  // A version of an image is a stack of images: a result contains only what differs from the ground truth below it.
   function layers(choice) {
     const { truth, hole } = scene();
     if (choice === "truth") return [image(truth)];
@@ -118,7 +118,7 @@
     byId("strip").replaceChildren(...["truth", "masked"].map((choice) => element("li", {}, fixed(choice))), ...now.methods.map((entry) => element("li", {}, card(entry))));
   }
 
-  // Choices of dataset, mask set and picture; what the new choice lacks falls back to its first.
+  // Choices of dataset, mask set and image; a choice that is not available falls back to the first one.
   function drawControls() {
     const focused = document.activeElement && document.activeElement.dataset.choice;
     const options = {
@@ -131,7 +131,7 @@
       return element("label", {}, input, element("span", {}, element("bdi", {}, value)));
     }));
     const here = scenes.filter((one) => one.dataset === state.dataset && one.mask === state.mask);
-    const photos = element("div", { class: "photos", role: "group", "aria-label": "Picture" }, ...here.map((one) =>
+    const photos = element("div", { class: "photos", role: "group", "aria-label": "Image" }, ...here.map((one) =>
       element("button", { type: "button", "aria-label": one.picture, title: one.picture, "aria-pressed": String(one.picture === state.picture), "data-choice": `picture=${one.picture}`, onclick: () => choose({ picture: one.picture }) },
         element("span", { class: "thumb" }, image(one.truth)))));
     const parts = [pills("mask", "Mask set"), photos];

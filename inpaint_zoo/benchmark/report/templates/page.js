@@ -1,5 +1,5 @@
 "use strict";
-// Theme, choices that show one panel of several, sorting, and picking methods out of the plots.
+// Theme, choices that show one of several panels, sorting, and highlighting methods in the plots.
 (() => {
   const root = document.documentElement;
 
@@ -7,10 +7,10 @@
     const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
     const next = (root.dataset.theme || system) === "dark" ? "light" : "dark";
     root.dataset.theme = next;
-    try { localStorage.setItem("inpaint-zoo-theme", next); } catch (error) { /* not kept, but switched */ }
+    try { localStorage.setItem("inpaint-zoo-theme", next); } catch (error) { /* switched, but not stored */ }
   });
 
-  // A panel is shown when it agrees with every choice of its group that it carries a key of.
+  // A panel is shown if it agrees with every choice of its group.
   function showPanels(group) {
     const choices = {};
     for (const pills of document.querySelectorAll(`[data-pills="${group}"]`)) {
@@ -27,7 +27,7 @@
     showPanels(group);
   }
 
-  // Best first at the first click on a number, A to Z on a name; rows without a number stay last.
+  // First click: best first for numbers, A to Z for names; rows without a number stay last.
   function sortBy(table, heading) {
     const column = heading.cellIndex;
     const numeric = heading.dataset.sort === "number";
@@ -60,7 +60,7 @@
     }
   }
 
-  // Pressed methods stand out of the plots; hovering or focusing one does so for the moment.
+  // Pressed methods are highlighted in the plots; hovering or focusing a method highlights it temporarily.
   const legend = document.getElementById("chart-methods");
   if (legend) {
     const pressed = new Set();
