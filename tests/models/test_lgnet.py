@@ -160,7 +160,7 @@ def test_conversion_is_strict(shared):
     del parts["local"]["model.1.weight"]
     with pytest.raises(ValueError, match=r"part 'local': 1 missing: model\.1\.weight"):
         iz.convert_official("lgnet", parts)
-    with pytest.raises(ValueError, match="wants the parts coarse, local, global, got coarse"):
+    with pytest.raises(ValueError, match="needs the parts coarse, local, global, got coarse"):
         iz.convert_official("lgnet", {"coarse": {}})
 
 

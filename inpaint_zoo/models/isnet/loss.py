@@ -105,6 +105,7 @@ class ISNetLoss(nn.Module):
         """Return the terms ``adversarial`` and ``feature_matching``.
 
         Feature matching compares all five maps of the discriminator, including the logits.
+
         Args:
             discriminator: Discriminator whose parameters the caller has frozen.
             pred: Raw prediction (B, 3, H, W) in [0, 1], with its graph.

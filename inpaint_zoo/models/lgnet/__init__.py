@@ -45,7 +45,7 @@ TEXT = "docs/papers/lgnet.md (the paper's text; no code was released)"
 
 @register_model(source=CODE, paper=LGNET)
 def lgnet(blocks: int = 4, attention_variant: AttentionVariant = "code") -> LGNetGenerator:
-    """LGNet: a coarse U-Net, a network with a small receptive field, and a U-Net with attention over the whole image."""
+    """LGNet: a coarse U-Net, a network with a small receptive field, then a U-Net with attention over the image."""
     return LGNetGenerator(
         {"coarse": "unet", "local": "local", "global": "unet_att"}, blocks=blocks, attention_variant=attention_variant
     )

@@ -104,7 +104,7 @@ class LGNetLoss(nn.Module):
         return terms
 
     def _perceived(self, features: VGGFeatures, pairs: dict[str, tuple[Tensor, Tensor]], batch: Batch) -> Terms:
-        """Return the perceptual and style terms; each image passes through VGG once, the ground truth for all stages."""
+        """Return the perceptual and style terms; VGG sees each image once, and the ground truth once for all stages."""
         truth = features.each(batch["image"].detach())[0]
         truth = {tap: value.detach() for tap, value in truth.items()}
         pictures = [picture for raw, merged in pairs.values() for picture in (raw, from_range(merged, -1, 1))]

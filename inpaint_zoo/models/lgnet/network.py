@@ -74,7 +74,7 @@ class LGNetGenerator(InpaintingNetwork):
         self.share = share
         nets: dict[
             str, nn.Module
-        ] = {}  # with the suffix "_net", because export generates Python code, in which "global" is a keyword
+        ] = {}  # suffix "_net": export generates Python code, where "global" is a keyword
         for name, kind in stages.items():
             if share and name == self.first:
                 continue
