@@ -123,7 +123,7 @@ def test_windows_stay_inside_and_look_at_the_middle_of_nothing():
     window = Window(mask, 16)
     assert window.crop(rows)[:, 1, 0, 0].tolist() == [0, 17, 12]
     assert window.crop(columns)[:, 1, 0, 0].tolist() == [48, 17, 24]
-    with pytest.raises(ZooError, match="A window of 41 px does not fit into pictures of 40 x 64"):
+    with pytest.raises(ZooError, match="A window of 41 px does not fit into images of 40 x 64 px"):
         Window(mask, 41)
 
 
@@ -279,7 +279,7 @@ def test_what_the_study_trains_with(tmp_path):
 
 
 def test_pictures_of_another_size_are_refused(tmp_path):
-    with pytest.raises(ZooError, match=r"must be \(B, 3, 128, 128\), got \(4, 3, 64, 64\): `size=` builds another"):
+    with pytest.raises(ZooError, match=r"must be \(B, 3, 128, 128\), got \(4, 3, 64, 64\)\. Create the critic"):
         fit(tmp_path, ContextualAttention("glcic_tiny", size=128, window=32, critic_width=8), Pictures64(), max_steps=1)
 
 

@@ -402,7 +402,7 @@ def test_conversion_is_strict():
     file = {"g": net.state_dict(), "g_ema": list(net.parameters())}
     with pytest.raises(iz.ZooError, match=r"does not fit 'grig': 1 missing: to_big\.weight_orig"):
         iz.convert_official("grig", {key: value for key, value in file["g"].items() if key != "to_big.weight_orig"})
-    with pytest.raises(iz.ZooError, match=r"lists 602 averages as `g_ema`, 'grig' has 603 .*its `g` alone"):
+    with pytest.raises(iz.ZooError, match=r"lists 602 averages in `g_ema`, but 'grig' has 603 .*`g` alone"):
         iz.convert_official("grig", file | {"g_ema": file["g_ema"][1:]})
     with pytest.raises(iz.ZooError, match=r"does not fit 'grig', `g_ema`: .* of another shape: down_from_big"):
         iz.convert_official("grig", file | {"g_ema": file["g_ema"][::-1]})

@@ -369,7 +369,7 @@ def test_random_features_are_said_once(caplog):
     with caplog.at_level(logging.WARNING):
         first, second = small(), small()
     assert [record.getMessage() for record in caplog.records] == [
-        "The projected discriminator looks through a backbone with random weights: results are not GRIG's."
+        "The projected discriminator uses a backbone with random weights: results are not GRIG's."
     ]
     assert first.backbone_source == "random"
     assert state_sha256(first.state_dict()) == state_sha256(second.state_dict())  # of one seed

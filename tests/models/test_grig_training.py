@@ -379,7 +379,7 @@ def test_the_truth_is_changed_before_the_hole_and_alike_in_all_rounds(tmp_path):
 
 def test_what_the_data_put_into_the_hole_is_not_changed_along():
     batch = {"image": torch.rand(1, 3, 64, 64), "mask": torch.ones(1, 1, 64, 64), "input": torch.rand(1, 3, 64, 64)}
-    with pytest.raises(ZooError, match=r"`augment` would change the truth but not what `input_mode` put"):
+    with pytest.raises(ZooError, match=r"`augment` changes the ground truth but not the filling from `input_mode`"):
         small().training_step(batch, 0)
 
 

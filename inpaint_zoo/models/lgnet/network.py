@@ -72,9 +72,8 @@ class LGNetGenerator(InpaintingNetwork):
             raise ZooError("`share` needs a first stage 'unet' and a last stage 'unet_att'.")
         self.divisor = self.min_size = 2**levels
         self.share = share
-        nets: dict[
-            str, nn.Module
-        ] = {}  # suffix "_net": export generates Python code, where "global" is a keyword
+        # the suffix "_net" is needed because export generates Python code, where "global" is a keyword
+        nets: dict[str, nn.Module] = {}
         for name, kind in stages.items():
             if share and name == self.first:
                 continue
