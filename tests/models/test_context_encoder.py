@@ -86,7 +86,7 @@ def test_the_central_one_gives_back_what_surrounds_its_prediction():
 
 
 def test_wrong_options_are_refused():
-    with pytest.raises(ValueError, match="power of two from 32 up, got 96"):
+    with pytest.raises(ValueError, match="power of two of at least 32, got 96"):
         iz.create_model("context_encoder", size=96)
     with pytest.raises(ValueError, match=r"Unknown region 'centre'\. Did you mean 'center'"):
         iz.create_model("context_encoder", region="centre")
@@ -138,7 +138,7 @@ def test_a_step_trains_all_but_the_biases(region, known, tmp_path):
 
 
 def test_other_sizes_are_refused_in_training(tmp_path):
-    with pytest.raises(ValueError, match=r"trains at its own size: --data\.init_args\.size=64, got \(2, 3, 32, 32\)"):
+    with pytest.raises(ValueError, match=r"own size: set --data\.init_args\.size=64, got images of shape \(2, 3, 32, 32\)"):
         fit(tmp_path, ContextEncoder("context_encoder_tiny", discriminator_width=8, metrics=[]), max_steps=1)
 
 

@@ -86,7 +86,7 @@ def test_without_anything_known_it_is_the_mean():
 
 
 def test_no_level_is_refused():
-    with pytest.raises(ValueError, match="`levels` must be 1 or more, got 0"):
+    with pytest.raises(ValueError, match="`levels` must be at least 1, got 0"):
         PartialConvGenerator(levels=0)
 
 
