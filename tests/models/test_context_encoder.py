@@ -138,7 +138,7 @@ def test_a_step_trains_all_but_the_biases(region, known, tmp_path):
 
 
 def test_other_sizes_are_refused_in_training(tmp_path):
-    with pytest.raises(ValueError, match=r"own size: set --data\.init_args\.size=64, got images of shape \(2, 3, 32, 32\)"):
+    with pytest.raises(ValueError, match=r"set --data\.init_args\.size=64, got images of shape \(2, 3, 32, 32\)"):
         fit(tmp_path, ContextEncoder("context_encoder_tiny", discriminator_width=8, metrics=[]), max_steps=1)
 
 

@@ -176,7 +176,7 @@ def test_wrong_stages_are_refused():
         LGNetGenerator({"coarse": "unett"})
     with pytest.raises(ValueError, match="`share` needs"):
         LGNetGenerator({"coarse": "unet", "global": "unet"}, share=True)
-    with pytest.raises(ValueError, match="`levels` must be 6 or more, got 5"):
+    with pytest.raises(ValueError, match="`levels` must be at least 6, got 5"):
         LGNetGenerator({"global": "unet_att"}, levels=5)
 
 
