@@ -63,7 +63,7 @@ def fold(convolution: ConvT, norm: nn.Module) -> ConvT:
 
 
 def fold_affine(convolution: nn.Conv2d, scale: Tensor, bias: Tensor | None) -> nn.Conv2d:
-    """Return a copy of a convolution without bias, its output scaled by ``scale`` and shifted by ``bias``, both (C,)."""
+    """Return a copy of a convolution without bias, with output scaled and shifted by ``scale`` and ``bias``, (C,)."""
     folded = copy.deepcopy(convolution)
     folded.weight = nn.Parameter(convolution.weight.detach() * scale.detach().view(-1, 1, 1, 1), requires_grad=False)
     folded.bias = None if bias is None else nn.Parameter(bias.detach().clone(), requires_grad=False)

@@ -110,9 +110,11 @@ def test_wrong_arguments():
         FeatureMatching("l2", "mean")
     with pytest.raises(UnknownNameError, match="Unknown reduction over layers 'max'"):
         FeatureMatching("l1", "max")
-    with pytest.raises(ZooError, match="Two equally long lists of feature maps are needed, got 2 and 1"):
+    with pytest.raises(ZooError, match="must be lists of feature maps of equal length, at least 1, got 2 and 1"):
         feature_distance(list(pred.values()), [target["a"]])
-    with pytest.raises(ZooError, match=r"each map of the truth must be \(2, 3, 4, 5\) to match the prediction"):
+    with pytest.raises(
+        ZooError, match=r"Each feature map of the ground truth must be \(2, 3, 4, 5\) to match the prediction"
+    ):
         feature_distance([pred["a"]], [target["b"]])
     with pytest.raises(UnknownNameError, match="Unknown reduction over the batch 'none'"):
         LPIPSLoss("none")

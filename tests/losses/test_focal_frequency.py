@@ -139,7 +139,7 @@ def test_full_precision_under_autocast():
 
 
 def test_patches_must_fit():
-    with pytest.raises(ZooError, match="`patch_factor` must divide both sides of 10 x 12, got 4"):
+    with pytest.raises(ZooError, match="`patch_factor` must divide height and width of 10 x 12, got 4"):
         FocalFrequencyLoss(patch_factor=4)(torch.rand(1, 3, 10, 12), torch.rand(1, 3, 10, 12))
     with pytest.raises(ZooError, match="`patch_factor` must be 1 or more, got 0"):
         FocalFrequencyLoss(patch_factor=0)
@@ -148,5 +148,5 @@ def test_patches_must_fit():
 def test_wrong_arguments():
     with pytest.raises(UnknownNameError, match=r"Unknown reduction 'summ'\. Did you mean 'sum'"):
         FocalFrequencyLoss(reduction="summ")
-    with pytest.raises(ZooError, match="`batch_matrix` chooses the maximum that `normalize` divides by"):
+    with pytest.raises(ZooError, match="`batch_matrix` needs `normalize=True`"):
         FocalFrequencyLoss(batch_matrix=True, normalize=False)
