@@ -15,7 +15,7 @@ Padding = Literal["symmetric", "reflect", "zeros"]
 
 
 def _mirror(length: int, target: int, repeats_edge: bool, device: torch.device) -> Tensor:
-    """Return ``target`` mirrored indices into 0..length-1: a b c | c b a | a b c, or without edge: a b c | b | a b c."""
+    """Return ``target`` mirrored indices into 0..length-1: a b c | c b a | a b c, or without edge a b c | b | a b c."""
     period = 2 * length if repeats_edge else max(1, 2 * length - 2)
     index = torch.arange(target, device=device) % period
     return torch.where(index < length, index, 2 * length - 1 - index if repeats_edge else period - index)

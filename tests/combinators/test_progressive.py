@@ -232,7 +232,7 @@ def test_where_nothing_is_known_one_pass_and_a_warning():
     net = iz.progressive(Recorder())
     mask = torch.cat([hole((8, 56), (8, 56)), torch.ones(1, 1, 64, 64)])
     image = picture(2)
-    with pytest.warns(UserWarning, match=r"Nothing is known of sample 1: .* one pass"):
+    with pytest.warns(UserWarning, match=r"Sample 1 has no known pixels .* one pass"):
         counts = [len(frames) for frames in net.frames(image, mask)]
     assert counts == [3, 1]
     nothing = torch.zeros_like(mask)
@@ -263,7 +263,7 @@ def test_the_contract():
     [
         ({"kernel_size": 4}, "`kernel_size` must be odd and at least 3, got 4"),
         ({"kernel_size": 1}, "`kernel_size` must be odd and at least 3, got 1"),
-        ({"threshold": 20}, "`threshold` is a share of the picture, 0 to 1, got 20"),
+        ({"threshold": 20}, "`threshold` must be a hole ratio from 0 to 1, got 20"),
         ({"max_iterations": -1}, "`max_iterations` must be 0 or more, got -1"),
     ],
 )

@@ -118,7 +118,7 @@ def check_fillings(net):
         seen = [net.predict(*net.native(image, mask, found)) for found in (None, filling)]
         assert net.takes_filling != all(map(torch.equal, *(stages.values() for stages in seen)))
         if not net.takes_filling:
-            with pytest.raises(ZooError, match=r"never sees what stands in the hole: it takes no `filling`"):
+            with pytest.raises(ZooError, match=r"ignores the content of the hole and takes no `filling`"):
                 net(image, mask, filling=filling)
             return
         plain, filled = net(image, mask), net(image, mask, filling=filling)
@@ -266,8 +266,8 @@ def broken():
         "no tensor": (image.numpy(), mask, r"`image` must be a tensor.*got ndarray"),
         "batch": (image, mask[:1], r"`mask` must be \(2, 1, 32, 32\) to match"),
         "sides": (image, mask[..., :31], r"`mask` must be \(2, 1, 32, 32\) to match"),
-        "too small": (image[..., :15, :], mask[..., :15, :], r"sides from 16 px up, got \(2, 3, 15, 32\)"),
-        "empty batch": (image[:0], mask[:0], r"at least one picture"),
+        "too small": (image[..., :15, :], mask[..., :15, :], r"at least 16 px, got \(2, 3, 15, 32\)"),
+        "empty batch": (image[:0], mask[:0], r"at least one image"),
         "device": (image, mask.to("meta"), r"`mask` must be on the device of `image` \(cpu\), got meta"),
         "grey mask": (image, clear * 0.5, r"`mask` must hold only 0 \(known\) and 1 \(hole\), got 0\.5"),
         "nan mask": (image, clear * float("nan"), r"`mask` must hold only 0"),

@@ -166,7 +166,7 @@ def test_attention_offsets_behind_navier_stokes():
         assert torch.equal(net.attention_offsets(image.masked_fill(mask > 0, float("nan")), mask), expected)
         assert not torch.equal(inner.attention_offsets(image, mask), expected)
     assert net.attention_place == inner.attention_place == 8
-    with pytest.raises(ZooError, match="never sees what stands in the hole"):
+    with pytest.raises(ZooError, match="ignores the content of the hole"):
         net.attention_offsets(image, mask, filling=image)
     assert not hasattr(hole_ns_of(iz.create_model("glcic_tiny")), "attention_offsets")
 

@@ -348,7 +348,7 @@ def test_a_network_behind_navier_stokes_is_what_was_trained_so(size):
         assert not torch.equal(inner(image, mask), expected)
     assert net.state_dict().keys() == inner.state_dict().keys()
     assert list(net.stages(image, mask)) == ["coarse", "fine"]
-    with pytest.raises(ZooError, match="TwoStage never sees what stands in the hole: use it without `hole_ns:`"):
+    with pytest.raises(ZooError, match="TwoStage ignores the content of the hole: use it without `hole_ns:`"):
         hole_ns_of(two_stage(inner, inner))
 
 

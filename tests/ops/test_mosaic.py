@@ -54,7 +54,7 @@ def test_known_pixels_stay(interpolation):
     found = mosaic(image, mask, 12, interpolation)
     assert torch.equal(found * (1 - mask), image * (1 - mask))
     assert not torch.equal(found, image)
-    with pytest.raises(ZooError, match="unit 12 needs sides of at least as many pixels, got 11 x 50"):
+    with pytest.raises(ZooError, match="mosaic's `unit` of 12 px, got 11 x 50 px"):
         mosaic(image[..., :11, :], mask[..., :11, :], 12, interpolation)
 
 
