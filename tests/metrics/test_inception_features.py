@@ -92,7 +92,7 @@ def test_images_are_rounded_to_bytes_first():
 def test_a_wrong_file_is_refused(tmp_path):
     path = tmp_path / "wrong.pth"
     torch.save({"weight": torch.zeros(1)}, path)
-    with pytest.raises(ZooError, match="holds no Inception network as torch-fidelity lays it out"):
+    with pytest.raises(ZooError, match="does not hold torch-fidelity's Inception network"):
         InceptionFeatures(weights=path)
     path.write_bytes(b"nothing")
     with pytest.raises(WeightsError, match=r"wrong\.pth"):

@@ -144,7 +144,7 @@ def test_ids_of_equal_and_of_separable_sets(extractor):
 
 
 def test_pairs_must_be_pairs(extractor):
-    with pytest.raises(ZooError, match="got 5 results and 6 truths"):
+    with pytest.raises(ZooError, match="got 5 results and 6 ground truth images"):
         IDS("paired", extractor).from_features(features(5), features(6))
     assert IDS("unpaired", extractor).from_features(features(50), features(60)).isfinite()
 
