@@ -1,4 +1,4 @@
-"""`local_global`: refinement behind any model, as a network, by name, and trained."""
+"""Test `local_global`: refinement after any model, as a network, by name, and in training."""
 
 import pytest
 import torch

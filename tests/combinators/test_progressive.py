@@ -1,4 +1,4 @@
-"""`progressive`: schedules against a plain reading of the algorithm, passes and waits counted, names and weights."""
+"""Test `progressive`: schedules against a direct implementation, passes and synchronizations, names and weights."""
 
 import warnings
 from itertools import pairwise
@@ -20,9 +20,9 @@ WAITS = {"item", "tolist", "numpy", "cpu", "nonzero", "__bool__", "__int__", "__
 
 
 class Recorder(InpaintingNetwork):
-    """Fills by the mean of its input plus a ramp, so that each pass leaves its own colours, and keeps what it was fed.
+    """Network that fills with the mean of its input plus a ramp, so that passes differ, and records its inputs.
 
-    Its private range and sides are those of no outer network.
+    Its value range and padding differ from those of the outer network.
     """
 
     value_range = (-1.0, 1.0)
@@ -50,7 +50,7 @@ def picture(batch, side=64, seed=0):
 
 
 def plain(net, image, mask, kernel_size, threshold, max_iterations):
-    """One sample as the released code goes about it: SciPy's grey dilation of the known region, one pass at a time."""
+    """Process one sample like the released code: SciPy's gray dilation of the known region, one pass at a time."""
 
     def share(known):
         return np.count_nonzero(known == 0) / known.size

@@ -1,4 +1,4 @@
-"""The ADE20K encoder: its layout, the recorded loss, and that it is looked up and never random by accident."""
+"""Test the ADE20K encoder: layers, a recorded loss, finding its weights, and no silent random weights."""
 
 import json
 

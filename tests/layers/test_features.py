@@ -1,4 +1,4 @@
-"""VGG taps: the right layers and weights, frozen, invisible to whoever owns them."""
+"""Test VGG taps: correct layers and weights, frozen, not part of the owner's state."""
 
 import copy
 import io

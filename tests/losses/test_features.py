@@ -1,4 +1,4 @@
-"""Perceptual, style, LPIPS and feature matching: on features made by hand, and the authors' values."""
+"""Test perceptual, style, LPIPS and feature matching losses on handmade features and against the authors' values."""
 
 import pytest
 import torch
@@ -193,7 +193,7 @@ def test_grig_lpips(shared, filled_vgg16, side):
 
 
 def test_real_features_prefer_the_nearer_picture(shared):
-    """A real VGG-19's style and perceptual terms rank a light blur below a heavy one, a shift below another texture."""
+    """With a pretrained VGG-19, a light blur costs less than a heavy one, and a shift less than another texture."""
     data = pytest.importorskip("skimage.data")
     taps = ("relu1_2", "relu2_2", "relu3_1")
     file = shared / "weights" / "vgg19_caffe_relu3_1.pth"

@@ -1,4 +1,4 @@
-"""Focal frequency loss: a value by hand, its options by a slow second version, and the authors' values."""
+"""Test the focal frequency loss: a value by hand, options against a slow implementation, the authors' values."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def slow(
     normalize=True,
     reduction="mean",
 ):
-    """Patch by patch and channel by channel, in float64."""
+    """Compute the loss patch by patch and channel by channel, in float64."""
     B, C, H, W = pred.shape
     h, w = H // patch_factor, W // patch_factor
     spectra = torch.zeros(2, B, patch_factor**2, C, h, w, dtype=torch.complex128)
@@ -94,7 +94,7 @@ def test_against_a_slow_version(alpha, patch_factor, flags, reduction, seed):
 
 @pytest.mark.parametrize("size", [64, 256, (40, 56)], ids=str)
 def test_equations_of_glama_taken_literally(shared, size):
-    """Eq. 8 and 9 do not divide the weight; with the unnormalised DFT the mean is (H W)^1.5 times as large."""
+    """Eq. 8 and 9 do not normalize the weight; with the unnormalized DFT, the mean is (H W)^1.5 times as large."""
     H, W = size if isinstance(size, tuple) else (size, size)
     recorded = read_vector(shared, "focal_frequency_loss")["cases"]
     name = f"{H}x{W} literal Eq.8-9"

@@ -1,6 +1,6 @@
-"""The Inception network and its resizings, against torch-fidelity's own forward pass and clean-fid's resize.
+"""Test the Inception network and its resizing against torch-fidelity's forward pass and clean-fid's resizing.
 
-The pretrained file is large, so the network carries random weights of the right names; its layers and resizing are the
+The pretrained file is large, so the network has random weights with the right names; its layers and resizing are the
 real ones.
 """
 
@@ -16,7 +16,7 @@ fidelity = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
 
 
 class _Untrained(fidelity.FeatureExtractorInceptionV3):
-    """torch-fidelity's network with its random initialisation: the constructor's load is left out."""
+    """torch-fidelity's network with random weights: its constructor does not load a file."""
 
     def load_state_dict(self, *_, **__):
         return None
@@ -24,7 +24,7 @@ class _Untrained(fidelity.FeatureExtractorInceptionV3):
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
-    """(torch-fidelity's network, a weight file of its state)."""
+    """Return torch-fidelity's network and a file with its weights."""
     folder = tmp_path_factory.mktemp("inception")
     torch.save({}, folder / "nothing.pth")
     with torch.random.fork_rng():

@@ -1,4 +1,4 @@
-"""LPIPS against the lpips package itself, torchmetrics and recorded answers, on the backbone in the shared folder."""
+"""Test LPIPS against the lpips package, torchmetrics and recorded values, with the backbone in the shared folder."""
 
 import json
 import warnings
@@ -18,7 +18,7 @@ from inpaint_zoo.metrics import create_metric
 
 @pytest.fixture
 def official(shared_weights, tmp_path, monkeypatch):
-    """lpips.LPIPS as its authors load it: trunk from the torch hub cache."""
+    """Return lpips.LPIPS as its authors load it, with the backbone from the torch hub cache."""
     import lpips
 
     cache = tmp_path / "hub" / "checkpoints"

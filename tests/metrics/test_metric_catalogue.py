@@ -1,4 +1,4 @@
-"""The catalogue: names, what is said of them, and what is true of all of them."""
+"""Test the metric catalogue: names, information, and properties of all metrics."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The Context Encoder: sizes, what it is given and predicts, its losses and updates."""
+"""Test the Context Encoder: sizes, its input and predictions, its losses and updates."""
 
 import pytest
 import torch
@@ -42,7 +42,7 @@ def test_parameters():
 
 
 def given(net, image, mask):
-    """What the encoder takes, in [0, 1], and the stages."""
+    """Return the encoder's input in [0, 1], and the stages."""
     seen = []
     handle = net.encoder.register_forward_hook(lambda _, inputs, __: seen.append((inputs[0] + 1) / 2))
     with torch.no_grad():
@@ -58,7 +58,7 @@ def test_holes_are_of_the_mean_colour():
 
 
 def test_another_size_keeps_the_hole_out_of_known_colours():
-    """A picture of one colour at four times the sides: around the hole it is that colour still."""
+    """An image of one color, four times as large, keeps this color around the hole after resizing."""
     net = iz.create_model("context_encoder_tiny")
     color = torch.tensor([0.9, 0.1, 0.4]).view(1, 3, 1, 1)
     mask = torch.zeros(1, 1, 256, 192)

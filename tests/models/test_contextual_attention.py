@@ -1,4 +1,4 @@
-"""Contextual Attention and GLCIC: sizes, the authors' recorded outputs, their checkpoints, critics, offsets."""
+"""Test Contextual Attention and GLCIC: sizes, the authors' recorded outputs, checkpoints, critics, offsets."""
 
 import json
 
@@ -20,7 +20,7 @@ PARAMETERS = {"contextual_attention": 3_601_542, "glcic": 2_758_118}
 
 
 def official(shared, part):
-    """The authors' state dict of a network, filled by its own names."""
+    """Return a network's state dict with the authors' keys, filled by these keys."""
     keys = json.loads((shared / "specs" / "keys" / f"ca_{part}.json").read_text())
     return fill({key: torch.zeros(shape) for key, shape in keys.items()})
 
@@ -42,7 +42,7 @@ def test_glcic_has_the_names_of_contextual_attention_without_its_branch():
 
 
 def test_recorded_chain(shared):
-    """Two pictures of 256 px, as the losses were recorded: the gradient passes attention and composite."""
+    """Two 256 px images, as when the losses were recorded: the gradient passes through attention and composite."""
     net = iz.create_model("contextual_attention")
     net.load_state_dict(iz.convert_official("contextual_attention", official(shared, "generator")))
     recorded = read_vector(shared, "ca_losses")["chain"]
@@ -154,7 +154,7 @@ class FirstThree(torch.nn.Module):
 
 
 def test_attention_offsets_behind_navier_stokes():
-    """Those of the network with its filling, at its own places, at sides that neither divides."""
+    """The offsets equal those of the network with the filling, also for sizes that are no multiple of the divisors."""
     inner = fill_module(ContextualAttentionGenerator(8))
     inner.coarse_generator = FirstThree()  # the filling reaches the attention through it alone
     net = hole_ns_of(inner)
@@ -172,7 +172,7 @@ def test_attention_offsets_behind_navier_stokes():
 
 
 def test_tensorflow_pads_behind():
-    """A strided convolution whose first tap alone is not zero tells where its window begins."""
+    """A strided convolution with a single nonzero weight shows where its window begins."""
     nets = (ContextualAttentionGenerator(4, tf_same=tf_same) for tf_same in (True, False))
     same, plain = (net.coarse_generator.conv2_downsample for net in nets)
     x = torch.rand(1, 4, 8, 8)

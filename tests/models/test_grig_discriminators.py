@@ -1,4 +1,4 @@
-"""GRIG's discriminators: sizes, recorded outputs, label maps, what is frozen, where the backbone comes from."""
+"""Test GRIG's discriminators: sizes, recorded outputs, label maps, frozen parts, source of the backbone."""
 
 import copy
 import json
@@ -28,7 +28,7 @@ SMALL = {"backbone_weights": "random", "width": 4, "resize_below": 128, "resize_
 
 
 def official(shared, name):
-    """The authors' state dict, filled by its own names."""
+    """Return a state dict with the authors' keys, filled by these keys."""
     keys = json.loads((shared / "specs" / "keys" / f"{NAMES[name]}.json").read_text())
     integer = {"dtype": torch.int64}
     return fill(
@@ -201,7 +201,7 @@ def test_labels_by_hand():
 
 
 def test_a_patch_has_70_pixels(shared):
-    """A logit's gradient reaches rows 8 i - 23 to 8 i + 46, and the labels say the same, whatever the place."""
+    """A logit's gradient reaches rows 8 i - 23 to 8 i + 46, and the labels agree at every position."""
     net = recorded_net(shared, "patchgan70")
     image = torch.zeros(1, 3, 128, 128, requires_grad=True)
     unit = (6, 7)
@@ -218,7 +218,7 @@ def test_a_patch_has_70_pixels(shared):
 
 
 def dependence(length, layers):
-    """Which outputs (rows) depend on which inputs (columns), layer by layer along one axis."""
+    """Return which outputs (rows) depend on which inputs (columns), computed layer by layer along one axis."""
     matrix = torch.eye(length)
     for kernel, stride, padding, dilation in layers:
         places = range(-padding, len(matrix) + padding - dilation * (kernel - 1), stride)
@@ -261,7 +261,7 @@ def test_a_step_changes_the_head_alone():
 
 
 class Against(AdversarialModule):
-    """A generator against both discriminators."""
+    """Training module with a generator and both discriminators."""
 
     def __init__(self, network):
         super().__init__(network)
@@ -307,7 +307,7 @@ def nowhere(tmp_path, monkeypatch):
 
 
 def timm_file(folder, name="tf_efficientnet_lite0", calls="tf_efficientnet_lite0-0aa007d2.pth"):
-    """What timm publishes: the whole network, its classifier too."""
+    """Return a file as timm publishes it: the whole network with its classifier."""
     import timm
 
     torch.manual_seed(5)

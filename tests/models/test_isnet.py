@@ -1,4 +1,4 @@
-"""ISNet: sizes, the authors' recorded outputs, their checkpoints, its branches and its fast form."""
+"""Test ISNet: sizes, the authors' recorded outputs, their checkpoints, its branches and its inference form."""
 
 import json
 
@@ -26,19 +26,19 @@ PARAMETERS = {
 
 
 def official(shared, name):
-    """The authors' state dict of a network, filled by its own names."""
+    """Return a network's state dict with the authors' keys, filled by these keys."""
     keys = json.loads((shared / "specs" / "keys" / f"{name}.json").read_text())
     return fill({key: torch.zeros(shape) for key, shape in keys.items()})
 
 
 def numbered(shared, name):
-    """The same names and shapes, each tensor holding a number of its own."""
+    """Return a state dict with these names and shapes, in which each tensor has its own constant value."""
     keys = json.loads((shared / "specs" / "keys" / f"{name}.json").read_text())
     return {key: torch.tensor(float(number)).expand(shape) for number, (key, shape) in enumerate(keys.items())}
 
 
 def released(shared, name):
-    """As the files hold it."""
+    """Return the state dict in the format of the authors' files."""
     return {"generator": {f"module.{key}": value for key, value in official(shared, name).items()}, "epoch": 3}
 
 
@@ -95,7 +95,7 @@ def test_recorded_logits(shared):
 
 
 def small(design):
-    """A narrow network of each design."""
+    """Return a network with few channels of the given design."""
     torch.manual_seed(0)
     net = ISNetUNet(blocks=1, width=4) if design == "unet" else ISNetGenerator(1, 8, 3, design)
     return net.eval()
@@ -103,7 +103,7 @@ def small(design):
 
 @pytest.mark.parametrize("design", ["base", "base_ff", "unet"])
 def test_other_designs_take_any_size_fused_and_exported(design):
-    """What the contract's tests ask of the tiny model, whose design is the full one."""
+    """The same requirements as test_all_models.py has for the tiny model, which covers only the full design."""
     net = small(design)
     fast = iz.optimize(net)
     for size in ((16, 16), (33, 50)):
@@ -118,7 +118,7 @@ def test_other_designs_take_any_size_fused_and_exported(design):
 
 
 def test_macs_are_those_of_the_specification():
-    """The base model is counted without its last low map, which nobody reads: 2.72 G."""
+    """The base model's MACs do not include its unused last low-resolution map, 2.72 G."""
     true = {"isnet": 66.245, "isnet_b3": 57.789, "isnet_b2": 49.333, "isnet_b1": 40.878}
     true |= {"isnet_base": 54.182 - 2.718, "isnet_base_ff": 83.223, "isnet_unet": 33.445}
     for name, macs in true.items():
@@ -167,7 +167,7 @@ def test_branches(design):
 
 @pytest.mark.parametrize("name", [*PARAMETERS, "isnet_discriminator"])
 def test_every_released_layout_is_converted(shared, name):
-    """Every tensor of theirs arrives under one name of ours, but for the first layer's second listing."""
+    """Every tensor of the authors gets exactly one key, except the second copy of the first layer."""
     theirs = numbered(shared, "isnet_disc" if name == "isnet_discriminator" else name)
     converted = iz.convert_official(name, theirs)
     own = {value.max().item() for key, value in theirs.items() if not key.startswith("features.")}

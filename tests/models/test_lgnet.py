@@ -1,4 +1,4 @@
-"""LGNet: sizes, the authors' recorded outputs, their checkpoints, its attention and its variants."""
+"""Test LGNet: sizes, the authors' recorded outputs, their checkpoints, its attention and its variants."""
 
 import json
 
@@ -30,7 +30,7 @@ PARAMETERS = {
 
 
 def official(shared, part, light=False):
-    """The authors' state dict of a network, filled by its own names."""
+    """Return a network's state dict with the authors' keys, filled by these keys."""
     name = f"lgnet_light_{part}" if light and part != "local" else f"lgnet_{part}"
     keys = json.loads((shared / "specs" / "keys" / f"{name}.json").read_text())
     empty = {

@@ -1,4 +1,4 @@
-"""Input modes: the recorded mosaic, torch's own resizing where it agrees, and what a filling may look at."""
+"""Test input modes: a recorded mosaic, PyTorch's resizing where it agrees, and fillings that ignore the hole."""
 
 import json
 

@@ -27,8 +27,8 @@ Discount = Literal["box", "distance", "none"]
 class Window:
     """A square window around the hole of each image, centered on the hole's bounding box and shifted into the image.
 
-    For the holes of the mask generator `ca_box`, which are boxes shrunk by the same amount on opposite sides, the
-    window is the box before shrinking. An image without a hole gets a window at its center.
+    The holes of the mask generator `ca_box` are boxes shrunk by the same amount on opposite sides. If ``side`` is the
+    size of these boxes, the window is the box before shrinking. An image without a hole gets a window at its center.
 
     Args:
         mask: (B, 1, H, W), 1 = hole.

@@ -47,7 +47,7 @@ class GRIG(AdversarialModule):
         lambda_patch: Weight of the generator's GAN loss with the patch discriminator; 0 trains without it (ablation A).
         lambda_lpips: Weight of LPIPS on VGG-16; 0 disables LPIPS, and VGG-16's weights are then not needed. The default
             is 8 times the released 1.5: the released code sums over its batch of 8 images, here LPIPS is the mean.
-        lambda_l1: Weight of the L1 loss on the composite. Not part of the paper; for small trainings without VGG-16.
+        lambda_l1: Weight of the L1 loss in the hole. Not part of the paper; for small trainings without VGG-16.
         lpips_reduction: Mean over the images, or sum over the batch of all processes. With "sum" and a weight of 1.5,
             as released, the batch size changes the balance with the other terms.
         patch_labels: Patches that the patch discriminator learns to classify as forged, see `GRIGLoss`. "all" is
