@@ -17,11 +17,8 @@ __all__ = ["LPIPS", "load_lpips"]
 
 Trunk = Literal["alex", "vgg", "squeeze"]
 TRUNKS: dict[Trunk, str] = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
-MIN_SIDES: dict[Trunk, int] = {
-    "alex": 31,
-    "vgg": 16,
-    "squeeze": 17,
-}  # for smaller images, a pooling layer has an empty output
+# smaller images make the output of a pooling layer empty
+MIN_SIDES: dict[Trunk, int] = {"alex": 31, "vgg": 16, "squeeze": 17}
 
 
 def load_lpips(trunk: Trunk, spatial: bool = False, weights: str | Path | None = None) -> nn.Module:

@@ -38,7 +38,7 @@ def aot_gan(blocks: int = 8) -> AOTGANGenerator:
 
 @register_model(source=CODE, paper=AOT)
 def aot_gan_tiny(blocks: int = 6) -> AOTGANGenerator:
-    """Small AOT-GAN for tests: a quarter of the channels, six blocks."""
+    """Small AOT-GAN for tests and the quickstart: a quarter of the channels, six blocks."""
     return AOTGANGenerator(width=16, blocks=blocks)
 
 

@@ -27,5 +27,5 @@ def autoencoder() -> AutoencoderGenerator:
 
 @register_model(source=SOURCE, paper=STUDY)
 def autoencoder_tiny() -> AutoencoderGenerator:
-    """Small autoencoder for tests: 28 to 224 channels."""
+    """Small autoencoder for tests and the quickstart: 28 to 224 channels."""
     return AutoencoderGenerator(widths=(28, 56, 112, 224))

@@ -72,7 +72,7 @@ def contextual_attention(
 
 @register_model(source=CODE, paper=DEEPFILL)
 def contextual_attention_tiny() -> ContextualAttentionGenerator:
-    """Small Contextual Attention for tests: half the channels."""
+    """Small Contextual Attention for tests and the quickstart: half the channels."""
     return ContextualAttentionGenerator(TINY_WIDTH)
 
 
@@ -84,7 +84,7 @@ def glcic(width: int = 32) -> GLCICGenerator:
 
 @register_model(source="docs/papers/glcic_ca.md (the study's text; no code was released)", paper=GLCIC)
 def glcic_tiny() -> GLCICGenerator:
-    """Small stabilized GLCIC for tests: half the channels."""
+    """Small stabilized GLCIC for tests and the quickstart: half the channels."""
     return GLCICGenerator(TINY_WIDTH)
 
 

@@ -37,7 +37,7 @@ def gated_conv(mask_reduce: MaskReduce = "nearest") -> GatedConvGenerator:
 
 @register_model(source=SOURCE, paper=GATED)
 def gated_conv_tiny(mask_reduce: MaskReduce = "nearest") -> GatedConvGenerator:
-    """Small DeepFillv2 for tests: a third of the channels."""
+    """Small DeepFillv2 for tests and the quickstart: a third of the channels."""
     return GatedConvGenerator(8, mask_reduce)
 
 

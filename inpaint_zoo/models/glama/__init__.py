@@ -65,7 +65,7 @@ def glama_2stage(coarse_size: int = 256, freeze_first: bool = False) -> TwoStage
 
 @register_model(source=TEXT, paper=GLAMA)
 def glama_tiny() -> LaMaGenerator:
-    """Small GLaMa for tests: three blocks at half resolution refine the mean of the neighboring known pixels."""
+    """Small GLaMa for tests and the quickstart: three blocks at 1/2 resolution refine the result of `neighbor_fill`."""
     return LaMaGenerator(blocks=3, width=16, downsamplings=1, global_ratio=0.5, from_spread=True)
 
 

@@ -57,7 +57,7 @@ def grig_tiny(
     checkpoint: bool = False,
     init_std: float | None = 0.02,
 ) -> GRIGGenerator:
-    """Small GRIG for tests: fewer channels and a Transformer of three levels."""
+    """Small GRIG for tests and the quickstart: fewer channels and a Transformer of three levels."""
     return GRIGGenerator(
         steps,
         width=12,

@@ -87,7 +87,7 @@ def isnet_unet() -> ISNetUNet:
 
 @register_model(source=CODE, paper=ISNET)
 def isnet_tiny() -> ISNetGenerator:
-    """Small ISNet for tests: half the channels, three phases of two blocks."""
+    """Small ISNet for tests and the quickstart: half the channels, three phases of two blocks."""
     return ISNetGenerator(blocks=2, width=16, phases=3)
 
 

@@ -95,7 +95,7 @@ def lgnet_clg() -> LGNetGenerator:
 
 @register_model(source=TEXT, paper=LGNET)
 def lgnet_tiny() -> LGNetGenerator:
-    """Small LGNet for tests: U-Nets with an eighth of the channels and six downsamplings."""
+    """Small LGNet for tests and the quickstart: U-Nets with an eighth of the channels and six downsamplings."""
     return LGNetGenerator({"coarse": "unet", "local": "local", "global": "unet_att"}, width=8, levels=6, local_width=16)
 
 

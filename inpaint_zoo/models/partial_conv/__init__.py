@@ -29,5 +29,5 @@ def partial_conv(levels: int = 7) -> PartialConvGenerator:
 
 @register_model(source=SOURCE, paper=PARTIAL)
 def partial_conv_tiny() -> PartialConvGenerator:
-    """Small partial-convolution U-Net for tests: a quarter of the channels, five levels."""
+    """Small partial-convolution U-Net for tests and the quickstart: a quarter of the channels, five levels."""
     return PartialConvGenerator(levels=5, width=16)
