@@ -36,7 +36,7 @@ def context_encoder(region: Region = "picture", size: int = 128, bottleneck: int
 
 @register_model(source=SOURCE, paper=CONTEXT)
 def context_encoder_tiny(region: Region = "picture") -> ContextEncoderGenerator:
-    """Small Context Encoder for tests and the quickstart: 64x64 images, a quarter of the channels, vector length 128."""
+    """Small Context Encoder for tests and the quickstart: 64x64 images, a quarter of the channels, vector of 128."""
     return ContextEncoderGenerator(region, size=64, bottleneck=128, width=16)
 
 
