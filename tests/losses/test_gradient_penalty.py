@@ -85,7 +85,7 @@ def test_full_precision_under_autocast():
 
 def test_wrong_arguments():
     real = torch.rand(1, 3, 4, 4)
-    with pytest.raises(ZooError, match=r"real\.requires_grad_\(\) before the discriminator"):
+    with pytest.raises(ZooError, match=r"call real\.requires_grad_\(\) before the discriminator's forward pass"):
         r1_penalty(torch.nn.Conv2d(3, 1, 4)(real), real)
     with pytest.raises(ZooError, match=r"`mask` must be \(1, 1, 4, 4\)"):
         wgan_gradient_penalty(torch.nn.Conv2d(3, 1, 4), real, real, mask=torch.ones(1, 3, 4, 4))

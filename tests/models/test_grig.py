@@ -325,7 +325,7 @@ def test_512_and_other_levels_take_their_sides():
         image, mask = sample((side, side))
         with torch.no_grad():
             assert net(image, mask).shape == image.shape
-    with pytest.raises(iz.ZooError, match=r"3 or 4 levels, got `blocks` \(1, 1\)"):
+    with pytest.raises(iz.ZooError, match=r"must both have 3 or 4 entries, got \(1, 1\)"):
         GRIGGenerator(blocks=(1, 1), heads=(1, 2))
     with pytest.raises(iz.ZooError, match="`im_size` must be 256 or 512, got 1024"):
         GRIGGenerator(im_size=1024)

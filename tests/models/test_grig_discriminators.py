@@ -377,7 +377,7 @@ def test_random_features_are_said_once(caplog):
 
 def test_no_look_through_a_backbone_without_weights():
     net = ProjectedDiscriminator(width=4)
-    with pytest.raises(ValueError, match=r"no weights of 'tf_efficientnet_lite0' yet: load_backbone\(\) or a state"):
+    with pytest.raises(ValueError, match=r"no weights of 'tf_efficientnet_lite0' yet: call load_backbone\(\)"):
         net(torch.zeros(1, 3, 64, 64))
     with torch.device("meta"):
         iz.create_discriminator("projected")  # shapes need none
@@ -418,7 +418,7 @@ def test_sizes():
     with torch.no_grad():
         for size, count in counts.items():
             assert net(torch.zeros(1, 3, *size)).shape == (1, count)
-    with pytest.raises(ValueError, match=r"no logit below 128 px.*got 64 and 224"):
+    with pytest.raises(ValueError, match=r"images of at least 128 px.*got 64 and 224"):
         ProjectedDiscriminator(resize_below=64)
     with pytest.raises(ValueError, match=r"Unknown backbone 'efficientnet'"):
         ProjectedDiscriminator("efficientnet")

@@ -210,7 +210,7 @@ def test_released_files_are_converted_by_the_command_line(shared, tmp_path):
 def test_wrong_designs_are_refused():
     with pytest.raises(ValueError, match=r"Unknown design 'bass'\. Did you mean 'base'"):
         ISNetGenerator(design="bass")
-    with pytest.raises(ValueError, match="one block and phase or more, got `blocks` 0, `phases` 4"):
+    with pytest.raises(ValueError, match="`blocks` and `phases` of ISNet must be at least 1, got 0 and 4"):
         ISNetGenerator(blocks=0)
 
 
