@@ -1,12 +1,13 @@
 """inpaint-zoo: train, compare and use image-inpainting models.
 
-One contract for every model: images are float (B, 3, H, W) RGB in [0, 1], masks float (B, 1, H, W) with 1 = hole.
+All models share one interface: images are float tensors (B, 3, H, W), RGB in [0, 1], masks are float tensors
+(B, 1, H, W) with 1 = hole.
 
     import inpaint_zoo as iz
     net = iz.create_model("telea")
     filled = iz.inpaint(net, "photo.jpg", "mask.png")
 
-Importing the package loads nothing heavy: each name below is fetched when it is first used.
+Importing the package is fast: each name below is imported on first use.
 """
 
 import importlib

@@ -1,7 +1,7 @@
-"""Errors whose text is written for the person at the keyboard.
+"""Errors with messages for users.
 
-A `ZooError` says what was wrong, where, and what to do. The command line prints it as one line and exits with 2; in
-Python it is a `ValueError`. Anything else that escapes a command is a fault of ours.
+The message of a `ZooError` says what is wrong, where, and what to do. The command line prints it as one line and exits
+with code 2; in Python it is a `ValueError`. Any other exception from a command is a bug in this package.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ __all__ = ["UnknownNameError", "ZooError", "unknown_name"]
 
 
 class ZooError(ValueError):
-    """Wrong input: the message names the argument or file, what it got and what it wants."""
+    """Error for invalid input: the message names the argument or file, what it got and what was expected."""
 
 
 class UnknownNameError(ZooError):
-    """A name that no registry holds; the message suggests the nearest ones."""
+    """Error for an unknown name; the message suggests similar names."""
 
 
 def unknown_name(kind: str, name: object, choices: Iterable[str], hint: str = "") -> UnknownNameError:
     """Build the error for ``name``, which is not among ``choices``.
 
     Args:
-        kind: What the name should have named, in the singular: "model", "mask", "metric", "key".
-        name: What was given.
-        choices: The names that exist.
-        hint: A sentence that ends the message; by default up to eight of the names.
+        kind: Kind of the named thing, in the singular: "model", "mask", "metric", "key".
+        name: The given name.
+        choices: The existing names.
+        hint: Last sentence of the message; by default it lists up to eight of the names.
 
     Example:
         >>> print(unknown_name("model", "lamma", ["lama", "lgnet"]))

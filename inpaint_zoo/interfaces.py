@@ -1,8 +1,8 @@
-"""The contract that every model keeps, and the checks at its border.
+"""The interface of every model, and the checks of its arguments.
 
-Outside: images are float (B, 3, H, W) RGB in [0, 1], masks float (B, 1, H, W) with 1 = hole, 0 = known. Inside, each
-network has its own range, hole value and sides; `InpaintingNetwork` converts once on the way in and once on the way
-out.
+Callers pass images as float tensors (B, 3, H, W), RGB in [0, 1], and masks as float tensors (B, 1, H, W) with 1 = hole
+and 0 = known. Internally, each network has its own value range, hole value and supported sizes. `InpaintingNetwork`
+converts the input once and the output once.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from inpaint_zoo.ops.padding import Padding
 
 __all__ = ["MIN_SIDE", "InpaintingNetwork", "Origin", "check_pair", "check_values"]
 
-MIN_SIDE = 16  # every model takes every height and width from here up
+MIN_SIDE = 16  # every model accepts every height and width of at least this number of pixels
 
 
 class Origin(NamedTuple):
-    """What a network was built as: its registry name and the options given; written into its weight files."""
+    """Registry name and options that a network was created with; they are stored in its weight files."""
 
     name: str
     options: dict[str, Any]
@@ -36,20 +36,24 @@ def _describe(value: object) -> str:
 
 
 def check_pair(image: Tensor, mask: Tensor) -> None:
-    """Refuse an image and mask whose types, shapes or devices break the contract. Costs nothing on the device.
+    """Check the types, shapes and devices of an image and a mask, without work on the device.
+
+    Args:
+        image: Expected: float tensor (B, 3, H, W), H and W at least 16.
+        mask: Expected: float tensor (B, 1, H, W) on the device of ``image``.
 
     Raises:
-        ZooError: Names the argument, what it got and what it wants.
+        ZooError: If a check fails; the message names the argument, what it got and what was expected.
     """
     for name, value, channels in (("image", image, 3), ("mask", mask, 1)):
         if not isinstance(value, Tensor):
             raise ZooError(
                 f"`{name}` must be a tensor (B, {channels}, H, W), got {_describe(value)}. "
-                "inpaint() takes pictures, arrays and paths."
+                "Use inpaint() for PIL images, arrays and paths."
             )
         if value.ndim != 4:
             raise ZooError(
-                f"`{name}` must be (B, {channels}, H, W), got {_describe(value)}. A single one: `{name}[None]`."
+                f"`{name}` must be (B, {channels}, H, W), got {_describe(value)}. For a single one: `{name}[None]`."
             )
         if value.shape[1] != channels:
             way_out = "If it came from an RGB file, keep one channel: `mask[:, :1]`." if name == "mask" else "Use RGB."
@@ -58,33 +62,37 @@ def check_pair(image: Tensor, mask: Tensor) -> None:
             )
         if not value.is_floating_point():
             scale = "`image.float() / 255`" if name == "image" else "`mask.float()`"
-            raise ZooError(f"`{name}` must be a floating-point tensor, got {_describe(value)}. Bytes: {scale}.")
+            raise ZooError(f"`{name}` must be a floating-point tensor, got {_describe(value)}. Convert it: {scale}.")
     B, _, H, W = image.shape
     if mask.shape[0] != B or mask.shape[2:] != image.shape[2:]:
         raise ZooError(f"`mask` must be ({B}, 1, {H}, {W}) to match `image`, got {_describe(mask)}.")
     if B < 1 or min(H, W) < MIN_SIDE:
         raise ZooError(
-            f"`image` must hold at least one picture with sides from {MIN_SIDE} px up, got {_describe(image)}. "
-            "inpaint() pads smaller ones."
+            f"`image` must hold at least one image with height and width of at least {MIN_SIDE} px, "
+            f"got {_describe(image)}. Use inpaint() for smaller images: it pads them."
         )
     if image.device != mask.device:
         raise ZooError(f"`mask` must be on the device of `image` ({image.device}), got {mask.device}.")
 
 
 def check_values(image: Tensor, mask: Tensor) -> None:
-    """Refuse a mask that is not binary and known pixels that are not in [0, 1]. Waits for the device.
+    """Check that the mask is binary and that known pixels lie in [0, 1]. This synchronizes with the device.
+
+    Args:
+        image: (B, 3, H, W).
+        mask: (B, 1, H, W), 1 = hole, 0 = known.
 
     Raises:
-        ZooError: Names the argument, the worst value and what it must be.
+        ZooError: If a check fails; the message names the argument and a wrong value.
     """
     binary = (mask == 0) | (mask == 1)
     if not bool(binary.all()):
         worst = mask[~binary].flatten()[0].item()
         raise ZooError(
-            f"`mask` must hold only 0 (known) and 1 (hole), got {worst:g}. Grey masks: `(mask > 0.5).float()`."
+            f"`mask` must hold only 0 (known) and 1 (hole), got {worst:g}. To binarize it: `(mask > 0.5).float()`."
         )
     known = (mask == 0).expand_as(image)
-    wrong = known & ~((image >= 0) & (image <= 1))  # written so that NaN counts as wrong
+    wrong = known & ~((image >= 0) & (image <= 1))  # negated, so that NaN counts as wrong
     if bool(wrong.any()):
         worst = image[wrong].flatten()[0].item()
         raise ZooError(
@@ -100,20 +108,22 @@ def _check_filled(filling: Tensor, mask: Tensor) -> None:
 
 
 class InpaintingNetwork(nn.Module, ABC):
-    """A network that fills holes, under the contract of this file.
+    """Base class of all inpainting networks.
 
-    A subclass implements `predict` in its paper's own conventions and states them as class attributes; checks,
-    conversion, padding and compositing happen here. Known pixels of the result are bit-identical to the input's, and
-    nothing that lies under the hole of ``image``, NaN included, can change it.
+    A subclass implements `predict` in the conventions of its paper and declares them as class attributes. This class
+    checks the arguments, converts value ranges, pads and composites. Known pixels of the result are bit-identical to
+    the input. The content of ``image`` in the hole, including NaN, never affects the result.
 
     Attributes:
-        divisor: Sides that `predict` accepts are multiples of it.
-        min_size: ... and at least this; `pad_to_multiple` sees to both.
-        value_range: (low, high) of the images that `predict` takes and gives.
-        hole_value: What `predict` finds in the holes, in ``value_range``.
-        padding: How the image grows to those sides, its hole already filled; a filling takes its place afterwards.
-        pads_hole: Whether the mask grows in the same way; else all that is added counts as known.
-        takes_filling: Whether what stands in the hole reaches `predict`'s result, so that a filling can take its place.
+        divisor: `predict` takes heights and widths that are multiples of this number. `pad_to_multiple` pads images.
+        min_size: `predict` takes heights and widths of at least this number of pixels.
+        value_range: (low, high) of the images that `predict` takes and returns.
+        hole_value: Value of hole pixels in the input of `predict`, in ``value_range``.
+        padding: Padding mode for images, see `pad_to_multiple`. The hole is set to ``hole_value`` before padding; a
+            ``filling`` is padded separately and inserted afterwards.
+        pads_hole: Whether the mask is padded in the same way. If False, all padding counts as known.
+        takes_filling: Whether the content of the hole in its input affects the result of `predict`, so that a
+            ``filling`` makes sense.
         origin: Registry name and options, set by `create_model`.
     """
 
@@ -128,39 +138,46 @@ class InpaintingNetwork(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Raw predictions by stage name, the last one last.
+        """Return the raw predictions by stage name, in the order of the stages.
 
         Shape:
-            image (B, 3, H, W) in ``value_range`` with ``hole_value`` in the hole, mask (B, 1, H, W), 1 = hole; H and W
-            suit ``divisor`` and ``min_size``. Each result (B, 3, H, W) in the units of ``value_range``, neither
-            composited nor clamped: a clamp would leave losses without a gradient outside the range.
+            image (B, 3, H, W) in ``value_range`` with ``hole_value`` in the hole, mask (B, 1, H, W) with 1 = hole; H
+            and W fit ``divisor`` and ``min_size``. Each result is (B, 3, H, W), scaled like ``value_range``, neither
+            composited nor clamped. (After clamping, losses would have no gradient outside the range.)
         """
 
     def parts(self) -> dict[str, nn.Module]:
-        """Sub-networks by stage name, in order; each takes one tensor (B, 4, H, W), image and mask. None by default."""
+        """Return the sub-networks by stage name, each of which takes image and mask (B, 4, H, W); empty by default."""
         return {}
 
     def stages(
         self, image: Tensor, mask: Tensor, *, filling: Tensor | None = None, **options: Any
     ) -> dict[str, Tensor]:
-        """Raw predictions before compositing, mapped to [0, 1], by stage name in order: what losses and pictures need.
+        """Return the raw predictions by stage name, before compositing and clamping, scaled to [0, 1].
 
         Args:
-            image: (B, 3, H, W), RGB in [0, 1] wherever it is known.
+            image: (B, 3, H, W), RGB, known pixels in [0, 1].
             mask: (B, 1, H, W), 1 = hole.
-            filling: (B, 3, H, W), in [0, 1] in the hole, the only part of it that counts: what the network finds there
-                instead of ``hole_value``. For networks trained so (`ops.mosaic`).
+            filling: (B, 3, H, W), in [0, 1] in the hole. It replaces ``hole_value`` in the network's input; its known
+                pixels are ignored. For networks trained with a filling (`ops.mosaic`).
             options: Model-specific keyword arguments of `predict`.
 
+        Returns:
+            One tensor (B, 3, H, W) per stage, in the order of the stages.
+
         Raises:
-            ZooError: The arguments break the contract, or the network takes no filling. Values are checked in eager
-                eval calls only: in a training step, under compile or export the check would stall the device.
+            ZooError: If an argument is invalid, or the network takes no filling. Values are checked only in eager eval
+                calls. In training, under compile and under export, this check would stall the device.
         """
         self.check(image, mask, filling)
         return self.trusted_stages(image, mask, filling=filling, **options)
 
     def check(self, image: Tensor, mask: Tensor, filling: Tensor | None) -> None:
-        """Refuse what `stages` refuses; its arguments."""
+        """Check the arguments of `stages`.
+
+        Raises:
+            ZooError: See `stages`.
+        """
         check_pair(image, mask)
         if filling is not None:
             self._check_filling(filling, image)
@@ -172,22 +189,22 @@ class InpaintingNetwork(nn.Module, ABC):
     def _check_filling(self, filling: Tensor, image: Tensor) -> None:
         if not self.takes_filling:
             name = self.origin.name if self.origin else type(self).__name__
-            raise ZooError(f"'{name}' never sees what stands in the hole: it takes no `filling` (`input_mode: hole`).")
+            raise ZooError(f"'{name}' ignores the content of the hole and takes no `filling`: use `input_mode: hole`.")
         if filling.shape != image.shape or filling.dtype != image.dtype or filling.device != image.device:
-            wanted = f"{_describe(image)} on {image.device} as `image`"
+            wanted = f"{_describe(image)} on {image.device} like `image`"
             raise ZooError(f"`filling` must be {wanted}, got {_describe(filling)} on {filling.device}.")
 
     def trusted_stages(
         self, image: Tensor, mask: Tensor, *, filling: Tensor | None = None, **options: Any
     ) -> dict[str, Tensor]:
-        """As `stages`, for what another network's border has checked already: nothing waits for the device."""
+        """Return `stages` without checks, for arguments that are already checked; does not synchronize the device."""
         size = (image.shape[-2], image.shape[-1])
         low, high = self.value_range
         predictions = self.predict(*self.native(image, mask, filling), **options)
         return {name: from_range(crop_to(x, size).to(image.dtype), low, high) for name, x in predictions.items()}
 
     def native(self, image: Tensor, mask: Tensor, filling: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What `predict` takes: the image in its own range, its hole filled, and the mask, both padded."""
+        """Return the arguments of `predict`: image in the native range with the hole filled, and mask, both padded."""
         low, high = self.value_range
         mask = mask.to(image.dtype)
         inside = torch.where(mask > 0.5, self.hole_value, to_range(image, low, high))
@@ -199,6 +216,6 @@ class InpaintingNetwork(nn.Module, ABC):
         return padded, hole
 
     def forward(self, image: Tensor, mask: Tensor, **options: Any) -> Tensor:
-        """The finished inpainting (B, 3, H, W) in [0, 1]; arguments and errors as `stages`."""
+        """Return the composite of the last stage, (B, 3, H, W) in [0, 1]; for arguments and errors see `stages`."""
         *_, last = self.stages(image, mask, **options).values()
         return composite(last.clamp(0, 1), image, mask)

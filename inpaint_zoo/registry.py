@@ -1,7 +1,7 @@
-"""Names: what can be built, and building it.
+"""Registry of models, combinators, discriminators and converters, and functions that create them by name.
 
-Models, discriminators and converters of authors' checkpoints register themselves; `inpaint_zoo.models` finds the family
-folders by itself, and other packages may register more by importing this module.
+Models, discriminators and converters of the authors' checkpoints register themselves when `inpaint_zoo.models` is
+imported. Other packages can register more with the decorators of this module.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = [
     "register_model",
 ]
 
-DISCRIMINATOR = "_discriminator"  # ends the names of discriminators where those of models stand beside them
+DISCRIMINATOR = "_discriminator"  # suffix of discriminators' names where names of models are possible too
 
 Built = TypeVar("Built")
 ModelBuilder = TypeVar("ModelBuilder", bound="Callable[..., InpaintingNetwork]")
@@ -53,7 +53,7 @@ Converter = TypeVar("Converter", bound="Callable[..., dict[str, Tensor]]")
 
 
 class Paper(NamedTuple):
-    """Where a method was published."""
+    """Publication of a method."""
 
     title: str
     authors: str
@@ -67,21 +67,21 @@ class Paper(NamedTuple):
 
 
 class ModelInfo(NamedTuple):
-    """What is known of a registered model.
+    """Information about a registered model.
 
     Attributes:
         name: Registry name.
-        family: The folder of `inpaint_zoo.models` that holds it.
-        description: First line of its builder's docstring.
-        paper: Where the method was published; None for a floor without one.
-        source: The specification or code that the implementation follows.
-        learned: Whether it has weights to train.
-        parameters: How many trainable and frozen parameters, counted on the built network.
-        options: All options of `create_model` with the values that the network is built with: those given, else those
-            that the weight file states, else the defaults.
-        weights: Weight files that ship with the package.
-        weights_of: The model whose weight files it takes: itself, but for a combinator that learns nothing.
-        takes_filling: Whether something can be put into the hole for it; see `InpaintingNetwork`.
+        family: Folder of the model in `inpaint_zoo.models`.
+        description: First line of the builder's docstring.
+        paper: Publication of the method; None for a baseline without a paper.
+        source: Paper notes or code that the implementation follows.
+        learned: Whether the model has weights to train.
+        parameters: Number of trainable and frozen parameters, counted on the network.
+        options: All options of `create_model` with the values that the network is created with: the given values, else
+            the values in the weight file, else the defaults.
+        weights: Names of the weight files that ship with the package.
+        weights_of: Model whose weight files it takes: the wrapped model for a combinator without weights, else itself.
+        takes_filling: Whether the network takes a filling of the hole; see `InpaintingNetwork`.
     """
 
     name: str
@@ -98,7 +98,7 @@ class ModelInfo(NamedTuple):
 
     @property
     def ready(self) -> bool:
-        """Whether it can be scored as it comes: nothing to learn, or weights that ship."""
+        """Whether the model works without training: it has no weights to train, or its weights ship."""
         return not self.learned or bool(self.weights)
 
 
@@ -111,7 +111,7 @@ class _Entry(NamedTuple):
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """All options with their defaults."""
+        """Return all options with their defaults."""
         return {key: option.default for key, option in inspect.signature(self.build).parameters.items()}
 
 
@@ -133,14 +133,14 @@ _converters: dict[str, _Conversion] = {}
 
 @functools.cache
 def _discover() -> None:
-    # by name: they stand to the right of this module, and register themselves in it
+    # imported lazily, because these packages import this module
     importlib.import_module("inpaint_zoo.combinators")
     importlib.import_module("inpaint_zoo.models")
 
 
 def _add(kind: str, table: dict[str, Any], name: str, entry: object) -> None:
     if name in table:
-        raise ZooError(f"The {kind} name '{name}' is registered already.")
+        raise ZooError(f"The {kind} name '{name}' is already registered.")
     table[name] = entry
 
 
@@ -161,15 +161,18 @@ def _call(kind: str, name: str, build: Callable[..., Built], options: Mapping[st
 def register_model(
     *, source: str, paper: Paper | None = None, learned: bool = True
 ) -> Callable[[ModelBuilder], ModelBuilder]:
-    """Register a builder: its name is the model's, its docstring the line that lists show, its arguments the options.
+    """Register a function that builds a model.
+
+    The function's name becomes the model's name, the first line of its docstring the description in lists, and its
+    arguments the model's options.
 
     Args:
-        source: The specification or code that the implementation follows.
-        paper: Where the method was published.
+        source: Paper notes or code that the implementation follows.
+        paper: Publication of the method.
         learned: False for a method without weights.
 
     Raises:
-        ZooError: The name is taken.
+        ZooError: If the name is already registered.
     """
 
     def register(build: ModelBuilder) -> ModelBuilder:
@@ -180,12 +183,16 @@ def register_model(
 
 
 def register_combinator(*, learned: bool = True) -> Callable[[ModelBuilder], ModelBuilder]:
-    """Register a builder that takes a network: as a model it is called ``<builder's name>:<model>``.
+    """Register a function that builds a network around another network, as model ``<function's name>:<model>``.
 
-    Its further arguments are options of that model, beside those of the network it takes.
+    The function's first argument is the other network. Its further arguments become options of the new model, in
+    addition to the options of the other network.
 
     Args:
-        learned: False where it has no weights: its state dict is the network's, and so are its weight files.
+        learned: False for a combinator without weights, whose state dict and weight files are those of the network.
+
+    Raises:
+        ZooError: If the name is already registered.
     """
 
     def register(build: ModelBuilder) -> ModelBuilder:
@@ -196,9 +203,9 @@ def register_combinator(*, learned: bool = True) -> Callable[[ModelBuilder], Mod
 
 
 def register_discriminator(name: str) -> Callable[[ModuleBuilder], ModuleBuilder]:
-    """Register the builder of a discriminator; its docstring states the value range it expects.
+    """Register a function that builds a discriminator; its docstring states the value range of its input.
 
-    A model and a discriminator may share a name: they are asked for by different functions.
+    A model and a discriminator may have the same name, because different functions create them.
     """
 
     def register(build: ModuleBuilder) -> ModuleBuilder:
@@ -209,15 +216,14 @@ def register_discriminator(name: str) -> Callable[[ModuleBuilder], ModuleBuilder
 
 
 def register_converter(name: str, files: str | Mapping[str, str]) -> Callable[[Converter], Converter]:
-    """Register the function that turns the authors' state dict (or several, by name) of ``name`` into ours.
+    """Register a function that converts the authors' state dict of ``name`` into a state dict of this package.
 
-    The function gets the state dict, and the network that the result must fit strictly: built with the options that the
-    caller chose, on the meta device.
+    The function takes the authors' state dict (or several, by name) and the network on the meta device, created with
+    the options that the caller chose. Its result must fit this network strictly.
 
     Args:
-        name: A model, or "<name>_discriminator".
-        files: Where the authors' folder holds the checkpoint, as a path relative to it; or the paths of all parts by
-            their names.
+        name: Name of a model, or "<name>_discriminator".
+        files: Path of the checkpoint relative to the authors' folder, or the paths of all parts by their names.
     """
 
     def register(convert: Converter) -> Converter:
@@ -228,22 +234,22 @@ def register_converter(name: str, files: str | Mapping[str, str]) -> Callable[[C
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of the registered models that match a shell pattern, in natural order."""
+    """Return the names of the registered models that match a shell pattern, in natural order."""
     return _matching(_models, pattern)
 
 
 def list_combinators(pattern: str = "*") -> list[str]:
-    """Names that may stand before a model's, as in `local_global:autoencoder`, in natural order."""
+    """Return the names of the combinators, as in `local_global:autoencoder`, that match a shell pattern."""
     return _matching(_combinators, pattern)
 
 
 def list_discriminators(pattern: str = "*") -> list[str]:
-    """Names of the registered discriminators that match a shell pattern, in natural order."""
+    """Return the names of the registered discriminators that match a shell pattern, in natural order."""
     return _matching(_discriminators, pattern)
 
 
 def list_converters(pattern: str = "*") -> list[str]:
-    """Names that `convert_official` knows, in natural order."""
+    """Return the names that `convert_official` accepts and that match a shell pattern, in natural order."""
     return _matching(_converters, pattern)
 
 
@@ -257,9 +263,9 @@ def _model(name: str) -> _Entry:
 
 
 def _combined(outer: str, inner: str) -> _Entry:
-    """The entry of ``outer:inner``: options that both have are the combinator's."""
+    """Return the entry of ``outer:inner``; an option that both have belongs to the combinator."""
     if outer not in _combinators:
-        raise unknown_name("combinator", outer, _combinators, "It stands before a model's name: local_global:lama.")
+        raise unknown_name("combinator", outer, _combinators, "Write it before a model's name: local_global:lama.")
     (combine, learned), entry = _combinators[outer], _model(inner)
     _, *own = inspect.signature(combine).parameters.values()
     names = {option.name for option in own}
@@ -269,7 +275,7 @@ def _combined(outer: str, inner: str) -> _Entry:
         mine = {name: options.pop(name) for name in names & set(options)}
         return combine(entry.build(**options), **mine)
 
-    build.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what `inspect.signature` looks at first
+    build.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # read by `inspect.signature`
         [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in (*own, *others)]
     )
     first_line = (inspect.getdoc(combine) or "").split("\n")[0].split(":")[0]
@@ -280,10 +286,10 @@ def _combined(outer: str, inner: str) -> _Entry:
 
 
 def options_through(name: str, inner: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of the model ``inner`` as options of ``name``, which is ``inner`` with combinators before it.
+    """Return options of the model ``inner`` as options of ``name``, which is ``inner`` with combinators before it.
 
     Raises:
-        ZooError: A combinator has an option of the same name, which hides the network's.
+        ZooError: If a combinator has an option of the same name, which hides the network's option.
     """
     _discover()
     *outer, _ = name.removesuffix(inner).split(":")
@@ -299,23 +305,23 @@ def options_through(name: str, inner: str, options: Mapping[str, Any]) -> dict[s
 
 
 def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -> ModelInfo:
-    """What is known of a model, built as `create_model` builds it with the same arguments.
+    """Return information about a model, created as by `create_model` with the same arguments.
 
     Args:
-        name: As `create_model`.
-        weights: As `create_model`; only what the file says of itself is read, not its tensors.
-        overrides: As `create_model`.
+        name: See `create_model`.
+        weights: See `create_model`; only the file's metadata are read, not its tensors.
+        overrides: See `create_model`.
 
     Raises:
-        UnknownNameError: No such model or option.
-        WeightsError: The file cannot be read, or states another model.
+        UnknownNameError: If the model or an option is unknown.
+        WeightsError: If the file cannot be read, or belongs to another model.
     """
     import torch
 
     entry = _model(name)
     path = _weights_path(name, entry, weights)
     stated = _stated_options(name, entry, path, read_header(path)) if path else {}
-    with torch.device("meta"):  # shapes without memory
+    with torch.device("meta"):  # no memory for parameters
         net = _call("model", name, entry.build, {**stated, **overrides})
     parameters = sum(parameter.numel() for parameter in net.parameters())
     shipped = shipped_weights(entry.weights_of)
@@ -335,20 +341,20 @@ def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -
 
 
 def create_model(name: str, weights: str | Path | None = None, **overrides: Any) -> InpaintingNetwork:
-    """Build a network by its registry name: a plain `nn.Module` in eval mode.
+    """Create a network by its registry name, as an `nn.Module` in eval mode.
 
     Args:
-        name: One of `list_models()`, or with one of `list_combinators()` before it: "local_global:autoencoder".
-        weights: A weight file, or "shipped" for those that come with the package; by default the weights are random.
-            Our own files and the checkpoints of our training state the model and its options, and the network is built
-            with them.
-        overrides: Options of the model. They override those of the file where the parameters stay the same, as those
-            of GRIG do for any number of `steps`.
+        name: One of `list_models()`, optionally after one of `list_combinators()`: "local_global:autoencoder".
+        weights: A weight file, or "shipped" for the file that comes with the package; None gives random weights. Weight
+            files and training checkpoints of this package contain the model's name and options, and the network is
+            created with them.
+        overrides: Options of the model. They override the file's options as long as they do not change the parameters,
+            such as GRIG's `steps`.
 
     Raises:
-        UnknownNameError: No such model or option; the message suggests the nearest.
-        WeightsError: The file is missing, damaged or unsafe, states another model, or its parameters do not fit; where
-            an option is to blame, the message names its two values.
+        UnknownNameError: If the model or an option is unknown; the message suggests similar names.
+        WeightsError: If the file is missing, damaged or unsafe, belongs to another model, or its parameters do not fit.
+            If an option is the cause, the message names its two values.
 
     Example:
         >>> create_model("telea", radius=5).training
@@ -373,19 +379,19 @@ def create_model(name: str, weights: str | Path | None = None, **overrides: Any)
 
 
 def _weights_path(name: str, entry: _Entry, weights: str | Path | None) -> Path | None:
-    """The weight file that ``weights`` means; None where the weights are random or there are none."""
+    """Return the weight file that ``weights`` refers to, or None for random weights."""
     if weights is None:
         return None
     if not entry.learned:
-        raise WeightsError(f"'{name}' learns nothing, so it takes no weights; got {str(weights)!r}.")
+        raise WeightsError(f"'{name}' has no trainable weights, so it takes no `weights`; got {str(weights)!r}.")
     path = shipped_weights(entry.weights_of) if weights == "shipped" else Path(weights)
     if path is None:
-        raise WeightsError(f"No weights of '{name}' ship with the package; give a file, or train one.")
+        raise WeightsError(f"No weights of '{name}' ship with the package: give a weight file, or train the model.")
     return path
 
 
 def _stated_options(name: str, entry: _Entry, path: Path, header: WeightsHeader | WeightsFile) -> dict[str, Any]:
-    """The options that a file states, if they are options of the model ``name``."""
+    """Return the options stored in a weight file, if they are options of the model ``name``."""
     if header.name not in (None, name, entry.weights_of):
         raise WeightsError(f"{path} holds weights of '{header.name}', not of '{name}'.")
     accepted = entry.defaults
@@ -402,12 +408,12 @@ def _stated_options(name: str, entry: _Entry, path: Path, header: WeightsHeader 
 
 
 def options_clash(name: str, stated: Mapping[str, Any], overrides: Mapping[str, Any]) -> str:
-    """Say which overrides change the parameters of the model ``name`` as a weight file states it; empty if none does.
+    """Return a message that names the overrides which change the parameters of a weight file; empty if none does.
 
     Args:
-        name: A model.
-        stated: The options that the file states.
-        overrides: The options that are asked for.
+        name: Registry name of the model.
+        stated: Options stored in the weight file.
+        overrides: Options that the caller gave.
     """
     entry = _model(name)
     theirs = entry.defaults | dict(stated)
@@ -416,7 +422,7 @@ def options_clash(name: str, stated: Mapping[str, Any], overrides: Mapping[str, 
     both = " and ".join(f"{key}={theirs[key]!r}, but {key}={overrides[key]!r} is asked for" for key in clashing)
     if not clashing:
         return ""
-    return f"it was saved with {both}, which changes the parameters. Leave it out, or give weights of such a network."
+    return f"it was saved with {both}, which changes the parameters. Omit the option, or give matching weights."
 
 
 def _shapes(entry: _Entry, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -427,10 +433,16 @@ def _shapes(entry: _Entry, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def create_discriminator(name: str, **options: Any) -> nn.Module:
-    """Build a discriminator by its registry name; it takes images in the value range of its authors (its docstring).
+    """Create a discriminator by its registry name.
+
+    Its docstring states the value range of its input, which is that of its authors.
+
+    Args:
+        name: One of `list_discriminators()`.
+        options: Options of the discriminator.
 
     Raises:
-        UnknownNameError: No such discriminator or option.
+        UnknownNameError: If the discriminator or an option is unknown.
     """
     from inpaint_zoo.interfaces import Origin
 
@@ -443,18 +455,18 @@ def create_discriminator(name: str, **options: Any) -> nn.Module:
 
 
 def create_unfilled(name: str, **options: Any) -> nn.Module:
-    """Build the network that a weight file called ``name`` fills, without memory for its parameters (device "meta").
+    """Create the network ``name`` on the meta device, without memory for its parameters, to be filled from a file.
 
     Args:
-        name: A model, or "<name>_discriminator".
-        options: Of `create_model` or `create_discriminator`.
+        name: Name of a model, or "<name>_discriminator".
+        options: Options for `create_model` or `create_discriminator`.
 
     Raises:
-        UnknownNameError: No such network or option.
+        UnknownNameError: If the network or an option is unknown.
     """
     import torch
 
-    with torch.device("meta"):  # nothing is drawn or looked up that the file holds
+    with torch.device("meta"):  # does not initialize or load weights that the file will provide
         if name.endswith(DISCRIMINATOR):
             return create_discriminator(name.removesuffix(DISCRIMINATOR), **options)
         return create_model(name, **options)
@@ -463,29 +475,29 @@ def create_unfilled(name: str, **options: Any) -> nn.Module:
 def convert_official(
     name: str, state: Mapping[str, Tensor] | Mapping[str, Mapping[str, Tensor]], **options: Any
 ) -> dict[str, Tensor]:
-    """Turn the authors' state dict into ours: strict, every key accounted for.
+    """Convert the authors' state dict to this package's keys, strictly: no key may be missing or left over.
 
     Args:
-        name: A model, or "<name>_discriminator".
-        state: The authors' state dict as their file holds it, or several by the names of their parts.
-        options: Options of the network, where the checkpoint needs others than the defaults.
+        name: Name of a model, or "<name>_discriminator".
+        state: The authors' state dict as stored in their file, or several state dicts by the names of their parts.
+        options: Options of the network, if the checkpoint needs other values than the defaults.
 
     Returns:
-        A state dict that `create_model(name, **options).load_state_dict` takes strictly.
+        A state dict that `create_model(name, **options).load_state_dict` accepts strictly.
 
     Raises:
-        UnknownNameError: No converter of that name, or no such option.
-        ZooError: Keys are missing or left over; the message names the first ones.
+        UnknownNameError: If there is no converter of that name, or an option is unknown.
+        ZooError: If keys are missing or left over; the message names the first ones.
     """
     convert = _conversion(name).convert
     return convert(state, create_unfilled(name, **options))
 
 
 def official_files(name: str) -> str | Mapping[str, str]:
-    """Where the authors' folder holds what `convert_official` takes for ``name``: one path, or several by part.
+    """Return the path in the authors' folder of the file that `convert_official` needs, or several paths by part.
 
     Raises:
-        UnknownNameError: No converter of that name.
+        UnknownNameError: If there is no converter of that name.
     """
     return _conversion(name).files
 

@@ -58,7 +58,7 @@ def test_converters(converter):
 
 
 def test_a_name_is_taken_once():
-    with registered_toy(), pytest.raises(ZooError, match="The model name 'toy' is registered already"):
+    with registered_toy(), pytest.raises(ZooError, match="The model name 'toy' is already registered"):
         registry.register_model(source="tests")(toy)
 
 

@@ -1,4 +1,4 @@
-"""Networks made of networks: each takes any model of the zoo, and is one itself."""
+"""Combinators: networks that wrap one or two other networks and are `InpaintingNetwork`s themselves."""
 
 from inpaint_zoo.combinators.hole_ns import HoleNS, hole_ns
 from inpaint_zoo.combinators.local_global import LocalGlobal, local_global

@@ -1,4 +1,4 @@
-"""What networks around another one share: without weights of their own, they take the other one's."""
+"""Base classes of networks that wrap another network and have no weights of their own."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["AroundNetwork", "RepeatingNetwork", "repeating_networks"]
 
 
 class AroundNetwork(InpaintingNetwork):
-    """A network that calls another one in a way of its own; the state dict is the other one's.
+    """A network that wraps another one; its state dict is that of the wrapped network.
 
     Args:
-        network: Any network.
+        network: The wrapped network.
     """
 
     def __init__(self, network: InpaintingNetwork) -> None:
@@ -28,14 +28,14 @@ class AroundNetwork(InpaintingNetwork):
 
 
 class RepeatingNetwork(AroundNetwork):
-    """A network that runs another one a number of times that depends on the mask.
+    """A network that runs another one several times; the number of passes depends on the mask.
 
     The cost of such a network differs from image to image, so the benchmark counts the passes of every image. A
-    subclass calls `on_pass` before each pass, and does `passes_on_meta` passes on the meta device.
+    subclass calls `on_pass` before each pass, and runs `passes_on_meta` passes on the meta device.
 
     Attributes:
-        on_pass: Takes the number of samples that the next pass completes; None where nobody counts.
-        passes_on_meta: Passes of every sample on the meta device, where a mask has no values.
+        on_pass: Callback that takes the number of samples in the next pass; None if nothing counts the passes.
+        passes_on_meta: Number of passes of every sample on the meta device, where a mask has no values.
     """
 
     on_pass: Callable[[int], None] | None = None

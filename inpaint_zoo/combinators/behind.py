@@ -1,4 +1,4 @@
-"""What networks behind another one share: the other one may be frozen."""
+"""Base class of networks that refine the result of a first network, which can be frozen."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["BehindFirst"]
 
 
 class BehindFirst(InpaintingNetwork):
-    """A network that goes on where a first one ends.
+    """A network that refines the result of a first network.
 
     Args:
-        first: Any network.
-        freeze_first: It takes no gradient and stays in eval mode.
+        first: The first network.
+        freeze_first: Freeze the first network's parameters and keep it in eval mode.
     """
 
     def __init__(self, first: InpaintingNetwork, freeze_first: bool) -> None:
@@ -23,7 +23,7 @@ class BehindFirst(InpaintingNetwork):
         self.freeze_first = freeze_first
 
     def train(self, mode: bool = True) -> Self:
-        """As every module; a frozen first network stays in eval mode."""
+        """Set the training mode, except for a frozen first network, which stays in eval mode."""
         super().train(mode)
         if self.freeze_first:
             self.first.eval()

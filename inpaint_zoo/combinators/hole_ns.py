@@ -1,4 +1,4 @@
-"""A network that finds OpenCV's Navier-Stokes filling in the hole."""
+"""Pre-fills the hole of a network's input with OpenCV's Navier-Stokes."""
 
 from __future__ import annotations
 
@@ -15,55 +15,56 @@ __all__ = ["HoleNS", "hole_ns"]
 
 
 class HoleNS(AroundNetwork):
-    """A network as it was trained with the data's `input_mode: hole_ns`, by its own weights.
+    """Network whose input hole is pre-filled by `ops.hole_ns`; the weights are those of the wrapped network.
 
-    The filling is `ops.hole_ns` of the known pixels, on the CPU: 10 ms for a hole of 128 x 128.
+    Use it for networks trained with the data module's `input_mode: hole_ns`. The filling is computed on the CPU and
+    takes about 10 ms for a 128x128 hole.
 
-    Source: the study on GLCIC and Contextual Attention, section IV-D; specs/glcic_ca.md, section 2.2.
+    Source: the study on GLCIC and Contextual Attention, section IV-D; docs/papers/glcic_ca.md, "The three input modes".
 
     Args:
-        network: One that takes a filling.
+        network: A network whose result depends on the filling of the hole (``takes_filling``).
 
     Shape:
-        As every `InpaintingNetwork`; the network's stages.
+        image (B, 3, H, W) in [0, 1], mask (B, 1, H, W) with 1 = hole -> the stages of ``network``.
 
     Raises:
-        ZooError: What stands in the hole never reaches the network's result.
+        ZooError: If the network's result does not depend on the filling.
     """
 
     def __init__(self, network: InpaintingNetwork) -> None:
         super().__init__(network)
         if not network.takes_filling:
-            raise ZooError(f"{type(network).__name__} never sees what stands in the hole: use it without `hole_ns:`.")
+            raise ZooError(f"{type(network).__name__} ignores the content of the hole: use it without `hole_ns:`.")
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the network's predictions; it works at its own sides, in its own range."""
+        """Return the wrapped network's raw predictions, in [0, 1]."""
         return self.network.trusted_stages(image, mask, filling=ops.hole_ns(image, mask))
 
 
 class AttendingHoleNS(HoleNS, AttendingNetwork):
-    """... whose network tells where it looked in the filled picture.
+    """`HoleNS` for a network with contextual attention, whose attention offsets it provides.
 
     Args:
-        network: One with attention, that takes a filling.
+        network: A network with attention whose result depends on the filling of the hole.
 
     Raises:
-        ZooError: As `HoleNS`.
+        ZooError: If the network's result does not depend on the filling.
     """
 
     network: AttendingNetwork
 
     @property
     def attention_place(self) -> int:
-        """The network's."""
+        """Height and width in pixels of one position of the network's attention."""
         return self.network.attention_place
 
     def offsets(self, image: Tensor, mask: Tensor) -> Tensor:
-        """See `attention_offsets`; image and mask as `predict` takes them."""
+        """Return the attention's offsets, see `attention_offsets`; image and mask as in `predict`."""
         return self.network.attention_offsets(image, mask, filling=ops.hole_ns(image, mask))
 
 
 @register_combinator(learned=False)
 def hole_ns(network: InpaintingNetwork) -> HoleNS:
-    """Navier-Stokes filling as the input of a network: see `HoleNS`."""
+    """Hole pre-filled by Navier-Stokes before a network runs: see `HoleNS`."""
     return AttendingHoleNS(network) if isinstance(network, AttendingNetwork) else HoleNS(network)

@@ -1,4 +1,4 @@
-"""LGNet's local and global refinement behind any network (X_LG)."""
+"""LGNet's local and global refinement stages after any network (X_LG in the paper)."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ __all__ = ["LocalGlobal", "local_global"]
 
 
 class LocalGlobal(BehindFirst):
-    """A first network, then LGNet's shallow local one, then its U-Net with attention.
+    """A first network, followed by LGNet's local network and LGNet's U-Net with attention.
 
-    The first network works at its own sides, in its own range. Its raw prediction is the stage `coarse`, and the
-    composite of it, not clamped, is what the local network sees: a loss on any stage has a gradient for it everywhere.
+    The first network keeps its own padding and value range. Its raw prediction is the stage `coarse`. The local network
+    takes the composite of this prediction without clamping, so that the losses of all stages have gradients for the
+    first network at every value.
 
-    Source: LGNet, Table VIII; specs/lgnet.md, section 8.3. 60,587,206 parameters beyond the first network's.
+    Source: LGNet, Table VIII; docs/papers/lgnet.md, "X_LG (plug-in refinement)". It adds 60,587,206 parameters to the
+    first network.
 
     Args:
         first: Any network.
         freeze_first: See `BehindFirst`.
         width: Channels of the U-Net's first level.
-        levels: Its halvings.
-        local_width: Channels of the local network at full size.
-        blocks: Its residual blocks.
+        levels: Number of downsamplings by 2 in the U-Net.
+        local_width: Channels of the local network at full resolution.
+        blocks: Number of residual blocks in the local network.
 
     Shape:
-        As every `InpaintingNetwork`; stages `coarse`, `local`, `global`.
+        image (B, 3, H, W) in [0, 1], mask (B, 1, H, W) with 1 = hole -> stages `coarse`, `local`, `global`.
     """
 
     value_range = (-1.0, 1.0)
@@ -54,7 +56,7 @@ class LocalGlobal(BehindFirst):
         self.train(self.training)
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the first network's prediction and both refinements."""
+        """Return the raw predictions of the first network and of both refinement stages, in [-1, 1]."""
         low, high = self.value_range
         *_, coarse = self.first.trusted_stages(from_range(image, low, high), mask).values()
         coarse = to_range(coarse, low, high)
@@ -71,5 +73,5 @@ def local_global(
     local_width: int = 64,
     blocks: int = 4,
 ) -> LocalGlobal:
-    """LGNet's local and global refinement behind a network: see `LocalGlobal`."""
+    """LGNet's local and global refinement after a network: see `LocalGlobal`."""
     return LocalGlobal(first, freeze_first, width, levels, local_width, blocks)

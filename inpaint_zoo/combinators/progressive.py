@@ -1,4 +1,4 @@
-"""ISNet's progressive reconstruction (PRA): large holes are filled from their rim inwards, by any network."""
+"""ISNet's progressive reconstruction algorithm (PRA): any network fills large holes from their border inwards."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from inpaint_zoo.registry import register_combinator
 __all__ = ["Frame", "Progressive", "progressive"]
 
 CPU_PIXELS = 2**16
-"""How much of a batch a CPU is given at once: maps of more leave its caches (ISNet, eight of 256 px: 1.4 times as slow
-as one by one)."""
+"""Maximum number of pixels per forward pass on a CPU. Larger feature maps exceed its caches: with ISNet, a batch of
+eight 256x256 images takes 1.4 times as long as the same images one by one."""
 
 
 class Frame(NamedTuple):
-    """What a pass made: the composite (3, H, W) in [0, 1], and the hole (1, H, W) that was left for it, 1 = hole."""
+    """Result of one pass: the composite (3, H, W) in [0, 1], and the hole (1, H, W) that this pass filled, 1 = hole."""
 
     image: Tensor
     hole: Tensor
 
 
 class _Schedule(NamedTuple):
-    """Which pixels are hole in which pass, for all samples; on the device but for ``passes``.
+    """Hole pixels of every pass, for all samples.
 
     Attributes:
-        order: (B,) sample numbers, those of most passes first, so that the ones under way are always the first ones.
-        left: (B, 1, H, W) in that order: how many passes find the pixel in the hole.
-        passes: Of each sample, in the batch's own order.
+        order: Sample indices (B,), sorted by decreasing number of passes, so that unfinished samples come first.
+        left: (B, 1, H, W) in this order: the number of passes in which the pixel belongs to the hole.
+        passes: Number of passes of each sample, in the order of the batch.
     """
 
     order: Tensor
@@ -45,12 +45,12 @@ class _Schedule(NamedTuple):
 
 
 class _Pass(NamedTuple):
-    """What a pass leaves.
+    """State after a pass.
 
     Attributes:
-        completed: (B, 3, H, W), all samples, in [0, 1]; what the next pass sees.
-        raw: As ``completed``, but with the predictions as they are.
-        hole: The holes of the samples that it filled.
+        completed: Composites (B, 3, H, W) of all samples, in [0, 1]; the input of the next pass.
+        raw: The same composites with unclamped predictions.
+        hole: Holes of the samples that this pass filled.
     """
 
     completed: Tensor
@@ -59,31 +59,32 @@ class _Pass(NamedTuple):
 
 
 class Progressive(RepeatingNetwork):
-    """A network that is asked again while much of a picture is hole, each time for less.
+    """Progressive reconstruction: runs a network repeatedly, each time with a smaller hole.
 
-    The first pass fills the whole hole. While more than ``threshold`` of the picture is hole, a rim of
-    ``kernel_size // 2`` pixels of what was filled is taken as known, and the rest is filled anew. A rim that is known
-    never changes again; holes do not shrink from the picture's border. Each sample has its own number of passes, at
-    most 1 + ``max_iterations``, and finished ones are not passed again; one of whose picture nothing is known is passed
-    once, with a warning.
+    The first pass fills the whole hole. As long as the hole covers more than ``threshold`` of the image, the outermost
+    ``kernel_size // 2`` pixels of the filled region count as known, and another pass fills the rest again. Pixels that
+    count as known do not change any more. Holes do not shrink from the image border. Each sample has its own number of
+    passes, at most 1 + ``max_iterations``; finished samples are left out of further passes. A fully masked sample gets
+    a single pass and a warning.
 
-    The state dict is the network's own. The device is waited for once in a call, however many passes it takes.
+    The state dict is that of the network. A call synchronizes with the device once, for any number of passes.
 
-    Source: ISNet, section III-C and its released code; specs/isnet.md, section 7. For inference; the paper's PSNR falls
-    slightly by it, what it is for is how large holes look.
+    Source: ISNet, section III-C, and its released code; docs/papers/isnet.md, "PRA". It is for inference only and aims
+    at the visual quality of large holes; in the paper, PSNR decreases slightly.
 
     Args:
-        network: Any network; it works at its own sides, in its own range.
-        kernel_size: Side of the square by which the known region grows in each pass, in pixels; odd, at least 3.
-        threshold: The share of hole, in [0, 1], above which another pass follows.
-        max_iterations: Passes beyond the first, at most.
+        network: Any network; it keeps its own padding and value range.
+        kernel_size: Size in pixels of the square kernel that dilates the known region in each pass; odd, at least 3.
+        threshold: Hole ratio in [0, 1] above which another pass follows.
+        max_iterations: Maximum number of passes after the first.
 
     Shape:
-        As every `InpaintingNetwork`; stage `prediction`, the composite of all passes as they were predicted. Each pass
-        sees that composite clamped to [0, 1], the range of known pixels, since a part of it becomes known.
+        image (B, 3, H, W) in [0, 1], mask (B, 1, H, W) with 1 = hole -> stage `prediction` (B, 3, H, W), the composite
+        of the unclamped predictions of all passes. Each pass takes this composite clamped to [0, 1], the range of known
+        pixels, because a part of it counts as known.
 
     Raises:
-        ZooError: An argument out of its range.
+        ZooError: If an argument is out of range.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Progressive(RepeatingNetwork):
         if kernel_size < 3 or kernel_size % 2 == 0:
             raise ZooError(f"`kernel_size` must be odd and at least 3, got {kernel_size}.")
         if not 0 <= threshold <= 1:
-            raise ZooError(f"`threshold` is a share of the picture, 0 to 1, got {threshold}.")
+            raise ZooError(f"`threshold` must be a hole ratio from 0 to 1, got {threshold}.")
         if max_iterations < 0:
             raise ZooError(f"`max_iterations` must be 0 or more, got {max_iterations}.")
         self.kernel_size = kernel_size
@@ -101,28 +102,28 @@ class Progressive(RepeatingNetwork):
         self.max_iterations = max_iterations
 
     def predict(self, image: Tensor, mask: Tensor, **options: Any) -> dict[str, Tensor]:
-        """Return the unclamped composite of each sample's last pass; ``options`` go to the network."""
+        """Return the unclamped composite of each sample's last pass; ``options`` are passed to the network."""
         schedule = self._schedule(mask)
         for step in self._passes(image, schedule, options):
             last = step.raw
         return {"prediction": last[schedule.order.argsort()]}
 
     def frames(self, image: Tensor, mask: Tensor, **options: Any) -> list[list[Frame]]:
-        """What each pass made of each sample, in order; the last one is what the network itself returns.
+        """Return the result of every pass for each sample, in order; the last one is the final result.
 
         Args:
-            image: (B, 3, H, W), RGB in [0, 1] wherever it is known.
+            image: (B, 3, H, W), RGB, known pixels in [0, 1].
             mask: (B, 1, H, W), 1 = hole.
             options: Model-specific keyword arguments of the network.
 
         Raises:
-            ZooError: The arguments break the contract.
+            ZooError: For invalid input, see `InpaintingNetwork.stages`.
         """
         check_pair(image, mask)
         check_values(image, mask)
         schedule = self._schedule(mask)
         steps = [(step.completed, step.hole) for step in self._passes(image, schedule, options)]
-        # as the device sorted them: stable, and therefore the same
+        # the same order as on the device, because both sorts are stable
         order = sorted(range(len(schedule.passes)), key=lambda sample: -schedule.passes[sample])
         places = {sample: place for place, sample in enumerate(order)}
         return [
@@ -131,7 +132,7 @@ class Progressive(RepeatingNetwork):
         ]
 
     def _passes(self, image: Tensor, schedule: _Schedule, options: dict[str, Any]) -> Iterator[_Pass]:
-        """What each pass leaves, in the order of the schedule."""
+        """Yield the state after each pass, in the order of the schedule."""
         completed = raw = image[schedule.order]
         for number in range(max(schedule.passes)):
             active = sum(passes > number for passes in schedule.passes)
@@ -154,7 +155,7 @@ class Progressive(RepeatingNetwork):
         return torch.cat(raw)
 
     def _schedule(self, mask: Tensor) -> _Schedule:
-        if mask.is_meta:  # shapes alone: no value says how many passes a sample takes
+        if mask.is_meta:  # the mask has no values, so the number of passes is not known
             B = len(mask)
             order = torch.arange(B, device=mask.device)
             return _Schedule(order, (mask > 0.5).int(), [self.passes_on_meta] * B)
@@ -170,26 +171,27 @@ class Progressive(RepeatingNetwork):
             left += hole
         passes = passes.where(~nothing_known, 1)
         order = passes.argsort(descending=True, stable=True)
-        counts, alone = torch.stack([passes, nothing_known]).tolist()  # the one time that the device is waited for
+        counts, alone = torch.stack([passes, nothing_known]).tolist()  # the only synchronization with the device
         if any(alone):
             samples = ", ".join(str(sample) for sample, found in enumerate(alone) if found)
             warnings.warn(
-                f"Nothing is known of sample {samples}: there is no rim to grow from, so it is filled in one pass.",
+                f"Sample {samples} has no known pixels to start from, so it is filled in one pass.",
                 stacklevel=2,
             )
         return _Schedule(order, left[order], counts)
 
 
 def _largest_count(threshold: float, pixels: int) -> int:
-    """The most hole pixels whose share, in double precision, is not above ``threshold``."""
+    """Return the largest number of hole pixels whose ratio, in double precision, does not exceed ``threshold``."""
     count = round(threshold * pixels)
     return count if count / pixels <= threshold else count - 1
 
 
 def _grown(known: Tensor, radius: int) -> Tensor:
-    """(B, 1, H, W) bool: what lies within ``radius`` of ``known`` by the chessboard; nothing beyond the border is.
+    """Dilate ``known`` (B, 1, H, W), bool, by a square of ``radius`` pixels; positions outside the image are not known.
 
-    A window's maximum by doubling: on a CPU some thirty times as fast as max-pooling.
+    It computes the maximum over the window by repeated doubling, which is about thirty times as fast as max pooling on
+    a CPU.
     """
     side = 2 * radius + 1
     for dim, padding in ((-1, (radius, radius)), (-2, (0, 0, radius, radius))):
@@ -207,5 +209,5 @@ def _grown(known: Tensor, radius: int) -> Tensor:
 def progressive(
     network: InpaintingNetwork, kernel_size: int = 15, threshold: float = 0.2, max_iterations: int = 10
 ) -> Progressive:
-    """Large holes filled from their rim inwards, in several passes: see `Progressive`."""
+    """Large holes filled from their border inwards in several passes: see `Progressive`."""
     return Progressive(network, kernel_size, threshold, max_iterations)

@@ -1,4 +1,4 @@
-"""A first network on a small copy of the picture, and a second one that refines its enlarged result."""
+"""A first network on the downsampled image, and a second one that refines its upsampled result."""
 
 from __future__ import annotations
 
@@ -16,21 +16,25 @@ __all__ = ["TwoStage", "two_stage"]
 
 
 class TwoStage(BehindFirst):
-    """Coarse to fine, as GLaMa-2stage (its paper's section 4.5, where code and details are unpublished).
+    """Two-stage network, coarse to fine, as GLaMa-2stage (section 4.5 of its paper; code and details are unpublished).
 
-    The first network fills a copy whose short side is at most ``coarse_size``; a coarse pixel is hole where any of its
-    pixels is. Its raw prediction is enlarged bilinearly, the known pixels are put back, and the second network finds
-    that picture, hole filled and not clamped, and the mask: its losses have a gradient for the first one everywhere.
-    Known colours are averaged without what lies in the hole.
+    The first network fills a downsampled image whose shorter side is at most ``coarse_size``. A coarse pixel belongs to
+    the hole if any of its pixels does; its color is the mean of known pixels only. The raw prediction is upsampled
+    bilinearly, and the known pixels are restored. The second network takes this composite, without clamping, and the
+    mask. Because nothing is clamped, its losses have gradients for the first network at every value.
 
     Args:
         first: Any network.
-        second: Any network; it works in its own range and sides, but finds the first one's result in the hole.
-        coarse_size: Short side, in pixels, that the first network sees; smaller pictures are not enlarged.
+        second: Any network; it keeps its own padding and value range, but takes the first network's result in the hole.
+        coarse_size: Length in pixels of the shorter side of the first network's input, at least 16; smaller images are
+            not upsampled.
         freeze_first: See `BehindFirst`.
 
     Shape:
-        As every `InpaintingNetwork`; stages `coarse`, `fine`.
+        image (B, 3, H, W) in [0, 1], mask (B, 1, H, W) with 1 = hole -> stages `coarse`, `fine`.
+
+    Raises:
+        ZooError: If ``coarse_size`` is below 16.
     """
 
     value_range = (0.0, 1.0)
@@ -53,7 +57,7 @@ class TwoStage(BehindFirst):
         self.train(self.training)
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return both predictions, the first one enlarged."""
+        """Return both raw predictions at full resolution, in [0, 1]."""
         H, W = image.shape[-2:]
         scale = min(1.0, self.coarse_size / min(H, W))
         size = (math.ceil(H * scale), math.ceil(W * scale))
@@ -66,7 +70,7 @@ class TwoStage(BehindFirst):
         return {"coarse": coarse, "fine": from_range(fine, low, high)}
 
     def _coarse(self, image: Tensor, mask: Tensor, size: tuple[int, int]) -> Tensor:
-        """The first network's prediction at ``size``, in [0, 1]."""
+        """Return the first network's raw prediction at ``size``, in [0, 1]."""
         if size != (image.shape[-2], image.shape[-1]):
             known = 1 - mask
             share = F.adaptive_avg_pool2d(known, size)
@@ -79,5 +83,5 @@ class TwoStage(BehindFirst):
 def two_stage(
     first: InpaintingNetwork, second: InpaintingNetwork, coarse_size: int = 256, freeze_first: bool = False
 ) -> TwoStage:
-    """Put ``second`` behind ``first``: see `TwoStage`."""
+    """Combine two networks so that ``second`` refines the result of ``first``: see `TwoStage`."""
     return TwoStage(first, second, coarse_size, freeze_first)

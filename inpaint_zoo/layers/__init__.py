@@ -1,4 +1,4 @@
-"""Modules that two or more families use."""
+"""Layers and networks that two or more model families use."""
 
 from inpaint_zoo.layers.ade20k import ADE20K_TAPS, ADE20KFeatures
 from inpaint_zoo.layers.features import FrozenFeatures, VGGFeatures

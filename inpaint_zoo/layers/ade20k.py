@@ -1,4 +1,4 @@
-"""The dilated ResNet-50 that was trained to segment ADE20K: what LaMa's high-receptive-field loss looks through."""
+"""Features of a dilated ResNet-50 trained for segmentation on ADE20K, used by LaMa's perceptual loss."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ADE20K_TAPS = ("layer1", "layer2", "layer3", "layer4")
 
 
 class _DilatedResNet50(nn.Module):
-    """Stem of three 3x3 convolutions, then ResNet-50's four stages; the last two dilate instead of striding."""
+    """ResNet-50 with a stem of three 3x3 convolutions; the last two of its four stages dilate instead of striding."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,13 +29,13 @@ class _DilatedResNet50(nn.Module):
         stages = ResNet(Bottleneck, [3, 4, 6, 3], replace_stride_with_dilation=[False, True, True])
         for tap in ADE20K_TAPS:
             self.add_module(tap, stages.get_submodule(tap))
-        # the stem hands on 128 channels where torchvision's has 64
+        # this stem outputs 128 channels, torchvision's 64
         first = self.get_submodule("layer1.0")
         first.conv1 = nn.Conv2d(128, 64, 1, bias=False)
         first.get_submodule("downsample").add_module("0", nn.Conv2d(128, 256, 1, bias=False))
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """The outputs of the four stages."""
+        """Return the outputs of the four stages by name."""
         for number in (1, 2, 3):
             x = self.get_submodule(f"bn{number}")(self.get_submodule(f"conv{number}")(x)).relu()
         x = self.maxpool(x)
@@ -49,19 +49,19 @@ class _DilatedResNet50(nn.Module):
 class ADE20KFeatures(FrozenFeatures):
     """Outputs of the four stages of MIT CSAIL's `resnet50dilated` encoder for ADE20K.
 
-    Always in eval mode. LaMa's code leaves its copy to the mode of the module around it, so that its batch norms may
-    drift in training; here they cannot.
+    The network is always in eval mode. In LaMa's code it follows the mode of its parent module, so its batch norm
+    statistics may drift during training.
 
     Args:
-        weights: The owner's `encoder_epoch_20.pth`; None searches by `find_backbone`; "random" is for tests.
+        weights: The authors' file `encoder_epoch_20.pth`; None searches with `find_backbone`; "random" is for tests.
 
     Shape:
         (B, 3, H, W) in [0, 1] -> {layer1: (B, 256, H/4, W/4), layer2: (B, 512, H/8, W/8), layer3: (B, 1024, H/8, W/8),
         layer4: (B, 2048, H/8, W/8)}.
 
     Raises:
-        WeightsNotFoundError: No file, in one line that says which one goes where.
-        ZooError: A file of another network: torchvision's ResNet-50 has another stem.
+        WeightsNotFoundError: If there is no file; the message names the file and the folders.
+        ZooError: If the file belongs to another network. (torchvision's ResNet-50 has another stem.)
     """
 
     shift: Tensor
@@ -74,11 +74,11 @@ class ADE20KFeatures(FrozenFeatures):
         self.register_buffer("scale", torch.tensor(IMAGENET_STD).view(1, -1, 1, 1), persistent=False)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """The four maps; for the truth, call it under `torch.no_grad()`."""
+        """Return the four feature maps by name. For the ground truth, call this under `torch.no_grad()`."""
         return self.trunk((image.to(self.shift.dtype) - self.shift) / self.scale)
 
     def extra_repr(self) -> str:
-        """From which file."""
+        """Return the name of the weight file, for `print`."""
         return f"weights: {self.source}"
 
 
@@ -90,11 +90,13 @@ def _load(trunk: nn.Module, weights: str | Path | None) -> str:
     wanted = {}
     for key, empty in trunk.state_dict().items():
         if key.endswith("num_batches_tracked"):
-            continue  # of no use in eval mode, and unknown to the torch that wrote the file
+            continue  # not used in eval mode, and missing in the file, which an older PyTorch wrote
         value = state.get(key)
         if value is None or value.shape != empty.shape:
             got = "is missing" if value is None else f"is {tuple(value.shape)}"
-            raise ZooError(f"{path} holds no resnet50dilated of ADE20K: '{key}' {got}, expected {tuple(empty.shape)}.")
+            raise ZooError(
+                f"{path} is not the resnet50dilated encoder of ADE20K: '{key}' {got}, expected {tuple(empty.shape)}."
+            )
         wanted[key] = value.float()
     trunk.load_state_dict(wanted, strict=False)
     return path.name

@@ -1,4 +1,4 @@
-"""Computing a map around the hole alone, for inference: known pixels keep what they are."""
+"""Prediction restricted to the region around the hole, for inference."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ __all__ = ["around_the_hole"]
 def around_the_hole(
     predict: Callable[[slice, slice], Tensor], picture: Tensor, mask: Tensor, reach: int, multiple: int = 4
 ) -> Tensor:
-    """Predict the box that holds all holes of the batch, grown by what its pixels depend on; elsewhere the picture.
+    """Predict only the bounding box of all holes of the batch, extended by the receptive field.
 
-    Where shapes must not depend on values, under compile and export, everything is predicted.
+    The result elsewhere is ``picture``. Under compile and export, where shapes must not depend on values, the whole
+    image is predicted.
 
     Args:
-        predict: Takes rows and columns of the picture, and gives the prediction (B, 3, h, w) of that box.
-        picture: (B, 3, H, W), H and W multiples of ``multiple``.
+        predict: Function that takes slices of rows and columns and returns the prediction (B, 3, h, w) of that box.
+        picture: Image (B, 3, H, W), H and W multiples of ``multiple``.
         mask: (B, 1, H, W), 1 = hole.
-        reach: Pixels, to each side, that a pixel depends on.
-        multiple: The box begins and ends at multiples of it.
+        reach: Radius of the receptive field in pixels.
+        multiple: The box starts and ends at multiples of this number.
 
     Returns:
-        (B, 3, H, W), the prediction wherever the mask is 1.
+        (B, 3, H, W), which holds the prediction wherever the mask is 1.
     """
     H, W = picture.shape[-2:]
     if torch.compiler.is_compiling():
@@ -43,7 +44,7 @@ def around_the_hole(
 
 
 def _grown(touched: Tensor, reach: int, multiple: int) -> tuple[int, int] | None:
-    """[first, end) of what the hole's rows or columns depend on; None without a hole."""
+    """Return the range [first, end) of rows or columns that the hole's pixels depend on; None without a hole."""
     places = touched.nonzero()
     if not len(places):
         return None

@@ -1,4 +1,4 @@
-"""Attention of a feature map to all of its own places."""
+"""Attention between all positions of a feature map."""
 
 from __future__ import annotations
 
@@ -18,21 +18,25 @@ VARIANTS: tuple[AttentionVariant, ...] = ("code", "paper")
 
 
 class SelfPatchAttention(nn.Module):
-    """LGNet's attention: each place becomes a mixture of all places like it, and a 1x1 convolution joins both.
+    """LGNet's attention: a 1x1 convolution combines the feature map with the result of attention over all positions.
 
-    "code", as released: the query is the sum of the raw features over 3x3 places, keys and values are the features
-    divided by their length. "paper": cosines of single places, values as they are. Neither has a temperature, a mask or
-    learned projections. The 3x3 sum and the inner product commute, so that the fused product of queries and keys needs
-    memory for neither patches nor the HW x HW scores.
+    Variant "code", as released: the query is the sum of the features over 3x3 positions; keys and values are the
+    features divided by their length. Variant "paper": the scores are cosines between single positions; the values are
+    the features. Neither has a temperature, a mask or learned projections. Because the 3x3 sum and the inner product
+    commute, fused attention can be used, which stores neither patches nor the HW x HW scores.
 
-    Source: LGNet, section III-D; specs/lgnet.md, section 3.4.
+    Source: LGNet, section III-D; docs/papers/lgnet.md, "Attention module (c channels)".
 
     Args:
-        channels: Of the map.
-        variant: See above.
+        channels: Channels of the feature map.
+        variant: "code" or "paper", see above.
 
     Shape:
-        (B, C, H, W) -> (B, C, H, W), float32 inside under autocast too: logits reach nine times the features' length.
+        (B, C, H, W) -> (B, C, H, W). Computed in float32 even under autocast, because the logits can reach nine times
+        the features' length.
+
+    Raises:
+        UnknownNameError: If the variant is unknown.
     """
 
     full_precision = True
@@ -45,7 +49,7 @@ class SelfPatchAttention(nn.Module):
         self.combiner = nn.Conv2d(2 * channels, channels, 1)
 
     def attended(self, x: Tensor) -> Tensor:
-        """The mixtures alone, (B, C, H, W)."""
+        """Return the result of the attention before the 1x1 convolution, (B, C, H, W)."""
         B, C, H, W = x.shape
         unit = x + 1e-7
         unit = unit / unit.norm(dim=1, keepdim=True)
@@ -56,7 +60,7 @@ class SelfPatchAttention(nn.Module):
         return mixed[:, 0].mT.reshape(B, C, H, W)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The map, joined with its mixtures."""
+        """Return the combined feature map, (B, C, H, W)."""
         with without_autocast(x.device):
             x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
             return self.combiner(torch.cat([self.attended(x), x], dim=1))

@@ -1,4 +1,4 @@
-"""Contextual attention: what is missing is pasted together from patches of what is known."""
+"""Contextual attention: features inside the hole are reconstructed from patches of known features."""
 
 from __future__ import annotations
 
@@ -24,42 +24,47 @@ NORMS: tuple[PatchNorm, ...] = ("torch", "tf")
 REDUCTIONS: tuple[MaskReduce, ...] = ("nearest", "max")
 
 EPSILON = 1e-4
-OVERLAP = 4  # pasted patches are twice as wide as their distance: so many cover each interior pixel
-BLOCK_BYTES = 2**27  # of scores at once
+OVERLAP = 4  # number of pasted patches that cover an interior pixel: their size is twice their distance
+BLOCK_BYTES = 2**27  # memory for the scores of one block
 
 Product = Callable[[Tensor, Tensor], Tensor]
 
 
 class ContextualAttention(Fusable):
-    """Each place becomes a mixture of background patches, by their likeness to it; no parameters.
+    """Contextual attention: each position becomes a weighted mean of background patches similar to it. No parameters.
 
-    Scores are inner products of small patches, the background's divided by their length. "Fuse" adds the scores of
-    neighbouring pairs of places, first along flattened rows, then along flattened columns: as released, neighbours wrap
-    around at line ends. Patches that touch the hole get the logit 0: they stay in the softmax's denominator and are
-    never pasted. Borders, where fewer pasted patches overlap, come out at a half, corners at a quarter.
+    The scores are inner products of small patches; background patches are divided by their length. "Fuse" adds the
+    scores of neighboring pairs of positions, first along flattened rows, then along flattened columns. As in the
+    released code, neighbors wrap around at line ends. Patches that touch the hole get the logit 0: they contribute to
+    the softmax's denominator, but are never pasted. At borders fewer pasted patches overlap; there the result is half
+    as large, at corners a quarter.
 
-    Source: Yu et al., CVPR 2018, section 4.1, as released for PyTorch; specs/glcic_ca.md, section 6. The paper
-    normalises both patches and propagates after the softmax; neither code does.
+    Source: Yu et al., CVPR 2018, section 4.1, as released for PyTorch; docs/papers/glcic_ca.md, "Contextual attention,
+    exactly". The paper normalizes both patches and propagates after the softmax; neither released code does.
 
     Args:
-        ksize: Side of the compared patches, odd, at 1 / ``rate`` of the sides.
-        stride: Every so-many-th place offers a patch. 1 where ``fuse`` is on: neighbours are one place apart.
-        rate: Features are compared at 1 / ``rate`` of their sides; pasted patches are twice as wide.
-        fuse: Whether scores of neighbours are added.
-        fuse_k: How many of them, odd, itself included.
+        ksize: Size of the compared patches, odd, in positions of the downsampled feature map.
+        stride: Distance between the positions that provide a background patch. It must be 1 with ``fuse``, whose
+            neighbors are one position apart.
+        rate: Features are downsampled by this factor before they are compared. The pasted patches have the size
+            2 * ``rate`` in the original feature map.
+        fuse: Whether the scores of neighbors are added.
+        fuse_k: Number of added neighbors, odd, including the position itself.
         softmax_scale: Factor of the logits.
-        norm: The length of a patch w. "torch": sqrt(sum(w^2 + 1e-4)); "tf": max(sqrt(sum(w^2)), 1e-4).
-        mask_reduce: How the mask shrinks. "nearest" takes one pixel in 8 x 8, as released, and overlooks thin strokes;
-            "max" takes any hole in them.
-        tf_resize: Nearest neighbours between aligned corners, as TensorFlow resizes, instead of every ``rate``-th.
-        first_mask_only: The first sample's mask serves the whole batch, as released.
+        norm: Length of a patch w. "torch": sqrt(sum(w^2 + 1e-4)); "tf": max(sqrt(sum(w^2)), 1e-4).
+        mask_reduce: How the mask is downsampled. "nearest", as released, takes one pixel of each 8x8 block and can miss
+            thin strokes; "max" marks a block as hole if it contains any hole pixel.
+        tf_resize: Downsample by nearest neighbor with aligned corners, as TensorFlow does, instead of taking every
+            ``rate``-th position.
+        first_mask_only: Use the first sample's mask for the whole batch, as the released code does.
 
     Shape:
-        foreground and background (B, C, H, W), H and W multiples of ``rate``; mask (B, 1, n H, n W), 1 = hole, or None
-        where all is background -> (B, C, H, W). Computed in float32 under autocast: logits reach hundreds.
+        foreground and background (B, C, H, W), H and W multiples of ``rate``; mask (B, 1, n H, n W) with 1 = hole, or
+        None if everything is background -> (B, C, H, W). Computed in float32 even under autocast, because the logits
+        can reach several hundred.
 
     Raises:
-        ZooError: Unknown or impossible options; shapes that do not fit.
+        ZooError: If an option is unknown or invalid, or shapes do not fit.
     """
 
     full_precision = True
@@ -89,16 +94,16 @@ class ContextualAttention(Fusable):
             if value < 1:
                 raise ZooError(f"`{name}` must be 1 or more, got {value}.")
         if fuse and stride != 1:
-            raise ZooError(f"`stride` must be 1 with `fuse`, got {stride}: fuse=False takes any.")
+            raise ZooError(f"`stride` must be 1 with `fuse`, got {stride}: set fuse=False for other strides.")
         self.ksize, self.stride, self.rate = ksize, stride, rate
-        self.reach = fuse_k // 2 if fuse else 0  # neighbours to each side
+        self.reach = fuse_k // 2 if fuse else 0  # neighbors on each side
         self.softmax_scale = softmax_scale
         self.norm, self.mask_reduce = norm, mask_reduce
         self.tf_resize, self.first_mask_only = tf_resize, first_mask_only
         self.product: Product = torch.bmm
 
     def forward(self, foreground: Tensor, background: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The mixtures."""
+        """Return the weighted means of background patches, (B, C, H, W)."""
         self._check(foreground, background, mask)
         with without_autocast(foreground.device):
             foreground, background = _full(foreground), _full(background)
@@ -115,9 +120,10 @@ class ContextualAttention(Fusable):
             return pasted[..., before : before + H, before : before + W] / OVERLAP
 
     def offsets(self, foreground: Tensor, background: Tensor, mask: Tensor | None = None) -> Tensor:
-        """How far away each place's heaviest patch lies: (B, 2, H / rate, W / rate), rows and columns, int64.
+        """Return the offset from each position to the patch with the largest weight, in positions.
 
-        Where nothing is background, all point to the first place. Arguments as `forward`.
+        The result has shape (B, 2, H/rate, W/rate), rows and columns, int64. If there is no background, all offsets
+        point to the first position. For the arguments see `forward`.
         """
         self._check(foreground, background, mask)
         with without_autocast(foreground.device):
@@ -135,16 +141,16 @@ class ContextualAttention(Fusable):
         return torch.stack([rows, self.stride * (index % columns) - torch.arange(w, device=index.device)], dim=1)
 
     def fused(self) -> nn.Module:
-        """With oneDNN's products of matrices."""
+        """Use oneDNN's matrix products and return this module."""
         self.product = _onednn_product
         return self
 
     def _check(self, foreground: Tensor, background: Tensor, mask: Tensor | None) -> None:
         shape = tuple(foreground.shape)
         if len(shape) != 4 or shape[2] % self.rate or shape[3] % self.rate:
-            raise ZooError(f"`foreground` must be (B, C, H, W), the sides multiples of {self.rate}, got {shape}.")
+            raise ZooError(f"`foreground` must be (B, C, H, W), H and W multiples of {self.rate}, got {shape}.")
         if background.shape != foreground.shape:
-            raise ZooError(f"`background` must be {shape} as `foreground`, got {tuple(background.shape)}.")
+            raise ZooError(f"`background` must be {shape} like `foreground`, got {tuple(background.shape)}.")
         if mask is None:
             return
         B, _, H, W = shape
@@ -153,7 +159,7 @@ class ContextualAttention(Fusable):
             raise ZooError(f"`mask` must be ({B}, 1, n {H}, n {W}) for some n, got {tuple(mask.shape)}.")
 
     def _valid(self, mask: Tensor | None, background: Tensor) -> Tensor | None:
-        """(B, 1, L), 1 where a compared patch touches no hole."""
+        """Return (B, 1, L): 1 for each background patch that touches no hole, else 0."""
         if mask is None:
             return None
         if self.first_mask_only:
@@ -175,7 +181,7 @@ class ContextualAttention(Fusable):
         return x
 
     def _weights(self, foreground: Tensor, background: Tensor, valid: Tensor | None) -> Iterator[Tensor]:
-        """The softmax over all patches, (B, N, L), in blocks of rows of N: of all places only a block is in memory."""
+        """Yield the softmax over all patches, (B, N, L), in blocks of N, so that only one block is in memory."""
         queries, keys = self._shrunk(foreground, self.rate), self._shrunk(background, self.rate)
         B, _, h, w = queries.shape
         query = F.unfold(queries, self.ksize, padding=self.ksize // 2)  # (B, C k k, N)
@@ -196,7 +202,7 @@ class ContextualAttention(Fusable):
 
 
 def _onednn_product(a: Tensor, b: Tensor) -> Tensor:
-    """`torch.bmm` without gradients: on a CPU oneDNN's kernels are up to twice as fast as the BLAS behind that."""
+    """Return `torch.bmm` without gradients; on a CPU, oneDNN is up to twice as fast as the BLAS that `bmm` uses."""
     if a.device.type != "cpu" or a.dtype != torch.float32 or torch.compiler.is_compiling():
         return torch.bmm(a, b)
     linear = torch.ops.mkldnn._linear_pointwise
@@ -211,9 +217,10 @@ def _full(x: Tensor) -> Tensor:
 def _fused(
     product: Product, query: Tensor, key: Tensor, grid: tuple[int, int], block: tuple[int, int], reach: int
 ) -> Tensor:
-    """Scores of the places in the rows [first, last) of the grid, neighbours' added; (B, (last - first) w, L).
+    """Return the scores of the positions in rows [first, last) of the grid, plus their neighbors' scores.
 
-    A block needs ``reach`` rows more to each side, and, since columns go on into one another, those at the far end.
+    The result has shape (B, (last - first) w, L). A block also needs ``reach`` rows on each side and, because each
+    flattened column continues in the next one, rows from the opposite end of the grid.
     """
     (h, w), (first, last) = grid, block
     if not reach:
@@ -226,7 +233,7 @@ def _fused(
         cut = whole.index(0) if 0 in whole[1:] else len(whole)
         parts = [(run[0], run[-1] + 1) for run in (whole[:cut], whole[cut:]) if run]
     rows = [_along_rows(product, query, key, a * w, b * w, reach) for a, b in parts]
-    # (B, rows, w, h, w): rows and columns of places, rows and columns of patches
+    # (B, rows, w, h, w): rows and columns of positions, rows and columns of patches
     scores = (rows[0] if len(rows) == 1 else torch.cat(rows, 1)).view(key.shape[0], -1, w, h, w)
     total = scores[:, first - inside : last - inside].clone()
     for shift in (*range(-reach, 0), *range(1, reach + 1)):
@@ -242,7 +249,7 @@ def _fused(
 
 
 def _along_rows(product: Product, query: Tensor, key: Tensor, first: int, last: int, reach: int) -> Tensor:
-    """Scores of the places [first, last), and those of their neighbours in row-major order: (B, last - first, L)."""
+    """Return the scores of positions [first, last) plus their neighbors' in row-major order: (B, last - first, L)."""
     N, L = query.shape[-1], key.shape[-1]
     start, stop = max(first - reach, 0), min(last + reach, N)
     scores = product(query[..., start:stop].mT, key)
@@ -258,40 +265,44 @@ def _along_rows(product: Product, query: Tensor, key: Tensor, first: int, last: 
 
 
 def _shifted(first: int, last: int, height: int, shift: int) -> Iterator[tuple[slice, slice, int]]:
-    """Where places move to in a column that goes on in the next one: rows, their rows after it, columns passed."""
+    """Shift rows [first, last) along flattened columns, each of which continues in the next one.
+
+    Yield slices of rows, the same rows after the shift, and the number of columns by which they moved.
+    """
     for turn in range((first + shift) // height, (last - 1 + shift) // height + 1):
         start, stop = max(first, turn * height - shift), min(last, (turn + 1) * height - shift)
         yield slice(start, stop), slice(start + shift - turn * height, stop + shift - turn * height), turn
 
 
 def _turned(width: int, turn: int) -> tuple[slice, slice]:
-    """Columns, and those ``turn`` further on; beyond the last one there is none."""
+    """Return slices of the columns and of the columns ``turn`` further on, without those beyond the last one."""
     kept = max(width - abs(turn), 0)
     start = max(-turn, 0)
     return slice(start, start + kept), slice(start + turn, start + turn + kept)
 
 
 class AttendingNetwork(InpaintingNetwork):
-    """A network whose contextual attention can be asked where it looked."""
+    """A network with contextual attention that can report which patches the attention used."""
 
     @property
     def attention_place(self) -> int:
-        """Side, in pixels, of a place that its attention compares."""
+        """Height and width in image pixels of one position of the attention."""
         return self.divisor
 
     def attention_offsets(self, image: Tensor, mask: Tensor, *, filling: Tensor | None = None) -> Tensor:
-        """How far, in places of ``attention_place`` pixels, the patch lies that weighs most in each place.
+        """Return the offset from each position of the attention to the patch with the largest weight.
 
         Args:
-            image: (B, 3, H, W), RGB in [0, 1] wherever it is known.
+            image: (B, 3, H, W), RGB, known pixels in [0, 1].
             mask: (B, 1, H, W), 1 = hole.
-            filling: As `stages`.
+            filling: See `stages`.
 
         Returns:
-            (B, 2, H / place, W / place), rows and columns, int64; sides rounded up. Known places have one as well.
+            (B, 2, H / place, W / place), rows and columns, int64, where place is ``attention_place`` and sizes are
+            rounded up. The unit is positions of ``attention_place`` pixels. Known positions have an offset too.
 
         Raises:
-            ZooError: As `stages`.
+            ZooError: For invalid input, see `stages`.
         """
         self.check(image, mask, filling)
         offsets = self.offsets(*self.native(image, mask, filling))
@@ -300,4 +311,4 @@ class AttendingNetwork(InpaintingNetwork):
 
     @abstractmethod
     def offsets(self, image: Tensor, mask: Tensor) -> Tensor:
-        """See `attention_offsets`; image and mask as `predict` takes them, the result in whole places of them."""
+        """Return the offsets for `attention_offsets`; ``image`` and ``mask`` are padded and scaled as in `predict`."""

@@ -1,4 +1,4 @@
-"""Frozen networks that losses look through: VGG-16 and VGG-19 up to the deepest layer that is asked for."""
+"""Frozen feature extractors for losses: VGG-16 and VGG-19 up to the deepest requested layer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 VGGName = Literal["vgg16", "vgg19"]
 VGGInput = Literal["zero_one", "minus_one_one", "imagenet"]
-CONVS: dict[VGGName, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}  # of each block
+CONVS: dict[VGGName, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}  # convolutions per block
 WIDTHS = (64, 128, 256, 512, 512)
 AFFINE: dict[VGGInput, tuple[Sequence[float], Sequence[float]]] = {  # (x - shift) / scale, x in [0, 1]
     "zero_one": ((0.0,), (1.0,)),
@@ -31,53 +31,56 @@ AFFINE: dict[VGGInput, tuple[Sequence[float], Sequence[float]]] = {  # (x - shif
 
 
 class FrozenFeatures(nn.Module):
-    """A pretrained network that is looked through, never trained and never saved.
+    """Feature extractor with a pretrained network that is neither trained nor saved.
 
-    It hangs on this module as a plain attribute, not as a submodule. So no `state_dict`, optimizer, EMA copy, gradient
-    reduction or parameter count of the owner sees it, and `train()` cannot take it out of eval mode; `to()` and its
-    kin still move it. Gradients flow through it to the images.
+    The network is a plain attribute of this module, not a submodule. It is therefore not part of the owner's
+    `state_dict`, optimizers, EMA, gradient reduction and parameter count, and `train()` does not change its eval mode.
+    `to()` and similar methods still move it. Gradients flow through it to the images.
 
     Args:
         trunk: The network; its parameters are frozen.
-        source: Where its weights came from, for logs and model cards.
+        source: Source of the weights (a file name or "random"), for logs and model cards.
     """
 
     trunk: nn.Module
 
     def __init__(self, trunk: nn.Module, source: str) -> None:
         super().__init__()
-        object.__setattr__(self, "trunk", trunk.requires_grad_(False).eval())  # past nn.Module's registration
+        object.__setattr__(self, "trunk", trunk.requires_grad_(False).eval())  # avoids registration as a submodule
         self.source = source
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """What `to`, `cuda`, `float` ... do to this module, they do to the trunk."""
+        """Apply `to`, `cuda`, `float` and similar methods to the trunk as well."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self.trunk._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
 
 class VGGFeatures(FrozenFeatures):
-    """Activations of VGG-16 or VGG-19 without BatchNorm, as torchvision lays them out.
+    """Feature maps of VGG-16 or VGG-19 without batch norm, with torchvision's layers.
 
-    Taps are `relu<block>_<conv>` and `pool<block>`, 1-based: `relu1_1` is torchvision's `features[1]`, VGG-16's `pool3`
-    its `features[16]`. Convolution outputs cannot be tapped: the ReLU behind each works in place, which would change
-    them after the fact. Only the layers up to the deepest tap are built, so a file that ends there is enough.
+    Taps are the layers whose outputs are returned. Their names are `relu<block>_<conv>` and `pool<block>`, counted from
+    1: `relu1_1` is torchvision's `features[1]`, VGG-16's `pool3` is its `features[16]`. Outputs of convolutions are not
+    available, because the following ReLU works in place. Only the layers up to the deepest tap are built, so a weight
+    file that ends there is sufficient.
 
     Args:
         backbone: The network.
-        taps: The layers wanted, in any order.
-        fed_as: What the network is fed. The papers differ, and their loss weights depend on it: the picture as it is
-            (ISNet), scaled to [-1, 1] (LGNet), or with ImageNet's mean and deviation (AOT-GAN, partial convolution,
-            LPIPS).
-        weights: A file in torchvision's layout; None searches by `find_backbone`; "random" is for tests.
-        full_precision: Convolve in float32 under autocast too (LPIPS: its 1e-10 vanishes in half precision).
+        taps: Names of the layers, in any order.
+        fed_as: Input normalization. The papers differ, and their loss weights depend on it: images in [0, 1] without
+            normalization (ISNet), scaled to [-1, 1] (LGNet), or normalized by ImageNet's mean and standard deviation
+            (AOT-GAN, partial convolution, LPIPS).
+        weights: Weight file with torchvision's keys; None searches with `find_backbone`; "random" is for tests.
+        full_precision: Compute in float32 even under autocast. LPIPS needs it: its epsilon of 1e-10 vanishes in half
+            precision.
 
     Shape:
-        (B, 3, H, W) in [0, 1] -> {tap: (B, C, H / 2^k, W / 2^k)} in the order of ``taps``, k = pools before the tap.
+        (B, 3, H, W) in [0, 1] -> {tap: (B, C, H / 2^k, W / 2^k)} in the order of ``taps``, where k is the number of
+        pooling layers up to the tap.
 
     Raises:
-        WeightsNotFoundError: No file, in one line that says which one goes where.
-        ZooError: An unknown tap, or a file of another network.
+        WeightsNotFoundError: If there is no file; the message names the file and the folders.
+        ZooError: If a tap is unknown, or the file belongs to another network.
 
     Example:
         >>> vgg = VGGFeatures("vgg19", ("relu1_1", "pool2"), fed_as="zero_one", weights="random")
@@ -109,7 +112,7 @@ class VGGFeatures(FrozenFeatures):
             if tap not in indices:
                 raise unknown_name(f"tap of {backbone}", tap, indices)
         if not taps:
-            raise ZooError(f"`taps` is empty: name layers of {backbone}, such as 'relu1_1' or 'pool3'.")
+            raise ZooError(f"`taps` is empty: name at least one layer of {backbone}, such as 'relu1_1' or 'pool3'.")
         trunk = _build(backbone, max(indices[tap] for tap in taps))
         super().__init__(trunk, _load(trunk, backbone, weights))
         self.taps = {tap: indices[tap] for tap in taps}
@@ -119,7 +122,10 @@ class VGGFeatures(FrozenFeatures):
         self.register_buffer("scale", torch.tensor(scale).view(1, -1, 1, 1), persistent=False)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """The tapped activations; for the truth, call it under `torch.no_grad()` and use the result for every term."""
+        """Return the feature maps by tap.
+
+        For the ground truth, call this under `torch.no_grad()` and reuse the result for all loss terms.
+        """
         precise = without_autocast(image.device) if self.full_precision else nullcontext()
         found = {}
         with precise:
@@ -131,18 +137,18 @@ class VGGFeatures(FrozenFeatures):
         return {tap: found[index] for tap, index in self.taps.items()}
 
     def each(self, *images: Tensor) -> list[dict[str, Tensor]]:
-        """The activations of several batches of one shape, by a single pass over all of them."""
+        """Return the feature maps of several batches of the same shape, computed in a single forward pass."""
         features = self(torch.cat(images))
         parts = {tap: x.chunk(len(images)) for tap, x in features.items()}
         return [{tap: part[number] for tap, part in parts.items()} for number in range(len(images))]
 
     def extra_repr(self) -> str:
-        """What was built, and from which file."""
+        """Return the taps and the name of the weight file, for `print`."""
         return f"{', '.join(self.taps)}; weights: {self.source}"
 
 
 def _tap_indices(backbone: VGGName) -> dict[str, int]:
-    """Torchvision's index in `features` of every tap."""
+    """Return torchvision's index in `features` for every tap."""
     indices, index = {}, 0
     for block, convs in enumerate(CONVS[backbone], 1):
         for conv in range(1, convs + 1):
@@ -158,7 +164,7 @@ def _conv_indices(backbone: VGGName) -> set[int]:
 
 
 def _build(backbone: VGGName, last: int) -> nn.Sequential:
-    """Layers 0..last of `features`, without memory for weights yet."""
+    """Build layers 0 to ``last`` of `features` on the meta device."""
     layers: list[nn.Module] = []
     channels = 3
     for convs, width in zip(CONVS[backbone], WIDTHS, strict=True):
@@ -170,7 +176,7 @@ def _build(backbone: VGGName, last: int) -> nn.Sequential:
 
 
 def _load(trunk: nn.Sequential, backbone: VGGName, weights: str | Path | None) -> str:
-    """Put the weights into ``trunk``; say where they came from."""
+    """Load the weights into ``trunk`` and return their source."""
     if weights == "random":
         trunk.to_empty(device="cpu")
         generator = torch.Generator().manual_seed(0)
@@ -182,7 +188,7 @@ def _load(trunk: nn.Sequential, backbone: VGGName, weights: str | Path | None) -
     path = find_backbone(backbone, weights)
     state = load_state(path)
     other: VGGName = "vgg16" if backbone == "vgg19" else "vgg19"
-    # the first layers of both have the same names and shapes; later ones tell them apart, where the file reaches them
+    # the first layers of both networks have the same names and shapes; only deeper ones distinguish the files
     for index in _conv_indices(other) - _conv_indices(backbone):
         if f"features.{index}.weight" in state:
             raise ZooError(f"{path} holds {other}, not {backbone}.")
@@ -192,7 +198,7 @@ def _load(trunk: nn.Sequential, backbone: VGGName, weights: str | Path | None) -
         if value is None or value.shape != empty.shape:
             got = "is missing" if value is None else f"is {tuple(value.shape)}"
             raise ZooError(
-                f"{path} holds no {backbone} as torchvision lays it out, or not to the depth of the taps: "
+                f"{path} does not hold torchvision's {backbone}, or ends before the deepest of the taps: "
                 f"'features.{key}' {got}, expected {tuple(empty.shape)}."
             )
         wanted[key] = value.float()

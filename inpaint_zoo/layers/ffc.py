@@ -1,6 +1,6 @@
 """Fast Fourier convolution (FFC) as LaMa uses it: a local branch, a global branch, and the four paths between them.
 
-Source: specs/glama.md, sections 3.1 to 3.5. Attribute names are those of the authors' checkpoints.
+Source: docs/papers/glama.md, "FFC" to "LFU". Attribute names are those of the authors' checkpoints.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from inpaint_zoo.ops import without_autocast
 __all__ = ["FFC", "Branches", "FFCNormAct", "FFCResnetBlock", "FourierUnit", "SpectralTransform"]
 
 Branches = tuple[Tensor | None, Tensor | None]
-"""Local and global feature maps (B, C, H, W) of one size; None where a branch has no channels."""
+"""Local and global feature maps (B, C, H, W) of the same size; None for a branch without channels."""
 
 PaddingMode = Literal["zeros", "reflect"]
 
@@ -27,11 +27,11 @@ PaddingMode = Literal["zeros", "reflect"]
 class FourierUnit(nn.Module):
     """A 1x1 convolution in the frequency domain: every output pixel depends on every input pixel.
 
-    The spectrum is orthonormal; real and imaginary parts alternate as channels (re 0, im 0, re 1, ...), as the released
-    weights expect. Everything in here is float32 under autocast too.
+    The Fourier transform is orthonormal. Real and imaginary parts alternate as channels (re 0, im 0, re 1, ...), as the
+    released weights expect. Everything is computed in float32, even under autocast.
 
     Args:
-        channels: In and out.
+        channels: Input and output channels.
 
     Shape:
         (B, C, H, W) -> (B, C, H, W), any H and W.
@@ -45,29 +45,29 @@ class FourierUnit(nn.Module):
         self.bn = nn.BatchNorm2d(2 * channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Transform, mix, transform back."""
+        """Return features of shape (B, C, H, W), in the dtype of ``x``."""
         H, W = x.shape[-2:]
         with without_autocast(x.device):
             spectrum = torch.view_as_real(torch.fft.rfft2(x.float(), norm="ortho"))  # (B, C, H, W//2+1, 2)
             mixed = self.conv_layer(rearrange(spectrum, "b c h w part -> b (c part) h w"))
             mixed = rearrange(self.bn(mixed).relu(), "b (c part) h w -> b c h w part", part=2)
-            # the size is told: without it an odd W would come back one pixel short
+            # without `s`, an odd W would come back one pixel smaller
             filtered = torch.fft.irfft2(torch.view_as_complex(mixed.contiguous()), s=(H, W), norm="ortho")
         return filtered.to(x.dtype)
 
 
 class SpectralTransform(nn.Module):
-    """The path from global to global: squeeze the channels, mix them in the frequency domain, expand.
+    """The path from global to global branch: reduce the channels, mix them in the frequency domain, expand them.
 
     Args:
-        channels_in: Of the input.
-        channels: Of the output; half as many inside.
-        stride: 2 halves the sides by average pooling first.
-        local_fourier: Also mix each quadrant of a quarter of the channels by itself (LFU; off in released models). It
-            needs square maps with an even side.
+        channels_in: Input channels.
+        channels: Output channels; half as many inside.
+        stride: 2 first downsamples by average pooling.
+        local_fourier: Add the local Fourier unit (LFU), which processes each image quadrant of a quarter of the
+            channels separately. Off in released models. It needs square feature maps of even size.
 
     Shape:
-        (B, C_in, H, W) -> (B, C, H / stride, W / stride).
+        (B, C_in, H, W) -> (B, C, H/stride, W/stride).
     """
 
     def __init__(self, channels_in: int, channels: int, stride: int = 1, local_fourier: bool = False) -> None:
@@ -82,7 +82,7 @@ class SpectralTransform(nn.Module):
         self.conv2 = nn.Conv2d(inner, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The squeezed map joins its own spectrum's before it is expanded."""
+        """Return features of shape (B, C, H/stride, W/stride)."""
         x = self.conv1(self.downsample(x))
         mixed = x + self.fu(x)
         if self.lfu is not None:
@@ -93,22 +93,23 @@ class SpectralTransform(nn.Module):
 class FFC(nn.Module):
     """Fast Fourier convolution: out_l = l2l(x_l) + g2l(x_g), out_g = l2g(x_l) + g2g(x_g).
 
-    Three paths are ordinary convolutions without bias, the fourth is a `SpectralTransform`; a path is there when both
-    its ends have channels.
+    Three paths are ordinary convolutions without bias, the fourth is a `SpectralTransform`. A path exists only if its
+    input and its output have channels.
 
     Args:
-        channels_in: Of both branches together.
-        channels: Of both branches together, out.
-        kernel_size: Of the convolutions.
-        ratio_in: Share of the input's channels that is global.
-        ratio: ... of the output's.
-        stride: Of all paths.
-        padding: Of the convolutions.
-        padding_mode: Of the convolutions.
+        channels_in: Input channels of both branches together.
+        channels: Output channels of both branches together.
+        kernel_size: Kernel size of the convolutions.
+        ratio_in: Fraction of the input channels that belong to the global branch.
+        ratio: Fraction of the output channels that belong to the global branch.
+        stride: Stride of all paths.
+        padding: Padding of the convolutions in pixels.
+        padding_mode: Padding mode of the convolutions.
         local_fourier: See `SpectralTransform`.
 
     Shape:
-        Local (B, C_in - int(C_in ratio_in), H, W) and global (B, int(C_in ratio_in), H, W) -> the same of the output.
+        Local (B, C_in - int(C_in ratio_in), H, W) and global (B, int(C_in ratio_in), H, W) -> local
+        (B, C - int(C ratio), H', W') and global (B, int(C ratio), H', W').
     """
 
     def __init__(
@@ -141,7 +142,7 @@ class FFC(nn.Module):
         )
 
     def forward(self, x: Branches) -> Branches:
-        """Both branches; a path that is not there adds nothing."""
+        """Return both branches; a path that does not exist contributes 0."""
         local, context = x
         return (
             _sum(_through(self.convl2l, local), _through(self.convg2l, context)),
@@ -158,13 +159,13 @@ def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 
 
 class FFCNormAct(Fusable):
-    """FFC, then batch norm and ReLU on each branch by itself.
+    """FFC, followed by batch norm and ReLU on each branch separately.
 
     Args:
         ffc: The convolution.
 
     Shape:
-        As that of ``ffc``.
+        Local and global branch, see ``ffc``.
     """
 
     def __init__(self, ffc: FFC) -> None:
@@ -174,11 +175,11 @@ class FFCNormAct(Fusable):
         self.bn_g = nn.BatchNorm2d(ffc.global_channels) if ffc.global_channels else None
 
     def fused(self) -> FusedFFC:
-        """See `FusedFFC`."""
+        """Return the inference form, see `FusedFFC`."""
         return FusedFFC(self)
 
     def forward(self, x: Branches) -> Branches:
-        """Both branches."""
+        """Return both branches."""
         local, context = self.ffc(x)
         return _norm_act(self.bn_l, local), _norm_act(self.bn_g, context)
 
@@ -188,16 +189,16 @@ def _norm_act(norm: nn.BatchNorm2d | None, x: Tensor | None) -> Tensor | None:
 
 
 class FFCResnetBlock(nn.Module):
-    """Two 3x3 FFC layers and the sum with their input; no activation after the sum.
+    """Residual block of two 3x3 FFC layers, without an activation after the sum.
 
     Args:
-        channels: Of both branches together.
-        ratio: Share that is global.
-        padding_mode: Of the convolutions.
+        channels: Channels of both branches together.
+        ratio: Fraction of the channels that belong to the global branch.
+        padding_mode: Padding mode of the convolutions.
         local_fourier: See `SpectralTransform`.
 
     Shape:
-        Local and global branch in, the same out.
+        Local and global branch -> local and global branch of the same shapes.
     """
 
     def __init__(
@@ -209,6 +210,6 @@ class FFCResnetBlock(nn.Module):
         )
 
     def forward(self, x: Branches) -> Branches:
-        """Both branches."""
+        """Return both branches."""
         local, context = self.conv2(self.conv1(x))
         return _sum(x[0], local), _sum(x[1], context)

@@ -1,4 +1,8 @@
-"""Fast Fourier convolution for inference: norms folded, each border reflected once, no copies to interleave spectra."""
+"""Inference form of fast Fourier convolution.
+
+Batch norms are folded into convolutions, each feature map is padded once, and spectra need no copy to interleave real
+and imaginary parts.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +21,17 @@ __all__ = ["FusedFFC", "FusedFourierUnit", "FusedSpectralTransform", "quadrants"
 
 
 def quadrants(x: Tensor) -> Tensor:
-    """A quarter of the channels, cut in four: top left, bottom left, top right, bottom right, stacked as channels."""
+    """Split the first quarter of the channels into image quadrants and stack these as channels.
+
+    The order is top left, bottom left, top right, bottom right: (B, C, H, W) -> (B, C, H/2, W/2).
+    """
     quarter = x[:, : x.shape[1] // 4]
     half_h, half_w = x.shape[-2] // 2, x.shape[-1] // 2
     return torch.cat([quarter[..., y : y + half_h, z : z + half_w] for z in (0, half_w) for y in (0, half_h)], dim=1)
 
 
 class FusedFourierUnit(nn.Module):
-    """`FourierUnit` with channels last, where a complex spectrum holds its parts as the convolution wants them."""
+    """`FourierUnit` in channels-last format, in which a complex spectrum has the channel order of the convolution."""
 
     full_precision = True
 
@@ -33,7 +40,7 @@ class FusedFourierUnit(nn.Module):
         self.convolution = FusedConv2d(fold(unit.conv_layer, unit.bn))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W)."""
+        """Return features of shape (B, C, H, W)."""
         H, W = x.shape[-2:]
         with without_autocast(x.device):
             spectrum = torch.fft.rfft2(x.float(), norm="ortho").permute(0, 2, 3, 1).contiguous()  # (B, H, W//2+1, C)
@@ -47,12 +54,12 @@ def _channels_last(x: Tensor) -> Tensor:
     if len(x) > 1:
         return x.contiguous(memory_format=torch.channels_last)
     _, C, H, W = x.shape
-    # a transposed matrix is copied by blocks, a permuted map number by number
+    # PyTorch copies a transposed matrix in blocks, but a permuted 4-D tensor value by value
     return x.view(C, H * W).t().contiguous().view(1, H, W, C).permute(0, 3, 1, 2)
 
 
 class FusedSpectralTransform(nn.Module):
-    """`SpectralTransform` and then a factor and a summand for each channel."""
+    """`SpectralTransform` followed by a scale and a bias per channel."""
 
     def __init__(self, transform: SpectralTransform, scale: Tensor, bias: Tensor | None) -> None:
         super().__init__()
@@ -63,7 +70,7 @@ class FusedSpectralTransform(nn.Module):
         self.expand = FusedConv2d(fold_affine(transform.conv2, scale, bias))
 
     def forward(self, x: Tensor, relu: bool = False, into: Tensor | None = None) -> Tensor:
-        """(B, C_in, H, W) -> (B, C, H / stride, W / stride); the rest as `FusedConv2d`."""
+        """Map (B, C_in, H, W) to (B, C, H/stride, W/stride); for ``relu`` and ``into`` see `FusedConv2d`."""
         x = self.squeeze(self.downsample(x), relu=True)
         mixed = x + self.fu(x).to(x.dtype)
         if self.lfu is not None:
@@ -75,7 +82,7 @@ Path = FusedConv2d | FusedSpectralTransform
 
 
 class FusedFFC(nn.Module):
-    """`FFCNormAct` with the norms in the weights of its paths."""
+    """`FFCNormAct` with the batch norms folded into the weights of its paths."""
 
     def __init__(self, layer: FFCNormAct) -> None:
         super().__init__()
@@ -90,7 +97,7 @@ class FusedFFC(nn.Module):
     def _paths(
         local: nn.Conv2d | None, context: nn.Conv2d | SpectralTransform | None, norm: nn.BatchNorm2d | None
     ) -> tuple[Path | None, Path | None]:
-        """Both ways to one output, its norm's factor in both, its summand in the first there is."""
+        """Return both paths to one output branch: both have the norm's scale, the first existing one has its bias."""
         if norm is None:
             return None, None
         assert norm.running_mean is not None
@@ -106,7 +113,7 @@ class FusedFFC(nn.Module):
         return first, FusedSpectralTransform(context, scale, rest)
 
     def forward(self, x: Branches) -> Branches:
-        """Both branches."""
+        """Return the local and the global branch after ReLU."""
         local, context = (None if branch is None else self._pad(branch) for branch in x)
         return _joined(self.l2l, local, self.g2l, context), _joined(self.l2g, local, self.g2g, x[1])
 
@@ -120,7 +127,7 @@ def _unpadded(convolution: nn.Conv2d) -> FusedConv2d:
 
 
 def _joined(first: Path | None, x: Tensor | None, second: Path | None, y: Tensor | None) -> Tensor | None:
-    """The rectified sum of what both paths give."""
+    """Return ReLU of the sum of both paths."""
     both = [(path, branch) for path, branch in ((first, x), (second, y)) if path is not None and branch is not None]
     out: Tensor | None = None
     for number, (path, branch) in enumerate(both, 1):

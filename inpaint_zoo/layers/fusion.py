@@ -1,7 +1,7 @@
-"""Forms of layers for inference: the same outputs up to rounding, computed faster. `inpaint_zoo.optimize` puts them in.
+"""Inference forms of layers, which compute the same outputs (up to rounding) faster. `inpaint_zoo.optimize` uses them.
 
-A layer that has such a form is `Fusable`; norms that directly follow a convolution of the same `nn.Sequential` need
-nothing of that and are folded everywhere.
+A layer with its own inference form is `Fusable`. Batch norms that directly follow a convolution in the same
+`nn.Sequential` are folded in any network.
 """
 
 from __future__ import annotations
@@ -42,15 +42,19 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class Fusable(nn.Module, ABC):
-    """A layer that knows a faster form of itself for inference."""
+    """A layer that provides a faster form of itself for inference."""
 
     @abstractmethod
     def fused(self) -> nn.Module:
-        """The form: takes and gives the same, in eval mode, without gradients. It may share this layer's weights."""
+        """Return the inference form.
+
+        It has the same inputs and outputs as this layer in eval mode and no gradients. It may share this layer's
+        weights.
+        """
 
 
 def fold(convolution: ConvT, norm: nn.Module) -> ConvT:
-    """One convolution that does what ``convolution`` and then ``norm`` do in eval mode; spectral norm is folded too."""
+    """Fold ``norm``, as in eval mode, and spectral norm into a new convolution that replaces ``convolution``."""
     folded = getattr(convolution, "folded", None)
     plain = convolution if folded is None else cast(nn.Module, folded())
     return cast(
@@ -59,7 +63,7 @@ def fold(convolution: ConvT, norm: nn.Module) -> ConvT:
 
 
 def fold_affine(convolution: nn.Conv2d, scale: Tensor, bias: Tensor | None) -> nn.Conv2d:
-    """A copy of a convolution without bias, its outputs times ``scale`` and plus ``bias``, both (C,)."""
+    """Return a copy of a convolution without bias, with output scaled and shifted by ``scale`` and ``bias``, (C,)."""
     folded = copy.deepcopy(convolution)
     folded.weight = nn.Parameter(convolution.weight.detach() * scale.detach().view(-1, 1, 1, 1), requires_grad=False)
     folded.bias = None if bias is None else nn.Parameter(bias.detach().clone(), requires_grad=False)
@@ -67,10 +71,10 @@ def fold_affine(convolution: nn.Conv2d, scale: Tensor, bias: Tensor | None) -> n
 
 
 def fuse(module: nn.Module) -> nn.Module:
-    """The fast form of ``module``, in place where it has none of its own.
+    """Return the inference form of ``module``; a module without its own form is changed in place.
 
-    Batch norms and activations behind a convolution of the same `nn.Sequential` become part of it: elsewhere the order
-    of execution is not known from the structure.
+    Batch norms and activations that follow a convolution in the same `nn.Sequential` become part of it. In other
+    modules, the structure does not tell the order of execution.
     """
     if isinstance(module, Fusable):
         return module.fused()
@@ -101,11 +105,11 @@ def _fold_norms(layers: nn.Sequential) -> None:
 
 
 class Activation(NamedTuple):
-    """What a convolution does to its output as it writes.
+    """Activation that a convolution applies while it writes its output.
 
     Attributes:
-        name: In oneDNN's operators.
-        slope: Of a leaky rectifier.
+        name: Name in oneDNN's operators.
+        slope: Negative slope of LeakyReLU; None for other activations.
     """
 
     name: Literal["none", "relu", "tanh", "leaky_relu"] = "none"
@@ -113,7 +117,7 @@ class Activation(NamedTuple):
 
     @classmethod
     def of(cls, layer: nn.Module | None) -> Activation:
-        """That of a layer; of one that oneDNN does not join, none."""
+        """Return the activation of a layer, or "none" if oneDNN cannot fuse it with a convolution."""
         if isinstance(layer, nn.ReLU):
             return cls("relu")
         if isinstance(layer, nn.Tanh):
@@ -122,11 +126,11 @@ class Activation(NamedTuple):
 
     @property
     def arguments(self) -> tuple[str, list[float], str]:
-        """As oneDNN's operators take them."""
+        """Name, scalars and algorithm, as oneDNN's operators take them."""
         return self.name, [] if self.slope is None else [self.slope], ""
 
     def in_place(self, x: Tensor) -> Tensor:
-        """The same by itself, on any device."""
+        """Apply the activation in place, without oneDNN, on any device."""
         if self.slope is not None:
             return F.leaky_relu_(x, self.slope)
         return x if self.name == "none" else cast(Tensor, getattr(x, f"{self.name}_")())
@@ -145,21 +149,21 @@ def _join_activations(layers: nn.Sequential) -> None:
 
 
 class _LaidOut(nn.Module):
-    """A convolution for inference whose weights are laid out for oneDNN once, for the shape that came first.
+    """Convolution for inference whose weights are reordered for oneDNN once, for the first input's shape.
 
-    `nn.Conv2d` lays them out anew in each call. Elsewhere than on a CPU it is an ordinary convolution.
+    `nn.Conv2d` reorders its weights in each call. On devices other than the CPU, this is an ordinary convolution.
 
     Args:
-        convolution: Zero padding, if any.
+        convolution: The original convolution, with zero padding or none.
 
     Attributes:
-        activation: What follows it.
+        activation: Activation applied to the output.
     """
 
     def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d) -> None:
         super().__init__()
         if not _takes(convolution):
-            raise ZooError(f"{type(self).__name__} pads by a number of zeros, got {convolution}.")
+            raise ZooError(f"{type(self).__name__} supports only zero padding by a number, got {convolution}.")
         self.weight = convolution.weight
         self.bias = convolution.bias
         self.stride, self.padding = list(convolution.stride), list(cast(tuple[int, ...], convolution.padding))
@@ -168,7 +172,7 @@ class _LaidOut(nn.Module):
         self._packed: Tensor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the laid-out weights, which neither copy nor pickle."""
+        """Omit the reordered weights, which can be neither copied nor pickled."""
         return {**self.__dict__, "_packed": None}
 
     def _lay_out(self, size: list[int]) -> Tensor:
@@ -181,15 +185,18 @@ class _LaidOut(nn.Module):
 
 
 class FusedConv2d(_LaidOut):
-    """A convolution for inference that adds to an existing map and activates as it writes; see `_LaidOut`."""
+    """Convolution for inference that adds to an existing feature map and applies its activation as it writes.
+
+    See `_LaidOut` for its weights.
+    """
 
     def forward(self, x: Tensor, relu: bool = False, into: Tensor | None = None) -> Tensor:
-        """(B, C_in, H, W) -> (B, C, H', W').
+        """Map (B, C_in, H, W) to (B, C, H', W').
 
         Args:
-            x: The input; taken to the weights' precision, whatever autocast says.
-            relu: Rectify the result, whatever `activation` is.
-            into: A map of the result's shape that is added before, and overwritten.
+            x: The input; it is converted to the dtype of the weights, also under autocast.
+            relu: Apply ReLU to the result instead of `activation`.
+            into: Feature map of the result's shape that is added before the activation. The result overwrites it.
         """
         x = x.to(self.weight.dtype)
         activation = Activation("relu") if relu else self.activation
@@ -200,7 +207,7 @@ class FusedConv2d(_LaidOut):
             operator = torch.ops.mkldnn._convolution_pointwise
             return operator(x, self._laid_out(x), self.bias, *shape, *activation.arguments)
         in_place = torch.ops.mkldnn._convolution_pointwise_.binary
-        joined = "relu" if activation.name == "relu" else None  # the only one that follows a sum
+        joined = "relu" if activation.name == "relu" else None  # the only activation that oneDNN fuses with a sum
         out = in_place(into, x, self._laid_out(x), self.bias, *shape, "add", 1.0, joined, [], "")
         return out if joined or activation.name == "none" else _activated(out, activation)
 
@@ -217,14 +224,14 @@ class FusedConv2d(_LaidOut):
 
 
 class FusedConvTranspose2d(_LaidOut):
-    """A transposed convolution for inference that activates as it writes; see `_LaidOut`."""
+    """Transposed convolution for inference that applies its activation as it writes; see `_LaidOut`."""
 
     def __init__(self, convolution: nn.ConvTranspose2d) -> None:
         super().__init__(convolution)
         self.output_padding = list(convolution.output_padding)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C_in, H, W) -> (B, C, H', W'), in the weights' precision."""
+        """Map (B, C_in, H, W) to (B, C, H', W'), in the dtype of the weights."""
         x = x.to(self.weight.dtype)
         shape = (self.padding, self.output_padding, self.stride, self.dilation, self.groups)
         if _has_onednn(x):
@@ -241,9 +248,9 @@ class FusedConvTranspose2d(_LaidOut):
 
 
 def _activated(x: Tensor, activation: Activation) -> Tensor:
-    """A pass of oneDNN over a map: tanh takes it a quarter of the time of `Tensor.tanh_`.
+    """Apply an activation with oneDNN, whose tanh takes a quarter of the time of `Tensor.tanh_`.
 
-    The operator that it hangs on is a convolution that changes nothing.
+    oneDNN applies it as part of a convolution, here a depthwise 1x1 convolution with weight 1.
     """
     channels = x.shape[1]
     same = ([0, 0], [1, 1], [1, 1], channels)
@@ -252,7 +259,7 @@ def _activated(x: Tensor, activation: Activation) -> Tensor:
 
 
 def _has_onednn(x: Tensor) -> bool:
-    """Whether oneDNN's operators take this tensor; they are those that torch.compile freezes weights for."""
+    """Return whether oneDNN's operators support this tensor. torch.compile uses the same ones for frozen weights."""
     if x.device.type != "cpu" or not torch._C._get_mkldnn_enabled():
         return False
     if x.dtype == torch.bfloat16:
@@ -261,33 +268,33 @@ def _has_onednn(x: Tensor) -> bool:
 
 
 def pad_as_it_is(x: Tensor, padding: Sequence[int], mode: str = "reflect") -> Tensor:
-    """`F.pad` in the precision of ``x``: under autocast that one reflects in float32.
+    """Pad by `F.pad` in the dtype of ``x``; under autocast, `F.pad` itself converts to float32 for reflection.
 
     Args:
         x: (B, C, H, W).
-        padding: Left, right, above, below.
-        mode: Of `F.pad`.
+        padding: Padding at the left, right, top and bottom, in pixels.
+        mode: Padding mode of `F.pad`.
     """
     with without_autocast(x.device):
         return F.pad(x, list(padding), mode=mode)
 
 
 class FusedReflection(nn.Module):
-    """`nn.ReflectionPad2d` by `pad_as_it_is`."""
+    """`nn.ReflectionPad2d` that keeps the dtype of its input, see `pad_as_it_is`."""
 
     def __init__(self, pad: nn.ReflectionPad2d) -> None:
         super().__init__()
         self.padding = pad.padding
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W), grown."""
+        """Return the padded feature map."""
         return pad_as_it_is(x, self.padding)
 
 
 def to_bfloat16(module: nn.Module) -> None:
-    """Store the weights of convolutions and linear layers as bfloat16, in place.
+    """Convert the weights of convolutions and linear layers to bfloat16, in place.
 
-    Where a module says ``full_precision``, it and all in it stay as they are.
+    A module whose attribute ``full_precision`` is True keeps its dtype, including all its submodules.
     """
     if getattr(module, "full_precision", False):
         return
@@ -298,14 +305,16 @@ def to_bfloat16(module: nn.Module) -> None:
 
 
 class FusedHead(nn.Module):
-    """A convolution with few outputs, several neighbouring pixels at once.
+    """Convolution with few output channels that computes several neighboring pixels at once.
 
-    Vector units hold 16 numbers and a convolution fills them with output channels: three of them leave most idle. So
-    the kernel is laid out for ``span`` pixels of a row side by side, one set of outputs for each.
+    A vector register holds 16 numbers, which a convolution fills with output channels; three channels would leave most
+    of it unused. The kernel is therefore repeated for ``span`` neighboring pixels of a row, each with its own output
+    channels.
 
     Args:
-        convolution: Stride 1, no padding, not grouped, not dilated.
-        span: Pixels at once; the width of the result is padded to a multiple of it for the while.
+        convolution: Convolution with stride 1 and without padding, groups or dilation.
+        span: Number of pixels computed at once. The input is padded so that the output's width is a multiple of it, and
+            the output is cropped.
     """
 
     def __init__(self, convolution: nn.Conv2d, span: int = 4) -> None:
@@ -323,7 +332,7 @@ class FusedHead(nn.Module):
         self.wide = FusedConv2d(wide)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, channels, H - h + 1, W - w + 1)."""
+        """Map (B, C, H, W) to (B, channels, H - h + 1, W - w + 1), where h and w are the kernel's height and width."""
         width = x.shape[-1] - self.extra
         x = F.pad(x, (0, -width % self.span))
         spans = self.wide(x).unflatten(1, (self.span, -1))  # (B, span, channels, H, W / span)

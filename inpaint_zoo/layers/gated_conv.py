@@ -1,4 +1,4 @@
-"""Convolutions that weigh their own output, place by place and channel by channel."""
+"""Gated convolution: a second convolution predicts a gate for each position and channel of the output."""
 
 from __future__ import annotations
 
@@ -17,23 +17,25 @@ GatedActivation = Literal["elu", "relu"]
 
 
 class GatedConv2d(Fusable):
-    """activation(features) sigmoid(gate), both halves of one convolution's output; zero padding keeps the sides.
+    """Gated convolution: activation(features) * sigmoid(gate), where both are halves of one convolution's output.
 
-    Source: DeepFillv2 (Yu et al., ICCV 2019), Eq. 2 and 3; specs/glcic_ca.md, section 12.
+    Zero padding keeps height and width for stride 1.
+
+    Source: DeepFillv2 (Yu et al., ICCV 2019), Eq. 2 and 3; docs/papers/glcic_ca.md, "DeepFillv2 (gated convolution)".
 
     Args:
-        source: Channels in.
-        target: Channels out, half of what the convolution makes.
-        kernel: Its sides, odd.
-        stride: Of the convolution.
-        dilation: Of the kernel.
-        activation: Of the features.
+        source: Input channels.
+        target: Output channels, half of the convolution's.
+        kernel: Kernel size, odd.
+        stride: Stride of the convolution.
+        dilation: Dilation of the kernel.
+        activation: Activation of the features.
 
     Shape:
-        (B, source, H, W) -> (B, target, H / stride, W / stride), rounded up.
+        (B, source, H, W) -> (B, target, H/stride, W/stride), rounded up.
 
     Raises:
-        UnknownNameError: Another activation.
+        UnknownNameError: If the activation is unknown.
     """
 
     def __init__(
@@ -52,17 +54,17 @@ class GatedConv2d(Fusable):
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        """The gated features."""
+        """Return the gated features (B, target, H/stride, W/stride)."""
         features, gate = self.convolution(x).chunk(2, dim=1)
         return (F.elu(features) if self.activation == "elu" else F.relu(features)) * torch.sigmoid(gate)
 
     def fused(self) -> nn.Module:
-        """The form that activates in place."""
+        """Return the inference form, which computes the activation in place."""
         return _InPlace(self)
 
 
 class _InPlace(nn.Module):
-    """A `GatedConv2d` for inference: autograd forbids to change the halves of a tensor in place."""
+    """Inference form of `GatedConv2d`; in training, autograd does not allow changing halves of a tensor in place."""
 
     def __init__(self, layer: GatedConv2d) -> None:
         super().__init__()
@@ -70,6 +72,6 @@ class _InPlace(nn.Module):
         self.activate = F.elu_ if layer.activation == "elu" else F.relu_
 
     def forward(self, x: Tensor) -> Tensor:
-        """As the layer's."""
+        """Return the gated features, as `GatedConv2d`."""
         features, gate = self.convolution(x).chunk(2, dim=1)
-        return self.activate(features) * gate.sigmoid_()  # a tensor of its own: the next convolution wants it dense
+        return self.activate(features) * gate.sigmoid_()  # a new contiguous tensor, as the next convolution needs

@@ -1,4 +1,4 @@
-"""How networks are drawn before training."""
+"""Weight initialization before training."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ __all__ = ["init_normal", "init_scaled"]
 
 
 def init_normal(module: nn.Module, std: float, *, zero_biases: bool = True) -> None:
-    """Draw weights of convolutions from N(0, std^2), those of batch norms from N(1, std^2), and zero the biases.
+    """Initialize weights of convolutions from N(0, std^2) and those of batch norms from N(1, std^2); zero the biases.
 
     Args:
-        module: A network; spectrally normalised layers are drawn too, their scale does not matter.
-        std: Standard deviation.
-        zero_biases: Those of convolutions too; otherwise these stay as they are.
+        module: A network. Layers with spectral norm are initialized too, although their scale has no effect.
+        std: Standard deviation of the weights.
+        zero_biases: Set the biases of convolutions to 0; False leaves them unchanged. The biases of batch norms are
+            always set to 0.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d):
@@ -28,14 +29,15 @@ def init_normal(module: nn.Module, std: float, *, zero_biases: bool = True) -> N
 
 
 def init_scaled(module: nn.Module, gain: float) -> None:
-    """Draw weights of convolutions from N(0, gain^2 / inputs of an output), and zero the biases.
+    """Initialize weights of convolutions from N(0, gain^2 / fan_in) and set the biases to 0.
 
-    With the activation's gain (1.24 for ELU, He et al., ICCV 2015) maps keep their scale through any number of layers;
-    torch's own draw halves it in each, which small networks take long to learn their way out of.
+    With the activation's gain (1.24 for ELU, He et al., ICCV 2015), the activations keep their scale through any number
+    of layers. PyTorch's default initialization halves the scale in each layer, which slows the training of small
+    networks.
 
     Args:
-        module: A network without spectral norm, to which the scale would not matter.
-        gain: Of the activation.
+        module: A network without spectral norm (which removes the scale of the weights).
+        gain: Gain of the activation function.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):

@@ -1,4 +1,4 @@
-"""A shallow residual network whose receptive field stays local."""
+"""A shallow residual network with a small receptive field."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["LocalResNet"]
 
 
 class _ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside the identity; nothing after the sum."""
+    """Residual block of two 3x3 convolutions, without an activation after the sum."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -26,19 +26,19 @@ class _ResidualBlock(nn.Module):
         self.conv_block = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W)."""
+        """Return features of shape (B, C, H, W)."""
         return x + self.conv_block(x)
 
 
 class LocalResNet(Fusable):
-    """Two halvings, residual blocks at a quarter of the sides, two doublings.
+    """Local network: two downsamplings by 2, residual blocks at 1/4 resolution, two upsamplings by 2.
 
-    Source: LGNet's second stage; specs/lgnet.md, section 3.2. 5,483,203 parameters with four blocks; receptive field
-    25 + 16 blocks = 89 px.
+    Source: LGNet's second stage; docs/papers/lgnet.md, "Stage 2, local: shallow ResNet". 5,483,203 parameters with four
+    blocks. The receptive field is 25 + 16 * blocks px, 89 px with four blocks.
 
     Args:
-        width: Channels at full size.
-        blocks: Residual blocks.
+        width: Channels at full resolution.
+        blocks: Number of residual blocks.
 
     Shape:
         (B, 4, H, W) -> (B, 3, H, W) in [-1, 1]; H and W multiples of 4, at least 8.
@@ -58,11 +58,11 @@ class LocalResNet(Fusable):
         self.model = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The raw prediction."""
+        """Return the raw prediction (B, 3, H, W) in [-1, 1]."""
         return self.model(x)
 
     def fused(self) -> nn.Module:
-        """The form that looks at the hole's surroundings alone."""
+        """Return the inference form, which computes only the region around the hole."""
         return _AroundTheHole(fuse(self.model), self.reach)
 
 
@@ -71,11 +71,11 @@ def _rectified(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
 
 
 class _AroundTheHole(nn.Module):
-    """`around_the_hole` by a network of 4 channels.
+    """Apply a network to the region around the hole, see `around_the_hole`.
 
     Args:
-        net: Takes sides that are multiples of 4.
-        reach: Pixels, to each side, that a pixel depends on.
+        net: Network with 4 input channels; it takes heights and widths that are multiples of 4.
+        reach: Radius of the network's receptive field in pixels.
     """
 
     def __init__(self, net: nn.Module, reach: int) -> None:
@@ -84,7 +84,7 @@ class _AroundTheHole(nn.Module):
         self.reach = reach
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 4, H, W), the mask last -> (B, 3, H, W), the prediction wherever the mask is 1."""
+        """Map image and mask (B, 4, H, W) to (B, 3, H, W), which holds the prediction wherever the mask is 1."""
         return around_the_hole(
             lambda rows, columns: self.net(x[..., rows, columns]), x[:, :3], x[:, 3:], self.reach, multiple=4
         )

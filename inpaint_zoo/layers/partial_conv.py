@@ -1,4 +1,4 @@
-"""Convolutions over the known places alone, with the mask of the places that they could fill."""
+"""Partial convolution: a convolution over known positions only, which also updates the mask."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ __all__ = ["PartialBlock", "PartialConv2d"]
 
 
 class PartialConv2d(nn.Module):
-    """W (x m) |window| / sum(m) + b wherever the window holds a known place, 0 elsewhere.
+    """Partial convolution: W (x m) |window| / sum(m) + b if the window contains a known position, else 0.
 
-    Padding counts as unknown. The ratio is computed in float32 under autocast too.
+    Padding counts as unknown. The ratio |window| / sum(m) is computed in float32, even under autocast.
 
     Source: Liu et al., ECCV 2018, Eq. 1 and 2, in NVIDIA's form, where |window| counts channels and padding;
-    specs/glcic_ca.md, section 13. Concatenated maps with a mask each need no mask for every channel: `shares`.
+    docs/papers/glcic_ca.md, "Partial-convolution U-Net".
 
     Args:
-        source: Channels in.
-        target: Channels out.
-        kernel: Its sides, odd.
-        stride: Of the convolution.
-        shares: How many channels, in order, each channel of the mask speaks for; None: one mask for all.
+        source: Input channels.
+        target: Output channels.
+        kernel: Kernel size, odd.
+        stride: Stride of the convolution.
+        shares: Number of input channels, in order, that each channel of the mask applies to. Concatenated feature maps
+            therefore need only one mask channel each. None means one mask for all channels.
 
     Shape:
-        x (B, source, H, W), mask (B, len(shares), H, W) with 1 = known, 0 = hole (not the contract's polarity) ->
-        (B, target, H / stride, W / stride), rounded up, and its mask with one channel, float32.
+        x (B, source, H, W), mask (B, len(shares), H, W) with 1 = known and 0 = hole, the opposite of
+        `InpaintingNetwork` -> features (B, target, H/stride, W/stride), rounded up, and their mask with one channel in
+        float32.
 
     Raises:
-        ZooError: The shares don't add up to the channels.
+        ZooError: If ``shares`` does not add up to ``source``.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class PartialConv2d(nn.Module):
         self.kernel, self.stride = kernel, stride
 
     def masked(self, x: Tensor, mask: Tensor) -> Tensor:
-        """``x`` with its unknown places at 0."""
+        """Return ``x`` with unknown positions set to 0."""
         mask = mask.to(x.dtype)
         if len(self.shares) == 1:
             return x * mask
@@ -58,39 +60,39 @@ class PartialConv2d(nn.Module):
         return torch.cat([part * mask[:, k : k + 1] for k, part in enumerate(parts)], dim=1)
 
     def ratio(self, mask: Tensor) -> Tensor:
-        """|window| / sum(m), (B, 1, H', W'), float32; 0 where the window holds nothing known."""
+        """Return |window| / sum(m), (B, 1, H', W'), in float32; 0 if the window contains no known position."""
         sums = F.avg_pool2d(mask.float(), self.kernel, self.stride, self.kernel // 2, divisor_override=1)
         known = torch.stack([share * sums[:, k : k + 1] for k, share in enumerate(self.shares)]).sum(0)
         window = sum(self.shares) * self.kernel**2
         return (window / known.clamp(min=1)) * (known > 0)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The map and its mask."""
+        """Return the features and their mask."""
         return rescale(self.convolution(self.masked(x, mask)), self.ratio(mask), self.bias)
 
 
 def rescale(y: Tensor, ratio: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """A convolution's output scaled in float32, its bias where something was known; and the mask of these places."""
+    """Scale a convolution's output in float32, add the bias at known positions, and return it with the new mask."""
     mask = (ratio > 0).to(ratio.dtype)
     return (y * ratio + bias.view(-1, 1, 1) * mask).to(y.dtype), mask
 
 
 class PartialBlock(Fusable):
-    """A partial convolution, a batch norm if asked, an activation.
+    """Partial convolution, optional batch norm and activation.
 
-    The norm moves the zeros of unknown places; the next partial convolution masks them again.
+    The batch norm changes the zeros at unknown positions; the next partial convolution masks them again.
 
     Args:
-        source: See `PartialConv2d`.
-        target: See there.
-        kernel: See there.
-        stride: See there.
-        shares: See there.
-        norm: Whether there is one.
-        activation: Last; it leaves 0 as it is.
+        source: Input channels, see `PartialConv2d`.
+        target: Output channels.
+        kernel: Kernel size, odd.
+        stride: Stride of the convolution.
+        shares: Number of input channels per mask channel, see `PartialConv2d`.
+        norm: Whether to use batch norm.
+        activation: Activation after the norm, which must map 0 to 0; None uses none.
 
     Shape:
-        As `PartialConv2d`.
+        See `PartialConv2d`.
     """
 
     def __init__(
@@ -109,19 +111,19 @@ class PartialBlock(Fusable):
         self.activation = activation or nn.Identity()
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The map and its mask."""
+        """Return the features and their mask."""
         x, mask = self.convolution(x, mask)
         return self.activation(self.norm(x)), mask
 
     def fused(self) -> nn.Module:
-        """The form that has no norm, and gives and takes 0 at unknown places."""
+        """Return the inference form without batch norm, whose input and output are 0 at unknown positions."""
         return _Folded(self)
 
 
 class _Folded(nn.Module):
-    """A `PartialBlock` for inference: scale and shift of its norm are part of the weights.
+    """Inference form of `PartialBlock`, with the batch norm folded into weight and bias.
 
-    Unknown places come out as 0, so that the next one need not mask what it takes.
+    Unknown positions of the output are 0, so the next block need not mask its input.
     """
 
     def __init__(self, block: PartialBlock) -> None:
@@ -135,10 +137,10 @@ class _Folded(nn.Module):
             convolution = fold_affine(convolution, scale, None)
         self.convolution = FusedConv2d(convolution)
         self.bias = nn.Parameter(bias.clone(), requires_grad=False)
-        self.ratio = layer.ratio  # of its geometry alone
+        self.ratio = layer.ratio  # depends only on the geometry, not on weights
         self.activation = block.activation
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """As the block's, but for unknown places."""
+        """Return features and mask as `PartialBlock`, except that unknown positions are 0."""
         x, mask = rescale(self.convolution(x), self.ratio(mask), self.bias)
         return self.activation(x), mask

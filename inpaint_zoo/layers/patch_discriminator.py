@@ -1,4 +1,4 @@
-"""The discriminator that judges patches of 70 px: AOT-GAN's, GRIG's and, by other names, ISNet's."""
+"""Layers of the patch discriminator with a receptive field of 70 px, which AOT-GAN, GRIG and ISNet use."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from inpaint_zoo.layers.spectral import SpectralConv2d
 
 __all__ = ["patch_layers"]
 
-STRIDES = (2, 2, 2, 1)  # of the hidden ones; the last convolution has 1
+STRIDES = (2, 2, 2, 1)  # strides of the hidden convolutions; the last convolution has stride 1
 
 
 def patch_layers(width: int = 64, *, bias: bool = False, spectral_head: bool = True) -> nn.Sequential:
-    """Five 4x4 convolutions, padded by 1, four of them with LeakyReLU behind: 30x30 logits at 256 px.
+    """Return five 4x4 convolutions with padding 1, with LeakyReLU after the first four.
 
-    Spectral norm and no other; receptive field 70 px. Families keep it under the name that their released state dicts
-    have; the numbers in it (0, 2, 4, 6, 8 for the convolutions) are the authors'.
+    The convolutions have spectral norm and no other normalization. A 256x256 image gives 30x30 logits; the receptive
+    field is 70 px. Each family stores the result under the attribute name of its released state dict; the indices (0,
+    2, 4, 6, 8 for the convolutions) are the authors'.
 
     Args:
-        width: Channels of the first map; doubled by each of the next three.
-        bias: Give the normalised convolutions biases.
-        spectral_head: Normalise the last convolution too; otherwise it is a plain one with a bias.
+        width: Channels of the first feature map; each of the next three convolutions doubles them.
+        bias: Whether the convolutions with spectral norm have a bias.
+        spectral_head: Whether the last convolution has spectral norm; without it, it has a bias.
 
     Shape:
-        image (B, 3, H, W), H and W at least 24 -> logits (B, 1, H / 8 - 2, W / 8 - 2), rounded down.
+        image (B, 3, H, W), H and W at least 24 -> logits (B, 1, H/8 - 2, W/8 - 2), rounded down.
     """
     *hidden, last = pairwise((3, width, 2 * width, 4 * width, 8 * width, 1))
     layers: list[nn.Module] = []

@@ -1,4 +1,4 @@
-"""Networks in a row, each refining what the one before made of the hole."""
+"""A sequence of networks, each of which refines the result of the previous one."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["refine_in_turn"]
 def refine_in_turn(
     nets: Mapping[str, Callable[[Tensor], Tensor]], filled: Tensor, image: Tensor, mask: Tensor
 ) -> dict[str, Tensor]:
-    """Run each network on the picture that the one before completed, and the mask; nothing is detached between them.
+    """Run each network on the previous network's composite and the mask, without detaching the composite.
 
-    Source: LGNet; specs/lgnet.md, section 3.
+    Source: LGNet; docs/papers/lgnet.md, "Networks".
 
     Args:
-        nets: By the names of their stages; each takes (B, 4, H, W).
-        filled: (B, 3, H, W), what the first one finds.
-        image: (B, 3, H, W), the known pixels of every composite.
+        nets: Networks by the names of their stages; each takes image and mask, (B, 4, H, W).
+        filled: Input image of the first network, (B, 3, H, W).
+        image: Image (B, 3, H, W) with the known pixels of every composite.
         mask: (B, 1, H, W), 1 = hole.
 
     Returns:
-        Raw predictions (B, 3, H, W) by the same names.
+        Raw predictions (B, 3, H, W) by the names of the stages.
     """
     found: dict[str, Tensor] = {}
     for name, net in nets.items():

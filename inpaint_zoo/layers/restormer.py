@@ -1,4 +1,4 @@
-"""Restormer's blocks: attention between channels, at a cost linear in the pixels, and a gated feed-forward network."""
+"""Restormer's blocks: attention between channels, with cost linear in the pixels, and a gated feed-forward network."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["GDFN", "MDTA", "ChannelNorm", "TransformerBlock"]
 
 
 class ChannelNorm(nn.Module):
-    """Layer norm over the channels at each pixel, with a weight and a bias for each channel; in float32.
+    """Layer norm over the channels at each pixel, with a weight and a bias per channel, computed in float32.
 
     Shape:
-        (B, channels, H, W) -> the same.
+        (B, channels, H, W) -> (B, channels, H, W).
     """
 
     def __init__(self, channels: int) -> None:
@@ -28,28 +28,29 @@ class ChannelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised with the biased variance, eps 1e-5."""
+        """Normalize with the biased variance and eps 1e-5."""
         with without_autocast(x.device):
-            pixels = full_precision(x).permute(0, 2, 3, 1)  # (B, H, W, C): dense where channels lie last
+            pixels = full_precision(x).permute(0, 2, 3, 1)  # (B, H, W, C), contiguous in channels-last format
             normed = F.layer_norm(pixels, self.weight.shape, self.weight, self.bias)
             return normed.permute(0, 3, 1, 2).to(x.dtype)
 
 
 class MDTA(nn.Module):
-    """Multi-Dconv head transposed attention: each channel of a head attends to the head's channels.
+    """Multi-Dconv head transposed attention: each channel attends to the channels of its head.
 
-    Source: Restormer (Zamir et al., CVPR 2022); specs/grig.md, section 3.1. Queries and keys are of unit length along
-    the pixels: over a single pixel they are signs.
+    Queries and keys are normalized to unit length over the pixels; for a single pixel, they are signs.
+
+    Source: Restormer (Zamir et al., CVPR 2022); docs/papers/grig.md, "Blocks".
 
     Args:
-        channels: In and out.
-        heads: Groups of channels that attend among themselves.
+        channels: Input and output channels.
+        heads: Number of attention heads, i.e. groups of channels.
 
     Shape:
-        (B, channels, H, W) -> the same.
+        (B, channels, H, W) -> (B, channels, H, W).
 
     Raises:
-        ZooError: The heads don't share out the channels.
+        ZooError: If ``channels`` is not a multiple of ``heads``.
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -63,7 +64,7 @@ class MDTA(nn.Module):
         self.project_out = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """What is attended to, projected."""
+        """Return the projected result of the attention, (B, channels, H, W)."""
         H, W = x.shape[-2:]
         q, k, v = rearrange(
             self.qkv_dwconv(self.qkv(x)), "b (three head c) h w -> three b head c (h w)", three=3, head=self.heads
@@ -76,16 +77,16 @@ class MDTA(nn.Module):
 
 
 class GDFN(nn.Module):
-    """Gated-Dconv feed-forward network: GELU(one half) times the other.
+    """Gated-Dconv feed-forward network: GELU of one half of the hidden channels times the other half.
 
-    Source: Restormer (Zamir et al., CVPR 2022); specs/grig.md, section 3.1.
+    Source: Restormer (Zamir et al., CVPR 2022); docs/papers/grig.md, "Blocks".
 
     Args:
-        channels: In and out.
-        expansion: int(expansion * channels) hidden channels in each half, whatever number that is.
+        channels: Input and output channels.
+        expansion: Each half has int(expansion * channels) hidden channels.
 
     Shape:
-        (B, channels, H, W) -> the same.
+        (B, channels, H, W) -> (B, channels, H, W).
     """
 
     def __init__(self, channels: int, expansion: float = 2.66) -> None:
@@ -96,35 +97,35 @@ class GDFN(nn.Module):
         self.project_out = nn.Conv2d(hidden, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The gated features, projected."""
+        """Return the projected gated features, (B, channels, H, W)."""
         features, gate = self.dwconv(self.project_in(x)).chunk(2, dim=1)
         return self.project_out(F.gelu(features) * gate)
 
 
 class TransformerBlock(nn.Module):
-    """x plus attention, plus the feed-forward network, each on what was normalised before.
+    """Restormer block: attention and feed-forward network, each with a preceding norm and a residual connection.
 
-    Source: Restormer (Zamir et al., CVPR 2022); specs/grig.md, section 3.1. 31,279 parameters for 48 channels and one
-    head, 1,796,306 for 384 and eight. Convolutions have no bias.
+    Source: Restormer (Zamir et al., CVPR 2022); docs/papers/grig.md, "Blocks". 31,279 parameters for 48 channels and
+    one head, 1,796,306 for 384 channels and eight heads. Convolutions have no bias.
 
     Args:
-        channels: In and out.
-        heads: Of the attention.
-        expansion: Of the feed-forward network.
+        channels: Input and output channels.
+        heads: Number of attention heads.
+        expansion: Channel expansion of the feed-forward network, see `GDFN`.
 
     Shape:
-        (B, channels, H, W) -> the same.
+        (B, channels, H, W) -> (B, channels, H, W).
     """
 
     def __init__(self, channels: int, heads: int, expansion: float = 2.66) -> None:
         super().__init__()
-        # the norms' names are the released checkpoints'
+        # the norms have the names of the released checkpoints
         self.norm1 = nn.Sequential(OrderedDict(body=ChannelNorm(channels)))
         self.attn = MDTA(channels, heads)
         self.norm2 = nn.Sequential(OrderedDict(body=ChannelNorm(channels)))
         self.ffn = GDFN(channels, expansion)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The sum."""
+        """Return features of shape (B, channels, H, W)."""
         x = x + self.attn(self.norm1(x))
         return x + self.ffn(self.norm2(x))

@@ -1,4 +1,4 @@
-"""Convolutions whose weights are divided by their spectral norm."""
+"""Convolution with spectral norm: the weight is divided by its largest singular value."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from inpaint_zoo.ops import without_autocast
 
 __all__ = ["SpectralConv2d"]
 
-SETTLED = 15  # power iterations after which eval mode makes sense, as torch's parametrization runs them
+SETTLED = 15  # initial power iterations, so that eval mode works before training; as in PyTorch's parametrization
 
 
 class SpectralConv2d(nn.Conv2d, Fusable):
-    """A convolution with spectral norm (Miyato et al., ICLR 2018): one power iteration per training pass, none in eval.
+    """Convolution with spectral norm (Miyato et al., ICLR 2018).
 
-    The state dict is that of `torch.nn.utils.spectral_norm`: `weight_orig`, `weight_u`, `weight_v`, as released
-    checkpoints hold it. Unlike that hook, this layer keeps no computed weight between passes (so that it is copied and
-    exported at any time), stays in the precision of its weights under autocast, and takes singular vectors that are
-    not of unit length, as a running average makes them.
+    Each forward pass runs one power iteration in training mode and none in eval mode. The state dict is that of
+    `torch.nn.utils.spectral_norm`, as in released checkpoints: `weight_orig`, `weight_u`, `weight_v`. Unlike that hook,
+    this layer stores no computed weight between passes, so it can be copied and exported at any time. It computes the
+    normalized weight in the dtype of its weights even under autocast. It accepts singular vectors that do not have unit
+    length, which result from averaging weights.
 
     Args:
-        source: Channels in.
-        target: Channels out.
-        kernel: Its sides.
-        stride: Of the convolution.
-        padding: Zeros around the input.
-        dilation: Of the kernel.
-        bias: Add a bias, which is not normalised.
+        source: Input channels.
+        target: Output channels.
+        kernel: Kernel size.
+        stride: Stride of the convolution.
+        padding: Zero padding on each side, in pixels.
+        dilation: Dilation of the kernel.
+        bias: Whether to add a bias, which is not normalized.
 
     Shape:
         (B, source, H, W) -> (B, target, H', W').
@@ -53,20 +54,20 @@ class SpectralConv2d(nn.Conv2d, Fusable):
         self.register_buffer("weight_v", F.normalize(torch.randn(right), dim=0))
         self.weight_u: Tensor
         self.weight_v: Tensor
-        if not self.weight_orig.is_meta:  # where only shapes count, thousands of steps would take their time
+        if not self.weight_orig.is_meta:  # on the meta device the iterations would cost time without effect
             self.iterate(SETTLED)
 
     @property
     def normalized_weight(self) -> Tensor:
-        """The weight that the input meets."""
+        """The weight divided by its spectral norm."""
         with without_autocast(self.weight_orig.device):
-            # copies: the next training pass may move u and v before this one is differentiated
+            # copies, because the next forward pass may update u and v before the backward pass of this one
             u, v = (F.normalize(vector, dim=0) for vector in (self.weight_u, self.weight_v))
             return self.weight_orig / torch.dot(u, self.weight_orig.flatten(1).mv(v))
 
     @torch.no_grad()
     def iterate(self, times: int = 1) -> None:
-        """Move v, then u, towards the singular vectors of a weight that has changed."""
+        """Run power iterations that update the estimates v and u of the leading singular vectors."""
         with without_autocast(self.weight_orig.device):
             matrix = self.weight_orig.flatten(1)
             for _ in range(times):
@@ -74,13 +75,13 @@ class SpectralConv2d(nn.Conv2d, Fusable):
                 self.weight_u.copy_(F.normalize(matrix.mv(self.weight_v), dim=0))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The convolution with the normalised weight."""
+        """Convolve with the normalized weight: (B, source, H, W) -> (B, target, H', W')."""
         if self.training:
             self.iterate()
         return self._conv_forward(x, self.normalized_weight, self.bias)
 
     def folded(self) -> nn.Conv2d:
-        """A plain convolution that does the same in eval mode."""
+        """Return an ordinary convolution that computes the same as this layer in eval mode."""
         with torch.device("meta"):
             plain = nn.Conv2d(self.in_channels, self.out_channels, 1, bias=self.bias is not None)
         plain.kernel_size, plain.stride, plain.dilation = self.kernel_size, self.stride, self.dilation
@@ -91,5 +92,5 @@ class SpectralConv2d(nn.Conv2d, Fusable):
         return plain.train(self.training)
 
     def fused(self) -> nn.Module:
-        """The folded one, laid out once."""
+        """Return the inference form of the folded convolution."""
         return FusedConv2d(self.folded())

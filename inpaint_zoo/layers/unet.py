@@ -1,4 +1,4 @@
-"""A U-Net of strided 4x4 convolutions, with attention in its decoder where asked."""
+"""A U-Net of strided 4x4 convolutions, optionally with attention in its decoder."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ from inpaint_zoo.layers.attention import AttentionVariant, SelfPatchAttention
 
 __all__ = ["UNet"]
 
-ATTENTION_LEVELS = {5: "att_16", 4: "att_32", 3: "att_64"}  # named by their sides at 256 px
-WIDEST = 8  # times the width of the first level
+ATTENTION_LEVELS = {5: "att_16", 4: "att_32", 3: "att_64"}  # named by the feature map's size for 256x256 images
+WIDEST = 8  # maximum number of channels, as a multiple of the first level's
 
 
 def _leaky() -> nn.LeakyReLU:
-    return nn.LeakyReLU(0.2, inplace=True)  # changes the skip connection, whose ReLU gives the same after it
+    return nn.LeakyReLU(0.2, inplace=True)  # in place changes the skip connection too, but its ReLU gives the same
 
 
 class UNet(nn.Module):
-    """Eight halvings to a single place at 256 px, and back with skip connections (pix2pix's generator).
+    """U-Net (pix2pix's generator): with eight levels, a 256x256 image is reduced to 1x1.
 
-    Source: LGNet's first and, with attention, third stage; specs/lgnet.md, sections 3.1 and 3.3, whose numbers name the
-    layers. 54,414,979 parameters at width 64, 55,104,003 with attention.
+    Source: LGNet's first stage and, with attention, its third stage; docs/papers/lgnet.md, "Networks", whose numbers
+    name the layers. 54,414,979 parameters with ``width`` 64, 55,104,003 with attention.
 
     Args:
-        width: Channels of the first level, doubled by each of the next three.
-        levels: Halvings; sides must be multiples of 2 ** levels.
-        attention: Put `SelfPatchAttention` behind the decoder at a sixteenth, an eighth and a quarter of the sides.
-        attention_variant: Of these.
+        width: Channels of the first level; each of the next three levels doubles them.
+        levels: Number of downsamplings by 2.
+        attention: Add `SelfPatchAttention` to the decoder at 1/16, 1/8 and 1/4 resolution.
+        attention_variant: Variant of the attention.
 
     Shape:
-        (B, 4, H, W) -> (B, 3, H, W) in [-1, 1].
+        image and mask (B, 4, H, W), H and W multiples of 2 ** levels -> (B, 3, H, W) in [-1, 1].
+
+    Raises:
+        ZooError: If ``levels`` is too small.
     """
 
     def __init__(
@@ -44,7 +47,7 @@ class UNet(nn.Module):
         super().__init__()
         if levels < 2 or (attention and levels <= max(ATTENTION_LEVELS)):
             least = max(ATTENTION_LEVELS) + 1 if attention else 2
-            raise ZooError(f"`levels` must be {least} or more, got {levels}.")
+            raise ZooError(f"`levels` must be at least {least}, got {levels}.")
         self.levels = levels
         widths = [width * min(2**level, WIDEST) for level in range(levels)]
         self.model1 = nn.Sequential(nn.Conv2d(4, width, 4, 2, 1, bias=False))
@@ -70,11 +73,11 @@ class UNet(nn.Module):
                 self.add_module(name, SelfPatchAttention(widths[n - 2], attention_variant))
 
     def forward(self, x: Tensor, attend: bool = True) -> Tensor:
-        """The raw prediction.
+        """Return the raw prediction (B, 3, H, W) in [-1, 1].
 
         Args:
-            x: Image and mask.
-            attend: False passes by the attention, as LGNet_share's first stage does.
+            x: Image and mask, (B, 4, H, W).
+            attend: False skips the attention, as in LGNet_share's first stage.
         """
         skips = []
         for n in range(1, self.levels):

@@ -1,4 +1,4 @@
-"""Losses that more than one family uses: one term per file, modules over pure functions. Weights belong to configs."""
+"""Losses that more than one model family uses: one loss per file, as functions and modules. Configs set the weights."""
 
 from inpaint_zoo.losses.adversarial import AdversarialLoss, GANName, MaskMode, mask_to_logits
 from inpaint_zoo.losses.feature_matching import Distance, FeatureMatching, feature_distance

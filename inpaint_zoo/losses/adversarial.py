@@ -1,4 +1,4 @@
-"""Adversarial losses by name, each with its discriminator's and its generator's side."""
+"""GAN losses by name, for the discriminator and for the generator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MaskMode = Literal["nearest", "max", "area", "coverage"]
 
 
 class Sides(NamedTuple):
-    """What one logit costs: a discriminator that should call it real, or fake; a generator that made it."""
+    """Elementwise losses on logits: of the discriminator for real and for fake images, and of the generator."""
 
     real: Callable[[Tensor], Tensor]
     fake: Callable[[Tensor], Tensor]
@@ -92,7 +92,7 @@ def mask_to_logits(
 
 @dataclass(frozen=True)
 class AdversarialLoss:
-    """One game between a generator and a discriminator. Logits in, scalars out; means over all logits.
+    """GAN loss of discriminator and generator, computed from logits as a mean over all logits.
 
     | name | discriminator: real, fake | generator |
     | --- | --- | --- |
@@ -102,14 +102,14 @@ class AdversarialLoss:
     | non_saturating | softplus(-D), softplus(D) | softplus(-D) |
     | wgan | -D, D; needs `wgan_gradient_penalty` | -D |
 
-    `non_saturating` is binary cross entropy on logits with labels 1 and 0: what others call nsgan, dcgan, bce, vanilla.
-    GRIG: hinge. ISNet: hinge, or its code's non_saturating and lsgan_sigmoid. LGNet: lsgan. DeepFillv2: hinge.
-    LaMa, GLaMa: non_saturating with a hole map and `r1_penalty`. Contextual Attention, GLCIC: wgan, per critic.
-    Context Encoder: non_saturating. ISNet, LGNet and DeepFillv2 weigh both sides of the discriminator by 0.5.
+    `non_saturating` is binary cross entropy on logits with labels 1 and 0; other code bases call it nsgan, dcgan, bce
+    or vanilla. GRIG: hinge. ISNet: hinge, or its code's non_saturating and lsgan_sigmoid. LGNet: lsgan. DeepFillv2:
+    hinge. LaMa, GLaMa: non_saturating with a hole map and `r1_penalty`. Contextual Attention, GLCIC: wgan, per critic.
+    Context Encoder: non_saturating. ISNet, LGNet and DeepFillv2 give both terms of the discriminator the weight 0.5.
 
     Args:
-        name: The game.
-        halve: The discriminator's loss is the mean of its two sides, not their sum.
+        name: Name of the GAN loss, see the table.
+        halve: Whether the discriminator's loss is the mean of its real and its fake term instead of their sum.
 
     Example:
         >>> loss = AdversarialLoss("hinge")
@@ -127,17 +127,17 @@ class AdversarialLoss:
         check_choice("adversarial loss", self.name, SIDES, hint)
 
     def real(self, logits: Tensor) -> Tensor:
-        """What the discriminator pays on the truth."""
+        """Return the discriminator's loss on the ground truth, from its logits."""
         return SIDES[self.name].real(full_precision(logits)).mean()
 
     def fake(self, logits: Tensor, hole_map: Tensor | None = None) -> Tensor:
-        """What the discriminator pays on the generator's picture, which the caller has detached.
+        """Return the discriminator's loss on the generator's image, which the caller has detached.
 
         Args:
-            logits: Of the picture.
-            hole_map: The shape of ``logits``, in [0, 1]: 1 where a logit should call the result fake, 0 where it sees
-                known pixels alone and should call them real; a value in between weighs both sides. LaMa's
-                (`mask_to_logits`), GRIG's forged patches. None: all of it is fake.
+            logits: Logits of the generator's image.
+            hole_map: Label map of the shape of ``logits``, in [0, 1]. 1 means that the logit should be fake, 0 that it
+                sees only known pixels and should be real; values in between weight both losses. LaMa uses
+                `mask_to_logits`, GRIG its forged patches. None means that all logits should be fake.
         """
         logits = full_precision(logits)
         fake = SIDES[self.name].fake(logits)
@@ -148,17 +148,17 @@ class AdversarialLoss:
         return (hole_map * fake + (1 - hole_map) * SIDES[self.name].real(logits)).mean()
 
     def discriminator(self, real: Tensor, fake: Tensor, hole_map: Tensor | None = None) -> Tensor:
-        """Both sides of the discriminator's loss; see `real` and `fake`."""
+        """Return the discriminator's loss, the sum (or, with ``halve``, the mean) of `real` and `fake`."""
         total = self.real(real) + self.fake(fake, hole_map)
         return total / 2 if self.halve else total
 
     def generator(self, logits: Tensor, hole_map: Tensor | None = None) -> Tensor:
-        """What the generator pays.
+        """Return the generator's loss.
 
         Args:
-            logits: Of its picture, with the graph.
-            hole_map: As in `fake`; logits where it is 0 cost nothing, and the divisor stays the number of all logits
-                (GRIG's Eq. 5). None: every logit counts (LaMa too).
+            logits: Logits of the generator's image, with the graph.
+            hole_map: Label map as in `fake`. The loss of each logit is multiplied by it; the divisor is still the
+                number of all logits (GRIG's Eq. 5). None means that every logit counts, as in LaMa.
         """
         cost = SIDES[self.name].generator(full_precision(logits))
         if hole_map is not None:

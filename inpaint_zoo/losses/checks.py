@@ -1,4 +1,4 @@
-"""What every loss does first: refuse tensors that do not belong together."""
+"""Argument checks of the losses."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ __all__ = ["check_choice", "check_mask", "check_same_shape"]
 
 
 def check_same_shape(pred: Tensor, target: Tensor, what: str = "`target`") -> None:
-    """Refuse a pair that would silently broadcast.
+    """Check that both tensors have the same shape, because PyTorch would silently broadcast them.
 
     Raises:
-        ZooError: Names both shapes.
+        ZooError: If the shapes differ.
     """
     if pred.shape != target.shape:
         raise ZooError(f"{what} must be {tuple(pred.shape)} to match the prediction, got {tuple(target.shape)}.")
 
 
 def check_mask(mask: Tensor, image: Tensor, name: str = "mask") -> None:
-    """Refuse a mask that is not (B, 1, H, W) for ``image`` (B, C, H, W); its values are the caller's business.
+    """Check that the mask has shape (B, 1, H, W) for ``image`` (B, C, H, W); its values are not checked.
 
     Raises:
-        ZooError: Names what it got and what it wants.
+        ZooError: If the mask has another shape.
     """
     wanted = (image.shape[0], 1, *image.shape[2:])
     if tuple(mask.shape) != wanted:
@@ -33,10 +33,10 @@ def check_mask(mask: Tensor, image: Tensor, name: str = "mask") -> None:
 
 
 def check_choice(kind: str, name: object, choices: Iterable[str], hint: str = "") -> None:
-    """Refuse a name that is not among ``choices``.
+    """Check that ``name`` is one of ``choices``.
 
     Raises:
-        UnknownNameError: With the nearest choices.
+        UnknownNameError: If it is not; the message suggests similar names.
     """
     choices = tuple(choices)
     if name not in choices:

@@ -1,4 +1,4 @@
-"""Distance between lists of feature maps; on a discriminator's own features it steadies adversarial training."""
+"""Feature matching: distance between lists of feature maps, which stabilizes GAN training."""
 
 from __future__ import annotations
 
@@ -23,34 +23,39 @@ LAYERS: tuple[Layers, ...] = ("sum", "mean")
 def feature_distance(
     pred: Sequence[Tensor], target: Sequence[Tensor], distance: Distance = "l1", layers: Layers = "sum"
 ) -> Tensor:
-    """Mean distance of each pair of maps, summed or averaged over the pairs; no gradient reaches ``target``.
+    """Return the mean distance of each pair of feature maps, summed or averaged over the pairs.
+
+    ``target`` is detached.
 
     Raises:
-        ZooError: The lists differ in length, or a pair in shape.
+        ZooError: If the lists are empty or differ in length, or a pair differs in shape.
     """
     check_choice("distance", distance, DISTANCES)
     check_choice("reduction over layers", layers, LAYERS)
     if len(pred) != len(target) or not pred:
-        raise ZooError(f"Two equally long lists of feature maps are needed, got {len(pred)} and {len(target)}.")
+        raise ZooError(
+            f"`pred` and `target` must be lists of feature maps of equal length, at least 1, got {len(pred)} and "
+            f"{len(target)}."
+        )
     total = full_precision(pred[0]).new_zeros(())
     for x, y in zip(pred, target, strict=True):
-        check_same_shape(x, y, "each map of the truth")
+        check_same_shape(x, y, "Each feature map of the ground truth")
         total = total + DISTANCES[distance](full_precision(x), full_precision(y.detach()))
     return total / len(pred) if layers == "mean" else total
 
 
 class FeatureMatching(nn.Module):
-    """Distance between a discriminator's features of the prediction and of the truth.
+    """Feature matching loss: distance between a discriminator's features of the prediction and of the ground truth.
 
-    LaMa: MSE, mean over the five hidden maps (its paper and GLaMa's say L1; the code decides). ISNet: L1, sum over all
-    five maps, the logits among them. Neither looks at the mask.
+    LaMa: MSE, mean over the five hidden feature maps. (The papers of LaMa and GLaMa say L1; this follows the code.)
+    ISNet: L1, sum over all five feature maps, including the logits. Neither uses the mask.
 
     Args:
-        distance: Per map, mean over all its elements.
-        layers: Over the maps.
+        distance: Distance per feature map, a mean over all its elements.
+        layers: Reduction over the feature maps.
 
     Shape:
-        Two lists of maps, pair by pair of one shape -> scalar, float32 at least.
+        Two lists of feature maps with pairwise equal shapes -> scalar, float32 at least.
     """
 
     def __init__(self, distance: Distance, layers: Layers) -> None:
@@ -61,9 +66,9 @@ class FeatureMatching(nn.Module):
         self.layers = layers
 
     def forward(self, pred: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
-        """The distance; ``target`` is detached."""
+        """Return the distance; ``target`` is detached."""
         return feature_distance(pred, target, self.distance, self.layers)
 
     def extra_repr(self) -> str:
-        """The two reductions."""
+        """Return the arguments as text, for `print`."""
         return f"distance={self.distance}, layers={self.layers}"

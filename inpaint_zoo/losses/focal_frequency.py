@@ -1,4 +1,4 @@
-"""Focal frequency loss: the squared difference of spectra, weighted towards what is still hard."""
+"""Focal frequency loss: the squared difference of spectra, with larger weights for frequencies that differ more."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def focal_frequency(
     check_choice("reduction", reduction, get_args(FrequencyReduction))
     H, W = pred.shape[-2:]
     if patch_factor < 1 or H % patch_factor or W % patch_factor:
-        raise ZooError(f"`patch_factor` must divide both sides of {H} x {W}, got {patch_factor}.")
+        raise ZooError(f"`patch_factor` must divide height and width of {H} x {W}, got {patch_factor}.")
     spectra = []
     for image in (pred, target):
         patches = rearrange(full_precision(image), "b c (y h) (x w) -> b (y x) c h w", y=patch_factor, x=patch_factor)
@@ -49,48 +49,49 @@ def focal_frequency(
             spectrum = torch.fft.fft2(patches, norm="ortho")
         spectra.append(mean_over_ranks(spectrum.mean(0, keepdim=True)) if average_spectrum else spectrum)
     difference = spectra[0] - spectra[1]
-    # from real and imaginary part: the modulus of a complex zero has no gradient
+    # computed from real and imaginary part, because the modulus of a complex zero has no gradient
     squares = difference.real.square() + difference.imag.square()  # (B, patches, C, h, w)
     weight = squares.detach().sqrt() ** alpha
     if log_matrix:
         weight = weight.log1p()
     if normalize:
         largest = max_over_ranks(weight.max()) if batch_matrix else weight.amax((-2, -1), keepdim=True)
-        weight = (weight / largest).nan_to_num(0.0).clamp(0, 1)  # 0 / 0 where the pictures are the same
+        weight = (weight / largest).nan_to_num(0.0).clamp(0, 1)  # 0 / 0 if the images are equal
     weighted = weight * squares
     return weighted.mean() if reduction == "mean" else weighted.sum() / len(weighted)
 
 
 class FocalFrequencyLoss(nn.Module):
-    """Distance between the spectra of prediction and truth, with larger weights where they differ more.
+    """Focal frequency loss: distance between the spectra of prediction and ground truth.
 
-    F is the orthonormal DFT of each channel, d = |F(pred) - F(target)|, w = d^alpha divided by its maximum over the
-    frequencies of each image, patch and channel; no gradient flows through w. The terms w d^2 of an image are averaged
-    or added up, and the mean over the batch follows.
+    F is the orthonormal DFT of each channel, d = |F(pred) - F(target)|. The weight w is d^alpha divided by its maximum
+    over the frequencies of each image, patch and channel; w is detached. The terms w d^2 of an image are averaged or
+    summed, then averaged over the batch.
 
     Source: Jiang et al., "Focal Frequency Loss for Image Reconstruction and Synthesis" (ICCV 2021). The defaults are
-    those of the authors' package. GLaMa's Eq. 8 and 9, taken literally, leave the division out (``normalize=False``);
-    its code is unpublished. With an unnormalised DFT they would be (h w)^(1 + alpha / 2) times as large, for patches of
-    h x w: a weight, as long as the size of the images stays the same.
+    those of the authors' package. GLaMa's Eq. 8 and 9, taken literally, omit the division (``normalize=False``); GLaMa
+    published no code. With an unnormalized DFT the loss would be (h w)^(1 + alpha / 2) times as large for patches of
+    h x w; for a fixed image size this is only another loss weight.
 
     The loss of an image does not depend on the other images of its batch, unless ``average_spectrum`` or
     ``batch_matrix`` is set.
 
     Args:
         alpha: Exponent of the weight.
-        patch_factor: Cut both sides into so many parts, each transformed by itself.
-        average_spectrum: Average the spectra over the batch of all processes before they are compared.
-        log_matrix: Weigh by log(1 + w).
-        batch_matrix: Divide by the maximum over the batch of all processes.
+        patch_factor: Split height and width into this many parts; each patch is transformed separately.
+        average_spectrum: Average the spectra over the batch of all processes before comparing them.
+        log_matrix: Use log(1 + w) as weight.
+        batch_matrix: Divide the weight by its maximum over the batch of all processes.
         normalize: Divide the weight by its maximum.
-        reduction: Over the patches, channels and frequencies of an image. Where the spectra are averaged, the batch
-            counts as one image.
+        reduction: Reduction over the patches, channels and frequencies of an image. With ``average_spectrum``, the
+            batch counts as one image.
 
     Shape:
         pred, target (B, C, H, W) -> scalar, float32 at least.
 
     Raises:
-        ZooError: The sides cannot be cut into ``patch_factor`` parts.
+        ZooError: If ``patch_factor`` does not divide height and width, or ``batch_matrix`` is set without
+            ``normalize``.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class FocalFrequencyLoss(nn.Module):
         super().__init__()
         check_choice("reduction", reduction, get_args(FrequencyReduction))
         if batch_matrix and not normalize:
-            raise ZooError("`batch_matrix` chooses the maximum that `normalize` divides by: it needs `normalize=True`.")
+            raise ZooError("`batch_matrix` needs `normalize=True`: it selects the maximum that `normalize` divides by.")
         if patch_factor < 1:
             raise ZooError(f"`patch_factor` must be 1 or more, got {patch_factor}.")
         self.alpha = alpha
@@ -118,7 +119,7 @@ class FocalFrequencyLoss(nn.Module):
         self.reduction = reduction
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
-        """The distance."""
+        """Return the loss."""
         return focal_frequency(
             pred,
             target,
@@ -132,7 +133,7 @@ class FocalFrequencyLoss(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        """All of its arguments."""
+        """Return the arguments as text, for `print`."""
         return (
             f"alpha={self.alpha:g}, patch_factor={self.patch_factor}, average_spectrum={self.average_spectrum}, "
             f"log_matrix={self.log_matrix}, batch_matrix={self.batch_matrix}, normalize={self.normalize}, "

@@ -1,4 +1,4 @@
-"""Penalties on a discriminator's gradient with respect to its images: WGAN-GP and R1. For the discriminator's step."""
+"""Gradient penalties for the discriminator's update: WGAN-GP and R1."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ def critic_gradient_norms(
     alpha: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """||dD(x)/dx||_2 of each image at x = alpha real + (1 - alpha) fake; WGAN-GP wants 1.
+    """Return ||dD(x)/dx||_2 of each image at x = alpha real + (1 - alpha) fake, which WGAN-GP pulls towards 1.
 
-    One alpha ~ U(0, 1) for each image; the norm runs over all channels and pixels of an image. The pass through the
-    critic is in full precision under autocast too. The critic must treat images alone: no BatchNorm.
+    Each image has its own alpha ~ U(0, 1); the norm is over all channels and pixels of an image. The critic runs in
+    full precision, even under autocast. It must process each image independently: no batch norm.
 
     Args:
-        critic: Images (B, C, H, W) to scores, of any shape.
-        real: (B, C, H, W).
-        fake: As ``real``.
-        mask: (B, 1, H, W), 1 = hole, binary: only gradients in the hole count (TensorFlow's DeepFillv1, a crop of the
-            mask for the local critic). An image without a hole then has norm 0, without a gradient.
-        alpha: (B,); drawn when None.
-        generator: Draws alpha, on the generator's own device; by default torch's own. Processes that seed it alike draw
-            what a single process does (`ops.own_samples`).
+        critic: Function from images (B, C, H, W) to scores of any shape.
+        real: Real images (B, C, H, W).
+        fake: Generated images (B, C, H, W).
+        mask: Binary mask (B, 1, H, W), 1 = hole: only gradients at hole pixels count, as in the TensorFlow code of
+            DeepFillv1 (with a crop of the mask for the local critic). An image without a hole then has norm 0 and no
+            gradient.
+        alpha: Interpolation weights (B,) in [0, 1]; None draws them.
+        generator: Random generator for alpha; None uses PyTorch's global one. If all processes seed it equally, each
+            sample gets the alpha that it gets in a single process (`ops.own_samples`).
 
     Returns:
-        (B,) with a graph, for a second backward pass.
+        (B,), with a graph for a second backward pass.
     """
     check_same_shape(fake, real, "`real`")
     real, fake = full_precision(real.detach()), full_precision(fake.detach())
@@ -55,7 +56,7 @@ def critic_gradient_norms(
         if mask is not None:
             check_mask(mask, real)
             gradient = gradient * mask.to(gradient)
-        # vector_norm: a zero gradient is not differentiated into NaN, as the root of a sum would be
+        # the derivative of vector_norm at a zero gradient is 0; that of the square root of a sum would be NaN
         return torch.linalg.vector_norm(gradient.flatten(1), dim=1)
 
 
@@ -68,37 +69,39 @@ def wgan_gradient_penalty(
     alpha: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Mean over images of (||dD(x)/dx||_2 - 1)^2, a scalar; arguments as `critic_gradient_norms`.
+    """Return the mean over images of (||dD(x)/dx||_2 - 1)^2; for the arguments see `critic_gradient_norms`.
 
-    Source: Contextual Attention (weight 10, local and global critic each with its own alpha).
+    Source: Contextual Attention, with weight 10; local and global critic each draw their own alpha.
     """
     return distance_from_one(critic_gradient_norms(critic, real, fake, mask=mask, alpha=alpha, generator=generator))
 
 
 def distance_from_one(norms: Tensor) -> Tensor:
-    """WGAN-GP's penalty for norms (B,) that are there already: the mean of (norm - 1)^2."""
+    """Return WGAN-GP's penalty for given norms (B,): the mean of (norm - 1)^2."""
     return (norms - 1).square().mean()
 
 
 def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
-    """Mean over images of ||d(sum D(x))/dx||_2^2 on the truth.
+    """Return the R1 penalty: the mean over images of ||d(sum D(x))/dx||_2^2 at the ground truth.
 
-    It takes the logits of the pass that the discriminator's loss needs anyway: a second pass would move BatchNorm's
-    and spectral norm's statistics once more.
+    It takes the logits from the forward pass of the discriminator's loss, because another pass would update the
+    statistics of batch norm and spectral norm a second time.
 
-    Source: LaMa (weight 0.001, at every step).
+    Source: LaMa, with weight 0.001 at every step.
 
     Args:
-        real_logits: The discriminator's output for ``real``, of any shape.
-        real: (B, C, H, W), whose `requires_grad_()` was called before that pass.
+        real_logits: Discriminator output for ``real``, of any shape.
+        real: Real images (B, C, H, W), on which `requires_grad_()` was called before that forward pass.
 
     Returns:
-        A scalar with a graph, for a second backward pass.
+        A scalar, with a graph for a second backward pass.
 
     Raises:
-        ZooError: ``real`` is not part of the graph of ``real_logits``.
+        ZooError: If ``real`` is not part of the graph of ``real_logits``.
     """
     if not real.requires_grad or real_logits.grad_fn is None:
-        raise ZooError("R1 needs the gradient at the real images: real.requires_grad_() before the discriminator.")
+        raise ZooError(
+            "R1 needs gradients at the real images: call real.requires_grad_() before the discriminator's forward pass."
+        )
     (gradient,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
     return full_precision(gradient).square().flatten(1).sum(1).mean()

@@ -1,4 +1,4 @@
-"""LPIPS v0.1 as a training loss, on VGG-16 activations and the official linear heads."""
+"""LPIPS v0.1 as a training loss, with VGG-16 features and the official linear heads."""
 
 from __future__ import annotations
 
@@ -24,47 +24,50 @@ BATCH = ("sum", "mean")
 
 
 def lpips_distance(pred: Sequence[Tensor], target: Sequence[Tensor], heads: Sequence[Tensor]) -> Tensor:
-    """LPIPS of each pair of images: squared differences of unit-length features, weighed by channel, meaned over space.
+    """Return LPIPS of each pair of images.
+
+    LPIPS is the squared difference of features normalized to unit length, weighted by channel, averaged over positions
+    and summed over taps.
 
     Args:
-        pred: (B, C, H, W) of every tap.
-        target: As ``pred``; detached.
-        heads: (C,) of every tap.
+        pred: Features (B, C, H, W) of the prediction, one tensor per tap.
+        target: Features of the ground truth; they are detached.
+        heads: Channel weights (C,), one tensor per tap.
 
     Returns:
         (B,), float32 at least.
     """
     total = full_precision(pred[0]).new_zeros(pred[0].shape[0])
     for x, y, head in zip(pred, target, heads, strict=True):
-        check_same_shape(x, y, "each map of the truth")
+        check_same_shape(x, y, "Each feature map of the ground truth")
         difference = _unit(full_precision(x)) - _unit(full_precision(y.detach()))
         total = total + (difference.square() * head.view(1, -1, 1, 1)).sum(1).mean((1, 2))
     return total
 
 
 def _unit(x: Tensor) -> Tensor:
-    # vector_norm, not sqrt of a sum: where all channels are 0 its gradient is 0, the other's NaN
+    # if all channels are 0, the gradient of vector_norm is 0; that of the square root of a sum would be NaN
     return x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + 1e-10)
 
 
 class LPIPSLoss(nn.Module):
-    """Learned perceptual distance over whole images, from VGG-16 activations.
+    """LPIPS loss: learned perceptual distance between whole images, from VGG-16 features.
 
-    The features come from `VGGFeatures("vgg16", LPIPS_TAPS, fed_as="imagenet", full_precision=True)`: the scaling of
-    the `lpips` package, for images in [-1, 1], is ImageNet's for images in [0, 1].
+    The features come from `VGGFeatures("vgg16", LPIPS_TAPS, fed_as="imagenet", full_precision=True)`. The `lpips`
+    package scales images in [-1, 1]; this is equivalent to ImageNet's normalization of images in [0, 1].
 
-    Source: `lpips` v0.1, net "vgg". GRIG's code takes the sum over its batch of 8 (weight 1.5), which is 8 times the
+    Source: `lpips` v0.1, net "vgg". GRIG's code sums over its batch of 8 images (with weight 1.5), which is 8 times the
     mean.
 
     Args:
         batch: Mean of the images' distances, or their sum over the batch of all processes. With the sum, the batch size
-            changes the balance with other terms.
+            changes the balance with other loss terms.
 
     Shape:
-        Two mappings that hold `LPIPS_TAPS` -> scalar.
+        Two mappings from the taps in `LPIPS_TAPS` to features (B, C, H, W) -> scalar.
 
     Raises:
-        ZooError: The `lpips` package, which brings the heads, is absent.
+        ZooError: If the package `lpips`, which contains the linear heads, is not installed.
     """
 
     def __init__(self, batch: Literal["sum", "mean"]) -> None:
@@ -72,10 +75,10 @@ class LPIPSLoss(nn.Module):
         check_choice("reduction over the batch", batch, BATCH)
         self.batch = batch
         for number, head in enumerate(_load_heads()):
-            self.register_buffer(f"head{number}", head, persistent=False)  # constants: no place in checkpoints
+            self.register_buffer(f"head{number}", head, persistent=False)  # constants, which checkpoints need not store
 
     def forward(self, pred: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
-        """The distance; ``target`` is detached."""
+        """Return the distance; ``target`` is detached."""
         heads = [self.get_buffer(f"head{number}") for number in range(len(LPIPS_TAPS))]
         distances = lpips_distance(select(pred, LPIPS_TAPS), select(target, LPIPS_TAPS), heads)
         if self.batch == "sum":
@@ -83,14 +86,14 @@ class LPIPSLoss(nn.Module):
         return distances.mean()
 
     def extra_repr(self) -> str:
-        """The reduction."""
+        """Return the reduction as text, for `print`."""
         return f"batch={self.batch}"
 
 
 def _load_heads() -> list[Tensor]:
-    """The channel weights that the `lpips` package carries, read without importing it."""
+    """Load the channel weights from the files of the `lpips` package, without importing it."""
     package = find_spec("lpips")
     if package is None or package.origin is None:
-        raise ZooError("The LPIPS loss needs the linear heads of the package 'lpips': pip install lpips.")
+        raise ZooError("The LPIPS loss needs the linear heads of the package 'lpips': run pip install lpips.")
     state = load_state(Path(package.origin).parent / "weights" / "v0.1" / "vgg.pth")
     return [state[f"lin{number}.model.1.weight"].flatten() for number in range(len(LPIPS_TAPS))]

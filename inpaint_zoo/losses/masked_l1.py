@@ -1,4 +1,4 @@
-"""L1 over known and hole pixels, with the divisors that the papers use: they differ by more than a constant."""
+"""L1 loss on known and hole pixels, with the different divisors that the papers use."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ L1Divisor = Literal["pixels", "area_per_image", "area", "hole_fraction"]
 
 
 def weighted_l1(pred: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Mean over all B C H W elements of |pred - target| weight.
+    """Return the mean over all B C H W elements of |pred - target| * weight.
 
-    The weights are not normalised: DeepFillv1's spatially discounted L1 is this on crops, with `spatial_discount`.
+    The weights are not normalized. On crops, with `spatial_discount` as weight, this is DeepFillv1's spatially
+    discounted L1.
 
     Args:
-        pred: (B, C, H, W).
-        target: As ``pred``.
-        weight: (B or 1, 1, H, W), at least 0.
+        pred: Prediction (B, C, H, W).
+        target: Ground truth (B, C, H, W).
+        weight: Weights (B or 1, 1, H, W), at least 0.
     """
     check_same_shape(pred, target)
     check_mask(weight.expand(len(pred), *weight.shape[1:]) if len(weight) == 1 else weight, pred, "weight")
@@ -38,7 +39,7 @@ def masked_l1(
     hole: float = 1.0,
     divisor: L1Divisor = "pixels",
 ) -> Tensor:
-    """L1 with a weight for each region; see `MaskedL1`.
+    """Return the L1 loss with a weight for known and for hole pixels; see `MaskedL1`.
 
     Example:
         >>> import torch
@@ -70,25 +71,27 @@ def masked_l1(
 
 
 class MaskedL1(nn.Module):
-    """L1 between a prediction and the truth, weighted by region.
+    """L1 loss between prediction and ground truth, with weights for known and for hole pixels.
 
-    The divisor says what the sum of errors is divided by:
+    The divisor determines what the sum of errors is divided by. The numbers in parentheses are the weights of known and
+    of hole pixels.
 
-    - ``pixels``: all B C H W elements, so the value falls with the region's area: LaMa (known 10, hole 0), partial
-      convolution (1, 6), Contextual Attention's `ae` (1, 0), and plain L1 (1, 1).
-    - ``area_per_image``: each region's own area, image by image, then the mean over images: LGNet (1, 6), where small
-      and large holes of a batch count alike. A region without pixels adds 0.
-    - ``area``: each region's own area in the whole batch: `ae` of TensorFlow's DeepFillv1 (1, 0).
-    - ``hole_fraction``: all elements, then by the mean of the mask over the batch: ISNet (1, 1), where known pixels
-      weigh the more, the smaller the hole. A batch without holes gives 0 (the authors' code: infinity).
+    - ``pixels``: the number of all B C H W elements, so the value decreases with the region's area. LaMa (10, 0),
+      partial convolution (1, 6), Contextual Attention's `ae` (1, 0), and ordinary L1 (1, 1).
+    - ``area_per_image``: the area of each region in each image, followed by the mean over images. LGNet (1, 6): small
+      and large holes in a batch count equally. A region without pixels contributes 0.
+    - ``area``: the area of each region in the whole batch. `ae` of DeepFillv1's TensorFlow code (1, 0).
+    - ``hole_fraction``: the number of all elements times the mean of the mask over the batch. ISNet (1, 1): the smaller
+      the hole, the larger the weight of known pixels. A batch without holes gives 0 (infinity in the authors' code).
 
-    ``area`` and ``hole_fraction`` divide by a value of the whole batch. Processes that share a batch add up their
-    areas, so that they train as one process with that batch; the batches of a gradient accumulation do not.
-    L1 scales with the range of the images: LGNet's and Contextual Attention's weights belong to [-1, 1].
+    ``area`` and ``hole_fraction`` divide by a value of the whole batch. Processes that share a batch add their areas,
+    so that they train like one process with the whole batch. The batches of gradient accumulation do not.
+
+    L1 scales with the value range of the images: the weights of LGNet and Contextual Attention are meant for [-1, 1].
 
     Args:
         known: Weight of known pixels.
-        hole: Weight of the hole's pixels.
+        hole: Weight of hole pixels.
         divisor: See above.
 
     Shape:
@@ -103,9 +106,9 @@ class MaskedL1(nn.Module):
         self.divisor = divisor
 
     def forward(self, pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        """The weighted error."""
+        """Return the weighted L1 loss."""
         return masked_l1(pred, target, mask, self.known, self.hole, self.divisor)
 
     def extra_repr(self) -> str:
-        """The weights and the divisor."""
+        """Return the arguments as text, for `print`."""
         return f"known={self.known:g}, hole={self.hole:g}, divisor={self.divisor}"

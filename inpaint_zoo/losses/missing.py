@@ -1,4 +1,4 @@
-"""What becomes of a loss whose pretrained weights are not here."""
+"""Handling of losses whose pretrained weights are missing."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ Built = TypeVar("Built")
 
 
 class MissingWeightsWarning(UserWarning):
-    """A loss was dropped: training goes on, but no longer as the paper says."""
+    """Warning that a loss term is dropped, so that training differs from the paper."""
 
 
 def unless_missing(build: Callable[[], Built], on_missing: OnMissing, terms: str) -> Built | None:
-    """What ``build`` gives; where its pretrained weights are absent, refuse, or warn and go on without.
+    """Return the result of ``build``; if its pretrained weights are missing, raise an error, or warn and return None.
 
-    Never a random substitute. Call it when the training module is made, so that a run is refused before its first step.
+    It never substitutes random weights. Call it when the training module is created, so that an error comes before the
+    first step.
 
     Args:
-        build: Makes the frozen network, for example ``lambda: VGGFeatures("vgg16", ...)``.
-        on_missing: The config's choice.
-        terms: Which losses hang on it, for the warning: "perceptual and style".
+        build: Function that creates the frozen network, for example ``lambda: VGGFeatures("vgg16", ...)``.
+        on_missing: "refuse" raises an error, "drop" warns and returns None.
+        terms: Names of the loss terms that need the network, for the warning, such as "perceptual and style".
 
     Raises:
-        WeightsNotFoundError: The weights are nowhere and ``on_missing`` is "refuse".
+        WeightsNotFoundError: If the weights are not found and ``on_missing`` is "refuse".
     """
     check_choice("on_missing", on_missing, get_args(OnMissing))
     try:

@@ -1,4 +1,4 @@
-"""Perceptual loss: distance between the activations of a frozen network."""
+"""Perceptual loss: distance between the feature maps of a frozen network."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["PerceptualLoss", "select"]
 
 
 def select(features: Mapping[str, Tensor], taps: Sequence[str]) -> list[Tensor]:
-    """The maps of ``taps``, in their order.
+    """Return the feature maps of ``taps``, in their order.
 
     Raises:
-        UnknownNameError: A tap that the features do not hold.
+        UnknownNameError: If ``features`` does not contain a tap.
     """
     for tap in taps:
         if tap not in features:
@@ -26,18 +26,19 @@ def select(features: Mapping[str, Tensor], taps: Sequence[str]) -> list[Tensor]:
 
 
 class PerceptualLoss(nn.Module):
-    """Sum over taps of the mean distance between the activations of prediction and truth.
+    """Perceptual loss: sum over taps of the mean distance between the features of prediction and ground truth.
 
-    It takes activations, not pictures, so that one pass through the frozen network serves every term:
-    `vgg.each(raw, composite)` once, the truth once under `torch.no_grad()`.
+    It takes features instead of images, so that all loss terms share one pass through the frozen network: call
+    `vgg.each(raw, composite)` once, and once the network on the ground truth under `torch.no_grad()`.
 
-    LGNet and partial convolution: L1 at VGG-16's pool1, pool2, pool3, added for the raw and the composited prediction.
-    ISNet and AOT-GAN: L1 at VGG-19's relu1_1, relu2_1, relu3_1, relu4_1, relu5_1, raw. LaMa: MSE at the four stages of
-    an ADE20K ResNet, raw. All weigh their taps alike. What each feeds the network differs: `VGGFeatures`.
+    LGNet and partial convolution: L1 at VGG-16's pool1, pool2, pool3, summed over the raw prediction and the composite.
+    ISNet and AOT-GAN: L1 at VGG-19's relu1_1, relu2_1, relu3_1, relu4_1, relu5_1, raw prediction. LaMa: MSE at the four
+    stages of an ADE20K ResNet, raw prediction. All give their taps equal weights. Their input normalization differs,
+    see `VGGFeatures`.
 
     Args:
-        taps: Which activations count.
-        distance: Per tap, mean over all B C H W elements.
+        taps: Names of the features to compare.
+        distance: Distance per tap, a mean over all B C H W elements.
 
     Shape:
         Two mappings from tap to (B, C, H, W) -> scalar, float32 at least.
@@ -50,9 +51,9 @@ class PerceptualLoss(nn.Module):
         self.distance = distance
 
     def forward(self, pred: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
-        """The distance; ``target`` is detached."""
+        """Return the distance; ``target`` is detached."""
         return feature_distance(select(pred, self.taps), select(target, self.taps), self.distance)
 
     def extra_repr(self) -> str:
-        """The taps and the distance."""
+        """Return the arguments as text, for `print`."""
         return f"{', '.join(self.taps)}; distance={self.distance}"

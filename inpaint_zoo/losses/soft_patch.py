@@ -1,4 +1,4 @@
-"""The SM-PatchGAN game: every pixel's label says how far it lies in the hole."""
+"""SM-PatchGAN loss: a GAN loss with soft labels from a blurred mask."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ SoftTarget = Literal["real", "released"]
 
 
 def soft_label(mask: Tensor, kernel: int = 71, sigma: float = 10.0) -> Tensor:
-    """The mask blurred by a Gaussian, with zeros beyond the picture: a hole at the border is never quite 1.
+    """Return the mask blurred by a Gaussian, (B, 1, H, W) in [0, 1].
+
+    The mask is padded with zeros, so holes at the image border have labels below 1.
 
     Args:
         mask: (B, 1, H, W), 1 = hole.
-        kernel: Odd side of the window.
-        sigma: In pixels.
+        kernel: Size of the Gaussian window in pixels, odd.
+        sigma: Standard deviation of the Gaussian in pixels.
     """
     offsets = torch.arange(kernel, dtype=torch.float64, device="cpu") - kernel // 2
     weights = torch.exp(-(offsets**2) / (2 * sigma**2))
@@ -36,16 +38,19 @@ def soft_label(mask: Tensor, kernel: int = 71, sigma: float = 10.0) -> Tensor:
 
 @dataclass(frozen=True)
 class SoftPatchLoss:
-    """Least squares between patch logits, enlarged to the picture, and soft labels: 0 = real, 1 = deep in the hole.
+    """SM-PatchGAN loss: least squares between upsampled patch logits and soft labels (0 = real, 1 = deep in the hole).
 
-    Source: AOT-GAN's SM-PatchGAN; GRIG's ablation D. The logits are enlarged bilinearly with aligned corners.
+    The logits are upsampled to the size of the mask, bilinearly with aligned corners.
+
+    Source: AOT-GAN's SM-PatchGAN; GRIG's ablation D.
 
     Args:
-        target: What the generator wants to hear. "real": 0 in the hole, the mean over each image's hole pixels, then
-            over the images: the evident intent. "released": 1 over the whole picture, which is what AOT-GAN's code
-            computes (its mask cancels, and the label is the discriminator's own for fake).
-        kernel: Of `soft_label`.
-        sigma: Of `soft_label`.
+        target: Target label of the generator's loss. "real" is 0, evaluated in the hole: the mean over each image's
+            hole pixels, then over the images. This is what the authors evidently intended. "released" is 1 over the
+            whole image, which is what AOT-GAN's code computes (its mask cancels, and 1 is the discriminator's label for
+            fake).
+        kernel: See `soft_label`.
+        sigma: See `soft_label`.
 
     Shape:
         logits (B, 1, h, w), mask (B, 1, H, W) with 1 = hole -> scalar.
@@ -56,23 +61,23 @@ class SoftPatchLoss:
     sigma: float = 10.0
 
     def __post_init__(self) -> None:
-        """Refuse an unknown target."""
+        """Check ``target``."""
         check_choice("target", self.target, get_args(SoftTarget))
 
     def real(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """The discriminator's side of the truth: 0 everywhere."""
+        """Return the discriminator's loss on the ground truth, whose labels are 0 everywhere."""
         return self._enlarge(logits, mask).square().mean()
 
     def fake(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """... of the composite, from a detached picture: the blurred mask."""
+        """Return the discriminator's loss on the detached composite, whose labels are the blurred mask."""
         return (self._enlarge(logits, mask) - soft_label(mask, self.kernel, self.sigma)).square().mean()
 
     def discriminator(self, real: Tensor, fake: Tensor, mask: Tensor) -> Tensor:
-        """The sum of both sides."""
+        """Return the sum of the discriminator's losses `real` and `fake`."""
         return self.real(real, mask) + self.fake(fake, mask)
 
     def generator(self, fake: Tensor, mask: Tensor) -> Tensor:
-        """What the generator pays; an image without a hole adds 0, unless as released."""
+        """Return the generator's loss; with the target "real", an image without a hole contributes 0."""
         logits = self._enlarge(fake, mask)
         if self.target == "released":
             return (logits - 1).square().mean()

@@ -1,4 +1,4 @@
-"""Style loss: distance between the Gram matrices of a frozen network's activations."""
+"""Style loss: distance between the Gram matrices of a frozen network's features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["StyleLoss", "gram_matrix"]
 
 
 def gram_matrix(features: Tensor) -> Tensor:
-    """F F^T / (C H W), the correlations of channels over all positions; float32 at least, under autocast too.
+    """Return F F^T / (C H W), the correlations of channels over all positions, in float32 at least.
 
     Shape:
         (B, C, H, W) -> (B, C, C).
@@ -32,16 +32,17 @@ def gram_matrix(features: Tensor) -> Tensor:
 
 
 class StyleLoss(nn.Module):
-    """Sum over taps of the mean L1 distance between the Gram matrices, divided by C H W, of prediction and truth.
+    """Style loss: sum over taps of the mean L1 distance between the Gram matrices of prediction and ground truth.
 
-    The five papers and their peers agree on it: LGNet divides the difference of plain Gram matrices by C H W, which is
-    the same number. They differ in taps: LGNet and partial convolution VGG-16's pool1, pool2, pool3, for the raw and
-    the composited prediction; ISNet and AOT-GAN VGG-19's relu2_2, relu3_4, relu4_4, relu5_2, raw.
+    The Gram matrices are divided by C H W. All implemented papers agree on this: LGNet divides the difference of
+    unnormalized Gram matrices by C H W, which is the same. They differ in their taps. LGNet and partial convolution:
+    VGG-16's pool1, pool2, pool3, for the raw prediction and the composite. ISNet and AOT-GAN: VGG-19's relu2_2,
+    relu3_4, relu4_4, relu5_2, for the raw prediction.
 
-    It takes activations, not pictures: see `PerceptualLoss`.
+    The loss takes features instead of images, see `PerceptualLoss`.
 
     Args:
-        taps: Which activations count.
+        taps: Names of the features to compare.
 
     Shape:
         Two mappings from tap to (B, C, H, W) -> scalar, the mean over B C C elements summed over taps.
@@ -52,10 +53,10 @@ class StyleLoss(nn.Module):
         self.taps = tuple(taps)
 
     def forward(self, pred: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
-        """The distance; ``target`` is detached."""
+        """Return the distance; ``target`` is detached."""
         pred_grams, target_grams = ([gram_matrix(x) for x in select(side, self.taps)] for side in (pred, target))
         return feature_distance(pred_grams, target_grams)
 
     def extra_repr(self) -> str:
-        """The taps."""
+        """Return the taps as text, for `print`."""
         return ", ".join(self.taps)

@@ -1,4 +1,4 @@
-"""Total variation: how much neighbouring pixels differ, in the forms that the papers and their code use."""
+"""Total variation loss: differences of neighboring pixels, in the forms that the papers and their code use."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def total_variation(
     reduction: TVReduction = "mean",
     region: Tensor | None = None,
 ) -> Tensor:
-    """Differences of neighbours, raised to ``beta`` and added up; see `TotalVariation`.
+    """Return the differences of neighboring pixels raised to ``beta`` and reduced; see `TotalVariation`.
 
     Args:
         image: (B, C, H, W), H and W at least 2.
-        beta: At least 1.
-        joint: Both directions under one exponent.
-        reduction: Over an image; the mean over the batch follows.
-        region: (B, 1, H, W), 1 where a pixel takes part: a difference counts when all its pixels do.
+        beta: Exponent, at least 1.
+        joint: Apply the exponent to both directions together.
+        reduction: Reduction over each image, followed by the mean over the batch.
+        region: (B, 1, H, W), 1 for pixels that take part. A difference counts only if all of its pixels take part.
 
     Example:
         >>> image = torch.tensor([[[[0.0, 3.0], [4.0, 0.0]]]])
@@ -45,7 +45,7 @@ def total_variation(
         raise ZooError(f"`beta` must be at least 1 for a finite gradient, got {beta}.")
     image = full_precision(image)
     right, down = image[..., :, 1:] - image[..., :, :-1], image[..., 1:, :] - image[..., :-1, :]
-    if joint:  # where both differences exist
+    if joint:  # at pixels that have both differences
         squares = right[..., :-1, :].square() + down[..., :, :-1].square()
         terms = [squares if beta == 2 else _power(squares, beta / 2)]
     else:
@@ -61,34 +61,37 @@ def total_variation(
 
 
 def _power(squares: Tensor, exponent: float) -> Tensor:
-    """``squares`` ** ``exponent``, with the gradient 0 where the square is 0 (the limit's is infinite)."""
+    """Return ``squares`` ** ``exponent`` with gradient 0 where the square is 0 (the limit is infinite)."""
     flat = squares == 0
     return squares.masked_fill(flat, 1.0).pow(exponent).masked_fill(flat, 0.0)
 
 
 class TotalVariation(nn.Module):
-    """Total variation of a prediction.
+    """Total variation loss.
 
-    With dx and dy the differences to the right and lower neighbour:
+    Let dx and dy be the differences to the right and to the lower neighbor.
 
-    - separate directions: |dx|^beta and |dy|^beta, each reduced by itself (the two means have different numbers
-      of elements), then added;
-    - joint: (dx^2 + dy^2)^(beta / 2), over i < H - 1, j < W - 1, where both exist. Beta 1 is the isotropic norm.
+    - Separate directions: |dx|^beta and |dy|^beta are reduced separately (the two means have different numbers of
+      elements) and added.
+    - Joint: (dx^2 + dy^2)^(beta / 2), over i < H - 1, j < W - 1, where both differences exist. With beta 1, this is the
+      isotropic norm.
 
-    "mean" runs over channels and pixels, also where a region leaves terms out; "sum" adds them up. Both are averaged
-    over the batch.
+    The reduction "mean" divides by the number of all channels and pixels, including those outside the region; "sum"
+    adds the terms. Both are averaged over the batch.
 
-    - ``image``: all of it. Partial convolution's code: separate, beta 1, mean, on the composite. GLaMa (Eq. 10): joint,
-      beta 2, on the raw prediction; its reduction is unpublished.
-    - ``masked``: the image times the mask. LGNet: separate, beta 1, mean, on the composite; the jump from the hole's
-      border to 0 costs too.
-    - ``dilated_hole``: pairs inside the hole and its one-pixel rim: partial convolution's article.
+    Regions:
+
+    - ``image``: the whole image. Partial convolution's code: separate, beta 1, mean, on the composite. GLaMa (Eq. 10):
+      joint, beta 2, on the raw prediction; the paper does not state the reduction.
+    - ``masked``: the image times the mask. LGNet: separate, beta 1, mean, on the composite. The step from the hole's
+      border to 0 contributes as well.
+    - ``dilated_hole``: pairs of pixels in the hole dilated by one pixel, as in partial convolution's paper.
 
     Args:
-        region: Where.
-        beta: The exponent, at least 1.
-        joint: See above.
-        reduction: See above.
+        region: Region, see above.
+        beta: Exponent, at least 1.
+        joint: Whether the directions are joint, see above.
+        reduction: Reduction over each image, see above.
 
     Shape:
         image (B, C, H, W), mask (B, 1, H, W) with 1 = hole -> scalar, float32 at least.
@@ -110,7 +113,7 @@ class TotalVariation(nn.Module):
         self.reduction = reduction
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        """The variation of ``image`` in the region."""
+        """Return the total variation of ``image`` in the region."""
         check_mask(mask, image)
         region = None
         if self.region == "masked":
@@ -120,5 +123,5 @@ class TotalVariation(nn.Module):
         return total_variation(image, beta=self.beta, joint=self.joint, reduction=self.reduction, region=region)
 
     def extra_repr(self) -> str:
-        """All of its arguments."""
+        """Return the arguments as text, for `print`."""
         return f"region={self.region}, beta={self.beta:g}, joint={self.joint}, reduction={self.reduction}"

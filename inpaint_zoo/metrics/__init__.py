@@ -1,7 +1,6 @@
-"""Metrics by name, each with its definition and source: per image, over the hole, over sets of images.
+"""Metrics by name, each with its definition and source: per image, on the hole, and on sets of images.
 
-`list_metrics`, `metric_info` and `create_metric` are the way in; classes and functions behind them load torch when they
-are first used.
+Use `list_metrics`, `metric_info` and `create_metric`. The metric classes are imported, with torch, on first use.
 """
 
 import importlib

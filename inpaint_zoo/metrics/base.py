@@ -1,4 +1,4 @@
-"""The two kinds of metric: per image, and per set of images. Both are `torchmetrics.Metric`, summed over processes."""
+"""Base classes of metrics per image and of metrics per set of images; both are `torchmetrics.Metric`s."""
 
 from __future__ import annotations
 
@@ -29,15 +29,17 @@ def _describe(value: object) -> str:
 
 
 def check_images(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
-    """Refuse what is not a pair of RGB batches in [0, 1] with a mask of their size. Waits for the device once.
+    """Check that ``pred`` and ``target`` are RGB batches in [0, 1] of one shape, and that the mask fits.
+
+    This synchronizes with the device once.
 
     Args:
-        pred: (B, 3, H, W) in [0, 1].
-        target: As ``pred``.
-        mask: (B, 1, H, W) or None.
+        pred: Float tensor (B, 3, H, W) in [0, 1].
+        target: Float tensor (B, 3, H, W) in [0, 1].
+        mask: (B, 1, H, W), or None.
 
     Raises:
-        ZooError: Names the argument, what it got and what it wants.
+        ZooError: If a check fails; the message names the argument, what it got and what was expected.
     """
     for name, value in (("pred", pred), ("target", target)):
         if not isinstance(value, Tensor) or value.ndim != 4 or value.shape[1] != 3 or not value.is_floating_point():
@@ -54,22 +56,23 @@ def check_images(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> No
         return
     limits = torch.stack([bound.float() for value in (pred, target) for bound in value.aminmax()]).tolist()
     for name, low, high in (("pred", *limits[:2]), ("target", *limits[2:])):
-        if not (low >= 0 and high <= 1):  # written so that NaN is refused
+        if not (low >= 0 and high <= 1):  # negated, so that NaN is an error
             raise ZooError(
                 f"`{name}` must lie in [0, 1], got values from {low:g} to {high:g}. "
-                "From [-1, 1]: `(x + 1) / 2`; from bytes: `x.float() / 255`; raw predictions: `.clamp(0, 1)`."
+                "Convert values in [-1, 1] by `(x + 1) / 2`, 8-bit values by `x.float() / 255`, and clamp raw "
+                "predictions by `.clamp(0, 1)`."
             )
 
 
 def to_float64(x: Tensor) -> Tensor:
-    """Double precision, where the tensor is; Apple's GPUs have none, so from there it moves to the CPU."""
+    """Convert to float64. Apple's GPUs do not support it, so tensors on the device "mps" move to the CPU."""
     return (x.cpu() if x.device.type == "mps" else x).double()
 
 
 def fixed_sum(x: Tensor) -> Tensor:
-    """Sum of all elements in one fixed order, whatever the number of threads or the batch the image came in.
+    """Return the sum of all elements, in an order that does not depend on the number of threads or on the batch.
 
-    Summing everything at once would split the work by threads; row sums are never split.
+    PyTorch splits a sum over all elements between threads, but never the sum of a row.
     """
     x = x.contiguous()
     while x.ndim > 1:
@@ -78,20 +81,20 @@ def fixed_sum(x: Tensor) -> Tensor:
 
 
 def region_mean(values: Tensor, region: Tensor | None) -> Tensor:
-    """Mean of (1, C, H, W) over everything, or over the pixels of ``region`` (1, 1, H, W); NaN where that is empty."""
+    """Return the mean of (1, C, H, W) over all pixels, or over ``region`` (1, 1, H, W); NaN if the region is empty."""
     if region is None:
         return fixed_sum(values) / values.numel()
     region = region.to(values.device)
-    # a selection: what lies outside, NaN too, has no way in
+    # a selection, so that values outside the region, including NaN, have no effect
     return fixed_sum(torch.where(region, values, 0.0)) / (region.sum() * values.shape[1])
 
 
-_cudnn_flags = threading.RLock()  # they belong to the process: two threads would restore each other's
+_cudnn_flags = threading.RLock()  # the flags are global to the process: threads would restore each other's flags
 
 
 @contextmanager
 def _measuring(device: torch.device) -> Iterator[None]:
-    # full precision even inside a bf16 training step, and the same bits in every run
+    # full precision even inside a bf16 training step, and bit-identical results in every run
     with torch.no_grad(), without_autocast(device):
         if device.type == "cuda":
             flags = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": False}
@@ -102,11 +105,11 @@ def _measuring(device: torch.device) -> Iterator[None]:
 
 
 class _ZooMetric(Metric):
-    """What both kinds share: networks inside stay in eval mode, and states add up over processes.
+    """Common base class: networks inside stay in eval mode, and states are summed or concatenated over processes.
 
     Attributes:
-        name: Registry name; empty where the metric was not built by `create_metric`.
-        result: Whether ``pred`` is to be rounded to 8 bits by the caller, or handed over as the network gave it.
+        name: Registry name; empty if the metric was not created by `create_metric`.
+        result: Whether the caller should round ``pred`` to 8 bits ("8-bit") or pass the network's output ("unrounded").
     """
 
     is_differentiable = False
@@ -115,29 +118,29 @@ class _ZooMetric(Metric):
     result: Result = "8-bit"
 
     def train(self, mode: bool = True) -> Self:
-        """Stay in eval mode: a training loop must not switch on the dropout of LPIPS."""
+        """Stay in eval mode, so that a training loop does not enable the dropout of LPIPS."""
         return super().train(False)
 
 
 class ImageMetric(_ZooMetric):
-    """A number for each image; the metric's own value is their mean.
+    """Metric with one value per image; `compute` returns the mean over the images.
 
-    `score` looks at one image at a time, so that its value never depends on the batch that the image came in. An image
-    without a pixel to look at (an empty hole) scores NaN, is counted in ``undefined`` and left out of the mean.
+    `score` processes one image at a time, so that its values do not depend on the batch. The value of an image without
+    pixels in the region (an empty hole) is NaN; such images are counted in ``undefined`` and omitted from the mean.
 
     Args:
-        region: Pixels that count: the whole image, the hole, or what is known.
-        cap: Values above it become it, and are counted in ``capped``.
+        region: Pixels that count: "image" (all), "hole" or "known".
+        cap: Largest value; larger values are replaced by it and counted in ``capped``. None means no limit.
 
     Shape:
         pred and target (B, 3, H, W) in [0, 1], mask (B, 1, H, W) with 1 = hole (None allowed for "image") -> (B,).
 
     Attributes:
-        min_side: Shortest side that the metric can measure.
-        total: Sum over images, float64.
-        count: Images in ``total``.
-        undefined: Images that had no value.
-        capped: Images whose value was cut to ``cap``.
+        min_side: Minimum height and width in pixels.
+        total: Sum over the images, float64.
+        count: Number of images in ``total``.
+        undefined: Number of images without a value.
+        capped: Number of images whose value was limited to ``cap``.
     """
 
     min_side: int = 1
@@ -156,30 +159,28 @@ class ImageMetric(_ZooMetric):
 
     @abstractmethod
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
-        """Value of one image.
+        """Return the value of one image, a scalar.
 
         Args:
             pred: (1, 3, H, W) in [0, 1].
-            target: As ``pred``.
-            region: (1, 1, H, W) bool, the pixels that count; None for all.
-
-        Returns:
-            A scalar.
+            target: Ground truth (1, 3, H, W) in [0, 1].
+            region: The pixels that count, (1, 1, H, W) bool; None for all.
         """
 
     def score(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Value of each image, (B,) float64, capped; nothing is accumulated.
+        """Return the value of each image, (B,) float64, limited to ``cap``, without accumulating it.
 
         Raises:
-            ZooError: Arguments that break the contract, a missing mask, or sides below ``min_side``.
+            ZooError: If an argument is invalid, the mask is missing, or height or width is below ``min_side``.
         """
         check_images(pred, target, mask)
         name = self.name or type(self).__name__
         if self.region != "image" and mask is None:
-            raise ZooError(f"`{name}` looks at the {self.region} only, so it needs a `mask`.")
+            raise ZooError(f"`{name}` measures only the region '{self.region}', so it needs a `mask`.")
         if min(pred.shape[-2:]) < self.min_side:
             raise ZooError(
-                f"`{name}` needs sides of at least {self.min_side} pixels, got {pred.shape[-2]} x {pred.shape[-1]}."
+                f"`{name}` needs a height and width of at least {self.min_side} px, got {pred.shape[-2]} x "
+                f"{pred.shape[-1]}."
             )
         region = None
         if mask is not None and self.region != "image":
@@ -193,7 +194,7 @@ class ImageMetric(_ZooMetric):
             return scores if self.cap is None else scores.clamp(max=self.cap)  # clamp keeps NaN
 
     def update(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
-        """Add a batch; arguments as `score`."""
+        """Accumulate the values of a batch; for the arguments see `score`."""
         scores = self.score(pred, target, mask).to(self.total.device)
         known = ~scores.isnan()
         self.total += torch.where(known, scores, 0.0).sum()
@@ -203,27 +204,27 @@ class ImageMetric(_ZooMetric):
             self.capped += (scores >= self.cap).sum()
 
     def compute(self) -> Tensor:
-        """Mean over the images that have a value, float64; NaN when none has."""
+        """Return the mean over the images that have a value, float64; NaN if there is none."""
         return self.total / self.count
 
 
 class SetMetric(_ZooMetric):
-    """One number for a set of images, from features of each.
+    """Metric with one value for a set of images, computed from features of each image.
 
-    Features are taken image by image, so that they never depend on the batch. A runner that compares many methods
-    takes the features of the truth once, by `extract`, and calls `from_features`.
+    Features are computed one image at a time, so that they do not depend on the batch. To compare several methods,
+    compute the features of the ground truth once with `extract` and call `from_features`.
 
     Args:
-        extractor: Any module images (B, 3, H, W) in [0, 1] -> features (B, D); by default the FID's Inception network.
-        resize: How that one resizes, see `resize_images`.
+        extractor: Module that maps images (B, 3, H, W) in [0, 1] to features (B, D); None uses FID's Inception network.
+        resize: How the Inception network resizes images, see `resize_images`.
 
     Shape:
-        pred and target (B, 3, H, W) in [0, 1] -> scalar. The mask is taken for the sake of one signature, and ignored.
+        pred and target (B, 3, H, W) in [0, 1] -> scalar. A mask is accepted, like in `ImageMetric`, but ignored.
 
     Attributes:
-        feature_key: Names the features: metrics with the same key can share them.
-        biased: Whether the last value stands on too few images to be compared with others' ("biased, small N").
-        note: What a table must say beside the last value: number of images, subset size.
+        feature_key: Identifier of the features; metrics with the same key can share them.
+        biased: Whether the last value comes from too few images to be comparable ("biased, small N").
+        note: Text that a table should show next to the last value: number of images, subset size.
     """
 
     pred_features: list[Tensor]
@@ -240,10 +241,10 @@ class SetMetric(_ZooMetric):
 
     @abstractmethod
     def distance(self, pred: Tensor, target: Tensor) -> Tensor:
-        """The metric on float64 features (N, D) and (M, D), both with at least two rows; sets ``biased``, ``note``."""
+        """Return the metric on float64 features (N, D) and (M, D), N, M >= 2, and set ``biased`` and ``note``."""
 
     def extract(self, images: Tensor) -> Tensor:
-        """Features (B, D) float32 of images (B, 3, H, W) in [0, 1], on the extractor's device."""
+        """Return the features (B, D) in float32 of images (B, 3, H, W) in [0, 1], on the extractor's device."""
         check_images(images, images)
         if not len(images):
             raise ZooError("`images` must hold at least one image.")
@@ -256,17 +257,17 @@ class SetMetric(_ZooMetric):
             return torch.cat([self.extractor(image[None]).reshape(1, -1).float() for image in images])
 
     def from_features(self, pred: Tensor, target: Tensor) -> Tensor:
-        """The metric's value, a float64 scalar, from features that `extract` gave.
+        """Return the metric's value, a float64 scalar, for features from `extract`.
 
         Args:
-            pred: (N, D), features of the results.
-            target: (M, D), features of the truth. Paired metrics need row i of both to be the same photograph.
+            pred: Features of the results, (N, D).
+            target: Features of the ground truth, (M, D). For paired metrics, row i of both must be the same image.
 
         Returns:
-            NaN when either set has fewer than two images; ``note`` says so.
+            The value; NaN, explained in ``note``, if one of the sets has fewer than two images.
 
         Raises:
-            ZooError: The features do not belong together.
+            ZooError: If the features do not have the same dimension.
         """
         if pred.ndim != 2 or target.ndim != 2 or pred.shape[1] != target.shape[1]:
             raise ZooError(
@@ -281,14 +282,14 @@ class SetMetric(_ZooMetric):
             return self.distance(wide, to_float64(target).to(wide.device))
 
     def update(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
-        """Add the features of a batch; ``mask`` is ignored."""
+        """Accumulate the features of a batch; ``mask`` is ignored."""
         check_images(pred, target, mask)
         if len(pred):
             self.pred_features.append(self._extract(pred))
             self.target_features.append(self._extract(target))
 
     def compute(self) -> Tensor:
-        """The value over all images seen, float64; see `from_features`."""
+        """Return the value over all accumulated images, float64; see `from_features`."""
         pred, target = (_stack(features) for features in (self.pred_features, self.target_features))
         return self.from_features(pred, target)
 

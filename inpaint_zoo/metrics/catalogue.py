@@ -1,4 +1,4 @@
-"""Metrics by name: the list, what is known of each, and building one. Loads no torch until one is built."""
+"""List, describe and create metrics by name. torch is imported only when a metric is created."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ __all__ = ["MetricInfo", "create_metric", "list_metrics", "metric_info", "metric
 
 
 class MetricInfo(NamedTuple):
-    """What is known of a metric.
+    """Information about a metric.
 
     Attributes:
         name: Registry name.
-        title: As a table's header writes it.
-        unit: "dB", "%" or nothing.
-        higher_is_better: The direction of better.
-        per_image: Whether each image has a value (`ImageMetric`), or only a set of them (`SetMetric`).
+        title: Title in table headers.
+        unit: "dB", "%" or empty.
+        higher_is_better: Whether larger values are better.
+        per_image: Whether each image has a value (`ImageMetric`) or only a set of images (`SetMetric`).
         region: Pixels that count.
-        source: Where the definition comes from.
+        source: Source of the definition.
         definition: What exactly is computed.
-        needs: Backbones by name, as `find_backbone` knows them.
-        implementation: What computes it, with version.
-        digits: Decimals worth printing.
+        needs: Names of the backbones it needs, as `find_backbone` knows them.
+        implementation: Package that computes it, with its version.
+        digits: Number of decimals to print.
         value_range: Smallest and largest value.
-        min_side: Shortest side of an image that it can measure, in pixels.
-        cap: Value of identical images, where the formula has none.
-        result: What of a result it measures: its 8-bit values, or the float values before rounding.
+        min_side: Minimum height and width of an image in pixels.
+        cap: Value for identical images, if the formula is not finite for them; else None.
+        result: Whether it measures 8-bit results or float results before rounding.
     """
 
     name: str
@@ -72,7 +72,7 @@ def _entry(name: str) -> Entry:
 
 
 def list_metrics(pattern: str = "*") -> list[str]:
-    """Names of the metrics that match a shell pattern, in natural order.
+    """Return the names of the metrics that match a shell pattern, in natural order.
 
     Example:
         >>> list_metrics("fid*")
@@ -82,10 +82,10 @@ def list_metrics(pattern: str = "*") -> list[str]:
 
 
 def metric_info(name: str) -> MetricInfo:
-    """What is known of a metric.
+    """Return information about a metric.
 
     Raises:
-        UnknownNameError: No such metric; the message suggests the nearest.
+        UnknownNameError: If the metric is unknown; the message suggests similar names.
 
     Example:
         >>> info = metric_info("psnr")
@@ -119,16 +119,17 @@ def metric_info(name: str) -> MetricInfo:
 
 
 def create_metric(name: str, **options: Any) -> ImageMetric | SetMetric:
-    """Build a metric by its name.
+    """Create a metric by its name.
 
     Args:
         name: One of `list_metrics()`.
-        options: Constructor arguments of its class that take the place of the catalogue's, e.g. ``extractor`` (any
-        module that turns images into features) of fid, kid, p_ids and u_ids, ``weights`` of lpips, ``cap`` of psnr.
+        options: Constructor arguments of the metric's class, which override those of the catalogue. Examples:
+            ``extractor`` (any module that maps images to features) of fid, kid, p_ids and u_ids, ``weights`` of lpips,
+            ``cap`` of psnr.
 
     Raises:
-        UnknownNameError: No such metric or option; the message suggests the nearest.
-        WeightsNotFoundError: A backbone that it needs is not here; the message says which file goes where.
+        UnknownNameError: If the metric or an option is unknown; the message suggests similar names.
+        WeightsNotFoundError: If a backbone's weights are missing; the message names the file and the folders.
 
     Example:
         >>> import torch
@@ -149,19 +150,19 @@ def create_metric(name: str, **options: Any) -> ImageMetric | SetMetric:
     metric.name = name
     metric.result = entry.result
     if name not in SET_ENTRIES:
-        # MetricCollection lets metrics whose states are equal after the first batch share them for good: l1 and mse of
-        # a perfect result. A state of its own name keeps each apart.
+        # MetricCollection shares the states of metrics whose states are equal after the first batch, such as l1 and mse
+        # of a perfect result. A state with a unique name prevents this.
         metric.add_state(f"is_{name}", torch.zeros(()), dist_reduce_fx="sum")
     return metric
 
 
 def metrics_markdown() -> str:
-    """The tables of docs/metrics.md: every metric, its definition, source, direction and range."""
+    """Return the tables of docs/metrics.md: every metric with its definition, source, direction and range."""
     groups = {
-        "Of each image": IMAGE_ENTRIES,
-        "Of each image's hole, and of what is known": HOLE_ENTRIES,
-        "Of a set of images": SET_ENTRIES,
-        "As single papers define them": PAPER_ENTRIES,
+        "Metrics per image": IMAGE_ENTRIES,
+        "Metrics of the hole or of the known pixels, per image": HOLE_ENTRIES,
+        "Metrics per set of images": SET_ENTRIES,
+        "Metrics as single papers define them": PAPER_ENTRIES,
     }
     lines = []
     for title, names in groups.items():
@@ -180,7 +181,7 @@ def metrics_markdown() -> str:
                 info.value_range,
                 info.result,
                 info.definition.replace("|", "\\|")
-                + (f" Sides from {info.min_side} px." if info.min_side > 16 else ""),
+                + (f" Height and width at least {info.min_side} px." if info.min_side > 16 else ""),
                 info.source,
                 ", ".join(f"`{need}`" for need in info.needs),
             )

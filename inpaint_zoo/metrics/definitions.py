@@ -1,4 +1,4 @@
-"""The rows of the catalogue: every metric's definition, source, range, and the class that computes it."""
+"""Entries of the metric catalogue: definition, source and value range of every metric, and its class."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, Literal, NamedTuple
 __all__ = ["ENTRIES", "HOLE_ENTRIES", "IMAGE_ENTRIES", "PAPER_ENTRIES", "SET_ENTRIES", "Entry", "Result"]
 
 Result = Literal["8-bit", "unrounded"]
-"""The form of a result that a metric measures: rounded to 8 bits, or float as the network gave it. The known pixels are
-those of the ground truth in both, and the ground truth is 8-bit."""
+"""Form of a result that a metric measures: rounded to 8 bits, or the network's float output. In both, known pixels are
+those of the ground truth, which is 8-bit."""
 
 
 class Entry(NamedTuple):
-    """A row of the catalogue: `MetricInfo` without what follows from it, and the class with its options."""
+    """Entry of the catalogue: the fields from which `MetricInfo` is derived, and the class with its options."""
 
     home: str  # "module.Class" under inpaint_zoo.metrics
     options: dict[str, Any]
@@ -24,7 +24,7 @@ class Entry(NamedTuple):
     unit: str = ""
     digits: int = 4
     needs: tuple[str, ...] = ()
-    package: str = ""  # distribution that computes it; ours where empty
+    package: str = ""  # distribution that computes the metric; empty for this package
     min_side: int = 1
     cap: float | None = None
     result: Result = "8-bit"
@@ -35,12 +35,12 @@ HOLE = "over the hole's pixels"
 LPIPS_SOURCE = "Zhang et al., CVPR 2018, version 0.1"
 FID_SOURCE = "Heusel et al., NeurIPS 2017"
 IDS_SOURCE = "Zhao et al., ICLR 2021 (Co-Mod-GAN)"
-IDS = "A linear SVM (squared hinge, C = 1) on the features of fid learns truth against result; "
+IDS = "A linear SVM (squared hinge, C = 1) on fid's features is trained to separate ground truth from results; "
 SSIM = "SSIM on [0, 1], K1 0.01, K2 0.03, Gaussian window of 11 (sigma 1.5), covariances over n, "
 
 
 def _image_entries(region: Literal["image", "hole"]) -> dict[str, Entry]:
-    """The metrics that exist for the whole image, and as `<name>_hole` for the hole."""
+    """Return the metrics that exist for the whole image and, as `<name>_hole`, for the hole."""
     suffix, at, where = ("", "", WHOLE) if region == "image" else ("_hole", " in the hole", HOLE)
     entries = {
         "l1": Entry("pixel.L1", {}, "L1", f"Mean absolute error {where}, on [0, 1].", "zoo", "0 to 1"),
@@ -59,7 +59,7 @@ def _image_entries(region: Literal["image", "hole"]) -> dict[str, Entry]:
             "pixel.PSNR",
             {},
             "PSNR",
-            f"10 log10(1 / MSE) of each image {where}; values above 100 dB, identical images first of all, become 100 "
+            f"10 log10(1 / MSE) of each image {where}; values above 100 dB, such as for identical images, become 100 "
             "and are counted.",
             "as scikit-image",
             "0 to 100",
@@ -83,15 +83,15 @@ def _image_entries(region: Literal["image", "hole"]) -> dict[str, Entry]:
             "variation.TotalVariation",
             {},
             "TV",
-            "100 (mean |horizontal step| + mean |vertical step|) of the result alone, on [0, 1]"
-            + ("; steps between two pixels of the hole." if suffix else "."),
+            "100 (mean |horizontal difference| + mean |vertical difference|) of neighboring pixels of the result, on "
+            "[0, 1]" + ("; only pairs of hole pixels." if suffix else "."),
             "zoo; GLCIC / CA, Table II, prints a TV of unknown scale",
             "0 to 200",
             digits=2,
         ),
     }
     for trunk, backbone, side, users in (
-        ("alex", "alexnet", 31, "; taken for LGNet and GLCIC / CA"),
+        ("alex", "alexnet", 31, "; used for LGNet and GLCIC / CA"),
         ("vgg", "vgg16", 16, "; GRIG's and LaMa's evaluators"),
         ("squeeze", "squeezenet1_1", 17, ""),
     ):
@@ -99,7 +99,7 @@ def _image_entries(region: Literal["image", "hole"]) -> dict[str, Entry]:
             "lpips.LPIPS",
             {"trunk": trunk},
             f"LPIPS ({trunk})",
-            f"Learned perceptual distance with the {backbone} trunk, inputs in [-1, 1]"
+            f"Learned perceptual distance with the backbone {backbone}, inputs in [-1, 1]"
             + ("; mean of the spatial map over the hole's pixels." if suffix else "."),
             LPIPS_SOURCE + ("" if suffix else users),
             "0 upwards, about 1",
@@ -118,7 +118,7 @@ SET_ENTRIES = {
         "frechet.FID",
         {"resize": "tensorflow"},
         "FID",
-        "Fréchet distance of 2048 Inception features; images resized to 299 px as TensorFlow 1 does, no antialias.",
+        "Fréchet distance of 2048 Inception features; images resized to 299 px as in TensorFlow 1, no antialiasing.",
         f"{FID_SOURCE}; as torch-fidelity",
         "0 upwards",
         digits=2,
@@ -129,7 +129,7 @@ SET_ENTRIES = {
         "frechet.FID",
         {"resize": "clean"},
         "FID (clean)",
-        "As fid, but resized by bicubic with antialias, in float per channel, as PIL does.",
+        "Like fid, but images are resized as by PIL: bicubic with antialiasing, in float for each channel.",
         "Parmar et al., CVPR 2022 (clean-fid); the NTIRE challenge of GLaMa",
         "0 upwards",
         digits=2,
@@ -140,7 +140,7 @@ SET_ENTRIES = {
         "frechet.FID",
         {"resize": "pytorch"},
         "FID (pytorch-fid)",
-        "As fid, but resized by PyTorch's bilinear (half-pixel centres, no antialias), inputs scaled by 127.5.",
+        "Like fid, but images are resized by PyTorch: bilinear (half-pixel centers, no antialiasing), scaled by 127.5.",
         "pytorch-fid; GRIG's and LaMa's evaluators",
         "0 upwards",
         digits=2,
@@ -151,8 +151,8 @@ SET_ENTRIES = {
         "kernel.KID",
         {},
         "KID",
-        "Unbiased squared MMD of the features of fid, kernel (x·y / 2048 + 1)³: all images at once up to 1000, beyond "
-        "that the mean over 100 subsets of 1000 with seed 2020.",
+        "Unbiased squared MMD of fid's features, kernel (x·y / 2048 + 1)³: all images at once for up to 1000 images, "
+        "else the mean over 100 subsets of 1000 with seed 2020.",
         "Bińkowski et al., ICLR 2018; as torch-fidelity",
         "about 0 upwards",
         needs=("inception_fid",),
@@ -163,7 +163,7 @@ SET_ENTRIES = {
         "discriminative.IDS",
         {"kind": "paired"},
         "P-IDS",
-        f"{IDS}share of pairs whose result scores higher than its own truth.",
+        f"{IDS}fraction of pairs in which the result scores higher than its ground truth.",
         IDS_SOURCE,
         "0 to 1",
         higher_is_better=True,
@@ -174,7 +174,7 @@ SET_ENTRIES = {
         "discriminative.IDS",
         {"kind": "unpaired"},
         "U-IDS",
-        f"{IDS}its error on the same pictures.",
+        f"{IDS}its error rate on the same images.",
         IDS_SOURCE,
         "0 to 0.5",
         higher_is_better=True,
@@ -188,8 +188,8 @@ PAPER_ENTRIES = {
         "pixel.PSNR",
         {"to_bytes": "truncate"},
         "PSNR (ISNet)",
-        "PSNR after both images are truncated, not rounded, to bytes. Identical images: 100 dB, counted; ISNet's code "
-        "gives 0, which create_metric('psnr_isnet', identical=0.0) repeats.",
+        "PSNR after both images are truncated, not rounded, to 8 bits. Identical images: 100 dB, counted; ISNet's code "
+        "gives 0, as does create_metric('psnr_isnet', identical=0.0).",
         "ISNet, released code",
         "0 to 100",
         higher_is_better=True,
@@ -221,7 +221,7 @@ PAPER_ENTRIES = {
         "pixel.RelativeL1",
         {"divisor": "target"},
         "relative MAE (ISNet)",
-        "Sum of absolute errors over the sum of the truth's values, of each image.",
+        "Sum of absolute errors divided by the sum of the ground truth's values, per image.",
         "ISNet, validation log of the released code; fits Table 2 and, as a percentage, LGNet's l1",
         "0 upwards",
         result="unrounded",
@@ -230,7 +230,7 @@ PAPER_ENTRIES = {
         "pixel.PSNR",
         {"to_bytes": "truncate"},
         "PSNR (LGNet)",
-        "PSNR after both images are truncated, not rounded, to bytes; identical images 100 dB, counted.",
+        "PSNR after both images are truncated, not rounded, to 8 bits; identical images: 100 dB, counted.",
         "LGNet, released test code",
         "0 to 100",
         higher_is_better=True,
@@ -243,8 +243,8 @@ PAPER_ENTRIES = {
         "pixel.L1",
         {"factor": 200.0},
         "L1 (LGNet)",
-        "200 times the mean absolute error on [0, 1], that is a percentage on [-1, 1]: the paper's numbers are too "
-        "large for l1_percent, and this fits them.",
+        "200 times the mean absolute error on [0, 1], i.e. a percentage on [-1, 1]. The paper's numbers are too large "
+        "for l1_percent and fit this definition.",
         "LGNet, Tables I to III; inferred",
         "0 to 200",
         unit="%",
@@ -254,7 +254,7 @@ PAPER_ENTRIES = {
         "pixel.RelativeL1",
         {"divisor": "both", "to_bytes": "round"},
         "MAE (GRIG)",
-        "Sum of absolute errors over the sum of both images' values, 8-bit.",
+        "Sum of absolute errors divided by the sum of both images' values, on 8-bit images.",
         "GRIG, released code",
         "0 to 1",
     ),
@@ -275,7 +275,7 @@ PAPER_ENTRIES = {
         "structure.SSIM",
         {"window": "uniform", "size": 51, "border": "crop", "sample_covariance": True, "to_bytes": "round"},
         "SSIM (GRIG)",
-        "SSIM of 8-bit images, uniform window of 51, covariances over n - 1, whole windows only; mean over them.",
+        "SSIM of 8-bit images, uniform window of 51, covariances over n - 1; mean over all windows inside the image.",
         "GRIG, released code (scikit-image)",
         "-1 to 1",
         higher_is_better=True,
@@ -285,7 +285,7 @@ PAPER_ENTRIES = {
         "structure.SSIM",
         {"border": "zero", "to_bytes": "truncate"},
         "SSIM (LaMa)",
-        f"{SSIM}zero border of 5, after both images are truncated, not rounded, to bytes as LaMa's prediction script "
+        f"{SSIM}zero border of 5, after both images are truncated, not rounded, to 8 bits, as LaMa's prediction script "
         "saves them; mean of the map over pixels and channels.",
         "LaMa, released evaluator; used by GLaMa",
         "-1 to 1",
@@ -318,7 +318,7 @@ HOLE_ENTRIES["l1_known"] = Entry(
     "pixel.L1",
     {"region": "known"},
     "L1 of known pixels",
-    "Mean absolute error over the pixels outside the hole, on [0, 1]: 0 for a method that keeps them.",
+    "Mean absolute error over known pixels, on [0, 1]: 0 for a method that keeps them.",
     "zoo",
     "0 to 1",
 )

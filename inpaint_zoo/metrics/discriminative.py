@@ -1,4 +1,4 @@
-"""P-IDS and U-IDS: how often a linear classifier on Inception features takes a result for a photograph."""
+"""P-IDS and U-IDS: how often a linear classifier on Inception features mistakes a result for a real image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_STEPS = 200
 
 
 def _newton(x: Tensor, y: Tensor, cost: float) -> Tensor:
-    """Minimise w·w / 2 + cost Σ max(0, 1 - y x·w)²: convex, piecewise quadratic, so Newton's steps end exactly."""
+    """Minimize w·w / 2 + cost Σ max(0, 1 - y x·w)² by Newton's method, exact for piecewise quadratic functions."""
 
     def objective(w: Tensor) -> Tensor:
         return w.square().sum() / 2 + cost * (1 - y * (x @ w)).clamp(min=0).square().sum()
@@ -35,21 +35,22 @@ def _newton(x: Tensor, y: Tensor, cost: float) -> Tensor:
         while objective(w - size * step) > before - 1e-4 * size * slope:
             size /= 2
             if size < 1e-6:
-                return w  # no step goes down any more: this is the minimum to rounding
+                return w  # no step decreases the objective: the minimum up to rounding
         w = w - size * step
     return w
 
 
 def fit_linear_svm(features: Tensor, labels: Tensor, cost: float = 1.0) -> Tensor:
-    """Linear support vector machine with squared hinge loss, solved in the primal.
+    """Fit a linear support vector machine with squared hinge loss.
 
-    The problem that liblinear solves for scikit-learn's `LinearSVC(dual=False)`: the bias is a further feature of value
-    1 and is regularised like the others. It has one solution; this finds it to rounding, liblinear to 1e-4.
+    This is the problem that liblinear solves for scikit-learn's `LinearSVC(dual=False)`: the bias is an additional
+    feature of value 1 and is regularized like the others. The problem has a unique solution. It is found up to rounding
+    here, up to 1e-4 by liblinear.
 
     Args:
         features: (N, D) float64.
-        labels: (N,) of -1 and 1.
-        cost: Weight of the loss.
+        labels: (N,), -1 or 1.
+        cost: Weight of the loss, relative to the regularization.
 
     Returns:
         (D + 1,): weights, then bias.
@@ -64,15 +65,15 @@ def fit_linear_svm(features: Tensor, labels: Tensor, cost: float = 1.0) -> Tenso
 
 
 class IDS(SetMetric):
-    """Inception discriminative score of Co-Mod-GAN (Zhao et al. 2021), a share from 0 to 1.
+    """Inception discriminative score of Co-Mod-GAN (Zhao et al. 2021), from 0 to 1.
 
-    A linear classifier learns to tell photographs (1) from results (0) and is asked about the same pictures again.
-    "paired" is the share of pairs whose result looks more like a photograph than its own truth; "unpaired" is the
-    classifier's error, 0.5 when it cannot tell at all.
+    A linear classifier is trained to separate real images from results and evaluated on the same images. "paired" is
+    the fraction of pairs in which the result gets a higher score than its ground truth. "unpaired" is the classifier's
+    error rate, 0.5 if it cannot separate them at all.
 
     Args:
-        kind: Which of the two.
-        extractor: Takes the place of the Inception network.
+        kind: "paired" (P-IDS) or "unpaired" (U-IDS).
+        extractor: Feature extractor that replaces the Inception network; see `SetMetric`.
     """
 
     higher_is_better = True
@@ -82,17 +83,17 @@ class IDS(SetMetric):
         self.kind = kind
 
     def distance(self, pred: Tensor, target: Tensor) -> Tensor:
-        """The share; fewer images than features can always be told apart, hence biased."""
+        """Return the score. It is biased for fewer images than features, which can always be separated."""
         paired = self.kind == "paired"
         if paired and len(pred) != len(target):
-            raise ZooError(f"p_ids compares pairs, got {len(pred)} results and {len(target)} truths.")
+            raise ZooError(f"p_ids compares pairs, got {len(pred)} results and {len(target)} ground truth images.")
         n, dimensions = min(len(pred), len(target)), pred.shape[1]
         self.biased = len(pred) + len(target) <= dimensions + 1
         self.note = f"biased, small N: {n} images for {dimensions} features" if self.biased else f"{n} images"
         labels = torch.cat([target.new_ones(len(target)), -pred.new_ones(len(pred))])
         svm = fit_linear_svm(torch.cat([target, pred]), labels)
         if paired:
-            # the difference first: equal pictures give exactly 0, not the sign of a rounding error
+            # subtract first, so that equal images give exactly 0 and not the sign of a rounding error
             return ((pred - target) @ svm[:-1] > 0).double().mean()
         wrong = (target @ svm[:-1] + svm[-1] <= 0).sum() + (pred @ svm[:-1] + svm[-1] > 0).sum()
         return wrong.double() / (len(pred) + len(target))

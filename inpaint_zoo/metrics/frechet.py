@@ -1,4 +1,4 @@
-"""Fréchet distance between feature sets (FID), without a matrix square root by SciPy."""
+"""Fréchet distance between feature sets (FID), without SciPy's matrix square root."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ __all__ = ["FID", "frechet_distance"]
 
 
 def frechet_distance(pred: Tensor, target: Tensor) -> Tensor:
-    """Fréchet distance between two Gaussians fitted to features (covariances divided by n - 1).
+    """Return the Fréchet distance between two Gaussians fitted to features (covariances divided by n - 1).
 
-    With fewer samples than features the covariances are singular: then tr sqrt(S1 S2) is the sum of the singular values
-    of A Bᵀ (A, B the centred features over sqrt(n - 1)), exact and without a D x D matrix.
+    With fewer samples than features, the covariances are singular. Then tr sqrt(S1 S2) is computed exactly, and without
+    a D x D matrix, as the sum of the singular values of A Bᵀ, where A and B are the centered features divided by
+    sqrt(n - 1).
 
     Args:
         pred: (N, D) float64, N >= 2.
@@ -34,15 +35,15 @@ def frechet_distance(pred: Tensor, target: Tensor) -> Tensor:
         half = vectors * values.clamp(min=0).sqrt() @ vectors.T
         root = torch.linalg.eigvalsh(half @ (b.T @ b) @ half).clamp(min=0).sqrt().sum()
     distance = (mean_p - mean_t).square().sum() + a.square().sum() + b.square().sum() - 2 * root
-    return distance.clamp(min=0)  # equal sets land some 1e-12 to either side
+    return distance.clamp(min=0)  # rounding can make it slightly negative for equal sets
 
 
 class FID(SetMetric):
-    """Fréchet Inception distance; "biased, small N" when either set has no more images than features.
+    """Fréchet Inception distance. It is biased ("biased, small N") if a set has no more images than features.
 
     Args:
-        resize: Which of the three resizings before the network; see `resize_images`.
-        extractor: Takes the place of the Inception network.
+        resize: How images are resized before the network; see `resize_images`.
+        extractor: Feature extractor that replaces the Inception network; see `SetMetric`.
     """
 
     higher_is_better = False
@@ -51,7 +52,7 @@ class FID(SetMetric):
         super().__init__(extractor, resize)
 
     def distance(self, pred: Tensor, target: Tensor) -> Tensor:
-        """`frechet_distance`, with the warning about small sets."""
+        """Return `frechet_distance` and set ``biased`` and ``note``."""
         n, dimensions = min(len(pred), len(target)), pred.shape[1]
         self.biased = n <= dimensions
         self.note = f"biased, small N: {n} images for {dimensions} features" if self.biased else f"{n} images"

@@ -1,4 +1,4 @@
-"""The Inception network of the FID, with the three resizings that the literature compares under one name."""
+"""FID's Inception network, with the three ways of resizing that the literature uses under the name FID."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ LAYERS = [
 
 
 def resize_images(images: Tensor, how: Resize) -> Tensor:
-    """Bring images to 299 px and to the range the network wants.
+    """Resize images to 299x299 and convert them to the network's value range.
 
     Args:
-        images: (B, 3, H, W) in [0, 1]; rounded to bytes first, so that memory and saved files agree.
-        how: "tensorflow": bilinear as TensorFlow 1 does it, corners unaligned and no antialias (the original FID,
-        torch-fidelity). "pytorch": bilinear with half-pixel centres, no antialias (pytorch-fid; GRIG, LaMa). "clean":
-        bicubic with antialias, per channel in float, as PIL computes it (clean-fid).
+        images: (B, 3, H, W) in [0, 1]; rounded to 8 bits first, so that values in memory and saved files give the same.
+        how: "tensorflow": bilinear as in TensorFlow 1, without aligned corners or antialiasing (the original FID,
+            torch-fidelity). "pytorch": bilinear with half-pixel centers, without antialiasing (pytorch-fid; GRIG,
+            LaMa). "clean": bicubic with antialiasing, in float for each channel, as in PIL (clean-fid).
 
     Returns:
         (B, 3, 299, 299) in [-1, 1].
@@ -44,27 +44,27 @@ def resize_images(images: Tensor, how: Resize) -> Tensor:
         x = interpolate_bilinear_2d_like_tensorflow1x(x, size=(SIDE, SIDE), align_corners=False)
     elif how == "pytorch":
         x = F.interpolate(x, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
-        return x / 255 * 2 - 1  # this code divides by 127.5, the two others by 128
+        return x / 255 * 2 - 1  # pytorch-fid divides by 127.5, the two others by 128
     else:
-        if x.device.type != "mps":  # no doubles there
-            x = x.double()  # PIL weighs in double precision
+        if x.device.type != "mps":  # "mps" has no float64
+            x = x.double()  # PIL interpolates in float64
         x = F.interpolate(x, size=(SIDE, SIDE), mode="bicubic", align_corners=False, antialias=True)
         x = x.clamp(0, 255).float()
     return (x - 128) / 128
 
 
 class InceptionFeatures(nn.Module):
-    """Images (B, 3, H, W) in [0, 1] -> the 2048 pooled features of the FID's Inception v3.
+    """FID's Inception v3: maps images (B, 3, H, W) in [0, 1] to 2048 pooled features.
 
-    The network and its port of the 2015 TensorFlow weights are torch-fidelity's.
+    The network and its port of the 2015 TensorFlow weights are those of torch-fidelity.
 
     Args:
-        resize: As `resize_images`.
-        weights: torch-fidelity's file; searched by `find_backbone` when None.
+        resize: How images are resized, see `resize_images`.
+        weights: torch-fidelity's weight file; None searches with `find_backbone`.
 
     Raises:
-        WeightsNotFoundError: The file, or the package torch-fidelity, is not here.
-        ZooError: The file is of another network.
+        WeightsNotFoundError: If the file or the package torch-fidelity is missing.
+        ZooError: If the file belongs to another network.
     """
 
     def __init__(self, resize: Resize = "tensorflow", weights: str | Path | None = None) -> None:
@@ -77,7 +77,7 @@ class InceptionFeatures(nn.Module):
             raise WeightsNotFoundError(
                 "The Inception metrics need the package torch-fidelity: pip install 'inpaint-zoo[fid]'."
             ) from error
-        # it insists on reading a file, and would let it run code: hand it back what was read safely
+        # torch-fidelity reads the file with unrestricted pickle; give it a buffer with the safely loaded weights
         buffer = io.BytesIO()
         torch.save(state, buffer)
         buffer.seek(0)
@@ -85,10 +85,10 @@ class InceptionFeatures(nn.Module):
             with torch.random.fork_rng(devices=[]):
                 network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=buffer)
         except RuntimeError as error:
-            raise ZooError(f"{path} holds no Inception network as torch-fidelity lays it out.") from error
+            raise ZooError(f"{path} does not hold torch-fidelity's Inception network.") from error
         self.resize: Resize = resize
         self.layers = nn.Sequential(*(getattr(network, layer) for layer in LAYERS))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features (B, 2048), float32."""
+        """Return the features (B, 2048), float32."""
         return self.layers(resize_images(images, self.resize)).flatten(1)

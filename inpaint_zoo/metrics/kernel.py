@@ -1,4 +1,4 @@
-"""Kernel distance between feature sets (KID): unbiased, so it can be read where FID cannot."""
+"""Kernel distance between feature sets (KID), which is unbiased and therefore usable for small sets, unlike FID."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _kernel(x: Tensor, y: Tensor) -> Tensor:
 
 
 def kernel_distance(pred: Tensor, target: Tensor) -> Tensor:
-    """Unbiased squared MMD with the cubic kernel (x·y / D + 1)³; may be slightly negative.
+    """Return the unbiased squared MMD with the cubic kernel (x·y / D + 1)³, a scalar; it can be slightly negative.
 
     Args:
         pred: (N, D) float64, N >= 2.
@@ -30,16 +30,16 @@ def kernel_distance(pred: Tensor, target: Tensor) -> Tensor:
 
 
 class KID(SetMetric):
-    """Kernel Inception distance: mean over random subsets, or over all images at once where one subset holds them all.
+    """Kernel Inception distance: the mean over random subsets, or all images at once if one subset holds them all.
 
-    Subsets are drawn as torch-fidelity draws them, from NumPy's frozen generator, so its values are met; beyond one
-    subset the value depends (slightly) on the order of the images.
+    The subsets are drawn as in torch-fidelity, with NumPy's legacy random generator, so the values agree with
+    torch-fidelity's. With several subsets, the value depends slightly on the order of the images.
 
     Args:
-        subsets: How many subsets.
-        subset_size: Images of each; fewer when there are fewer. ``note`` says how many it came to.
-        seed: Of the draw.
-        extractor: Takes the place of the Inception network.
+        subsets: Number of subsets.
+        subset_size: Maximum number of images per subset; ``note`` states the actual number.
+        seed: Seed for drawing the subsets.
+        extractor: Feature extractor that replaces the Inception network; see `SetMetric`.
     """
 
     higher_is_better = False
@@ -53,13 +53,13 @@ class KID(SetMetric):
         self.seed = seed
 
     def distance(self, pred: Tensor, target: Tensor) -> Tensor:
-        """Mean of `kernel_distance` over the subsets."""
+        """Return the mean of `kernel_distance` over the subsets, and set ``note``."""
         size = min(self.subset_size, len(pred), len(target))
         if size == len(pred) == len(target):
             self.note = f"all {size} images at once"
             return kernel_distance(pred, target)
         self.note = f"{self.subsets} subsets of {size} images"
-        draw = np.random.RandomState(self.seed)  # its stream is frozen, and torch-fidelity uses it
+        draw = np.random.RandomState(self.seed)  # as torch-fidelity; its sequence is the same in all NumPy versions
         total = torch.zeros((), dtype=pred.dtype, device=pred.device)
         for _ in range(self.subsets):
             chosen = [torch.from_numpy(draw.choice(len(x), size, replace=False)) for x in (pred, target)]

@@ -1,4 +1,4 @@
-"""LPIPS v0.1 by the `lpips` package, its trunk loaded from a file that was found, never random or fetched in secret."""
+"""LPIPS v0.1 from the `lpips` package, with backbone weights from a file: never random, never downloaded silently."""
 
 from __future__ import annotations
 
@@ -17,26 +17,29 @@ __all__ = ["LPIPS", "load_lpips"]
 
 Trunk = Literal["alex", "vgg", "squeeze"]
 TRUNKS: dict[Trunk, str] = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
-MIN_SIDES: dict[Trunk, int] = {"alex": 31, "vgg": 16, "squeeze": 17}  # below, a pooling layer has nothing left
+# smaller images make the output of a pooling layer empty
+MIN_SIDES: dict[Trunk, int] = {"alex": 31, "vgg": 16, "squeeze": 17}
 
 
 def load_lpips(trunk: Trunk, spatial: bool = False, weights: str | Path | None = None) -> nn.Module:
-    """The LPIPS network in eval mode, (B, 3, H, W) in [-1, 1] twice -> (B, 1, 1, 1), or a map (B, 1, H, W).
+    """Load the LPIPS network in eval mode.
+
+    It maps two batches (B, 3, H, W) in [-1, 1] to distances (B, 1, 1, 1), or to a spatial map (B, 1, H, W).
 
     Args:
         trunk: The backbone; the linear heads come with the `lpips` package.
-        spatial: Give the map.
-        weights: torchvision's file of the backbone; searched by `find_backbone` when None.
+        spatial: Return a spatial map instead of one value per image.
+        weights: torchvision's weight file of the backbone; None searches with `find_backbone`.
 
     Raises:
-        WeightsNotFoundError: The backbone's file is nowhere.
-        ZooError: The file is of another network.
+        WeightsNotFoundError: If the backbone's file is not found.
+        ZooError: If the file belongs to another network.
     """
     path = find_backbone(TRUNKS[trunk], weights)
     state = load_state(path)
     import lpips
 
-    # lpips builds a random trunk in torchvision's old way: keep its warning and the global random state out of it
+    # lpips first creates a random backbone, with a deprecation warning; hide it and keep the global random state
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")
         network = lpips.LPIPS(net=trunk, pnet_rand=True, spatial=spatial, verbose=False)
@@ -44,17 +47,17 @@ def load_lpips(trunk: Trunk, spatial: bool = False, weights: str | Path | None =
     try:
         network.net.load_state_dict({key: state[f"features.{key.split('.', 1)[1]}"] for key in wanted})
     except (KeyError, RuntimeError) as error:
-        raise ZooError(f"{path} holds no {TRUNKS[trunk]} as torchvision lays it out: {error}") from error
+        raise ZooError(f"{path} does not hold torchvision's {TRUNKS[trunk]}: {error}") from error
     return network.requires_grad_(False).eval()
 
 
 class LPIPS(ImageMetric):
-    """Learned perceptual distance: over the whole image as published, in the hole as the mean of the spatial map.
+    """LPIPS, the learned perceptual distance: of the whole image as published, or the mean of its map over the hole.
 
     Args:
         trunk: The backbone.
-        weights: As `load_lpips`.
-        region: As `ImageMetric`.
+        weights: See `load_lpips`.
+        region: See `ImageMetric`.
     """
 
     higher_is_better = False
@@ -65,7 +68,7 @@ class LPIPS(ImageMetric):
         self.min_side = MIN_SIDES[trunk]
 
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
-        """The distance; the network itself works in float32."""
+        """Return the distance; the network runs in float32."""
         device = next(self.network.parameters()).device
         x, y = (image.to(device, torch.float32) * 2 - 1 for image in (pred, target))
         distance = self.network(x, y)  # a scalar, or a map of the image's size

@@ -1,4 +1,4 @@
-"""Pixel errors: L1, its relative forms, MSE and PSNR, in float64 with a fixed order of summation."""
+"""Pixelwise errors: L1, relative L1, MSE and PSNR, in float64 with a fixed order of summation."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ Bytes = Literal["keep", "round", "truncate"]
 
 
 def to_scale(image: Tensor, scale: float = 1.0, to_bytes: Bytes = "keep") -> Tensor:
-    """Float64 copy of an image in [0, 1] on the scale 0..``scale``, through whole bytes if asked.
+    """Return a float64 copy of an image, scaled from [0, 1] to [0, ``scale``], optionally quantized to 8 bits.
 
     Args:
-        image: In [0, 1].
+        image: Image in [0, 1].
         scale: 1 or 255.
-        to_bytes: "round" or "truncate" to levels of 1/255 first. The product is taken in float32, as the papers' code
-        does: there k/255 * 255 is exactly k for every k, so a picture that is 8-bit already loses nothing.
+        to_bytes: "round" or "truncate" first quantizes to multiples of 1/255; "keep" does not. The product with 255 is
+            computed in float32, as in the papers' code. There k/255 * 255 is exactly k for every k, so 8-bit images do
+            not change.
     """
     if to_bytes == "keep":
         return to_float64(image) * scale
@@ -34,8 +35,8 @@ class L1(ImageMetric):
     """Mean absolute error times ``factor``.
 
     Args:
-        factor: 1 for [0, 1], 100 for percent, 255 for byte values.
-        region: As `ImageMetric`.
+        factor: 1 for values in [0, 1], 100 for percent, 255 for 8-bit values.
+        region: See `ImageMetric`.
     """
 
     higher_is_better = False
@@ -45,16 +46,16 @@ class L1(ImageMetric):
         self.factor = factor
 
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
-        """The mean absolute error, times ``factor``."""
+        """Return the mean absolute error times ``factor``."""
         return region_mean((to_scale(pred) - to_scale(target)).abs(), region) * self.factor
 
 
 class RelativeL1(ImageMetric):
-    """Sum of absolute errors over a sum of intensities; NaN for two black pictures.
+    """Sum of absolute errors divided by a sum of intensities; NaN if that sum is 0.
 
     Args:
-        divisor: Intensities of the truth alone, or of both pictures.
-        to_bytes: As `to_scale`.
+        divisor: Sum of the intensities of the ground truth ("target") or of both images ("both").
+        to_bytes: See `to_scale`.
     """
 
     higher_is_better = False
@@ -65,20 +66,20 @@ class RelativeL1(ImageMetric):
         self.to_bytes = to_bytes
 
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
-        """The ratio, over the whole image."""
+        """Return the ratio over the whole image."""
         x, y = to_scale(pred, to_bytes=self.to_bytes), to_scale(target, to_bytes=self.to_bytes)
         error = fixed_sum((x - y).abs())
-        # float division: 0 / 0 is NaN, and that counts as undefined; a black truth alone would be infinite
+        # 0 / 0 is NaN, which counts as undefined; a black ground truth with another result would be infinite
         ratio = error / fixed_sum(y if self.divisor == "target" else x + y)
         return torch.where(ratio.isinf(), torch.nan, ratio)
 
 
 class MSE(ImageMetric):
-    """Mean squared error on the scale 0..``scale``.
+    """Mean squared error of images scaled to [0, ``scale``].
 
     Args:
         scale: 1 or 255.
-        region: As `ImageMetric`.
+        region: See `ImageMetric`.
     """
 
     higher_is_better = False
@@ -88,7 +89,7 @@ class MSE(ImageMetric):
         self.scale = scale
 
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
-        """Mean of (pred - target)² over pixels and channels."""
+        """Return the mean of (pred - target)² over pixels and channels."""
         return region_mean((to_scale(pred, self.scale) - to_scale(target, self.scale)) ** 2, region)
 
 
@@ -96,10 +97,10 @@ class PSNR(ImageMetric):
     """Peak signal-to-noise ratio in dB, from the error over all pixels and channels of one image.
 
     Args:
-        to_bytes: As `to_scale`.
-        identical: Value of two equal pictures; by default ``cap``. 0.0 repeats what ISNet's code does.
-        cap: Values above it, infinity first of all, become it and are counted.
-        region: As `ImageMetric`.
+        to_bytes: See `to_scale`.
+        identical: Value for equal images; None means ``cap``. ISNet's code uses 0.0.
+        cap: Largest value in dB; larger values are replaced by it and counted.
+        region: See `ImageMetric`.
     """
 
     higher_is_better = True
@@ -116,7 +117,7 @@ class PSNR(ImageMetric):
         self.identical = cap if identical is None else identical
 
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
-        """10 log10(1 / MSE)."""
+        """Return 10 log10(1 / MSE)."""
         mse = region_mean(
             (to_scale(pred, to_bytes=self.to_bytes) - to_scale(target, to_bytes=self.to_bytes)) ** 2, region
         )

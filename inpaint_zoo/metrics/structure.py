@@ -1,7 +1,8 @@
-"""Structural similarity (SSIM), in float64 by separable windows, with the borders and windows of each paper.
+"""Structural similarity (SSIM) in float64 with separable windows, and with the borders and windows of each paper.
 
-torchmetrics' own SSIM in float64 takes some twenty times as long for the same values (its window is not separable),
-knows one border and no sample covariance; the tests hold this one against it and against scikit-image.
+The SSIM of torchmetrics in float64 takes about twenty times as long for the same values, because its window is not
+separable. It also supports only one kind of border and no sample covariance. The tests compare this implementation with
+torchmetrics and scikit-image.
 """
 
 from __future__ import annotations
@@ -22,33 +23,35 @@ K1, K2 = 0.01, 0.03  # Wang et al. 2004, for a data range of 1
 
 
 def gaussian_window(size: int = 11, sigma: float = 1.5) -> list[float]:
-    """Weights of a Gaussian of ``size`` taps, summing to 1."""
+    """Return the ``size`` weights of a Gaussian window, normalized to the sum 1."""
     weights = torch.exp(-((torch.arange(size, dtype=torch.float64) - size // 2) ** 2) / (2 * sigma**2))
     return (weights / weights.sum()).tolist()
 
 
 def _filter(x: Tensor, window: list[float]) -> Tensor:
-    """Separable filter of (B, C, H, W) without padding -> (B, C, H - size + 1, W - size + 1)."""
+    """Filter (B, C, H, W) separably without padding, to (B, C, H - size + 1, W - size + 1)."""
     for dim in (-1, -2):
         length = x.shape[dim] - len(window) + 1
         total = x.narrow(dim, 0, length) * window[0]
         term = torch.empty_like(total)
         for k, weight in enumerate(window[1:], start=1):
-            # not add(alpha=...): that fuses in the vectorised part of a loop only, so bits would depend on threads
+            # not add(alpha=...), which uses fused operations only in the vectorized part of a loop, so that the last
+            # bits would depend on the number of threads
             total += torch.mul(x.narrow(dim, k, length), weight, out=term)
         x = total
     return x
 
 
 def ssim_map(pred: Tensor, target: Tensor, window: list[float], border: Border, sample_covariance: bool) -> Tensor:
-    """SSIM at every window, per channel.
+    """Return SSIM at every window position, per channel.
 
     Args:
         pred: (B, C, H, W) float64 in [0, 1].
-        target: As ``pred``.
-        window: Weights of one side, odd in number.
-        border: "reflect" (without the edge) and "zero" keep the size; "crop" keeps whole windows only.
-        sample_covariance: Divide by n - 1 (a uniform window is meant) rather than by n.
+        target: Ground truth (B, C, H, W) float64 in [0, 1].
+        window: Weights of the window along one axis, an odd number.
+        border: "reflect" (without repeating the edge) and "zero" keep the size; "crop" keeps only windows inside the
+            image.
+        sample_covariance: Divide covariances by n - 1 instead of n; meant for a uniform window.
     """
     pad = len(window) // 2
     if border != "crop":
@@ -66,15 +69,18 @@ def ssim_map(pred: Tensor, target: Tensor, window: list[float], border: Border, 
 
 
 class SSIM(ImageMetric):
-    """Mean SSIM over pixels and RGB channels; in the hole, the mean of the map over the hole's pixels.
+    """Mean SSIM over pixels and RGB channels; for a region, the mean of the SSIM map over its pixels.
 
     Args:
         window: "gaussian" (sigma 1.5) or "uniform".
-        size: Taps of a side, odd.
-        border: As `ssim_map`; the hole needs a map of the image's size.
-        sample_covariance: As `ssim_map`.
-        to_bytes: As `to_scale`.
-        region: As `ImageMetric`.
+        size: Window size in pixels, odd.
+        border: See `ssim_map`; a region needs a map of the image's size, so not "crop".
+        sample_covariance: See `ssim_map`.
+        to_bytes: See `to_scale`.
+        region: See `ImageMetric`.
+
+    Raises:
+        ValueError: If ``border`` is "crop" and ``region`` is not "image".
     """
 
     higher_is_better = True
@@ -90,7 +96,7 @@ class SSIM(ImageMetric):
     ) -> None:
         super().__init__(region)
         if region != "image" and border == "crop":
-            raise ValueError('`border` must be "reflect" or "zero" where only a region counts, got "crop".')
+            raise ValueError('`border` must be "reflect" or "zero" for the regions "hole" and "known", got "crop".')
         self.window = gaussian_window(size) if window == "gaussian" else [1 / size] * size
         self.border: Border = border
         self.sample_covariance = sample_covariance
@@ -98,7 +104,7 @@ class SSIM(ImageMetric):
         self.min_side = {"reflect": size // 2 + 1, "zero": 1, "crop": size}[border]
 
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
-        """Mean of `ssim_map`."""
+        """Return the mean of `ssim_map`."""
         x, y = (to_scale(image, to_bytes=self.to_bytes) for image in (pred, target))
         values = ssim_map(x, y, self.window, self.border, self.sample_covariance)
         return region_mean(values, region)

@@ -1,4 +1,4 @@
-"""Total variation of the result: how restless it is, whatever the truth looks like."""
+"""Total variation of the result, without comparison to the ground truth."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["TotalVariation"]
 
 
 class TotalVariation(ImageMetric):
-    """100 times the mean step to the right plus the mean step down, of ``pred`` on [0, 1]; the target is ignored.
+    """Total variation: 100 times the sum of the mean absolute horizontal and vertical difference of ``pred``.
 
-    In the hole, a pair of neighbours counts when both lie in it. A direction without a pair adds nothing; NaN when
-    neither has one.
+    ``pred`` is in [0, 1]; the target is ignored. For a region, a pair of neighbors counts if both lie in it. A
+    direction without pairs contributes 0; the value is NaN if neither direction has pairs.
     """
 
     higher_is_better = False
 
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
-        """The sum of both directions' means."""
+        """Return 100 times the sum of both directions' means."""
         x = to_scale(pred)
         inside = torch.ones_like(x[:, :1], dtype=torch.bool) if region is None else region.to(x.device)
         sums, pairs = [], []

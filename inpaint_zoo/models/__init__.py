@@ -1,7 +1,8 @@
-"""The model families. Each is one folder, found here by itself; an error inside a family is never hidden.
+"""The model families: one folder per family.
 
-Networks are registered when this package is imported. Training modules, which take Lightning along, are found when they
-are asked for: `inpaint_zoo.models.Autoencoder` is the class of that name in some family's `module.py`.
+Importing this package imports every family, which registers its networks. An error raised while a family is imported is
+not caught. Training modules are imported on first access, because they import Lightning: `inpaint_zoo.models.NAME` is
+the class `NAME` defined in the `module.py` of one of the families, for example `inpaint_zoo.models.Autoencoder`.
 """
 
 import importlib

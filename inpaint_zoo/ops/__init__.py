@@ -1,4 +1,4 @@
-"""Pure tensor functions without state."""
+"""Stateless functions on tensors."""
 
 from inpaint_zoo.ops.composite import composite
 from inpaint_zoo.ops.diff_augment import AugmentStep, check_augment_steps, diff_augment

@@ -1,4 +1,4 @@
-"""Putting a prediction into the hole, and nowhere else."""
+"""Compositing: the prediction replaces the hole's pixels only."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ __all__ = ["composite"]
 
 
 def composite(pred: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-    """Take the hole from ``pred`` and everything else, bit for bit, from ``image``.
+    """Return the composite: hole pixels from ``pred``, known pixels bit for bit from ``image``.
 
-    A selection, not ``pred * mask + image * (1 - mask)``: NaN under the hole of ``image`` goes nowhere.
+    It selects pixels instead of computing ``pred * mask + image * (1 - mask)``, so NaN in the hole of ``image`` does
+    not reach the result.
 
     Args:
-        pred: (B, 3, H, W), raw, in the value range of ``image``.
+        pred: Raw prediction (B, 3, H, W) in the value range of ``image``.
         image: (B, 3, H, W).
-        mask: (B, 1, H, W), 1 in the hole, 0 where the pixel is known.
+        mask: (B, 1, H, W), 1 = hole, 0 = known.
 
     Example:
         >>> mask = torch.tensor([[[[1.0, 0.0]]]])  # the left pixel is the hole

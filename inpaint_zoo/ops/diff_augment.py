@@ -1,8 +1,8 @@
-"""DiffAugment: colours and places of a batch, changed on its device by differentiable operations.
+"""DiffAugment: differentiable random changes of color and translations of a batch, on the batch's device.
 
-Source: Zhao et al., NeurIPS 2020, policy "color,translation", as GRIG trains with it (specs/grig.md, 8.2). Random
-numbers are drawn on the CPU, so that a seed means the same on every device. With a generator that all processes seed
-alike, each sample gets the numbers that it gets in a single process (`own_samples`).
+Source: Zhao et al., NeurIPS 2020, policy "color,translation", as GRIG uses it (docs/papers/grig.md, "DiffAugment").
+Random numbers are drawn on the CPU, so that a seed gives the same result on every device. If all processes seed the
+random generator equally, each sample gets the numbers that it gets in a single process (`own_samples`).
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ AugmentStep = Literal["color", "translation"]
 
 
 class Colors(NamedTuple):
-    """How the colours of each picture change; each (B,).
+    """Parameters of the color change of each image; each (B,).
 
     Attributes:
-        brightness: Added, in units of [-1, 1].
-        saturation: Factor of what each channel has beyond the mean of the three.
-        contrast: Factor of what each value has beyond the mean of the picture.
+        brightness: Added to every value, for images in [-1, 1].
+        saturation: Factor of the difference between each channel and the mean of the pixel's three channels.
+        contrast: Factor of the difference between each value and the mean of the image.
     """
 
     brightness: Tensor
@@ -45,12 +45,12 @@ class Colors(NamedTuple):
 
 
 def draw_colors(count: int, strength: float = 1.0, generator: torch.Generator | None = None) -> Colors:
-    """Colours of ``count`` pictures: brightness in +-0.5, saturation in 1 +- 1, contrast in 1 +- 0.5, uniformly.
+    """Draw color changes uniformly: brightness in [-0.5, 0.5], saturation in [0, 2], contrast in [0.5, 1.5].
 
     Args:
-        count: B.
-        strength: Factor of the three intervals; 0 changes nothing.
-        generator: Of the CPU; by default torch's own.
+        count: Number of images, B.
+        strength: Factor of the deviations from no change; 0 changes nothing.
+        generator: CPU random generator; None uses PyTorch's global one.
     """
     numbers = own_samples(lambda whole: torch.rand(3, whole, generator=generator), count)
     brightness, saturation, contrast = strength * (2 * numbers - 1)
@@ -58,11 +58,11 @@ def draw_colors(count: int, strength: float = 1.0, generator: torch.Generator | 
 
 
 def change_colors(x: Tensor, colors: Colors) -> Tensor:
-    """Brightness, then saturation, then contrast. Nothing is clamped.
+    """Change brightness, then saturation, then contrast, without clamping.
 
     Args:
         x: (B, 3, H, W) in [-1, 1].
-        colors: Of B pictures.
+        colors: Color changes of B images.
     """
     brightness, saturation, contrast = (value.to(x.device, x.dtype).view(-1, 1, 1, 1) for value in colors)
     x = x + brightness
@@ -75,13 +75,13 @@ def change_colors(x: Tensor, colors: Colors) -> Tensor:
 def draw_shifts(
     count: int, size: tuple[int, int], strength: float = 1.0, generator: torch.Generator | None = None
 ) -> Tensor:
-    """(B, 2) int64: pixels down and to the right, uniformly from whole numbers up to an eighth of each side.
+    """Draw shifts down and to the right in pixels, (B, 2) int64, uniformly up to an eighth of height and width.
 
     Args:
-        count: B.
+        count: Number of images, B.
         size: (H, W).
-        strength: Factor of the eighth, which is rounded half up after it; 0 moves nothing.
-        generator: Of the CPU; by default torch's own.
+        strength: Factor of the eighth, applied before rounding half up; 0 moves nothing.
+        generator: CPU random generator; None uses PyTorch's global one.
     """
 
     def shifts(side: int) -> Tensor:
@@ -92,11 +92,13 @@ def draw_shifts(
 
 
 def translate(x: Tensor, shifts: Tensor) -> Tensor:
-    """Move each picture by its shift; what comes in is 0, mid-grey in [-1, 1] and known in a mask.
+    """Translate each image by its shift.
+
+    New pixels are 0, which is mid-gray for images in [-1, 1] and known in a mask.
 
     Args:
         x: (B, C, H, W).
-        shifts: (B, 2), pixels down and to the right.
+        shifts: Shifts down and to the right in pixels, (B, 2).
 
     Example:
         >>> translate(torch.arange(1.0, 5.0).view(1, 1, 2, 2), torch.tensor([[0, 1]]))[0, 0]
@@ -114,16 +116,16 @@ def translate(x: Tensor, shifts: Tensor) -> Tensor:
 
 
 def _sources(length: int, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, length) each: where a line comes from, and whether that lies in the picture."""
+    """Return the source index of each row or column, clamped to the image, and whether it lies inside; (B, length)."""
     source = torch.arange(length, device=shift.device) - shift[:, None]
     return source.clamp(0, length - 1), (source >= 0) & (source < length)
 
 
 def check_augment_steps(name: str, steps: Sequence[str]) -> None:
-    """Refuse what is no step of `diff_augment`.
+    """Check that ``steps`` are steps of `diff_augment`.
 
     Raises:
-        UnknownNameError: Naming the argument.
+        UnknownNameError: If a step is unknown; the message contains the argument's name ``name``.
     """
     for step in steps:
         if step not in get_args(AugmentStep):
@@ -136,16 +138,16 @@ def diff_augment(
     moved: Sequence[Tensor] = (),
     generator: torch.Generator | None = None,
 ) -> list[Tensor]:
-    """Change batches that belong together: each gets colours of its own, all move alike.
+    """Augment several batches that belong together, with independent color changes and common translations.
 
     Args:
-        pictures: Each (B, 3, H, W) in [-1, 1]; results may leave it.
-        steps: Which of the two; in this order whatever their order here.
-        moved: Each (B, C, H, W), translated with the pictures and otherwise left alone: masks.
-        generator: Of the CPU; by default torch's own.
+        pictures: Batches of images, each (B, 3, H, W) in [-1, 1]; the results may exceed this range.
+        steps: The steps to apply; "color" always precedes "translation".
+        moved: Batches (B, C, H, W), such as masks, that are translated with the images but otherwise unchanged.
+        generator: CPU random generator; None uses PyTorch's global one.
 
     Returns:
-        Pictures, then ``moved``.
+        The augmented images, then the translated ``moved``.
     """
     first = pictures[0]
     changed = list(pictures)

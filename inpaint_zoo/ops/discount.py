@@ -1,4 +1,7 @@
-"""How much a pixel of the hole counts: what lies deep in it is ambiguous and counts little (specs/masks.md, 7.1)."""
+"""Weights of hole pixels that decrease towards the hole's center, where the content is ambiguous.
+
+Source: docs/papers/masks.md, "Spatial discount".
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,13 @@ __all__ = ["discount_from_mask", "spatial_discount"]
 
 
 def spatial_discount(height: int, width: int, gamma: float = 0.9) -> Tensor:
-    """(1, 1, height, width): max(gamma^min(i, height - i), gamma^min(j, width - j)) over a box, i and j from 0.
+    """Return max(gamma^min(i, height - i), gamma^min(j, width - j)) over a box, (1, 1, height, width), i and j from 0.
 
-    Asymmetric as released: the first row and column weigh 1, the last ones gamma. It belongs to the whole box that the
-    local critic sees, not to the shrunken hole inside it.
+    As in the released code, it is asymmetric: the first row and column have weight 1, the last ones gamma. It covers
+    the whole box that the local critic sees, not only the smaller hole inside it.
 
-    Source: Contextual Attention's PyTorch code; gamma 0.9 there and in the paper to reproduce (the DeepFillv1 article
-    says 0.99). For `losses.weighted_l1`.
+    Source: Contextual Attention's PyTorch code, with gamma 0.9 as in the study that is reproduced here (the DeepFillv1
+    paper says 0.99). For `losses.weighted_l1`.
 
     Example:
         >>> spatial_discount(3, 4, gamma=0.5)[0, 0]
@@ -34,17 +37,18 @@ def spatial_discount(height: int, width: int, gamma: float = 0.9) -> Tensor:
 def discount_from_mask(
     mask: Tensor, gamma: float = 0.9, distance: Literal["chessboard", "euclidean"] = "chessboard"
 ) -> Tensor:
-    """(B, 1, H, W): gamma to the power of the distance to the nearest known pixel, for holes of any form.
+    """Return gamma to the power of the distance in pixels to the nearest known pixel, (B, 1, H, W), for any hole shape.
 
-    1 where the pixel is known, gamma at the hole's rim; 0 everywhere if nothing is known. What lies outside the picture
-    counts as neither. Distances are measured on the CPU (OpenCV), so a mask on another device is waited for.
+    The weight is 1 at known pixels and gamma at the hole's border. It is 0 everywhere if no pixel is known. Positions
+    outside the image do not count as known. The distances are computed on the CPU by OpenCV, so a mask on another
+    device is copied, with synchronization.
 
-    Source: the zoo's; the papers have it for boxes only (`spatial_discount`).
+    Source: this package; the papers define it for boxes only (`spatial_discount`).
 
     Args:
-        mask: (B, 1, H, W), 1 in the hole.
-        gamma: In (0, 1).
-        distance: Chessboard, the larger of the two coordinate differences, or Euclidean.
+        mask: (B, 1, H, W), 1 = hole.
+        gamma: Base of the weights, in (0, 1).
+        distance: "chessboard", the larger of the two coordinate differences, or "euclidean".
 
     Example:
         >>> discount_from_mask(torch.tensor([[[[0.0, 1, 1, 1, 1, 0]]]]), gamma=0.5)[0, 0]
@@ -60,7 +64,7 @@ def discount_from_mask(
 
 
 def _distance(hole: np.ndarray, kind: int, window: int) -> np.ndarray:
-    """(H, W) float64 distance to the nearest 0; infinite if there is none."""
+    """Return the distance (H, W) in float64 to the nearest 0; infinite if there is none."""
     import cv2
 
     if hole.all():

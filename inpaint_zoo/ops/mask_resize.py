@@ -1,4 +1,4 @@
-"""Masks at the resolution of a feature map: the share of hole pixels that belongs to each of its units."""
+"""Masks at the resolution of a feature map: the share of hole pixels that belong to each position of it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _averaged(mask: Tensor, rows: Weights, columns: Weights) -> Tensor:
         vertical, horizontal = (torch.from_numpy(weights).to(mask) for weights in (rows, columns))
         total = vertical.sum(1, keepdim=True) * horizontal.sum(1)
         share = vertical @ mask @ horizontal.mT / total.where(total > 0, 1)
-        return share.clamp(max=1)  # the two sums are rounded apart
+        return share.clamp(max=1)  # rounding can make the quotient exceed 1
 
 
 def _axis(layer: nn.Conv2d, axis: int) -> Axis:

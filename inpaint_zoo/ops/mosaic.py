@@ -1,6 +1,7 @@
-"""What may stand in the hole of a network's input (specs/masks.md, section 7): a mosaic, or a classical filling.
+"""Alternative fillings of the hole in a network's input: a mosaic, or a classical inpainting result.
 
-Only for networks trained so: a mosaic keeps a blurred truth in the hole, which makes the task deblurring.
+They are only for networks trained with them. A mosaic keeps the blurred ground truth in the hole, which turns the task
+into deblurring. Source: docs/papers/masks.md, "GLCIC / CA box, and the other input modes".
 """
 
 from __future__ import annotations
@@ -22,22 +23,23 @@ __all__ = ["hole_ns", "mosaic"]
 def mosaic(
     image: Tensor, mask: Tensor, unit: int = 12, interpolation: Literal["bilinear", "nearest"] = "bilinear"
 ) -> Tensor:
-    """The image with its hole shown in blocks of about ``unit`` pixels: (B, 3, H, W).
+    """Return the image with its hole pixelated in blocks of about ``unit`` pixels, (B, 3, H, W).
 
-    The whole image is reduced to H // unit x W // unit and enlarged again. As in the reference, the reduction samples
-    every unit-th pixel whatever the sides are, the enlargement goes by the sizes: 256 pixels become 21 blocks of 12 or
-    13, their content slightly displaced.
+    The whole image is downsampled to H // unit x W // unit and upsampled again. As in the reference code, downsampling
+    takes every unit-th pixel for any image size, whereas upsampling uses the ratio of the sizes: 256 pixels become 21
+    blocks of 12 or 13 pixels, whose content is slightly shifted.
 
-    Source: Contextual Attention's PyTorch code is "nearest", the paper says bilinear (no antialias, pixel centres).
+    Source: Contextual Attention's PyTorch code uses "nearest"; the paper says bilinear (without antialiasing, aligned
+    to pixel centers).
 
     Args:
-        image: (B, 3, H, W), of any range.
-        mask: (B, 1, H, W), 1 in the hole.
-        unit: Side of a block.
-        interpolation: In both directions.
+        image: (B, 3, H, W), in any value range.
+        mask: (B, 1, H, W), 1 = hole.
+        unit: Size of a block in pixels.
+        interpolation: Interpolation for downsampling and upsampling.
 
     Raises:
-        ZooError: A side shorter than ``unit``.
+        ZooError: If height or width is smaller than ``unit``.
 
     Example:
         >>> row = torch.arange(4.0).reshape(1, 1, 1, 4).expand(1, 1, 4, 4)
@@ -47,12 +49,12 @@ def mosaic(
     H, W = image.shape[-2:]
     h, w = H // unit, W // unit
     if min(h, w) < 1:
-        raise ZooError(f"A mosaic of unit {unit} needs sides of at least as many pixels, got {H} x {W}.")
+        raise ZooError(f"Height and width must be at least the mosaic's `unit` of {unit} px, got {H} x {W} px.")
     if interpolation == "nearest":
         small = image[..., : h * unit : unit, : w * unit : unit]
         rows, columns = (torch.arange(out, device=image.device) * size // out for out, size in ((H, h), (W, w)))
         return composite(small[..., rows[:, None], columns], image, mask)
-    # the centre of a block lies on a pixel or midway between two: (i + 1/2) unit - 1/2
+    # the center of a block, (i + 1/2) unit - 1/2, lies on a pixel or midway between two
     low, high = (unit - 1) // 2, unit // 2
     lines = image[..., : h * unit, : w * unit]
     lines = (lines[..., low::unit, :] + lines[..., high::unit, :]) / 2
@@ -61,17 +63,18 @@ def mosaic(
 
 
 def hole_ns(image: Tensor, mask: Tensor, radius: float = 3) -> Tensor:
-    """The image with its hole filled by OpenCV's Navier-Stokes inpainting of its bytes: (B, 3, H, W) in [0, 1].
+    """Return the image with its hole filled by OpenCV's Navier-Stokes inpainting, (B, 3, H, W) in [0, 1].
 
-    On the CPU, about 10 ms for a hole of 128 x 128: for data loading, not for training steps. Not the same to the last
-    bit in all versions of OpenCV. What lies under the hole never counts; where nothing is known, the hole is black.
+    OpenCV works on 8-bit images on the CPU and takes about 10 ms for a 128x128 hole, so use this in data loading, not
+    in training steps. Versions of OpenCV can differ in the last bits. The content of ``image`` in the hole has no
+    effect. If no pixel is known, the hole becomes black.
 
     Args:
         image: (B, 3, H, W) in [0, 1].
-        mask: (B, 1, H, W), 1 in the hole.
-        radius: Neighbourhood in pixels; the paper does not tell it.
+        mask: (B, 1, H, W), 1 = hole.
+        radius: Radius of OpenCV's neighborhood in pixels; the paper does not state it.
     """
-    if image.is_meta:  # shapes alone, for counts
+    if image.is_meta:  # only shapes are needed to count operations
         return torch.empty_like(image)
     import cv2
 

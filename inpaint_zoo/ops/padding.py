@@ -1,4 +1,4 @@
-"""Padding to the sides a network accepts, and back."""
+"""Padding to a height and width that a network accepts, and cropping back."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ Padding = Literal["symmetric", "reflect", "zeros"]
 
 
 def _mirror(length: int, target: int, repeats_edge: bool, device: torch.device) -> Tensor:
-    """Indices folded back into 0..length-1: a b c | c b a | a b c, or without the edge: a b c | b | a b c."""
+    """Return ``target`` mirrored indices into 0..length-1: a b c | c b a | a b c, or without edge a b c | b | a b c."""
     period = 2 * length if repeats_edge else max(1, 2 * length - 2)
     index = torch.arange(target, device=device) % period
     return torch.where(index < length, index, 2 * length - 1 - index if repeats_edge else period - index)
 
 
 def pad_to_multiple(x: Tensor, divisor: int = 1, min_size: int = 1, mode: Padding = "symmetric") -> Tensor:
-    """Grow the right and bottom until both sides suit the network.
+    """Pad at the right and bottom until height and width suit the network.
 
-    Defined for any growth: a 16 px side can become 256.
+    The padding can be larger than the image: 16 px can become 256 px.
 
     Args:
-        x: (B, C, H, W), image or mask.
-        divisor: Both sides become multiples of it.
-        min_size: Both sides become at least this, rounded up to a multiple of ``divisor``.
-        mode: By reflection, "symmetric" with the edge pixel repeated (as LaMa's released code pads), "reflect" without;
-            or by zeros.
+        x: Image or mask (B, C, H, W).
+        divisor: Height and width become multiples of this number.
+        min_size: Minimum height and width in pixels, rounded up to a multiple of ``divisor``.
+        mode: "symmetric" reflects and repeats the edge pixel (as in LaMa's released code), "reflect" reflects without
+            repeating it, "zeros" pads with 0.
 
     Returns:
-        (B, C, H', W') with H' >= H and W' >= W; ``x`` itself where nothing is missing.
+        (B, C, H', W') with H' >= H and W' >= W; ``x`` itself if no padding is needed.
 
     Example:
         >>> pad_to_multiple(torch.arange(3.0).reshape(1, 1, 1, 3), divisor=4)[0, 0, 0]
@@ -51,5 +51,5 @@ def pad_to_multiple(x: Tensor, divisor: int = 1, min_size: int = 1, mode: Paddin
 
 
 def crop_to(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Undo `pad_to_multiple`: keep the top-left ``size`` = (H, W) of (B, C, H', W')."""
+    """Undo `pad_to_multiple`: crop (B, C, H', W') to the top-left ``size`` = (H, W)."""
     return x[..., : size[0], : size[1]]

@@ -1,4 +1,4 @@
-"""Value ranges: [0, 1] outside, whatever a paper chose inside, bytes on the disk."""
+"""Conversion between the value range [0, 1], the native ranges of networks, and 8-bit images."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def to_range(image: Tensor, low: float, high: float) -> Tensor:
 
 
 def from_range(x: Tensor, low: float, high: float) -> Tensor:
-    """Map [low, high] linearly to [0, 1]; values beyond the ends stay beyond."""
+    """Map [low, high] linearly to [0, 1], without clamping."""
     return x if (low, high) == (0.0, 1.0) else (x - low) / (high - low)
 
 
 def to_uint8(image: Tensor) -> Tensor:
-    """Bytes of an image in [0, 1]: rounded, never truncated; what lies outside is clamped.
+    """Convert an image in [0, 1] to 8 bits: clamp to [0, 1], scale by 255 and round (not truncate).
 
     Example:
         >>> to_uint8(torch.tensor([-0.1, 0.5, 254.6 / 255, 2.0]))

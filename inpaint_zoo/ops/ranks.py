@@ -1,4 +1,4 @@
-"""Values over all processes that share a batch, so that N processes train as one with the whole batch does.
+"""Values over all processes that share a batch, so that N processes train like one process with the whole batch.
 
 Each process holds an equal part of the batch, and the training strategy averages the gradients over the processes. A
 loss that is a mean over samples needs nothing else. What depends on several samples at once, such as a divisor that

@@ -1,4 +1,4 @@
-"""Known colours spread into the hole: what a network without weights can say."""
+"""Fill a hole by spreading known colors, without learned weights."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from torch.nn import functional as F
 
 __all__ = ["spread_known"]
 
-FINE_PASSES = 4  # enough for lines and for grids of up to four pixels at full size
+FINE_PASSES = 4  # enough for thin lines and for grids of up to four pixels at full resolution
 COARSE_PASSES = 2
 SMALLEST = 4
 
 
 def _cross(x: Tensor) -> Tensor:
-    """Sum of the four neighbours; nothing lies beyond the border."""
+    """Return the sum of the four neighbors, with zeros outside the image."""
     x = F.pad(x, (1, 1, 1, 1))
     return x[..., :-2, 1:-1] + x[..., 2:, 1:-1] + x[..., 1:-1, :-2] + x[..., 1:-1, 2:]
 
 
 def _grow(image: Tensor, known: Tensor, passes: int) -> tuple[Tensor, Tensor]:
-    """Layer by layer: what borders on known pixels becomes their mean and counts as known from then on."""
+    """Fill ``passes`` layers: each unknown pixel next to known ones becomes their mean and counts as known."""
     for _ in range(passes):
         count = _cross(known)
         reached = (known == 0) & (count > 0)
@@ -42,17 +42,19 @@ def _spread(image: Tensor, known: Tensor, passes: int) -> Tensor:
 
 
 def spread_known(image: Tensor, mask: Tensor) -> Tensor:
-    """Fill the hole from its border inwards: four layers of means of neighbours, the rest from half the sides alike.
+    """Fill the hole from its border inwards with means of neighboring pixels.
 
-    Single lines become the mean of both sides, and every second pixel each way the bilinear interpolation. Where
-    nothing is known, mid-grey.
+    Four layers of pixels are filled at full resolution. The rest is filled recursively at half resolution, two layers
+    per level, and upsampled bilinearly. A hole one pixel wide becomes the mean of both of its sides. If only every
+    second pixel in each direction is known, the result is the bilinear interpolation. If no pixel is known, the result
+    is mid-gray (0.5).
 
     Args:
-        image: (B, C, H, W); its hole is not looked at, but must be finite.
+        image: (B, C, H, W) in [0, 1]; the values in the hole have no effect, but must be finite.
         mask: (B, 1, H, W), 1 = hole, 0 = known.
 
     Returns:
-        (B, C, H, W), equal to ``image`` wherever it is known.
+        (B, C, H, W), equal to ``image`` at known pixels.
 
     Example:
         >>> row = torch.tensor([[[[0.0, 9.0, 1.0]]]])

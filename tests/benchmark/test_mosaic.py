@@ -134,4 +134,4 @@ def test_wrong_keys_name_their_line(tmp_path, change, message):
 def test_a_photograph_smaller_than_a_block_fails_by_name(tmp_path, capsys):
     suite = write_suite(tmp_path, methods=[NET], masks=[{**MOSAIC, "mosaic_unit": 65}])
     assert main(["benchmark", str(suite), "--out", str(tmp_path / "out")]) == 1
-    assert "A mosaic of unit 65 needs sides of at least as many pixels, got 64 x 64" in capsys.readouterr().err
+    assert "must be at least the mosaic's `unit` of 65 px, got 64 x 64 px" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`local_global`: refinement behind any model, as a network, by name, and trained."""
+"""Test `local_global`: refinement after any model, as a network, by name, and in training."""
 
 import pytest
 import torch
@@ -71,7 +71,7 @@ def module(**more):
 
 def test_a_frozen_first_network_must_be_trained_and_stays():
     trainer = type("Trainer", (), {"precision": "32-true", "overfit_batches": 0.0, "callbacks": []})
-    with pytest.raises(ValueError, match="frozen but untrained"):
+    with pytest.raises(ValueError, match="frozen but has no trained weights"):
         module(freeze_first=True).check_trainer(trainer)
     frozen = module(freeze_first=True, first_weights="shipped").train()
     frozen.check_trainer(trainer)
@@ -81,7 +81,7 @@ def test_a_frozen_first_network_must_be_trained_and_stays():
     assert all(torch.equal(value, shipped[key]) for key, value in frozen.network.first.state_dict().items())
     assert frozen.weights["coarse_hole"] == 0
     assert module().weights["coarse_hole"] == 6
-    with pytest.raises(ValueError, match="must be local_global:NAME, got 'lama'"):
+    with pytest.raises(ValueError, match="must be local_global:NAME, where NAME is a model, got 'lama'"):
         LocalGlobalRefinement("lama")
 
 

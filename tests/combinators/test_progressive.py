@@ -1,4 +1,4 @@
-"""`progressive`: schedules against a plain reading of the algorithm, passes and waits counted, names and weights."""
+"""Test `progressive`: schedules against a direct implementation, passes and synchronizations, names and weights."""
 
 import warnings
 from itertools import pairwise
@@ -20,9 +20,9 @@ WAITS = {"item", "tolist", "numpy", "cpu", "nonzero", "__bool__", "__int__", "__
 
 
 class Recorder(InpaintingNetwork):
-    """Fills by the mean of its input plus a ramp, so that each pass leaves its own colours, and keeps what it was fed.
+    """Network that fills with the mean of its input plus a ramp, so that passes differ, and records its inputs.
 
-    Its private range and sides are those of no outer network.
+    Its value range and padding differ from those of the outer network.
     """
 
     value_range = (-1.0, 1.0)
@@ -50,7 +50,7 @@ def picture(batch, side=64, seed=0):
 
 
 def plain(net, image, mask, kernel_size, threshold, max_iterations):
-    """One sample as the released code goes about it: SciPy's grey dilation of the known region, one pass at a time."""
+    """Process one sample like the released code: SciPy's gray dilation of the known region, one pass at a time."""
 
     def share(known):
         return np.count_nonzero(known == 0) / known.size
@@ -232,7 +232,7 @@ def test_where_nothing_is_known_one_pass_and_a_warning():
     net = iz.progressive(Recorder())
     mask = torch.cat([hole((8, 56), (8, 56)), torch.ones(1, 1, 64, 64)])
     image = picture(2)
-    with pytest.warns(UserWarning, match=r"Nothing is known of sample 1: .* one pass"):
+    with pytest.warns(UserWarning, match=r"Sample 1 has no known pixels .* one pass"):
         counts = [len(frames) for frames in net.frames(image, mask)]
     assert counts == [3, 1]
     nothing = torch.zeros_like(mask)
@@ -263,7 +263,7 @@ def test_the_contract():
     [
         ({"kernel_size": 4}, "`kernel_size` must be odd and at least 3, got 4"),
         ({"kernel_size": 1}, "`kernel_size` must be odd and at least 3, got 1"),
-        ({"threshold": 20}, "`threshold` is a share of the picture, 0 to 1, got 20"),
+        ({"threshold": 20}, "`threshold` must be a hole ratio from 0 to 1, got 20"),
         ({"max_iterations": -1}, "`max_iterations` must be 0 or more, got -1"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The ADE20K encoder: its layout, the recorded loss, and that it is looked up and never random by accident."""
+"""Test the ADE20K encoder: layers, a recorded loss, finding its weights, and no silent random weights."""
 
 import pytest
 import torch
@@ -57,7 +57,7 @@ def test_it_is_found_where_users_keep_it(encoder_file, monkeypatch, tmp_path):
 
 def test_another_network_is_refused(tmp_path):
     torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "resnet50.pth")
-    with pytest.raises(ZooError, match=r"holds no resnet50dilated of ADE20K: 'conv1\.weight' is \(64, 3, 7, 7\)"):
+    with pytest.raises(ZooError, match=r"encoder of ADE20K: 'conv1\.weight' is \(64, 3, 7, 7\)"):
         ADE20KFeatures(tmp_path / "resnet50.pth")
 
 

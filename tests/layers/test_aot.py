@@ -1,4 +1,4 @@
-"""AOT-GAN's block: against its formulas written out, its borders, its gate and its fast form."""
+"""Test AOT-GAN's block: against its written-out formulas, at borders, its gate and its inference form."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def built(spectral):
 
 
 def by_hand(block, x):
-    """Branch by branch and map by map."""
+    """Compute the block branch by branch and channel by channel."""
 
     def convolved(layers, x, rate=1):
         convolution = layers[1]
@@ -57,7 +57,7 @@ def test_names_are_the_released_ones():
 
 @pytest.mark.parametrize("form", ["plain", "fast"])
 def test_maps_that_are_flat_stay_finite_and_flat(form):
-    """The gate of a flat map deviates by nothing; at borders no zeros are seen."""
+    """The gate of a constant map has no deviation, and borders contribute no zeros."""
     block = built(True)
     x = torch.full((1, 8, 16, 16), 0.7, requires_grad=form == "plain")
     if form == "plain":

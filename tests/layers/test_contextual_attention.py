@@ -1,4 +1,4 @@
-"""Contextual attention: the authors' recorded outputs, the plain formula of each option, blocks."""
+"""Test contextual attention: the authors' recorded outputs, the formula of each option, blockwise computation."""
 
 import zlib
 
@@ -95,14 +95,14 @@ def test_recorded_gradient():
 
 
 def plain_patches(x, k, before, step):
-    """Of one sample (C, H, W) the k x k patches (rows, columns, C, k, k) that start ``before`` pixels early."""
+    """Return the k x k patches (rows, columns, C, k, k) of one sample (C, H, W), starting ``before`` pixels earlier."""
     padded = F.pad(x, (before, k, before, k))
     rows, columns = range(0, x.shape[1], step), range(0, x.shape[2], step)
     return torch.stack([torch.stack([padded[:, i : i + k, j : j + k] for j in columns]) for i in rows])
 
 
 def plain_fuse(scores, reach):
-    """(h, w, h, w), pair by pair."""
+    """Compute the fused scores (h, w, h, w) pair by pair."""
     h, w = scores.shape[:2]
     for column_major in (False, True):
         lines = scores.permute(1, 0, 3, 2) if column_major else scores
@@ -131,7 +131,7 @@ def plain(
     norm="torch",
     mask_reduce="nearest",
 ):
-    """The specification, sample by sample and patch by patch."""
+    """Compute the attention as specified, sample by sample and patch by patch."""
     out = []
     for f, b, m in zip(foreground, background, mask, strict=True):
         _, H, W = f.shape

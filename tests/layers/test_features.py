@@ -1,4 +1,4 @@
-"""VGG taps: the right layers and weights, frozen, invisible to whoever owns them."""
+"""Test VGG taps: correct layers and weights, frozen, not part of the owner's state."""
 
 import copy
 import io
@@ -77,7 +77,7 @@ def test_a_real_vgg19_sees_a_real_cat(shared):
     cat = torch.from_numpy(skimage.chelsea()).permute(2, 0, 1)[None].float() / 255
     for tap, x in vgg(cat).items():
         assert x.mean().item() == pytest.approx(known[tap], rel=5e-3), tap
-    with pytest.raises(ZooError, match=r"not to the depth of the taps: 'features\.12\.weight' is missing"):
+    with pytest.raises(ZooError, match=r"before the deepest of the taps: 'features\.12\.weight' is missing"):
         VGGFeatures("vgg19", ("relu3_2",), fed_as="imagenet", weights=file)
 
 

@@ -1,4 +1,4 @@
-"""Fast forms beside the plain ones they replace."""
+"""Test inference forms against the layers that they replace."""
 
 import copy
 import importlib
@@ -17,7 +17,7 @@ from tests.models.test_all_models import sample
 
 
 def shaken(module):
-    """Norms with statistics that folding must get right."""
+    """Give batch norms random statistics, so that wrong folding shows."""
     generator = torch.Generator().manual_seed(0)
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):
@@ -99,7 +99,7 @@ def test_only_the_first_activation_is_joined():
 
 
 def test_other_paddings_are_refused():
-    with pytest.raises(ZooError, match="FusedConv2d pads by a number of zeros"):
+    with pytest.raises(ZooError, match="FusedConv2d supports only zero padding by a number"):
         FusedConv2d(nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"))
 
 
@@ -152,7 +152,7 @@ def test_ffc_with_every_path(ratios, stride, local_fourier):
 @pytest.mark.parametrize("band", [1, 2**20])
 @pytest.mark.parametrize("downsamplings", [1, 3])
 def test_the_generator_in_bands(size, batch, band, downsamplings, monkeypatch):
-    """From bands of sixteen rows to one for all."""
+    """Bands from sixteen rows up to the whole image."""
     monkeypatch.setattr(fused, "BAND", band)
     torch.manual_seed(0)
     net = shaken(LaMaGenerator(blocks=2, width=8, downsamplings=downsamplings))

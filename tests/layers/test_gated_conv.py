@@ -1,4 +1,4 @@
-"""Gated convolutions against two convolutions written apart."""
+"""Test gated convolutions against two separate convolutions."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""How networks are drawn."""
+"""Test weight initialization."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from inpaint_zoo.layers.init import init_scaled
 
 
 def test_maps_keep_their_scale_through_many_layers():
-    """Twenty layers of ELU: the draw by its gain keeps a map's spread within a factor of two, torch's own loses it."""
+    """Twenty ELU layers keep the activations' scale within a factor of two; PyTorch's initialization does not."""
     torch.manual_seed(0)
     layers = [
         layer for _ in range(20) for layer in (nn.Conv2d(32, 32, 3, padding=1, padding_mode="circular"), nn.ELU())

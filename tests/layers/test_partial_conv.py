@@ -1,4 +1,4 @@
-"""Partial convolutions against their formula written out place by place, and against what is known by hand."""
+"""Test partial convolutions against their formula, position by position, and against values known by hand."""
 
 import copy
 
@@ -14,7 +14,7 @@ from tests.layers.test_fusion import shaken
 
 
 def by_loops(x, mask, weight, bias, stride):
-    """Eq. 1 and 2 of the article in float64; the mask has a channel for each of ``x``."""
+    """Compute the paper's Eq. 1 and 2 in float64; the mask has one channel per channel of ``x``."""
     x, mask, weight, bias = (value.detach().double() for value in (x, mask, weight, bias))
     k = weight.shape[-1]
     padded, known = (F.pad(value, [k // 2] * 4) for value in (x * mask, mask))
@@ -34,7 +34,7 @@ def by_loops(x, mask, weight, bias, stride):
 
 
 def example(shares, size=(9, 7), seed=0):
-    """Features, and a mask for each share: a hole wider than any window, and scattered ones."""
+    """Return features and one mask per share, with a hole larger than any window and scattered small holes."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(2, sum(shares), *size, generator=generator)
     mask = (torch.rand(2, len(shares), *size, generator=generator) > 0.4).float()
@@ -72,7 +72,7 @@ def test_all_known_is_a_convolution_and_all_hole_is_zero():
 
 
 def test_the_mean_of_a_constant_is_that_constant():
-    """With equal weights that sum to 1, whatever is known: at the borders too."""
+    """Equal weights with sum 1 return the constant for any mask, at the borders as well."""
     layer = PartialConv2d(2, 1, 5, 2)
     nn.init.constant_(layer.convolution.weight, 1 / 50)
     mask = example((2,), (20, 20))[1]
@@ -94,7 +94,7 @@ def test_holes_are_not_read_and_carry_no_gradient():
 
 
 def test_the_ratio_stays_in_float32_under_autocast():
-    """A window of 9,216 places, which bfloat16 cannot count."""
+    """The window has 9,216 positions, a number that bfloat16 cannot count to."""
     layer = PartialConv2d(1024, 2, shares=(512, 512))
     x, mask = example((512, 512))
     plain = layer.ratio(mask)

@@ -1,4 +1,4 @@
-"""Restormer's blocks: sizes, and their formulas written out head by head and pixel by pixel."""
+"""Test Restormer's blocks: sizes, and their formulas written out per head and per pixel."""
 
 import pytest
 import torch

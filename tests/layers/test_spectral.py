@@ -1,4 +1,4 @@
-"""Spectral norm beside torch's own hook, and what the hook cannot do."""
+"""Test spectral norm against PyTorch's hook, and features that the hook lacks."""
 
 import copy
 
@@ -13,7 +13,7 @@ from inpaint_zoo.layers.spectral import SpectralConv2d
 
 
 def pair(bias=True):
-    """The layer and torch's hook, with the same weights and singular vectors."""
+    """Return the layer and PyTorch's hook with equal weights and singular vectors."""
     torch.manual_seed(0)
     ours = SpectralConv2d(5, 7, 3, stride=2, padding=2, dilation=2, bias=bias)
     theirs = nn.utils.spectral_norm(nn.Conv2d(5, 7, 3, 2, 2, 2, bias=bias))

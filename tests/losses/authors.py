@@ -1,6 +1,6 @@
-"""The discriminators on which the authors' losses were recorded, written from the specs with their state-dict names.
+"""Discriminators with which the authors' losses were recorded, with the authors' state-dict names.
 
-They stand here, not in the package: a family brings its own, and these only carry the recorded weights.
+They are part of the tests, not of the package: they only hold the recorded weights, and each family has its own.
 """
 
 import torch
@@ -10,7 +10,7 @@ from tests.fill import fill_module
 
 
 class Block(nn.Module):
-    """The attribute that Contextual Attention's names go through."""
+    """Wrapper with the attribute that Contextual Attention's keys contain."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class Block(nn.Module):
 
 
 class ContextualCritic(nn.Module):
-    """Four convolutions and a linear layer, for pictures of one size."""
+    """Four convolutions and a linear layer, for images of one size."""
 
     def __init__(self, side: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ def _normed(inputs: int, outputs: int, stride: int, bias: bool) -> nn.Module:
 
 
 class ISNetDiscriminator(nn.Module):
-    """EdgeConnect's 70 px patches: logits, and the five maps with the logits last."""
+    """EdgeConnect's patch discriminator: returns logits and five feature maps, the last of which are the logits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,9 @@ class ISNetDiscriminator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """70 px patches in one `Sequential`: GRIG's (`model`, biases, all normed), AOT-GAN's (`conv`, last one plain)."""
+    """Patch discriminator in one `Sequential`: GRIG's (`model`, all layers with bias and spectral norm) or AOT-GAN's
+    (`conv`, last layer without spectral norm).
+    """
 
     def __init__(self, name: str, bias: bool, norm_last: bool) -> None:
         super().__init__()
@@ -91,7 +93,7 @@ def aot_discriminator() -> nn.Module:
 
 
 def grig_label_map(mask: Tensor) -> Tensor:
-    """Which of GRIG's logits see a hole pixel: the mask through the discriminator's windows."""
+    """Return 1 for each of GRIG's logits whose receptive field contains a hole pixel, by pooling the mask."""
     for stride in (2, 2, 2, 1, 1):
         mask = nn.functional.max_pool2d(mask, 4, stride, 1)
     return (mask > 0).float()

@@ -1,4 +1,4 @@
-"""Every loss with each of its options, as functions of one batch; importable by processes of their own."""
+"""All losses with each of their options, as functions of one batch that other processes can import."""
 
 import itertools
 from collections.abc import Callable
@@ -42,7 +42,7 @@ COUNT = 4
 
 
 def samples() -> Samples:
-    """Predictions, truths, logits and features of a batch in float64; holes of 0 to 90 percent."""
+    """Return predictions, ground truth, logits and features of a batch in float64, with hole ratios of 0 to 90 %."""
     generator = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:
@@ -58,7 +58,7 @@ def samples() -> Samples:
 
 
 def critic(image: Tensor) -> Tensor:
-    """A score for each image, with second derivatives."""
+    """Return a score for each image, with nonzero second derivatives."""
     return (image.square() * torch.arange(1.0, SIDE + 1)).sin().mean((1, 2, 3))
 
 
@@ -116,7 +116,7 @@ def _r1(batch: Samples) -> Tensor:
 
 
 def _mixed(batch: Samples) -> Tensor:
-    """The gradient penalty, whose gradient reaches the prediction by the critic alone."""
+    """Return the gradient penalty, whose gradient reaches the prediction only through the critic."""
     generator = torch.Generator().manual_seed(7)
     scale = batch["pred"].mean((1, 2, 3))
     return wgan_gradient_penalty(lambda x: critic(x) * scale, batch["truth"], batch["pred"], generator=generator)
@@ -129,7 +129,7 @@ def _augmented(batch: Samples) -> Tensor:
 
 
 def cases() -> dict[str, Case]:
-    """By the name of the loss and its options."""
+    """Return all cases by the name of the loss and its options."""
     found: dict[str, Case] = {}
 
     def add(loss: object, case: Case, *options: object) -> None:
@@ -160,7 +160,7 @@ def cases() -> dict[str, Case]:
 
 
 def measure(rank: int = 0, count: int = 1) -> dict[str, tuple[Tensor, Tensor]]:
-    """Value and gradient at the prediction of each case, on the samples of one process."""
+    """Return value and gradient with respect to the prediction of each case, on the samples of one process."""
     results = {}
     for name, case in cases().items():
         batch = shard(samples(), rank, count)

@@ -1,4 +1,4 @@
-"""Adversarial games: their formulas, their maps, the authors' values."""
+"""Test GAN losses: formulas, label maps, and the authors' values."""
 
 import math
 
@@ -16,7 +16,7 @@ NAMES = ("hinge", "lsgan", "lsgan_sigmoid", "non_saturating", "wgan")
 
 
 def slow_side(name, side, d):
-    """What one logit costs, from the textbook."""
+    """Compute the loss of one logit by its definition."""
     p = 1 / (1 + math.exp(-d))
     return {
         "hinge": {"real": max(0, 1 - d), "fake": max(0, 1 + d), "generator": -d},
@@ -91,7 +91,7 @@ def test_masks_at_the_logits_size():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_shares_in_the_hole_map(name):
-    """A label between 0 and 1 mixes both sides, logit by logit; gradients against finite differences."""
+    """A label between 0 and 1 mixes both losses per logit; gradients agree with finite differences."""
     loss, fake = AdversarialLoss(name), logits(1, 1, 3, 4)
     share = torch.rand(1, 1, 3, 4, generator=torch.Generator().manual_seed(3))
     cells = list(zip(fake.flatten().tolist(), share.flatten().tolist(), strict=True))
@@ -105,7 +105,7 @@ def test_shares_in_the_hole_map(name):
 
 
 def test_a_share_is_the_probability_that_the_discriminator_learns():
-    """The gradient of cross entropy is sigmoid(D) - (1 - share), over the number of logits: 0 at the share's odds."""
+    """The gradient of cross entropy, (sigmoid(D) - (1 - share)) / number of logits, is 0 if sigmoid(D) = 1 - share."""
     share = torch.tensor([[0.25, 0.5, 0.9]], dtype=torch.float64)
     loss = AdversarialLoss("non_saturating")
     at_odds = torch.log((1 - share) / share).requires_grad_()

@@ -1,4 +1,4 @@
-"""Perceptual, style, LPIPS and feature matching: on features made by hand, and the authors' values."""
+"""Test perceptual, style, LPIPS and feature matching losses on handmade features and against the authors' values."""
 
 import pytest
 import torch
@@ -110,9 +110,11 @@ def test_wrong_arguments():
         FeatureMatching("l2", "mean")
     with pytest.raises(UnknownNameError, match="Unknown reduction over layers 'max'"):
         FeatureMatching("l1", "max")
-    with pytest.raises(ZooError, match="Two equally long lists of feature maps are needed, got 2 and 1"):
+    with pytest.raises(ZooError, match="must be lists of feature maps of equal length, at least 1, got 2 and 1"):
         feature_distance(list(pred.values()), [target["a"]])
-    with pytest.raises(ZooError, match=r"each map of the truth must be \(2, 3, 4, 5\) to match the prediction"):
+    with pytest.raises(
+        ZooError, match=r"Each feature map of the ground truth must be \(2, 3, 4, 5\) to match the prediction"
+    ):
         feature_distance([pred["a"]], [target["b"]])
     with pytest.raises(UnknownNameError, match="Unknown reduction over the batch 'none'"):
         LPIPSLoss("none")
@@ -191,7 +193,7 @@ def test_grig_lpips(filled_vgg16, side):
 
 
 def test_real_features_prefer_the_nearer_picture(shared):
-    """A real VGG-19's style and perceptual terms rank a light blur below a heavy one, a shift below another texture."""
+    """With a pretrained VGG-19, a light blur costs less than a heavy one, and a shift less than another texture."""
     data = pytest.importorskip("skimage.data")
     taps = ("relu1_2", "relu2_2", "relu3_1")
     file = shared / "weights" / "vgg19_caffe_relu3_1.pth"

@@ -1,4 +1,4 @@
-"""Focal frequency loss: a value by hand, its options by a slow second version, and the authors' values."""
+"""Test the focal frequency loss: a value by hand, options against a slow implementation, the authors' values."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def slow(
     normalize=True,
     reduction="mean",
 ):
-    """Patch by patch and channel by channel, in float64."""
+    """Compute the loss patch by patch and channel by channel, in float64."""
     B, C, H, W = pred.shape
     h, w = H // patch_factor, W // patch_factor
     spectra = torch.zeros(2, B, patch_factor**2, C, h, w, dtype=torch.complex128)
@@ -94,7 +94,7 @@ def test_against_a_slow_version(alpha, patch_factor, flags, reduction, seed):
 
 @pytest.mark.parametrize("size", [64, 256, (40, 56)], ids=str)
 def test_equations_of_glama_taken_literally(size):
-    """Eq. 8 and 9 do not divide the weight; with the unnormalised DFT the mean is (H W)^1.5 times as large."""
+    """Eq. 8 and 9 do not normalize the weight; with the unnormalized DFT, the mean is (H W)^1.5 times as large."""
     H, W = size if isinstance(size, tuple) else (size, size)
     recorded = read_vector("focal_frequency_loss")["cases"]
     name = f"{H}x{W} literal Eq.8-9"
@@ -139,7 +139,7 @@ def test_full_precision_under_autocast():
 
 
 def test_patches_must_fit():
-    with pytest.raises(ZooError, match="`patch_factor` must divide both sides of 10 x 12, got 4"):
+    with pytest.raises(ZooError, match="`patch_factor` must divide height and width of 10 x 12, got 4"):
         FocalFrequencyLoss(patch_factor=4)(torch.rand(1, 3, 10, 12), torch.rand(1, 3, 10, 12))
     with pytest.raises(ZooError, match="`patch_factor` must be 1 or more, got 0"):
         FocalFrequencyLoss(patch_factor=0)
@@ -148,5 +148,5 @@ def test_patches_must_fit():
 def test_wrong_arguments():
     with pytest.raises(UnknownNameError, match=r"Unknown reduction 'summ'\. Did you mean 'sum'"):
         FocalFrequencyLoss(reduction="summ")
-    with pytest.raises(ZooError, match="`batch_matrix` chooses the maximum that `normalize` divides by"):
+    with pytest.raises(ZooError, match="`batch_matrix` needs `normalize=True`"):
         FocalFrequencyLoss(batch_matrix=True, normalize=False)

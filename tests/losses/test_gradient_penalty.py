@@ -1,4 +1,4 @@
-"""Gradient penalties: critics whose gradient is known, and the authors' values with theirs."""
+"""Test gradient penalties with critics of known gradient, and against the authors' values."""
 
 import pytest
 import torch
@@ -85,14 +85,14 @@ def test_full_precision_under_autocast():
 
 def test_wrong_arguments():
     real = torch.rand(1, 3, 4, 4)
-    with pytest.raises(ZooError, match=r"real\.requires_grad_\(\) before the discriminator"):
+    with pytest.raises(ZooError, match=r"call real\.requires_grad_\(\) before the discriminator's forward pass"):
         r1_penalty(torch.nn.Conv2d(3, 1, 4)(real), real)
     with pytest.raises(ZooError, match=r"`mask` must be \(1, 1, 4, 4\)"):
         wgan_gradient_penalty(torch.nn.Conv2d(3, 1, 4), real, real, mask=torch.ones(1, 3, 4, 4))
 
 
 def test_contextual_attention():
-    """Both critics, with the recorded alpha: scores, penalties, their masked variants, gradients of the whole loss."""
+    """Both critics with the recorded alpha: scores, penalties with and without mask, gradients of the total loss."""
     recorded = read_vector("ca_losses")
     named, variants = recorded["synthetic"]["values_named"], recorded["synthetic_variants"]
     truth, _, fine, mask, box = contextual_case()
@@ -123,7 +123,7 @@ def test_contextual_attention():
 
 @pytest.mark.parametrize("case", ["64_eval", "64_train", "256_eval", "256_train"])
 def test_lama(case):
-    """All shared terms of LaMa's two steps, and their gradients, with its discriminator."""
+    """All shared loss terms of LaMa's two updates, and their gradients, with its discriminator."""
     recorded = read_vector("lama_losses")["cases"][case]
     side = int(case.split("_")[0])
     real, fake, mask = vector_image(side, side), vector_image(side, side, 0.7), vector_mask(side, side)

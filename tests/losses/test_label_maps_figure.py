@@ -1,4 +1,4 @@
-"""docs/label_maps.png shows what the code gives today."""
+"""Test that docs/label_maps.png shows the current results of the code."""
 
 import runpy
 

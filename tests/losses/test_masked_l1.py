@@ -1,4 +1,4 @@
-"""L1 by region: closed forms, a slow second version, the authors' values."""
+"""Test the masked L1 loss: closed forms, a slow implementation, the authors' values."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def pictures(B=3, side=6, dtype=torch.float32):
 
 
 def slow_l1(pred, target, mask, known, hole, divisor):
-    """Pixel by pixel, as the papers' formulas read."""
+    """Compute the loss pixel by pixel, by the papers' formulas."""
     B, C, H, W = pred.shape
     per_image, areas = [], []
     for b in range(B):
@@ -131,7 +131,7 @@ def test_lama(side):
 
 
 def contextual_case():
-    """Truth, both predictions, mask, and the crop of the box, of `ca_losses`."""
+    """Return ground truth, both predictions, mask and the crop of the box from `ca_losses`."""
     truth, flipped, mask = losses_batch(256, 256, low=-1)
     mask = torch.zeros_like(mask)
     mask[:, :, 67:181, 81:187] = 1

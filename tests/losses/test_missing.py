@@ -1,4 +1,4 @@
-"""Losses without their weights: refused, or dropped aloud."""
+"""Test losses without pretrained weights: an error, or dropped with a warning."""
 
 import pytest
 import torch

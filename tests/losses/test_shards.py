@@ -1,4 +1,4 @@
-"""Every loss on a batch that several processes share: the mean over the processes is the value of the whole batch."""
+"""Test all losses on a batch that several processes share: the mean over the processes equals the whole batch."""
 
 import functools
 
@@ -15,7 +15,7 @@ whole = functools.cache(measure)
 
 
 def compare(parts, count):
-    """Values are averaged over the processes, and so are gradients, by the training strategy."""
+    """Compare values and gradients averaged over the processes, as the training strategy does, with the whole batch."""
     for name, (value, gradient) in whole().items():
         values, gradients = zip(*(part[name] for part in parts), strict=True)
         torch.testing.assert_close(torch.stack(values).mean(), value, rtol=1e-10, atol=1e-12, msg=name)
@@ -42,7 +42,7 @@ def test_real_processes_do_as_well(count, tmp_path):
 
 
 def test_what_accumulated_batches_do_not_share():
-    """Batches one after the other cannot know each other's divisors: these options alone differ."""
+    """Accumulated batches cannot share divisors; only these options differ."""
     parts = [shard(samples(), rank, 2) for rank in (0, 1)]
     means = {name: sum(case(part) for part in parts) / 2 for name, case in cases().items()}
     differ = {name for name, (value, _) in whole().items() if not torch.isclose(means[name], value, rtol=1e-9)}
@@ -57,7 +57,7 @@ def test_what_accumulated_batches_do_not_share():
 
 
 def test_by_hand():
-    """Two images, holes of one and three pixels of four, an error of 1 everywhere; each alone on a process."""
+    """Two images on two processes, with one and three hole pixels of four, and an error of 1 everywhere."""
     mask = torch.tensor([[[[1.0, 0, 0, 0]]], [[[1.0, 1, 1, 0]]]])
     pred, target = torch.ones(2, 3, 1, 4), torch.zeros(2, 3, 1, 4)
 

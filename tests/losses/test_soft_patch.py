@@ -1,4 +1,4 @@
-"""SM-PatchGAN: soft labels and both sides of the game."""
+"""Test SM-PatchGAN: soft labels, and the losses of discriminator and generator."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Total variation: closed forms, a slow second version, recorded values."""
+"""Test total variation: closed forms, a slow implementation, recorded values."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Photographs, holes and a small fixed feature extractor for the metrics' tests."""
+"""Images, holes and a small fixed feature extractor for the tests of metrics."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from torch import nn
 
 @pytest.fixture(scope="session")
 def photos():
-    """Two 8-bit photographs of 96 x 120, and a degraded copy of each: (pred, target, mask), float32 k/255."""
+    """Return two 8-bit images of 96 x 120 and a degraded copy of each: (pred, target, mask), float32 k/255."""
     truth = torch.stack(
         [
             torch.from_numpy(picture[60:156, 100:220].copy()).permute(2, 0, 1)
@@ -25,7 +25,7 @@ def photos():
 
 @pytest.fixture
 def random_batch():
-    """A maker of random 8-bit (pred, target, mask) of any size, the same for the same arguments."""
+    """Return a function that creates random 8-bit (pred, target, mask), equal for equal arguments."""
 
     def make(count, height=32, width=32, seed=0):
         generator = torch.Generator().manual_seed(seed)
@@ -37,7 +37,7 @@ def random_batch():
 
 
 class SmallExtractor(nn.Module):
-    """Six features of an image: a fixed random convolution, pooled."""
+    """Feature extractor with six features: a fixed random convolution, pooled."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Per-image metrics against scikit-image, torchmetrics, closed forms; holes, batches, counts, bad input."""
+"""Test per-image metrics against scikit-image, torchmetrics and closed forms; holes, batches, counts, bad input."""
 
 import math
 
@@ -251,7 +251,7 @@ def test_metric_is_the_mean_and_forward_gives_the_batch(random_batch):
 
 
 def test_a_collection_keeps_metrics_apart(random_batch):
-    """torchmetrics lets metrics with equal states share them: after a perfect first batch l1 and mse would be one."""
+    """torchmetrics shares equal states between metrics: after a perfect first batch, l1 and mse would share theirs."""
     pred, target, mask = random_batch(2)
     collection = MetricCollection({name: create_metric(name) for name in ("l1", "mse", "l1_hole", "tv")})
     collection.update(target, target, mask)

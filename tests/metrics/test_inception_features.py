@@ -1,6 +1,6 @@
-"""The Inception network and its resizings, against torch-fidelity's own forward pass and clean-fid's resize.
+"""Test the Inception network and its resizing against torch-fidelity's forward pass and clean-fid's resizing.
 
-The pretrained file is large, so the network carries random weights of the right names; its layers and resizing are the
+The pretrained file is large, so the network has random weights with the right names; its layers and resizing are the
 real ones.
 """
 
@@ -16,7 +16,7 @@ fidelity = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
 
 
 class _Untrained(fidelity.FeatureExtractorInceptionV3):
-    """torch-fidelity's network with its random initialisation: the constructor's load is left out."""
+    """torch-fidelity's network with random weights: its constructor does not load a file."""
 
     def load_state_dict(self, *_, **__):
         return None
@@ -24,7 +24,7 @@ class _Untrained(fidelity.FeatureExtractorInceptionV3):
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
-    """(torch-fidelity's network, a weight file of its state)."""
+    """Return torch-fidelity's network and a file with its weights."""
     folder = tmp_path_factory.mktemp("inception")
     torch.save({}, folder / "nothing.pth")
     with torch.random.fork_rng():
@@ -92,7 +92,7 @@ def test_images_are_rounded_to_bytes_first():
 def test_a_wrong_file_is_refused(tmp_path):
     path = tmp_path / "wrong.pth"
     torch.save({"weight": torch.zeros(1)}, path)
-    with pytest.raises(ZooError, match="holds no Inception network as torch-fidelity lays it out"):
+    with pytest.raises(ZooError, match="does not hold torch-fidelity's Inception network"):
         InceptionFeatures(weights=path)
     path.write_bytes(b"nothing")
     with pytest.raises(WeightsError, match=r"wrong\.pth"):

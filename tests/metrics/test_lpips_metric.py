@@ -1,4 +1,4 @@
-"""LPIPS against the lpips package itself, torchmetrics and recorded answers, on the backbone in the shared folder."""
+"""Test LPIPS against the lpips package, torchmetrics and recorded values, with the backbone in the shared folder."""
 
 import json
 import warnings
@@ -18,7 +18,7 @@ from inpaint_zoo.metrics import create_metric
 
 @pytest.fixture
 def official(shared_weights, tmp_path, monkeypatch):
-    """lpips.LPIPS as its authors load it: trunk from the torch hub cache."""
+    """Return lpips.LPIPS as its authors load it, with the backbone from the torch hub cache."""
     import lpips
 
     cache = tmp_path / "hub" / "checkpoints"
@@ -97,7 +97,7 @@ def test_empty_hole_odd_sizes_and_batches(shared_weights, random_batch):
     for i in range(7):
         alone = metric.score(pred[i, None], target[i, None], mask[i, None])
         assert torch.equal(alone, scores[i, None]) or i == 2
-    with pytest.raises(ZooError, match="`lpips_squeeze_hole` needs sides of at least 17 pixels, got 16 x 40"):
+    with pytest.raises(ZooError, match="`lpips_squeeze_hole` needs a height and width of at least 17 px, got 16 x 40"):
         metric.score(*random_batch(1, 16, 40))
 
 
@@ -120,5 +120,5 @@ def test_training_mode_and_global_random_state_are_left_alone(shared_weights, ph
 def test_a_file_of_another_network_is_refused(tmp_path):
     path = tmp_path / "alexnet.pth"
     torch.save(squeezenet1_1(weights=None).state_dict(), path)
-    with pytest.raises(ZooError, match="holds no alexnet as torchvision lays it out"):
+    with pytest.raises(ZooError, match="does not hold torchvision's alexnet"):
         create_metric("lpips_alex", weights=path)

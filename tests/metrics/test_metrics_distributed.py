@@ -1,4 +1,4 @@
-"""Two processes that share the images give the values of one process that sees them all."""
+"""Test that two processes that share the images give the values of a single process."""
 
 import os
 
@@ -14,7 +14,7 @@ SIZES = (5, 3)  # images of each process
 
 
 class Pooled(torch.nn.Module):
-    """Three features: the mean colour, so that a process can build it without a file."""
+    """Feature extractor that returns the mean color and needs no weight file."""
 
     def forward(self, images):
         return images.mean((2, 3))

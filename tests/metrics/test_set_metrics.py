@@ -1,4 +1,4 @@
-"""FID, KID, P-IDS and U-IDS on features: against torch-fidelity, torchmetrics, SciPy's solver and closed forms."""
+"""Test FID, KID, P-IDS and U-IDS on features against torch-fidelity, torchmetrics, SciPy and closed forms."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_fid_both_ways_agree_where_both_work():
 
 
 def test_fid_closed_form():
-    """Diagonal covariances: |difference of means|² + Σ (s - t)²."""
+    """For diagonal covariances, FID is |difference of means|² + Σ (s - t)²."""
     base = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]], dtype=torch.float64) * (3 / 4) ** 0.5
     pred = base * torch.tensor([1.0, 2.0])
     target = base * torch.tensor([3.0, 5.0]) + torch.tensor([1.0, 0.0])
@@ -97,7 +97,7 @@ def test_kid_of_one_subset_holds_all_images(extractor):
 
 
 def test_kid_by_hand():
-    """One feature, two samples each: the kernel is (x y + 1)³."""
+    """With one feature and two samples each, the kernel is (x y + 1)³."""
     pred, target = torch.tensor([[0.0], [1.0]]).double(), torch.tensor([[1.0], [1.0]]).double()
     # off the diagonals: pred (0 + 1)³ = 1, target 2³ = 8; across: mean of 1, 1, 8, 8
     assert kernel_distance(pred, target).item() == 1 + 8 - 2 * 4.5
@@ -124,7 +124,7 @@ def test_svm_solves_the_problem_of_an_independent_solver(n, dimensions):
 
 
 def test_ids_by_hand(extractor):
-    """One feature that tells all pairs but one: the worse half of that pair looks real."""
+    """One feature separates all pairs except one, in which the result looks real."""
     target = torch.tensor([[2.0], [2.0], [2.0], [1.0]])
     pred = torch.tensor([[-2.0], [-2.0], [-2.0], [1.5]])
     assert IDS("paired", extractor).from_features(pred, target).item() == 0.25
@@ -144,7 +144,7 @@ def test_ids_of_equal_and_of_separable_sets(extractor):
 
 
 def test_pairs_must_be_pairs(extractor):
-    with pytest.raises(ZooError, match="got 5 results and 6 truths"):
+    with pytest.raises(ZooError, match="got 5 results and 6 ground truth images"):
         IDS("paired", extractor).from_features(features(5), features(6))
     assert IDS("unpaired", extractor).from_features(features(50), features(60)).isfinite()
 

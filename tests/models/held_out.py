@@ -1,4 +1,4 @@
-"""How well shipped weights fill photographs that they were not trained on."""
+"""Quality of shipped weights on images that they were not trained on."""
 
 import torch
 
@@ -7,7 +7,7 @@ from inpaint_zoo.masks import create_generator
 
 
 def held_out_psnr(net, mask):
-    """Mean PSNR of each stage's composite, on every second crop of the test photographs, 256 px, by stage name."""
+    """Return the mean PSNR of each stage's composite on every second 256 px crop of the test images, by stage."""
     photos = create_dataset({"name": "sample", "size": 256, "crop": "grid"})
     holes = create_generator(mask, seed=2026, stream="test")
     chosen = range(0, len(photos), 2)

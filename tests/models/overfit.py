@@ -1,4 +1,4 @@
-"""Small trainings of a family: pictures of 64 px, and whether it learns two photographs by heart."""
+"""Small training runs of a family on 64 px images, and whether it can overfit two images."""
 
 import json
 
@@ -9,7 +9,7 @@ from tests.training.toys import PictureData
 
 
 class Pictures64(PictureData):
-    """The toy's pictures at 64 px, where a quarter of the sides still holds more than a hole."""
+    """The toy's images at 64 px, large enough for known pixels at 1/4 resolution."""
 
     def train_dataloader(self):
         loader = super().train_dataloader()
@@ -18,9 +18,9 @@ class Pictures64(PictureData):
 
 
 def psnr_by_heart(config, folder, *args, steps=150, size=32):
-    """PSNR in dB on two photographs of 64 px with a central hole, after that many steps on just these.
+    """Return PSNR in dB on two 64 px images with a central hole, after training only on them for the given steps.
 
-    The mean of the known colours has 23.2 dB there, OpenCV's methods 22.6 and 22.9.
+    The mean of the known colors reaches 23.2 dB, OpenCV's methods 22.6 and 22.9 dB.
     """
     words = [
         "fit",

@@ -1,4 +1,4 @@
-"""The contract, over every registered model, now and later, and over a learned toy."""
+"""Test the common interface of all registered models, and of a trainable toy model."""
 
 import functools
 
@@ -30,7 +30,7 @@ def name(request):
 
 
 def over(argument, values):
-    """Every model with every value; a large one, whose family has a tiny one for that, with the first value alone."""
+    """Combine every model with every value; large models whose family has a tiny one, only with the first value."""
     large = [name for name in iz.list_models() if iz.model_info(name).parameters > LARGE]
     pairs = [
         (name, value) for name in [*iz.list_models(), "toy"] for value in (values[:1] if name in large else values)
@@ -39,7 +39,7 @@ def over(argument, values):
 
 
 def with_one_large_of_a_family():
-    """Every model, but of a family's large ones the first alone, which has the parts of the others."""
+    """Return every model, but only the first of a family's large ones, which has the same parts as the others."""
     seen, names = set(), []
     for name in [*iz.list_models(), "toy"]:
         info = iz.model_info(name) if name != "toy" else None
@@ -65,12 +65,12 @@ def _built(name):
 
 
 def build(name):
-    """The model in eval mode, shared by all tests that don't train or change it."""
+    """Return the model in eval mode, shared by all tests that do not train or change it."""
     return _built(name).eval()
 
 
 def sample(size, batch=1, seed=0):
-    """Smooth pictures with a block of hole, a different one for each picture, and a scattering of single pixels."""
+    """Return smooth images with holes: one block per image, at different positions, and scattered single pixels."""
     H, W = size
     generator = torch.Generator().manual_seed(seed)
     image = torch.rand(batch, 3, 4, 4, generator=generator)
@@ -118,7 +118,7 @@ def test_hole_content_is_ignored(name, rubbish):
 
 
 def check_fillings(net):
-    """They take the place of what stands in the hole where the network sees it at all; by its fast form too."""
+    """A filling replaces the hole's content for networks that use it, also in the inference form."""
     image, mask = sample((40, 48))
     filling = torch.where(mask > 0, 0.9, image)
     low, high = net.value_range
@@ -127,7 +127,7 @@ def check_fillings(net):
         seen = [net.predict(*net.native(image, mask, found)) for found in (None, filling)]
         assert net.takes_filling != all(map(torch.equal, *(stages.values() for stages in seen)))
         if not net.takes_filling:
-            with pytest.raises(ZooError, match=r"never sees what stands in the hole: it takes no `filling`"):
+            with pytest.raises(ZooError, match=r"ignores the content of the hole and takes no `filling`"):
                 net(image, mask, filling=filling)
             return
         plain, filled = net(image, mask), net(image, mask, filling=filling)
@@ -259,7 +259,7 @@ def test_cuda(name):
 
 
 def broken():
-    """Every kind of bad input: what is wrong, the arguments, and what the message must name."""
+    """Return all kinds of invalid input: name, arguments, and what the message must contain."""
     image, mask = sample((32, 32), batch=2)
     bad_known = image.clone()
     bad_known[0, 0, 0, 0] = 1.5
@@ -277,8 +277,8 @@ def broken():
         "no tensor": (image.numpy(), mask, r"`image` must be a tensor.*got ndarray"),
         "batch": (image, mask[:1], r"`mask` must be \(2, 1, 32, 32\) to match"),
         "sides": (image, mask[..., :31], r"`mask` must be \(2, 1, 32, 32\) to match"),
-        "too small": (image[..., :15, :], mask[..., :15, :], r"sides from 16 px up, got \(2, 3, 15, 32\)"),
-        "empty batch": (image[:0], mask[:0], r"at least one picture"),
+        "too small": (image[..., :15, :], mask[..., :15, :], r"at least 16 px, got \(2, 3, 15, 32\)"),
+        "empty batch": (image[:0], mask[:0], r"at least one image"),
         "device": (image, mask.to("meta"), r"`mask` must be on the device of `image` \(cpu\), got meta"),
         "grey mask": (image, clear * 0.5, r"`mask` must hold only 0 \(known\) and 1 \(hole\), got 0\.5"),
         "nan mask": (image, clear * float("nan"), r"`mask` must hold only 0"),

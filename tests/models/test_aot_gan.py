@@ -1,4 +1,4 @@
-"""AOT-GAN: sizes, the authors' recorded outputs, their checkpoints, its fast form."""
+"""Test AOT-GAN: sizes, the authors' recorded outputs, their checkpoints, the inference form."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ LAST = "decoder.4"  # the authors' decoder ends before the tanh
 
 
 def test_parameters_and_macs():
-    """GRIG's Table 4 prints thop's count, here the true one: both see convolutions alone, enlarging is no layer."""
+    """GRIG's Table 4 has thop's count, which is the true one here: only convolutions count in both."""
     assert iz.model_info("aot_gan").parameters == 15_200_835
     assert iz.model_info("aot_gan_tiny").parameters <= 1_500_000
     with torch.device("meta"):

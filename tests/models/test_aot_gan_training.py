@@ -1,4 +1,4 @@
-"""AOT-GAN's losses against recorded values, its steps against ones written out in plain PyTorch."""
+"""Test AOT-GAN's losses against recorded values, and its steps against steps written in plain PyTorch."""
 
 import pytest
 import torch
@@ -75,9 +75,9 @@ def test_unknown_targets_are_refused():
 
 
 class ByHand:
-    """AOT-GAN's training as its specification words it: no phases, no losses of ours.
+    """AOT-GAN's training as specified, without this package's phases and losses.
 
-    ``as_released`` lets the discriminator keep the gradient that the generator's term leaves on it.
+    With ``as_released``, the discriminator keeps the gradient from the generator's GAN loss.
     """
 
     def __init__(self, module, rates, target="real", as_released=False):
@@ -120,9 +120,9 @@ class ByHand:
 
 @pytest.mark.parametrize("target", ["real", "released"])
 def test_two_steps_equal_those_written_out_by_hand(target, tmp_path):
-    """Both gradients by the weights before the step, three passes of the critic, u and v of the norms included.
+    """Both gradients use the weights from before the step; three discriminator passes, including u and v.
 
-    In float64: where a gate's map is nearly constant, its normalisation makes much of rounding.
+    Computed in float64, because the normalization of nearly constant gates amplifies rounding errors.
     """
     weights = {"l1": 1.0, "adversarial": 0.3}  # more than the paper's, so that it shows
     rates = (0.02, 0.05)

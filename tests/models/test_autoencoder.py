@@ -1,4 +1,4 @@
-"""What is special of the autoencoder: its size, and that the mask is not fed."""
+"""Test properties of the autoencoder: its size, and that the mask is not an input."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The Context Encoder: sizes, what it is given and predicts, its losses and updates."""
+"""Test the Context Encoder: sizes, its input and predictions, its losses and updates."""
 
 import pytest
 import torch
@@ -42,7 +42,7 @@ def test_parameters():
 
 
 def given(net, image, mask):
-    """What the encoder takes, in [0, 1], and the stages."""
+    """Return the encoder's input in [0, 1], and the stages."""
     seen = []
     handle = net.encoder.register_forward_hook(lambda _, inputs, __: seen.append((inputs[0] + 1) / 2))
     with torch.no_grad():
@@ -58,7 +58,7 @@ def test_holes_are_of_the_mean_colour():
 
 
 def test_another_size_keeps_the_hole_out_of_known_colours():
-    """A picture of one colour at four times the sides: around the hole it is that colour still."""
+    """An image of one color, four times as large, keeps this color around the hole after resizing."""
     net = iz.create_model("context_encoder_tiny")
     color = torch.tensor([0.9, 0.1, 0.4]).view(1, 3, 1, 1)
     mask = torch.zeros(1, 1, 256, 192)
@@ -86,7 +86,7 @@ def test_the_central_one_gives_back_what_surrounds_its_prediction():
 
 
 def test_wrong_options_are_refused():
-    with pytest.raises(ValueError, match="power of two from 32 up, got 96"):
+    with pytest.raises(ValueError, match="power of two of at least 32, got 96"):
         iz.create_model("context_encoder", size=96)
     with pytest.raises(ValueError, match=r"Unknown region 'centre'\. Did you mean 'center'"):
         iz.create_model("context_encoder", region="centre")
@@ -138,7 +138,7 @@ def test_a_step_trains_all_but_the_biases(region, known, tmp_path):
 
 
 def test_other_sizes_are_refused_in_training(tmp_path):
-    with pytest.raises(ValueError, match=r"trains at its own size: --data\.init_args\.size=64, got \(2, 3, 32, 32\)"):
+    with pytest.raises(ValueError, match=r"set --data\.init_args\.size=64, got images of shape \(2, 3, 32, 32\)"):
         fit(tmp_path, ContextEncoder("context_encoder_tiny", discriminator_width=8, metrics=[]), max_steps=1)
 
 

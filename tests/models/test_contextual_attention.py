@@ -1,4 +1,4 @@
-"""Contextual Attention and GLCIC: sizes, the authors' recorded outputs, their checkpoints, critics, offsets."""
+"""Test Contextual Attention and GLCIC: sizes, the authors' recorded outputs, checkpoints, critics, offsets."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ PARAMETERS = {"contextual_attention": 3_601_542, "glcic": 2_758_118}
 
 
 def official(part):
-    """The authors' state dict of a network, filled by its own names."""
+    """Return a network's state dict with the authors' keys, filled by these keys."""
     keys = read_keys(f"ca_{part}")
     return fill({key: torch.zeros(shape) for key, shape in keys.items()})
 
@@ -40,7 +40,7 @@ def test_glcic_has_the_names_of_contextual_attention_without_its_branch():
 
 
 def test_recorded_chain():
-    """Two pictures of 256 px, as the losses were recorded: the gradient passes attention and composite."""
+    """Two 256 px images, as when the losses were recorded: the gradient passes through attention and composite."""
     net = iz.create_model("contextual_attention")
     net.load_state_dict(iz.convert_official("contextual_attention", official("generator")))
     recorded = read_vector("ca_losses")["chain"]
@@ -80,7 +80,7 @@ def test_sizes_of_critics():
     assert iz.create_discriminator("ca_local", local_conv4=512).linear.in_features == 512 * 8 * 8
     tensorflow = iz.create_discriminator("ca_global", size=64, width=8, tf_same=True)
     assert tensorflow(torch.zeros(1, 3, 64, 64)).shape == (1, 1)
-    with pytest.raises(ZooError, match=r"must be \(B, 3, 32, 32\), got \(1, 3, 64, 64\): `size=` builds another"):
+    with pytest.raises(ZooError, match=r"must be \(B, 3, 32, 32\), got \(1, 3, 64, 64\)\. Create the critic with"):
         tiny(torch.zeros(1, 3, 64, 64))
     with pytest.raises(ZooError, match="`size` must be a multiple of 16, got 40"):
         iz.create_discriminator("ca_global", size=40)
@@ -152,7 +152,7 @@ class FirstThree(torch.nn.Module):
 
 
 def test_attention_offsets_behind_navier_stokes():
-    """Those of the network with its filling, at its own places, at sides that neither divides."""
+    """The offsets equal those of the network with the filling, also for sizes that are no multiple of the divisors."""
     inner = fill_module(ContextualAttentionGenerator(8))
     inner.coarse_generator = FirstThree()  # the filling reaches the attention through it alone
     net = hole_ns_of(inner)
@@ -164,13 +164,13 @@ def test_attention_offsets_behind_navier_stokes():
         assert torch.equal(net.attention_offsets(image.masked_fill(mask > 0, float("nan")), mask), expected)
         assert not torch.equal(inner.attention_offsets(image, mask), expected)
     assert net.attention_place == inner.attention_place == 8
-    with pytest.raises(ZooError, match="never sees what stands in the hole"):
+    with pytest.raises(ZooError, match="ignores the content of the hole"):
         net.attention_offsets(image, mask, filling=image)
     assert not hasattr(hole_ns_of(iz.create_model("glcic_tiny")), "attention_offsets")
 
 
 def test_tensorflow_pads_behind():
-    """A strided convolution whose first tap alone is not zero tells where its window begins."""
+    """A strided convolution with a single nonzero weight shows where its window begins."""
     nets = (ContextualAttentionGenerator(4, tf_same=tf_same) for tf_same in (True, False))
     same, plain = (net.coarse_generator.conv2_downsample for net in nets)
     x = torch.rand(1, 4, 8, 8)

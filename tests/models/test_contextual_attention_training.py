@@ -1,4 +1,4 @@
-"""GLCIC's and Contextual Attention's losses against recorded values, windows, steps written out, fillings of holes."""
+"""Test GLCIC's and Contextual Attention's losses against recorded values, windows, steps, and fillings of holes."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def small(network="glcic_tiny", metrics=(), **options):
 
 @pytest.fixture(scope="module")
 def recorded_case():
-    """Truth and mask in the contract's range, as `ca_losses` has them; both critics."""
+    """Return ground truth in [0, 1] and mask from `ca_losses`, and both critics."""
     x = vector_image(256, 256)
     mask = torch.zeros(2, 1, 256, 256)
     mask[..., 67:181, 81:187] = 1
@@ -54,7 +54,7 @@ def recorded_case():
 
 
 def totals(module, batch, stages, critics):
-    """All terms, and both weighted sums by the module's own weights."""
+    """Return all terms, and both weighted sums with the module's weights."""
     losses = module.losses
     d = losses.critics(*critics, stages["fine"], batch) | losses.penalty(*critics, stages["fine"], batch, ALPHA)
     g = losses.reconstruction(stages, batch) | {"wgan_g": losses.generator(*critics, stages["fine"], batch)}
@@ -67,7 +67,7 @@ def totals(module, batch, stages, critics):
 
 
 def test_recorded_losses(recorded_case):
-    """Synthetic predictions; the gradients of the critics' whole loss too."""
+    """Losses of synthetic predictions, and gradients of the critics' total loss."""
     batch, critics = recorded_case
     recorded = read_vector("ca_losses")
     truth = batch["image"] * 2 - 1
@@ -90,7 +90,7 @@ def test_recorded_losses(recorded_case):
 
 @pytest.mark.slow
 def test_recorded_chain(recorded_case):
-    """The same through the filled generator: the gradient of its whole loss passes attention and composite."""
+    """The same with the generator: the gradient of its total loss passes through attention and composite."""
     batch, critics = recorded_case
     recorded = read_vector("ca_losses")["chain"]
     net = fill_module(iz.create_model("contextual_attention"))
@@ -103,7 +103,7 @@ def test_recorded_chain(recorded_case):
 
 
 def test_the_window_of_a_shrunk_box_is_the_box():
-    """What the reference hands to its critic, from the mask alone."""
+    """The window found from the mask equals the box that the reference code gives to its critic."""
     generator = create_generator("ca", seed=5)
     size, count = (256, 256), 40
     masks = torch.from_numpy(np.stack([generator(index, size) for index in range(count)]))[:, None].float()
@@ -123,7 +123,7 @@ def test_windows_stay_inside_and_look_at_the_middle_of_nothing():
     window = Window(mask, 16)
     assert window.crop(rows)[:, 1, 0, 0].tolist() == [0, 17, 12]
     assert window.crop(columns)[:, 1, 0, 0].tolist() == [48, 17, 24]
-    with pytest.raises(ZooError, match="A window of 41 px does not fit into pictures of 40 x 64"):
+    with pytest.raises(ZooError, match="A window of 41 px does not fit into images of 40 x 64 px"):
         Window(mask, 41)
 
 
@@ -150,7 +150,7 @@ def test_discounts_of_free_form_holes():
 
 
 class ByHand:
-    """Two batches of critics, one of the generator, as the specification words it: no phases, no losses of ours."""
+    """Training as specified, two critic batches per generator update, without this package's phases and losses."""
 
     def __init__(self, module, rates, stale_critics=False):
         self.net = iz.create_model("glcic_tiny").train()
@@ -226,7 +226,7 @@ class ByHand:
 
 
 def test_two_rounds_equal_those_written_out_by_hand(tmp_path, monkeypatch):
-    """Critics on each batch, each with its own mixing factors; the generator on each second, against new critics."""
+    """Critics on each batch with their own alpha; the generator on every second batch, with the updated critics."""
     monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
     rates = (0.05, 0.1)
     torch.manual_seed(0)
@@ -279,7 +279,7 @@ def test_what_the_study_trains_with(tmp_path):
 
 
 def test_pictures_of_another_size_are_refused(tmp_path):
-    with pytest.raises(ZooError, match=r"must be \(B, 3, 128, 128\), got \(4, 3, 64, 64\): `size=` builds another"):
+    with pytest.raises(ZooError, match=r"must be \(B, 3, 128, 128\), got \(4, 3, 64, 64\)\. Create the critic"):
         fit(tmp_path, ContextualAttention("glcic_tiny", size=128, window=32, critic_width=8), Pictures64(), max_steps=1)
 
 
@@ -299,7 +299,7 @@ def test_a_training_starts_from_network_and_critics_of_another(tmp_path):
 
 
 class Filled(Pictures64):
-    """The pictures with a grey of 0.8 in their holes."""
+    """The images with a gray of 0.8 in their holes."""
 
     def on_after_batch_transfer(self, batch, dataloader_idx):
         return {**batch, "input": torch.where(batch["mask"] > 0, 0.8, batch["image"])}
@@ -335,7 +335,7 @@ def test_training_and_validation_find_what_the_data_put_there(tmp_path):
 
 @pytest.mark.parametrize("size", [(40, 48), (43, 57)])
 def test_a_network_behind_navier_stokes_is_what_was_trained_so(size):
-    """By the network's weights, at any size, in its fast form too; the hole's content counts as little as ever."""
+    """It has the network's weights, takes any size, also in the inference form, and ignores the hole's content."""
     inner = fill_module(iz.create_model("glcic_tiny"))
     net = iz.create_model("hole_ns:glcic_tiny")
     net.load_state_dict(inner.state_dict())
@@ -348,7 +348,7 @@ def test_a_network_behind_navier_stokes_is_what_was_trained_so(size):
         assert not torch.equal(inner(image, mask), expected)
     assert net.state_dict().keys() == inner.state_dict().keys()
     assert list(net.stages(image, mask)) == ["coarse", "fine"]
-    with pytest.raises(ZooError, match="TwoStage never sees what stands in the hole: use it without `hole_ns:`"):
+    with pytest.raises(ZooError, match="TwoStage ignores the content of the hole: use it without `hole_ns:`"):
         hole_ns_of(two_stage(inner, inner))
 
 
@@ -357,7 +357,7 @@ def test_a_network_behind_navier_stokes_is_what_was_trained_so(size):
 
 @pytest.mark.slow
 def test_attention_is_drawn_at_each_validation(tmp_path, monkeypatch):
-    """As files and in W&B: the same samples, what `inpaint --attention` draws of them."""
+    """Files and W&B have the same samples, drawn like `inpaint --attention`."""
     pytest.importorskip("wandb", reason="the extra `wandb` is not installed")
     monkeypatch.setenv("WANDB_MODE", "offline")
     words = ["fit", "--config", str(REPOSITORY / "configs" / "contextual_attention" / "sample.yaml")]
@@ -384,7 +384,7 @@ def test_attention_is_drawn_at_each_validation(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_it_learns(tmp_path):
-    """The small network at half its width; the mean of the known colours has 23.2 dB."""
+    """The small network with half its channels; the mean of the known colors has 23.2 dB."""
     words = [f"--model.init_args.{x}_scheduler.init_args.T_max=90" for x in ("generator", "critic")]
     words += ["--model.init_args.network=glcic", '--model.init_args.network_options={"width": 8}']
     words += ["--model.init_args.generator_optimizer.init_args.lr=2e-3", "--model.init_args.discount=none"]

@@ -1,4 +1,4 @@
-"""DeepFillv2: sizes, what the second stage sees, its attention, its discriminator, its losses and updates."""
+"""Test DeepFillv2: sizes, the second stage's input, attention, discriminator, losses and updates."""
 
 import pytest
 import torch
@@ -88,7 +88,7 @@ def test_spectral_norm_of_the_discriminator():
 
 
 def test_losses_written_out():
-    """A linear discriminator of picture and mask, so that composites and masks show."""
+    """A linear discriminator of image and mask shows which composites and masks it gets."""
     generator = torch.Generator().manual_seed(0)
     image, coarse, fine = (torch.rand(2, 3, 16, 16, generator=generator) for _ in range(3))
     mask = (torch.rand(2, 1, 16, 16, generator=generator) > 0.5).float()

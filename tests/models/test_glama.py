@@ -1,4 +1,4 @@
-"""LaMa, Big-LaMa, GLaMa: sizes, the authors' recorded outputs, their checkpoints, and a training step by hand."""
+"""Test LaMa, Big-LaMa, GLaMa: sizes, the authors' recorded outputs, their checkpoints, a training step by hand."""
 
 import math
 import re
@@ -162,7 +162,7 @@ def test_recorded_discriminator():
 
 @pytest.mark.parametrize(("precision", "largest", "mean"), [("fp32", 1e-4, 1e-5), ("bf16", 1e-1, 1e-2)])
 def test_optimised_form_on_lively_weights(precision, largest, mean):
-    """Random weights give a grey picture, these one that uses the whole range."""
+    """Random weights give a gray image; these weights give one that uses the whole value range."""
     net = filled("lama")
     image, mask = vector_image(72, 96), vector_mask(72, 96)
     with torch.no_grad():
@@ -174,7 +174,7 @@ def test_optimised_form_on_lively_weights(precision, largest, mean):
 
 
 def test_fourier_unit_is_a_convolution_with_a_picture_wide_kernel():
-    """Identity weights, no norm: relu of the spectrum's parts, by an explicit DFT."""
+    """With identity weights and no norm, it is ReLU of the spectrum's parts, computed by an explicit DFT."""
     unit = FourierUnit(1).eval()
     with torch.no_grad():
         unit.conv_layer.weight.copy_(torch.eye(2)[..., None, None])
@@ -238,7 +238,7 @@ def test_convert_is_strict():
 
 
 class Bookkeeping:
-    """An object of the authors' code in a checkpoint: its pickle names a class and calls a function."""
+    """Object of the authors' code in a checkpoint, whose pickle names a class and calls a function."""
 
     def __init__(self, trap):
         self.trap = trap
@@ -325,7 +325,7 @@ def test_a_frozen_first_stage_stays_as_it_is():
 
 
 def test_one_step_by_hand():
-    """The weighted sum and its parts against a slow second version, in the order of the released code."""
+    """The weighted sum and its terms equal a slow implementation, in the order of the released code."""
     torch.manual_seed(0)
     module = GLaMa("glama_tiny", perceptual_weights="random", metrics=[])
     module.build_losses()
@@ -383,7 +383,7 @@ def test_one_step_by_hand():
 
 
 def test_the_label_map_is_released_for_lama_and_an_area_for_glama():
-    """Each mode reaches the discriminator's loss; the defaults are the family's."""
+    """Each mode reaches the discriminator's loss; the defaults are those of the models."""
     pred, image, mask = vector_image(64, 64, 0.7), vector_image(64, 64), vector_mask(64, 64)
     assert [family().mask_mode for family in (LaMa, GLaMa)] == ["nearest", "area"]
     nearest = nn.functional.interpolate(mask, (7, 7), mode="nearest")
@@ -401,7 +401,7 @@ def test_the_label_map_is_released_for_lama_and_an_area_for_glama():
 
 
 def added_terms(pred, image, **options):
-    """The two terms of GLaMa's loss, unweighted."""
+    """Return the two terms that GLaMa adds, unweighted."""
     module = GLaMa("glama_tiny", discriminator_width=8, perceptual=0, metrics=[], **options)
     module.build_losses()
     terms = module.losses.generator(module.discriminator, pred, image, vector_mask(64, 64))
@@ -428,7 +428,7 @@ def test_reductions_of_the_added_losses_are_arguments():
 
 
 def test_the_added_losses_act():
-    """Their shares in the gradient at a prediction: half a percent or more by default, under 0.1 % with weight 1."""
+    """Their fraction of the gradient is at least 0.5 % by default, and below 0.1 % with weight 1."""
     torch.manual_seed(0)
     module = GLaMa("glama_tiny", discriminator_width=8, perceptual=0, metrics=[])
     module.build_losses()
@@ -448,7 +448,7 @@ def test_the_added_losses_act():
     "files", [["sample"], ["glama_ffhq", "losses_as_mean"], ["glama_2stage_ffhq", "losses_as_mean"]], ids="+".join
 )
 def test_the_weights_of_the_paper_stay_available(files, tmp_path):
-    """Both losses as means with the weight 1: the recipe of the shipped weights, and an overlay."""
+    """Both losses as means with weight 1, in the recipe of the shipped weights and in an overlay."""
     configs = [word for file in files for word in ("--config", str(CONFIGS / f"{file}.yaml"))]
     model, _ = Built("fit", [*configs, "--out", str(tmp_path)]).built
     assert (model.weights["total_variation"], model.weights["focal_frequency"]) == (1, 1)

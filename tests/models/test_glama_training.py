@@ -1,4 +1,4 @@
-"""GLaMa's configurations trained for real, if briefly: on the sample photographs, at 64 px, with a tiny network."""
+"""Test short training runs of GLaMa's configurations, on the sample images at 64 px with a tiny network."""
 
 import csv
 import json
@@ -90,7 +90,7 @@ def test_two_stages_train_the_second(tmp_path, capsys):
     config = "glama_2stage_ffhq.yaml"
     words = ["fit", "--config", str(CONFIGS / config), "--out", str(tmp_path / "two"), *TINY, *two, *small]
     assert main(words) == 2
-    assert "The first stage is frozen but untrained" in capsys.readouterr().err
+    assert "The first stage is frozen but has no trained weights" in capsys.readouterr().err
     fit(config, tmp_path / "two", *two, *small, f"--model.init_args.first_weights={first}")
     before = load(first)["state_dict"]
     after = load(list_checkpoints(tmp_path / "two" / "checkpoints")[0])["state_dict"]
@@ -103,7 +103,7 @@ def test_two_stages_train_the_second(tmp_path, capsys):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* images are .* images too")  # by heart
 def test_it_learns(tmp_path):
-    """Two pictures by heart: the tiny generator with all of its losses reaches 24 dB where a mean colour has less."""
+    """The tiny generator with all losses overfits two images to 24 dB, more than the mean color."""
     args = (
         "--trainer.max_steps=150",
         '--data.train={"name": "sample", "split": "train", "select": {"first": 2}}',
@@ -123,7 +123,7 @@ def test_it_learns(tmp_path):
 
 
 def test_whole_images_are_finished_at_their_own_sizes(tmp_path):
-    """The configuration evaluates at original size, as the paper does: the network pads, and known pixels stay."""
+    """Evaluation at the original size, as in the paper: the network pads, and known pixels do not change."""
     sizes = {"wide": (75, 101), "tall": (133, 70), "square": (64, 64)}
     for n, (name, size) in enumerate(sizes.items()):
         write_picture(tmp_path / "images" / f"{name}.png", np.full((*size, 3), 60 * n, np.uint8))

@@ -1,4 +1,4 @@
-"""GRIG's generator: sizes, the authors' recorded outputs, its steps, its options, its padding, released checkpoints."""
+"""Test GRIG's generator: sizes, the authors' recorded outputs, steps, options, padding, released checkpoints."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ TOLERANCE = {1: 2e-4, 2: 3e-4, 3: 3e-4}  # by step, and 1e-3 beyond: the error g
 
 @pytest.fixture(scope="module")
 def recorded_net():
-    """Filled as the recorded networks were, so that residuals are large enough to tell mistakes."""
+    """Return a network filled like the recorded ones, with residuals large enough to show errors."""
     net = fill_module(iz.create_model("grig"))
     with torch.no_grad():
         for name, layer in net.named_modules():
@@ -71,14 +71,14 @@ def recorded_net():
 
 
 def small(**options):
-    """A narrow network with all four levels."""
+    """Return a network with few channels and all four levels."""
     torch.manual_seed(0)
     sizes = {"width": 8, "dim": 8, "blocks": (1, 1, 1, 1), "heads": (1, 2, 4, 8), "refinement": 1, "aot": 1}
     return GRIGGenerator(**sizes | options).eval()
 
 
 def loud(net):
-    """Norms and noise so strong that each step changes the hole visibly."""
+    """Set strong norms and noise, so that each step changes the hole visibly."""
     with torch.no_grad():
         for layer in net.modules():
             if isinstance(layer, torch.nn.BatchNorm2d):
@@ -118,7 +118,7 @@ def test_variants_have_the_specified_sizes():
 
 @pytest.mark.slow
 def test_macs_by_both_conventions():
-    """The paper's Table 4 prints thop's count: 20.47 G for a step, 61.41 G for three."""
+    """Table 4 of the paper has thop's count: 20.47 G for one step, 61.41 G for three."""
     with torch.device("meta"):
         macs = count_macs(iz.create_model("grig"), 256, 256)
     assert round(macs.thop / 1e9, 2) == 61.41
@@ -164,7 +164,7 @@ def test_recorded_outputs(recorded_net, size):
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_steps_go_on_from_each_other(steps):
-    """Each step sees the composite of the one before; one more round from outside is one more step."""
+    """Each step takes the previous composite; another call from the result is one more step."""
     net = loud(small())
     image, mask = sample((64, 64), batch=2)
     with torch.no_grad():
@@ -205,7 +205,7 @@ def test_only_the_last_step_is_kept_where_the_result_is_wanted():
 
 
 def test_no_gradient_crosses_steps():
-    """Neither in one call nor between rounds; a filling beyond [0, 1] passes in training."""
+    """No gradient flows within a call or between rounds; training accepts a filling outside [0, 1]."""
     net = loud(small()).train()
     image, mask = sample((64, 64), batch=2)
     entered = []
@@ -232,7 +232,7 @@ def test_what_the_step_adds_outside_the_hole_has_no_gradient():
 
 @pytest.mark.parametrize("core", ["transformer", "convolution"])
 def test_finite_right_after_construction(core):
-    """Spectral norm starts from settled vectors: from random ones, eval mode gives numbers about 1e34."""
+    """Spectral norm starts from iterated vectors; with random vectors, eval mode gives values of about 1e34."""
     net = small(core=core)
     with torch.no_grad():
         out = net.stages(*sample((64, 64)))["step_3"]
@@ -321,7 +321,7 @@ def test_512_and_other_levels_take_their_sides():
         image, mask = sample((side, side))
         with torch.no_grad():
             assert net(image, mask).shape == image.shape
-    with pytest.raises(iz.ZooError, match=r"3 or 4 levels, got `blocks` \(1, 1\)"):
+    with pytest.raises(iz.ZooError, match=r"must both have 3 or 4 entries, got \(1, 1\)"):
         GRIGGenerator(blocks=(1, 1), heads=(1, 2))
     with pytest.raises(iz.ZooError, match="`im_size` must be 256 or 512, got 1024"):
         GRIGGenerator(im_size=1024)
@@ -330,7 +330,7 @@ def test_512_and_other_levels_take_their_sides():
 
 
 def test_checkpointing_changes_memory_and_nothing_else():
-    """Gradients, running statistics and singular vectors are those of the pass that keeps everything."""
+    """Gradients, running statistics and singular vectors equal those without checkpointing."""
     image, mask = sample((128, 128), batch=2)
     results = []
     for checkpoint in (False, True):
@@ -351,7 +351,7 @@ def test_checkpointing_changes_memory_and_nothing_else():
 
 
 def test_fast_form_equals_the_plain_one(recorded_net):
-    """With the recorded weights, where a residual is large, and noise."""
+    """With the recorded weights, whose residuals are large, and with noise."""
     for net, size in (
         (recorded_net, (128, 128)),
         (loud(small()), (64, 72)),
@@ -368,7 +368,7 @@ def test_fast_form_equals_the_plain_one(recorded_net):
 
 
 def released(net, generator):
-    """A file as the authors write it: live weights and averages that differ from them."""
+    """Return a file like the authors': weights, and different averages."""
     live = {key: value.clone() for key, value in net.state_dict().items()}
     averages = [torch.randn(value.shape, generator=generator) for value in net.parameters()]
     return {"g": live, "d": {}, "patch_d": {}, "g_ema": averages, "iter": 7, "metrics": {"fid": 3.0}}
@@ -398,14 +398,14 @@ def test_conversion_is_strict():
     file = {"g": net.state_dict(), "g_ema": list(net.parameters())}
     with pytest.raises(iz.ZooError, match=r"does not fit 'grig': 1 missing: to_big\.weight_orig"):
         iz.convert_official("grig", {key: value for key, value in file["g"].items() if key != "to_big.weight_orig"})
-    with pytest.raises(iz.ZooError, match=r"lists 602 averages as `g_ema`, 'grig' has 603 .*its `g` alone"):
+    with pytest.raises(iz.ZooError, match=r"lists 602 averages in `g_ema`, but 'grig' has 603 .*`g` alone"):
         iz.convert_official("grig", file | {"g_ema": file["g_ema"][1:]})
     with pytest.raises(iz.ZooError, match=r"does not fit 'grig', `g_ema`: .* of another shape: down_from_big"):
         iz.convert_official("grig", file | {"g_ema": file["g_ema"][::-1]})
 
 
 def test_blocks_reflect():
-    """The recorded values would tell, but not where: AOT's branches see no zeros beyond the border."""
+    """AOT's branches use reflection, not zero padding; the recorded values would not show where an error lies."""
     block = AOTBlock(8, spectral=True).eval()
     flat = torch.full((1, 8, 16, 16), 0.7)
     out = block(flat)

@@ -1,4 +1,4 @@
-"""GRIG's discriminators: sizes, recorded outputs, label maps, what is frozen, where the backbone comes from."""
+"""Test GRIG's discriminators: sizes, recorded outputs, label maps, frozen parts, source of the backbone."""
 
 import copy
 import logging
@@ -27,7 +27,7 @@ SMALL = {"backbone_weights": "random", "width": 4, "resize_below": 128, "resize_
 
 
 def official(name):
-    """The authors' state dict, filled by its own names."""
+    """Return a state dict with the authors' keys, filled by these keys."""
     keys = read_keys(NAMES[name])
     integer = {"dtype": torch.int64}
     return fill(
@@ -198,7 +198,7 @@ def test_labels_by_hand():
 
 
 def test_a_patch_has_70_pixels():
-    """A logit's gradient reaches rows 8 i - 23 to 8 i + 46, and the labels say the same, whatever the place."""
+    """A logit's gradient reaches rows 8 i - 23 to 8 i + 46, and the labels agree at every position."""
     net = recorded_net("patchgan70")
     image = torch.zeros(1, 3, 128, 128, requires_grad=True)
     unit = (6, 7)
@@ -215,7 +215,7 @@ def test_a_patch_has_70_pixels():
 
 
 def dependence(length, layers):
-    """Which outputs (rows) depend on which inputs (columns), layer by layer along one axis."""
+    """Return which outputs (rows) depend on which inputs (columns), computed layer by layer along one axis."""
     matrix = torch.eye(length)
     for kernel, stride, padding, dilation in layers:
         places = range(-padding, len(matrix) + padding - dilation * (kernel - 1), stride)
@@ -258,7 +258,7 @@ def test_a_step_changes_the_head_alone():
 
 
 class Against(AdversarialModule):
-    """A generator against both discriminators."""
+    """Training module with a generator and both discriminators."""
 
     def __init__(self, network):
         super().__init__(network)
@@ -304,7 +304,7 @@ def nowhere(tmp_path, monkeypatch):
 
 
 def timm_file(folder, name="tf_efficientnet_lite0", calls="tf_efficientnet_lite0-0aa007d2.pth"):
-    """What timm publishes: the whole network, its classifier too."""
+    """Return a file as timm publishes it: the whole network with its classifier."""
     import timm
 
     torch.manual_seed(5)
@@ -366,7 +366,7 @@ def test_random_features_are_said_once(caplog):
     with caplog.at_level(logging.WARNING):
         first, second = small(), small()
     assert [record.getMessage() for record in caplog.records] == [
-        "The projected discriminator looks through a backbone with random weights: results are not GRIG's."
+        "The projected discriminator uses a backbone with random weights: results are not GRIG's."
     ]
     assert first.backbone_source == "random"
     assert state_sha256(first.state_dict()) == state_sha256(second.state_dict())  # of one seed
@@ -374,7 +374,7 @@ def test_random_features_are_said_once(caplog):
 
 def test_no_look_through_a_backbone_without_weights():
     net = ProjectedDiscriminator(width=4)
-    with pytest.raises(ValueError, match=r"no weights of 'tf_efficientnet_lite0' yet: load_backbone\(\) or a state"):
+    with pytest.raises(ValueError, match=r"no weights of 'tf_efficientnet_lite0' yet: call load_backbone\(\)"):
         net(torch.zeros(1, 3, 64, 64))
     with torch.device("meta"):
         iz.create_discriminator("projected")  # shapes need none
@@ -415,7 +415,7 @@ def test_sizes():
     with torch.no_grad():
         for size, count in counts.items():
             assert net(torch.zeros(1, 3, *size)).shape == (1, count)
-    with pytest.raises(ValueError, match=r"no logit below 128 px.*got 64 and 224"):
+    with pytest.raises(ValueError, match=r"images of at least 128 px.*got 64 and 224"):
         ProjectedDiscriminator(resize_below=64)
     with pytest.raises(ValueError, match=r"Unknown backbone 'efficientnet'"):
         ProjectedDiscriminator("efficientnet")

@@ -1,4 +1,4 @@
-"""GRIG's losses against recorded values, its rounds against ones written out in plain PyTorch, its few photographs."""
+"""Test GRIG's losses against recorded values, its rounds against plain PyTorch, and few-shot training."""
 
 import weakref
 
@@ -97,7 +97,7 @@ def test_l1_is_that_of_the_composite():
 
 
 class Recorder(nn.Module):
-    """A critic whose logits are the picture's mean over channels, and that knows its label map."""
+    """Discriminator whose logits are the image's mean over channels, with a label map."""
 
     def forward(self, image):
         self.seen = image
@@ -129,7 +129,7 @@ def test_labels_of_the_ablations():
 
 @pytest.mark.parametrize("labels", ["area", "coverage"])
 def test_shares_as_labels(labels):
-    """Both sides of the hinge with the share of the hole in each of 6 x 6 cells, or fields of up to 70 px."""
+    """Both hinge losses, weighted by the hole ratio in each of 6 x 6 cells or in receptive fields of up to 70 px."""
     truth, pred, mask = losses_batch(64, 64, low=0)
     batch, critic = {"image": truth, "mask": mask}, iz.create_discriminator("patchgan70", width=4).eval()
     logits = critic(to_range(composite(pred, truth, mask), -1, 1))
@@ -169,7 +169,7 @@ def test_unknown_names_are_refused():
 
 
 class Whole(nn.Sequential):
-    """In place of the projected discriminator, whose backbone takes long: logits through batch norms."""
+    """Substitute for the slow projected discriminator: logits after batch norms."""
 
     backbone_source = "none"
 
@@ -178,7 +178,7 @@ class Whole(nn.Sequential):
 
 
 class ByHand:
-    """GRIG's training as its specification words it: no phases, no losses of ours."""
+    """GRIG's training as specified, without this package's phases and losses."""
 
     def __init__(self, module, rates):
         self.module = module
@@ -229,9 +229,10 @@ class ByHand:
 
 @pytest.mark.parametrize("order", ["code", "paper"])
 def test_two_batches_of_two_rounds_equal_those_written_out_by_hand(order, tmp_path):
-    """Updates in their order, each round from the detached composite before it, u, v and batch norms included.
+    """Updates in order, each round from the previous detached composite, including u, v and batch norms.
 
-    In float64: rounding grows from round to round, since the hinge and the deepest level's attention have kinks.
+    Computed in float64: rounding errors grow with each round, because the hinge loss and the deepest level's attention
+    are not smooth.
     """
     rates = (0.02, 0.03, 0.03)
     torch.manual_seed(0)
@@ -267,7 +268,7 @@ def test_two_batches_of_two_rounds_equal_those_written_out_by_hand(order, tmp_pa
 
 
 class Watched(GRIG):
-    """Notes what each round starts from, and whether the one before is still held."""
+    """Records what each round starts from, and whether the previous round is still in memory."""
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
@@ -350,7 +351,7 @@ def test_weights_of_the_terms(tmp_path):
 
 
 class Looking(GRIG):
-    """Keeps the truths of its batches."""
+    """Records the ground truth of its batches."""
 
     def carry(self, batch, stages):
         self.truths = [*getattr(self, "truths", []), batch["image"]]
@@ -379,7 +380,7 @@ def test_the_truth_is_changed_before_the_hole_and_alike_in_all_rounds(tmp_path):
 
 def test_what_the_data_put_into_the_hole_is_not_changed_along():
     batch = {"image": torch.rand(1, 3, 64, 64), "mask": torch.ones(1, 1, 64, 64), "input": torch.rand(1, 3, 64, 64)}
-    with pytest.raises(ZooError, match=r"`augment` would change the truth but not what `input_mode` put"):
+    with pytest.raises(ZooError, match=r"`augment` changes the ground truth but not the filling from `input_mode`"):
         small().training_step(batch, 0)
 
 

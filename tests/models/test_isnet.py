@@ -1,4 +1,4 @@
-"""ISNet: sizes, the authors' recorded outputs, their checkpoints, its branches and its fast form."""
+"""Test ISNet: sizes, the authors' recorded outputs, their checkpoints, its branches and its inference form."""
 
 import pytest
 import torch
@@ -24,19 +24,19 @@ PARAMETERS = {
 
 
 def official(name):
-    """The authors' state dict of a network, filled by its own names."""
+    """Return a network's state dict with the authors' keys, filled by these keys."""
     keys = read_keys(name)
     return fill({key: torch.zeros(shape) for key, shape in keys.items()})
 
 
 def numbered(name):
-    """The same names and shapes, each tensor holding a number of its own."""
+    """Return a state dict with these names and shapes, in which each tensor has its own constant value."""
     keys = read_keys(name)
     return {key: torch.tensor(float(number)).expand(shape) for number, (key, shape) in enumerate(keys.items())}
 
 
 def released(name):
-    """As the files hold it."""
+    """Return the state dict in the format of the authors' files."""
     return {"generator": {f"module.{key}": value for key, value in official(name).items()}, "epoch": 3}
 
 
@@ -91,7 +91,7 @@ def test_recorded_logits():
 
 
 def small(design):
-    """A narrow network of each design."""
+    """Return a network with few channels of the given design."""
     torch.manual_seed(0)
     net = ISNetUNet(blocks=1, width=4) if design == "unet" else ISNetGenerator(1, 8, 3, design)
     return net.eval()
@@ -99,7 +99,7 @@ def small(design):
 
 @pytest.mark.parametrize("design", ["base", "base_ff", "unet"])
 def test_other_designs_take_any_size_fused_and_exported(design):
-    """What the contract's tests ask of the tiny model, whose design is the full one."""
+    """The same requirements as test_all_models.py has for the tiny model, which covers only the full design."""
     net = small(design)
     fast = iz.optimize(net)
     for size in ((16, 16), (33, 50)):
@@ -114,7 +114,7 @@ def test_other_designs_take_any_size_fused_and_exported(design):
 
 
 def test_macs_are_those_of_the_specification():
-    """The base model is counted without its last low map, which nobody reads: 2.72 G."""
+    """The base model's MACs do not include its unused last low-resolution map, 2.72 G."""
     true = {"isnet": 66.245, "isnet_b3": 57.789, "isnet_b2": 49.333, "isnet_b1": 40.878}
     true |= {"isnet_base": 54.182 - 2.718, "isnet_base_ff": 83.223, "isnet_unet": 33.445}
     for name, macs in true.items():
@@ -163,7 +163,7 @@ def test_branches(design):
 
 @pytest.mark.parametrize("name", [*PARAMETERS, "isnet_discriminator"])
 def test_every_released_layout_is_converted(name):
-    """Every tensor of theirs arrives under one name of ours, but for the first layer's second listing."""
+    """Every tensor of the authors gets exactly one key, except the second copy of the first layer."""
     theirs = numbered("isnet_disc" if name == "isnet_discriminator" else name)
     converted = iz.convert_official(name, theirs)
     own = {value.max().item() for key, value in theirs.items() if not key.startswith("features.")}
@@ -206,7 +206,7 @@ def test_released_files_are_converted_by_the_command_line(tmp_path):
 def test_wrong_designs_are_refused():
     with pytest.raises(ValueError, match=r"Unknown design 'bass'\. Did you mean 'base'"):
         ISNetGenerator(design="bass")
-    with pytest.raises(ValueError, match="one block and phase or more, got `blocks` 0, `phases` 4"):
+    with pytest.raises(ValueError, match="`blocks` and `phases` of ISNet must be at least 1, got 0 and 4"):
         ISNetGenerator(blocks=0)
 
 

@@ -1,4 +1,4 @@
-"""ISNet's losses against recorded values, its steps against ones written out in plain PyTorch, what it refuses."""
+"""Test ISNet's losses against recorded values, its steps against plain PyTorch, and invalid arguments."""
 
 import json
 
@@ -88,7 +88,7 @@ def test_unknown_names_are_refused():
 
 
 class ByHand:
-    """ISNet's training as its specification words it: no phases, no losses of ours."""
+    """ISNet's training as specified, without this package's phases and losses."""
 
     def __init__(self, module, rates, fresh_critic=False):
         self.generator = iz.create_model("isnet_tiny").train()
@@ -128,7 +128,7 @@ class ByHand:
 
 
 def test_two_steps_equal_those_written_out_by_hand(tmp_path):
-    """Both gradients by the weights before the step, three passes of the critic, u and v of the norms included."""
+    """Both gradients use the weights from before the step; three discriminator passes, including u and v."""
     weights = {"l1": 1.0, "adversarial": 3.0, "feature_matching": 10.0}
     rates = (0.02, 0.05)
     torch.manual_seed(0)
@@ -212,7 +212,7 @@ def test_missing_vgg_drops_its_terms_if_the_config_says_so(no_weights, tmp_path)
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* images are .* images too")  # by heart
 def test_it_learns(tmp_path):
-    """Two pictures by heart: the tiny generator reaches 25 dB where Telea's method has 21.2."""
+    """The tiny generator overfits two images to 25 dB; Telea's method reaches 21.2 dB."""
     words = [
         "fit",
         "--config",

@@ -1,4 +1,4 @@
-"""A family's training, killed and resumed: the same bits as an unbroken run, whatever optimizers it has."""
+"""Test that a killed and resumed training of each family is bit-identical to an uninterrupted one."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""LGNet: sizes, the authors' recorded outputs, their checkpoints, its attention and its variants."""
+"""Test LGNet: sizes, the authors' recorded outputs, their checkpoints, its attention and its variants."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ PARAMETERS = {
 
 
 def official(part, light=False):
-    """The authors' state dict of a network, filled by its own names."""
+    """Return a network's state dict with the authors' keys, filled by these keys."""
     name = f"lgnet_light_{part}" if light and part != "local" else f"lgnet_{part}"
     keys = read_keys(name)
     empty = {
@@ -158,7 +158,7 @@ def test_conversion_is_strict():
     del parts["local"]["model.1.weight"]
     with pytest.raises(ValueError, match=r"part 'local': 1 missing: model\.1\.weight"):
         iz.convert_official("lgnet", parts)
-    with pytest.raises(ValueError, match="wants the parts coarse, local, global, got coarse"):
+    with pytest.raises(ValueError, match="needs the parts coarse, local, global, got coarse"):
         iz.convert_official("lgnet", {"coarse": {}})
 
 
@@ -174,7 +174,7 @@ def test_wrong_stages_are_refused():
         LGNetGenerator({"coarse": "unett"})
     with pytest.raises(ValueError, match="`share` needs"):
         LGNetGenerator({"coarse": "unet", "global": "unet"}, share=True)
-    with pytest.raises(ValueError, match="`levels` must be 6 or more, got 5"):
+    with pytest.raises(ValueError, match="`levels` must be at least 6, got 5"):
         LGNetGenerator({"global": "unet_att"}, levels=5)
 
 

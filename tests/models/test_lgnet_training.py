@@ -1,4 +1,4 @@
-"""LGNet's losses against recorded values, two training steps against the authors' figures, and its configurations."""
+"""Test LGNet's losses against recorded values, two training steps against the authors' values, configurations."""
 
 import math
 
@@ -71,7 +71,7 @@ SECOND = {
 @pytest.mark.filterwarnings("ignore:You defined a `validation_step`.*")
 @pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec.*")
 def test_two_steps_give_the_authors_figures(filled_vgg16, tmp_path):
-    """specs/lgnet.md, section 5.1: losses and gradients of the authors' code, one forward pass, discriminator first."""
+    """Losses and gradients equal those of the authors' code: one forward pass, discriminator first."""
     module = LGNet(vgg_weights=str(filled_vgg16), metrics=[])
     module.network.load_state_dict(iz.convert_official("lgnet", released()))
     module.discriminator.load_state_dict(official("disc"))

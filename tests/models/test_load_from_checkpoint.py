@@ -1,4 +1,4 @@
-"""`load_from_checkpoint` of every training module that the families define, found by iteration."""
+"""Test `load_from_checkpoint` of the training modules of all families."""
 
 import importlib
 import inspect
@@ -26,7 +26,7 @@ NETWORKS = {
 
 
 def module_classes():
-    """All classes in `inpaint_zoo.models` that derive from `TrainingModule`."""
+    """Return all classes in `inpaint_zoo.models` that derive from `TrainingModule`."""
     found = []
     for info in pkgutil.walk_packages(inpaint_zoo.models.__path__, "inpaint_zoo.models."):
         members = vars(importlib.import_module(info.name)).values()
@@ -41,7 +41,7 @@ CLASSES = module_classes()
 def small_two_stage():
     @registry.register_model(source="tests")
     def small_two_stage(coarse_size: int = 48, freeze_first: bool = False):
-        """Two small networks, one behind the other."""
+        """Two small networks, the second after the first."""
         first, second = iz.create_model("glama_tiny"), iz.create_model("glama_tiny")
         return two_stage(first, second, coarse_size, freeze_first)
 
@@ -50,7 +50,7 @@ def small_two_stage():
 
 
 def arguments(kind):
-    """Small networks, and arguments that are not the defaults: sizes of discriminators, functions, base options."""
+    """Return arguments for small networks that differ from the defaults, including functions and base options."""
     given = {"metrics": ["psnr", "l1"], "guard_every": 7, "channels_last": True, "on_missing": "drop"}
     for name in inspect.signature(kind).parameters:
         if name.endswith("_width"):
@@ -69,7 +69,7 @@ def arguments(kind):
 
 
 def save(module, path):
-    """Write a checkpoint by a Trainer."""
+    """Write a checkpoint with a Trainer."""
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, limit_val_batches=0)
     trainer.validate(module, DataLoader([0]), verbose=False)
     trainer.save_checkpoint(path)

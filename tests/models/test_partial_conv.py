@@ -1,4 +1,4 @@
-"""The U-Net of partial convolutions: sizes, a forward pass written out, its losses, its two phases."""
+"""Test the U-Net of partial convolutions: sizes, a written-out forward pass, its losses, its two training runs."""
 
 import pytest
 import torch
@@ -33,7 +33,7 @@ def test_parameters():
 
 
 def nvidia(block, x, mask):
-    """A block as NVIDIA's layer words it, in float64: a mask for every channel, counted by a convolution of ones."""
+    """Compute a block like NVIDIA's layer, in float64: one mask per channel, counted by a convolution of ones."""
     layer, bias = block.convolution, block.convolution.bias.double().view(-1, 1, 1)
     weight, k = layer.convolution.weight.double(), layer.kernel
     known = F.conv2d(mask, torch.ones_like(weight), stride=layer.stride, padding=k // 2)
@@ -45,7 +45,7 @@ def nvidia(block, x, mask):
 
 
 def test_the_network_is_what_its_article_draws():
-    """With masks of as many channels as the maps, doubled and concatenated beside them."""
+    """The reference uses masks with as many channels as the features, upsampled and concatenated like them."""
     torch.manual_seed(0)
     net = shaken(PartialConvGenerator(levels=4, width=4))
     for name, parameter in net.named_parameters():
@@ -86,7 +86,7 @@ def test_without_anything_known_it_is_the_mean():
 
 
 def test_no_level_is_refused():
-    with pytest.raises(ValueError, match="`levels` must be 1 or more, got 0"):
+    with pytest.raises(ValueError, match="`levels` must be at least 1, got 0"):
         PartialConvGenerator(levels=0)
 
 

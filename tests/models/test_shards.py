@@ -1,4 +1,4 @@
-"""Every family's losses on a batch that 2 or 4 processes share: values and gradients are those of the whole batch."""
+"""Test all families' losses on a batch that 2 or 4 processes share: the same values and gradients as for one."""
 
 import copy
 
@@ -16,7 +16,7 @@ CASES = [(kind, options) for kind in KINDS for options in ({}, *choices(kind))]
 
 
 def batch_and_stages(module):
-    """Random images, holes of 4 to 60 percent and one empty, and a random prediction for each stage of the network."""
+    """Return random images, holes of 4 to 60 % and one empty hole, and a random prediction per stage."""
     generator = torch.Generator().manual_seed(1)
     side = SIDES.get(type(module).__name__, SIDE)
     image = torch.rand(COUNT, 3, side, side, generator=generator)
@@ -30,7 +30,7 @@ def batch_and_stages(module):
 
 
 def measure(module, batch, stages):
-    """Of each part: its terms, its weighted sum, and gradients by stage or by parameter."""
+    """Return the terms, the weighted sum and the gradients (by stage or parameter) of each phase."""
     module = module.eval()  # norms by their running statistics, which no sample changes
     module.loss_generator = module.common_generator("test", 0)
     found = {}
@@ -77,7 +77,7 @@ def check(phase, expected, shards):
 
 
 def _twin(module):
-    """A copy with losses that look through the same frozen networks."""
+    """Return a copy whose losses use the same frozen networks."""
     kept = {id(x.trunk): x.trunk for x in module.modules() if hasattr(x, "trunk")}
     return copy.deepcopy(module, kept)
 
@@ -85,12 +85,12 @@ def _twin(module):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_family(kind):
-    """With all terms; networks that losses look through are random."""
+    """All loss terms, with random pretrained networks."""
     compare(small(kind), 2, 4)
 
 
 @pytest.mark.parametrize(("kind", "options"), CASES, ids=[f"{kind.__name__} {options}" for kind, options in CASES])
 def test_every_choice(kind, options, no_weights):
-    """Without the terms that look through pretrained networks."""
+    """Without the loss terms that need pretrained networks."""
     absent = dict.fromkeys(arguments(kind) & BACKBONES) | dict.fromkeys(arguments(kind) & {"lambda_adv"}, 0.0)
     compare(small(kind, **options, on_missing="drop", **absent), 4)

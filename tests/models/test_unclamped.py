@@ -1,4 +1,4 @@
-"""No clamp stands between a network and its losses: predictions that leave [0, 1] have gradients all the same."""
+"""Test that no clamp lies between network and losses: predictions outside [0, 1] have gradients too."""
 
 from contextlib import contextmanager
 
@@ -18,7 +18,7 @@ UNBOUNDED = {"contextual_attention_tiny", "glcic_tiny", "grig_tiny", "partial_co
 
 @contextmanager
 def raised(network, by):
-    """Adds ``by`` to the output of each layer with three channels; gives these sums, in the order of the calls."""
+    """Add ``by`` to the output of each layer with three channels, and yield these outputs in the order of calls."""
     raw = []
 
     def add(layer, given, output):
@@ -36,7 +36,7 @@ def raised(network, by):
 
 
 def reached(value, at, mask):
-    """Largest share of the hole's pixels whose gradient of ``value`` is not 0, over the tensors ``at``."""
+    """Return the largest fraction of hole pixels with a nonzero gradient of ``value``, over the tensors ``at``."""
     gradients = torch.autograd.grad(value.sum(), at, allow_unused=True, retain_graph=True)
     H, W = mask.shape[-2:]
     hole = mask.expand(-1, 3, -1, -1) > 0
@@ -77,7 +77,7 @@ def test_later_stages_see_the_first_networks_prediction_unclamped(name):
 
 
 def test_progressive_networks_see_what_is_in_range():
-    """What becomes known from one pass to the next lies in [0, 1], as known pixels do; the result is not changed."""
+    """Pixels that become known between passes lie in [0, 1], like known pixels; the result is not clamped."""
     torch.manual_seed(0)
     net = iz.progressive(iz.create_model(FIRST), kernel_size=7, threshold=0.1).eval()
     image, mask = sample((64, 64))
@@ -96,7 +96,7 @@ def test_progressive_networks_see_what_is_in_range():
 
 @pytest.mark.parametrize("kind", training_modules(), ids=lambda kind: kind.__name__)
 def test_every_familys_losses(kind, no_weights):
-    """By the predictions, and by the layers that made them."""
+    """Gradients with respect to the predictions, and to the outputs of the layers before them."""
     module = small(kind, on_missing="drop", **dict.fromkeys(arguments(kind) & BACKBONES)).train()
     side = SIDES.get(kind.__name__, SIDE)
     image, mask = sample((side, side), batch=2)
@@ -119,7 +119,7 @@ def test_every_familys_losses(kind, no_weights):
 
 
 def generator_total(module, batch, stages):
-    """Weighted sum of the generator's phase, after the discriminators' phases that come before it."""
+    """Return the weighted sum of the generator's phase, after the preceding discriminator phases."""
     for part in parts(module):
         if part.is_generator:
             return part.total(part.terms(batch, stages))

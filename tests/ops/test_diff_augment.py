@@ -1,4 +1,4 @@
-"""DiffAugment against a slow version, picture by picture, and what it must never do."""
+"""Test DiffAugment against a slow implementation per image, and its invariants."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def pictures(B=3, H=9, W=12, dtype=torch.float32, seed=1):
 
 
 def slow(picture, brightness, saturation, contrast, down, right):
-    """One picture, pixel by pixel where it counts."""
+    """Augment one image, pixel by pixel for the translation."""
     x = picture + brightness
     x = torch.stack([saturation * (channel - x.mean(0)) + x.mean(0) for channel in x])
     x = contrast * (x - x.mean()) + x.mean()

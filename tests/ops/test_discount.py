@@ -1,4 +1,4 @@
-"""Discount maps: the recorded one, by hand, and against a slow search for the nearest known pixel."""
+"""Test discount maps: a recorded one, values by hand, and a slow search for the nearest known pixel."""
 
 import numpy as np
 import pytest

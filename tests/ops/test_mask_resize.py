@@ -1,4 +1,4 @@
-"""Hole shares of cells and of receptive fields: by hand, by brute force, and on grids finer than the cells."""
+"""Test the hole share of cells and receptive fields: by hand, by brute force, and on grids finer than the cells."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def test_cells_by_hand():
 
 @pytest.mark.parametrize(("H", "W", "size"), [(256, 256, (19, 19)), (37, 64, (7, 30)), (9, 8, (13, 5))])
 def test_cells_against_finer_pixels(H, W, size):
-    """Every pixel cut into h x w parts, so that cells have no fractions of a pixel."""
+    """Split every pixel into h x w parts, so that cells contain no fractions of a pixel."""
     mask = random_mask(H, W)
     fine = mask.repeat_interleave(size[0], 2).repeat_interleave(size[1], 3)
     shares = area_coverage(mask, size)
@@ -52,7 +52,7 @@ def test_no_share_exceeds_one():
 
 @pytest.mark.parametrize(("name", "side"), [("lama", 40), ("patchgan70", 48)])
 def test_fields_against_gradients(name, side):
-    """Brute force: a pixel belongs to a field where the gradient of the logit reaches it."""
+    """By brute force: a pixel belongs to a receptive field if the logit's gradient reaches it."""
     network = iz.create_discriminator(name, width=1)
     layers = convolutions(network)
     mask = random_mask(side, side, count=1)
@@ -90,7 +90,7 @@ def test_grids_keep_their_share(name, args, share, period):
 
 
 def test_the_nearest_pixel_of_a_grid_is_a_matter_of_its_phase():
-    """A third of the columns are holes; of 19 sampled columns 1, 10 or 9 are, according to where the grid begins."""
+    """A third of the columns are holes, but 1, 10 or 9 of 19 sampled columns are, depending on the grid's offset."""
     lines = grid("every_n_lines", {"n": 3, "direction": "vertical"})
     logits = torch.zeros(1, 1, 19, 19)
     means = [mask_to_logits(lines.roll(shift, -1), logits, "nearest").mean().item() for shift in range(3)]
@@ -100,7 +100,7 @@ def test_the_nearest_pixel_of_a_grid_is_a_matter_of_its_phase():
 
 
 def test_soft_labels_of_grids_need_no_other_kind():
-    """AOT-GAN's label is not shrunk: its blur of 10 px flattens the grid, up to the border's zeros."""
+    """AOT-GAN's label keeps full resolution; its blur of 10 px makes a grid uniform, except near the border."""
     for name, args, _, _ in GRIDS:
         mask = grid(name, args, 128)
         assert (soft_label(mask)[..., 36:-36, 36:-36] - mask.mean()).abs().max() < 0.02, name

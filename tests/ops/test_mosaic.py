@@ -1,4 +1,4 @@
-"""Input modes: the recorded mosaic, torch's own resizing where it agrees, and what a filling may look at."""
+"""Test input modes: a recorded mosaic, PyTorch's resizing where it agrees, and fillings that ignore the hole."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_known_pixels_stay(interpolation):
     found = mosaic(image, mask, 12, interpolation)
     assert torch.equal(found * (1 - mask), image * (1 - mask))
     assert not torch.equal(found, image)
-    with pytest.raises(ZooError, match="unit 12 needs sides of at least as many pixels, got 11 x 50"):
+    with pytest.raises(ZooError, match="mosaic's `unit` of 12 px, got 11 x 50 px"):
         mosaic(image[..., :11, :], mask[..., :11, :], 12, interpolation)
 
 

@@ -1,4 +1,4 @@
-"""Padding, ranges and compositing, against numpy and by hand."""
+"""Test padding, value ranges and compositing against NumPy and by hand."""
 
 from contextlib import nullcontext
 

@@ -1,4 +1,4 @@
-"""Known colours spread into the hole: closed forms on lines and grids, and bounds on any mask."""
+"""Test spreading known colors into the hole: closed forms for lines and grids, and bounds for any mask."""
 
 import pytest
 import torch

@@ -68,7 +68,7 @@ def test_a_damaged_file_is_refused(saved):
 
 
 def test_weights_of_another_model_are_refused(saved):
-    with pytest.raises(WeightsError, match="'telea' learns nothing"):
+    with pytest.raises(WeightsError, match="'telea' has no trainable weights"):
         iz.create_model("telea", weights=saved[1])
     with pytest.raises(WeightsError, match="No weights of 'toy' ship"):
         iz.create_model("toy", weights="shipped")

@@ -1,8 +1,9 @@
-"""AOT-GAN: aggregated contextual transformations, for large holes in large pictures.
+"""AOT-GAN: aggregated contextual transformations, for large holes in high-resolution images.
 
 Paper: Aggregated Contextual Transformations for High-Resolution Image Inpainting (Zeng et al., TVCG 2023).
-Specification followed: specs/grig.md, section 18: the released code, but for the generator's adversarial term
-(README.md beside this file says why). Parameters and MACs at 256 px: `aot_gan` 15,200,835, 72.88 G.
+Notes on the paper: docs/papers/grig.md, "AOT-GAN, the peer model". This implementation follows the released code except
+for the generator's GAN loss (README.md in this folder says why). `aot_gan` has 15,200,835 parameters and 72.88 G MACs
+at 256x256.
 """
 
 from inpaint_zoo.models.aot_gan import convert
@@ -26,22 +27,22 @@ AOT = Paper(
     year=2023,
     url="https://arxiv.org/abs/2104.01431",
 )
-CODE = "specs/grig.md, section 18; researchmm/AOT-GAN-for-Inpainting at 2cd1afd"
+CODE = "docs/papers/grig.md; researchmm/AOT-GAN-for-Inpainting at 2cd1afd"
 
 
 @register_model(source=CODE, paper=AOT)
 def aot_gan(blocks: int = 8) -> AOTGANGenerator:
-    """AOT-GAN: blocks of convolutions at four dilations, each gated by statistics of its own."""
+    """AOT-GAN: blocks of parallel convolutions with four dilations, blended with their input by a learned gate."""
     return AOTGANGenerator(blocks=blocks)
 
 
 @register_model(source=CODE, paper=AOT)
 def aot_gan_tiny(blocks: int = 6) -> AOTGANGenerator:
-    """AOT-GAN at a quarter of the width, with six blocks: for tests and the quickstart."""
+    """Small AOT-GAN for tests and the quickstart: a quarter of the channels, six blocks."""
     return AOTGANGenerator(width=16, blocks=blocks)
 
 
 @register_discriminator("aot_gan")
 def aot_gan_discriminator(width: int = 64) -> AOTGANDiscriminator:
-    """AOT-GAN's 70 px patch discriminator, on pictures in [-1, 1]; four of its five convolutions are spectral."""
+    """AOT-GAN's patch discriminator; takes images in [-1, 1]. Four of its five convolutions have spectral norm."""
     return AOTGANDiscriminator(width)

@@ -1,4 +1,4 @@
-"""AOT-GAN's released files: a bare state dict for each network, in names that are ours too (specs/grig.md, 18)."""
+"""Convert AOT-GAN's released files: one state dict per network, with the same keys as here."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["convert_aot_gan", "convert_aot_gan_discriminator"]
 
 @register_converter("aot_gan", files="G0000000.pt")
 def convert_aot_gan(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """The generator."""
+    """Convert the generator."""
     return match_state(unwrapped(state), net.state_dict(), "'aot_gan'")
 
 
 @register_converter("aot_gan_discriminator", files="D0000000.pt")
 def convert_aot_gan_discriminator(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """The discriminator."""
+    """Convert the discriminator."""
     return match_state(unwrapped(state), net.state_dict(), "'aot_gan_discriminator'")

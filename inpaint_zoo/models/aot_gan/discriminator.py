@@ -1,4 +1,4 @@
-"""AOT-GAN's discriminator (specs/grig.md, section 18)."""
+"""AOT-GAN's discriminator (docs/papers/grig.md, "AOT-GAN, the peer model")."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ __all__ = ["AOTGANDiscriminator"]
 
 
 class AOTGANDiscriminator(nn.Module):
-    """70 px patches: four spectrally normalised convolutions without bias, and a plain head. It sees no mask.
+    """AOT-GAN's patch discriminator: four convolutions with spectral norm and without bias, and a final convolution.
 
-    Source: AOT-GAN as released. 2,763,777 parameters.
+    The mask is not an input.
+
+    Source: AOT-GAN as released. 2,763,777 parameters; receptive field 70 px.
 
     Args:
-        width: Channels of the first map; doubled by each of the next three.
+        width: Channels of the first feature map; each of the next three convolutions doubles them.
 
     Shape:
         image (B, 3, H, W) in [-1, 1], H and W at least 24 -> logits (B, 1, H', W').
@@ -26,5 +28,5 @@ class AOTGANDiscriminator(nn.Module):
         self.conv = patch_layers(width, bias=False, spectral_head=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        """The logits."""
+        """Return the logits (B, 1, H', W')."""
         return self.conv(image)

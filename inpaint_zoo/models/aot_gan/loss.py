@@ -1,4 +1,4 @@
-"""AOT-GAN's losses, in [-1, 1] (specs/grig.md, section 18)."""
+"""AOT-GAN's loss terms (docs/papers/grig.md, "AOT-GAN, the peer model")."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ STYLE_TAPS = ("relu2_2", "relu3_4", "relu4_4", "relu5_2")
 
 
 class AOTGANLoss(nn.Module):
-    """The terms of both players, unweighted: reconstruction on the raw prediction, SM-PatchGAN on the composite.
+    """Unweighted loss terms: reconstruction terms on the raw prediction, SM-PatchGAN terms on the composite.
+
+    L1 and the discriminator use images in [-1, 1].
 
     Args:
-        features: VGG-19 at all nine taps, with ImageNet's mean and deviation; None leaves both its terms out.
-        target: What the generator wants to hear; see `SoftPatchLoss`.
+        features: VGG-19 that returns features at all nine taps and normalizes images by ImageNet's mean and standard
+            deviation; None disables the perceptual and the style loss.
+        target: Target labels of the generator's GAN loss, see `SoftPatchLoss`.
     """
 
     def __init__(self, features: VGGFeatures | None, target: SoftTarget = "real") -> None:
@@ -34,11 +37,11 @@ class AOTGANLoss(nn.Module):
         self.game = SoftPatchLoss(target)
 
     def reconstruction(self, pred: Tensor, batch: Batch) -> Terms:
-        """Terms ``l1`` and, with features, ``perceptual`` and ``style``.
+        """Return the terms ``l1`` and, if ``features`` is given, ``perceptual`` and ``style``.
 
         Args:
-            pred: (B, 3, H, W) in [0, 1], raw.
-            batch: With image in [0, 1] and mask.
+            pred: Raw prediction (B, 3, H, W) in [0, 1].
+            batch: Batch with the ground truth ``image`` in [0, 1] and ``mask``, 1 = hole.
         """
         image = batch["image"]
         terms = {"l1": self.l1(to_range(pred, -1, 1), to_range(image, -1, 1), batch["mask"])}
@@ -50,22 +53,25 @@ class AOTGANLoss(nn.Module):
         return terms
 
     def generator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Tensor:
-        """The adversarial term.
+        """Return the generator's GAN loss on the composite.
 
         Args:
-            discriminator: Its parameters take no gradient here; the caller has frozen them.
-            pred: (B, 3, H, W) in [0, 1], raw, with its graph.
-            batch: With image in [0, 1] and mask.
+            discriminator: Discriminator whose parameters the caller has frozen.
+            pred: Raw prediction (B, 3, H, W) in [0, 1], with its graph.
+            batch: Batch with the ground truth ``image`` in [0, 1] and ``mask``, 1 = hole.
         """
         return self.game.generator(discriminator(completed(pred, batch)), batch["mask"])
 
     def discriminator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Terms:
-        """Terms ``fake`` and ``real``, means over the pixels; the composite passes first, as released.
+        """Return the discriminator's terms ``fake`` and ``real``, each a mean over the upsampled logits.
+
+        The composite passes through the discriminator before the ground truth, as in the released code. The order
+        matters, because each pass in training mode updates the vectors of the spectral norm.
 
         Args:
-            discriminator: Each pass in training turns the spectral norm's vectors.
-            pred: (B, 3, H, W) in [0, 1], detached.
-            batch: With image in [0, 1] and mask.
+            discriminator: Discriminator with trainable parameters.
+            pred: Raw prediction (B, 3, H, W) in [0, 1], detached.
+            batch: Batch with the ground truth ``image`` in [0, 1] and ``mask``, 1 = hole.
         """
         fake = self.game.fake(discriminator(completed(pred, batch)), batch["mask"])
         return {"fake": fake, "real": self.game.real(discriminator(to_range(batch["image"], -1, 1)), batch["mask"])}

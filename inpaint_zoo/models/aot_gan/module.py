@@ -1,4 +1,4 @@
-"""Training of AOT-GAN (specs/grig.md, section 18)."""
+"""Training of AOT-GAN (docs/papers/grig.md, "AOT-GAN, the peer model")."""
 
 from __future__ import annotations
 
@@ -20,30 +20,32 @@ _ADAM: OptimizerCallable = partial(torch.optim.Adam, lr=1e-4, betas=(0.5, 0.999)
 
 
 class AOTGAN(AdversarialModule):
-    """AOT-GAN as released: one forward pass, both gradients by the weights before the step, then both updates.
+    """Training module of AOT-GAN, as in the released code.
 
-    The discriminator passes over the composite for the generator, over it again for itself, and over the truth. In the
-    released code it also keeps the gradient of the generator's adversarial term; here it is frozen there.
+    Each step runs one forward pass of the generator. The gradients of both networks are computed with the weights from
+    before the step; then both networks are updated. The discriminator runs three times per step: on the composite for
+    the generator's loss, and on the composite and on the ground truth for its own loss. In the released code the
+    generator's GAN loss also contributes to the discriminator's gradient; here it does not.
 
     Args:
-        network: Registry name.
-        generator_optimizer: Built over the generator's parameters; the rate is constant.
-        discriminator_optimizer: Built over the discriminator's.
-        generator_scheduler: Learning-rate schedule of the generator, by steps.
-        discriminator_scheduler: ... of the discriminator.
-        discriminator_width: Channels of its first map.
-        l1: Weight of L1 in [-1, 1].
-        style: Weight of the Gram matrices of VGG-19.
-        perceptual: Weight of VGG-19's features.
-        adversarial: Weight of the adversarial term.
-        target: Of the generator's adversarial term: "real" is the evident intent, "released" what the code computes;
-            see `SoftPatchLoss`.
-        init_std: Standard deviation of the drawn weights.
-        vgg_weights: File of VGG-19; None searches; "random" is for tests.
+        network: Registry name of the generator.
+        generator_optimizer: Optimizer of the generator; the default learning rate is constant.
+        discriminator_optimizer: Optimizer of the discriminator.
+        generator_scheduler: Learning-rate schedule of the generator, stepped per training step.
+        discriminator_scheduler: Learning-rate schedule of the discriminator, stepped per training step.
+        discriminator_width: Channels of the discriminator's first feature map.
+        l1: Weight of the L1 loss, computed on images in [-1, 1].
+        style: Weight of the style loss on Gram matrices of VGG-19 features.
+        perceptual: Weight of the perceptual loss on VGG-19 features.
+        adversarial: Weight of the generator's GAN loss.
+        target: Target labels of the generator's GAN loss: "real" is what the authors evidently intended, "released" is
+            what their code computes; see `SoftPatchLoss`.
+        init_std: Standard deviation of the initial weights.
+        vgg_weights: Weight file of VGG-19; None searches the weight folders; "random" is for tests.
         base: Arguments of `TrainingModule`.
 
     Raises:
-        UnknownNameError: No such target.
+        UnknownNameError: If ``target`` is unknown.
     """
 
     def __init__(
@@ -75,7 +77,7 @@ class AOTGAN(AdversarialModule):
         self.losses = AOTGANLoss(None, target)
 
     def build_losses(self) -> None:
-        """Look VGG-19 up, unless neither of its terms carries weight."""
+        """Load VGG-19 unless the perceptual and the style weight are 0."""
         if self.weights["perceptual"] or self.weights["style"]:
             taps = PERCEPTUAL_TAPS + STYLE_TAPS
             self.losses.features = self.unless_missing(
@@ -83,7 +85,7 @@ class AOTGAN(AdversarialModule):
             )
 
     def recipe(self) -> Recipe:
-        """Generator and discriminator on one forward pass, both updated when both gradients are there."""
+        """Return the update phases: one shared forward pass; both networks are updated after both backward passes."""
         return Recipe(
             (
                 Phase(
@@ -107,11 +109,11 @@ class AOTGAN(AdversarialModule):
         )
 
     def generator_loss(self, batch: Batch, stages: Stages) -> Terms:
-        """The terms of the raw prediction, and the adversarial one of its composite."""
+        """Return the loss terms of the raw prediction, and the GAN loss of its composite."""
         pred = stages["prediction"]
         adversarial = self.losses.generator(self.discriminator, pred, batch)
         return self.losses.reconstruction(pred, batch) | {"adversarial": adversarial}
 
     def discriminator_loss(self, batch: Batch, stages: Stages) -> Terms:
-        """The discriminator's terms."""
+        """Return the discriminator's loss terms."""
         return self.losses.discriminator(self.discriminator, stages["prediction"], batch)

@@ -1,4 +1,4 @@
-"""AOT-GAN: blocks that gather context at several distances, at a quarter of the sides (specs/grig.md, section 18)."""
+"""AOT-GAN's generator: blocks with several dilations at 1/4 resolution (docs/papers/grig.md)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["AOTGANGenerator"]
 
 
 class Enlarging(nn.Sequential):
-    """Twice the sides bilinearly, corners aligned; a 3x3 convolution; ReLU."""
+    """Bilinear upsampling by 2 with aligned corners, a 3x3 convolution and ReLU."""
 
     def __init__(self, source: int, target: int) -> None:
         super().__init__()
@@ -23,24 +23,28 @@ class Enlarging(nn.Sequential):
         self.activation = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, source, H, W) -> (B, target, 2 H, 2 W)."""
+        """Map (B, source, H, W) to (B, target, 2H, 2W)."""
         x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
         return super().forward(x)  # type: ignore[no-untyped-call]
 
 
 class AOTGANGenerator(InpaintingNetwork):
-    """Three convolutions to a quarter of the sides, AOT blocks, three convolutions back. No norm but the blocks' gates.
+    """AOT-GAN generator: three convolutions to 1/4 resolution, AOT blocks, three convolutions back.
 
-    Source: AOT-GAN (Zeng et al., TVCG 2023) as released; specs/grig.md, section 18. 15,200,835 parameters.
+    The only normalization is in the gates of the AOT blocks.
+
+    Source: AOT-GAN (Zeng et al., TVCG 2023) as released; docs/papers/grig.md, "AOT-GAN, the peer model". 15,200,835
+    parameters.
 
     Args:
-        width: Channels at full size; twice as many at half the sides, four times at a quarter.
-        blocks: How many AOT blocks.
-        rates: Dilations of each block's branches; reflection wants quarters of the sides greater than the largest.
+        width: Channels at full resolution; twice as many at 1/2, four times as many at 1/4 resolution.
+        blocks: Number of AOT blocks.
+        rates: Dilations of the branches of each block. Reflection padding needs feature maps at 1/4 resolution that are
+            larger than the largest dilation.
 
     Shape:
-        `predict`: image (B, 3, H, W) in [-1, 1], hole 1 (white), mask (B, 1, H, W), H and W multiples of 4, at least
-        ``min_size`` -> prediction in [-1, 1], raw.
+        `predict`: image (B, 3, H, W) in [-1, 1] with 1 (white) in the hole, mask (B, 1, H, W) with 1 = hole, H and W
+        multiples of 4 and at least ``min_size`` -> raw stage `prediction` (B, 3, H, W) in [-1, 1].
     """
 
     value_range = (-1.0, 1.0)
@@ -63,12 +67,12 @@ class AOTGANGenerator(InpaintingNetwork):
         )
         self.middle = nn.Sequential(*(AOTBlock(four, rates) for _ in range(blocks)))
         self.decoder = nn.Sequential()
-        # the released names, which count the activations
+        # names as in the released state dict, whose indices include the activations
         self.decoder.add_module("0", Enlarging(four, two))
         self.decoder.add_module("2", Enlarging(two, one))
         self.decoder.add_module("4", nn.Conv2d(one, 3, 3, padding=1))
         self.decoder.add_module("5", nn.Tanh())
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the raw prediction."""
+        """Return the raw prediction, in [-1, 1]."""
         return {"prediction": self.decoder(self.middle(self.encoder(torch.cat([image, mask], dim=1))))}

@@ -1,8 +1,9 @@
-"""The autoencoder baseline: what plain reconstruction reaches without critics, attention or skip connections.
+"""The autoencoder baseline: plain reconstruction without a discriminator, attention or skip connections.
 
-Paper: Deep Learning for Image Inpainting (the study behind specs/glcic_ca.md), section III-A-2; specification followed:
-specs/glcic_ca.md, section 4. The paper leaves the layers open and its code was not found: widths, kernel sizes and the
-bias of every convolution are the specification's. Parameters: `autoencoder` 7,446,147, `autoencoder_tiny` 1,428,171.
+Paper: Deep Learning for Image Inpainting (the study described in docs/papers/glcic_ca.md), section III-A-2. The paper
+does not specify the layers, and its code was not found: channels, kernel sizes and the use of biases are choices made
+here (docs/papers/glcic_ca.md, "Autoencoder baseline"). Parameters: `autoencoder` 7,446,147, `autoencoder_tiny`
+1,428,171.
 """
 
 from inpaint_zoo.models.autoencoder.network import AutoencoderGenerator
@@ -15,16 +16,16 @@ STUDY = Paper(
     authors="Nikhil Biradar, Guramrit Singh, Omm Agrawal, Sabyasachi Samantaray",
     venue="unpublished study",
 )
-SOURCE = "specs/glcic_ca.md, section 4 (layers unspecified in the paper)"
+SOURCE = "docs/papers/glcic_ca.md (layers unspecified in the paper)"
 
 
 @register_model(source=SOURCE, paper=STUDY)
 def autoencoder() -> AutoencoderGenerator:
-    """Convolutional autoencoder with a bottleneck at 1/16 of the sides, trained on the mean squared error alone."""
+    """Convolutional autoencoder with a bottleneck at 1/16 resolution, trained with the mean squared error only."""
     return AutoencoderGenerator()
 
 
 @register_model(source=SOURCE, paper=STUDY)
 def autoencoder_tiny() -> AutoencoderGenerator:
-    """The autoencoder at 28 channels and up: for tests and the quickstart."""
+    """Small autoencoder for tests and the quickstart: 28 to 224 channels."""
     return AutoencoderGenerator(widths=(28, 56, 112, 224))

@@ -1,4 +1,4 @@
-"""Training of the autoencoder baseline (specs/glcic_ca.md, section 4): the mean squared error and nothing else."""
+"""Training of the autoencoder baseline with the mean squared error only (docs/papers/glcic_ca.md)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["Autoencoder"]
 
 
 class Autoencoder(InpaintingModule):
-    """The baseline's training: MSE of the whole raw output against the whole picture, both in [-1, 1].
+    """Training module of the autoencoder baseline: MSE between raw prediction and ground truth, both in [-1, 1].
 
     Args:
-        network: Registry name.
+        network: Registry name of the network.
         base: Arguments of `InpaintingModule`.
     """
 
@@ -21,5 +21,5 @@ class Autoencoder(InpaintingModule):
         super().__init__(network, **base)
 
     def loss(self, batch: Batch, stages: Stages) -> Terms:
-        """One term, ``mse``; a difference in [-1, 1] is twice that in [0, 1]."""
+        """Return the term ``mse``; the factor 2 converts differences in [0, 1] to differences in [-1, 1]."""
         return {"mse": (2 * (stages["prediction"] - batch["image"])).square().mean()}

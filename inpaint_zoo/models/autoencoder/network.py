@@ -1,4 +1,4 @@
-"""The convolutional autoencoder baseline of the GLCIC / Contextual Attention study (specs/glcic_ca.md, section 4)."""
+"""The convolutional autoencoder baseline of the GLCIC / Contextual Attention study (docs/papers/glcic_ca.md)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["AutoencoderGenerator"]
 
 
 def _encoder_level(channels_in: int, channels: int) -> nn.Sequential:
-    """Two 3x3 convolutions with batch norm and ReLU, then half the sides."""
+    """Return two 3x3 convolutions with batch norm and ReLU, followed by max pooling by 2."""
     layers: list[nn.Module] = []
     for source in (channels_in, channels):
         layers += [nn.Conv2d(source, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
@@ -21,7 +21,7 @@ def _encoder_level(channels_in: int, channels: int) -> nn.Sequential:
 
 
 def _decoder_level(channels_in: int, channels: int) -> nn.Sequential:
-    """Twice the sides by a 4x4 transposed convolution."""
+    """Return a 4x4 transposed convolution that upsamples by 2, with batch norm and ReLU."""
     return nn.Sequential(
         nn.ConvTranspose2d(channels_in, channels, 4, stride=2, padding=1),
         nn.BatchNorm2d(channels),
@@ -30,16 +30,19 @@ def _decoder_level(channels_in: int, channels: int) -> nn.Sequential:
 
 
 class AutoencoderGenerator(InpaintingNetwork):
-    """Encoder, bottleneck at a sixteenth of the sides, decoder; no skip connection, and the mask is not fed.
+    """Convolutional autoencoder with a bottleneck at 1/16 resolution and without skip connections.
 
-    Source: paper section III-A-2, which leaves the layers open; widths as the zoo's specification fixes them. 7,446,147
-    parameters at the default widths. Adversarial and perceptual terms: none, the loss is the MSE of the whole output.
+    The mask is not an input of the network; hole pixels are 0.
+
+    Source: section III-A-2 of the study, which does not specify the layers; the channels are chosen here
+    (docs/papers/glcic_ca.md, "Autoencoder baseline"). 7,446,147 parameters with the default channels.
 
     Args:
-        widths: Channels of the four encoder levels, from full size down.
+        widths: Channels of the four encoder levels, starting at full resolution.
 
     Shape:
-        `predict`: image (B, 3, H, W) in [-1, 1], hole 0, H and W multiples of 16 -> stage `prediction` in [-1, 1].
+        `predict`: image (B, 3, H, W) in [-1, 1] with 0 in the hole, H and W multiples of 16 -> raw stage `prediction`
+        (B, 3, H, W) in [-1, 1].
     """
 
     divisor = 16
@@ -62,6 +65,6 @@ class AutoencoderGenerator(InpaintingNetwork):
         )
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the raw reconstruction of the whole picture; ``mask`` only told where the hole's zeros are."""
+        """Return the raw reconstruction of the whole image, in [-1, 1]; ``mask`` is not used."""
         code = self.encoder(image)  # (B, widths[-1], H/16, W/16)
         return {"prediction": self.decoder(code)}

@@ -1,12 +1,13 @@
-"""Classical methods: nothing to train, the same contract, so that no runner has a special case.
+"""Classical methods without training, behind the same interface as the networks.
 
-`telea` and `navier_stokes` are OpenCV's implementations of the two papers; `mean_fill` is the floor below which a
-learned model has learned nothing, `neighbor_fill` what smoothness alone gives. Where no pixel is known, all answer
-mid-grey.
+`telea` and `navier_stokes` are OpenCV's implementations of the two papers. `mean_fill` is the weakest baseline, which
+every learned model should exceed; `neighbor_fill` is what smooth interpolation alone achieves. If an image has no known
+pixel, all of them return mid-gray.
 
-Paper against code: OpenCV works on 8-bit pixels, so the known pixels are rounded to bytes before they are spread (the
-result keeps the originals). Its Navier-Stokes follows edges by a fast-marching front instead of solving the transport
-equation to its steady state. Parameters: 0. MACs: not counted, the cost is linear in the hole's area.
+Differences between papers and code: OpenCV works on 8-bit pixels, so known pixels are rounded to 8 bits before they
+are propagated (the result keeps the original values). OpenCV's Navier-Stokes follows edges by a fast-marching front
+instead of solving the transport equation to its steady state. Parameters: 0. MACs are not counted; the cost is linear
+in the hole's area.
 """
 
 from inpaint_zoo.models.classical.network import MeanFill, NeighborFill, OpenCVInpainting
@@ -32,23 +33,23 @@ NAVIER_STOKES = Paper(
 
 @register_model(source="OpenCV, cv2.INPAINT_TELEA", paper=TELEA, learned=False)
 def telea(radius: float = 3.0) -> OpenCVInpainting:
-    """Fast marching: each hole pixel a weighted mean of its known neighbours within a radius in pixels."""
+    """Telea's method: fast marching; each hole pixel is a weighted mean of the known pixels within a radius."""
     return OpenCVInpainting("telea", radius)
 
 
 @register_model(source="OpenCV, cv2.INPAINT_NS", paper=NAVIER_STOKES, learned=False)
 def navier_stokes(radius: float = 3.0) -> OpenCVInpainting:
-    """Fluid dynamics: brightness flows along the isophotes into the hole."""
+    """Navier-Stokes method: propagates image brightness along isophotes into the hole, as in fluid dynamics."""
     return OpenCVInpainting("navier_stokes", radius)
 
 
-@register_model(source="zoo only: the floor of every table", learned=False)
+@register_model(source="this package: the weakest baseline", learned=False)
 def mean_fill() -> MeanFill:
-    """The mean colour of the known pixels everywhere in the hole: the floor of every table."""
+    """Fills the hole with the mean color of the known pixels: the weakest baseline."""
     return MeanFill()
 
 
-@register_model(source="zoo only: what `glama_tiny` starts from", learned=False)
+@register_model(source="this package: the initial filling of `glama_tiny`", learned=False)
 def neighbor_fill() -> NeighborFill:
-    """The mean of known neighbours, layer by layer from the hole's border inwards, coarse to fine."""
+    """Fills the hole with means of neighboring known pixels, layer by layer from its border inwards, coarse to fine."""
     return NeighborFill()

@@ -1,4 +1,4 @@
-"""Inpainting without learning, as networks: OpenCV's two methods, the mean of neighbours and the mean colour."""
+"""Inpainting without learning, as networks: OpenCV's two methods, the mean of neighbors and the mean color."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ MAX_RADIUS = 100.0  # OpenCV's own limit
 
 @torch.library.custom_op("inpaint_zoo::opencv_inpaint", mutates_args=())
 def opencv_inpaint(image: Tensor, mask: Tensor, method: str, radius: float) -> Tensor:
-    """`cv2.inpaint` over a batch, as an operator, so that compile and export take it as one step.
+    """Apply `cv2.inpaint` to each image of a batch.
+
+    It is a custom operator, so that `torch.compile` and export treat it as a single step.
 
     Args:
-        image: (B, 3, H, W) in [0, 1]; known pixels are rounded to bytes.
+        image: (B, 3, H, W) in [0, 1]; known pixels are rounded to 8 bits.
         mask: (B, 1, H, W), 1 = hole.
         method: "telea" or "navier_stokes".
-        radius: Of the neighbourhood that OpenCV looks at, in pixels.
+        radius: Radius in pixels of the neighborhood that OpenCV uses.
 
     Returns:
-        (B, 3, H, W) in [0, 1], type and device of ``image``; mid-grey for a picture that is all hole.
+        (B, 3, H, W) in [0, 1], with dtype and device of ``image``; mid-gray for an image without known pixels.
     """
     import cv2
     import numpy as np
@@ -49,17 +51,17 @@ def _(image: Tensor, mask: Tensor, method: str, radius: float) -> Tensor:
 
 
 class OpenCVInpainting(InpaintingNetwork):
-    """OpenCV's inpainting under the contract; runs on the CPU wherever the tensors are.
+    """OpenCV's inpainting as an `InpaintingNetwork`. It runs on the CPU for tensors on any device.
 
     Args:
         method: "telea" (Telea 2004) or "navier_stokes" (Bertalmio et al. 2001).
-        radius: Of the neighbourhood, in pixels, above 0 and at most 100.
+        radius: Radius of the neighborhood in pixels, above 0 and at most 100.
 
     Raises:
-        ZooError: The radius is out of range.
+        ZooError: If the radius is out of range.
 
     Shape:
-        As every `InpaintingNetwork`; stage `prediction`.
+        image (B, 3, H, W) in [0, 1], mask (B, 1, H, W) with 1 = hole -> stage `prediction` (B, 3, H, W) in [0, 1].
     """
 
     def __init__(self, method: Literal["telea", "navier_stokes"], radius: float = 3.0) -> None:
@@ -70,19 +72,19 @@ class OpenCVInpainting(InpaintingNetwork):
         self.radius = float(radius)
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """The picture with its hole filled from the border inwards."""
+        """Return the image with its hole filled."""
         return {"prediction": torch.ops.inpaint_zoo.opencv_inpaint(image, mask, self.method, self.radius)}
 
     def extra_repr(self) -> str:
-        """What `print` shows of the options."""
+        """Return the options as text, for `print`."""
         return f"method={self.method!r}, radius={self.radius:g}"
 
 
 class MeanFill(InpaintingNetwork):
-    """The mean colour of the known pixels, per picture; mid-grey where none is known. Stage `prediction`."""
+    """Fills the hole with the mean color of the image's known pixels; mid-gray if there are none."""
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """One colour for the whole picture."""
+        """Return the stage `prediction`: the mean color at every pixel, (B, 3, H, W)."""
         known = 1 - mask.float()  # (B, 1, H, W)
         count = known.sum((2, 3), keepdim=True)
         mean = (image.float() * known).sum((2, 3), keepdim=True) / count.clamp(min=1)  # (B, 3, 1, 1)
@@ -90,8 +92,8 @@ class MeanFill(InpaintingNetwork):
 
 
 class NeighborFill(InpaintingNetwork):
-    """The mean of known neighbours, layer by layer from the border inwards: `spread_known`. Stage `prediction`."""
+    """Fills the hole with means of neighboring known pixels, layer by layer from the border inwards: `spread_known`."""
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """The picture with its hole filled."""
+        """Return the stage `prediction`: the image with its hole filled, (B, 3, H, W)."""
         return {"prediction": spread_known(image, mask)}

@@ -1,9 +1,9 @@
-"""The Context Encoder: the first network that inpaints by a learned picture of the whole.
+"""The Context Encoder: an early learned inpainting network that encodes the whole image into one vector.
 
-Paper: Context Encoders: Feature Learning by Inpainting (Pathak et al., CVPR 2016). Specification followed:
-specs/glcic_ca.md, section 11, and the authors' training on random regions, which predicts the whole picture (README.md
-beside this file says why that is the default). Parameters: `context_encoder` 71,196,259; with ``region="center"``, the
-authors' central one, 71,130,531.
+Paper: Context Encoders: Feature Learning by Inpainting (Pathak et al., CVPR 2016). Notes on the paper:
+docs/papers/glcic_ca.md. The default follows the authors' training on random regions, which predicts the whole image
+(README.md in this folder says why). Parameters: `context_encoder` 71,196,259; with ``region="center"``, which predicts
+only the center as in the authors' other training, 71,130,531.
 """
 
 from inpaint_zoo.models.context_encoder.discriminator import ContextEncoderDiscriminator
@@ -25,22 +25,22 @@ CONTEXT = Paper(
     year=2016,
     url="https://arxiv.org/abs/1604.07379",
 )
-SOURCE = "specs/glcic_ca.md, section 11; pathak22/context-encoder"
+SOURCE = "docs/papers/glcic_ca.md; pathak22/context-encoder"
 
 
 @register_model(source=SOURCE, paper=CONTEXT)
 def context_encoder(region: Region = "picture", size: int = 128, bottleneck: int = 4000) -> ContextEncoderGenerator:
-    """Context Encoder: the picture at 128 px through a vector of 4,000, and back."""
+    """Context Encoder: encodes a 128x128 image into a vector of length 4,000 and decodes it."""
     return ContextEncoderGenerator(region, size, bottleneck)
 
 
 @register_model(source=SOURCE, paper=CONTEXT)
 def context_encoder_tiny(region: Region = "picture") -> ContextEncoderGenerator:
-    """Context Encoder at 64 px, a quarter of the width, a vector of 128: for tests and the quickstart."""
+    """Small Context Encoder for tests and the quickstart: 64x64 images, a quarter of the channels, vector of 128."""
     return ContextEncoderGenerator(region, size=64, bottleneck=128, width=16)
 
 
 @register_discriminator("context_encoder")
 def context_encoder_discriminator(size: int = 128, width: int = 64) -> ContextEncoderDiscriminator:
-    """The Context Encoder's discriminator, on what the network predicts, in [-1, 1]."""
+    """Discriminator of the Context Encoder, for the predicted region in [-1, 1]."""
     return ContextEncoderDiscriminator(size, width)

@@ -1,4 +1,4 @@
-"""The Context Encoder's discriminator (specs/glcic_ca.md, section 11)."""
+"""The Context Encoder's discriminator (docs/papers/glcic_ca.md)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ __all__ = ["ContextEncoderDiscriminator"]
 
 
 class ContextEncoderDiscriminator(nn.Module):
-    """DCGAN's: 4x4 convolutions down to 4 px, batch norms but for the first, and one that looks at all of it.
+    """Discriminator of the Context Encoder, as in DCGAN: strided 4x4 convolutions, then one convolution to one logit.
+
+    Batch norm follows every strided convolution except the first.
 
     Source: Pathak et al., CVPR 2016, as released.
 
     Args:
-        size: Sides of what the network predicts: 64 for the centre of 128 px, 128 for all of it.
-        width: Channels of the first map.
+        size: Height and width of the predicted region: 64 for the center of a 128x128 image, 128 for all of it.
+        width: Channels of the first feature map.
 
     Shape:
         region (B, 3, size, size) in [-1, 1] -> logits (B, 1, 1, 1), before the sigmoid.
 
     Raises:
-        ZooError: The size is no power of two from 32 up.
+        ZooError: If the size is not a power of two of at least 32.
     """
 
     def __init__(self, size: int = 128, width: int = 64) -> None:
@@ -30,5 +32,5 @@ class ContextEncoderDiscriminator(nn.Module):
         self.layers = nn.Sequential(*halvings(size, width), nn.Conv2d(8 * width, 1, 4))
 
     def forward(self, region: Tensor) -> Tensor:
-        """The logits."""
+        """Return the logits (B, 1, 1, 1)."""
         return self.layers(region)

@@ -1,4 +1,4 @@
-"""The Context Encoder's losses, in [-1, 1], on what it predicts (specs/glcic_ca.md, section 11)."""
+"""The Context Encoder's losses, on the predicted region in [-1, 1] (docs/papers/glcic_ca.md)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ __all__ = ["ContextEncoderLoss"]
 
 
 class ContextEncoderLoss:
-    """Squared error, its known pixels weighted, and a game with labels 1 and 0. Nothing is composited.
+    """Unweighted loss terms: a squared error with a weight for known pixels, and a GAN loss on logits.
 
-    For the central region the known pixels are the band of context that its border overlaps.
+    All terms use the raw prediction, never the composite. For the central region, the known pixels are the border of
+    the region that overlaps the context.
 
     Args:
-        overlap_weight: Of known pixels.
+        overlap_weight: Weight of known pixels in the squared error; hole pixels have weight 1.
     """
 
     def __init__(self, overlap_weight: float) -> None:
@@ -24,24 +25,26 @@ class ContextEncoderLoss:
         self.game = AdversarialLoss("non_saturating")
 
     def generator(self, discriminator: nn.Module, pred: Tensor, truth: Tensor, mask: Tensor) -> Terms:
-        """Terms ``l2``, a mean over all elements, and ``adversarial``.
+        """Return the terms ``l2``, a mean over all elements, and ``adversarial``.
 
         Args:
-            discriminator: Takes the region.
-            pred: (B, 3, h, w) in [-1, 1], the region, raw.
-            truth: As ``pred``.
-            mask: (B, 1, h, w), 1 = hole.
+            discriminator: Discriminator of the region.
+            pred: Raw prediction of the region, (B, 3, h, w) in [-1, 1].
+            truth: Ground truth of the region, (B, 3, h, w) in [-1, 1].
+            mask: Mask of the region, (B, 1, h, w), 1 = hole.
         """
         weight = mask + self.overlap_weight * (1 - mask)
         l2 = (weight * (pred - truth).square()).mean()
         return {"l2": l2, "adversarial": self.game.generator(discriminator(pred))}
 
     def discriminator(self, discriminator: nn.Module, pred: Tensor, truth: Tensor) -> Terms:
-        """Terms ``real`` and ``fake``, each a mean; they pass by themselves, as batch norms see them.
+        """Return the terms ``real`` and ``fake``, each a mean over the logits.
+
+        Real and fake regions pass through the discriminator separately, because it contains batch norms.
 
         Args:
-            discriminator: Takes the region.
-            pred: Detached.
-            truth: As ``pred``.
+            discriminator: Discriminator of the region.
+            pred: Raw prediction of the region, detached.
+            truth: Ground truth of the region.
         """
         return {"real": self.game.real(discriminator(truth)), "fake": self.game.fake(discriminator(pred))}

@@ -1,4 +1,4 @@
-"""Training of the Context Encoder (specs/glcic_ca.md, section 11)."""
+"""Training of the Context Encoder (docs/papers/glcic_ca.md)."""
 
 from __future__ import annotations
 
@@ -27,22 +27,24 @@ def _adam(lr: float) -> OptimizerCallable:
 
 
 class ContextEncoder(AdversarialModule):
-    """The Context Encoder as released: one prediction, the discriminator first.
+    """Training module of the Context Encoder, as in the released code.
 
-    Batches must have the network's own size. Biases of convolutions stay 0, as the authors set them before each step.
+    Each step runs one forward pass, updates the discriminator, then the generator. The training images must have the
+    network's own size. The biases of convolutions stay 0; the authors reset them to 0 before each step.
 
     Args:
-        network: Registry name.
-        generator_optimizer: Built over the generator's parameters; the rate is ten times the discriminator's.
-        discriminator_optimizer: Built over the discriminator's.
-        discriminator_width: Channels of its first map.
-        l2: Weight of the squared error; the adversarial term has the rest to 1.
-        overlap_weight: Weight of known pixels in the squared error; by default 10 where the centre alone is predicted
-            (the hole must be smaller by the overlap, 4 px to each side), 1 where all is, as the authors run them.
+        network: Registry name of the generator.
+        generator_optimizer: Optimizer of the generator; the default has ten times the discriminator's learning rate.
+        discriminator_optimizer: Optimizer of the discriminator.
+        discriminator_width: Channels of the discriminator's first feature map.
+        l2: Weight of the squared error, above 0 and at most 1; the GAN loss has the weight 1 - l2.
+        overlap_weight: Weight of known pixels in the squared error. None means, as in the authors' runs, 10 if only the
+            center is predicted and 1 if the whole image is. For the center, the hole must be smaller than the region by
+            the overlap, 4 px on each side.
         base: Arguments of `TrainingModule`.
 
     Raises:
-        ZooError: ``l2`` is not between 0 and 1.
+        ZooError: If ``l2`` is not in (0, 1], or, when training runs, if an image does not have the network's size.
     """
 
     network: ContextEncoderGenerator
@@ -77,7 +79,7 @@ class ContextEncoder(AdversarialModule):
         self.losses = ContextEncoderLoss(known)
 
     def recipe(self) -> Recipe:
-        """Discriminator, then generator, on one forward pass."""
+        """Return the update phases: discriminator, then generator, on one shared forward pass."""
         return Recipe(
             (
                 Phase("discriminator", ("discriminator",), self.discriminator_loss, self.discriminator_optimizer),
@@ -93,21 +95,21 @@ class ContextEncoder(AdversarialModule):
         )
 
     def generator_loss(self, batch: Batch, stages: Stages) -> Terms:
-        """The generator's terms on the region."""
+        """Return the generator's loss terms on the predicted region."""
         pred, truth = self._regions(batch, stages)
         return self.losses.generator(self.discriminator, pred, truth, self.network.predicted(batch["mask"]))
 
     def discriminator_loss(self, batch: Batch, stages: Stages) -> Terms:
-        """The discriminator's terms on the region."""
+        """Return the discriminator's loss terms on the predicted region."""
         return self.losses.discriminator(self.discriminator, *self._regions(batch, stages))
 
     def _regions(self, batch: Batch, stages: Stages) -> tuple[Tensor, Tensor]:
-        """Prediction and truth in [-1, 1] where the network predicts."""
+        """Return prediction and ground truth of the predicted region, in [-1, 1]."""
         size = self.network.size
         if batch["image"].shape[-2:] != (size, size):
             raise ZooError(
-                f"The Context Encoder trains at its own size: --data.init_args.size={size}, "
-                f"got {tuple(batch['image'].shape)}."
+                f"The Context Encoder trains at its own size: set --data.init_args.size={size}, "
+                f"got images of shape {tuple(batch['image'].shape)}."
             )
         pred, truth = (to_range(x, -1, 1) for x in (stages["prediction"], batch["image"]))
         return self.network.predicted(pred), self.network.predicted(truth)

@@ -1,4 +1,4 @@
-"""The Context Encoder: a picture through one vector (specs/glcic_ca.md, section 11)."""
+"""The Context Encoder's generator: an autoencoder with a single vector as bottleneck (docs/papers/glcic_ca.md)."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from inpaint_zoo.interfaces import InpaintingNetwork
 __all__ = ["ContextEncoderGenerator", "Region", "halvings"]
 
 Region = Literal["picture", "center"]
-MEAN_COLOR = (117 / 255, 104 / 255, 123 / 255)  # the authors' hole, in [0, 1]
+MEAN_COLOR = (117 / 255, 104 / 255, 123 / 255)  # the authors' color for hole pixels, in [0, 1]
 
 
 def _widths(size: int, width: int) -> list[int]:
-    """Channels after each halving of ``size`` down to 4: the last three double."""
+    """Return the channels after each downsampling by 2, from ``size`` to 4 px: the last three steps double them."""
     levels = size.bit_length() - 3
     if size < 32 or size & (size - 1):
-        raise ZooError(f"Sides must be a power of two from 32 up, got {size}.")
+        raise ZooError(f"Height and width must be a power of two of at least 32, got {size}.")
     return [width] * (levels - 3) + [2 * width, 4 * width, 8 * width]
 
 
 def halvings(size: int, width: int) -> list[nn.Module]:
-    """Layers from a picture of ``size`` px down to 4 px: 4x4 convolutions, batch norms but for the first, LeakyReLU.
+    """Return the layers that downsample an image from ``size`` to 4 px.
+
+    Each step is a strided 4x4 convolution, batch norm (except in the first step) and LeakyReLU.
 
     Raises:
-        ZooError: The size is no power of two from 32 up.
+        ZooError: If the size is not a power of two of at least 32.
     """
     layers: list[nn.Module] = []
     for source, target in pairwise([3, *_widths(size, width)]):
@@ -44,27 +46,29 @@ def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 class ContextEncoderGenerator(InpaintingNetwork):
-    """Convolutions down to a vector, transposed ones back up; the mask is not fed, the hole is of the mean colour.
+    """Context Encoder generator: convolutions encode the image into a vector, transposed convolutions decode it.
 
-    It works at one size. Other pictures are resized to it, known pixels by their own average, and the prediction back.
+    The mask is not an input of the network; hole pixels get a fixed mean color. The network works at one size. Images
+    of other sizes are resized to it, averaging known pixels only, and the prediction is resized back.
 
-    Source: Pathak et al., CVPR 2016, as released. 71,130,531 parameters for the central region, 71,196,259 for the
-    picture.
+    Source: Pathak et al., CVPR 2016, as released. 71,196,259 parameters for the whole image, 71,130,531 for the central
+    region.
 
     Args:
-        region: "picture" predicts all of it, as the authors' training on random regions does; "center" the central half
-            of each side alone, as their training on central ones. Elsewhere that one gives back what it was given: a
-            hole there stays of the mean colour.
-        size: Of the pictures inside, a power of two from 32 up, 64 for the centre.
+        region: Region that the network predicts. "picture" is the whole image, as in the authors' training on random
+            regions. "center" is the central half of height and width, as in their training on central regions; outside
+            it the prediction equals the network's input, so a hole there keeps the mean color.
+        size: Height and width at which the network works, a power of two of at least 32 (64 for "center").
         bottleneck: Length of the vector.
-        width: Channels of the first map.
+        width: Channels of the first feature map.
 
     Shape:
-        `predict`: image (B, 3, H, W) in [-1, 1], mask (B, 1, H, W), any sides -> `prediction` in [-1, 1].
+        `predict`: image (B, 3, H, W) in [-1, 1], mask (B, 1, H, W) with 1 = hole, any H and W -> raw stage `prediction`
+        (B, 3, H, W) in [-1, 1].
 
     Raises:
-        ZooError: Another size.
-        UnknownNameError: Another region.
+        ZooError: If the size is not supported.
+        UnknownNameError: If the region is unknown.
     """
 
     value_range = (-1.0, 1.0)
@@ -91,20 +95,20 @@ class ContextEncoderGenerator(InpaintingNetwork):
         self.register_buffer("color", torch.tensor(MEAN_COLOR).view(-1, 1, 1) * 2 - 1, persistent=False)
 
     def predicted(self, x: Tensor) -> Tensor:
-        """What of (B, C, H, W) lies where the network predicts: all, or the central half of both sides."""
+        """Crop (B, C, H, W) to the region that the network predicts: the whole, or the central half of both axes."""
         if self.region == "picture":
             return x
         rows, columns = (slice(side // 4, side // 4 + side // 2) for side in x.shape[-2:])
         return x[..., rows, columns]
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the raw prediction; around a central one, what the encoder was given."""
+        """Return the raw prediction; outside a central region it equals the encoder's input."""
         size = (image.shape[-2], image.shape[-1])
         inside = (self.size, self.size)
         known = 1 - mask
         if size != inside:
             known, image = _resize(known, inside), _resize(image * known, inside)
-            image = image / known.clamp(min=1e-6)  # the mean of the known pixels that each of the smaller ones covers
+            image = image / known.clamp(min=1e-6)  # each resized pixel becomes the mean of the known pixels it covers
         given = torch.where(known > 0.5, image, self.color)
         pred = self.decoder(self.encoder(given))
         if self.region == "center":

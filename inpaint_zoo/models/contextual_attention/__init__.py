@@ -1,10 +1,10 @@
-"""Contextual Attention (DeepFillv1), and the stabilised GLCIC: the same without its attention.
+"""Contextual Attention (DeepFillv1), and the stabilized GLCIC, which is the same network without the attention.
 
 Paper: Generative Image Inpainting with Contextual Attention (Yu et al., CVPR 2018), as studied in Deep Learning for
-Image Inpainting. Specification followed: specs/glcic_ca.md; where paper and code disagree, the PyTorch port's code is
-taken (README.md beside this file lists each case).
+Image Inpainting. Notes on the papers: docs/papers/glcic_ca.md. Where paper and code disagree, this implementation
+follows the PyTorch port's code (README.md in this folder lists each case).
 
-| | parameters | MACs at 256 px |
+| | parameters | MACs at 256x256 |
 | --- | ---: | ---: |
 | `contextual_attention` | 3,601,542 | 25.79 G |
 | `glcic` | 2,758,118 | 18.40 G |
@@ -41,7 +41,7 @@ GLCIC = Paper(
     year=2017,
     url="https://doi.org/10.1145/3072959.3073659",
 )
-CODE = "specs/glcic_ca.md; daa233/generative-inpainting-pytorch at c6cdaea"
+CODE = "docs/papers/glcic_ca.md; daa233/generative-inpainting-pytorch at c6cdaea"
 TINY_WIDTH = 16
 
 
@@ -57,7 +57,7 @@ def contextual_attention(
     first_mask_only: bool = False,
     tf_same: bool = False,
 ) -> ContextualAttentionGenerator:
-    """Contextual Attention (DeepFillv1): a coarse network, and one that pastes known patches by their likeness."""
+    """Contextual Attention (DeepFillv1): a coarse network, and a refinement network that copies known patches."""
     attention = ContextualAttention(
         fuse=fuse,
         fuse_k=fuse_k,
@@ -72,19 +72,19 @@ def contextual_attention(
 
 @register_model(source=CODE, paper=DEEPFILL)
 def contextual_attention_tiny() -> ContextualAttentionGenerator:
-    """Contextual Attention of half the width: for tests and the quickstart."""
+    """Small Contextual Attention for tests and the quickstart: half the channels."""
     return ContextualAttentionGenerator(TINY_WIDTH)
 
 
-@register_model(source="specs/glcic_ca.md, section 5.3 (the study's text; no code was released)", paper=GLCIC)
+@register_model(source="docs/papers/glcic_ca.md (the study's text; no code was released)", paper=GLCIC)
 def glcic(width: int = 32) -> GLCICGenerator:
-    """GLCIC, stabilised: Contextual Attention's coarse and refining network without the attention."""
+    """Stabilized GLCIC: Contextual Attention's coarse and refinement network without the attention."""
     return GLCICGenerator(width)
 
 
-@register_model(source="specs/glcic_ca.md, section 5.3 (the study's text; no code was released)", paper=GLCIC)
+@register_model(source="docs/papers/glcic_ca.md (the study's text; no code was released)", paper=GLCIC)
 def glcic_tiny() -> GLCICGenerator:
-    """The stabilised GLCIC of half the width: for tests and the quickstart."""
+    """Small stabilized GLCIC for tests and the quickstart: half the channels."""
     return GLCICGenerator(TINY_WIDTH)
 
 
@@ -92,11 +92,11 @@ def glcic_tiny() -> GLCICGenerator:
 def ca_local(
     size: int = 128, width: int = 64, local_conv4: int | None = None, tf_same: bool = False
 ) -> ContextualAttentionCritic:
-    """Contextual Attention's critic of the hole's box, on pictures in [-1, 1]."""
+    """Contextual Attention's local critic, for a crop around the hole; takes images in [-1, 1]."""
     return ContextualAttentionCritic(size, width, local_conv4, tf_same)
 
 
 @register_discriminator("ca_global")
 def ca_global(size: int = 256, width: int = 64, tf_same: bool = False) -> ContextualAttentionCritic:
-    """Contextual Attention's critic of the whole picture, on pictures in [-1, 1]."""
+    """Contextual Attention's global critic, for the whole image; takes images in [-1, 1]."""
     return ContextualAttentionCritic(size, width, tf_same=tf_same)

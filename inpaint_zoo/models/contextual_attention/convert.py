@@ -1,4 +1,7 @@
-"""Files of the PyTorch port: `gen_*.pt` holds the generator, `dis_*.pt` both critics (specs/glcic_ca.md, 5.5)."""
+"""Convert files of the PyTorch port: `gen_*.pt` holds the generator, `dis_*.pt` both critics.
+
+Source: docs/papers/glcic_ca.md, "State-dict layout".
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,14 @@ __all__ = [
 ]
 
 GENERATOR, CRITICS = "gen_*.pt", "dis_*.pt"
-TRAINER = ("netG", "localD", "globalD")  # as its files name the parts
+TRAINER = ("netG", "localD", "globalD")  # prefixes of the networks in its files
 
 
 def _part(state: Mapping[str, Tensor] | Mapping[str, Mapping[str, Tensor]], name: str) -> dict[str, Tensor]:
-    """The entries of one network, of a file of it alone or of the trainer's, nested or flat, whose others are left out.
+    """Return the entries of one network without its prefix.
 
-    What belongs to none of them stays, and is refused later.
+    ``state`` holds this network alone, or all networks of the authors' trainer, nested or flat. Entries that belong to
+    no network are kept; `match_state` then raises an error for them.
     """
     flat: dict[str, Tensor] = {}
     for key, value in state.items():
@@ -36,23 +40,23 @@ def _part(state: Mapping[str, Tensor] | Mapping[str, Mapping[str, Tensor]], name
 
 @register_converter("contextual_attention", files=GENERATOR)
 def convert_contextual_attention(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """The generator, by its own names or under ``netG.``, as TensorFlow's were converted."""
+    """Convert the generator. Its keys may have the prefix ``netG.``, as in weights converted from TensorFlow."""
     return match_state(_part(state, "netG"), net.state_dict(), "'contextual_attention'")
 
 
 @register_converter("glcic", files=GENERATOR)
 def convert_glcic(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """The same layout without the attention's branch: no such weights are published."""
+    """Convert a generator without the attention branch; no such weights are published."""
     return match_state(_part(state, "netG"), net.state_dict(), "'glcic'")
 
 
 @register_converter("ca_local_discriminator", files=CRITICS)
 def convert_ca_local_discriminator(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """The critic of the box."""
+    """Convert the local critic."""
     return match_state(_part(state, "localD"), net.state_dict(), "'ca_local_discriminator'")
 
 
 @register_converter("ca_global_discriminator", files=CRITICS)
 def convert_ca_global_discriminator(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """The critic of the whole picture."""
+    """Convert the global critic."""
     return match_state(_part(state, "globalD"), net.state_dict(), "'ca_global_discriminator'")

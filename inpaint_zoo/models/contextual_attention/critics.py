@@ -1,4 +1,4 @@
-"""The two critics of WGAN-GP, on the hole's box and on the whole picture (specs/glcic_ca.md, section 7)."""
+"""The WGAN-GP critics for the window around the hole and for the whole image (docs/papers/glcic_ca.md, "Critics")."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HALVINGS = 4
 
 
 class _Strided(nn.Module):
-    """A 5x5 convolution of stride 2 and a LeakyReLU."""
+    """A 5x5 convolution with stride 2, followed by LeakyReLU."""
 
     def __init__(self, source: int, target: int, tf_same: bool) -> None:
         super().__init__()
@@ -22,28 +22,32 @@ class _Strided(nn.Module):
         self.tf_same = tf_same
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C', H / 2, W / 2)."""
+        """Map (B, C, H, W) to (B, C', H/2, W/2)."""
         if self.tf_same:
             x = F.pad(x, (1, 2, 1, 2))
         return F.leaky_relu(self.conv(x), 0.2)
 
 
 class ContextualAttentionCritic(nn.Module):
-    """Four strided convolutions without norm, since the gradient penalty is each sample's, and a linear layer.
+    """WGAN-GP critic: four strided convolutions and a linear layer.
 
-    Source: Yu et al., CVPR 2018, as released for PyTorch; 2,684,289 parameters at 128 px, 2,733,441 at 256 px.
+    There is no normalization across the batch, because the gradient penalty is computed per sample.
+
+    Source: Yu et al., CVPR 2018, as released for PyTorch. 2,684,289 parameters for 128x128 images, 2,733,441 for
+    256x256.
 
     Args:
-        size: Side of the square pictures, a multiple of 16.
-        width: Channels of the first map; the next have twice and four times as many.
-        conv4: Channels of the fourth map; by default those of the third. TensorFlow's local critic has 512.
-        tf_same: Pad as TensorFlow does: one less before than behind.
+        size: Height and width of the square images in pixels, a multiple of 16.
+        width: Channels of the first feature map; the second has twice as many, the third four times as many.
+        conv4: Channels of the fourth feature map; None means as many as in the third. The local critic of the
+            TensorFlow code has 512.
+        tf_same: Pad as TensorFlow's "SAME" mode: one pixel less at the top and left than at the bottom and right.
 
     Shape:
-        image (B, 3, size, size) in [-1, 1] -> scores (B, 1), not squashed.
+        image (B, 3, size, size) in [-1, 1] -> unbounded scores (B, 1).
 
     Raises:
-        ZooError: A size that is no multiple of 16, or pictures of another size.
+        ZooError: If ``size`` is not a multiple of 16, or an image has another size.
     """
 
     def __init__(self, size: int, width: int = 64, conv4: int | None = None, tf_same: bool = False) -> None:
@@ -59,8 +63,11 @@ class ContextualAttentionCritic(nn.Module):
         self.linear = nn.Linear(conv4 * (size // 2**HALVINGS) ** 2, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """The scores."""
+        """Return the scores (B, 1)."""
         if image.shape[-2:] != (self.size, self.size):
             shape = tuple(image.shape)
-            raise ZooError(f"`image` must be (B, 3, {self.size}, {self.size}), got {shape}: `size=` builds another.")
+            raise ZooError(
+                f"`image` must be (B, 3, {self.size}, {self.size}), got {shape}. "
+                "Create the critic with another `size` for other images."
+            )
         return self.linear(torch.flatten(self.dis_conv_module(image), 1))

@@ -1,4 +1,4 @@
-"""Losses of GLCIC and Contextual Attention, in [-1, 1] (specs/glcic_ca.md, section 8)."""
+"""Losses of GLCIC and Contextual Attention, on images in [-1, 1] (docs/papers/glcic_ca.md, "Losses and training")."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ Discount = Literal["box", "distance", "none"]
 
 
 class Window:
-    """A square around the hole of each picture: its centre is that of the hole's bounding box, moved inside.
+    """A square window around the hole of each image, centered on the hole's bounding box and shifted into the image.
 
-    A hole that is a box, shrunk by as much on opposite sides, gives the box (`ca_box`, whose frame is of this side).
-    A picture without a hole gives its centre.
+    The holes of the mask generator `ca_box` are boxes shrunk by the same amount on opposite sides. If ``side`` is the
+    size of these boxes, the window is the box before shrinking. An image without a hole gets a window at its center.
 
     Args:
         mask: (B, 1, H, W), 1 = hole.
-        side: In pixels.
+        side: Height and width of the window in pixels.
 
     Raises:
-        ZooError: The picture is smaller.
+        ZooError: If the image is smaller than the window.
 
     Example:
         >>> mask = torch.tensor([[[[0.0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0]]]])
@@ -47,18 +47,18 @@ class Window:
     def __init__(self, mask: Tensor, side: int) -> None:
         if side > min(mask.shape[-2:]):
             H, W = mask.shape[-2:]
-            raise ZooError(f"A window of {side} px does not fit into pictures of {H} x {W}: set a smaller `window`.")
+            raise ZooError(f"A window of {side} px does not fit into images of {H} x {W} px: set a smaller `window`.")
         hole = mask[:, 0] > 0.5
         self._rows, self._columns = (_places(hole.any(dim), side) for dim in (2, 1))
 
     def crop(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, side, side)."""
+        """Crop each image to its window: (B, C, H, W) -> (B, C, side, side)."""
         item = torch.arange(len(x), device=x.device)[:, None, None]
         return x[item, :, self._rows[:, :, None], self._columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 def _places(hit: Tensor, side: int) -> Tensor:
-    """(B, side): the window's rows, or columns, where (B, length) tells which of them the hole touches."""
+    """Return the indices (B, side) of the window's rows or columns; ``hit`` (B, length) marks those with a hole."""
     length = hit.shape[1]
     touched = hit.to(torch.uint8)
     first, end = touched.argmax(1), length - touched.flip(1).argmax(1)
@@ -67,19 +67,21 @@ def _places(hit: Tensor, side: int) -> Tensor:
 
 
 class ContextualAttentionLoss:
-    """The five terms, unweighted but for the coarse stage's and the global critic's share.
+    """The five loss terms, unweighted except for the relative weights of the coarse stage and of the global critic.
 
     Args:
-        window: Side of the local critic's window, and of what the discounted L1 is taken on.
-        gamma: Of the discount.
-        coarse_l1: Share of the coarse stage in both L1 terms.
-        global_wgan: Share of the global critic in both adversarial terms.
-        discount: "box" by the distance to the window's border, as released; "distance" to the nearest known pixel, for
-            holes of any form; "none".
-        gp_mask: Only the hole's gradients count in the penalties, as in TensorFlow's code.
+        window: Height and width in pixels of the window around the hole, used by the local critic and the discounted
+            L1 loss.
+        gamma: Base of the discount: the weight of a pixel is gamma ** distance.
+        coarse_l1: Weight of the coarse stage in both L1 terms; the fine stage has weight 1.
+        global_wgan: Weight of the global critic in both GAN terms; the local critic has weight 1.
+        discount: Distance of the discounted L1 loss: "box" is the distance to the window's border, as in the released
+            code; "distance" is the distance to the nearest known pixel, for holes of any shape; "none" disables the
+            discount.
+        gp_mask: The gradient penalties use only gradients at hole pixels, as in the TensorFlow code.
 
     Raises:
-        UnknownNameError: Another discount.
+        UnknownNameError: If ``discount`` is unknown.
     """
 
     def __init__(
@@ -98,11 +100,13 @@ class ContextualAttentionLoss:
         self.game = AdversarialLoss("wgan")
 
     def reconstruction(self, stages: Stages, batch: Batch) -> Terms:
-        """Terms ``l1``, on the windows of composites, discounted, and ``ae``, on raw predictions where known.
+        """Return the terms ``l1`` (discounted, on the windows of the composites) and ``ae`` (L1 on known pixels).
+
+        ``ae`` uses the raw predictions. Both terms sum the coarse stage, weighted by ``coarse_l1``, and the fine stage.
 
         Args:
-            stages: Raw predictions ``coarse`` and ``fine`` in [0, 1].
-            batch: With image in [0, 1] and mask.
+            stages: Raw predictions ``coarse`` and ``fine``, scaled to [0, 1].
+            batch: Batch with the ground truth ``image`` in [0, 1] and ``mask``, 1 = hole.
         """
         truth, mask = to_range(batch["image"], -1, 1), batch["mask"]
         window = Window(mask, self.window)
@@ -122,13 +126,13 @@ class ContextualAttentionLoss:
         return mask.new_ones(1, 1, self.window, self.window)
 
     def generator(self, local: nn.Module, whole: nn.Module, pred: Tensor, batch: Batch) -> Tensor:
-        """The adversarial term ``wgan_g``: both critics on the composite of ``pred``, raw in [0, 1]."""
+        """Return the generator's GAN loss ``wgan_g``: both critics on the composite of ``pred``, raw in [0, 1]."""
         fake = completed(pred, batch)
         near = Window(batch["mask"], self.window).crop(fake)
         return self.game.generator(local(near)) + self.global_wgan * self.game.generator(whole(fake))
 
     def critics(self, local: nn.Module, whole: nn.Module, pred: Tensor, batch: Batch) -> Terms:
-        """Term ``wgan_d``; each critic sees the truth and the composite in one pass."""
+        """Return the critics' term ``wgan_d``; each critic takes ground truth and composite in one batch."""
         both = torch.cat([to_range(batch["image"], -1, 1), completed(pred, batch).detach()])
         near = Window(batch["mask"].repeat(2, 1, 1, 1), self.window).crop(both)
         costs = [self.game.discriminator(*critic(seen).chunk(2)) for critic, seen in ((local, near), (whole, both))]
@@ -143,18 +147,19 @@ class ContextualAttentionLoss:
         alpha: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Terms:
-        """Term ``wgan_gp``, the gradient penalties of both critics, and the mean norms that it wants to be 1.
+        """Return ``wgan_gp``, the sum of both critics' gradient penalties, and the mean gradient norms.
 
         Args:
             local: Critic of windows.
-            whole: Critic of pictures.
-            pred: Raw in [0, 1].
-            batch: As `reconstruction`.
-            alpha: (B,), where between truth and composite; drawn for each critic when None.
-            generator: Draws alpha; see `critic_gradient_norms`.
+            whole: Critic of whole images.
+            pred: Raw prediction in [0, 1].
+            batch: See `reconstruction`.
+            alpha: Position (B,) between ground truth and composite, in [0, 1]; None draws it for each critic.
+            generator: Random generator for alpha; see `critic_gradient_norms`.
 
         Returns:
-            The penalty, and `GRADIENT_NORMS`, which are there to be looked at.
+            The term ``wgan_gp`` and, for logging, the mean gradient norm of each critic by its name in
+            `GRADIENT_NORMS`. The penalty pulls these norms towards 1.
         """
         real, fake, mask = to_range(batch["image"], -1, 1), completed(pred, batch), batch["mask"]
         window = Window(mask, self.window)

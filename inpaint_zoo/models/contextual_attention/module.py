@@ -1,4 +1,4 @@
-"""Training of GLCIC and Contextual Attention (specs/glcic_ca.md, section 8)."""
+"""Training of GLCIC and Contextual Attention (docs/papers/glcic_ca.md, "Losses and training")."""
 
 from __future__ import annotations
 
@@ -21,38 +21,42 @@ _ADAM: OptimizerCallable = partial(torch.optim.Adam, lr=1e-4, betas=(0.5, 0.9))
 
 
 class ContextualAttention(AdversarialModule):
-    """WGAN-GP with two critics, updated on every batch; the generator on each fifth, against the updated critics.
+    """Training module of GLCIC and Contextual Attention: WGAN-GP with a local and a global critic.
 
-    The local critic sees a window around the hole. The reference's "iterations" are batches: five make a step. The
-    weights are called as in the study's Table I, whose values they have.
+    Every batch updates the critics. Every fifth batch also updates the generator, after the critics. The local critic
+    sees a window around the hole. An "iteration" of the reference code is one batch; here, one training step is five
+    batches. Names and values of the loss weights are those of the study's Table I.
 
     Args:
-        network: Registry name.
-        generator_optimizer: Built over the generator's parameters; the rate is constant.
-        critic_optimizer: Built over both critics'.
-        generator_scheduler: Learning-rate schedule of the generator, by steps.
-        critic_scheduler: ... of the critics.
-        size: Side of the training pictures, which the global critic is built for.
-        window: Side of the local critic's window.
-        critic_width: Channels of the critics' first maps.
-        local_conv4: Channels of the local critic's fourth map; by default those of the third (TensorFlow: 512).
-        coarse_l1_alpha: Share of the coarse stage in both L1 terms, beside 1 of the fine one.
-        l1_loss_alpha: Weight of the discounted L1.
-        ae_loss_alpha: Weight of the L1 of known pixels.
-        global_wgan_loss_alpha: Share of the global critic, beside 1 of the local one.
-        gan_loss_alpha: Weight of the adversarial term.
+        network: Registry name of the generator.
+        generator_optimizer: Optimizer of the generator; the default learning rate is constant.
+        critic_optimizer: Optimizer of both critics.
+        generator_scheduler: Learning-rate schedule of the generator, stepped per training step.
+        critic_scheduler: Learning-rate schedule of the critics.
+        size: Height and width in pixels of the training images; the global critic takes only this size.
+        window: Height and width in pixels of the local critic's window.
+        critic_width: Channels of the critics' first feature maps.
+        local_conv4: Channels of the local critic's fourth feature map; None means as many as in the third (the
+            TensorFlow code has 512).
+        coarse_l1_alpha: Weight of the coarse stage in both L1 terms; the fine stage has weight 1.
+        l1_loss_alpha: Weight of the discounted L1 loss.
+        ae_loss_alpha: Weight of the L1 loss on known pixels.
+        global_wgan_loss_alpha: Weight of the global critic; the local critic has weight 1.
+        gan_loss_alpha: Weight of the generator's GAN loss.
         wgan_gp_lambda: Weight of the gradient penalties.
-        num_critics: Batches of a step.
-        spatial_discounting_gamma: Of the discount.
-        discount: "box" for holes that are boxes; "distance" or "none" for holes of any form.
-        gp_mask: Penalise gradients in the hole alone, as TensorFlow's code.
-        init_critics: Checkpoint of such a training, whose critics this one starts from; by default random ones.
+        num_critics: Number of batches (critic updates) per generator update.
+        spatial_discounting_gamma: Base of the discount, see `ContextualAttentionLoss`.
+        discount: "box" for rectangular holes; "distance" or "none" for holes of any shape.
+        gp_mask: Penalize gradients at hole pixels only, as the TensorFlow code does.
+        init_critics: Checkpoint of another training of this kind, whose critics this training starts from; None starts
+            from random weights.
+        init_gain: Gain for `init_scaled`, which initializes the generator; None keeps its default initialization.
         base: Arguments of `TrainingModule`.
 
     Raises:
-        UnknownNameError: Another discount.
-        WeightsError: As `load_state`, of the critics.
-        ZooError: The critics of the checkpoint have another size.
+        UnknownNameError: If ``discount`` is unknown.
+        WeightsError: If the critics' checkpoint cannot be loaded, see `load_state`.
+        ZooError: If the critics in the checkpoint have another size.
     """
 
     start_arguments = AdversarialModule.start_arguments | {"init_critics"}
@@ -102,7 +106,10 @@ class ContextualAttention(AdversarialModule):
         )
 
     def recipe(self) -> Recipe:
-        """The critics on each batch; behind them, on the last of a step, the generator on the same forward pass."""
+        """Return the update phases: critics on every batch, then the generator on the last batch of each step.
+
+        Both phases use the same forward pass.
+        """
         return Recipe(
             (
                 Phase(
@@ -128,16 +135,16 @@ class ContextualAttention(AdversarialModule):
         )
 
     def generator_loss(self, batch: Batch, stages: Stages) -> Terms:
-        """The terms of both stages, and the adversarial one of the fine one."""
+        """Return the L1 terms of both stages and the GAN loss of the fine stage."""
         adversarial = self.losses.generator(self.local_critic, self.global_critic, stages["fine"], batch)
         return self.losses.reconstruction(stages, batch) | {"wgan_g": adversarial}
 
     def critics_loss(self, batch: Batch, stages: Stages) -> Terms:
-        """The critics' adversarial term."""
+        """Return the critics' WGAN loss, without the gradient penalty."""
         return self.losses.critics(self.local_critic, self.global_critic, stages["fine"], batch)
 
     def critics_penalty(self, batch: Batch, stages: Stages) -> Terms:
-        """Their gradient penalties."""
+        """Return the critics' gradient penalties."""
         return self.losses.penalty(
             self.local_critic, self.global_critic, stages["fine"], batch, generator=self.loss_generator
         )

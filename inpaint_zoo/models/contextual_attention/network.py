@@ -1,4 +1,4 @@
-"""Coarse and refining network with contextual attention, and the same without it (specs/glcic_ca.md, section 5)."""
+"""Generators of Contextual Attention and of the stabilized GLCIC, which has no attention (docs/papers/glcic_ca.md)."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from inpaint_zoo.ops import composite
 __all__ = ["ContextualAttentionGenerator", "ConvBlock", "GLCICGenerator"]
 
 DILATIONS = {"conv7_atrous": 2, "conv8_atrous": 4, "conv9_atrous": 8, "conv10_atrous": 16}
-SCALE = 4  # between the picture and the deepest maps
-DECODER_REACH = 15  # pixels, to each side, that a pixel of a prediction depends on of what its decoder gets
+SCALE = 4  # downsampling factor from the image to the deepest feature maps
+DECODER_REACH = 15  # radius of the decoder's receptive field, in pixels at full resolution
 
 
 class ConvBlock(Fusable):
-    """A convolution with zero padding and bias, and what follows it; no norm.
+    """A convolution with zero padding and bias, followed by an activation, without normalization.
 
     Args:
-        source: Channels in.
-        target: Channels out.
-        kernel: Its side, odd.
+        source: Input channels.
+        target: Output channels.
+        kernel: Kernel size, odd.
         stride: 1 or 2.
-        dilation: Of the kernel.
-        activation: "none" for an output.
-        tf_same: Pad a strided convolution as TensorFlow does: of even sides, one less before than behind.
+        dilation: Dilation of the kernel.
+        activation: Activation; "none" for an output layer.
+        tf_same: Pad strided convolutions as TensorFlow's "SAME" mode does for even sizes: one pixel less at the top and
+            left than at the bottom and right.
     """
 
     def __init__(
@@ -53,21 +54,24 @@ class ConvBlock(Fusable):
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C', H / stride, W / stride)."""
+        """Map (B, C, H, W) to (B, C', H/stride, W/stride)."""
         x = self.conv(x if self.padding is None else F.pad(x, self.padding))
         if self.activation == "elu":
-            return F.elu_(x)  # its gradient is read off its output
+            return F.elu_(x)  # in place: the gradient of ELU can be computed from its output
         return x.relu_() if self.activation == "relu" else x
 
     def fused(self) -> nn.Module:
-        """With the weights laid out."""
+        """Replace the convolution by its inference form and return this block."""
         if not isinstance(self.conv, FusedConv2d):
             self.conv = FusedConv2d(self.conv)  # type: ignore[assignment]
         return self
 
 
 class _Stage(Fusable):
-    """Blocks by the names of the released state dict; the fast form decodes the surroundings of the hole alone."""
+    """One stage: blocks named as in the released state dict.
+
+    The inference form runs the decoder only on the region around the hole.
+    """
 
     def __init__(self, blocks: dict[str, nn.Module]) -> None:
         super().__init__()
@@ -76,18 +80,18 @@ class _Stage(Fusable):
         self.everywhere = True
 
     def run(self, x: Tensor, *names: str) -> Tensor:
-        """One block after the other."""
+        """Run the named blocks in sequence."""
         for name in names:
             x = self.get_submodule(name)(x)
         return x
 
     def decode(self, x: Tensor, prefix: str, found: Tensor) -> Tensor:
-        """The raw prediction (B, 3, H, W), not bounded; see `_decoder`.
+        """Return the raw, unbounded prediction (B, 3, H, W) of the decoder; for its blocks see `_decoder`.
 
         Args:
-            x: (B, C, H / 4, W / 4).
-            prefix: Of the blocks' names.
-            found: (B, 5, H, W), what the stage got.
+            x: Feature map (B, C, H/4, W/4).
+            prefix: Prefix of the names of the decoder's blocks.
+            found: Input of the stage (B, 5, H, W): image, ones, mask.
         """
 
         def predict(rows: slice, columns: slice) -> Tensor:
@@ -107,7 +111,10 @@ class _Stage(Fusable):
         return self.run(x, f"{prefix}17")
 
     def fused(self) -> nn.Module:
-        """With fused children; known pixels keep what they are."""
+        """Replace the blocks by their inference form and decode only around the hole.
+
+        The prediction of known pixels that the decoder skips is the input image.
+        """
         for name, child in list(self.named_children()):
             self._modules[name] = fuse(child)
         self.everywhere = False
@@ -129,7 +136,7 @@ def _atrous(width: int) -> dict[str, nn.Module]:
 
 
 class _Coarse(_Stage):
-    """(B, 5, H, W), picture, ones and mask -> the raw prediction (B, 3, H, W), not bounded."""
+    """Coarse stage: image, ones and mask (B, 5, H, W) -> raw, unbounded prediction (B, 3, H, W)."""
 
     def __init__(self, width: int, tf_same: bool) -> None:
         super().__init__(
@@ -151,7 +158,7 @@ class _Coarse(_Stage):
 
 
 class _Fine(_Stage):
-    """A branch that hallucinates, a branch that attends if there is an ``attention``, and a decoder for both."""
+    """Refinement stage: a branch of dilated convolutions, an optional branch with attention, and a common decoder."""
 
     def __init__(self, width: int, tf_same: bool, attention: ContextualAttention | None) -> None:
         def encoder(prefix: str, last_width: int, last: Literal["elu", "relu"]) -> dict[str, nn.Module]:
@@ -172,12 +179,12 @@ class _Fine(_Stage):
         self.attention = attention
 
     def offsets(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Of the attention; arguments as `forward`."""
+        """Return the offsets of the attention; for the arguments see `forward`."""
         attending = self._attending(x)
         return cast(ContextualAttention, self.attention).offsets(attending, attending, mask)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, 5, H, W), filled picture, ones and mask -> the raw prediction (B, 3, H, W), not bounded."""
+        """Map filled image, ones and mask (B, 5, H, W) to the raw, unbounded prediction (B, 3, H, W)."""
         merged = self.run(x, "conv1", "conv2_downsample", "conv3", "conv4_downsample", "conv5", "conv6", *DILATIONS)
         if self.attention is not None:
             attending = self._attending(x)
@@ -186,31 +193,33 @@ class _Fine(_Stage):
         return self.decode(merged, "allconv", x)
 
     def _attending(self, x: Tensor) -> Tensor:
-        """The map, at a quarter of the sides, whose patches are compared."""
+        """Return the feature map, at 1/4 resolution, whose patches the attention compares."""
         return self.run(x, "pmconv1", "pmconv2_downsample", "pmconv3", "pmconv4_downsample", "pmconv5", "pmconv6")
 
 
 class GLCICGenerator(InpaintingNetwork):
-    """A coarse network fills the hole, a second one refines it.
+    """Stabilized GLCIC generator: a coarse network fills the hole, a second network refines the result.
 
-    Both see the picture, ones (they tell the border from the zeros around it) and the mask; ELU, no norms; nothing is
-    detached between them. The second one sees the first prediction clamped to [-1, 1], as released. The released code
-    clamps both results too, which leaves a loss without a gradient where they leave [-1, 1]: here they stay raw.
+    Both networks take the image, a channel of ones (which distinguishes the image from its zero padding) and the mask.
+    They use ELU and no normalization. The second network takes the composite of the coarse prediction clamped to
+    [-1, 1], without detaching it. The released code also clamps both predictions, so its losses have no gradient where
+    a prediction exceeds [-1, 1]; here the predictions are not clamped.
 
-    Source: Globally and Locally Consistent Image Completion (Iizuka et al., SIGGRAPH 2017), stabilised: Contextual
-    Attention's networks without the attention; specs/glcic_ca.md, section 5.3. 2,758,118 parameters.
+    Source: Globally and Locally Consistent Image Completion (Iizuka et al., SIGGRAPH 2017), stabilized by using
+    Contextual Attention's networks without the attention; docs/papers/glcic_ca.md, "Stabilised GLCIC". 2,758,118
+    parameters.
 
     Args:
-        width: Channels at full size, even; four times as many at a quarter of the sides.
+        width: Channels at full resolution, even; four times as many at 1/4 resolution.
         tf_same: Pad strided convolutions as TensorFlow does.
-        attention: Of a second branch in the second network, for `ContextualAttentionGenerator`.
+        attention: Attention module of a second branch in the refinement network, for `ContextualAttentionGenerator`.
 
     Shape:
-        `predict`: image (B, 3, H, W) in [-1, 1], hole 0, mask (B, 1, H, W), H and W multiples of 8 -> coarse and fine,
-        raw: nothing bounds them.
+        `predict`: image (B, 3, H, W) in [-1, 1] with 0 in the hole, mask (B, 1, H, W) with 1 = hole, H and W multiples
+        of 8 -> raw stages `coarse` and `fine`, (B, 3, H, W), not bounded.
 
     Raises:
-        ZooError: An odd width.
+        ZooError: If ``width`` is odd or below 2.
     """
 
     value_range = (-1.0, 1.0)
@@ -226,12 +235,12 @@ class GLCICGenerator(InpaintingNetwork):
         self.fine_generator = _Fine(width, tf_same, attention)
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the raw prediction of both stages."""
+        """Return the raw, unbounded predictions of both stages."""
         coarse, found = self._coarse(image, mask)
         return {"coarse": coarse, "fine": self.fine_generator(found, mask)}
 
     def _coarse(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The first prediction, and what the second stage finds."""
+        """Return the coarse prediction (B, 3, H, W) and the input of the refinement stage (B, 5, H, W)."""
         ones = torch.ones_like(mask)
         coarse = self.coarse_generator(torch.cat([image, ones, mask], dim=1))
         found = composite(coarse.clamp(-1, 1), image, mask)  # as released
@@ -239,18 +248,21 @@ class GLCICGenerator(InpaintingNetwork):
 
 
 class ContextualAttentionGenerator(AttendingNetwork, GLCICGenerator):
-    """Its second network has a branch whose maps are pasted together from their known patches.
+    """Contextual Attention generator: `GLCICGenerator` with an attention branch in the refinement network.
+
+    This branch reconstructs the feature map inside the hole from patches of known regions.
 
     Source: Generative Image Inpainting with Contextual Attention (Yu et al., CVPR 2018) as released for PyTorch.
     3,601,542 parameters.
 
     Args:
-        width: As `GLCICGenerator`.
-        attention: By default as released.
-        tf_same: Pad strided convolutions as TensorFlow does; with `norm="tf"` and `tf_resize` for its weights.
+        width: See `GLCICGenerator`.
+        attention: The attention module; None creates it with the released settings.
+        tf_same: Pad strided convolutions as TensorFlow does. For weights from the TensorFlow code, also set ``norm`` to
+            "tf" and ``tf_resize`` to True in the attention.
 
     Raises:
-        ZooError: An odd width.
+        ZooError: If ``width`` is odd or below 2.
     """
 
     def __init__(
@@ -262,5 +274,5 @@ class ContextualAttentionGenerator(AttendingNetwork, GLCICGenerator):
         super().__init__(width, tf_same, attention or ContextualAttention())
 
     def offsets(self, image: Tensor, mask: Tensor) -> Tensor:
-        """See `attention_offsets`; image and mask as `predict` takes them."""
+        """Return the attention's offsets, see `attention_offsets`; image and mask as in `predict`."""
         return self.fine_generator.offsets(self._coarse(image, mask)[1], mask)

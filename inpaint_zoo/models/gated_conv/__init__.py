@@ -1,8 +1,9 @@
-"""DeepFillv2: gated convolutions in place of plain ones, and SN-PatchGAN.
+"""DeepFillv2: gated convolutions instead of ordinary ones, trained with SN-PatchGAN.
 
-Paper: Free-Form Image Inpainting with Gated Convolution (Yu et al., ICCV 2019). Specification followed:
-specs/glcic_ca.md, section 12: the authors' code without the channel for sketches (README.md beside this file lists
-where we differ). Parameters and MACs at 256 px: `gated_conv` 4,052,478, 25.20 G in convolutions.
+Paper: Free-Form Image Inpainting with Gated Convolution (Yu et al., ICCV 2019). Notes on the paper:
+docs/papers/glcic_ca.md, "DeepFillv2 (gated convolution)". This implementation follows the authors' code without its
+input channel for sketches (README.md in this folder lists the differences). `gated_conv` has 4,052,478 parameters and
+25.20 G MACs in convolutions at 256x256.
 """
 
 from inpaint_zoo.layers.contextual_attention import MaskReduce
@@ -25,22 +26,22 @@ GATED = Paper(
     year=2019,
     url="https://arxiv.org/abs/1806.03589",
 )
-SOURCE = "specs/glcic_ca.md, section 12; JiahuiYu/generative_inpainting at 3a53243"
+SOURCE = "docs/papers/glcic_ca.md; JiahuiYu/generative_inpainting at 3a53243"
 
 
 @register_model(source=SOURCE, paper=GATED)
 def gated_conv(mask_reduce: MaskReduce = "nearest") -> GatedConvGenerator:
-    """DeepFillv2: coarse and fine network of gated convolutions, with contextual attention in the second."""
+    """DeepFillv2: a coarse and a refinement network of gated convolutions; the latter has contextual attention."""
     return GatedConvGenerator(mask_reduce=mask_reduce)
 
 
 @register_model(source=SOURCE, paper=GATED)
 def gated_conv_tiny(mask_reduce: MaskReduce = "nearest") -> GatedConvGenerator:
-    """DeepFillv2 at a third of the width: for tests and the quickstart."""
+    """Small DeepFillv2 for tests and the quickstart: a third of the channels."""
     return GatedConvGenerator(8, mask_reduce)
 
 
 @register_discriminator("gated_conv")
 def gated_conv_discriminator(width: int = 64) -> SNPatchDiscriminator:
-    """DeepFillv2's SN-PatchGAN, on pictures in [-1, 1] and their masks."""
+    """DeepFillv2's SN-PatchGAN discriminator; takes images in [-1, 1] and their masks."""
     return SNPatchDiscriminator(width)

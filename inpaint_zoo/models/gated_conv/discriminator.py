@@ -1,4 +1,4 @@
-"""SN-PatchGAN (specs/glcic_ca.md, section 12)."""
+"""DeepFillv2's discriminator, SN-PatchGAN (docs/papers/glcic_ca.md, "DeepFillv2 (gated convolution)")."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ __all__ = ["SNPatchDiscriminator"]
 
 
 class SNPatchDiscriminator(nn.Module):
-    """Six spectrally normalised 5x5 convolutions, stride 2, LeakyReLU after each: every element of the last is a logit.
+    """SN-PatchGAN: six 5x5 convolutions with spectral norm and stride 2, each followed by LeakyReLU.
+
+    Every element of the last feature map, in all channels, is a logit.
 
     Source: DeepFillv2 (Yu et al., ICCV 2019), section 3.2, as released. 5,946,816 parameters.
 
     Args:
-        width: Channels of the first map; 2, then 4 times as many follow.
+        width: Channels of the first feature map; the second has twice as many, the others four times as many.
 
     Shape:
-        image (B, 3, H, W) in [-1, 1], mask (B, 1, H, W), 1 = hole -> logits (B, 4 width, H / 64, W / 64), rounded up.
+        image (B, 3, H, W) in [-1, 1], mask (B, 1, H, W) with 1 = hole -> logits (B, 4 width, H/64, W/64), sizes rounded
+        up.
     """
 
     def __init__(self, width: int = 64) -> None:
@@ -32,5 +35,5 @@ class SNPatchDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        """The logits."""
+        """Return the logits (B, 4 width, H/64, W/64)."""
         return self.layers(torch.cat([image, mask], dim=1))

@@ -1,4 +1,4 @@
-"""DeepFillv2's losses, in [-1, 1] (specs/glcic_ca.md, section 12)."""
+"""DeepFillv2's losses, on images in [-1, 1] (docs/papers/glcic_ca.md, "DeepFillv2 (gated convolution)")."""
 
 from __future__ import annotations
 
@@ -13,27 +13,30 @@ __all__ = ["GatedConvLoss"]
 
 
 class GatedConvLoss:
-    """L1 of both stages over the whole picture, raw and not discounted; hinge terms on composites with their masks."""
+    """Unweighted loss terms: L1 on the raw predictions of both stages, and hinge GAN terms on composites.
+
+    L1 covers all pixels with equal weight. The discriminator takes the composite of the last stage and the mask.
+    """
 
     def __init__(self) -> None:
         self.game = AdversarialLoss("hinge")
 
     def reconstruction(self, stages: Stages, batch: Batch) -> Terms:
-        """Terms ``<stage>_l1``.
+        """Return the terms ``<stage>_l1``, each a mean over all elements.
 
         Args:
             stages: Raw predictions in [0, 1].
-            batch: With image in [0, 1].
+            batch: Batch with the ground truth ``image`` in [0, 1].
         """
         truth = to_range(batch["image"], -1, 1)
         return {f"{name}_l1": (to_range(stage, -1, 1) - truth).abs().mean() for name, stage in stages.items()}
 
     def generator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Tensor:
-        """The adversarial term: the composite of ``pred``, raw in [0, 1], should count as real."""
+        """Return the generator's GAN loss on the composite of the raw prediction ``pred``, in [0, 1]."""
         return self.game.generator(discriminator(completed(pred, batch), batch["mask"]))
 
     def discriminator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Terms:
-        """Terms ``real`` and ``fake``, each a mean over the logits; one pass sees both."""
+        """Return the terms ``real`` and ``fake``, each a mean over the logits; both pass in one batch."""
         pictures = torch.cat([to_range(batch["image"], -1, 1), completed(pred, batch).detach()])
         real, fake = discriminator(pictures, batch["mask"].repeat(2, 1, 1, 1)).chunk(2)
         return {"real": self.game.real(real), "fake": self.game.fake(fake)}

@@ -1,4 +1,4 @@
-"""Training of DeepFillv2 (specs/glcic_ca.md, section 12)."""
+"""Training of DeepFillv2 (docs/papers/glcic_ca.md, "DeepFillv2 (gated convolution)")."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _ADAM: OptimizerCallable = partial(torch.optim.Adam, lr=1e-4, betas=(0.5, 0.999)
 
 
 class GatedConv(AdversarialModule):
-    """DeepFillv2 as released: one update of the discriminator, then one of the generator on another batch.
+    """Training module of DeepFillv2, as in the released code.
 
-    A step therefore takes two batches.
+    A training step takes two batches: the first updates the discriminator, the second updates the generator.
 
     Args:
-        network: Registry name.
-        generator_optimizer: Built over the generator's parameters; the rate is constant.
-        discriminator_optimizer: Built over the discriminator's.
-        generator_scheduler: Learning-rate schedule of the generator, by steps.
-        discriminator_scheduler: ... of the discriminator.
-        discriminator_width: Channels of its first map.
-        l1: Weight of the reconstruction, each stage.
-        adversarial: Weight of the adversarial term.
+        network: Registry name of the generator.
+        generator_optimizer: Optimizer of the generator; the default learning rate is constant.
+        discriminator_optimizer: Optimizer of the discriminator.
+        generator_scheduler: Learning-rate schedule of the generator, stepped per training step.
+        discriminator_scheduler: Learning-rate schedule of the discriminator, stepped per training step.
+        discriminator_width: Channels of the discriminator's first feature map.
+        l1: Weight of the L1 loss of each stage.
+        adversarial: Weight of the generator's GAN loss.
         base: Arguments of `TrainingModule`.
     """
 
@@ -54,7 +54,7 @@ class GatedConv(AdversarialModule):
         self.losses = GatedConvLoss()
 
     def recipe(self) -> Recipe:
-        """Discriminator on the first batch of two, generator on the second."""
+        """Return the update phases: discriminator on the first of two batches, generator on the second."""
         return Recipe(
             (
                 Phase(
@@ -79,10 +79,10 @@ class GatedConv(AdversarialModule):
         )
 
     def generator_loss(self, batch: Batch, stages: Stages) -> Terms:
-        """The terms of both stages, and the adversarial one of the last."""
+        """Return the L1 terms of both stages, and the GAN loss of the last stage."""
         adversarial = self.losses.generator(self.discriminator, stages["fine"], batch)
         return self.losses.reconstruction(stages, batch) | {"adversarial": adversarial}
 
     def discriminator_loss(self, batch: Batch, stages: Stages) -> Terms:
-        """The discriminator's terms on the last stage."""
+        """Return the discriminator's loss terms on the last stage."""
         return self.losses.discriminator(self.discriminator, stages["fine"], batch)

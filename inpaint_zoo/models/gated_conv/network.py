@@ -1,4 +1,4 @@
-"""DeepFillv2: gated convolutions, coarse and fine, with contextual attention (specs/glcic_ca.md, section 12)."""
+"""DeepFillv2's generator: gated convolutions in two stages, with contextual attention (docs/papers/glcic_ca.md)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DILATIONS = (2, 4, 8, 16)
 
 
 def _encoder(source: int, widths: Sequence[int], last: GatedActivation = "elu") -> nn.Sequential:
-    """Six layers to a quarter of the sides, the first 5x5."""
+    """Return six layers that downsample to 1/4 resolution; the first has a 5x5 kernel."""
     layers = []
     for number, (target, stride) in enumerate(zip(widths, STRIDES, strict=True)):
         activation: GatedActivation = last if number == len(STRIDES) - 1 else "elu"
@@ -33,7 +33,7 @@ def _dilated(width: int) -> nn.Sequential:
 
 
 def _decoder(source: int, width: int) -> nn.Sequential:
-    """From a quarter of the sides to a picture in [-1, 1]; the last convolution has no gate."""
+    """Return the layers from 1/4 resolution to an image in [-1, 1]; the last convolution has no gate."""
     layers: list[nn.Module] = []
     for target in (4 * width, 2 * width, width):
         if layers:
@@ -45,23 +45,25 @@ def _decoder(source: int, width: int) -> nn.Sequential:
 
 
 class GatedConvGenerator(AttendingNetwork):
-    """A coarse network fills the hole; a second one refines the filled picture by a dilated and an attending branch.
+    """DeepFillv2 generator: a coarse network fills the hole, a second network refines the result.
 
-    The second one sees the filled picture alone: no mask, no ones. Nothing is detached between them.
+    The refinement network has a branch of dilated convolutions and a branch with contextual attention. It takes only
+    the composite of the coarse prediction, without the mask; the composite is not detached.
 
     Source: Free-Form Image Inpainting with Gated Convolution (Yu et al., ICCV 2019) as released. 4,052,478 parameters.
 
     Args:
-        width: Channels at full size behind the gates, even (the released `cnum` of 48 counts both halves); four times
-            as many at a quarter of the sides.
-        mask_reduce: Of `ContextualAttention`; "max" sees strokes thinner than 8 px too.
+        width: Channels at full resolution after the gates, even; four times as many at 1/4 resolution. (The released
+            `cnum` of 48 counts the channels before the gates, which halve them.)
+        mask_reduce: How the attention downsamples the mask, see `ContextualAttention`. "max" also keeps strokes thinner
+            than 8 px.
 
     Shape:
-        `predict`: image (B, 3, H, W) in [-1, 1], hole 0, mask (B, 1, H, W), H and W multiples of 8 -> coarse and fine
-        in [-1, 1], raw.
+        `predict`: image (B, 3, H, W) in [-1, 1] with 0 in the hole, mask (B, 1, H, W) with 1 = hole, H and W multiples
+        of 8 -> raw stages `coarse` and `fine`, (B, 3, H, W) in [-1, 1].
 
     Raises:
-        ZooError: An odd width.
+        ZooError: If ``width`` is odd or below 2.
     """
 
     value_range = (-1.0, 1.0)
@@ -86,7 +88,7 @@ class GatedConvGenerator(AttendingNetwork):
         self.merged = _decoder(2 * four, width)
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the raw prediction of both stages."""
+        """Return the raw predictions of both stages, in [-1, 1]."""
         coarse = self._coarse(image, mask)
         found = composite(coarse, image, mask)
         attending = self.attending(found)
@@ -94,10 +96,10 @@ class GatedConvGenerator(AttendingNetwork):
         return {"coarse": coarse, "fine": self.merged(torch.cat([self.hallucinating(found), attended], dim=1))}
 
     def _coarse(self, image: Tensor, mask: Tensor) -> Tensor:
-        # ones tell the picture's border from the zeros around it
+        # the channel of ones distinguishes the image from its zero padding
         return self.coarse(torch.cat([image, torch.ones_like(mask), mask], dim=1))
 
     def offsets(self, image: Tensor, mask: Tensor) -> Tensor:
-        """See `attention_offsets`; image and mask as `predict` takes them."""
+        """Return the attention's offsets, see `attention_offsets`; image and mask as in `predict`."""
         attending = self.attending(composite(self._coarse(image, mask), image, mask))
         return self.attention.offsets(attending, attending, mask)

@@ -1,10 +1,12 @@
-"""LaMa, Big-LaMa, GLaMa and GLaMa-2stage: one generator of fast Fourier convolutions; losses and masks differ.
+"""LaMa, Big-LaMa, GLaMa and GLaMa-2stage: one generator built from fast Fourier convolutions (FFC).
+
+The models differ in depth, in their training losses and in their training masks.
 
 Papers: Resolution-robust Large Mask Inpainting with Fourier Convolutions (LaMa), Generalized Image Inpainting with LaMa
-(GLaMa, NTIRE 2022). Specification followed: specs/glama.md; where the papers and LaMa's released code differ, the code
-is taken (README.md beside this file lists each case). GLaMa published no code.
+(GLaMa, NTIRE 2022). Notes on the papers: docs/papers/glama.md. Where the papers and LaMa's released code differ, this
+implementation follows the code; README.md in this folder lists each case. GLaMa published no code.
 
-| | parameters | MACs at 256 px | counted as the papers do (thop) |
+| | parameters | MACs at 256x256 | as counted by thop, which the papers use |
 | --- | ---: | ---: | ---: |
 | `lama`, `glama` | 27,048,835 | 31.87 G | 42.87 G |
 | `big_lama` | 50,975,875 | 55.06 G | 66.13 G |
@@ -33,41 +35,41 @@ GLAMA = Paper(
     year=2022,
     url="https://arxiv.org/abs/2205.07162",
 )
-CODE = "specs/glama.md; advimman/lama at 786f593"
-TEXT = "specs/glama.md (LaMa's network; GLaMa published no code)"
+CODE = "docs/papers/glama.md; advimman/lama at 786f593"
+TEXT = "docs/papers/glama.md (LaMa's network; GLaMa published no code)"
 
 
 @register_model(source=CODE, paper=LAMA)
 def lama(local_fourier: bool = False) -> LaMaGenerator:
-    """LaMa: nine residual blocks of fast Fourier convolutions, an image-wide receptive field from the first one on."""
+    """LaMa: nine residual blocks of fast Fourier convolutions; the receptive field covers the whole image."""
     return LaMaGenerator(blocks=9, local_fourier=local_fourier)
 
 
 @register_model(source=CODE, paper=LAMA)
 def big_lama(local_fourier: bool = False) -> LaMaGenerator:
-    """Big-LaMa: LaMa with eighteen blocks."""
+    """Big-LaMa: LaMa with eighteen residual blocks."""
     return LaMaGenerator(blocks=18, local_fourier=local_fourier)
 
 
 @register_model(source=TEXT, paper=GLAMA)
 def glama(blocks: int = 9) -> LaMaGenerator:
-    """GLaMa: LaMa's network, trained on seven kinds of masks with a total variation and a focal frequency loss."""
+    """GLaMa: LaMa's network, trained on seven kinds of masks, with a total variation and a focal frequency loss."""
     return LaMaGenerator(blocks=blocks)
 
 
 @register_model(source=TEXT, paper=GLAMA)
 def glama_2stage(coarse_size: int = 256, freeze_first: bool = False) -> TwoStage:
-    """GLaMa-2stage: GLaMa on a small copy, and a second network that refines the enlarged result."""
+    """GLaMa-2stage: GLaMa on a downsampled image, and a second GLaMa network that refines the upsampled prediction."""
     return TwoStage(LaMaGenerator(), LaMaGenerator(), coarse_size=coarse_size, freeze_first=freeze_first)
 
 
 @register_model(source=TEXT, paper=GLAMA)
 def glama_tiny() -> LaMaGenerator:
-    """GLaMa with three blocks at half the sides that refine the mean of neighbours: for tests and the quickstart."""
+    """Small GLaMa for tests and the quickstart: three blocks at 1/2 resolution refine the result of `neighbor_fill`."""
     return LaMaGenerator(blocks=3, width=16, downsamplings=1, global_ratio=0.5, from_spread=True)
 
 
 @register_discriminator("lama")
 def lama_discriminator(width: int = 64) -> LaMaDiscriminator:
-    """LaMa's and GLaMa's patch discriminator, on pictures in [0, 1]."""
+    """Patch discriminator of LaMa and GLaMa; takes images in [0, 1]."""
     return LaMaDiscriminator(width)

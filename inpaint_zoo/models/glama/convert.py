@@ -1,4 +1,8 @@
-"""LaMa's released checkpoints: our names are theirs, but for the prefix of the part (specs/glama.md, section 8)."""
+"""Convert LaMa's released checkpoints (docs/papers/glama.md, "Released checkpoints").
+
+A checkpoint holds several networks. Its keys are those of the network here, preceded by the network's name
+(``generator.`` or ``discriminator.``).
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,15 @@ from inpaint_zoo.weights import match_state
 
 __all__ = ["convert_big_lama", "convert_lama", "convert_lama_discriminator"]
 
-RELEASED = "models/best.ckpt"  # beside config.yaml, in the released folders
-# what else a training checkpoint holds at the top: perceptual networks, evaluators, the moving average
+RELEASED = "models/best.ckpt"  # inside a released folder, next to config.yaml
+# prefixes of all networks in a training checkpoint, including perceptual networks, evaluators and the moving average
 PARTS = ("generator", "discriminator", "generator_average", "loss_", "val_evaluator", "test_evaluator")
 
 Part = Literal["generator", "discriminator"]
 
 
 def _part(state: Mapping[str, Tensor], part: Part) -> dict[str, Tensor]:
-    """Entries of one part, without its prefix; a state dict of that part alone passes as it is."""
+    """Return the entries of one network without its prefix; accept a state dict of that network alone as well."""
     inner = state.get("state_dict", state)
     entries = inner if isinstance(inner, Mapping) else state
     prefix = f"{part}."
@@ -34,23 +38,23 @@ def _convert(state: Mapping[str, Tensor], part: Part, name: str, net: nn.Module)
 
 @register_converter("lama", files=RELEASED)
 def convert_lama(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """The generator of a LaMa checkpoint with nine blocks."""
+    """Convert the generator of a LaMa checkpoint (nine blocks)."""
     return _convert(state, "generator", "lama", net)
 
 
 @register_converter("big_lama", files=RELEASED)
 def convert_big_lama(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """The generator of a Big-LaMa checkpoint."""
+    """Convert the generator of a Big-LaMa checkpoint (eighteen blocks)."""
     return _convert(state, "generator", "big_lama", net)
 
 
 @register_converter("glama", files=RELEASED)
 def convert_glama(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """A generator of LaMa's layout: no GLaMa weights are published."""
+    """Convert a generator with LaMa's key names; no GLaMa weights are published."""
     return _convert(state, "generator", "glama", net)
 
 
 @register_converter("lama_discriminator", files=RELEASED)
 def convert_lama_discriminator(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """The discriminator of a checkpoint that was released with it."""
+    """Convert the discriminator of a LaMa checkpoint; not every released checkpoint holds one."""
     return _convert(state, "discriminator", "lama_discriminator", net)

@@ -1,4 +1,4 @@
-"""LaMa's discriminator: the patch discriminator of pix2pixHD with four hidden strides (specs/glama.md, section 4)."""
+"""LaMa's discriminator: pix2pixHD's patch discriminator with four strided layers (docs/papers/glama.md)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ STRIDES = (2, 2, 2, 2, 1)
 
 
 class LaMaDiscriminator(nn.Module):
-    """Six 4x4 convolutions padded by 2: each adds a row and a column, so 256 px give 19x19 logits.
+    """LaMa's patch discriminator: six 4x4 convolutions with padding 2.
+
+    This padding adds one row and one column per layer: a 256x256 image gives 19x19 logits.
 
     Source: LaMa as released. 6,962,369 parameters at the default width; receptive field 142 px.
 
     Args:
-        width: Channels of the first map; doubled by each stride, at most eight times as many.
+        width: Channels of the first feature map. Each downsampling doubles them, up to eight times this number.
 
     Shape:
-        image (B, 3, H, W) in [0, 1] -> logits (B, 1, H', W'); hidden features: five maps.
+        image (B, 3, H, W) in [0, 1] -> logits (B, 1, H', W'). `look` also returns five hidden feature maps.
     """
 
     def __init__(self, width: int = 64) -> None:
@@ -37,7 +39,7 @@ class LaMaDiscriminator(nn.Module):
         self.model5 = nn.Sequential(nn.Conv2d(widths[-1], 1, 4, 1, 2))
 
     def look(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Logits, and the hidden features after each activation: what feature matching compares."""
+        """Return the logits and the five feature maps after each activation, which feature matching compares."""
         features = []
         for number in range(len(STRIDES)):
             image = self.get_submodule(f"model{number}")(image)
@@ -45,5 +47,5 @@ class LaMaDiscriminator(nn.Module):
         return self.model5(image), features
 
     def forward(self, image: Tensor) -> Tensor:
-        """The logits alone."""
+        """Return the logits only."""
         return self.look(image)[0]

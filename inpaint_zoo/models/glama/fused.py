@@ -1,6 +1,7 @@
-"""The LaMa generator for inference: what works at full size goes through memory in bands of rows.
+"""Inference form of the LaMa generator: the layers at full resolution run on one band of rows at a time.
 
-At 256 px each map of 64 channels holds 17 MB: more than the caches, and than what allocators keep for the next call.
+At 256x256, a feature map of 64 channels takes 17 MB. That exceeds the processor's caches and the blocks that memory
+allocators keep for reuse.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["FusedStem", "FusedTail"]
 
-BAND = 2**20  # numbers in a band's largest map
+BAND = 2**20  # number of values in the largest feature map of a band
 
 
 def _bands(rows: int, numbers_per_row: int) -> Iterator[tuple[int, int]]:
-    """Consecutive [first, end) that cover ``rows``; a remainder too short to reflect joins the band before it."""
+    """Yield consecutive ranges [first, end) that cover ``rows``; a remainder below 16 rows joins the last band."""
     step = max(16, BAND // numbers_per_row)
     first = 0
     while first < rows:
@@ -40,11 +41,11 @@ def _stacked(bands: list[Tensor]) -> Tensor:
 
 
 class FusedStem(nn.Module):
-    """The 7x7 convolution and the first strided one; the map between them is never whole.
+    """The first 7x7 convolution and the first strided convolution, without storing the whole feature map between them.
 
     Args:
-        first: To full size.
-        second: Stride 2, padded by one.
+        first: The 7x7 convolution at full resolution.
+        second: The 3x3 convolution with stride 2 and padding 1.
     """
 
     def __init__(self, first: FFCNormAct, second: FFCNormAct) -> None:
@@ -55,14 +56,14 @@ class FusedStem(nn.Module):
         self.halo = self.first.weight.shape[-1] // 2
 
     def forward(self, x: Tensor) -> Branches:
-        """(B, 4, H, W), H and W even -> both branches at (H / 2, W / 2), the global one if there is one."""
+        """Map (B, 4, H, W), H and W even, to the local and global branch of size (H/2, W/2); the latter may be None."""
         H, W = x.shape[-2:]
         wide = pad_as_it_is(x, [self.halo] * 4)
         locals_, contexts = [], []
         for first, end in _bands(H // 2, 2 * W * len(self.first.weight) * len(x)):
-            low = max(2 * first - 1, 0)  # rows of the full map that the band sees: from here to 2 * end
+            low = max(2 * first - 1, 0)  # the band reads rows [low, 2 * end) of the full-resolution map
             full = self.first(_rows(wide, low, 2 * end + 2 * self.halo), relu=True)
-            # the stride skips the border on the right and below
+            # stride 2 on an even size never reads the right and bottom padding
             full = pad_as_it_is(full, (1, 0, 1 if first == 0 else 0, 0))
             locals_.append(self.local(full, relu=True))
             if self.context is not None:
@@ -71,11 +72,11 @@ class FusedStem(nn.Module):
 
 
 class FusedTail(nn.Module):
-    """The last transposed convolution and the one to three channels; the map between them is never whole.
+    """The last transposed convolution and the RGB convolution, without storing the whole feature map between them.
 
     Args:
-        up: Kernel 3, stride 2, padding 1, output padding 1, its norm folded.
-        head: Kernel 7, no padding: the border is reflected before it.
+        up: Transposed convolution: kernel 3, stride 2, padding 1, output padding 1, batch norm folded in.
+        head: Convolution to RGB: kernel 7, no padding; its input is padded by reflection.
     """
 
     def __init__(self, up: nn.ConvTranspose2d, head: nn.Conv2d) -> None:
@@ -85,12 +86,12 @@ class FusedTail(nn.Module):
         self.halo = int(head.kernel_size[0]) // 2
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, 3, 2 H, 2 W)."""
+        """Map (B, C, H, W) to (B, 3, 2H, 2W)."""
         H, W = x.shape[-2:]
         parts = []
         for first, end in _bands(2 * H, 2 * W * self.up.out_channels * len(x)):
-            low, high = max(first - self.halo, 0), min(end + self.halo, 2 * H)  # rows of the full map
-            # row 2 i comes from input row i alone, row 2 i + 1 from i and i + 1
+            low, high = max(first - self.halo, 0), min(end + self.halo, 2 * H)  # rows at full resolution
+            # output row 2i depends on input row i only, output row 2i + 1 on rows i and i + 1
             source = (low // 2, min(high // 2 + 1, H))
             full = self.up(_rows(x, *source)).relu_()[..., low - 2 * source[0] : high - 2 * source[0], :]
             above, below = self.halo - (first - low), self.halo - (high - end)

@@ -1,4 +1,7 @@
-"""LaMa's and GLaMa's losses, on the raw prediction in [0, 1] (specs/glama.md, section 5). Weights are the module's."""
+"""Unweighted loss terms of LaMa and GLaMa, on the raw prediction in [0, 1].
+
+The loss weights are arguments of the training module. Source: docs/papers/glama.md, "Losses (LaMa)".
+"""
 
 from __future__ import annotations
 
@@ -25,15 +28,14 @@ __all__ = ["GLaMaLoss", "LaMaLoss"]
 
 
 class LaMaLoss(nn.Module):
-    """The terms of both players, unweighted.
+    """Unweighted loss terms of LaMa's generator and discriminator.
 
-    Neither compositing nor the hole's weight enters: the discriminator and all terms see the whole raw prediction, and
-    L1 counts known pixels only, averaged over all of them.
+    All terms use the whole raw prediction, never the composite.
 
     Args:
-        features: Of the perceptual term; None leaves that out.
-        mask_mode: How the mask becomes the discriminator's label map, see `mask_to_logits`; "nearest" as released,
-            which loses thin strokes and aliases on fine grids.
+        features: Network whose features the perceptual term compares; None disables this term.
+        mask_mode: How the mask is resized to the discriminator's label map, see `mask_to_logits`. "nearest", as in the
+            released code, loses thin strokes and aliases on fine grids.
     """
 
     def __init__(self, features: ADE20KFeatures | None, mask_mode: MaskMode = "nearest") -> None:
@@ -45,14 +47,17 @@ class LaMaLoss(nn.Module):
         self.perceptual = PerceptualLoss(ADE20K_TAPS, "mse")
 
     def generator(self, discriminator: LaMaDiscriminator, pred: Tensor, image: Tensor, mask: Tensor) -> Terms:
-        """Terms ``l1, l1_hole, adversarial, feature_matching`` and, with features, ``perceptual``.
+        """Return the generator's terms.
 
-        The truth passes through the discriminator first, so that its batch norms see what the authors' see.
+        These are ``l1, l1_hole, adversarial, feature_matching`` and, if ``features`` is given, ``perceptual``.
+        ``l1`` sums over known pixels, ``l1_hole`` over hole pixels; both are divided by the number of all pixels.
+        The ground truth passes through the discriminator before the prediction, as in the authors' code, so that the
+        running statistics of batch norm are updated in the same order.
 
         Args:
-            discriminator: Its parameters take no gradient here; the caller has frozen them.
-            pred: (B, 3, H, W) in [0, 1], with its graph.
-            image: (B, 3, H, W), the truth.
+            discriminator: Discriminator whose parameters the caller has frozen.
+            pred: Raw prediction (B, 3, H, W) in [0, 1], with its graph.
+            image: Ground truth (B, 3, H, W) in [0, 1].
             mask: (B, 1, H, W), 1 = hole.
         """
         with torch.no_grad():
@@ -71,14 +76,15 @@ class LaMaLoss(nn.Module):
         return terms
 
     def discriminator(self, discriminator: LaMaDiscriminator, pred: Tensor, image: Tensor, mask: Tensor) -> Terms:
-        """Terms ``real, fake, r1``: patches of the prediction count as fake as far as the label map says.
+        """Return the discriminator's terms ``real, fake, r1``.
 
-        In float32 under autocast too: R1 differentiates twice.
+        For the prediction, the label map (the resized mask) tells which logits are fake: 1 = fake, 0 = real. The terms
+        are computed in float32 even under autocast, because R1 needs a second derivative.
 
         Args:
-            discriminator: With gradients.
-            pred: (B, 3, H, W) in [0, 1], detached.
-            image: (B, 3, H, W), the truth.
+            discriminator: Discriminator with trainable parameters.
+            pred: Raw prediction (B, 3, H, W) in [0, 1], detached.
+            image: Ground truth (B, 3, H, W) in [0, 1].
             mask: (B, 1, H, W), 1 = hole.
         """
         with without_autocast(image.device):
@@ -94,13 +100,13 @@ class LaMaLoss(nn.Module):
 
 
 class GLaMaLoss(LaMaLoss):
-    """LaMa's terms and two more for the generator: ``total_variation`` and ``focal_frequency`` (Eq. 8 to 11).
+    """LaMa's terms, plus ``total_variation`` and ``focal_frequency`` for the generator (GLaMa, Eq. 8 to 11).
 
     Args:
         features: See `LaMaLoss`.
         mask_mode: See `LaMaLoss`.
-        total_variation: Which form; the paper's beta is 2, its reduction unpublished.
-        focal_frequency: With its options.
+        total_variation: The total variation loss. The paper uses beta = 2 and does not state the reduction.
+        focal_frequency: The focal frequency loss.
     """
 
     def __init__(
@@ -115,7 +121,7 @@ class GLaMaLoss(LaMaLoss):
         self.focal_frequency = focal_frequency
 
     def generator(self, discriminator: LaMaDiscriminator, pred: Tensor, image: Tensor, mask: Tensor) -> Terms:
-        """As LaMa's, with the two terms more."""
+        """Return LaMa's generator terms plus ``total_variation`` and ``focal_frequency``."""
         return {
             **super().generator(discriminator, pred, image, mask),
             "total_variation": self.total_variation(pred, mask),

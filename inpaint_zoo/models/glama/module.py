@@ -1,4 +1,4 @@
-"""Training of LaMa, GLaMa and GLaMa-2stage (specs/glama.md, sections 5 and 6)."""
+"""Training of LaMa, GLaMa and GLaMa-2stage (docs/papers/glama.md, "Losses (LaMa)" and "Training recipe")."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["FocalOptions", "GLaMa", "GLaMa2Stage", "LaMa"]
 
 
 class FocalOptions(TypedDict, total=False):
-    """Options of `FocalFrequencyLoss`."""
+    """Keyword arguments of `FocalFrequencyLoss`."""
 
     alpha: float
     patch_factor: int
@@ -38,26 +38,32 @@ def _adam(lr: float) -> OptimizerCallable:
 
 
 class LaMa(AdversarialModule):
-    """LaMa as released: the generator first, then the discriminator on a fresh prediction of the new weights.
+    """Training module of LaMa, as in the released code.
+
+    Each step updates the generator first. The updated generator then makes a new prediction, on which the
+    discriminator is updated.
 
     Args:
-        network: Registry name.
-        generator_optimizer: Built over the generator's parameters.
-        discriminator_optimizer: Built over the discriminator's.
-        generator_scheduler: Learning-rate schedule of the generator, by steps; constant as released.
-        discriminator_scheduler: ... of the discriminator.
-        discriminator_width: Channels of its first map.
-        gradient_clip: Largest gradient norm of either; None leaves it.
-        l1: Weight of L1 over known pixels.
-        l1_hole: Weight of L1 over the hole's pixels; 0 as released, where other terms see to the hole.
-        adversarial: Weight of the generator's adversarial term.
-        feature_matching: Weight of the discriminator's features.
-        perceptual: Weight of the ADE20K features; 0 needs no weights of theirs.
-        r1: Weight of the gradient penalty on real pictures, at every step.
-        paper_weights: Exchange the weights of feature matching and perceptual term: GLaMa's Eq. 7 gives 30 and 100
-            where the released code has 100 and 30.
-        perceptual_weights: File of the ADE20K encoder; None searches; "random" is for tests.
-        mask_mode: How the mask becomes the discriminator's label map, see `mask_to_logits`; "nearest" as released.
+        network: Registry name of the generator.
+        generator_optimizer: Optimizer of the generator.
+        discriminator_optimizer: Optimizer of the discriminator.
+        generator_scheduler: Learning-rate schedule of the generator, stepped per optimizer step; None (as released)
+            keeps the learning rate constant.
+        discriminator_scheduler: Learning-rate schedule of the discriminator, stepped per optimizer step.
+        discriminator_width: Channels of the discriminator's first feature map.
+        gradient_clip: Maximum gradient norm, applied to generator and discriminator; None disables clipping.
+        l1: Weight of the L1 loss on known pixels.
+        l1_hole: Weight of the L1 loss on hole pixels; 0 in the released code.
+        adversarial: Weight of the generator's GAN loss.
+        feature_matching: Weight of the feature matching loss on the discriminator's feature maps.
+        perceptual: Weight of the perceptual loss on ADE20K features; 0 disables it, and the ADE20K weights are then
+            not needed.
+        r1: Weight of the gradient penalty (R1) on real images, applied at every discriminator step.
+        paper_weights: Exchange the weights of the feature matching and the perceptual loss. GLaMa's Eq. 7 gives 30 and
+            100 where LaMa's released code has 100 and 30.
+        perceptual_weights: Weight file of the ADE20K encoder; None searches the weight folders; "random" is for tests.
+        mask_mode: How the mask is resized to the discriminator's label map, see `mask_to_logits`; the released code
+            uses "nearest".
         base: Arguments of `TrainingModule`.
     """
 
@@ -104,11 +110,11 @@ class LaMa(AdversarialModule):
         return self.unless_missing(lambda: ADE20KFeatures(self.perceptual_weights), "perceptual")
 
     def build_losses(self) -> None:
-        """Look the perceptual network up."""
+        """Create the losses; load the ADE20K encoder unless the perceptual weight is 0."""
         self.losses = LaMaLoss(self._features(), self.mask_mode)
 
     def recipe(self) -> Recipe:
-        """Generator, then discriminator, each with its own forward pass."""
+        """Return the update phases: generator, then discriminator, each with its own forward pass."""
         return Recipe(
             (
                 Phase(
@@ -134,31 +140,31 @@ class LaMa(AdversarialModule):
         )
 
     def generator_loss(self, batch: Batch, stages: Stages) -> Terms:
-        """The generator's terms on the last stage."""
+        """Return the generator's loss terms on the last stage's prediction."""
         *_, pred = stages.values()
         return self.losses.generator(self.discriminator, pred, batch["image"], batch["mask"])
 
     def discriminator_loss(self, batch: Batch, stages: Stages) -> Terms:
-        """The discriminator's terms on the last stage."""
+        """Return the discriminator's loss terms on the last stage's prediction."""
         *_, pred = stages.values()
         return self.losses.discriminator(self.discriminator, pred, batch["image"], batch["mask"])
 
 
 class GLaMa(LaMa):
-    """GLaMa: LaMa's training with a total variation and a focal frequency loss on the prediction (Eq. 11).
+    """Training module of GLaMa: LaMa's training plus a total variation and a focal frequency loss (GLaMa, Eq. 11).
 
-    The paper gives both losses the weight 1 and leaves their reduction open. With that weight, means have no measurable
-    effect; the defaults are the smallest weights that had one in a short sweep (README.md beside this file).
+    The paper gives both losses the weight 1 and does not state their reduction. As means with weight 1, they have no
+    measurable effect. The defaults are the smallest weights that had one in a short sweep (README.md in this folder).
 
     Args:
-        network: Registry name.
-        total_variation: Weight of the total variation.
-        tv_reduction: Over the pixels and channels of an image; the paper does not say which one it takes.
+        network: Registry name of the generator.
+        total_variation: Weight of the total variation loss.
+        tv_reduction: Reduction of the total variation over the pixels and channels of an image; the paper states none.
         tv_beta: Exponent of the total variation, at least 1.
         focal_frequency: Weight of the focal frequency loss.
-        focal_options: Of `FocalFrequencyLoss`, whose defaults are those of its authors' package.
-        mask_mode: As in `LaMa`, but "area" by default: two of GLaMa's seven kinds of masks are grids of 2 to 5 px, on
-            which "nearest" aliases. "nearest" is LaMa's released code; no code of GLaMa is known.
+        focal_options: Arguments of `FocalFrequencyLoss`; the defaults are those of its authors' package.
+        mask_mode: As in `LaMa`, but "area" by default: two of GLaMa's seven kinds of masks are grids with a period of
+            2 to 5 px, on which "nearest" aliases. LaMa's released code uses "nearest"; GLaMa released no code.
         lama: Arguments of `LaMa`.
     """
 
@@ -179,17 +185,20 @@ class GLaMa(LaMa):
         self.frequency = FocalFrequencyLoss(**(focal_options or {}))
 
     def build_losses(self) -> None:
-        """As LaMa's, with the two terms more."""
+        """Create LaMa's losses plus the total variation and the focal frequency loss."""
         self.losses = GLaMaLoss(self._features(), self.mask_mode, self.variation, self.frequency)
 
 
 class GLaMa2Stage(GLaMa):
-    """GLaMa-2stage: the second network trains by GLaMa's losses behind a first one that is trained already.
+    """Training module of GLaMa-2stage: train a second network, with GLaMa's losses, on a trained first one's output.
 
     Args:
         network: Registry name of a two-stage network.
-        first_weights: Weight file or checkpoint of the first stage.
+        first_weights: Weight file or checkpoint of the first stage; None starts it from random weights.
         glama: Arguments of `GLaMa`.
+
+    Raises:
+        ZooError: When training starts, if the first stage is frozen and has no trained weights.
     """
 
     network: TwoStage
@@ -204,11 +213,13 @@ class GLaMa2Stage(GLaMa):
             self.starts_trained = True
 
     def check_trainer(self, trainer: Trainer) -> None:
-        """As the base; refuses to refine what a frozen, random network makes.
+        """Run the base class's checks and require trained weights for a frozen first stage.
 
         Raises:
             ZooError: The first stage is frozen and has no trained weights.
         """
         super().check_trainer(trainer)
         if self.network.freeze_first and not self.starts_trained:
-            raise ZooError("The first stage is frozen but untrained: --model.init_args.first_weights FILE names its.")
+            raise ZooError(
+                "The first stage is frozen but has no trained weights. Set --model.init_args.first_weights FILE."
+            )

@@ -1,4 +1,4 @@
-"""The LaMa generator: a ResNet of fast Fourier convolutions (specs/glama.md, section 3)."""
+"""LaMa's generator: a ResNet of fast Fourier convolutions (docs/papers/glama.md, "Generator")."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from inpaint_zoo.ops import spread_known
 
 __all__ = ["LaMaGenerator"]
 
-BLACK = 1 / 512  # half a level of a saved picture: odds need colours apart from 0 and 1
+BLACK = 1 / 512  # about half an 8-bit level; keeps colors away from 0 and 1, where the odds are 0 or infinite
 
 
 class _PadLocal(nn.Module):
-    """A picture becomes the local branch, its border reflected; there is no global branch yet."""
+    """Reflection-pad the image and return it as the local branch, without a global branch."""
 
     def __init__(self, padding: int) -> None:
         super().__init__()
         self.pad = nn.ReflectionPad2d(padding)
 
     def forward(self, x: Tensor) -> Branches:
-        """(B, C, H, W) -> (B, C, H + 2 padding, W + 2 padding) and nothing."""
+        """Return the local branch (B, C, H + 2 padding, W + 2 padding), and None as the global branch."""
         return self.pad(x), None
 
 
 class _Join(nn.Module):
-    """Both branches become one map, the local channels first."""
+    """Concatenate both branches, local channels first."""
 
     def forward(self, x: Branches) -> Tensor:
-        """(B, C_l, H, W) and (B, C_g, H, W) -> (B, C_l + C_g, H, W)."""
+        """Map (B, C_l, H, W) and (B, C_g, H, W) to (B, C_l + C_g, H, W)."""
         return torch.cat([branch for branch in x if branch is not None], dim=1)
 
 
 class _Sigmoid(nn.Sigmoid):
-    """In float32: bfloat16 has steps of 1/256 below 1."""
+    """Sigmoid in float32: bfloat16 has a step of 1/256 just below 1, too coarse for 8-bit colors."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W)."""
+        """Return the sigmoid of (B, C, H, W) in float32."""
         return super().forward(x.float())
 
 
 class _Layers(Fusable, nn.Sequential):
-    """All layers in a row: the released weights are named by their numbers."""
+    """All layers in one Sequential, because the released weights are named by the layers' indices."""
 
     def fused(self) -> nn.Sequential:
-        """The fast form of each; the first and last two convolutions, at full size, in one each."""
+        """Return the fused layers; the first two convolutions are merged into one module, and so are the last two."""
         layers = list(self)
         stem = FusedStem(cast(FFCNormAct, layers[1]), cast(FFCNormAct, layers[2]))
         *middle, up, norm, _, _, head, sigmoid = layers[3:]
@@ -59,29 +59,30 @@ class _Layers(Fusable, nn.Sequential):
 
 
 class LaMaGenerator(InpaintingNetwork):
-    """Strided convolutions down, FFC residual blocks at an eighth of the sides, transposed convolutions up.
+    """LaMa generator: three strided convolutions, FFC residual blocks at 1/8 resolution, three transposed convolutions.
 
-    Every pixel of the result depends on every pixel of the picture, through the spectra in the blocks. The raw
-    prediction covers the whole picture.
+    Because the blocks operate on spectra, every output pixel depends on every pixel of the image. The raw prediction
+    covers the whole image.
 
     Source: LaMa (Suvorov et al., WACV 2022) as released; GLaMa trains the same network. 27,048,835 parameters with 9
     blocks, 50,975,875 with 18.
 
     Args:
-        blocks: FFC residual blocks.
-        width: Channels at full size; doubled by each downsampling.
-        downsamplings: By two, before the blocks.
-        global_ratio: Share of the channels that is global, from the last downsampling on.
-        local_fourier: See `SpectralTransform`; off in every released model.
-        from_spread: Begin with `spread_known` in the hole, and let the layers shift its colours' odds. In no paper: for
-            networks whose training is too short to learn how to copy.
+        blocks: Number of FFC residual blocks.
+        width: Channels at full resolution; each downsampling doubles them.
+        downsamplings: Number of downsamplings by 2 before the blocks.
+        global_ratio: Fraction of the channels in the global branch, from the last downsampling to the last block.
+        local_fourier: Add the local Fourier unit, see `SpectralTransform`; off in every released model.
+        from_spread: Pre-fill the hole with `spread_known`. The network then predicts, per color, a factor for the odds
+            color / (1 - color) of this filling. Not part of any paper; for networks whose training is too short to
+            learn to copy their surroundings.
 
     Shape:
-        `predict`: image (B, 3, H, W) in [0, 1], hole 0, mask (B, 1, H, W), H and W multiples of ``divisor``
-        (8 as released) and at least 16 -> stage `prediction` in [0, 1].
+        `predict`: image (B, 3, H, W) in [0, 1] with 0 in the hole, mask (B, 1, H, W) with 1 = hole, H and W multiples
+        of ``divisor`` (8 by default) and at least 16 -> stage `prediction` (B, 3, H, W) in [0, 1].
     """
 
-    min_size = 16  # the bottleneck's reflection needs two pixels
+    min_size = 16  # reflection padding in the blocks needs at least two pixels at 1/8 resolution
     value_range = (0.0, 1.0)
     hole_value = 0.0
 
@@ -114,10 +115,10 @@ class LaMaGenerator(InpaintingNetwork):
                 nn.ReLU(inplace=True),
             ]
         head = nn.Conv2d(width, 3, 7)
-        if from_spread:  # at first hardly a shift
+        if from_spread:  # start with an output of about 1/2, which leaves the odds unchanged
             nn.init.normal_(head.weight, std=1e-4)
             nn.init.zeros_(cast(nn.Parameter, head.bias))
-        # one flat Sequential, as its indices are part of the released weights' names
+        # one flat Sequential, because its indices are part of the released weights' names
         self.model = _Layers(
             _PadLocal(3),
             FFCNormAct(FFC(4, width, 7, 0.0, 0.0)),
@@ -131,11 +132,11 @@ class LaMaGenerator(InpaintingNetwork):
         )
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the raw prediction of the whole picture."""
+        """Return the raw prediction of the whole image, in [0, 1]."""
         if not self.from_spread:
             return {"prediction": self.model(torch.cat([image, mask], dim=1))}
         base = spread_known(image, mask)
         shift = self.model(torch.cat([base, mask], dim=1))
         base = base.clamp(BLACK, 1 - BLACK)
-        yes, no = shift * base, (1 - shift) * (1 - base)  # the odds of both multiply: the sigmoid of a sum of logits
+        yes, no = shift * base, (1 - shift) * (1 - base)  # multiplies the odds, i.e. adds the logits
         return {"prediction": yes / (yes + no)}

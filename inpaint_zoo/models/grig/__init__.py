@@ -1,8 +1,8 @@
-"""GRIG: the same generator adds residual after residual, until little is left to add.
+"""GRIG: one generator, applied several times, predicts the residual that is added to the current image.
 
 Paper: GRIG: Data-efficient generative residual image inpainting (Lu et al., Computational Visual Media 2025).
-Specification followed: specs/grig.md; where paper and released code differ, README.md beside this file says what is
-taken.
+Notes on the paper: docs/papers/grig.md. README.md in this folder lists where the paper and the released code differ,
+and which one this implementation follows.
 """
 
 from typing import Literal
@@ -31,7 +31,7 @@ GRIG = Paper(
     year=2025,
     url="https://arxiv.org/abs/2304.12035",
 )
-CODE = "specs/grig.md; LonglongaaaGo/GRIG_few_shot_inpainting at 5e7daae"
+CODE = "docs/papers/grig.md; LonglongaaaGo/GRIG_few_shot_inpainting at 5e7daae"
 
 
 @register_model(source=CODE, paper=GRIG)
@@ -43,7 +43,7 @@ def grig(
     checkpoint: bool = False,
     init_std: float | None = 0.02,
 ) -> GRIGGenerator:
-    """GRIG: a generator of residuals, convolutions around a Transformer, applied three times."""
+    """GRIG: a generator of residuals, with a Transformer between convolutions, applied three times."""
     return GRIGGenerator(
         steps, im_size=im_size, core=core, noise_mode=noise_mode, checkpoint=checkpoint, init_std=init_std
     )
@@ -57,7 +57,7 @@ def grig_tiny(
     checkpoint: bool = False,
     init_std: float | None = 0.02,
 ) -> GRIGGenerator:
-    """GRIG, narrow, with a Transformer of three levels: for tests and the quickstart."""
+    """Small GRIG for tests and the quickstart: fewer channels and a Transformer of three levels."""
     return GRIGGenerator(
         steps,
         width=12,
@@ -83,9 +83,10 @@ def projected(
     init_std: float = 0.02,
     bug_compatible_reinit: bool = False,
 ) -> ProjectedDiscriminator:
-    """GRIG's discriminator of whole pictures in [-1, 1], with the backbone's weights: a file's, found, or "random".
+    """GRIG's projected discriminator of whole images in [-1, 1], with loaded backbone weights.
 
-    Where a state dict or `load_backbone` brings them later, as in training, build `ProjectedDiscriminator` itself.
+    ``backbone_weights`` is a file, None (search for it) or "random". If a state dict or `load_backbone` provides the
+    weights later, as in training, create `ProjectedDiscriminator` directly.
     """
     net = ProjectedDiscriminator(backbone, width, resize_below, resize_to, init_std, bug_compatible_reinit)
     net.load_backbone(backbone_weights)
@@ -94,5 +95,5 @@ def projected(
 
 @register_discriminator("patchgan70")
 def patchgan70(width: int = 64, init_std: float = 0.02) -> GRIGPatchDiscriminator:
-    """GRIG's discriminator of forged patches, on pictures in [-1, 1]."""
+    """GRIG's forged-patch discriminator; takes images in [-1, 1]."""
     return GRIGPatchDiscriminator(width, init_std)

@@ -1,4 +1,4 @@
-"""GRIG's convolutional blocks, as FastGAN has them, and the noise between them (specs/grig.md, section 3.1)."""
+"""GRIG's convolutional blocks, taken from FastGAN, and its noise layers (docs/papers/grig.md, "Blocks")."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["SLE", "Down", "Noise", "NoiseMode", "UpTwice", "fixed_noise", "up"]
 
 NoiseMode = Literal["random", "const", "none"]
 
-GOLDEN = 0x9E3779B9  # 2^32 over the golden ratio: how far one seed lies from the next
+GOLDEN = 0x9E3779B9  # 2^32 / golden ratio: spreads consecutive seeds over the 32-bit words
 WORD = 0xFFFFFFFF
 
 
 class Down(nn.Module):
-    """Half the sides: the mean of two convolutions and of a pooled shortcut.
+    """Downsampling block: the mean of a path of two convolutions and a path of average pooling and a 1x1 convolution.
 
     Shape:
-        (B, source, H, W) -> (B, target, H / 2, W / 2).
+        (B, source, H, W) -> (B, target, H/2, W/2).
     """
 
     def __init__(self, source: int, target: int) -> None:
@@ -41,21 +41,21 @@ class Down(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """The mean of both ways."""
+        """Return the mean of both paths, (B, target, H/2, W/2)."""
         return (self.main(x) + self.direct(x)) / 2
 
 
 def _mixed(x: Tensor) -> Tensor:
-    """A bijection of 32-bit words, held in int64, in which each bit of the input turns half of the output's."""
+    """Hash 32-bit words, stored as int64: a bijection in which each input bit flips about half of the output bits."""
     x = ((x ^ (x >> 16)) * 0x7FEB352D) & WORD
     x = ((x ^ (x >> 15)) * 0x846CA68B) & WORD
     return x ^ (x >> 16)
 
 
 def fixed_noise(height: int, width: int, seed: int, device: torch.device) -> Tensor:
-    """(1, 1, H, W) float32, standard normal, and a pure function of the seed and of each pixel's row and column.
+    """Return standard normal noise (1, 1, H, W) in float32 that depends only on seed, row and column of each pixel.
 
-    No generator's state is involved: every device, batch and run has the same numbers up to rounding.
+    It uses no random generator: every device, batch and run gets the same numbers, up to rounding.
     """
     row, column = (torch.arange(side, device=device) for side in (height, width))
     word = _mixed(_mixed(row + seed * GOLDEN & WORD)[:, None] ^ column)
@@ -64,16 +64,17 @@ def fixed_noise(height: int, width: int, seed: int, device: torch.device) -> Ten
 
 
 class Noise(nn.Module):
-    """x plus one noise map for all channels, times a learned gain that begins at 0.
+    """Noise layer: adds one noise map, shared by all channels, times a learned gain that starts at 0.
 
     Args:
-        seed: Of the fixed noise.
+        seed: Seed of the fixed noise.
 
     Attributes:
-        mode: In eval mode: a fresh map at each call, always the same one, or none. In training always a fresh one.
+        mode: Noise in eval mode: "random" draws new noise at each call, "const" always uses the same noise, "none" adds
+            no noise. In training mode the noise is always random.
 
     Shape:
-        (B, C, H, W) -> the same.
+        (B, C, H, W) -> (B, C, H, W).
     """
 
     def __init__(self, seed: int) -> None:
@@ -83,13 +84,13 @@ class Noise(nn.Module):
         self.mode: NoiseMode = "const"
 
     def drawn(self, x: Tensor) -> Tensor | None:
-        """The noise for ``x``, of one channel, before its gain; None where there is none."""
+        """Return the noise for ``x`` before the gain, of shape (B, 1, H, W) or (1, 1, H, W); None if none is added."""
         if self.training or self.mode == "random":
             return torch.randn(len(x), 1, *x.shape[-2:], dtype=x.dtype, device=x.device)
         return fixed_noise(x.shape[-2], x.shape[-1], self.seed, x.device) if self.mode == "const" else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The sum, in the precision of ``x``."""
+        """Return x plus the scaled noise, in the dtype of ``x``."""
         noise = self.drawn(x)
         return x if noise is None else x + (self.weight * noise).to(x.dtype)
 
@@ -99,18 +100,18 @@ def _enlarged() -> nn.Module:
 
 
 def up(source: int, target: int) -> nn.Sequential:
-    """(B, source, H, W) -> (B, target, 2 H, 2 W): bilinear, then one convolution, its halves gating each other."""
+    """Return an upsampling block (B, source, H, W) -> (B, target, 2H, 2W): bilinear, convolution, batch norm, GLU."""
     convolution = SpectralConv2d(source, 2 * target, 3, padding=1)
     return nn.Sequential(_enlarged(), convolution, nn.BatchNorm2d(2 * target), nn.GLU(dim=1))
 
 
 class UpTwice(nn.Sequential, Fusable):
-    """As `up`, with two convolutions and noise behind each.
+    """Upsampling block like `up`, but with two convolutions, each followed by noise.
 
     Args:
-        source: Channels in.
-        target: Channels out.
-        seed: Of the first noise; the second has the next one.
+        source: Input channels.
+        target: Output channels.
+        seed: Seed of the first noise layer; the second one uses ``seed + 1``.
     """
 
     def __init__(self, source: int, target: int, seed: int) -> None:
@@ -120,17 +121,17 @@ class UpTwice(nn.Sequential, Fusable):
             self.extend([nn.BatchNorm2d(2 * target), nn.GLU(dim=1)])
 
     def fused(self) -> nn.Module:
-        """The form whose norms are part of the convolutions and of the noise."""
+        """Return the inference form, with the batch norms folded into the convolutions and the noise."""
         enlarge, *layers = self
         return nn.Sequential(enlarge, fused_with_noise(layers[:3]), layers[3], fused_with_noise(layers[4:7]), layers[7])
 
 
 class SLE(nn.Module):
-    """Skip-layer excitation: one map's channels are weighed by what another map, of any size, looks like as a whole.
+    """Skip-layer excitation: channel attention whose weights are computed from another feature map of any size.
 
     Args:
-        source: Channels of the map that drives the gate.
-        target: Channels of the map that is weighed.
+        source: Channels of the feature map that the weights are computed from.
+        target: Channels of the feature map that is weighted.
 
     Shape:
         driver (B, source, h, w), x (B, target, H, W) -> (B, target, H, W).
@@ -143,5 +144,5 @@ class SLE(nn.Module):
         )
 
     def forward(self, driver: Tensor, x: Tensor) -> Tensor:
-        """The weighed map."""
+        """Return ``x`` with each channel multiplied by its weight in (0, 1)."""
         return x * self.main(driver).sigmoid()

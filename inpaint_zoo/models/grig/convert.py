@@ -1,4 +1,7 @@
-"""GRIG's released generator: live weights, and a bare list of their running averages (specs/grig.md, section 12)."""
+"""Convert GRIG's released generator (docs/papers/grig.md, "Released checkpoints").
+
+The released files hold the generator's weights and, as a list without names, their moving averages (EMA).
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,9 @@ LIVE, AVERAGED = "g", "g_ema"
 
 @register_converter("grig", files=FILE)
 def convert_grig(state: Mapping[str, Any], net: nn.Module) -> dict[str, Tensor]:
-    """The averaged parameters, ``g_ema``, with the buffers of ``g``; what is no such file is one state dict, as it is.
+    """Return the averaged parameters, ``g_ema``, with the buffers of ``g``.
 
-    The live weights of a file are those of its ``g`` alone.
+    A state dict of the generator alone is converted as it is. For a file's weights without averaging, pass its ``g``.
     """
     live = part_of(state, LIVE)
     converted = match_state(live, net.state_dict(), "'grig'")
@@ -31,15 +34,15 @@ def convert_grig(state: Mapping[str, Any], net: nn.Module) -> dict[str, Tensor]:
 
 
 def _averaged(state: Mapping[str, Any], live: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
-    """The averages by the names of the parameters, in whose order the file lists them."""
+    """Return the averages by parameter name; the file lists them in the order of the parameters."""
     listed = state.get(AVERAGED)
-    if not isinstance(listed, Sequence):  # read with its names joined by dots
+    if not isinstance(listed, Sequence):  # a file whose keys are joined by dots
         numbered = {key: value for key, value in state.items() if key.startswith(f"{AVERAGED}.")}
         listed = [numbered[key] for key in (f"{AVERAGED}.{k}" for k in range(len(numbered))) if key in numbered]
     if len(listed) != len(names):
         raise ZooError(
-            f"The checkpoint lists {len(listed)} averages as `{AVERAGED}`, 'grig' has {len(names)} parameters. "
-            f"For the live weights give its `{LIVE}` alone."
+            f"The checkpoint lists {len(listed)} averages in `{AVERAGED}`, but 'grig' has {len(names)} parameters. "
+            f"To use the weights without averaging, pass the checkpoint's `{LIVE}` alone."
         )
     averages = dict(zip(names, listed, strict=True))
     return match_state(averages, {name: live[name] for name in names}, f"'grig', `{AVERAGED}`")

@@ -1,4 +1,4 @@
-"""GRIG's released discriminators, which lie beside the generator in its file (specs/grig.md, sections 5, 6 and 12)."""
+"""Convert GRIG's released discriminators, which are stored in the generator's file (docs/papers/grig.md)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ FILE = "*_model*"
 
 
 def part_of(state: Mapping[str, Any], part: str) -> Mapping[str, Tensor]:
-    """A network's entries of a whole file, read as it is or with its names joined by dots, or those of it alone."""
+    """Return the entries of one network, without a prefix.
+
+    ``state`` is a whole file, nested or with its keys joined by dots, or the state dict of this network alone.
+    """
     if isinstance(state.get(part), Mapping):
         return state[part]
     joined = {key.removeprefix(f"{part}."): value for key, value in state.items() if key.startswith(f"{part}.")}
@@ -25,11 +28,11 @@ def part_of(state: Mapping[str, Any], part: str) -> Mapping[str, Tensor]:
 
 @register_converter("projected_discriminator", files=FILE)
 def convert_projected_discriminator(state: Mapping[str, Any], net: nn.Module) -> dict[str, Tensor]:
-    """The projected discriminator with its backbone and mixing, under ``d`` in the file."""
+    """Convert the projected discriminator with its backbone and mixing, stored under ``d`` in the file."""
     return match_state(part_of(state, "d"), net.state_dict(), "'projected_discriminator'")
 
 
 @register_converter("patchgan70_discriminator", files=FILE)
 def convert_patch_discriminator(state: Mapping[str, Any], net: nn.Module) -> dict[str, Tensor]:
-    """The discriminator of forged patches, under ``patch_d`` in the file."""
+    """Convert the forged-patch discriminator, stored under ``patch_d`` in the file."""
     return match_state(part_of(state, "patch_d"), net.state_dict(), "'patchgan70_discriminator'")

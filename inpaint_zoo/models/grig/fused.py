@@ -1,4 +1,4 @@
-"""GRIG's parts for inference: norms folded through the noise before them."""
+"""Inference form of GRIG's noise layers: the batch norm after the noise is folded into convolution and noise."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["FusedNoise", "fused_with_noise"]
 
 
 class FusedNoise(nn.Module):
-    """The noise behind a folded norm: each channel has its own gain. Written over its input.
+    """Noise with the following batch norm folded in: one gain per channel. The result overwrites the input.
 
     Args:
-        noise: Before the norm.
-        scale: What the norm multiplies each channel with, (C,).
+        noise: The noise layer before the norm.
+        scale: The factor by which the norm multiplies each channel, (C,).
     """
 
     def __init__(self, noise: Noise, scale: Tensor) -> None:
@@ -31,13 +31,13 @@ class FusedNoise(nn.Module):
         self.gain: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W), its own memory."""
+        """Return x plus the scaled noise, (B, C, H, W), written into x."""
         drawn = self.noise.drawn(x)
         return x if drawn is None else x.addcmul_(self.gain.to(x.dtype), drawn.to(x.dtype))
 
 
 def fused_with_noise(layers: Sequence[nn.Module]) -> nn.Sequential:
-    """Convolution, noise, norm: the norm in the convolution's weights and the noise's gain."""
+    """Fuse convolution, noise and norm: fold the norm into the convolution's weights and the noise's gain."""
     convolution, noise, norm = cast("tuple[nn.Conv2d, Noise, nn.BatchNorm2d]", layers)
     assert norm.running_var is not None
     folded = FusedConv2d(fold(convolution, norm))

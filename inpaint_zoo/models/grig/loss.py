@@ -1,4 +1,4 @@
-"""GRIG's losses on the composite of one step, in [-1, 1] for the discriminators (specs/grig.md, section 7)."""
+"""GRIG's loss terms on the composite of one step (docs/papers/grig.md, "Losses")."""
 
 from __future__ import annotations
 
@@ -20,16 +20,23 @@ PatchLabels = Literal["forged", "all", "nearest", "area", "coverage", "soft"]
 
 
 class GRIGLoss(nn.Module):
-    """The terms of all three players, unweighted. Only the composite is looked at: no term reaches a known pixel.
+    """Unweighted loss terms of GRIG's generator, projected discriminator and patch discriminator.
+
+    All terms use the composite, so known pixels of the raw prediction get no gradient.
 
     Args:
-        features: VGG-16 at LPIPS's taps; None leaves LPIPS out.
-        lpips: Mean over the images, or their sum over the batch of all processes; see `LPIPSLoss`.
-        labels: What the patch discriminator calls forged: units that see the hole (Eq. 4); every unit (PatchGAN); units
-            whose nearest pixel is hole (HM-PatchGAN); the share of the hole in each unit's cell or in its receptive
-            field (`mask_to_logits`, in no paper); the blurred mask, by least squares (SM-PatchGAN).
-        augment: Steps of `diff_augment` before the discriminators: truth and composite in colours of their own, moved
-            with the mask. Methods that need their random numbers take a ``generator``, by default torch's own.
+        features: VGG-16 that returns the features for LPIPS; None disables LPIPS.
+        lpips: Reduction of LPIPS: mean over the images, or sum over the batch of all processes; see `LPIPSLoss`.
+        labels: Logits that the patch discriminator learns to classify as forged.
+            "forged": logits whose receptive field contains a hole pixel (Eq. 4).
+            "all": every logit (PatchGAN).
+            "nearest": logits whose nearest pixel lies in the hole (HM-PatchGAN).
+            "area", "coverage": soft labels, the hole ratio in the logit's cell or in its receptive field (see
+            `mask_to_logits`; not part of any paper).
+            "soft": the blurred mask as soft label, with a least-squares loss (SM-PatchGAN).
+        augment: Steps of `diff_augment` for the discriminators' inputs. Ground truth and composite get independent
+            color changes; translation also moves the mask. The methods that draw random numbers take a ``generator``;
+            None uses PyTorch's global random generator.
     """
 
     def __init__(
@@ -47,15 +54,18 @@ class GRIGLoss(nn.Module):
 
     @torch.no_grad()
     def look(self, image: Tensor) -> Mapping[str, Tensor] | None:
-        """The truth's features, which serve all steps of a batch; None without LPIPS."""
+        """Return VGG's features of the ground truth, which all steps of a batch reuse; None if LPIPS is disabled."""
         return None if self.features is None else self.features(image)
 
     def reconstruction(self, pred: Tensor, batch: Batch) -> Terms:
-        """Terms ``l1``, of the composite in [-1, 1] over all pixels, and ``lpips``.
+        """Return the terms ``l1`` and ``lpips``, both between composite and ground truth.
+
+        ``l1`` is the mean absolute difference over all pixels, for images in [-1, 1].
 
         Args:
-            pred: (B, 3, H, W) in [0, 1], raw.
-            batch: With image, as it was augmented, mask and, where the image was looked at already, ``truth``.
+            pred: Raw prediction (B, 3, H, W) in [0, 1].
+            batch: Batch with the (augmented) ground truth ``image`` in [0, 1], ``mask``, 1 = hole, and optionally
+                ``truth``, the features of the ground truth from `look`.
         """
         image, mask = batch["image"], batch["mask"]
         terms = {"l1": 2 * masked_l1(pred, image, mask, known=0, hole=1)}
@@ -67,14 +77,17 @@ class GRIGLoss(nn.Module):
     def projected(
         self, critic: nn.Module, pred: Tensor, batch: Batch, generator: torch.Generator | None = None
     ) -> Terms:
-        """Terms ``real`` and ``fake`` of the discriminator of whole pictures; two passes, since it has batch norms."""
+        """Return the terms ``real`` and ``fake`` of the projected discriminator.
+
+        Real and fake images pass through it separately, because it contains batch norms.
+        """
         real, fake, _ = self._seen(pred, batch, generator)
         return {"real": self.game.real(critic(real)), "fake": self.game.fake(critic(fake))}
 
     def patch(
         self, critic: GRIGPatchDiscriminator, pred: Tensor, batch: Batch, generator: torch.Generator | None = None
     ) -> Terms:
-        """Terms ``real`` and ``fake`` of the discriminator of patches."""
+        """Return the terms ``real`` and ``fake`` of the patch discriminator."""
         real, fake, mask = self._seen(pred, batch, generator)
         on_real, on_fake = critic(real), critic(fake)
         if self.labels == "soft":
@@ -92,7 +105,10 @@ class GRIGLoss(nn.Module):
         batch: Batch,
         generator: torch.Generator | None = None,
     ) -> Terms:
-        """Terms ``adversarial`` and ``patch``, of those discriminators that there are, whose parameters are frozen."""
+        """Return the generator's terms ``adversarial`` (projected discriminator) and ``patch`` (patch discriminator).
+
+        The caller has frozen the discriminators' parameters. A discriminator that is None gives no term.
+        """
         terms: Terms = {}
         _, fake, mask = self._seen(pred, batch, generator)
         if projected is not None:
@@ -113,6 +129,6 @@ class GRIGLoss(nn.Module):
         return mask_to_logits(mask, logits, cast(MaskMode, self.labels), critic)
 
     def _seen(self, pred: Tensor, batch: Batch, generator: torch.Generator | None) -> list[Tensor]:
-        """Truth and composite in [-1, 1], and the mask, as the discriminators see them."""
+        """Return ground truth and composite in [-1, 1], and the mask, augmented for the discriminators."""
         pictures = [to_range(batch["image"], -1, 1), completed(pred, batch)]
         return diff_augment(pictures, self.augment, moved=[batch["mask"]], generator=generator)

@@ -1,4 +1,4 @@
-"""Training of GRIG (specs/grig.md, sections 4 to 8)."""
+"""Training of GRIG (docs/papers/grig.md, "Iterative residual loop" to "Training")."""
 
 from __future__ import annotations
 
@@ -22,46 +22,53 @@ from inpaint_zoo.training import AdversarialModule, Batch, LossFunction, Phase, 
 __all__ = ["GRIG", "UpdateOrder"]
 
 UpdateOrder = Literal["code", "paper"]
-STEP = "step_1"  # a round is one step
+STEP = "step_1"  # each round of the training runs one step of the network
 _ADAM: OptimizerCallable = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
 
 
 class GRIG(AdversarialModule):
-    """As many rounds on a batch as the network takes steps, each of them one forward pass and one update of all three.
+    """Training module of GRIG.
 
-    A round goes on from the composite of the round before, detached, so that no gradient and no memory crosses rounds.
-    The rounds of a batch make one step of the training. How many there are is the network's option ``steps``, so that a
-    checkpoint is used with the steps it was trained with.
+    For each batch, training runs as many rounds as the network has steps. A round is one forward pass and one update of
+    the generator and of both discriminators. It starts from the previous round's composite, detached, so that neither
+    gradients nor memory extend over several rounds. All rounds of a batch together count as one training step. The
+    number of rounds is the network's option ``steps``, so a checkpoint is used with the number it was trained with.
 
     Args:
-        network: Registry name.
-        generator_optimizer: Built over the generator's parameters; the rate is constant.
-        discriminator_optimizer: One is built over each discriminator's parameters that are not frozen.
-        generator_scheduler: Learning-rate schedule of the generator, by steps of the training.
-        discriminator_scheduler: ... of each discriminator.
-        update_order: Of a round: projected discriminator, patch discriminator, generator, as released; the paper's
-            Algorithm 1 has the generator first.
-        lambda_adv: Weight of the projected discriminator's term; 0 trains without that discriminator (ablation B).
-        lambda_patch: ... of the forged-patch discriminator's; 0 trains without it (ablation A).
-        lambda_lpips: Weight of LPIPS on VGG-16; 0 disables LPIPS, and VGG-16's weights are then not needed. The
-            default is the released 1.5 times 8: the code takes the sum over its batch of 8, here it is the mean.
-        lambda_l1: Weight of L1 in the hole. Not the paper's: for small trainings without VGG-16.
-        lpips_reduction: Mean over the images, or their sum over the batch of all processes: with "sum" and a weight of
-            1.5, as released, the batch size changes the balance with the other terms.
-        patch_labels: What the patch discriminator calls forged: "all" is ablation C, "soft" ablation D, "area" and
-            "coverage" keep the hole ratio of fine grids, in no paper (`GRIGLoss`).
-        augment: DiffAugment of the truth, before the hole is made: the code's default, the paper's on small sets.
-        augment_discriminators: DiffAugment of what the discriminators see; none in paper and default code.
-        projected_width: Channels of the projected discriminator's head.
-        patch_width: Channels of the patch discriminator's first map.
-        backbone: What the projected discriminator looks through: the code's; the paper says tf_efficientnet_lite1.
-        backbone_weights: Its file; None searches; "random" is no longer GRIG. A checkpoint brings it along.
-        bug_compatible_reinit: Draw the pretrained backbone anew, as the released code does.
-        vgg_weights: File of VGG-16; None searches; "random" is for tests.
+        network: Registry name of the generator.
+        generator_optimizer: Optimizer of the generator; the default learning rate is constant.
+        discriminator_optimizer: Optimizer, created once per discriminator for its trainable parameters.
+        generator_scheduler: Learning-rate schedule of the generator, stepped per training step.
+        discriminator_scheduler: Learning-rate schedule of each discriminator, stepped per training step.
+        update_order: Order of the updates in a round. "code": projected discriminator, patch discriminator, generator,
+            as in the released code. "paper": generator first, as in the paper's Algorithm 1.
+        lambda_adv: Weight of the generator's GAN loss with the projected discriminator; 0 trains without this
+            discriminator (ablation B).
+        lambda_patch: Weight of the generator's GAN loss with the patch discriminator; 0 trains without it (ablation A).
+        lambda_lpips: Weight of LPIPS on VGG-16; 0 disables LPIPS, and VGG-16's weights are then not needed. The default
+            is 8 times the released 1.5: the released code sums over its batch of 8 images, here LPIPS is the mean.
+        lambda_l1: Weight of the L1 loss in the hole. Not part of the paper; for small trainings without VGG-16.
+        lpips_reduction: Mean over the images, or sum over the batch of all processes. With "sum" and a weight of 1.5,
+            as released, the batch size changes the balance with the other terms.
+        patch_labels: Patches that the patch discriminator learns to classify as forged, see `GRIGLoss`. "all" is
+            ablation C, "soft" is ablation D. "area" and "coverage" preserve the hole ratio of fine grids; they are not
+            part of any paper.
+        augment: Steps of DiffAugment for the ground truth, before the hole is cut out: the released code's default,
+            used in the paper on small datasets.
+        augment_discriminators: Steps of DiffAugment for the discriminators' inputs; none in the paper and in the
+            released code's default.
+        projected_width: Channels of the head of the projected discriminator.
+        patch_width: Channels of the patch discriminator's first feature map.
+        backbone: Frozen network of the projected discriminator. The default is the released code's; the paper names
+            tf_efficientnet_lite1.
+        backbone_weights: Weight file of the backbone; None searches the weight folders; "random" gives results that are
+            not GRIG's. A checkpoint already contains the backbone's weights.
+        bug_compatible_reinit: Re-initialize the pretrained backbone randomly, as the released code does.
+        vgg_weights: Weight file of VGG-16; None searches the weight folders; "random" is for tests.
         base: Arguments of `TrainingModule`.
 
     Raises:
-        UnknownNameError: No such order, labels or step of DiffAugment.
+        UnknownNameError: If the update order, the labels or a step of DiffAugment is unknown.
     """
 
     def __init__(
@@ -114,10 +121,10 @@ class GRIG(AdversarialModule):
         self.lpips_reduction, self.patch_labels = lpips_reduction, patch_labels
         self.augment_discriminators = augment_discriminators
 
-    # What is looked through
+    # Pretrained networks
 
     def build_losses(self) -> None:
-        """Look VGG-16 up."""
+        """Create the losses; load VGG-16 unless LPIPS has weight 0."""
         self.losses = GRIGLoss(self._features(), self.lpips_reduction, self.patch_labels, self.augment_discriminators)
 
     def _features(self) -> VGGFeatures | None:
@@ -129,7 +136,10 @@ class GRIG(AdversarialModule):
         )
 
     def _projecting(self) -> ProjectedDiscriminator | None:
-        """The projected discriminator, if it takes part; its backbone is looked up unless a checkpoint brought it."""
+        """Return the projected discriminator, or None if it is disabled.
+
+        Load its backbone's weights unless a checkpoint has provided them.
+        """
         critic = self.projected
         if critic is None or "adversarial" in self.dropped:
             return None
@@ -144,10 +154,11 @@ class GRIG(AdversarialModule):
     # Rounds
 
     def recipe(self) -> Recipe:
-        """The three phases on one forward pass, as many rounds as the network takes steps.
+        """Return the three update phases on one shared forward pass, repeated once per step of the network.
 
         Raises:
-            WeightsNotFoundError: The backbone is nowhere, no checkpoint brought it, and ``on_missing`` is "refuse".
+            WeightsNotFoundError: If the backbone's weights are neither found nor part of a checkpoint, and
+                ``on_missing`` is "refuse".
         """
         projected, patch = self._projecting(), self.patch
         critics = []
@@ -172,33 +183,40 @@ class GRIG(AdversarialModule):
         )
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """Change the truth, look at it once, and carry the recipe out."""
+        """Augment the ground truth, compute its VGG features once, and run the recipe.
+
+        Raises:
+            ZooError: If ``augment`` is used together with the data module's ``input_mode``.
+        """
         if self.augment:
             if "input" in batch:
-                raise ZooError("`augment` would change the truth but not what `input_mode` put into the hole: set [].")
-            generator = self.common_generator("augment", self.batches)  # each sample's own, on any number of processes
+                raise ZooError(
+                    "`augment` changes the ground truth but not the filling from `input_mode`: set `augment` to []."
+                )
+            # each sample has its own random numbers, which do not depend on the number of processes
+            generator = self.common_generator("augment", self.batches)
             (image,) = diff_augment([to_range(batch["image"], -1, 1)], self.augment, generator=generator)
             batch = batch | {"image": from_range(image, -1, 1)}
         super().training_step(batch | {"truth": self.losses.look(batch["image"])}, batch_idx)
 
     def predict_stages(self, batch: Batch) -> Stages:
-        """In training one step, from where the round before ended; otherwise all."""
+        """Return one step in training mode, starting from the previous round's result; all steps in eval mode."""
         if not self.training:
             return super().predict_stages(batch)
         return self.network.stages(batch["image"], batch["mask"], filling=batch.get("input"), steps=1)
 
     def carry(self, batch: Batch, stages: Stages) -> Batch:
-        """The next round finds in the hole what this one painted there, unclamped."""
+        """Return the batch for the next round, with this round's unclamped prediction in the hole."""
         return batch | {"input": stages[STEP]}
 
     # Losses
 
     def projected_loss(self, critic: ProjectedDiscriminator, batch: Batch, stages: Stages) -> Terms:
-        """The hinge on truth and composite as wholes."""
+        """Return the projected discriminator's hinge loss terms."""
         return self.losses.projected(critic, stages[STEP], batch, self.loss_generator)
 
     def patch_loss(self, critic: GRIGPatchDiscriminator, batch: Batch, stages: Stages) -> Terms:
-        """The hinge on their patches."""
+        """Return the patch discriminator's loss terms."""
         return self.losses.patch(critic, stages[STEP], batch, self.loss_generator)
 
     def generator_loss(
@@ -208,7 +226,7 @@ class GRIG(AdversarialModule):
         batch: Batch,
         stages: Stages,
     ) -> Terms:
-        """The terms of the composite."""
+        """Return the generator's loss terms on the composite."""
         pred = stages[STEP]
         adversarial = self.losses.generator(projected, patch, pred, batch, self.loss_generator)
         return adversarial | self.losses.reconstruction(pred, batch)
@@ -216,12 +234,12 @@ class GRIG(AdversarialModule):
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note whether the projected discriminator takes part."""
+        """Store whether the projected discriminator is in use."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["projects"] = "adversarial" not in self.dropped
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the players that there were."""
+        """Restore whether the projected discriminator is in use."""
         super().on_load_checkpoint(checkpoint)
         if not checkpoint.get("projects", True):
             self.dropped.add("adversarial")

@@ -1,4 +1,4 @@
-"""GRIG's generator: convolutions around a Transformer, whose residual is added again and again (specs/grig.md)."""
+"""GRIG's generator: a Transformer between convolutions; its residual is added repeatedly (docs/papers/grig.md)."""
 
 from __future__ import annotations
 
@@ -33,39 +33,43 @@ def _plain(source: int, target: int, kernel: int = 3) -> nn.Conv2d:
 
 
 def _body(*layers: nn.Module) -> nn.Sequential:
-    return nn.Sequential(OrderedDict(body=nn.Sequential(*layers)))  # the released checkpoints' name
+    return nn.Sequential(OrderedDict(body=nn.Sequential(*layers)))  # name in the released checkpoints
 
 
 class GRIGGenerator(InpaintingNetwork):
-    """Encodes by convolutions, reasons by Transformer levels, decodes by convolutions; gives what is to be added.
+    """GRIG generator: a convolutional encoder, a Transformer with several levels as core, a convolutional decoder.
 
-    Each step sees what the step before made of the hole, and no gradient crosses steps. Names of parts tell the sides
-    of their maps at 256 px, as in the released checkpoints.
+    The network predicts a residual that is added to the current image. Each step takes the composite of the previous
+    step, detached, so no gradient flows between steps. As in the released checkpoints, names such as `feat_64` or
+    `conv_128_3_3` contain the height and width of the feature map for a 256x256 image.
 
-    Source: GRIG (Lu et al., CVM 2025) as released; specs/grig.md, sections 3 and 4. 31,764,198 parameters.
+    Source: GRIG (Lu et al., CVM 2025) as released; docs/papers/grig.md, "Generator" and "Iterative residual loop".
+    31,764,198 parameters.
 
     Args:
-        steps: How often the residual is added where a call doesn't say.
-        width: Channels at full size; 2, 4 and 4 times as many at half, a quarter and an eighth of the sides.
-        dim: Channels of the core's first level; each further one has twice as many at half the sides.
-        blocks: Transformer blocks of each level, the last one the deepest; four levels, or three, which leave the
-            outermost gate out.
-        heads: Of each level's attention.
-        refinement: Blocks behind the core.
-        aot: AOT blocks in the encoder, and in the decoder.
-        im_size: 512 adds one more halving and doubling of the sides.
-        core: "convolution" is Table 5's ablation E, down and up blocks for the Transformer's; the widths are the
-            specification's guess.
-        noise_mode: Of the noise in eval mode: "const" is a pure function of each pixel's place. Training draws it.
-        checkpoint: Compute the core's levels again in the backward pass, to keep less in memory.
-        init_std: Of the weights of all convolutions and, about 1, of norms; None leaves them as PyTorch draws them.
+        steps: Default number of steps.
+        width: Channels at full resolution; 2, 4 and 4 times as many at 1/2, 1/4 and 1/8 resolution.
+        dim: Channels of the core's first level; each further level doubles them and halves the resolution.
+        blocks: Number of Transformer blocks of each level, the last level being the deepest: four levels, or three,
+            which omit the encoder's gate at full resolution.
+        heads: Number of attention heads of each level.
+        refinement: Number of Transformer blocks after the core.
+        aot: Number of AOT blocks in the encoder, and as many in the decoder.
+        im_size: 512 adds one downsampling and one upsampling by 2.
+        core: "convolution" is ablation E of Table 5, with down and up blocks instead of the Transformer. The paper does
+            not give its channels; they are a guess.
+        noise_mode: Noise in eval mode, see `Noise`: "const" is a fixed function of the pixel's position. Training mode
+            always uses random noise.
+        checkpoint: Recompute the core's levels in the backward pass, to save memory.
+        init_std: Standard deviation of the initial weights of convolutions (mean 0) and norms (mean 1); None keeps
+            PyTorch's default initialization.
 
     Shape:
-        `predict`: image (B, 3, H, W) in [-1, 1], hole 0, mask (B, 1, H, W), H and W multiples of ``divisor`` -> for
-        each step the picture before plus the residual, not bounded.
+        `predict`: image (B, 3, H, W) in [-1, 1] with 0 in the hole, mask (B, 1, H, W) with 1 = hole, H and W multiples
+        of ``divisor`` -> one stage per step: the previous composite plus the residual, (B, 3, H, W), not bounded.
 
     Raises:
-        ZooError: Steps out of 1 to 9, another number of levels, or an unknown name.
+        ZooError: If ``steps`` is not in 1 to 9, the number of levels is not 3 or 4, or a name is unknown.
     """
 
     value_range = (-1.0, 1.0)
@@ -92,7 +96,9 @@ class GRIGGenerator(InpaintingNetwork):
         super().__init__()
         levels = len(blocks)
         if levels not in (3, 4) or len(heads) != levels:
-            raise ZooError(f"GRIG has 3 or 4 levels, got `blocks` {tuple(blocks)} with `heads` {tuple(heads)}.")
+            raise ZooError(
+                f"`blocks` and `heads` of GRIG must both have 3 or 4 entries, got {tuple(blocks)} and {tuple(heads)}."
+            )
         if im_size not in (256, 512):
             raise ZooError(f"`im_size` must be 256 or 512, got {im_size}.")
         for what, value, known in (("core", core, Core), ("noise mode", noise_mode, NoiseMode)):
@@ -170,16 +176,17 @@ class GRIGGenerator(InpaintingNetwork):
     def predict(
         self, image: Tensor, mask: Tensor, *, steps: int | None = None, last_only: bool = False
     ) -> dict[str, Tensor]:
-        """Each step's picture: the one before plus the residual, neither composited nor bounded.
+        """Return the raw prediction of each step: the previous composite plus the residual, not bounded.
 
         Args:
-            image: What the first step starts from: the hole, or what an earlier call put there.
-            mask: 1 = hole.
-            steps: 1 to 9.
-            last_only: Keep the last one alone.
+            image: Image (B, 3, H, W) in [-1, 1] that the first step starts from. Its hole is 0 or holds the result of
+                an earlier call.
+            mask: (B, 1, H, W), 1 = hole.
+            steps: Number of steps, 1 to 9; None takes the network's default.
+            last_only: Return only the last step.
 
         Returns:
-            `step_1`, `step_2`, ...
+            `step_1`, `step_2`, ..., each (B, 3, H, W).
         """
         count = self.steps if steps is None else _checked(steps)
         stages: dict[str, Tensor] = {}
@@ -192,15 +199,15 @@ class GRIGGenerator(InpaintingNetwork):
         return stages
 
     def forward(self, image: Tensor, mask: Tensor, **options: Any) -> Tensor:
-        """The last step's inpainting (B, 3, H, W) in [0, 1]; arguments and errors as `stages` and `predict`."""
+        """Return the last step's composite (B, 3, H, W) in [0, 1]; for arguments and errors see `stages`, `predict`."""
         return super().forward(image, mask, last_only=True, **options)
 
     def step(self, current: Tensor, mask: Tensor) -> Tensor:
-        """One step: ``current`` (B, 3, H, W) in [-1, 1], composited, plus the residual of the whole picture."""
+        """Return the composite ``current``, (B, 3, H, W) in [-1, 1], plus the residual of the whole image."""
         return current + self.residual(current, mask)
 
     def residual(self, current: Tensor, mask: Tensor) -> Tensor:
-        """What is to be added, (B, 3, H, W); H and W are multiples of ``divisor``."""
+        """Return the residual (B, 3, H, W) to add to ``current``; H and W must be multiples of ``divisor``."""
         f256 = self.down_from_big(torch.cat([current, mask], dim=1))  # (B, width, H, W)
         f128 = self.down_4(f256)  # (B, 2 width, H/2, W/2)
         f64 = self.down_8(f128)  # (B, 4 width, H/4, W/4)
@@ -218,8 +225,8 @@ class GRIGGenerator(InpaintingNetwork):
         return self.to_big(x)
 
     def _core(self, x: Tensor, shallow: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """What the Transformer makes of its input, and the maps with which its levels were entered."""
-        gates = [*zip(ENCODER_GATES, shallow, strict=True)][1 - self.levels :]  # of level 2 and those below
+        """Return the core's output and the input feature map of each of its levels."""
+        gates = [*zip(ENCODER_GATES, shallow, strict=True)][1 - self.levels :]  # for level 2 and deeper
         entered, skips = [], []
         for level in range(1, self.levels):
             entered.append(x)
@@ -228,7 +235,7 @@ class GRIGGenerator(InpaintingNetwork):
                 x = self._gated(*gates[level - 2], x)
             skips.append(x)
             x = self.get_submodule(f"down{level}_{level + 1}")(x)
-        x = self._gated(*gates[-1], x)  # here the deepest level's input, not its output
+        x = self._gated(*gates[-1], x)  # the deepest level gates its input, the others their output
         entered.append(x)
         x = self._level("latent", x)
         for level in reversed(range(1, self.levels)):
@@ -244,7 +251,7 @@ class GRIGGenerator(InpaintingNetwork):
     def _level(self, name: str, x: Tensor) -> Tensor:
         blocks = self.get_submodule(name)
         if self.checkpoint and torch.is_grad_enabled():
-            # levels alone: a gate's spectral norm would move once more when it is computed again
+            # recompute only the levels: recomputing a gate would update the vectors of its spectral norm a second time
             return recomputed(blocks, x, use_reentrant=False, preserve_rng_state=False)
         return blocks(x)
 

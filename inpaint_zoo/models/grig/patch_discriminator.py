@@ -1,4 +1,4 @@
-"""GRIG's discriminator of forged patches, and which of its patches are forged (specs/grig.md, section 6)."""
+"""GRIG's forged-patch discriminator and its label map (docs/papers/grig.md, "Forged-patch discriminator D")."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ __all__ = ["GRIGPatchDiscriminator", "label_map"]
 
 
 class GRIGPatchDiscriminator(nn.Module):
-    """Five spectrally normalised 4x4 convolutions with biases, padded by 1: 30x30 logits at 256 px. It sees no mask.
+    """GRIG's forged-patch discriminator: five 4x4 convolutions with spectral norm, bias and padding 1.
+
+    A 256x256 image gives 30x30 logits. The mask is not an input.
 
     Source: GRIG as released. 2,764,737 parameters; receptive field 70 px.
 
     Args:
-        width: Channels of the first map; doubled by each of the next three.
-        init_std: Standard deviation of the drawn weights; biases stay as torch draws them.
+        width: Channels of the first feature map; each of the next three convolutions doubles them.
+        init_std: Standard deviation of the initial weights; biases keep PyTorch's default initialization.
 
     Shape:
         image (B, 3, H, W) in [-1, 1], H and W at least 24 -> logits (B, 1, H', W').
@@ -32,27 +34,27 @@ class GRIGPatchDiscriminator(nn.Module):
         init_normal(self, init_std, zero_biases=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        """The logits."""
+        """Return the logits (B, 1, H', W')."""
         return self.model(image)
 
     def label_map(self, mask: Tensor) -> Tensor:
-        """1 where a logit sees a pixel of the hole, and so must call the patch forged; 0 where it sees none (Eq. 4).
+        """Return the label map of Eq. 4: 1 (forged) if the logit's receptive field contains a hole pixel, else 0.
 
         Args:
             mask: (B, 1, H, W), 1 = hole.
 
         Returns:
-            (B, 1, H', W'), as the logits.
+            (B, 1, H', W'), the shape of the logits.
         """
         return label_map(mask, (layer for layer in self.model if isinstance(layer, nn.Conv2d)))
 
 
 def label_map(mask: Tensor, convolutions: Iterable[nn.Conv2d]) -> Tensor:
-    """1 where an output of the convolutions depends on a pixel of the hole.
+    """Return 1 where an output of the convolutions depends on a hole pixel, else 0.
 
     Args:
         mask: (B, 1, H, W), 1 = hole.
-        convolutions: In their order; their weights do not matter.
+        convolutions: The convolutions in the order of execution; their weights do not matter.
 
     Example:
         >>> mask = Tensor([1, 0, 0, 0, 0, 0]).view(1, 1, 1, 6)

@@ -1,4 +1,4 @@
-"""GRIG's projected discriminator: one head on features of a frozen network (specs/grig.md, section 5)."""
+"""GRIG's projected discriminator: a head on features of a frozen network (docs/papers/grig.md)."""
 
 from __future__ import annotations
 
@@ -20,46 +20,52 @@ from inpaint_zoo.weights import WeightsNotFoundError, find_backbone, load_state,
 __all__ = ["BackboneName", "ProjectedDiscriminator"]
 
 BackboneName = Literal["tf_efficientnet_lite0", "tf_efficientnet_lite1"]
-MAPS = (24, 40, 112, 320)  # channels of either backbone at strides 4, 8, 16 and 32
-STAGES = ((0, 2), (2, 3), (3, 5), (5, 7))  # of the backbone, up to each map
-CLASSIFIER = ("conv_head.", "bn2.", "classifier.")  # what the files hold behind the maps
-SMALLEST = 128  # the side from which the head has a logit
+MAPS = (24, 40, 112, 320)  # channels of both backbones at strides 4, 8, 16 and 32
+STAGES = ((0, 2), (2, 3), (3, 5), (5, 7))  # ranges of the backbone's blocks that end at each of these feature maps
+CLASSIFIER = ("conv_head.", "bn2.", "classifier.")  # layers in the weight files that are not used here
+SMALLEST = 128  # smallest image size in px for which the head returns a logit
 
 
 class ProjectedDiscriminator(nn.Module):
-    """A frozen EfficientNet-Lite, frozen random mixing of its four maps, and five learned convolutions on the largest.
+    """GRIG's projected discriminator, which classifies whole images.
 
-    Source: GRIG as released, after Projected GAN (Sauer et al., NeurIPS 2021); the paper names Lite1, the code Lite0.
-    2,829,120 learned parameters; frozen 376,768 of the mixing and 2,958,848 of Lite0 (3,723,520 of Lite1). The state
-    dict is the authors', with backbone and mixing: a checkpoint needs no other file.
+    It consists of a frozen EfficientNet-Lite, frozen random convolutions that mix its four feature maps, and a head of
+    five learned convolutions on the largest mixed map.
 
-    Building it loads nothing, and it refuses to look until `load_backbone` or a state dict has brought the backbone's
-    weights. So whoever goes on from a checkpoint or evaluates one needs no file of the backbone, and whoever starts a
-    training calls `load_backbone` where losses are built (`TrainingModule.build_losses`), unless the trainer has a
-    checkpoint to resume. The head is drawn here and only here: drawing this module anew as a whole would overwrite what
-    is frozen.
+    Source: GRIG as released, after Projected GAN (Sauer et al., NeurIPS 2021). The paper names EfficientNet-Lite1, the
+    code uses Lite0. 2,829,120 learned parameters; 376,768 frozen ones in the mixing, 2,958,848 in Lite0 (3,723,520 in
+    Lite1). The state dict has the authors' layout and includes backbone and mixing, so a checkpoint needs no other
+    file.
 
-    Frozen parts stay in eval mode and take no gradients; gradients flow through them to the picture.
+    The constructor loads no weights, and `forward` raises an error until `load_backbone` or a state dict has provided
+    the backbone's weights. Resuming or evaluating a checkpoint therefore needs no backbone file. To start a training,
+    call `load_backbone` where the losses are built (`TrainingModule.build_losses`), unless the trainer resumes from a
+    checkpoint. Only the constructor initializes the head. Do not re-initialize this module as a whole, because this
+    would overwrite the frozen weights.
+
+    The frozen parts stay in eval mode and their parameters get no gradients; gradients flow through them to the image.
 
     Args:
-        backbone: timm's name.
-        width: Channels of the largest mixed map and of the head's first map. It scales all but the backbone.
-        resize_below: Pictures whose shorter side is below this are enlarged; 224 as released. From 128 on there is a
-            logit without enlarging.
-        resize_to: ... to this shorter side, bilinearly.
-        init_std: Standard deviation of the head's drawn weights; biases stay as torch draws them.
-        bug_compatible_reinit: `load_backbone` draws all that is frozen by `init_std` after loading, as the released
-            code does: only the batch norms' statistics stay pretrained, and the head sees next to nothing.
+        backbone: Name of the backbone in timm.
+        width: Channels of the largest mixed map and of the head's first feature map. It scales everything except the
+            backbone.
+        resize_below: Images whose shorter side is below this number of pixels are upsampled; 224 in the released code.
+            The head itself needs at least 128.
+        resize_to: Length in pixels of the shorter side after this bilinear upsampling.
+        init_std: Standard deviation of the head's initial weights; biases keep PyTorch's default initialization.
+        bug_compatible_reinit: `load_backbone` re-initializes all frozen weights with ``init_std`` after loading, as the
+            released code does. Only the batch norms' running statistics then stay pretrained, and the features hardly
+            depend on the image.
 
     Attributes:
-        backbone_source: Where the backbone's weights came from: a file's name, "random", "state dict"; None before.
+        backbone_source: Source of the backbone's weights: a file name, "random" or "state dict"; None before loading.
 
     Shape:
-        image (B, 3, H, W) in [-1, 1] -> logits (B, n), n = 16 at 224 px and 25 at 256 px.
+        image (B, 3, H, W) in [-1, 1] -> logits (B, n), n = 16 for 224x224 and 25 for 256x256 images.
 
     Raises:
-        ZooError: Sizes at which the head has no logit.
-        UnknownNameError: No such backbone.
+        ZooError: If the sizes allow images for which the head has no logit.
+        UnknownNameError: If the backbone is unknown.
     """
 
     def __init__(
@@ -76,8 +82,8 @@ class ProjectedDiscriminator(nn.Module):
             raise unknown_name("backbone", backbone, get_args(BackboneName))
         if not SMALLEST <= resize_below <= resize_to:
             raise ZooError(
-                f"The head has no logit below {SMALLEST} px: {SMALLEST} <= `resize_below` <= `resize_to` is wanted, "
-                f"got {resize_below} and {resize_to}."
+                f"The head needs images of at least {SMALLEST} px: expected {SMALLEST} <= `resize_below` <= "
+                f"`resize_to`, got {resize_below} and {resize_to}."
             )
         self.backbone: BackboneName = backbone
         self.resize_below, self.resize_to = resize_below, resize_to
@@ -90,15 +96,15 @@ class ProjectedDiscriminator(nn.Module):
         self.register_load_state_dict_pre_hook(_note_state_dict)  # type: ignore[no-untyped-call]
 
     def load_backbone(self, weights: str | Path | None = None) -> None:
-        """Bring the backbone's pretrained weights; on the meta device, where only shapes count, nothing.
+        """Load the backbone's pretrained weights. Do nothing on the meta device, where tensors have only shapes.
 
         Args:
-            weights: A file in timm's layout; None searches by `find_backbone`; "random" draws the backbone as timm
-                does, and one warning of the process says that results are not GRIG's.
+            weights: Weight file with timm's key names; None searches with `find_backbone`; "random" keeps timm's random
+                initialization and warns, once per process, that results are not GRIG's.
 
         Raises:
-            WeightsNotFoundError: No file, in one line that says which one goes where, and what the options are.
-            ZooError: A file of another network.
+            WeightsNotFoundError: If there is no file; the message names the file, the folders and the options.
+            ZooError: If the file belongs to another network.
         """
         own = self.feature_network.pretrained
         if any(parameter.is_meta for parameter in own.parameters()):
@@ -121,19 +127,19 @@ class ProjectedDiscriminator(nn.Module):
             return find_backbone(self.backbone, weights)
         except WeightsNotFoundError as error:
             raise WeightsNotFoundError(
-                f"{error} `backbone_weights` takes a file from elsewhere, or 'random' for results that are not GRIG's."
+                f"{error} Or set `backbone_weights` to a file, or to 'random' for results that are not GRIG's."
             ) from None
 
     def forward(self, image: Tensor) -> Tensor:
-        """The logits.
+        """Return the logits (B, n).
 
         Raises:
-            ZooError: The backbone has no weights yet.
+            ZooError: If the backbone has no weights yet.
         """
         if self.backbone_source is None:
             raise ZooError(
                 f"The projected discriminator has no weights of '{self.backbone}' yet: "
-                "load_backbone() or a state dict brings them."
+                "call load_backbone() or load a state dict first."
             )
         return self.discriminator(self.feature_network(self._enlarged(image))).flatten(1)
 
@@ -147,14 +153,14 @@ class ProjectedDiscriminator(nn.Module):
 
 
 class _MixedFeatures(nn.Module):
-    """The frozen part: four maps of the backbone, mixed across channels and scales by random 1x1 convolutions.
+    """Frozen part: random 1x1 convolutions mix the channels and scales of the backbone's four feature maps.
 
     Args:
-        backbone: timm's name.
-        width: Channels of the result.
+        backbone: Name of the backbone in timm.
+        width: Output channels.
 
     Shape:
-        (B, 3, H, W) in [-1, 1] -> (B, width, H / 2, W / 2).
+        (B, 3, H, W) in [-1, 1] -> (B, width, H/2, W/2).
     """
 
     def __init__(self, backbone: BackboneName, width: int) -> None:
@@ -171,11 +177,11 @@ class _MixedFeatures(nn.Module):
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
-        """Stay in eval mode, whatever the owner's."""
+        """Stay in eval mode for any ``mode``."""
         return super().train(False)
 
     def forward(self, image: Tensor) -> Tensor:
-        """The largest mixed map."""
+        """Return the largest mixed map, (B, width, H/2, W/2)."""
         maps = []
         for number in range(len(MAPS)):
             image = self.pretrained[f"layer{number}"](image)
@@ -183,7 +189,7 @@ class _MixedFeatures(nn.Module):
         mixed = maps.pop()
         for number in (3, 2, 1, 0):
             skip = maps.pop() if maps else None
-            # twice as large, but for a side that is odd one level up
+            # the size of the next feature map: twice the size, or one less if that is odd
             size = [2 * side for side in mixed.shape[-2:]] if skip is None else skip.shape[-2:]
             mixed = self.scratch[f"layer{number}_csm"](F.interpolate(mixed, size, mode="bilinear", align_corners=True))
             mixed = mixed if skip is None else mixed + skip
@@ -191,17 +197,17 @@ class _MixedFeatures(nn.Module):
 
 
 def _backbone(name: BackboneName) -> nn.Module:
-    """The network of timm up to its last map, drawn at random."""
+    """Return timm's network up to its last feature map, with random weights."""
     import timm
 
     return timm.create_model(name, features_only=True, out_indices=(1, 2, 3, 4))
 
 
 def _cut(net: nn.Module) -> nn.ModuleDict:
-    """The backbone's layers in four pieces, numbered as in the released state dict."""
+    """Return the backbone's layers in four pieces, numbered as in the released state dict."""
     blocks = list(net.get_submodule("blocks").children())
     pieces = [nn.Sequential(*blocks[first:last]) for first, last in STAGES]
-    # the identity stands where the authors' timm had the activation that is now within the norm
+    # the identity keeps the authors' indices: in their timm version the activation was a layer after the norm
     pieces[0] = nn.Sequential(net.get_submodule("conv_stem"), net.get_submodule("bn1"), nn.Identity(), *pieces[0])
     return nn.ModuleDict({f"layer{number}": piece for number, piece in enumerate(pieces)})
 
@@ -215,7 +221,7 @@ def _head(width: int) -> nn.Sequential:
 
 
 def _named(name: str, module: nn.Module) -> nn.Sequential:
-    """The module under a name that the released state dict has in front of it."""
+    """Wrap the module so that ``name`` precedes its keys, as in the released state dict."""
     return nn.Sequential(OrderedDict({name: module}))
 
 
@@ -227,5 +233,5 @@ def _note_state_dict(net: ProjectedDiscriminator, state: dict[str, Tensor], pref
 @functools.cache
 def _warn_of_random_features() -> None:
     logging.getLogger(__name__).warning(
-        "The projected discriminator looks through a backbone with random weights: results are not GRIG's."
+        "The projected discriminator uses a backbone with random weights: results are not GRIG's."
     )

@@ -1,10 +1,10 @@
-"""ISNet and its ablations: two branches that separate and interact.
+"""ISNet and its ablations: a high-resolution and a low-resolution branch that exchange features in every phase.
 
 Paper: Image Inpainting Based on Interactive Separation Network and Progressive Reconstruction Algorithm (Gong et al.,
-IEEE Access 2022). Specification followed: specs/isnet.md; where paper and released code differ, README.md beside this
-file says what is taken.
+IEEE Access 2022). Notes on the paper: docs/papers/isnet.md. README.md in this folder lists where the paper and the
+released code differ, and which one this implementation follows.
 
-| | parameters | MACs at 256 px |
+| | parameters | MACs at 256x256 |
 | --- | ---: | ---: |
 | `isnet` | 24,774,307 | 66.25 G |
 | `isnet_b3`, `isnet_b2`, `isnet_b1` | 23,152,291, 21,530,275, 19,908,259 | 57.79 G, 49.33 G, 40.88 G |
@@ -40,58 +40,58 @@ ISNET = Paper(
     year=2022,
     url="https://doi.org/10.1109/ACCESS.2022.3186009",
 )
-CODE = "specs/isnet.md; GuardSkill/Large-Scale-Feature-Inpainting at 8683bc3"
+CODE = "docs/papers/isnet.md; GuardSkill/Large-Scale-Feature-Inpainting at 8683bc3"
 
 
 @register_model(source=CODE, paper=ISNET)
 def isnet(blocks: int = 4, width: int = 32, phases: int = 4) -> ISNetGenerator:
-    """ISNet: two branches, of fine and of coarse features, that inpaint, interact and aggregate in four phases."""
+    """ISNet: a high-resolution and a low-resolution branch that inpaint, interact and aggregate in four phases."""
     return ISNetGenerator(blocks, width, phases)
 
 
 @register_model(source=CODE, paper=ISNET)
 def isnet_b1() -> ISNetGenerator:
-    """ISNet's Table 8: one residual block in each branch of each phase."""
+    """ISNet, ablation of Table 8: one residual block per branch and phase."""
     return ISNetGenerator(1)
 
 
 @register_model(source=CODE, paper=ISNET)
 def isnet_b2() -> ISNetGenerator:
-    """ISNet's Table 8: two residual blocks."""
+    """ISNet, ablation of Table 8: two residual blocks per branch and phase."""
     return ISNetGenerator(2)
 
 
 @register_model(source=CODE, paper=ISNET)
 def isnet_b3() -> ISNetGenerator:
-    """ISNet's Table 8: three residual blocks."""
+    """ISNet, ablation of Table 8: three residual blocks per branch and phase."""
     return ISNetGenerator(3)
 
 
 @register_model(source=CODE, paper=ISNET)
 def isnet_base() -> ISNetGenerator:
-    """ISNet's Table 7, base model: bilinear upsampling, no final fusion, LeakyReLU."""
+    """ISNet, base model of Table 7: bilinear upsampling, no final fusion, LeakyReLU."""
     return ISNetGenerator(design="base")
 
 
 @register_model(source=CODE, paper=ISNET)
 def isnet_base_ff() -> ISNetGenerator:
-    """ISNet's Table 7, base model with final fusion."""
+    """ISNet, base model of Table 7 with final fusion."""
     return ISNetGenerator(design="base_ff")
 
 
 @register_model(source=CODE, paper=ISNET)
 def isnet_unet() -> ISNetUNet:
-    """ISNet's Table 7, UNet-like: EdgeConnect's generator, widened."""
+    """ISNet, UNet-like model of Table 7: EdgeConnect's generator with more channels."""
     return ISNetUNet()
 
 
 @register_model(source=CODE, paper=ISNET)
 def isnet_tiny() -> ISNetGenerator:
-    """ISNet of half the width, with three phases of two blocks: for tests and the quickstart."""
+    """Small ISNet for tests and the quickstart: half the channels, three phases of two blocks."""
     return ISNetGenerator(blocks=2, width=16, phases=3)
 
 
 @register_discriminator("isnet")
 def isnet_discriminator(width: int = 64) -> ISNetDiscriminator:
-    """ISNet's 70 px patch discriminator with spectral norm, on pictures in [0, 1]."""
+    """ISNet's patch discriminator (receptive field 70 px) with spectral norm; takes images in [0, 1]."""
     return ISNetDiscriminator(width)

@@ -1,4 +1,7 @@
-"""ISNet's released files: one state dict for each network, beside the epoch (specs/isnet.md, sections 3.4 and 10)."""
+"""Convert ISNet's released files, each of which holds the state dict of one network and the epoch.
+
+Source: docs/papers/isnet.md, "State-dict layout" and "Released checkpoints".
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ __all__ = ["convert_isnet_discriminator", "our_name"]
 
 GENERATOR, DISCRIMINATOR = "InpaintingModel_gen.pth", "InpaintingModel_dis.pth"
 VARIANTS = ("isnet", "isnet_b1", "isnet_b2", "isnet_b3", "isnet_base", "isnet_base_ff", "isnet_unet")
-ALIAS = "features."  # the discriminator's first layer, listed twice
+ALIAS = "features."  # the discriminator's first layer is stored twice; this is the prefix of the second copy
 BRANCHES = ("high", "low")
 
 NAMES: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
@@ -34,7 +37,7 @@ NAMES: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
 
 
 def our_name(key: str) -> str:
-    """The name here of an entry of the authors' generators.
+    """Return the key used in this package for a key of the authors' generators.
 
     Example:
         >>> our_name("stage2.fuse_layers.0.1.1.0.weight_orig"), our_name("final_layer.2.bias")
@@ -46,7 +49,7 @@ def our_name(key: str) -> str:
 
 
 def _entries(state: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
-    """The part's own entries, without what names the part or a DataParallel around it."""
+    """Return the entries of one network, without the network's prefix and without DataParallel's prefix."""
     inner = state.get(part, state)
     entries = inner if isinstance(inner, Mapping) else state
     own = {key.removeprefix(f"{part}."): value for key, value in entries.items() if isinstance(value, Tensor)}
@@ -66,6 +69,6 @@ for _variant in VARIANTS:
 
 @register_converter("isnet_discriminator", files=DISCRIMINATOR)
 def convert_isnet_discriminator(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """The discriminator; the second listing of its first layer is left out."""
+    """Convert the discriminator, without the second copy of its first layer."""
     own = {key: value for key, value in _entries(state, "discriminator").items() if not key.startswith(ALIAS)}
     return match_state(own, net.state_dict(), "'isnet_discriminator'")

@@ -1,4 +1,4 @@
-"""ISNet's discriminator: EdgeConnect's 70 px patches (specs/isnet.md, section 5)."""
+"""ISNet's discriminator: EdgeConnect's patch discriminator (docs/papers/isnet.md, "Discriminator")."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ __all__ = ["ISNetDiscriminator"]
 
 
 class ISNetDiscriminator(nn.Module):
-    """Five spectrally normalised 4x4 convolutions, padded by 1: 30x30 logits at 256 px.
+    """ISNet's patch discriminator: five 4x4 convolutions with spectral norm and padding 1.
+
+    A 256x256 image gives 30x30 logits.
 
     Source: ISNet as released. 2,763,776 parameters; receptive field 70 px.
 
     Args:
-        width: Channels of the first map; doubled by each of the next three.
+        width: Channels of the first feature map; each of the next three convolutions doubles them.
 
     Shape:
         image (B, 3, H, W) in [0, 1], H and W at least 24 -> logits (B, 1, H', W').
@@ -28,7 +30,7 @@ class ISNetDiscriminator(nn.Module):
             self.add_module(f"conv{number + 1}", nn.Sequential(*layers[2 * number : 2 * number + 2]))
 
     def look(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Logits, and all five maps for feature matching and the like: four after their activation, and the logits."""
+        """Return the logits and five feature maps for feature matching: four after their activation, and the logits."""
         features = []
         for layer in self.children():
             image = layer(image)
@@ -36,5 +38,5 @@ class ISNetDiscriminator(nn.Module):
         return image, features
 
     def forward(self, image: Tensor) -> Tensor:
-        """The logits alone."""
+        """Return the logits only."""
         return self.look(image)[0]

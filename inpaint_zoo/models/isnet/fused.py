@@ -1,4 +1,4 @@
-"""ISNet's parts for inference: sums written in place, and no map that only lies beside another."""
+"""Inference form of ISNet's blocks: sums are computed in place, and feature maps are not concatenated."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["FusedMerging", "FusedResidual"]
 
 
 class FusedResidual(nn.Module):
-    """activation(x + layers(x)), written over x.
+    """Residual block, activation(skip(x) + layers(x)); without ``skip``, the result overwrites x.
 
     Args:
         layers: Convolution, activation, convolution.
-        activation: After the sum.
-        skip: What stands for x in the sum; x itself by default.
+        activation: Activation after the sum.
+        skip: Module in the skip connection; the identity by default.
     """
 
     def __init__(self, layers: nn.Sequential, activation: nn.Module, skip: nn.Module | None = None) -> None:
@@ -29,17 +29,17 @@ class FusedResidual(nn.Module):
         self.skip = nn.Identity() if skip is None else fuse(skip)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C', H, W)."""
+        """Map (B, C, H, W) to (B, C', H, W)."""
         return self.second(self.first(x), into=self.skip(x))
 
 
 class FusedMerging(nn.Module):
-    """One convolution over several maps as the sum of a convolution for each.
+    """A convolution over concatenated feature maps, computed as the sum of one convolution per feature map.
 
     Args:
-        convolution: Plain.
-        sources: Channels of each map.
-        activation: After the sum.
+        convolution: The convolution over the concatenation, without spectral norm.
+        sources: Channels of each feature map.
+        activation: Activation after the sum.
     """
 
     def __init__(self, convolution: nn.Conv2d, sources: list[int], activation: nn.Module) -> None:
@@ -54,7 +54,7 @@ class FusedMerging(nn.Module):
         self.parts = nn.ModuleList(parts)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        """[(B, C_i, H, W), ...] -> (B, target, H, W)."""
+        """Map a list of feature maps (B, C_i, H, W) to (B, target, H, W)."""
         first, *others = zip(self.parts, maps, strict=True)
         out = first[0](first[1])
         for part, x in others:

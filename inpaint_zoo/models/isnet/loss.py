@@ -1,4 +1,4 @@
-"""ISNet's losses, on the raw prediction in [0, 1] (specs/isnet.md, section 6), and their published weights."""
+"""ISNet's loss terms, on the raw prediction in [0, 1], and their published weights (docs/papers/isnet.md, "Losses")."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ GAMES: dict[GANType, GANName] = {"hinge": "hinge", "nsgan": "non_saturating", "l
 
 
 class LossWeights(NamedTuple):
-    """The factors of the generator's terms.
+    """Loss weights of the generator's terms.
 
     Attributes:
-        l1: Of L1 over the hole fraction of the batch of all processes.
-        adversarial: Of the adversarial term.
-        style: Of the Gram matrices.
-        perceptual: Of VGG's features.
-        feature_matching: Of the discriminator's features.
+        l1: Weight of the L1 loss, which is divided by the hole fraction of the batch of all processes.
+        adversarial: Weight of the GAN loss.
+        style: Weight of the style loss (Gram matrices of VGG features).
+        perceptual: Weight of the perceptual loss (VGG features).
+        feature_matching: Weight of the feature matching loss (discriminator features).
     """
 
     l1: float
@@ -48,14 +48,15 @@ PRESETS: dict[Preset, tuple[LossWeights, GANType]] = {
 
 
 class ISNetLoss(nn.Module):
-    """The terms of both players, unweighted, on the whole raw prediction: nothing is composited.
+    """Unweighted loss terms of ISNet's generator and discriminator, on the whole raw prediction, never the composite.
 
-    The hinge term is the textbook's. The released code adds 1 to its side of real pictures: the gradient is the same,
-    its logged loss of the discriminator 0.5 larger.
+    The hinge loss is the standard one. The released code adds 1 to the term of real images: the gradient is the same,
+    but its logged discriminator loss is 0.5 larger.
 
     Args:
-        features: VGG-19 at all nine taps, fed [0, 1] without ImageNet's mean; None leaves both its terms out.
-        gan_type: The game; all three on logits.
+        features: VGG-19 that returns features at all nine taps and takes images in [0, 1] without ImageNet
+            normalization; None disables the perceptual and the style loss.
+        gan_type: GAN loss, computed on logits.
     """
 
     def __init__(self, features: VGGFeatures | None, gan_type: GANType = "hinge") -> None:
@@ -68,11 +69,11 @@ class ISNetLoss(nn.Module):
         self.matching = FeatureMatching("l1", "sum")
 
     def reconstruction(self, pred: Tensor, batch: Batch) -> Terms:
-        """Terms ``l1`` and, with features, ``perceptual`` and ``style``.
+        """Return the terms ``l1`` and, if ``features`` is given, ``perceptual`` and ``style``.
 
         Args:
-            pred: (B, 3, H, W) in [0, 1], raw.
-            batch: With image in [0, 1] and mask.
+            pred: Raw prediction (B, 3, H, W) in [0, 1].
+            batch: Batch with the ground truth ``image`` in [0, 1] and ``mask``, 1 = hole.
         """
         terms = {"l1": self.l1(pred, batch["image"], batch["mask"])}
         if self.features is not None:
@@ -85,24 +86,30 @@ class ISNetLoss(nn.Module):
     def discriminator(
         self, discriminator: ISNetDiscriminator, pred: Tensor, image: Tensor
     ) -> tuple[Terms, list[Tensor]]:
-        """Terms ``real`` and ``fake``, each a mean over the logits, and the truth's maps for `generator`.
+        """Return the terms ``real`` and ``fake``, and the discriminator's feature maps of the ground truth.
+
+        Both terms are means over the logits; `generator` takes the feature maps. The ground truth passes through the
+        discriminator before the prediction. The order matters, because each pass in training mode updates the vectors
+        of the spectral norm.
 
         Args:
-            discriminator: The truth passes first: each pass in training turns the spectral norm's vectors.
-            pred: (B, 3, H, W) in [0, 1], detached.
-            image: (B, 3, H, W), the truth.
+            discriminator: Discriminator with trainable parameters.
+            pred: Raw prediction (B, 3, H, W) in [0, 1], detached.
+            image: Ground truth (B, 3, H, W) in [0, 1].
         """
         logits, maps = discriminator.look(image)
         fake = self.game.fake(discriminator(pred))
         return {"real": self.game.real(logits), "fake": fake}, [layer.detach() for layer in maps]
 
     def generator(self, discriminator: ISNetDiscriminator, pred: Tensor, real_maps: list[Tensor]) -> Terms:
-        """Terms ``adversarial`` and ``feature_matching``, the latter over all five maps, the logits among them.
+        """Return the terms ``adversarial`` and ``feature_matching``.
+
+        Feature matching compares all five maps of the discriminator, including the logits.
 
         Args:
-            discriminator: Its parameters take no gradient here; the caller has frozen them.
-            pred: (B, 3, H, W) in [0, 1], with its graph.
-            real_maps: Of the truth.
+            discriminator: Discriminator whose parameters the caller has frozen.
+            pred: Raw prediction (B, 3, H, W) in [0, 1], with its graph.
+            real_maps: Discriminator feature maps of the ground truth, from `discriminator`.
         """
         logits, maps = discriminator.look(pred)
         return {"adversarial": self.game.generator(logits), "feature_matching": self.matching(maps, real_maps)}

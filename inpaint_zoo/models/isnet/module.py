@@ -1,4 +1,4 @@
-"""Training of ISNet and its ablations (specs/isnet.md, sections 6 and 8)."""
+"""Training of ISNet and its ablations (docs/papers/isnet.md, "Losses" and "Training recipe")."""
 
 from __future__ import annotations
 
@@ -31,34 +31,39 @@ def _adam(lr: float) -> OptimizerCallable:
 
 
 class ISNet(AdversarialModule):
-    """ISNet as released: one forward pass, both gradients by the weights before the step, then both updates.
+    """Training module of ISNet, as in the released code.
 
-    The discriminator sees the truth and the prediction, the generator's terms the prediction again: three passes. Its
-    features of the truth, which feature matching compares, are those of its own pass.
+    Each step runs one forward pass of the generator. The gradients of both networks are computed with the weights from
+    before the step; then both networks are updated. The discriminator runs three times per step: on the ground truth
+    and on the prediction for its own loss, and on the prediction for the generator's loss. Feature matching reuses
+    the ground truth's feature maps from the first of these passes.
 
     Args:
-        network: Registry name of an ISNet.
-        generator_optimizer: Built over the generator's parameters; the rate is constant.
-        discriminator_optimizer: Built over the discriminator's; a tenth of the generator's rate.
-        generator_scheduler: Learning-rate schedule of the generator, by steps.
-        discriminator_scheduler: ... of the discriminator.
-        discriminator_width: Channels of its first map.
-        preset: Weights and game: the paper's final ones (Eq. 5), its early ones (Eq. 4), or those that the released
-            configuration holds, L1 and an nsgan term alone.
-        l1: Weight of L1 over the hole fraction of the batch of all processes; like those below, by default the
-            preset's.
-        adversarial: Weight of the generator's adversarial term.
-        style: Weight of the Gram matrices of VGG-19.
-        perceptual: Weight of VGG-19's features.
-        feature_matching: Weight of the discriminator's features.
-        gan_type: The game; by default the preset's.
-        init_std: Standard deviation of the drawn weights. A layer with spectral norm forgets their scale, but Adam's
-            first steps are as long as its rate whatever they are: at a rate of 1e-3 they undo what was drawn by 0.001.
-        vgg_weights: File of VGG-19; None searches; "random" is for tests.
+        network: Registry name of an ISNet generator.
+        generator_optimizer: Optimizer of the generator.
+        discriminator_optimizer: Optimizer of the discriminator; the default has a tenth of the generator's learning
+            rate.
+        generator_scheduler: Learning-rate schedule of the generator, stepped per optimizer step; None keeps the
+            learning rate constant.
+        discriminator_scheduler: Learning-rate schedule of the discriminator, stepped per optimizer step.
+        discriminator_width: Channels of the discriminator's first feature map.
+        preset: Default loss weights and GAN loss: "eq5" are the paper's final ones (Eq. 5), "eq4" its earlier ones
+            (Eq. 4), "journal_config" those of the released configuration, which uses only L1 and "nsgan".
+        l1: Weight of the L1 loss, which is divided by the hole fraction of the batch of all processes. None, here and
+            for the following weights, takes the preset's value.
+        adversarial: Weight of the generator's GAN loss.
+        style: Weight of the style loss on Gram matrices of VGG-19 features.
+        perceptual: Weight of the perceptual loss on VGG-19 features.
+        feature_matching: Weight of the feature matching loss on the discriminator's feature maps.
+        gan_type: GAN loss; None takes the preset's.
+        init_std: Standard deviation of the initial weights. Spectral norm removes the scale of the weights from the
+            layer's output, but Adam's first steps change each weight by about the learning rate. At a learning rate of
+            1e-3 these steps are as large as weights initialized with 0.001 and soon overwrite the initialization.
+        vgg_weights: Weight file of VGG-19; None searches the weight folders; "random" is for tests.
         base: Arguments of `TrainingModule`.
 
     Raises:
-        UnknownNameError: No such preset or game.
+        UnknownNameError: If the preset or the GAN loss is unknown.
     """
 
     def __init__(
@@ -114,11 +119,11 @@ class ISNet(AdversarialModule):
         )
 
     def build_losses(self) -> None:
-        """Look VGG-19 up."""
+        """Create the losses; load VGG-19 unless the perceptual and the style weight are 0."""
         self.losses = ISNetLoss(self._features(), self.gan_type)
 
     def recipe(self) -> Recipe:
-        """Discriminator and generator on one forward pass, both updated when both gradients are there."""
+        """Return the update phases: one shared forward pass; both networks are updated after both backward passes."""
         return Recipe(
             (
                 Phase(
@@ -143,12 +148,12 @@ class ISNet(AdversarialModule):
         )
 
     def discriminator_loss(self, batch: Batch, stages: Stages) -> Terms:
-        """The discriminator's terms; its features of the truth wait for the generator's turn."""
+        """Return the discriminator's loss terms; keep its features of the ground truth for the generator's terms."""
         terms, self._real_maps = self.losses.discriminator(self.discriminator, stages["prediction"], batch["image"])
         return terms
 
     def generator_loss(self, batch: Batch, stages: Stages) -> Terms:
-        """The terms of the raw prediction."""
+        """Return the generator's loss terms on the raw prediction."""
         real_maps, self._real_maps = self._real_maps, []
         pred = stages["prediction"]
         return self.losses.reconstruction(pred, batch) | self.losses.generator(self.discriminator, pred, real_maps)

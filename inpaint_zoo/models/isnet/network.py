@@ -1,4 +1,8 @@
-"""ISNet: two branches that inpaint apart, exchange what they know and merge it, phase after phase (specs/isnet.md)."""
+"""ISNet's generators (docs/papers/isnet.md).
+
+In each phase, a high-resolution and a low-resolution branch process their features separately, send them to each other
+and merge what they received.
+"""
 
 from __future__ import annotations
 
@@ -26,16 +30,16 @@ __all__ = [
 ]
 
 Design = Literal["full", "base", "base_ff"]
-Maps = tuple[Tensor, Tensor | None]  # of the high and the low branch
+Maps = tuple[Tensor, Tensor | None]  # feature maps of the high-resolution and the low-resolution branch
 
 
 def _activation(design: Design) -> nn.Module:
-    """Tanh, or LeakyReLU in both base models: the authors' code changes it with the upsampling."""
+    """Return Tanh for the full design and LeakyReLU for both base models, as in the authors' code."""
     return nn.Tanh() if design == "full" else nn.LeakyReLU(0.2)
 
 
 class ResidualBlock(Fusable):
-    """Two 3x3 convolutions beside the identity, the first one dilated, and an activation after the sum."""
+    """Residual block of two 3x3 convolutions, the first one dilated, with an activation after the sum."""
 
     def __init__(self, channels: int, dilation: int, activation: nn.Module, spectral: bool = True) -> None:
         super().__init__()
@@ -46,16 +50,16 @@ class ResidualBlock(Fusable):
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W)."""
+        """Return features of shape (B, C, H, W)."""
         return self.activation(x + self.layers(x))
 
     def fused(self) -> nn.Module:
-        """The form that writes over its input."""
+        """Return the inference form, which overwrites its input."""
         return FusedResidual(self.layers, self.activation)
 
 
 class Stem(Fusable):
-    """The picture's first features, beside a 1x1 convolution without spectral norm."""
+    """First layers: two 3x3 convolutions, with a 1x1 convolution without spectral norm as the skip connection."""
 
     def __init__(self, width: int, design: Design) -> None:
         super().__init__()
@@ -68,33 +72,36 @@ class Stem(Fusable):
         self.activation = _activation(design)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, width, H, W)."""
+        """Map (B, 3, H, W) to (B, width, H, W)."""
         return self.activation(self.layers(x) + self.skip(x))
 
     def fused(self) -> nn.Module:
-        """The form that adds in place."""
+        """Return the inference form, which adds in place."""
         return FusedResidual(self.layers, self.activation, self.skip)
 
 
 def _sub_pixel(channels: int) -> nn.Sequential:
-    """Half the channels at twice the sides; the activation before the shuffle gives the same as behind it."""
+    """Return a sub-pixel upsampling by 2 that halves the channels.
+
+    The activation works on single values, so it gives the same result before and after the pixel shuffle.
+    """
     return nn.Sequential(SpectralConv2d(channels, 2 * channels, 3, padding=1), nn.Tanh(), nn.PixelShuffle(2))
 
 
 def _down(channels: int, design: Design) -> nn.Sequential:
-    """Twice the channels at half the sides."""
+    """Return a strided convolution that downsamples by 2 and doubles the channels."""
     return nn.Sequential(SpectralConv2d(channels, 2 * channels, 3, 2, 1), _activation(design))
 
 
 class Merging(Fusable):
-    """One convolution over several maps side by side, and an activation.
+    """A convolution over concatenated feature maps, followed by an activation.
 
     Args:
-        sources: Channels of each map.
-        target: Channels out.
-        design: Whose activation.
-        kernel: Sides of the kernel.
-        bias: Of the convolution.
+        sources: Channels of each feature map.
+        target: Output channels.
+        design: Selects the activation, see `ISNetGenerator`.
+        kernel: Kernel size.
+        bias: Whether the convolution has a bias.
     """
 
     def __init__(self, sources: list[int], target: int, design: Design, kernel: int = 3, bias: bool = False) -> None:
@@ -104,16 +111,19 @@ class Merging(Fusable):
         self.sources = sources
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        """[(B, C_i, H, W), ...] -> (B, target, H, W)."""
+        """Map a list of feature maps (B, C_i, H, W) to (B, target, H, W)."""
         return self.activation(self.convolution(torch.cat(maps, dim=1)))
 
     def fused(self) -> nn.Module:
-        """The form that does not put the maps together."""
+        """Return the inference form, which does not concatenate the feature maps."""
         return FusedMerging(self.convolution.folded(), self.sources, self.activation)
 
 
 class Inpainting(nn.Module):
-    """A phase's first step: residual blocks in each branch by itself; those of the low one are dilated."""
+    """First step of a phase: residual blocks in each branch separately.
+
+    Their first convolution is dilated by 2 in the low-resolution branch.
+    """
 
     def __init__(self, width: int, low_width: int | None, blocks: int, design: Design) -> None:
         super().__init__()
@@ -125,15 +135,16 @@ class Inpainting(nn.Module):
         )
 
     def forward(self, high: Tensor, low: Tensor | None) -> Maps:
-        """Both maps, their shapes kept."""
+        """Return the feature maps of both branches, of unchanged shapes."""
         return self.high(high), None if self.low is None or low is None else self.low(low)
 
 
 class Interaction(nn.Module):
-    """A phase's second step: each branch sends its map to the other one and on to itself.
+    """Second step of a phase: each branch sends its feature map to the other branch and to itself.
 
-    The low branch sends up by sub-pixel convolutions or bilinearly, and on by a strided one; the high branch sends down
-    by strided convolutions, and on what it has.
+    The low-resolution map is upsampled for the high-resolution branch, by sub-pixel convolutions or bilinearly, and
+    downsampled by a strided convolution for its own branch. The high-resolution map is downsampled by strided
+    convolutions for the low-resolution branch and stays unchanged for its own.
     """
 
     def __init__(self, width: int, index: int, design: Design) -> None:
@@ -146,17 +157,20 @@ class Interaction(nn.Module):
             if design == "full":
                 self.up = nn.Sequential(*(_sub_pixel(low_width // 2**step) for step in range(index)))
             else:
-                # only the base model without final fusion activates once more
+                # as in the authors' code, only the base model without final fusion has this second activation
                 again = [_activation(design)] if design == "base" else []
                 self.up = nn.Sequential(*again, nn.Upsample(scale_factor=2.0**index, mode="bilinear"))
 
     def forward(self, high: Tensor, low: Tensor | None, with_low: bool = True) -> tuple[list[Tensor], list[Tensor]]:
-        """What the high branch was sent, and what the low one was, at half the sides that it had: the high one's first.
+        """Return the lists of feature maps for the high-resolution and for the low-resolution branch.
+
+        In both lists the map from the high-resolution branch comes first. The maps for the low-resolution branch have
+        half the height and width of ``low``.
 
         Args:
             high: (B, C, H, W).
-            low: (B, C', h, w); None in the first phase, which has none.
-            with_low: False leaves out what the low branch is sent.
+            low: (B, C', h, w); None in the first phase, which has no low-resolution branch yet.
+            with_low: False skips the maps for the low-resolution branch and returns an empty list for it.
         """
         for_high = [high] if self.up is None else [high, self.up(low)]
         if not with_low:
@@ -165,7 +179,7 @@ class Interaction(nn.Module):
 
 
 class Aggregation(nn.Module):
-    """A phase's third step: each branch merges what it was sent."""
+    """Third step of a phase: each branch merges the feature maps sent to it."""
 
     def __init__(self, width: int, index: int, low_target: int, design: Design) -> None:
         super().__init__()
@@ -175,18 +189,19 @@ class Aggregation(nn.Module):
         self.low = Merging([from_low, from_low] if index else [from_low], low_target, design)
 
     def forward(self, for_high: list[Tensor], for_low: list[Tensor]) -> Maps:
-        """The merged maps; no low one where nothing was sent."""
+        """Return the merged feature maps; the low-resolution one is None if ``for_low`` is empty."""
         return self.high(for_high), self.low(for_low) if for_low else None
 
 
 class Phase(nn.Module):
-    """Inpainting, Interaction, Aggregation.
+    """One phase of ISNet: `Inpainting`, `Interaction`, `Aggregation`.
 
     Args:
-        width: Channels of the high branch, which stays at full size.
-        index: From 0; the low branch enters with width * 2 ** index channels, at 1 / 2 ** index of the sides.
-        blocks: Residual blocks in each branch.
-        low_target: Channels in which the low branch leaves.
+        width: Channels of the high-resolution branch, which stays at full resolution.
+        index: Index of the phase, from 0. The low-resolution branch enters with width * 2 ** index channels, at
+            1 / 2 ** index of the full resolution; in phase 0 it does not exist yet.
+        blocks: Number of residual blocks in each branch.
+        low_target: Channels of the low-resolution branch after this phase.
         design: See `ISNetGenerator`.
     """
 
@@ -197,36 +212,38 @@ class Phase(nn.Module):
         self.aggregation = Aggregation(width, index, low_target, design)
 
     def forward(self, high: Tensor, low: Tensor | None, with_low: bool = True) -> Maps:
-        """(B, width, H, W) and (B, C, h, w), or None in the first phase -> both, the low one at (h / 2, w / 2).
+        """Return both feature maps: (B, width, H, W) and, at half the resolution of ``low``, (B, low_target, h/2, w/2).
 
         Args:
-            high: The branch at full size.
-            low: The other one.
-            with_low: False does without what leads to the low one alone.
+            high: Feature map of the high-resolution branch, (B, width, H, W).
+            low: Feature map of the low-resolution branch, (B, C, h, w); None in the first phase.
+            with_low: False skips the computation of the low-resolution output and returns None for it.
         """
         high, low = self.inpainting(high, low)
         return self.aggregation(*self.interaction(high, low, with_low))
 
 
 class ISNetGenerator(InpaintingNetwork):
-    """A high branch at full size and a low one that is halved by each phase; both are merged at the end.
+    """ISNet generator: a branch at full resolution and a branch that each phase downsamples by 2, merged at the end.
 
-    The mask is not fed: a hole is black.
+    The mask is not an input of the network; hole pixels are black.
 
-    Source: ISNet (Gong et al., IEEE Access 2022) as released; specs/isnet.md, sections 3 and 4. 24,774,307 parameters.
+    Source: ISNet (Gong et al., IEEE Access 2022) as released; docs/papers/isnet.md, "Generator" and "Ablation
+    variants". 24,774,307 parameters.
 
     Args:
-        blocks: Residual blocks in each branch of each phase.
-        width: Channels of the high branch; the low one has 2, 4, ... times as many.
-        phases: How many.
-        design: "full", or the ablations of Table 7: "base" enlarges the low map bilinearly and has no final fusion,
-            "base_ff" has one; both activate by LeakyReLU.
+        blocks: Number of residual blocks in each branch of each phase.
+        width: Channels of the high-resolution branch; the low-resolution branch has 2, 4, ... times as many.
+        phases: Number of phases.
+        design: "full", or an ablation of Table 7 that upsamples the low-resolution map bilinearly and uses LeakyReLU:
+            "base" without the final fusion, "base_ff" with it.
 
     Shape:
-        `predict`: image (B, 3, H, W) in [0, 1], hole 0, H and W multiples of ``divisor`` -> prediction in [0, 1], raw.
+        `predict`: image (B, 3, H, W) in [0, 1] with 0 in the hole, H and W multiples of ``divisor`` -> raw stage
+        `prediction` (B, 3, H, W) in [0, 1].
 
     Raises:
-        ZooError: An unknown design, or no phase or block.
+        ZooError: If the design is unknown, or ``blocks`` or ``phases`` is below 1.
     """
 
     takes_filling = True
@@ -236,8 +253,8 @@ class ISNetGenerator(InpaintingNetwork):
         if design not in get_args(Design):
             raise unknown_name("design", design, get_args(Design))
         if min(blocks, phases) < 1:
-            raise ZooError(f"ISNet has one block and phase or more, got `blocks` {blocks}, `phases` {phases}.")
-        # nobody reads the base model's last low map
+            raise ZooError(f"`blocks` and `phases` of ISNet must be at least 1, got {blocks} and {phases}.")
+        # the base model does not use the low-resolution map of the last phase, so it needs one downsampling less
         self.divisor = 2 ** (phases - 1) if design == "base" else 2**phases
         self.stem = Stem(width, design)
         last = width * 2 ** (phases - 1 if design == "base_ff" else phases)
@@ -258,14 +275,14 @@ class ISNetGenerator(InpaintingNetwork):
             self.to_rgb = SpectralConv2d(width, 3, 3, padding=1, bias=True)
 
     def _freeze_unread(self) -> None:
-        """What makes the last low map gets no gradient: frozen, so that nothing waits for one."""
+        """Freeze the layers of the unused last low-resolution map: they get no gradient, which would stall DDP."""
         phase = cast(Phase, self.phases[-1])
         for unread in (phase.interaction.down, phase.interaction.keep, phase.aggregation.low):
             if unread is not None:
                 unread.requires_grad_(False)
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the raw prediction."""
+        """Return the raw prediction, in [0, 1]; the mask is not used."""
         last = len(self.phases) - 1
         high, low = self.stem(image), None
         for index, phase in enumerate(self.phases):
@@ -276,18 +293,18 @@ class ISNetGenerator(InpaintingNetwork):
         return high if self.fusion is None or self.up is None else self.fusion([high, self.up(low)])
 
     def branches(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Feature maps of both branches behind each phase, and the final fusion's, for looking at.
+        """Return the feature maps of both branches after each phase, and of the final fusion, for visualization.
 
         Args:
-            image: (B, 3, H, W), RGB in [0, 1] wherever it is known.
+            image: (B, 3, H, W), RGB, known pixels in [0, 1].
             mask: (B, 1, H, W), 1 = hole.
 
         Returns:
-            `phase_1_high` (B, C, H, W), `phase_1_low` (B, C', H / 2, W / 2), `phase_2_high`, ..., in order, and
-            `fused` (B, C, H, W) where the design has it; sides rounded up.
+            `phase_1_high` (B, C, H, W), `phase_1_low` (B, C', H/2, W/2), `phase_2_high`, ..., in this order, and
+            `fused` (B, C, H, W) if the design has a final fusion. Heights and widths are rounded up.
 
         Raises:
-            ZooError: As `stages`.
+            ZooError: For invalid input, see `stages`.
         """
         check_pair(image, mask)
         check_values(image, mask)
@@ -296,7 +313,7 @@ class ISNetGenerator(InpaintingNetwork):
         maps: dict[str, Tensor] = {}
         for number, phase in enumerate(self.phases, 1):
             high, low = phase(high, low)
-            # copies: the fast form of the next phase writes over its input
+            # clone, because the inference form of the next phase overwrites its input
             maps |= {f"phase_{number}_high": high.clone(), f"phase_{number}_low": low.clone()}
         if self.fusion is not None:
             maps["fused"] = self._fused(high, low)
@@ -304,22 +321,25 @@ class ISNetGenerator(InpaintingNetwork):
 
 
 def _cropped(x: Tensor, image: Tensor, padded: Tensor) -> Tensor:
-    """The part of a map, at whatever scale, that shows the picture and not its padding."""
+    """Crop the padding from a feature map of any resolution."""
     scale = padded.shape[-1] // x.shape[-1]
     return crop_to(x, (math.ceil(image.shape[-2] / scale), math.ceil(image.shape[-1] / scale)))
 
 
 class ISNetUNet(InpaintingNetwork):
-    """The "UNet-like" model of Table 7: EdgeConnect's generator, widened; without skip connections or spectral norm.
+    """The "UNet-like" model of Table 7: EdgeConnect's generator with more channels.
 
-    Source: ISNet as released; specs/isnet.md, section 4. 24,403,715 parameters.
+    It has neither skip connections between encoder and decoder nor spectral norm.
+
+    Source: ISNet as released; docs/papers/isnet.md, "Ablation variants". 24,403,715 parameters.
 
     Args:
-        blocks: Residual blocks at an eighth of the sides.
-        width: Channels at full size.
+        blocks: Number of residual blocks at 1/8 resolution.
+        width: Channels at full resolution.
 
     Shape:
-        `predict`: image (B, 3, H, W) in [0, 1], hole 0, H and W multiples of 8, at least 16 -> prediction in [0, 1].
+        `predict`: image (B, 3, H, W) in [0, 1] with 0 in the hole, H and W multiples of 8 and at least 16 -> raw stage
+        `prediction` (B, 3, H, W) in [0, 1].
     """
 
     divisor = 8
@@ -344,7 +364,7 @@ class ISNetUNet(InpaintingNetwork):
         )
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the raw prediction."""
+        """Return the raw prediction, in [0, 1]; the mask is not used."""
         return {"prediction": (self.decoder(self.middle(self.encoder(image))) + 1) / 2}
 
 

@@ -1,4 +1,7 @@
-"""LGNet's released files: one flat state dict for each network (specs/lgnet.md, sections 3.1 and 10)."""
+"""Convert LGNet's released files, one state dict per network.
+
+Source: docs/papers/lgnet.md, "Stage 1, coarse" and "Released checkpoints".
+"""
 
 from __future__ import annotations
 
@@ -27,10 +30,10 @@ LEVELS = 8
 
 
 def flat_name(key: str) -> str:
-    """The name in `UNet` of an entry of the authors' nested U-Net.
+    """Return the key in `UNet` for a key of the authors' nested U-Net.
 
-    Their blocks lie one in the other: the path to a layer tells its level by its length and, by its last number,
-    whether it goes down or up.
+    Their blocks are nested: the length of a layer's path gives its level, and the last index says whether the layer
+    belongs to the encoder or the decoder.
 
     Example:
         >>> flat_name("model.model.0.weight"), flat_name("model.model.1.model.3.model.5.weight")
@@ -53,7 +56,7 @@ def flat_name(key: str) -> str:
 def _convert(name: str, parts: Mapping[str, Mapping[str, Tensor]], net: InpaintingNetwork) -> dict[str, Tensor]:
     nets = net.parts()
     if set(parts) != set(nets):
-        raise ZooError(f"'{name}' wants the parts {', '.join(nets)}, got {', '.join(map(str, parts)) or 'none'}.")
+        raise ZooError(f"'{name}' needs the parts {', '.join(nets)}, got {', '.join(map(str, parts)) or 'none'}.")
     state: dict[str, Tensor] = {}
     for part, sub in nets.items():
         named = {flat_name(key): value for key, value in parts[part].items()}
@@ -64,29 +67,29 @@ def _convert(name: str, parts: Mapping[str, Mapping[str, Tensor]], net: Inpainti
 
 @register_converter("lgnet", files=FILES)
 def convert_lgnet(state: Mapping[str, Mapping[str, Tensor]], net: InpaintingNetwork) -> dict[str, Tensor]:
-    """The three networks of LGNet."""
+    """Convert the three networks of LGNet."""
     return _convert("lgnet", state, net)
 
 
 @register_converter("lgnet_light", files=FILES)
 def convert_lgnet_light(state: Mapping[str, Mapping[str, Tensor]], net: InpaintingNetwork) -> dict[str, Tensor]:
-    """Three networks of LGNet's layout in LGNet_light's widths: no such weights are published."""
+    """Convert three networks with LGNet's key names and LGNet_light's channels; no such weights are published."""
     return _convert("lgnet_light", state, net)
 
 
 @register_converter("lgnet_share", files={part: file for part, file in FILES.items() if part != "coarse"})
 def convert_lgnet_share(state: Mapping[str, Mapping[str, Tensor]], net: InpaintingNetwork) -> dict[str, Tensor]:
-    """Local and global network, the latter for both stages: no such weights are published."""
+    """Convert the local and the global network; the latter also serves as coarse stage. No weights are published."""
     return _convert("lgnet_share", state, net)
 
 
 @register_converter("lgnet_clg", files=FILES)
 def convert_lgnet_clg(state: Mapping[str, Mapping[str, Tensor]], net: InpaintingNetwork) -> dict[str, Tensor]:
-    """Three networks, the last one a U-Net of the first one's layout: no such weights are published."""
+    """Convert three networks, the last one a U-Net without attention; no such weights are published."""
     return _convert("lgnet_clg", state, net)
 
 
 @register_converter("lgnet_discriminator", files="latest_net_D.pth")
 def convert_lgnet_discriminator(state: Mapping[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """The discriminator."""
+    """Convert the discriminator."""
     return match_state(state, net.state_dict(), "'lgnet_discriminator'")

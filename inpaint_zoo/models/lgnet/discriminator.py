@@ -1,4 +1,4 @@
-"""LGNet's patch discriminator (specs/lgnet.md, section 3.5)."""
+"""LGNet's patch discriminator (docs/papers/lgnet.md, "Discriminator")."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ __all__ = ["LGNetDiscriminator"]
 
 
 class LGNetDiscriminator(nn.Module):
-    """Four spectrally normalised 5x5 convolutions and a plain one; 27x27 logits at 256 px.
+    """LGNet's patch discriminator: four 5x5 convolutions with spectral norm, and one without.
 
-    Source: LGNet as released; the paper says 32x32 logits. 4,318,401 parameters; receptive field 93 px. Spectral norm
-    takes one power iteration for each pass in training, none in eval mode.
+    A 256x256 image gives 27x27 logits; the paper says 32x32. Spectral norm runs one power iteration per forward pass in
+    training mode and none in eval mode.
+
+    Source: LGNet as released. 4,318,401 parameters; receptive field 93 px.
 
     Args:
-        width: Channels of the first map; doubled by each of the next three.
+        width: Channels of the first feature map; each of the next three convolutions doubles them.
 
     Shape:
         image (B, 3, H, W) in [-1, 1], H and W at least 64 -> logits (B, 1, H', W').
@@ -35,5 +37,5 @@ class LGNetDiscriminator(nn.Module):
         self.classifier = nn.Conv2d(widths[-1], 1, 5, 1, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """The logits."""
+        """Return the logits (B, 1, H', W')."""
         return self.classifier(self.encoder(image))

@@ -1,4 +1,7 @@
-"""LGNet's losses, in [-1, 1], on the raw prediction and the composite of each stage (specs/lgnet.md, section 4)."""
+"""LGNet's loss terms on the raw prediction and the composite of each stage (docs/papers/lgnet.md, "Losses").
+
+All terms are computed on images in [-1, 1].
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ TAPS = ("pool1", "pool2", "pool3")
 
 
 class LossWeights(NamedTuple):
-    """The factors of specs/lgnet.md, section 4; the L1 of known pixels weighs 1.
+    """Loss weights of LGNet's generator; the L1 loss on known pixels has weight 1.
 
     Attributes:
-        hole: Of the hole's L1.
-        tv: Of the total variation.
-        perceptual: Of VGG's features.
-        style: Of their Gram matrices.
+        hole: Weight of the L1 loss on hole pixels.
+        tv: Weight of the total variation loss.
+        perceptual: Weight of the perceptual loss (VGG features).
+        style: Weight of the style loss (Gram matrices of VGG features).
     """
 
     hole: float = 6.0
@@ -33,20 +36,23 @@ class LossWeights(NamedTuple):
     style: float = 120.0
 
     def of(self, stages: Iterable[str]) -> dict[str, float]:
-        """By the names of the terms of these stages."""
+        """Return the weights of the given stages, by the names of the loss terms (``<stage>_<term>``)."""
         return {f"{stage}_{term}": factor for stage in stages for term, factor in self._asdict().items()}
 
 
 def perceptual_features(
     module: TrainingModule, refined: Sequence[str], weights: LossWeights, file: str | None
 ) -> VGGFeatures | None:
-    """VGG-16, looked up, for the terms of the stages that refine; None where they carry no weight or may be dropped.
+    """Load VGG-16 for the perceptual and style terms of the refinement stages.
+
+    Return None if no stage refines, if both loss weights are 0, or if VGG's weights are missing and the terms may be
+    dropped.
 
     Args:
-        module: Says what happens when the weights are nowhere.
-        refined: Names of the stages.
-        weights: Of the terms.
-        file: See `VGGFeatures`.
+        module: Training module, whose ``on_missing`` decides what happens if VGG's weights are missing.
+        refined: Names of the refinement stages.
+        weights: Loss weights.
+        file: Weight file, see `VGGFeatures`.
     """
     if not refined or not (weights.perceptual or weights.style):
         return None
@@ -55,13 +61,15 @@ def perceptual_features(
 
 
 class LGNetLoss(nn.Module):
-    """The terms of all stages, named ``<stage>_<term>`` and unweighted.
+    """Unweighted loss terms of all stages, named ``<stage>_<term>``.
 
-    ``valid`` and ``hole`` (L1, each region by its own area, image by image) for every stage; ``tv``, ``perceptual`` and
-    ``style`` for those that refine. The last two add what the raw prediction costs and what the composite costs.
+    Every stage has the terms ``valid`` and ``hole``: L1 on known and on hole pixels, divided by the area of the region
+    in each image. The refinement stages also have ``tv``, ``perceptual`` and ``style``. The last two are each the
+    sum of the loss on the raw prediction and the loss on the composite.
 
     Args:
-        features: VGG-16, fed [-1, 1] without ImageNet's mean, its result L1 of means; None leaves both terms out.
+        features: VGG-16 that takes images in [-1, 1] without ImageNet normalization; None disables the perceptual and
+            the style terms.
     """
 
     def __init__(self, features: VGGFeatures | None) -> None:
@@ -75,12 +83,12 @@ class LGNetLoss(nn.Module):
         self.game = AdversarialLoss("lsgan")
 
     def reconstruction(self, stages: Stages, batch: Batch, refined: Sequence[str]) -> Terms:
-        """The terms of all stages.
+        """Return the generator's terms of all stages, except the GAN loss.
 
         Args:
-            stages: Raw predictions in [0, 1].
-            batch: With image in [0, 1] and mask.
-            refined: Stages that carry variation, perceptual and style terms.
+            stages: Raw predictions in [0, 1] by the names of the stages.
+            batch: Batch with the ground truth ``image`` in [0, 1] and ``mask``, 1 = hole.
+            refined: Names of the stages that have total variation, perceptual and style terms.
         """
         image, mask = to_range(batch["image"], -1, 1), batch["mask"]
         native = {name: to_range(stage, -1, 1) for name, stage in stages.items()}
@@ -96,7 +104,7 @@ class LGNetLoss(nn.Module):
         return terms
 
     def _perceived(self, features: VGGFeatures, pairs: dict[str, tuple[Tensor, Tensor]], batch: Batch) -> Terms:
-        """Perceptual and style terms; every picture passes the network once, the truth for all stages."""
+        """Return the perceptual and style terms; VGG sees each image once, and the ground truth once for all stages."""
         truth = features.each(batch["image"].detach())[0]
         truth = {tap: value.detach() for tap, value in truth.items()}
         pictures = [picture for raw, merged in pairs.values() for picture in (raw, from_range(merged, -1, 1))]
@@ -109,10 +117,13 @@ class LGNetLoss(nn.Module):
         return terms
 
     def generator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Tensor:
-        """The adversarial term: the composite of ``pred``, raw in [0, 1], should count as real."""
+        """Return the generator's GAN loss on the composite of the raw prediction ``pred``, in [0, 1]."""
         return self.game.generator(discriminator(completed(pred, batch)))
 
     def discriminator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Terms:
-        """Terms ``real`` and ``fake``, each a mean over the logits; the composite passes first."""
+        """Return the discriminator's terms ``real`` and ``fake``, each a mean over the logits.
+
+        The composite passes through the discriminator before the ground truth, as in the released code.
+        """
         fake = self.game.fake(discriminator(completed(pred, batch).detach()))
         return {"fake": fake, "real": self.game.real(discriminator(to_range(batch["image"], -1, 1)))}

@@ -1,4 +1,7 @@
-"""Training of LGNet and of refinement behind any model (specs/lgnet.md, sections 5 and 8.3)."""
+"""Training of LGNet, and of LGNet's refinement stages after any other model.
+
+Source: docs/papers/lgnet.md, "Training" and "X_LG (plug-in refinement)".
+"""
 
 from __future__ import annotations
 
@@ -35,23 +38,26 @@ _SCHEDULE: LRSchedulerCallable = partial(ConstantThenLinear, constant=100, decay
 
 
 class LGNet(AdversarialModule):
-    """LGNet as released: one forward pass, the discriminator first, then one optimizer for each stage's network.
+    """Training module of LGNet, as in the released code.
 
-    The discriminator sees the composite of the first stage alone; later stages carry total variation, perceptual and
-    style terms. With ``lambda_gan: 0`` it is trained all the same, and ignored.
+    Each step runs one forward pass, updates the discriminator and then the network of every stage, each with its own
+    optimizer. The discriminator sees only the composite of the first stage. The later stages have total variation,
+    perceptual and style terms instead. With ``lambda_gan: 0`` the discriminator is still trained, but has no effect on
+    the generator.
 
     Args:
-        network: Registry name of an LGNet.
-        optimizer: Of each network and of the discriminator.
-        scheduler: Of all of them, by epochs; 100 constant, 100 falling to 1/101.
-        lambda_hole: Weight of the hole's L1, every stage.
-        lambda_tv: Weight of the total variation.
-        lambda_per: Weight of the perceptual term.
-        lambda_style: Weight of the style term.
-        lambda_gan: Weight of the adversarial term.
-        discriminator_width: Channels of its first map.
-        vgg_weights: File of VGG-16; None searches; "random" is for tests.
-        init_std: Standard deviation of the first weights.
+        network: Registry name of an LGNet generator.
+        optimizer: Optimizer, created once per stage network and once for the discriminator.
+        scheduler: Learning-rate schedule of all optimizers, stepped per epoch. The default is constant for 100 epochs
+            and then falls linearly over 100 epochs to 1/101 of the initial learning rate.
+        lambda_hole: Weight of the L1 loss on hole pixels, for every stage.
+        lambda_tv: Weight of the total variation loss.
+        lambda_per: Weight of the perceptual loss.
+        lambda_style: Weight of the style loss.
+        lambda_gan: Weight of the generator's GAN loss.
+        discriminator_width: Channels of the discriminator's first feature map.
+        vgg_weights: Weight file of VGG-16; None searches the weight folders; "random" is for tests.
+        init_std: Standard deviation of the initial weights.
         base: Arguments of `TrainingModule`.
     """
 
@@ -84,12 +90,12 @@ class LGNet(AdversarialModule):
         self.vgg_weights = vgg_weights
 
     def build_losses(self) -> None:
-        """Look VGG-16 up."""
+        """Create the losses; load VGG-16 if a perceptual or style term needs it."""
         refined = self.network.stage_names[1:]
         self.losses = LGNetLoss(perceptual_features(self, refined, self.factors, self.vgg_weights))
 
     def recipe(self) -> Recipe:
-        """Discriminator, then generators, on one forward pass."""
+        """Return the update phases: discriminator, then the stage networks, on one shared forward pass."""
         return Recipe(
             (
                 Phase(
@@ -116,38 +122,40 @@ class LGNet(AdversarialModule):
         )
 
     def generator_loss(self, batch: Batch, stages: Stages) -> Terms:
-        """The terms of all stages, and the adversarial one of the first."""
+        """Return the loss terms of all stages, and the GAN loss of the first stage."""
         terms = self.losses.reconstruction(stages, batch, self.network.stage_names[1:])
         return terms | {"adversarial": self.losses.generator(self.discriminator, stages[self.network.first], batch)}
 
     def discriminator_loss(self, batch: Batch, stages: Stages) -> Terms:
-        """The discriminator's terms on the first stage."""
+        """Return the discriminator's loss terms on the first stage."""
         return self.losses.discriminator(self.discriminator, stages[self.network.first], batch)
 
 
 class LocalGlobalRefinement(InpaintingModule):
-    """LGNet's refinement behind any model: local and global stage by LGNet's terms, without a discriminator.
+    """Training module of LGNet's local and global refinement stages after any other model, without a discriminator.
 
-    The first network is frozen, or learns with them: then its prediction carries the L1 terms of a coarse stage too
-    (the paper trains it by its own losses, and publishes no code).
+    The first network is either frozen, or trained together with the refinement stages. In the latter case its
+    prediction also gets the L1 terms of LGNet's coarse stage. (The paper trains the first network with that network's
+    own losses, and published no code for it.)
 
     Args:
         network: Registry name, such as "local_global:autoencoder".
         first_weights: Weight file or checkpoint of the first network, or "shipped".
-        freeze_first: Leave it as it is.
-        optimizer: Over what learns.
-        scheduler: By epochs; 100 constant, 100 falling.
-        lambda_hole: Weight of the hole's L1.
-        lambda_tv: Weight of the total variation.
-        lambda_per: Weight of the perceptual term.
-        lambda_style: Weight of the style term.
-        vgg_weights: File of VGG-16; None searches; "random" is for tests.
-        init_std: Standard deviation of the first weights.
-        network_options: Of `create_model`. They override the options that ``first_weights`` states.
+        freeze_first: Keep the first network's weights fixed.
+        optimizer: Optimizer of the trainable parameters.
+        scheduler: Learning-rate schedule, stepped per epoch. The default is constant for 100 epochs and then falls
+            linearly over 100 epochs.
+        lambda_hole: Weight of the L1 loss on hole pixels.
+        lambda_tv: Weight of the total variation loss.
+        lambda_per: Weight of the perceptual loss.
+        lambda_style: Weight of the style loss.
+        vgg_weights: Weight file of VGG-16; None searches the weight folders; "random" is for tests.
+        init_std: Standard deviation of the initial weights.
+        network_options: Arguments of `create_model`; they override the options stored in ``first_weights``.
         base: Arguments of `TrainingModule`.
 
     Raises:
-        ZooError: The network is no `local_global:NAME`, or ``first_weights`` is of another network.
+        ZooError: If ``network`` is not `local_global:NAME`, or ``first_weights`` belongs to another network.
     """
 
     network: LocalGlobal
@@ -170,7 +178,7 @@ class LocalGlobalRefinement(InpaintingModule):
         **base: Any,
     ) -> None:
         if not network.startswith("local_global:"):
-            raise ZooError(f"`network` must be local_global:NAME, got '{network}'.")
+            raise ZooError(f"`network` must be local_global:NAME, where NAME is a model, got '{network}'.")
         factors = LossWeights(lambda_hole, lambda_tv, lambda_per, lambda_style)
         still = {"coarse_valid": 0.0, "coarse_hole": 0.0} if freeze_first else {}
         inner = network.removeprefix("local_global:")
@@ -197,19 +205,21 @@ class LocalGlobalRefinement(InpaintingModule):
             self.starts_trained = True
 
     def check_trainer(self, trainer: Trainer) -> None:
-        """As the base; refuses to refine what a frozen, random network makes.
+        """Run the base class's checks and require trained weights for a frozen first network.
 
         Raises:
             ZooError: The first network is frozen and has no trained weights.
         """
         super().check_trainer(trainer)
         if self.network.freeze_first and not self.starts_trained:
-            raise ZooError("The first network is frozen but untrained: --model.init_args.first_weights FILE names its.")
+            raise ZooError(
+                "The first network is frozen but has no trained weights. Set --model.init_args.first_weights FILE."
+            )
 
     def build_losses(self) -> None:
-        """Look VGG-16 up."""
+        """Create the losses; load VGG-16 if a perceptual or style term needs it."""
         self.losses = LGNetLoss(perceptual_features(self, REFINED, self.factors, self.vgg_weights))
 
     def loss(self, batch: Batch, stages: Stages) -> Terms:
-        """The terms of all three stages."""
+        """Return the loss terms of all three stages."""
         return self.losses.reconstruction(stages, batch, REFINED)

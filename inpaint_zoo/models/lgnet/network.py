@@ -1,4 +1,4 @@
-"""LGNet: coarse, local and global stages, each refining the composite of the one before (specs/lgnet.md)."""
+"""LGNet's generator: coarse, local and global stages that refine the previous composite (docs/papers/lgnet.md)."""
 
 from __future__ import annotations
 
@@ -21,27 +21,29 @@ StageKind = Literal["unet", "local", "unet_att"]
 
 
 class LGNetGenerator(InpaintingNetwork):
-    """Stages in a row: each sees the picture with its hole filled by the one before, and the mask.
+    """LGNet generator: a sequence of stages. Each stage takes the previous stage's composite and the mask.
 
-    Nothing is detached between them: later losses train earlier stages too. The first stage finds white in the hole.
+    The composites are not detached, so the losses of later stages train earlier stages as well. In the input of the
+    first stage the hole is white.
 
     Source: LGNet (Quan et al., TIP 2022) as released. 115,002,185 parameters in its three stages.
 
     Args:
-        stages: Kind of each stage by name: "unet" (whole picture), "local" (89 px) or "unet_att" (with attention).
+        stages: Kind of each stage by the stage's name: "unet" (its receptive field covers the whole image), "local"
+            (receptive field 89 px) or "unet_att" (U-Net with attention).
         width: Channels of the U-Nets' first level.
-        levels: Their halvings.
-        local_width: Channels of the local network at full size.
-        blocks: Its residual blocks.
-        share: The first stage is the last one without its attention, norms' statistics included.
+        levels: Number of downsamplings by 2 in the U-Nets.
+        local_width: Channels of the local network at full resolution.
+        blocks: Number of residual blocks in the local network.
+        share: The first stage uses the last stage's U-Net, including its normalization statistics, without attention.
         attention_variant: See `SelfPatchAttention`.
 
     Shape:
-        `predict`: image (B, 3, H, W) in [-1, 1], hole +1, mask (B, 1, H, W), H and W multiples of 2 ** levels -> every
-        stage in [-1, 1], raw.
+        `predict`: image (B, 3, H, W) in [-1, 1] with +1 in the hole, mask (B, 1, H, W) with 1 = hole, H and W
+        multiples of 2 ** levels -> one raw prediction (B, 3, H, W) in [-1, 1] per stage.
 
     Raises:
-        ZooError: No stage, an unknown kind, or nothing to share.
+        ZooError: If there is no stage, a kind is unknown, or ``share`` does not fit the kinds of the stages.
     """
 
     value_range = (-1.0, 1.0)
@@ -60,7 +62,7 @@ class LGNetGenerator(InpaintingNetwork):
     ) -> None:
         super().__init__()
         if not stages:
-            raise ZooError("`stages` is empty: LGNet has at least its coarse one.")
+            raise ZooError("`stages` is empty: LGNet needs at least one stage.")
         for kind in stages.values():
             if kind not in get_args(StageKind):
                 raise unknown_name("kind of stage", kind, get_args(StageKind))
@@ -70,7 +72,8 @@ class LGNetGenerator(InpaintingNetwork):
             raise ZooError("`share` needs a first stage 'unet' and a last stage 'unet_att'.")
         self.divisor = self.min_size = 2**levels
         self.share = share
-        nets: dict[str, nn.Module] = {}  # by names that Python can spell: "global" is a keyword, and export writes code
+        # the suffix "_net" is needed because export generates Python code, where "global" is a keyword
+        nets: dict[str, nn.Module] = {}
         for name, kind in stages.items():
             if share and name == self.first:
                 continue
@@ -81,11 +84,11 @@ class LGNetGenerator(InpaintingNetwork):
         self.nets = nn.ModuleDict(nets)
 
     def parts(self) -> dict[str, nn.Module]:
-        """The network of each stage by the stage's name; a shared one once."""
+        """Return the network of each stage by the stage's name; a shared network appears once."""
         return {name.removesuffix("_net"): net for name, net in self.nets.items()}
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the raw prediction of every stage."""
+        """Return the raw prediction of every stage, in [-1, 1]."""
         return refine_in_turn({name: self._net(name) for name in self.stage_names}, image, image, mask)
 
     def _net(self, stage: str) -> Callable[[Tensor], Tensor]:

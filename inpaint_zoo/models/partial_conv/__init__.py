@@ -1,9 +1,9 @@
-"""Partial convolutions: a U-Net that never looks into the hole.
+"""Partial convolutions: a U-Net whose convolutions use known pixels only.
 
-Paper: Image Inpainting for Irregular Holes Using Partial Convolutions (Liu et al., ECCV 2018). Specification followed:
-specs/glcic_ca.md, section 13: NVIDIA's layer, the losses and the schedule of the port that published a U-Net
-(README.md beside this file lists where they differ). Parameters: `partial_conv` 25,784,276; 32,865,236 with eight
-levels.
+Paper: Image Inpainting for Irregular Holes Using Partial Convolutions (Liu et al., ECCV 2018). Notes on the paper:
+docs/papers/glcic_ca.md, "Partial-convolution U-Net". The layer follows NVIDIA's code; losses and schedule follow the
+third-party port that published a U-Net (README.md in this folder lists the differences). Parameters: `partial_conv`
+25,784,276; 32,865,236 with eight levels.
 """
 
 from inpaint_zoo.models.partial_conv.network import PartialConvGenerator
@@ -18,16 +18,16 @@ PARTIAL = Paper(
     year=2018,
     url="https://arxiv.org/abs/1804.07723",
 )
-SOURCE = "specs/glcic_ca.md, section 13; NVIDIA/partialconv at 3065838"
+SOURCE = "docs/papers/glcic_ca.md; NVIDIA/partialconv at 3065838"
 
 
 @register_model(source=SOURCE, paper=PARTIAL)
 def partial_conv(levels: int = 7) -> PartialConvGenerator:
-    """A U-Net of partial convolutions, which see known pixels alone and shrink the hole level by level."""
+    """Partial convolutions: a U-Net whose convolutions use known pixels only; the hole shrinks from layer to layer."""
     return PartialConvGenerator(levels)
 
 
 @register_model(source=SOURCE, paper=PARTIAL)
 def partial_conv_tiny() -> PartialConvGenerator:
-    """Partial convolutions at a quarter of the width and five levels: for tests and the quickstart."""
+    """Small partial-convolution U-Net for tests and the quickstart: a quarter of the channels, five levels."""
     return PartialConvGenerator(levels=5, width=16)

@@ -1,4 +1,4 @@
-"""The losses of partial convolutions, on pictures of ImageNet's deviation (specs/glcic_ca.md, section 13)."""
+"""The losses of partial convolutions, on images divided by ImageNet's standard deviation (docs/papers/glcic_ca.md)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ TAPS = ("pool1", "pool2", "pool3")
 
 
 class PartialConvLoss(nn.Module):
-    """Terms ``valid``, ``hole``, ``tv`` and, with features, ``perceptual`` and ``style``; all are means, unweighted.
+    """Unweighted loss terms ``valid``, ``hole``, ``tv`` and, with features, ``perceptual`` and ``style``.
 
-    The last two add what the raw prediction costs and what the composite costs.
+    All terms are means. The last two are each the sum of the loss on the raw prediction and on the composite.
 
     Args:
-        features: VGG-16 with ImageNet's mean and deviation; None leaves both terms out.
-        tv_region: Where the composite's variation counts: everywhere as in the port, or in the "dilated_hole" of the
-            article.
+        features: VGG-16 that normalizes images by ImageNet's mean and standard deviation; None disables the perceptual
+            and the style loss.
+        tv_region: Region of the composite's total variation: "image" is the whole image, as in the port;
+            "dilated_hole" is the paper's region.
     """
 
     deviation: Tensor
@@ -41,15 +42,15 @@ class PartialConvLoss(nn.Module):
         self.register_buffer("deviation", torch.tensor(IMAGENET_STD).view(-1, 1, 1), persistent=False)
 
     def forward(self, pred: Tensor, batch: Batch) -> Terms:
-        """The terms.
+        """Return the loss terms by name.
 
         Args:
-            pred: (B, 3, H, W) in [0, 1], raw.
-            batch: With image in [0, 1] and mask.
+            pred: Raw prediction (B, 3, H, W), scaled as images in [0, 1].
+            batch: Batch with the ground truth ``image`` in [0, 1] and ``mask``, 1 = hole.
         """
         image, mask = batch["image"], batch["mask"]
         merged = composite(pred, image, mask)
-        # differences alone count: the mean that the network takes off need not be
+        # the terms use only differences, so ImageNet's mean cancels
         scaled, truth = pred / self.deviation, image / self.deviation
         terms = {
             "valid": self.valid(scaled, truth, mask),

@@ -1,4 +1,4 @@
-"""Training of partial convolutions (specs/glcic_ca.md, section 13)."""
+"""Training of partial convolutions (docs/papers/glcic_ca.md, "Partial-convolution U-Net")."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _ADAM: OptimizerCallable = partial(torch.optim.Adam, lr=2e-4)
 
 
 class PartialConv(InpaintingModule):
-    """Reconstruction, perceptual, style and variation terms; no discriminator.
+    """Training module of partial convolutions, without a discriminator.
 
-    In two phases: the statistics of batch norms count the holes' zeros, so the second one leaves those of the encoder
-    as they are, while everything learns on at a lower rate. It starts from ``init_weights``.
+    Training has two runs. Zeros in the holes distort the statistics of batch norm, so the second run, which starts from
+    the first one's weights (``init_weights``), sets ``freeze_encoder_norms`` and continues with a lower learning rate.
 
     Args:
-        network: Registry name.
-        optimizer: Built over the network's parameters; the rate is constant.
-        scheduler: Learning-rate schedule, by steps.
-        freeze_encoder_norms: Keep the encoder's batch norms in eval mode.
-        valid: Weight of L1 over known pixels.
-        hole: Weight of L1 over the hole's pixels.
-        perceptual: Weight of VGG-16's features.
-        style: Weight of their Gram matrices.
-        tv: Weight of the total variation.
-        tv_region: See `PartialConvLoss`.
-        vgg_weights: File of VGG-16; None searches; "random" is for tests.
+        network: Registry name of the network.
+        optimizer: Optimizer of the network; the default learning rate is constant.
+        scheduler: Learning-rate schedule, stepped per training step.
+        freeze_encoder_norms: Keep the encoder's batch norms in eval mode, with fixed statistics.
+        valid: Weight of the L1 loss on known pixels.
+        hole: Weight of the L1 loss on hole pixels.
+        perceptual: Weight of the perceptual loss on VGG-16 features.
+        style: Weight of the style loss on Gram matrices of VGG-16 features.
+        tv: Weight of the total variation loss.
+        tv_region: Region of the total variation, see `PartialConvLoss`.
+        vgg_weights: Weight file of VGG-16; None searches the weight folders; "random" is for tests.
         base: Arguments of `TrainingModule`.
     """
 
@@ -70,7 +70,7 @@ class PartialConv(InpaintingModule):
         self.train()
 
     def train(self, mode: bool = True) -> Self:
-        """As usual, but for norms that are frozen."""
+        """Set the training mode, except for frozen batch norms."""
         super().train(mode)
         if self.freeze_encoder_norms:
             for layer in self.network.encoder.modules():
@@ -79,7 +79,7 @@ class PartialConv(InpaintingModule):
         return self
 
     def build_losses(self) -> None:
-        """Look VGG-16 up, unless neither of its terms carries weight."""
+        """Create the losses; load VGG-16 unless the perceptual and the style weight are 0."""
         features = None
         if self.weights["perceptual"] or self.weights["style"]:
             features = self.unless_missing(
@@ -88,5 +88,5 @@ class PartialConv(InpaintingModule):
         self.losses = PartialConvLoss(features, self.tv_region)
 
     def loss(self, batch: Batch, stages: Stages) -> Terms:
-        """The terms of the raw prediction."""
+        """Return the loss terms of the raw prediction."""
         return self.losses(stages["prediction"], batch)

@@ -1,4 +1,4 @@
-"""The U-Net of partial convolutions (specs/glcic_ca.md, section 13)."""
+"""The U-Net of partial convolutions (docs/papers/glcic_ca.md, "Partial-convolution U-Net")."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ from inpaint_zoo.layers.partial_conv import PartialBlock
 
 __all__ = ["PartialConvGenerator"]
 
-WIDEST = 8  # times the width of the first level
+WIDEST = 8  # maximum number of channels, as a multiple of the first level's
 
 
 class PartialConvGenerator(InpaintingNetwork):
-    """A U-Net whose every convolution sees known places only; the mask shrinks level by level.
+    """U-Net of partial convolutions: every convolution uses known positions only, and each one shrinks the hole.
 
-    Each halving rounds up and each doubling goes back to the sides of the encoder's map, so nothing is padded: mirrored
-    pixels would count as known ones, while the borders of a partial convolution are unknown by themselves.
+    Downsampling rounds sizes up, and upsampling restores the size of the encoder's feature map, so images of any size
+    need no padding. Reflection padding would count as known pixels, whereas a partial convolution treats its own
+    padding as unknown.
 
-    Source: Liu et al., ECCV 2018, with NVIDIA's layer. 25,784,276 parameters at seven levels, 32,865,236 at eight.
+    Source: Liu et al., ECCV 2018, with NVIDIA's layer. 25,784,276 parameters with seven levels, 32,865,236 with eight.
 
     Args:
-        levels: Halvings: 7 for 256 px, 8 for 512 px.
-        width: Channels of the first level, doubled by each of the next three.
+        levels: Number of downsamplings by 2: 7 for 256x256 images, 8 for 512x512.
+        width: Channels of the first level; each of the next three doubles them.
 
     Shape:
-        `predict`: image (B, 3, H, W) in [0, 1], mask (B, 1, H, W), any sides -> `prediction`, raw; inside, ImageNet's
-        mean is 0 and its deviation 1. Where nothing is known, the mean.
+        `predict`: image (B, 3, H, W) in [0, 1], mask (B, 1, H, W) with 1 = hole, any H and W -> raw stage `prediction`
+        (B, 3, H, W), not bounded. Inside, images are normalized by ImageNet's mean and standard deviation. Positions
+        without any known pixel in reach get ImageNet's mean.
 
     Raises:
-        ZooError: No level.
+        ZooError: If ``levels`` is below 1.
     """
 
     mean: Tensor
@@ -44,7 +46,7 @@ class PartialConvGenerator(InpaintingNetwork):
     def __init__(self, levels: int = 7, width: int = 64) -> None:
         super().__init__()
         if levels < 1:
-            raise ZooError(f"`levels` must be 1 or more, got {levels}.")
+            raise ZooError(f"`levels` must be at least 1, got {levels}.")
         widths = [3] + [width * min(2**level, WIDEST) for level in range(levels)]
         kernels = chain((7, 5, 5), repeat(3))
         self.encoder = nn.ModuleList(
@@ -72,7 +74,7 @@ class PartialConvGenerator(InpaintingNetwork):
         self.register_buffer("deviation", torch.tensor(IMAGENET_STD).view(-1, 1, 1), persistent=False)
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the raw prediction."""
+        """Return the raw, unbounded prediction of the whole image."""
         known = (1 - mask).float()
         x = (image - self.mean) / self.deviation * known
         skips = []
