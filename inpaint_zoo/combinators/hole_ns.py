@@ -20,7 +20,7 @@ class HoleNS(AroundNetwork):
     Use it for networks trained with the data module's `input_mode: hole_ns`. The filling is computed on the CPU and
     takes about 10 ms for a 128x128 hole.
 
-    Source: the study on GLCIC and Contextual Attention, section IV-D; docs/papers/glcic_ca.md, "The three input modes".
+    Source: the study on GLCIC and Contextual Attention, section IV-D; docs/papers/glcic_ca.md, "Input modes".
 
     Args:
         network: A network whose result depends on the filling of the hole (``takes_filling``).

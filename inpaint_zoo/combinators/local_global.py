@@ -22,7 +22,7 @@ class LocalGlobal(BehindFirst):
     takes the composite of this prediction without clamping, so that the losses of all stages have gradients for the
     first network at every value.
 
-    Source: LGNet, Table VIII; docs/papers/lgnet.md, "X_LG (plug-in refinement)". It adds 60,587,206 parameters to the
+    Source: LGNet, Table VIII; docs/papers/lgnet.md, "Refinement of other models". It adds 60,587,206 parameters to the
     first network.
 
     Args:

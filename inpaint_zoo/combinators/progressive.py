@@ -69,8 +69,8 @@ class Progressive(RepeatingNetwork):
 
     The state dict is that of the network. A call synchronizes with the device once, for any number of passes.
 
-    Source: ISNet, section III-C, and its released code; docs/papers/isnet.md, "PRA". It is for inference only and aims
-    at the visual quality of large holes; in the paper, PSNR decreases slightly.
+    Source: ISNet, section III-C, and its released code; docs/papers/isnet.md, "Progressive reconstruction". It is for
+    inference only and aims at the visual quality of large holes; in the paper, PSNR decreases slightly.
 
     Args:
         network: Any network; it keeps its own padding and value range.

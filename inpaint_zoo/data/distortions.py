@@ -1,6 +1,6 @@
 """The distortions of LaMa's training on Places: perspective, affine, lens, local contrast, color shifts.
 
-The values are those of docs/papers/glama.md, "Training recipe". Values that it leaves open (limits of the lens and of
+The values are those of docs/papers/glama.md, "Training". Values that it leaves open (limits of the lens and of
 CLAHE, probabilities of the color steps) are the defaults of the library that the authors used. Warps keep the size,
 sample bilinearly and mirror at the border. Unlike crops and flips, their pixels depend on the OpenCV version.
 """

@@ -108,7 +108,7 @@ def by_class(
 
     The stems of a class are sorted and shuffled. The first n * test / (test + train) of them, rounded half up and at
     least one, are test images: 60 images give 5 and 55. Which files the paper used is unpublished. Source:
-    docs/papers/glcic_ca.md, "Animals-90 protocol".
+    docs/papers/glcic_ca.md, "Animals-90".
 
     Raises:
         ZooError: If an image is in no folder, or a class has a single image.

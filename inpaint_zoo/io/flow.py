@@ -33,7 +33,7 @@ def flow_colours(offsets: NDArray[Any], batch_running_max: bool = False) -> NDAr
 
     The difference in rows is the wheel's horizontal component, as released with Contextual Attention.
 
-    Source: specs/glcic_ca.md, section 6.2.
+    Source: docs/papers/glcic_ca.md, "Offsets as colors".
 
     Args:
         offsets: (B, 2, h, w), rows and columns.

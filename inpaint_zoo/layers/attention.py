@@ -25,7 +25,7 @@ class SelfPatchAttention(nn.Module):
     the features. Neither has a temperature, a mask or learned projections. Because the 3x3 sum and the inner product
     commute, fused attention can be used, which stores neither patches nor the HW x HW scores.
 
-    Source: LGNet, section III-D; docs/papers/lgnet.md, "Attention module (c channels)".
+    Source: LGNet, section III-D; docs/papers/lgnet.md, "Attention".
 
     Args:
         channels: Channels of the feature map.

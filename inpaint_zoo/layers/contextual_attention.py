@@ -39,8 +39,8 @@ class ContextualAttention(Fusable):
     the softmax's denominator, but are never pasted. At borders fewer pasted patches overlap; there the result is half
     as large, at corners a quarter.
 
-    Source: Yu et al., CVPR 2018, section 4.1, as released for PyTorch; docs/papers/glcic_ca.md, "Contextual attention,
-    exactly". The paper normalizes both patches and propagates after the softmax; neither released code does.
+    Source: Yu et al., CVPR 2018, section 4.1, as released for PyTorch; docs/papers/glcic_ca.md, "Attention layer". The
+    paper normalizes both patches and propagates after the softmax; neither released code does.
 
     Args:
         ksize: Size of the compared patches, odd, in positions of the downsampled feature map.

@@ -1,6 +1,6 @@
 """Fast Fourier convolution (FFC) as LaMa uses it: a local branch, a global branch, and the four paths between them.
 
-Source: docs/papers/glama.md, "FFC" to "LFU". Attribute names are those of the authors' checkpoints.
+Source: docs/papers/glama.md, "FFC" to "Local Fourier unit". Attribute names are those of the authors' checkpoints.
 """
 
 from __future__ import annotations

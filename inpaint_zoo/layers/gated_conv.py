@@ -21,7 +21,7 @@ class GatedConv2d(Fusable):
 
     Zero padding keeps height and width for stride 1.
 
-    Source: DeepFillv2 (Yu et al., ICCV 2019), Eq. 2 and 3; docs/papers/glcic_ca.md, "DeepFillv2 (gated convolution)".
+    Source: DeepFillv2 (Yu et al., ICCV 2019), Eq. 2 and 3; docs/papers/glcic_ca.md, "DeepFillv2".
 
     Args:
         source: Input channels.

@@ -33,7 +33,7 @@ class _ResidualBlock(nn.Module):
 class LocalResNet(Fusable):
     """Local network: two downsamplings by 2, residual blocks at 1/4 resolution, two upsamplings by 2.
 
-    Source: LGNet's second stage; docs/papers/lgnet.md, "Stage 2, local: shallow ResNet". 5,483,203 parameters with four
+    Source: LGNet's second stage; docs/papers/lgnet.md, "Local network". 5,483,203 parameters with four
     blocks. The receptive field is 25 + 16 * blocks px, 89 px with four blocks.
 
     Args:

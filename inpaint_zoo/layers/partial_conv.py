@@ -21,7 +21,7 @@ class PartialConv2d(nn.Module):
     Padding counts as unknown. The ratio |window| / sum(m) is computed in float32, even under autocast.
 
     Source: Liu et al., ECCV 2018, Eq. 1 and 2, in NVIDIA's form, where |window| counts channels and padding;
-    docs/papers/glcic_ca.md, "Partial-convolution U-Net".
+    docs/papers/glcic_ca.md, "Partial convolutions".
 
     Args:
         source: Input channels.

@@ -1,7 +1,7 @@
 """Rejection sampling of masks: accepted hole ratios, pixel limits, and what happens when no attempt is accepted.
 
 Each attempt of a sample uses its own key, so a rejected mask never changes another mask. Source: docs/papers/masks.md,
-"Per-sample determinism", "Transforms" (`ratio_bin`) and "Failure cases".
+"Random numbers", "Transforms and acceptance" (`ratio_bin`) and "Failure cases".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The random box of GLCIC and Contextual Attention. Source: docs/papers/masks.md, "GLCIC / CA box"."""
+"""The random box of GLCIC and Contextual Attention. Source: docs/papers/masks.md, "Random box"."""
 
 # ruff: noqa: D102 - `Kind` documents its methods
 from __future__ import annotations
@@ -15,7 +15,7 @@ from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, register_kind
 __all__ = ["CaBox"]
 
 
-@register_kind("ca_box", section="7", source="daa233/generative-inpainting-pytorch")
+@register_kind("ca_box", section="Random box", source="daa233/generative-inpainting-pytorch")
 @dataclass(frozen=True)
 class CaBox(Kind):
     """One box of nearly fixed size; `meta` gives its unshrunk frame as `bbox`: top, left, height, width."""

@@ -69,7 +69,7 @@ def _paint(canvases: Canvases, owners: Ints, points: np.ndarray, turns: Ints, wi
         polylines(canvases[k], [chain[:n]], False, 1, max(width - 1, 1))
 
 
-@register_kind("dfv2_brush", section="5", source="JiahuiYu/generative_inpainting")
+@register_kind("dfv2_brush", section="DeepFillv2", source="JiahuiYu/generative_inpainting")
 @dataclass(frozen=True)
 class Dfv2Brush(Kind):
     """One to three winding brush strokes."""
@@ -99,7 +99,7 @@ class Dfv2Brush(Kind):
         _paint(canvases, owners, *_strokes(u, vertices, width, size))
 
 
-@register_kind("cmod", section="6", source="zsyzzsoft/co-mod-gan")
+@register_kind("cmod", section="CMOD", source="zsyzzsoft/co-mod-gan")
 @dataclass(frozen=True)
 class Cmod(Kind):
     """Many strokes and rectangles, redrawn until the ratio lies strictly within hole_range."""

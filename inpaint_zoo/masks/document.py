@@ -1,6 +1,6 @@
 """Read mask configurations from YAML strictly, with the line number of every key.
 
-Source: docs/papers/masks.md, "YAML schema of a mixture".
+Source: docs/papers/masks.md, "Configuration".
 
 ```yaml
 mask:

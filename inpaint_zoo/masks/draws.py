@@ -1,8 +1,8 @@
 """Random numbers as a pure function of (seed, stream, sample index, attempt, slot): SplitMix64 used as a counter.
 
 No generator has a state that advances. A mask therefore depends only on these coordinates, not on workers, batch size,
-order, or other masks. A whole batch is computed as one vectorized table. Source: docs/papers/masks.md, "Per-sample
-determinism".
+order, or other masks. A whole batch is computed as one vectorized table. Source: docs/papers/masks.md, "Random
+numbers".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Masks from a folder of files, optionally filtered by hole ratio or read by the rules of LGNet and ISNet.
 
-Source: docs/papers/masks.md, "How each paper reads mask files".
+Source: docs/papers/masks.md, "Mask files of the papers".
 """
 
 # ruff: noqa: D102 - `Kind` documents its methods
@@ -39,7 +39,7 @@ def _edges(value: Any) -> tuple[float, ...] | None:  # noqa: ANN401
     return tuple(float(edge) for edge in value)
 
 
-@register_kind("files", section="9.3", source="zoo; weizequan/LGNet and ISNet's code for `compat`")
+@register_kind("files", section="Mask files of the papers", source="zoo; weizequan/LGNet and ISNet's code for `compat`")
 @dataclass(frozen=True)
 class Files(MaskFolder):
     """The mask files of a folder, resized to the image.

@@ -18,7 +18,7 @@ from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, half_up, registe
 __all__ = ["CenterSquare", "FourCircles", "Half", "RandomBlock"]
 
 
-@register_kind("center_square", section="10", source="GRIG, LGNet, GLCIC: the regular test mask")
+@register_kind("center_square", section="Regular masks", source="GRIG, LGNet, GLCIC: the regular test mask")
 @dataclass(frozen=True)
 class CenterSquare(Kind):
     """A square in the center; with side 128 at size 256, it covers rows and columns 64 to 191."""
@@ -36,7 +36,7 @@ class CenterSquare(Kind):
             canvas[top : top + self.side, left : left + self.side] = 1
 
 
-@register_kind("four_circles", section="10", source="LGNet's second regular mask; centres chosen by the zoo")
+@register_kind("four_circles", section="Regular masks", source="LGNet's second regular mask; centres chosen by the zoo")
 @dataclass(frozen=True)
 class FourCircles(Kind):
     """Four discs of radius 30, 40, 40 and 30 pixels at size 256, scaled to other sizes."""
@@ -54,7 +54,7 @@ class FourCircles(Kind):
                 canvas[inside] = 1
 
 
-@register_kind("half", section="10", source="ISNet's loader, mode 1")
+@register_kind("half", section="Regular masks", source="ISNet's loader, mode 1")
 @dataclass(frozen=True)
 class Half(Kind):
     """The left or the right half of the image."""
@@ -68,7 +68,7 @@ class Half(Kind):
             canvas[:, slice(None, middle) if side == "left" else slice(middle, None)] = 1
 
 
-@register_kind("random_block", section="10", source="ISNet's loader, mode 2")
+@register_kind("random_block", section="Regular masks", source="ISNet's loader, mode 2")
 @dataclass(frozen=True)
 class RandomBlock(Kind):
     """A block of half the height and half the width at a random position."""

@@ -1,6 +1,6 @@
 """Common parts of the kinds that read folders: listing, content hash, pairing, polarity and flips.
 
-Source: docs/papers/masks.md, "File-based datasets".
+Source: docs/papers/masks.md, "Mask files".
 """
 
 # ruff: noqa: D102 - `Kind` documents its methods

@@ -193,7 +193,7 @@ def create_generator(
 
     Args:
         spec: A name of `list_masks()` or another kind; or a mapping in one of three forms: a mixture (`components` or
-            `preset`; its keys are in docs/papers/masks.md, "YAML schema of a mixture"), an entry of a benchmark suite
+            `preset`; its keys are in docs/papers/masks.md, "Configuration"), an entry of a benchmark suite
             (`{name: center, size: 128}`, whose further keys are arguments), or a folder of mask files
             (`{bank: FOLDER, bins: [0.1, 0.2]}`); or a YAML file with such a mapping (see `masks.document`).
         seed: Seed of the masks; by default the `suite_seed` in ``spec``, else 0.

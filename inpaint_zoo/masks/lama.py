@@ -24,7 +24,7 @@ _SEGMENTS = 5
 _TWO_PI = 2 * 3.1415926  # as the released code writes it
 
 
-@register_kind("lama_irregular", section="4.1", source=_SOURCE)
+@register_kind("lama_irregular", section="LaMa strokes", source=_SOURCE)
 @dataclass(frozen=True)
 class LamaIrregular(Kind):
     """Chains of thick lines whose width changes at each turn."""
@@ -88,7 +88,7 @@ class LamaIrregular(Kind):
         return points, widths, integers(u[:, 2], 1, _SEGMENTS)
 
 
-@register_kind("lama_box", section="4.2", source=_SOURCE)
+@register_kind("lama_box", section="LaMa boxes", source=_SOURCE)
 @dataclass(frozen=True)
 class LamaBox(Kind):
     """A few filled boxes that keep a margin to the border."""
@@ -133,7 +133,7 @@ class LamaBox(Kind):
             canvases[k][top:bottom, left:right] = 1
 
 
-@register_kind("lama_superres", section="4.3", source=_SOURCE)
+@register_kind("lama_superres", section="Other LaMa kinds", source=_SOURCE)
 @dataclass(frozen=True)
 class LamaSuperres(Kind):
     """A regular pattern of hole rows and columns, as in super-resolution."""
@@ -167,7 +167,7 @@ class LamaSuperres(Kind):
             np.bitwise_or(row[:, None], column, out=canvas)
 
 
-@register_kind("lama_outpainting", section="4.3", source=_SOURCE)
+@register_kind("lama_outpainting", section="Other LaMa kinds", source=_SOURCE)
 @dataclass(frozen=True)
 class LamaOutpainting(Kind):
     """Strips along some of the four image borders."""
@@ -210,7 +210,7 @@ class LamaOutpainting(Kind):
             canvas[H - bottom :] = 1
 
 
-@register_kind("lama_dumb", section="4.3", source=_SOURCE)
+@register_kind("lama_dumb", section="Other LaMa kinds", source=_SOURCE)
 @dataclass(frozen=True)
 class LamaDumb(Kind):
     """One box of 10 to 35 % of the area at a random position; with `eval`, in the center and of mean size."""

@@ -1,6 +1,6 @@
 """Statistics for comparing masks: hole ratios, where the holes are, and the amount of edges.
 
-Source: docs/papers/masks.md, "Statistical conformance".
+Source: docs/papers/masks.md, "Statistics".
 """
 
 from __future__ import annotations

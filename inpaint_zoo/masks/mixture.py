@@ -2,7 +2,7 @@
 
 Every mask of this package comes from a mixture; a kind called by its own name is a mixture of this one component.
 Streams are derived by name: the choice uses `s/choice`, component k `s/k`, transform j `s/tj`, transform j of component
-k `s/tk.j`, and the crop `s/crop`. Source: docs/papers/masks.md, "Per-sample determinism" for the streams and "YAML
+k `s/tk.j`, and the crop `s/crop`. Source: docs/papers/masks.md, "Random numbers" for the streams and "YAML
 schema of a mixture" for the configuration.
 """
 
@@ -71,7 +71,7 @@ class Component:
         }
 
 
-@register_kind("mixture", section="17", source="zoo")
+@register_kind("mixture", section="Configuration", source="zoo")
 @dataclass(frozen=True, eq=False)
 class Mixture(Kind):
     """Components chosen by weight, united or intersected."""
@@ -284,7 +284,7 @@ def _scratch(count: int, size: tuple[int, ...]) -> Canvases:
 def _crop(draws: Draws, canvases: Canvases, targets: Canvases) -> None:
     """Crop a random square of the shorter side that contains the hole's last row or column along the longer side.
 
-    Source: docs/papers/masks.md, "evaluation selection".
+    Source: docs/papers/masks.md, "Best of five".
     """
     H, W = canvases[0].shape
     long, side = max(H, W), min(H, W)

@@ -1,4 +1,4 @@
-"""NTIRE's stroke types: LaMa's evaluation masks as one kind. Source: docs/papers/masks.md, "NTIRE22 types"."""
+"""NTIRE's stroke types: LaMa's evaluation masks as one kind. Source: docs/papers/masks.md, "NTIRE types"."""
 
 # ruff: noqa: D102, RUF009 - `Kind` documents its methods; `attribute` makes a dataclass field
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SIZES = (256, 512)
 _NEAREST = "nearest"
 
 
-@register_kind("strokes", section="8", source="affromero/NTIRE22_Inpainting")
+@register_kind("strokes", section="NTIRE types", source="affromero/NTIRE22_Inpainting")
 @dataclass(frozen=True)
 class Strokes(Kind):
     """LaMa's thin, medium or thick evaluation masks; `size` selects the 256 or 512 configuration, not the canvas size.

@@ -1,6 +1,6 @@
 """The mask types of the NTIRE 2022 challenge that are not strokes; `masks.nested` contains the stroke types.
 
-Source: docs/papers/masks.md, "NTIRE22 types". "horizontal" and "vertical" keep the challenge's meaning, which differs
+Source: docs/papers/masks.md, "NTIRE types". "horizontal" and "vertical" keep the challenge's meaning, which differs
 between the types ("Pitfalls" in the same file).
 """
 
@@ -46,7 +46,7 @@ def _expand_size(value: Any) -> int | str | None:  # noqa: ANN401
     return int(value)
 
 
-@register_kind("every_n_lines", section="8", source=_SOURCE)
+@register_kind("every_n_lines", section="NTIRE types", source=_SOURCE)
 @dataclass(frozen=True)
 class EveryNLines(Kind):
     """Every n-th row (horizontal) or column (vertical) is hole, starting with the first one."""
@@ -64,7 +64,7 @@ class EveryNLines(Kind):
                 canvas[:] = np.arange(size[1]) % n == 0  # broadcasting a row is much faster than writing columns
 
 
-@register_kind("completion", section="8", source=_SOURCE)
+@register_kind("completion", section="NTIRE types", source=_SOURCE)
 @dataclass(frozen=True)
 class Completion(Kind):
     """A share of the image from the top (vertical) or the left (horizontal) is hole; with `reverse`, the rest is."""
@@ -85,7 +85,7 @@ class Completion(Kind):
             along[slice(cut, None) if reverse else slice(None, cut)] = 1
 
 
-@register_kind("expand", section="8", source=_SOURCE)
+@register_kind("expand", section="NTIRE types", source=_SOURCE)
 @dataclass(frozen=True)
 class Expand(Kind):
     """Everything but a centered square (interior), or a frame around the whole image on a larger canvas (exterior)."""
@@ -132,7 +132,7 @@ class Expand(Kind):
             canvas[rows, columns] = reverse
 
 
-@register_kind("nearest_neighbor", section="8", source=_SOURCE)
+@register_kind("nearest_neighbor", section="NTIRE types", source=_SOURCE)
 @dataclass(frozen=True)
 class NearestNeighbor(Kind):
     """Everything but the pixels of a grid of step `scale`; `upsampling` spreads the whole image over such a grid."""

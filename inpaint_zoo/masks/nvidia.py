@@ -1,6 +1,6 @@
 """NVIDIA's irregular masks: the test set with its six bins of hole ratios, and the raw training set.
 
-Source: docs/papers/masks.md, "NVIDIA irregular mask test set" and "NVIDIA training set".
+Source: docs/papers/masks.md, "NVIDIA test masks" and "NVIDIA training masks".
 """
 
 # ruff: noqa: D102 - `Kind` documents its methods
@@ -61,7 +61,7 @@ class _MeasuredFolder(MaskFolder):
         return index
 
 
-@register_kind("nvidia_bins", section="9.1", source=_SOURCE)
+@register_kind("nvidia_bins", section="NVIDIA test masks", source=_SOURCE)
 @dataclass(frozen=True)
 class NvidiaBins(_MeasuredFolder):
     """NVIDIA's irregular test masks, all or of one bin of hole ratios.
@@ -139,7 +139,7 @@ class NvidiaBins(_MeasuredFolder):
         return resize_mask(self.native(path), size)
 
 
-@register_kind("nvidia_train", section="9.2", source=_SOURCE)
+@register_kind("nvidia_train", section="NVIDIA training masks", source=_SOURCE)
 @dataclass(frozen=True)
 class NvidiaTrain(_MeasuredFolder):
     """NVIDIA's raw training masks: dilated by 9 to 49 px, rotated by any angle, cropped; 1 to 60 % of the crop is hole.

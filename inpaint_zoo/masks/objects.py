@@ -30,7 +30,7 @@ _LARGEST, _SMALLEST = 0.3, 0.02
 _OVERLAP, _HIDDEN = 0.5, 0.2
 
 
-@register_kind("segm_objects", section="4.3", source="advimman/lama")
+@register_kind("segm_objects", section="Other LaMa kinds", source="advimman/lama")
 @dataclass(frozen=True)
 class SegmObjects(Folder):
     """Up to four copies of one object of the image's label file at other places: scaled, flipped, shifted.

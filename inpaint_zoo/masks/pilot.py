@@ -1,4 +1,7 @@
-"""Trial masks that show whether the range in `accept` is reachable. Source: docs/papers/masks.md, "Transforms"."""
+"""Trial masks that show whether the range in `accept` is reachable.
+
+Source: docs/papers/masks.md, "Transforms and acceptance".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named mixtures: every mask protocol of the papers, written as in docs/papers/masks.md, "YAML schema of a mixture"."""
+"""Named mixtures: every mask protocol of the papers, written as in docs/papers/masks.md, "Configuration"."""
 
 from __future__ import annotations
 
@@ -82,27 +82,27 @@ _LAMA_PLUS = [*_LAMA_TYPES, _one("nearest_neighbor"), _one("every_n_lines")]
 _GENERAL = [*(_one(name) for name in _TYPES), *_LAMA_TYPES]
 _DFV2 = Preset(
     "DeepFillv2's training masks: union of a box and brush strokes",
-    "5",
+    "DeepFillv2",
     "JiahuiYu/generative_inpainting",
     {"combine": "union", "components": [_one("ca_box"), _one("dfv2_brush")]},
 )
 
 PRESETS: dict[str, Preset] = {
-    **{name: Preset(text, "4.5", _LAMA, {"components": parts}) for name, (text, parts) in _LAMA_TRAIN.items()},
+    **{name: Preset(text, "LaMa presets", _LAMA, {"components": parts}) for name, (text, parts) in _LAMA_TRAIN.items()},
     **{
         name: Preset(
             f"LaMa's {name.split('_')[1]} evaluation masks for {name.split('_')[2]} px, at most half hole",
-            "4.5",
+            "LaMa presets",
             _LAMA,
             {"components": parts, "accept": _BEST_5},
         )
         for name, parts in _LAMA_EVAL.items()
     },
-    "cmod": Preset("GRIG's training masks: many strokes and rectangles", "6", _CMOD, {"components": [_one("cmod")]}),
+    "cmod": Preset("GRIG's training masks: many strokes and rectangles", "CMOD", _CMOD, {"components": [_one("cmod")]}),
     **{
         f"cmod_h{k}": Preset(
             f"CMOD's evaluation masks, hole ratio {low} to {high}",
-            "6",
+            "CMOD",
             _CMOD,
             {"components": [_one("cmod", hole_range=[low, high])]},
         )
@@ -112,41 +112,44 @@ PRESETS: dict[str, Preset] = {
     "dfv2_union": _DFV2,
     "ca": Preset(
         "training masks of GLCIC and Contextual Attention: one box",
-        "7",
+        "Random box",
         "daa233/generative-inpainting-pytorch",
         {"components": [_one("ca_box")]},
     ),
     **{
-        f"ntire_{name}": Preset(f"the challenge's type {name}", "8", _NTIRE, {"components": [_one(name)]})
+        f"ntire_{name}": Preset(f"the challenge's type {name}", "NTIRE types", _NTIRE, {"components": [_one(name)]})
         for name in _TYPES
     },
     **{
         f"ntire_{shape}_strokes": Preset(
-            f"the challenge's type {shape}_strokes", "8", _NTIRE, {"components": [_strokes(shape)]}
+            f"the challenge's type {shape}_strokes", "NTIRE types", _NTIRE, {"components": [_strokes(shape)]}
         )
         for shape in _SHAPES
     },
     "general_mask": Preset(
-        "GLaMa's training masks: the seven types, equally likely", "8.1", "GLaMa", {"components": _GENERAL}
+        "GLaMa's training masks: the seven types, equally likely", "GLaMa mixtures", "GLaMa", {"components": _GENERAL}
     ),
     "general_mask_by_size": Preset(
         "GLaMa's seven types on images of any size: strokes with LaMa's 256-px or 512-px settings, whichever is nearer",
-        "8.1",
+        "GLaMa mixtures",
         "GLaMa",
         {"components": [*(_one(name) for name in _TYPES), *(_strokes(shape, "nearest") for shape in _SHAPES)]},
     ),
     "lama_mask": Preset(
-        "GLaMa's ablation: LaMa's three types, thin, medium and thick", "8.1", "GLaMa", {"components": _LAMA_TYPES}
+        "GLaMa's ablation: LaMa's three types, thin, medium and thick",
+        "GLaMa mixtures",
+        "GLaMa",
+        {"components": _LAMA_TYPES},
     ),
     "lama_plus_mask": Preset(
         "GLaMa's ablation: the types of lama_mask, nearest_neighbor and every_n_lines",
-        "8.1",
+        "GLaMa mixtures",
         "GLaMa",
         {"components": _LAMA_PLUS},
     ),
     "general_union": Preset(
         "GLaMa's unseen masks: union of two of the seven types and a box",
-        "8.1",
+        "GLaMa mixtures",
         "GLaMa",
         {
             "combine": "union",
@@ -159,27 +162,27 @@ PRESETS: dict[str, Preset] = {
     ),
     "center": Preset(
         "a centered square of 128 x 128 pixels (in suites: size)",
-        "10",
+        "Regular masks",
         "GRIG, LGNet, GLCIC",
         {"components": [_one("center_square", side=128)]},
         {"size": "side"},
     ),
     "fixed_25": Preset(
         "a centered square of a quarter of the image",
-        "10",
+        "Regular masks",
         "GRIG",
         {"components": [_one("center_square", side=128)], "scale_with_size": True},
     ),
     "lgnet_train": Preset(
         "replacement for LGNet's training files: six ratio bins of CMOD's strokes",
-        "9.4",
+        "Quick-Draw masks",
         "zoo, for weizequan/LGNet",
         {"components": [_one("cmod", rects=False, hole_range=list(limits)) for limits in BINS.values()]},
     ),
     **{
         f"synthetic_{name}": Preset(
             f"synthetic masks, hole ratio {low} to {high}: not comparable with NVIDIA's files",
-            "17",
+            "Configuration",
             "zoo",
             {"components": [_one("cmod", hole_range=[low, high])]},
         )
@@ -188,7 +191,7 @@ PRESETS: dict[str, Preset] = {
     **{
         f"nvidia_{name}": Preset(
             f"NVIDIA's irregular test masks, hole ratio {low} to {high}: bin {number} of the files in `root`",
-            "9.1",
+            "NVIDIA test masks",
             "Liu et al. 2018, partial convolutions",
             {"components": [_one("nvidia_bins", bin=number)]},
         )
@@ -233,7 +236,7 @@ MEAN_RATIO_256: dict[str, float] = {
     "random_block": 0.25,
     "random_walk": 0.2051,
 }
-"""Mean hole ratio at 256 x 256 of the reference code (docs/papers/masks.md, "Statistical conformance"), or exact."""
+"""Mean hole ratio at 256 x 256 of the reference code (docs/papers/masks.md, "Statistics"), or exact."""
 
 
 def find_preset(name: object) -> Preset:

@@ -1,4 +1,7 @@
-"""Masks from Quick-Draw drawings, processed as in GDN's script for LGNet. Source: docs/papers/masks.md, "QD-IMD"."""
+"""Masks from Quick-Draw drawings, processed as in GDN's script for LGNet.
+
+Source: docs/papers/masks.md, "Quick-Draw masks".
+"""
 
 # ruff: noqa: D102 - `Kind` documents its methods
 from __future__ import annotations
@@ -28,7 +31,7 @@ class _HalfOpen(Accept):
         return f"[{self.lo}, {self.hi})"
 
 
-@register_kind("qd_imd", section="9.4", source="Evergrow/GDN_Inpainting; files of karfly/qd-imd")
+@register_kind("qd_imd", section="Quick-Draw masks", source="Evergrow/GDN_Inpainting; files of karfly/qd-imd")
 @dataclass(frozen=True)
 class QdImd(MaskFolder):
     """Quick-Draw strokes: rotated and scaled by 1.5, thickened by 14 to 27 px, cropped, kept up to 60 % of hole.

@@ -1,7 +1,7 @@
 """Read mask files: white is hole (threshold 127), with a warning for masks that are probably a mistake.
 
 All parts of the package read mask files through this module: the API, the command line, mask folders and the benchmark.
-Source: docs/papers/masks.md, "How each paper reads mask files".
+Source: docs/papers/masks.md, "Mask files of the papers".
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Transforms of masks: dilate, erode, invert, flips, rotation, resize. Source: docs/papers/masks.md, "Transforms"."""
+"""Transforms of masks: dilate, erode, invert, flips, rotation, resize.
+
+Source: docs/papers/masks.md, "Transforms and acceptance".
+"""
 
 # ruff: noqa: RUF009 - `Transform` documents its methods; `attribute` makes a dataclass field
 from __future__ import annotations

@@ -19,7 +19,7 @@ _FIRST = 2  # slot of the first step
 _TOP_BITS = np.uint64(62)
 
 
-@register_kind("random_walk", section="11", source="naoto0804/pytorch-inpainting-with-partial-conv")
+@register_kind("random_walk", section="Random walk", source="naoto0804/pytorch-inpainting-with-partial-conv")
 @dataclass(frozen=True)
 class RandomWalk(Kind):
     """The pixels visited by a random walk of H * W steps (or `steps`); the walk stays where the border blocks it."""

@@ -1,7 +1,7 @@
 """Alternative fillings of the hole in a network's input: a mosaic, or a classical inpainting result.
 
 They are only for networks trained with them. A mosaic keeps the blurred ground truth in the hole, which turns the task
-into deblurring. Source: docs/papers/masks.md, "GLCIC / CA box, and the other input modes".
+into deblurring. Source: docs/papers/masks.md, "Input modes".
 """
 
 from __future__ import annotations

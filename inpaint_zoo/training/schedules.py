@@ -12,7 +12,7 @@ __all__ = ["ConstantThenLinear"]
 class ConstantThenLinear(LRScheduler):
     """Constant, then linear towards 0: factor ``1 - max(0, t - constant) / (decay + 1)`` in the t-th interval (from 1).
 
-    Source: specs/lgnet.md, section 5, where both are 100 epochs.
+    Source: docs/papers/lgnet.md, "Training", where both are 100 epochs.
 
     Args:
         optimizer: Its learning rates are scaled.

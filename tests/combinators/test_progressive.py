@@ -68,7 +68,8 @@ def plain(net, image, mask, kernel_size, threshold, max_iterations):
     return frames
 
 
-# what specs/isnet.md, section 7 counts: rows, columns, kernel -> passes, hole pixels of the last one, its share
+# what docs/papers/isnet.md, "Progressive reconstruction" counts: rows, columns, kernel -> passes, hole pixels of the
+# last one, its share
 COUNTED = [
     ((48, 208), (48, 208), 5, 10_816, 0.165039),
     ((0, 256), (0, 100), 8, 13_056, 0.199219),  # it does not shrink from the border

@@ -1,4 +1,4 @@
-"""Counter-based random numbers: known answers (docs/papers/masks.md, "Per-sample determinism"), batches, words."""
+"""Counter-based random numbers: known answers (docs/papers/masks.md, "Random numbers"), batches, words."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Random masks have the distribution of the reference code's (docs/papers/masks.md, "Statistical conformance").
+"""Random masks have the distribution of the reference code's (docs/papers/masks.md, "Statistics").
 
 The tables were measured with the reference code; the six criteria and their tolerances are those of that section.
 """

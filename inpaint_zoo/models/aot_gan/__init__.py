@@ -1,7 +1,7 @@
 """AOT-GAN: aggregated contextual transformations, for large holes in high-resolution images.
 
 Paper: Aggregated Contextual Transformations for High-Resolution Image Inpainting (Zeng et al., TVCG 2023).
-Notes on the paper: docs/papers/grig.md, "AOT-GAN, the peer model". This implementation follows the released code except
+Notes on the paper: docs/papers/grig.md, "AOT-GAN". This implementation follows the released code except
 for the generator's GAN loss (README.md in this folder says why). `aot_gan` has 15,200,835 parameters and 72.88 G MACs
 at 256x256.
 """

@@ -1,4 +1,4 @@
-"""AOT-GAN's loss terms (docs/papers/grig.md, "AOT-GAN, the peer model")."""
+"""AOT-GAN's loss terms (docs/papers/grig.md, "AOT-GAN")."""
 
 from __future__ import annotations
 

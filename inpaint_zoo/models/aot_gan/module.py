@@ -1,4 +1,4 @@
-"""Training of AOT-GAN (docs/papers/grig.md, "AOT-GAN, the peer model")."""
+"""Training of AOT-GAN (docs/papers/grig.md, "AOT-GAN")."""
 
 from __future__ import annotations
 

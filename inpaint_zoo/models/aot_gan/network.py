@@ -33,7 +33,7 @@ class AOTGANGenerator(InpaintingNetwork):
 
     The only normalization is in the gates of the AOT blocks.
 
-    Source: AOT-GAN (Zeng et al., TVCG 2023) as released; docs/papers/grig.md, "AOT-GAN, the peer model". 15,200,835
+    Source: AOT-GAN (Zeng et al., TVCG 2023) as released; docs/papers/grig.md, "AOT-GAN". 15,200,835
     parameters.
 
     Args:

@@ -2,7 +2,7 @@
 
 Paper: Deep Learning for Image Inpainting (the study described in docs/papers/glcic_ca.md), section III-A-2. The paper
 does not specify the layers, and its code was not found: channels, kernel sizes and the use of biases are choices made
-here (docs/papers/glcic_ca.md, "Autoencoder baseline"). Parameters: `autoencoder` 7,446,147, `autoencoder_tiny`
+here (docs/papers/glcic_ca.md, "Autoencoder"). Parameters: `autoencoder` 7,446,147, `autoencoder_tiny`
 1,428,171.
 """
 

@@ -35,7 +35,7 @@ class AutoencoderGenerator(InpaintingNetwork):
     The mask is not an input of the network; hole pixels are 0.
 
     Source: section III-A-2 of the study, which does not specify the layers; the channels are chosen here
-    (docs/papers/glcic_ca.md, "Autoencoder baseline"). 7,446,147 parameters with the default channels.
+    (docs/papers/glcic_ca.md, "Autoencoder"). 7,446,147 parameters with the default channels.
 
     Args:
         widths: Channels of the four encoder levels, starting at full resolution.

@@ -1,6 +1,6 @@
 """Convert files of the PyTorch port: `gen_*.pt` holds the generator, `dis_*.pt` both critics.
 
-Source: docs/papers/glcic_ca.md, "State-dict layout".
+Source: docs/papers/glcic_ca.md, "State dict".
 """
 
 from __future__ import annotations

@@ -206,7 +206,7 @@ class GLCICGenerator(InpaintingNetwork):
     a prediction exceeds [-1, 1]; here the predictions are not clamped.
 
     Source: Globally and Locally Consistent Image Completion (Iizuka et al., SIGGRAPH 2017), stabilized by using
-    Contextual Attention's networks without the attention; docs/papers/glcic_ca.md, "Stabilised GLCIC". 2,758,118
+    Contextual Attention's networks without the attention; docs/papers/glcic_ca.md, "Stabilized GLCIC". 2,758,118
     parameters.
 
     Args:

@@ -1,7 +1,7 @@
 """DeepFillv2: gated convolutions instead of ordinary ones, trained with SN-PatchGAN.
 
 Paper: Free-Form Image Inpainting with Gated Convolution (Yu et al., ICCV 2019). Notes on the paper:
-docs/papers/glcic_ca.md, "DeepFillv2 (gated convolution)". This implementation follows the authors' code without its
+docs/papers/glcic_ca.md, "DeepFillv2". This implementation follows the authors' code without its
 input channel for sketches (README.md in this folder lists the differences). `gated_conv` has 4,052,478 parameters and
 25.20 G MACs in convolutions at 256x256.
 """

@@ -1,4 +1,4 @@
-"""DeepFillv2's discriminator, SN-PatchGAN (docs/papers/glcic_ca.md, "DeepFillv2 (gated convolution)")."""
+"""DeepFillv2's discriminator, SN-PatchGAN (docs/papers/glcic_ca.md, "DeepFillv2")."""
 
 from __future__ import annotations
 

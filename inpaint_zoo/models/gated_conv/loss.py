@@ -1,4 +1,4 @@
-"""DeepFillv2's losses, on images in [-1, 1] (docs/papers/glcic_ca.md, "DeepFillv2 (gated convolution)")."""
+"""DeepFillv2's losses, on images in [-1, 1] (docs/papers/glcic_ca.md, "DeepFillv2")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training of DeepFillv2 (docs/papers/glcic_ca.md, "DeepFillv2 (gated convolution)")."""
+"""Training of DeepFillv2 (docs/papers/glcic_ca.md, "DeepFillv2")."""
 
 from __future__ import annotations
 

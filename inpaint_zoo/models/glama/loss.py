@@ -1,6 +1,6 @@
 """Unweighted loss terms of LaMa and GLaMa, on the raw prediction in [0, 1].
 
-The loss weights are arguments of the training module. Source: docs/papers/glama.md, "Losses (LaMa)".
+The loss weights are arguments of the training module. Source: docs/papers/glama.md, "Losses".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Training of LaMa, GLaMa and GLaMa-2stage (docs/papers/glama.md, "Losses (LaMa)" and "Training recipe")."""
+"""Training of LaMa, GLaMa and GLaMa-2stage (docs/papers/glama.md, "Losses" and "Training")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training of GRIG (docs/papers/grig.md, "Iterative residual loop" to "Training")."""
+"""Training of GRIG (docs/papers/grig.md, "Residual steps" to "Training")."""
 
 from __future__ import annotations
 

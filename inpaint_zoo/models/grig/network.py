@@ -43,7 +43,7 @@ class GRIGGenerator(InpaintingNetwork):
     step, detached, so no gradient flows between steps. As in the released checkpoints, names such as `feat_64` or
     `conv_128_3_3` contain the height and width of the feature map for a 256x256 image.
 
-    Source: GRIG (Lu et al., CVM 2025) as released; docs/papers/grig.md, "Generator" and "Iterative residual loop".
+    Source: GRIG (Lu et al., CVM 2025) as released; docs/papers/grig.md, "Generator" and "Residual steps".
     31,764,198 parameters.
 
     Args:

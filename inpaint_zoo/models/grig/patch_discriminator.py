@@ -1,4 +1,4 @@
-"""GRIG's forged-patch discriminator and its label map (docs/papers/grig.md, "Forged-patch discriminator D")."""
+"""GRIG's forged-patch discriminator and its label map (docs/papers/grig.md, "Forged-patch discriminator")."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Convert ISNet's released files, each of which holds the state dict of one network and the epoch.
 
-Source: docs/papers/isnet.md, "State-dict layout" and "Released checkpoints".
+Source: docs/papers/isnet.md, "State dict" and "Released checkpoints".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Training of ISNet and its ablations (docs/papers/isnet.md, "Losses" and "Training recipe")."""
+"""Training of ISNet and its ablations (docs/papers/isnet.md, "Losses" and "Training")."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Convert LGNet's released files, one state dict per network.
 
-Source: docs/papers/lgnet.md, "Stage 1, coarse" and "Released checkpoints".
+Source: docs/papers/lgnet.md, "Coarse network" and "Released checkpoints".
 """
 
 from __future__ import annotations

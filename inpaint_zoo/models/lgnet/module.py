@@ -1,6 +1,6 @@
 """Training of LGNet, and of LGNet's refinement stages after any other model.
 
-Source: docs/papers/lgnet.md, "Training" and "X_LG (plug-in refinement)".
+Source: docs/papers/lgnet.md, "Training" and "Refinement of other models".
 """
 
 from __future__ import annotations

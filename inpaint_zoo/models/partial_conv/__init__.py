@@ -1,7 +1,7 @@
 """Partial convolutions: a U-Net whose convolutions use known pixels only.
 
 Paper: Image Inpainting for Irregular Holes Using Partial Convolutions (Liu et al., ECCV 2018). Notes on the paper:
-docs/papers/glcic_ca.md, "Partial-convolution U-Net". The layer follows NVIDIA's code; losses and schedule follow the
+docs/papers/glcic_ca.md, "Partial convolutions". The layer follows NVIDIA's code; losses and schedule follow the
 third-party port that published a U-Net (README.md in this folder lists the differences). Parameters: `partial_conv`
 25,784,276; 32,865,236 with eight levels.
 """

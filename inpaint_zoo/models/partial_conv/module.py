@@ -1,4 +1,4 @@
-"""Training of partial convolutions (docs/papers/glcic_ca.md, "Partial-convolution U-Net")."""
+"""Training of partial convolutions (docs/papers/glcic_ca.md, "Partial convolutions")."""
 
 from __future__ import annotations
 

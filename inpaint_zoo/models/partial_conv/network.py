@@ -1,4 +1,4 @@
-"""The U-Net of partial convolutions (docs/papers/glcic_ca.md, "Partial-convolution U-Net")."""
+"""The U-Net of partial convolutions (docs/papers/glcic_ca.md, "Partial convolutions")."""
 
 from __future__ import annotations
 
