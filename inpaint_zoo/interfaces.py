@@ -101,10 +101,10 @@ def check_values(image: Tensor, mask: Tensor) -> None:
         )
 
 
-def _check_filled(filling: Tensor, mask: Tensor) -> None:
-    wrong = (mask > 0.5).expand_as(filling) & ~((filling >= 0) & (filling <= 1))
+def _check_filled(hole_fill: Tensor, mask: Tensor) -> None:
+    wrong = (mask > 0.5).expand_as(hole_fill) & ~((hole_fill >= 0) & (hole_fill <= 1))
     if bool(wrong.any()):
-        raise ZooError(f"`filling` must lie in [0, 1] in the hole, got {filling[wrong].flatten()[0].item():g}.")
+        raise ZooError(f"`hole_fill` must lie in [0, 1] in the hole, got {hole_fill[wrong].flatten()[0].item():g}.")
 
 
 class InpaintingNetwork(nn.Module, ABC):
@@ -120,10 +120,10 @@ class InpaintingNetwork(nn.Module, ABC):
         value_range: (low, high) of the images that `predict` takes and returns.
         hole_value: Value of hole pixels in the input of `predict`, in ``value_range``.
         padding: Padding mode for images, see `pad_to_multiple`. The hole is set to ``hole_value`` before padding; a
-            ``filling`` is padded separately and inserted afterwards.
+            ``hole_fill`` is padded separately and inserted afterwards.
         pads_hole: Whether the mask is padded in the same way. If False, all padding counts as known.
-        takes_filling: Whether the content of the hole in its input affects the result of `predict`, so that a
-            ``filling`` makes sense.
+        takes_hole_fill: Whether the content of the hole in its input affects the result of `predict`, so that a
+            ``hole_fill`` makes sense.
         origin: Registry name and options, set by `create_model`.
     """
 
@@ -133,7 +133,7 @@ class InpaintingNetwork(nn.Module, ABC):
     hole_value: float = 0.0
     padding: Padding = "symmetric"
     pads_hole: bool = True
-    takes_filling: bool = False
+    takes_hole_fill: bool = False
     origin: Origin | None = None
 
     @abstractmethod
@@ -151,14 +151,14 @@ class InpaintingNetwork(nn.Module, ABC):
         return {}
 
     def stages(
-        self, image: Tensor, mask: Tensor, *, filling: Tensor | None = None, **options: Any
+        self, image: Tensor, mask: Tensor, *, hole_fill: Tensor | None = None, **options: Any
     ) -> dict[str, Tensor]:
         """Return the raw predictions by stage name, before compositing and clamping, scaled to [0, 1].
 
         Args:
             image: (B, 3, H, W), RGB, known pixels in [0, 1].
             mask: (B, 1, H, W), 1 = hole.
-            filling: (B, 3, H, W), in [0, 1] in the hole. It replaces ``hole_value`` in the network's input; its known
+            hole_fill: (B, 3, H, W), in [0, 1] in the hole. It replaces ``hole_value`` in the network's input; its known
                 pixels are ignored. For networks trained with a filling (`ops.mosaic`).
             options: Model-specific keyword arguments of `predict`.
 
@@ -169,49 +169,51 @@ class InpaintingNetwork(nn.Module, ABC):
             ZooError: If an argument is invalid, or the network takes no filling. Values are checked only in eager eval
                 calls. In training, under compile and under export, this check would stall the device.
         """
-        self.check(image, mask, filling)
-        return self.trusted_stages(image, mask, filling=filling, **options)
+        self.check(image, mask, hole_fill)
+        return self.stages_unchecked(image, mask, hole_fill=hole_fill, **options)
 
-    def check(self, image: Tensor, mask: Tensor, filling: Tensor | None) -> None:
+    def check(self, image: Tensor, mask: Tensor, hole_fill: Tensor | None) -> None:
         """Check the arguments of `stages`.
 
         Raises:
             ZooError: See `stages`.
         """
         check_pair(image, mask)
-        if filling is not None:
-            self._check_filling(filling, image)
+        if hole_fill is not None:
+            self._check_hole_fill(hole_fill, image)
         if not (self.training or torch.compiler.is_compiling()):
             check_values(image, mask)
-            if filling is not None:
-                _check_filled(filling, mask)
+            if hole_fill is not None:
+                _check_filled(hole_fill, mask)
 
-    def _check_filling(self, filling: Tensor, image: Tensor) -> None:
-        if not self.takes_filling:
+    def _check_hole_fill(self, hole_fill: Tensor, image: Tensor) -> None:
+        if not self.takes_hole_fill:
             name = self.origin.name if self.origin else type(self).__name__
-            raise ZooError(f"'{name}' ignores the content of the hole and takes no `filling`: use `input_mode: hole`.")
-        if filling.shape != image.shape or filling.dtype != image.dtype or filling.device != image.device:
+            raise ZooError(
+                f"'{name}' ignores the content of the hole and takes no `hole_fill`: use `input_mode: hole`."
+            )
+        if hole_fill.shape != image.shape or hole_fill.dtype != image.dtype or hole_fill.device != image.device:
             wanted = f"{_describe(image)} on {image.device} like `image`"
-            raise ZooError(f"`filling` must be {wanted}, got {_describe(filling)} on {filling.device}.")
+            raise ZooError(f"`hole_fill` must be {wanted}, got {_describe(hole_fill)} on {hole_fill.device}.")
 
-    def trusted_stages(
-        self, image: Tensor, mask: Tensor, *, filling: Tensor | None = None, **options: Any
+    def stages_unchecked(
+        self, image: Tensor, mask: Tensor, *, hole_fill: Tensor | None = None, **options: Any
     ) -> dict[str, Tensor]:
         """Return `stages` without checks, for arguments that are already checked; does not synchronize the device."""
         size = (image.shape[-2], image.shape[-1])
         low, high = self.value_range
-        predictions = self.predict(*self.native(image, mask, filling), **options)
+        predictions = self.predict(*self.preprocess(image, mask, hole_fill), **options)
         return {name: from_range(crop_to(x, size).to(image.dtype), low, high) for name, x in predictions.items()}
 
-    def native(self, image: Tensor, mask: Tensor, filling: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def preprocess(self, image: Tensor, mask: Tensor, hole_fill: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the arguments of `predict`: image in the native range with the hole filled, and mask, both padded."""
         low, high = self.value_range
         mask = mask.to(image.dtype)
         inside = torch.where(mask > 0.5, self.hole_value, to_range(image, low, high))
         padded = pad_to_multiple(inside, self.divisor, self.min_size, self.padding)
         hole = pad_to_multiple(mask, self.divisor, self.min_size, self.padding if self.pads_hole else "zeros")
-        if filling is not None:
-            filled = pad_to_multiple(to_range(filling, low, high), self.divisor, self.min_size, self.padding)
+        if hole_fill is not None:
+            filled = pad_to_multiple(to_range(hole_fill, low, high), self.divisor, self.min_size, self.padding)
             padded = torch.where(hole > 0.5, filled, padded)
         return padded, hole
 

@@ -81,7 +81,7 @@ class ModelInfo(NamedTuple):
             the values in the weight file, else the defaults.
         weights: Names of the weight files that ship with the package.
         weights_of: Model whose weight files it takes: the wrapped model for a combinator without weights, else itself.
-        takes_filling: Whether the network takes a filling of the hole; see `InpaintingNetwork`.
+        takes_hole_fill: Whether the network takes a filling of the hole; see `InpaintingNetwork`.
     """
 
     name: str
@@ -94,7 +94,7 @@ class ModelInfo(NamedTuple):
     options: dict[str, Any]
     weights: tuple[str, ...]
     weights_of: str
-    takes_filling: bool
+    takes_hole_fill: bool
 
     @property
     def ready(self) -> bool:
@@ -336,7 +336,7 @@ def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -
         options=entry.defaults | stated | overrides,
         weights=(shipped.name,) if shipped else (),
         weights_of=entry.weights_of,
-        takes_filling=net.takes_filling,
+        takes_hole_fill=net.takes_hole_fill,
     )
 
 

@@ -47,7 +47,7 @@ def filled_vgg(backbone: str, folder: Path) -> Path:
     from inpaint_zoo.layers import VGGFeatures
     from tests.fill import fill
 
-    trunk = VGGFeatures(backbone, ("pool5",), fed_as="zero_one", weights="random").trunk
+    trunk = VGGFeatures(backbone, ("pool5",), input_norm="zero_one", weights="random").trunk
     torch.save(fill({f"features.{key}": value for key, value in trunk.state_dict().items()}), folder / "filled.pth")
     return folder / "filled.pth"
 

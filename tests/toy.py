@@ -20,7 +20,7 @@ class Toy(InpaintingNetwork):
     min_size = 32
     value_range = (-1.0, 1.0)
     hole_value = 1.0
-    takes_filling = True
+    takes_hole_fill = True
 
     def __init__(self, width: int = 8) -> None:
         super().__init__()

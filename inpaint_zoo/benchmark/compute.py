@@ -15,8 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from inpaint_zoo.benchmark.cost import IN_THE_RUN, Alone, ImageCost, watch_memory
-from inpaint_zoo.benchmark.methods import Answer, Question
-from inpaint_zoo.benchmark.photographs import MaskSet, Photographs
+from inpaint_zoo.benchmark.images import ImageSet, MaskSet
+from inpaint_zoo.benchmark.methods import MethodInput, MethodOutput
 from inpaint_zoo.benchmark.plan import Cell
 from inpaint_zoo.benchmark.scoring import Score, Scorer
 from inpaint_zoo.errors import ZooError
@@ -36,7 +36,7 @@ class Sample(NamedTuple):
 
     number: int
     truth: Pixels
-    question: Question
+    item: MethodInput
 
 
 @dataclass
@@ -95,12 +95,12 @@ def worker_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def load_sample(photographs: Photographs, masks: MaskSet, index: int) -> Sample:
+def load_sample(photographs: ImageSet, masks: MaskSet, index: int) -> Sample:
     """Decode image ``index``, make its mask, set the hole to 0, and add the filling that the mask set defines."""
     truth = photographs.load(index)
     mask = masks.load(index, (truth.shape[0], truth.shape[1]))
     image = np.where(mask[..., None], np.uint8(0), truth)
-    return Sample(index, truth, Question(photographs.key(index), image, mask, masks.filling(truth, mask)))
+    return Sample(index, truth, MethodInput(photographs.key(index), image, mask, masks.hole_fill(truth, mask)))
 
 
 def compute_cell(
@@ -112,7 +112,7 @@ def compute_cell(
     batch_size: int,
     gallery: int,
     alone: bool,
-    truth_features: Callable[[Photographs], Features],
+    truth_features: Callable[[ImageSet], Features],
     advance: Callable[[], None],
 ) -> CellResult:
     """Complete and score every image of a cell; the method must have been started.
@@ -140,12 +140,12 @@ def compute_cell(
     overlap = scorer.device.type != "cpu" and not alone
     peaks: list[float] = []
 
-    def ask(questions: list[Question]) -> list[Answer]:
+    def ask(items: list[MethodInput]) -> list[MethodOutput]:
         if not alone:
-            return cell.method.answer(questions)
-        answers, peak = watch_memory(lambda: cell.method.answer(questions), scorer.device)
+            return cell.method.fill(items)
+        outputs, peak = watch_memory(lambda: cell.method.fill(items), scorer.device)
         peaks.extend([] if peak is None else [peak])
-        return answers
+        return outputs
 
     group = batch_size if overlap else max(batch_size, TURN * workers)
     gathered = _Gathered(cell, scorer, pool, gallery, advance)
@@ -158,9 +158,9 @@ def compute_cell(
             for begin in range(0, len(samples), batch_size):
                 batch = samples[begin : begin + batch_size]
                 with naming(batch):
-                    answers = ask([each.question for each in batch])
-                for sample, answer in zip(batch, answers, strict=True):
-                    gathered.add(sample, answer, score_now=overlap)
+                    outputs = ask([each.item for each in batch])
+                for sample, output in zip(batch, outputs, strict=True):
+                    gathered.add(sample, output, score_now=overlap)
             gathered.collect(left=4 * batch_size + 4 * workers if overlap else 0)
         gathered.collect(left=0)
     except BaseException:
@@ -204,7 +204,7 @@ def naming(samples: Sequence[Sample]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        keys = [sample.question.key for sample in samples]
+        keys = [sample.item.key for sample in samples]
         if any(key in str(error) for key in keys):
             raise
         error.add_note(f"image{'s' if len(keys) > 1 else ''} {', '.join(keys)}")
@@ -230,30 +230,30 @@ class _Gathered:
         self.left_out: dict[str, str] = {}
         self.pictures: dict[int, Pixels] = {}
 
-    def add(self, sample: Sample, answer: Answer, *, score_now: bool) -> None:
+    def add(self, sample: Sample, output: MethodOutput, *, score_now: bool) -> None:
         """Paste the known pixels, and score now or when `collect` is called."""
-        mask = sample.question.mask
-        completed = np.where(mask[..., None], answer.picture, sample.truth)
-        unrounded = answer.unrounded if self._scorer.unrounded else None
+        mask = sample.item.mask
+        completed = np.where(mask[..., None], output.picture, sample.truth)
+        unrounded = output.unrounded if self._scorer.unrounded else None
         if unrounded is not None:
             known = np.moveaxis(sample.truth, 2, 0) / np.float32(255)
             unrounded = np.where(mask, unrounded, known)
-        self.bytes_alone |= answer.unrounded is None
+        self.bytes_alone |= output.unrounded is None
         self._unscored.append((completed, unrounded, sample))
         if score_now:
             self._submit()
         self.ratios.append(float(np.count_nonzero(mask)) / mask.size)
         self.indices.append(sample.number)
-        self.keys.append(sample.question.key)
-        if answer.seconds is not None:
-            cost = ImageCost(sample.question.key, answer.seconds, answer.passes, mask.shape[1], mask.shape[0])
+        self.keys.append(sample.item.key)
+        if output.seconds is not None:
+            cost = ImageCost(sample.item.key, output.seconds, output.passes, mask.shape[1], mask.shape[0])
             self.costs.append(cost)
         if sample.number in self._shown:
             self.pictures[self._shown[sample.number]] = completed
 
     def _submit(self) -> None:
         for completed, unrounded, sample in self._unscored:
-            pair = (completed, sample.truth, sample.question.mask, unrounded)
+            pair = (completed, sample.truth, sample.item.mask, unrounded)
             self._waiting.append(self._pool.submit(self._scorer.score, *pair))
         self._unscored.clear()
 
@@ -280,7 +280,7 @@ class _Missing(NamedTuple):
     reason: str
 
 
-def _load(photographs: Photographs, masks: MaskSet, index: int) -> Sample | _Missing:
+def _load(photographs: ImageSet, masks: MaskSet, index: int) -> Sample | _Missing:
     try:
         return load_sample(photographs, masks, index)
     except ZooError as error:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from inpaint_zoo.benchmark.machine import describe_device, resident_growth_mib
 from inpaint_zoo.benchmark.macs import MACS_CONVENTION, THOP_CONVENTION
-from inpaint_zoo.benchmark.methods import Answer, Method, NetworkMethod, Question
+from inpaint_zoo.benchmark.methods import Method, MethodInput, MethodOutput, NetworkMethod
 
 if TYPE_CHECKING:
     import torch
@@ -54,7 +54,7 @@ class ImageCost(NamedTuple):
     Attributes:
         image: Key of the image.
         seconds: Time of the method; for a batch, the image's share of it.
-        passes: Number of passes, as in `Answer.passes`.
+        passes: Number of passes, as in `MethodOutput.passes`.
         width, height: Size in pixels.
     """
 
@@ -88,17 +88,17 @@ def timed_in_the_run(method: Method, device: torch.device, batch_size: int) -> b
     return method.repeats or (device.type == "cpu" and batch_size == 1)
 
 
-def measure_alone(method: Method, questions: Iterable[Question], device: torch.device) -> Alone:
+def measure_alone(method: Method, items: Iterable[MethodInput], device: torch.device) -> Alone:
     """Complete images one at a time and measure them; the results are discarded. The method must be warmed up."""
     seconds: list[float] = []
     peaks: list[float] = []
-    for question in questions:
+    for item in items:
 
-        def call(question: Question = question) -> list[Answer]:
-            return method.answer([question])
+        def call(item: MethodInput = item) -> list[MethodOutput]:
+            return method.fill([item])
 
-        (answer,), peak = watch_memory(call, device)
-        seconds.append(float(answer.seconds or 0.0))
+        (output,), peak = watch_memory(call, device)
+        seconds.append(float(output.seconds or 0.0))
         peaks += [] if peak is None else [peak]
     return Alone(tuple(seconds), max(peaks, default=None), OUTSIDE_THE_RUN)
 

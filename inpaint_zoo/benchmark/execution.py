@@ -16,10 +16,10 @@ from inpaint_zoo._version import __version__
 from inpaint_zoo.benchmark.compute import CellResult, Sample, compute_cell, load_sample, naming
 from inpaint_zoo.benchmark.cost import SPREAD, cell_cost, measure_alone, pool, timed_in_the_run
 from inpaint_zoo.benchmark.identity import code_sha256, git_commit
+from inpaint_zoo.benchmark.images import ImageSet
 from inpaint_zoo.benchmark.machine import describe_device, describe_environment
-from inpaint_zoo.benchmark.methods import Method, Question
+from inpaint_zoo.benchmark.methods import Method, MethodInput
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
-from inpaint_zoo.benchmark.photographs import Photographs
 from inpaint_zoo.benchmark.plan import Cell, Plan
 from inpaint_zoo.benchmark.store import Store
 from inpaint_zoo.errors import ZooError
@@ -133,7 +133,7 @@ class Execution:
             except ZooError:  # recorded as left out
                 continue
             write_picture(place / f"{position}.png", sample.truth)
-            mask = sample.question.mask.astype(np.uint8)
+            mask = sample.item.mask.astype(np.uint8)
             write_bytes(place / cell.key.mask / f"{position}.png", encode_png(mask))
 
     def _record(self, cell: Cell, status: str, error: str | None) -> dict[str, Any]:
@@ -161,10 +161,10 @@ class Execution:
         """Complete one image before the first measured one, so that one-time setup does not count as latency."""
         if cell.method.computes and self._warm is not cell.method:
             with naming([first]):
-                cell.method.answer([first.question])
+                cell.method.fill([first.item])
             self._warm = cell.method
 
-    def _spread(self, cell: Cell, first: Sample) -> Iterator[Question]:
+    def _spread(self, cell: Cell, first: Sample) -> Iterator[MethodInput]:
         """Yield some evenly spaced images of a cell; images without a mask are skipped."""
         indices = cell.photographs.indices
         count = min(SPREAD, len(indices))
@@ -174,9 +174,9 @@ class Execution:
                 index = indices[(2 * part + 1) * len(indices) // (2 * count)]
                 sample = load_sample(cell.photographs, cell.masks, index)
                 found += 1
-                yield sample.question
+                yield sample.item
         if not found:
-            yield first.question
+            yield first.item
 
     def _first(self, cell: Cell) -> Sample | None:
         """Return the first image that can be read and gets a mask; None if there is none."""
@@ -185,7 +185,7 @@ class Execution:
                 return load_sample(cell.photographs, cell.masks, index)
         return None
 
-    def _truth_features(self, photographs: Photographs) -> Features:
+    def _truth_features(self, photographs: ImageSet) -> Features:
         """Return the features (N, D) of the original images by key; they are cached by content."""
         scorer = self.plan.scorer
         content = {"photographs": photographs.identity(), "metrics": self.metrics, "keys": scorer.feature_keys}

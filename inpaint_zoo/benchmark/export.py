@@ -58,10 +58,10 @@ def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: 
             place = Path(photographs.label) / masks.label
             for index in photographs.indices:
                 try:
-                    question = load_sample(photographs, masks, index).question
-                    write_picture(temporary / "images" / place / f"{question.key}.png", question.image)
-                    mask = encode_png(question.mask.astype(np.uint8))
-                    write_bytes(temporary / "masks" / place / f"{question.key}.png", mask)
+                    item = load_sample(photographs, masks, index).item
+                    write_picture(temporary / "images" / place / f"{item.key}.png", item.image)
+                    mask = encode_png(item.mask.astype(np.uint8))
+                    write_bytes(temporary / "masks" / place / f"{item.key}.png", mask)
                 except (ZooError, OSError) as error:
                     if isinstance(error, OSError) and not concerns_one_name(error):
                         raise

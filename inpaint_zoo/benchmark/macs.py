@@ -63,7 +63,7 @@ def count_macs(net: InpaintingNetwork, height: int, width: int) -> Macs | None:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from inpaint_zoo.combinators.around import repeating_networks
+    from inpaint_zoo.combinators.wrapper import repeating_networks
 
     if next(net.parameters(), None) is None:
         return None

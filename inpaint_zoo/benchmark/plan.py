@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inpaint_zoo.benchmark.identity import cell_id
+from inpaint_zoo.benchmark.images import ImageCache, ImageSet, MaskSet, Unreadable
 from inpaint_zoo.benchmark.methods import Method, Task, create_methods
-from inpaint_zoo.benchmark.photographs import MaskSet, Memory, Photographs, Unreadable
 from inpaint_zoo.benchmark.scoring import Scorer
 from inpaint_zoo.benchmark.store import CellKey
 from inpaint_zoo.benchmark.suite import Suite
@@ -29,7 +29,7 @@ AXES = ("method", "dataset", "mask")
 class Sources:
     """The datasets and mask sets of a suite."""
 
-    photographs: tuple[Photographs, ...]
+    photographs: tuple[ImageSet, ...]
     masks: tuple[MaskSet, ...]
 
     @property
@@ -55,7 +55,7 @@ class Cell:
     key: CellKey
     task: Task
     method: Method
-    photographs: Photographs
+    photographs: ImageSet
     masks: MaskSet
     identity: dict[str, Any]
     problem: str | None
@@ -102,8 +102,8 @@ def open_sources(suite: Suite, workers: int, cache: Path) -> Sources:
             are given as masks.
     """
     masks = tuple(MaskSet(entry, suite) for entry in suite.masks)
-    memory = Memory()
-    photographs = tuple(Photographs(entry, workers, cache, memory) for entry in suite.datasets)
+    memory = ImageCache()
+    photographs = tuple(ImageSet(entry, workers, cache, memory) for entry in suite.datasets)
     for mask_set in masks:
         for dataset in photographs:
             refuse_own_masks(dataset.files, mask_set.files())

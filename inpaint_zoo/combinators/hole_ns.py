@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from inpaint_zoo import ops
-from inpaint_zoo.combinators.around import AroundNetwork
+from inpaint_zoo.combinators.wrapper import WrapperNetwork
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.layers.contextual_attention import AttendingNetwork
@@ -14,7 +14,7 @@ from inpaint_zoo.registry import register_combinator
 __all__ = ["HoleNS", "hole_ns"]
 
 
-class HoleNS(AroundNetwork):
+class HoleNS(WrapperNetwork):
     """Network whose input hole is pre-filled by `ops.hole_ns`; the weights are those of the wrapped network.
 
     Use it for networks trained with the data module's `input_mode: hole_ns`. The filling is computed on the CPU and
@@ -23,7 +23,7 @@ class HoleNS(AroundNetwork):
     Source: the study on GLCIC and Contextual Attention, section IV-D; docs/papers/glcic_ca.md, "Input modes".
 
     Args:
-        network: A network whose result depends on the filling of the hole (``takes_filling``).
+        network: A network whose result depends on the filling of the hole (``takes_hole_fill``).
 
     Shape:
         image (B, 3, H, W) in [0, 1], mask (B, 1, H, W) with 1 = hole -> the stages of ``network``.
@@ -34,12 +34,12 @@ class HoleNS(AroundNetwork):
 
     def __init__(self, network: InpaintingNetwork) -> None:
         super().__init__(network)
-        if not network.takes_filling:
+        if not network.takes_hole_fill:
             raise ZooError(f"{type(network).__name__} ignores the content of the hole: use it without `hole_ns:`.")
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the wrapped network's raw predictions, in [0, 1]."""
-        return self.network.trusted_stages(image, mask, filling=ops.hole_ns(image, mask))
+        return self.network.stages_unchecked(image, mask, hole_fill=ops.hole_ns(image, mask))
 
 
 class AttendingHoleNS(HoleNS, AttendingNetwork):
@@ -61,7 +61,7 @@ class AttendingHoleNS(HoleNS, AttendingNetwork):
 
     def offsets(self, image: Tensor, mask: Tensor) -> Tensor:
         """Return the attention's offsets, see `attention_offsets`; image and mask as in `predict`."""
-        return self.network.attention_offsets(image, mask, filling=ops.hole_ns(image, mask))
+        return self.network.attention_offsets(image, mask, hole_fill=ops.hole_ns(image, mask))
 
 
 @register_combinator(learned=False)

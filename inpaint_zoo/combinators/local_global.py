@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from inpaint_zoo.combinators.behind import BehindFirst
+from inpaint_zoo.combinators.refinement import RefinementNetwork
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.layers.local_resnet import LocalResNet
 from inpaint_zoo.layers.refinement import refine_in_turn
@@ -15,7 +15,7 @@ from inpaint_zoo.registry import register_combinator
 __all__ = ["LocalGlobal", "local_global"]
 
 
-class LocalGlobal(BehindFirst):
+class LocalGlobal(RefinementNetwork):
     """A first network, followed by LGNet's local network and LGNet's U-Net with attention.
 
     The first network keeps its own padding and value range. Its raw prediction is the stage `coarse`. The local network
@@ -27,7 +27,7 @@ class LocalGlobal(BehindFirst):
 
     Args:
         first: Any network.
-        freeze_first: See `BehindFirst`.
+        freeze_first: See `RefinementNetwork`.
         width: Channels of the U-Net's first level.
         levels: Number of downsamplings by 2 in the U-Net.
         local_width: Channels of the local network at full resolution.
@@ -58,7 +58,7 @@ class LocalGlobal(BehindFirst):
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the raw predictions of the first network and of both refinement stages, in [-1, 1]."""
         low, high = self.value_range
-        *_, coarse = self.first.trusted_stages(from_range(image, low, high), mask).values()
+        *_, coarse = self.first.stages_unchecked(from_range(image, low, high), mask).values()
         coarse = to_range(coarse, low, high)
         nets = {"local": self.local_net, "global": self.global_net}
         return {"coarse": coarse} | refine_in_turn(nets, composite(coarse, image, mask), image, mask)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inpaint_zoo.combinators.around import RepeatingNetwork
+from inpaint_zoo.combinators.wrapper import RepeatingNetwork
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork, check_pair, check_values
 from inpaint_zoo.ops import composite
@@ -150,7 +150,7 @@ class Progressive(RepeatingNetwork):
             together = max(1, CPU_PIXELS // hole[0].numel())
         raw = []
         for some, holes in zip(torch.split(image, together), torch.split(hole, together), strict=True):
-            *_, last = self.network.trusted_stages(some, holes, **options).values()
+            *_, last = self.network.stages_unchecked(some, holes, **options).values()
             raw.append(last)
         return torch.cat(raw)
 

@@ -7,7 +7,7 @@ import math
 from torch import Tensor
 from torch.nn import functional as F
 
-from inpaint_zoo.combinators.behind import BehindFirst
+from inpaint_zoo.combinators.refinement import RefinementNetwork
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.ops import composite, from_range, to_range
@@ -15,7 +15,7 @@ from inpaint_zoo.ops import composite, from_range, to_range
 __all__ = ["TwoStage", "two_stage"]
 
 
-class TwoStage(BehindFirst):
+class TwoStage(RefinementNetwork):
     """Two-stage network, coarse to fine, as GLaMa-2stage (section 4.5 of its paper; code and details are unpublished).
 
     The first network fills a downsampled image whose shorter side is at most ``coarse_size``. A coarse pixel belongs to
@@ -28,7 +28,7 @@ class TwoStage(BehindFirst):
         second: Any network; it keeps its own padding and value range, but takes the first network's result in the hole.
         coarse_size: Length in pixels of the shorter side of the first network's input, at least 16; smaller images are
             not upsampled.
-        freeze_first: See `BehindFirst`.
+        freeze_first: See `RefinementNetwork`.
 
     Shape:
         image (B, 3, H, W) in [0, 1], mask (B, 1, H, W) with 1 = hole -> stages `coarse`, `fine`.
@@ -76,7 +76,7 @@ class TwoStage(BehindFirst):
             share = F.adaptive_avg_pool2d(known, size)
             image = (F.adaptive_avg_pool2d(image * known, size) / share.clamp(min=1e-6)).clamp(0, 1)
             mask = F.adaptive_max_pool2d(mask, size)
-        *_, last = self.first.trusted_stages(image, mask).values()
+        *_, last = self.first.stages_unchecked(image, mask).values()
         return last
 
 

@@ -47,7 +47,7 @@ class InpaintingDataModule(LightningDataModule):
 
     When training starts, a warning names images that two of the three datasets share.
 
-    With ``input_mode`` "mosaic" or "hole_ns", batches also contain ``input`` (B, 3, H, W): the image with a pre-filled
+    With ``input_mode`` "mosaic" or "hole_ns", batches also contain ``hole_fill`` (B, 3, H, W): the image with a pre-filled
     hole, for networks trained this way (`ops.mosaic`).
 
     Args:
@@ -332,10 +332,10 @@ class InpaintingDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int) -> Sample:
         """Convert uint8 to float on the device, and report unreadable images."""
-        floats: Sample = {key: batch[key].float() / 255 for key in ("image", "input") if key in batch}
+        floats: Sample = {key: batch[key].float() / 255 for key in ("image", "hole_fill") if key in batch}
         floats["mask"] = batch["mask"].float()
         if self.input_mode == "mosaic":
-            floats["input"] = mosaic(floats["image"], floats["mask"], self.mosaic_unit, self.mosaic_interpolation)
+            floats["hole_fill"] = mosaic(floats["image"], floats["mask"], self.mosaic_unit, self.mosaic_interpolation)
         for bad in batch.get("replaced", ()):
             self._count(bad)
             self.replaced_in_training += self.trainer is not None and self.trainer.training

@@ -46,7 +46,7 @@ def make_sample(
     Both stay uint8 until they are on the device, where `InpaintingDataModule.on_after_batch_transfer` converts them.
     """
     image, hole = torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1))), torch.from_numpy(mask)[None]
-    filled = {"input": _filled(image, hole)} if mode == "hole_ns" else {}
+    filled = {"hole_fill": _filled(image, hole)} if mode == "hole_ns" else {}
     return {"image": image, "mask": hole, "index": index, "name": name, "replaced": bad, **filled}
 
 
@@ -132,7 +132,7 @@ class EvalSamples(Dataset[Sample]):
 
     def __init__(self, photos: PhotoDataset, masks: MaskGenerator, mode: InputMode = "hole") -> None:
         self.photos, self.masks, self.mode = photos, masks, mode
-        self._fillings: dict[int, Tensor] = {}
+        self._hole_fills: dict[int, Tensor] = {}
         self._room = ROOM
 
     def __len__(self) -> int:
@@ -152,12 +152,12 @@ class EvalSamples(Dataset[Sample]):
             rgb = np.zeros((*(self.photos.size or BLANK), 3), np.uint8)
             mask = np.zeros(rgb.shape[:2], np.uint8)
             mask[: rgb.shape[0] // 2] = 1
-        if item in self._fillings:
-            return make_sample(rgb, mask, index, name, "hole", bad) | {"input": self._fillings[item]}
+        if item in self._hole_fills:
+            return make_sample(rgb, mask, index, name, "hole", bad) | {"hole_fill": self._hole_fills[item]}
         sample = make_sample(rgb, mask, index, name, self.mode, bad)
         if self.mode == "hole_ns" and index != PADDING and rgb.nbytes <= self._room:
             self._room -= rgb.nbytes
-            self._fillings[item] = sample["input"]
+            self._hole_fills[item] = sample["hole_fill"]
         return sample
 
     def _drawn(self, item: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -65,7 +65,7 @@ class HasAttention(Protocol):
     def attention_place(self) -> int:
         """Height and width of one attention position in pixels."""
 
-    def attention_offsets(self, image: Tensor, mask: Tensor, *, filling: Tensor | None = None) -> Tensor:
+    def attention_offsets(self, image: Tensor, mask: Tensor, *, hole_fill: Tensor | None = None) -> Tensor:
         """Return (B, 2, h, w): row and column offset, in positions, of the patch with the largest attention weight."""
 
 

@@ -289,13 +289,13 @@ class AttendingNetwork(InpaintingNetwork):
         """Height and width in image pixels of one position of the attention."""
         return self.divisor
 
-    def attention_offsets(self, image: Tensor, mask: Tensor, *, filling: Tensor | None = None) -> Tensor:
+    def attention_offsets(self, image: Tensor, mask: Tensor, *, hole_fill: Tensor | None = None) -> Tensor:
         """Return the offset from each position of the attention to the patch with the largest weight.
 
         Args:
             image: (B, 3, H, W), RGB, known pixels in [0, 1].
             mask: (B, 1, H, W), 1 = hole.
-            filling: See `stages`.
+            hole_fill: See `stages`.
 
         Returns:
             (B, 2, H / place, W / place), rows and columns, int64, where place is ``attention_place`` and sizes are
@@ -304,8 +304,8 @@ class AttendingNetwork(InpaintingNetwork):
         Raises:
             ZooError: For invalid input, see `stages`.
         """
-        self.check(image, mask, filling)
-        offsets = self.offsets(*self.native(image, mask, filling))
+        self.check(image, mask, hole_fill)
+        offsets = self.offsets(*self.preprocess(image, mask, hole_fill))
         place = self.attention_place
         return crop_to(offsets, (-(-image.shape[-2] // place), -(-image.shape[-1] // place)))
 

@@ -67,9 +67,9 @@ class VGGFeatures(FrozenFeatures):
     Args:
         backbone: The network.
         taps: Names of the layers, in any order.
-        fed_as: Input normalization. The papers differ, and their loss weights depend on it: images in [0, 1] without
-            normalization (ISNet), scaled to [-1, 1] (LGNet), or normalized by ImageNet's mean and standard deviation
-            (AOT-GAN, partial convolution, LPIPS).
+        input_norm: Input normalization. The papers differ, and their loss weights depend on it: images in [0, 1]
+            without normalization (ISNet), scaled to [-1, 1] (LGNet), or normalized by ImageNet's mean and standard
+            deviation (AOT-GAN, partial convolution, LPIPS).
         weights: Weight file with torchvision's keys; None searches with `find_backbone`; "random" is for tests.
         full_precision: Compute in float32 even under autocast. LPIPS needs it: its epsilon of 1e-10 vanishes in half
             precision.
@@ -83,7 +83,7 @@ class VGGFeatures(FrozenFeatures):
         ZooError: If a tap is unknown, or the file belongs to another network.
 
     Example:
-        >>> vgg = VGGFeatures("vgg19", ("relu1_1", "pool2"), fed_as="zero_one", weights="random")
+        >>> vgg = VGGFeatures("vgg19", ("relu1_1", "pool2"), input_norm="zero_one", weights="random")
         >>> {tap: tuple(x.shape) for tap, x in vgg(torch.rand(1, 3, 32, 32)).items()}
         {'relu1_1': (1, 64, 32, 32), 'pool2': (1, 128, 8, 8)}
         >>> vgg.state_dict(), list(vgg.parameters())
@@ -99,14 +99,14 @@ class VGGFeatures(FrozenFeatures):
         backbone: VGGName,
         taps: Sequence[str],
         *,
-        fed_as: VGGInput,
+        input_norm: VGGInput,
         weights: str | Path | None = None,
         full_precision: bool = False,
     ) -> None:
         if backbone not in CONVS:
             raise unknown_name("VGG", backbone, CONVS)
-        if fed_as not in AFFINE:
-            raise unknown_name("VGG input", fed_as, AFFINE)
+        if input_norm not in AFFINE:
+            raise unknown_name("VGG input", input_norm, AFFINE)
         indices = _tap_indices(backbone)
         for tap in taps:
             if tap not in indices:
@@ -117,7 +117,7 @@ class VGGFeatures(FrozenFeatures):
         super().__init__(trunk, _load(trunk, backbone, weights))
         self.taps = {tap: indices[tap] for tap in taps}
         self.full_precision = full_precision
-        shift, scale = AFFINE[fed_as]
+        shift, scale = AFFINE[input_norm]
         self.register_buffer("shift", torch.tensor(shift).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("scale", torch.tensor(scale).view(1, -1, 1, 1), persistent=False)
 

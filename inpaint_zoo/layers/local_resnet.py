@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from inpaint_zoo.layers.around import around_the_hole
 from inpaint_zoo.layers.fusion import Fusable, fuse
+from inpaint_zoo.layers.hole_crop import predict_hole_crop
 
 __all__ = ["LocalResNet"]
 
@@ -71,7 +71,7 @@ def _rectified(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
 
 
 class _AroundTheHole(nn.Module):
-    """Apply a network to the region around the hole, see `around_the_hole`.
+    """Apply a network to the region around the hole, see `predict_hole_crop`.
 
     Args:
         net: Network with 4 input channels; it takes heights and widths that are multiples of 4.
@@ -85,6 +85,6 @@ class _AroundTheHole(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map image and mask (B, 4, H, W) to (B, 3, H, W), which holds the prediction wherever the mask is 1."""
-        return around_the_hole(
+        return predict_hole_crop(
             lambda rows, columns: self.net(x[..., rows, columns]), x[:, :3], x[:, 3:], self.reach, multiple=4
         )

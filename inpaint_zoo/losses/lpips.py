@@ -53,7 +53,7 @@ def _unit(x: Tensor) -> Tensor:
 class LPIPSLoss(nn.Module):
     """LPIPS loss: learned perceptual distance between whole images, from VGG-16 features.
 
-    The features come from `VGGFeatures("vgg16", LPIPS_TAPS, fed_as="imagenet", full_precision=True)`. The `lpips`
+    The features come from `VGGFeatures("vgg16", LPIPS_TAPS, input_norm="imagenet", full_precision=True)`. The `lpips`
     package scales images in [-1, 1]; this is equivalent to ImageNet's normalization of images in [0, 1].
 
     Source: `lpips` v0.1, net "vgg". GRIG's code sums over its batch of 8 images (with weight 1.5), which is 8 times the

@@ -7,13 +7,24 @@ from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
 from inpaint_zoo.training.images import ImageGrid, PredictionWriter, picture_row
 from inpaint_zoo.training.logs import CSVLog, MetricsLog, ProgressLines
 from inpaint_zoo.training.module import InpaintingModule, TrainingModule
-from inpaint_zoo.training.phases import Batch, LossFunction, Penalty, Phase, Recipe, Stages, Terms, Turn, completed
+from inpaint_zoo.training.phases import (
+    Batch,
+    BatchSchedule,
+    LossFunction,
+    Penalty,
+    Phase,
+    Recipe,
+    Stages,
+    Terms,
+    completed,
+)
 from inpaint_zoo.training.resume import newest_readable
 from inpaint_zoo.training.schedules import ConstantThenLinear
 
 __all__ = [
     "AdversarialModule",
     "Batch",
+    "BatchSchedule",
     "CSVLog",
     "Checkpoints",
     "ConstantThenLinear",
@@ -33,7 +44,6 @@ __all__ = [
     "Terms",
     "TrainingModule",
     "TrainingStoppedError",
-    "Turn",
     "completed",
     "newest_readable",
     "picture_row",

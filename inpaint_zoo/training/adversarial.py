@@ -21,7 +21,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.ops import without_autocast
 from inpaint_zoo.training.ema import NetworkEMA
 from inpaint_zoo.training.module import TrainingModule, gradient_norm
-from inpaint_zoo.training.phases import Batch, Phase, Recipe, Stages, Turn
+from inpaint_zoo.training.phases import Batch, BatchSchedule, Phase, Recipe, Stages
 
 __all__ = ["AdversarialModule"]
 
@@ -130,22 +130,22 @@ class AdversarialModule(TrainingModule):
         """Carry out the recipe on one batch."""
         self.seed_batch("train", self.batches)
         self._step_in_progress = self.step
-        turn = self.plan.turn(self.batches)
-        active = [phase for phase in self.plan.phases if phase.runs(turn, self._step_in_progress)]
+        schedule = self.plan.schedule(self.batches)
+        active = [phase for phase in self.plan.phases if phase.runs(schedule, self._step_in_progress)]
         for number in range(self.plan.repeats):
             last_round = number == self.plan.repeats - 1
-            stages = self._round(batch, active, turn, counts=turn.completes_step and last_round)
+            stages = self._round(batch, active, schedule, counts=schedule.completes_step and last_round)
             if not last_round:
                 batch = self.carry(batch, stages)
         self.batches += 1
-        if turn.completes_step:
+        if schedule.completes_step:
             if self.plan.generator not in active:
                 self._count_step()
             self._step_schedulers("step")
             self.undo.complete()
         self._step_in_progress = None
 
-    def _round(self, batch: Batch, active: list[Phase], turn: Turn, counts: bool) -> Stages:
+    def _round(self, batch: Batch, active: list[Phase], schedule: BatchSchedule, counts: bool) -> Stages:
         """All phases once; returns the generator's last stages, detached."""
         shared: Stages | None = None
         if self.plan.forward == "shared" and active:
@@ -157,9 +157,9 @@ class AdversarialModule(TrainingModule):
                 stages = shared if shared is not None else self._fresh_stages(phase, batch)
                 total = self._phase_loss(phase, batch, stages)
                 self.manual_backward(total / self.plan.accumulate)
-            if turn.updates and not self.plan.together:
+            if schedule.updates and not self.plan.step_jointly:
                 self._update(phase, counts, completes=counts and phase is active[-1])
-        if turn.updates and self.plan.together:
+        if schedule.updates and self.plan.step_jointly:
             for phase in active:
                 self._update(phase, counts, completes=counts and phase is active[-1])
         return {name: stage.detach() for name, stage in stages.items()}
@@ -177,7 +177,7 @@ class AdversarialModule(TrainingModule):
                 terms = terms | phase.penalty.function(
                     batch, {name: stage.detach().float() for name, stage in stages.items()}
                 )
-        return self.weigh(phase.name, terms, phase.weights, batch)
+        return self.weighted_sum(phase.name, terms, phase.weights, batch)
 
     @contextmanager
     def _only(self, phase: Phase) -> Iterator[None]:

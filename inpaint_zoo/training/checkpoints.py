@@ -277,7 +277,7 @@ class Checkpoints(Checkpoint):
         The other processes may be gone, so this one waits for none of them.
         """
         module = cast(TrainingModule, pl_module)
-        module.guard.look()
+        module.guard.check()
         step = cast(int, self._boundary.step)
         path = checkpoint_path(self._folder, step)
         self._boundary.take_back(trainer, module)
@@ -309,7 +309,7 @@ class Checkpoints(Checkpoint):
             return False
         module = cast(TrainingModule, pl_module)
         try:
-            module.guard.look()
+            module.guard.check()
         except NonFiniteLossError as error:
             raise module.explain(error) from None
         trainer.save_checkpoint(path, weights_only=False)

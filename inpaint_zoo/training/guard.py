@@ -57,9 +57,9 @@ class LossGuard:
         self._records.append(_Record(step, {name: term.detach() for name, term in terms.items()}, names))
         on_cpu = all(term.device.type == "cpu" for term in terms.values())
         if on_cpu or len(self._records) >= self.every:
-            self.look()
+            self.check()
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Look at everything remembered, and forget it.
 
         Raises:

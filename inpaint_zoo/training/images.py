@@ -20,7 +20,7 @@ from inpaint_zoo.inference.extras import HasAttention
 from inpaint_zoo.io.names import concerns_one_name
 from inpaint_zoo.io.pictures import write_picture
 from inpaint_zoo.ops import composite, to_uint8
-from inpaint_zoo.training.module import TrainingModule, found_in_hole
+from inpaint_zoo.training.module import TrainingModule, hole_fill_of
 from inpaint_zoo.training.phases import Batch
 
 __all__ = ["ImageGrid", "PredictionWriter", "picture_row"]
@@ -33,13 +33,13 @@ def picture_row(module: TrainingModule, batch: Batch) -> list[Tensor]:
     """Input (hole grey, or what the data put there), every stage, the result, the truth: (B, 3, H, W) each."""
     image, mask = batch["image"], batch["mask"]
     stages = [stage.clamp(0, 1) for stage in module.predict_stages(batch).values()]
-    masked = batch["input"] if "input" in batch else torch.where(mask > 0.5, GREY, image)
+    masked = batch["hole_fill"] if "hole_fill" in batch else torch.where(mask > 0.5, GREY, image)
     return [masked, *stages, composite(stages[-1], image, mask), image]
 
 
 def _attention(network: HasAttention, batch: Batch, result: Bytes, photo: Bytes, step: int) -> list[Bytes]:
     """Of each sample a sheet as `inpaint --attention` writes it; result and photograph (B, H, W, 3)."""
-    offsets = network.attention_offsets(batch["image"], batch["mask"], **found_in_hole(batch)).cpu().numpy()
+    offsets = network.attention_offsets(batch["image"], batch["mask"], **hole_fill_of(batch)).cpu().numpy()
     holes = (batch["mask"][:, 0] > 0.5).cpu().numpy()
     return [
         attention_sheet(*sample, f"step {step}: {name}", place=network.attention_place)
@@ -99,7 +99,7 @@ class ImageGrid(Callback):
             return
         wanted = [place for place, index in enumerate(batch["index"].tolist()) if index in self._wanted]
         if wanted:
-            chosen: Batch = {key: batch[key][wanted] for key in ("image", "mask", "input") if key in batch}
+            chosen: Batch = {key: batch[key][wanted] for key in ("image", "mask", "hole_fill") if key in batch}
             chosen["name"] = [batch["name"][place] for place in wanted]
             module = cast(TrainingModule, pl_module)
             columns = [to_uint8(x).permute(0, 2, 3, 1).cpu().numpy() for x in picture_row(module, chosen)]

@@ -28,7 +28,7 @@ from inpaint_zoo.training.phases import Batch, Stages, Terms
 from inpaint_zoo.training.resume import make_exact
 from inpaint_zoo.weights import read_header
 
-__all__ = ["InpaintingModule", "TrainingModule", "found_in_hole", "gradient_norm", "is_logged", "without_padding"]
+__all__ = ["InpaintingModule", "TrainingModule", "gradient_norm", "hole_fill_of", "is_logged", "without_padding"]
 
 Built = TypeVar("Built")
 
@@ -77,9 +77,9 @@ def without_padding(batch: Batch) -> Batch | None:
     }
 
 
-def found_in_hole(batch: Batch) -> dict[str, Tensor]:
+def hole_fill_of(batch: Batch) -> dict[str, Tensor]:
     """What the network finds in the hole, where the data's ``input_mode`` puts something there, as its argument."""
-    return {"filling": batch["input"]} if "input" in batch else {}
+    return {"hole_fill": batch["hole_fill"]} if "hole_fill" in batch else {}
 
 
 class TrainingModule(LightningModule):
@@ -161,7 +161,7 @@ class TrainingModule(LightningModule):
 
     def predict_stages(self, batch: Batch) -> Stages:
         """Raw predictions by stage name, in [0, 1], for the losses."""
-        return self.network.stages(batch["image"], batch["mask"], **found_in_hole(batch))
+        return self.network.stages(batch["image"], batch["mask"], **hole_fill_of(batch))
 
     def unless_missing(self, build: Callable[[], Built], *terms: str) -> Built | None:
         """What ``build`` gives, or None where its weights are nowhere and the config drops the terms that need it.
@@ -214,7 +214,7 @@ class TrainingModule(LightningModule):
         """Return a generator of the CPU that all processes seed alike, as `seed_batch` seeds the first process."""
         return torch.Generator().manual_seed(_seed(stream, 0, number))
 
-    def weigh(self, phase: str, terms: Terms, weights: Mapping[str, float], batch: Batch) -> Tensor:
+    def weighted_sum(self, phase: str, terms: Terms, weights: Mapping[str, float], batch: Batch) -> Tensor:
         """Sum the weighted terms, report each one by name, and stop if one is not finite.
 
         Raises:
@@ -299,7 +299,7 @@ class TrainingModule(LightningModule):
         Those of stages before the last go by the stage's name and a slash, the result by nothing.
         """
         image, mask = batch["image"], batch["mask"]
-        stages = self.network.stages(image, mask, **found_in_hole(batch))
+        stages = self.network.stages(image, mask, **hole_fill_of(batch))
         *earlier, last = stages
         return {
             prefix: composite(stages[name].clamp(0, 1), image, mask)
@@ -356,7 +356,7 @@ class TrainingModule(LightningModule):
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The finished inpainting (B, 3, H, W), float in [0, 1]."""
         self.seed_batch("predict", batch_idx)
-        return self.network(batch["image"], batch["mask"], **found_in_hole(batch))
+        return self.network(batch["image"], batch["mask"], **hole_fill_of(batch))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what an exact resume needs beyond Lightning's own state, and the names of arguments that are not held."""
@@ -450,7 +450,7 @@ class InpaintingModule(TrainingModule):
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         """The weighted sum, as ``train``."""
-        return {"train": self.weigh("train", self.loss(batch, self.predict_stages(batch)), self.weights, batch)}
+        return {"train": self.weighted_sum("train", self.loss(batch, self.predict_stages(batch)), self.weights, batch)}
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One forward pass; Lightning does the rest."""

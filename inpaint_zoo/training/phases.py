@@ -17,12 +17,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.ops import composite, to_range
 
-__all__ = ["Batch", "LossFunction", "Penalty", "Phase", "Recipe", "Stages", "Terms", "Turn", "completed"]
+__all__ = ["Batch", "BatchSchedule", "LossFunction", "Penalty", "Phase", "Recipe", "Stages", "Terms", "completed"]
 
 Batch = dict[str, Any]
 """image (B, 3, H, W) in [0, 1], mask (B, 1, H, W) with 1 = hole, index (B,) and name (list of B); `-1` pads.
 
-``input`` (B, 3, H, W) as well, where the data put something in the hole that the network is to find there.
+``hole_fill`` (B, 3, H, W) as well, where the data put something in the hole that the network is to find there.
 """
 Stages = dict[str, Tensor]
 """Raw predictions by stage name, in [0, 1], not composited: what `InpaintingNetwork.stages` gives."""
@@ -69,7 +69,8 @@ class Phase:
             (``network.local``); all other phases' parameters are frozen meanwhile.
         loss: Terms of one batch. A phase that trains ``network`` gets stages with their graph, others detached ones.
         optimizer: Built over the trained parameters.
-        apart: One optimizer, and schedule, for each of ``trains``, logged as ``<name>/<last word>``; all step together.
+        separate_optimizers: Whether each entry of ``trains`` has an optimizer and a schedule of its own, logged as
+            ``<name>/<last word>``. All of them step at the same time.
         weights: Factor of each term; 1 where absent. A term of weight 0 is logged and takes no gradient.
         penalty: Gradient penalty, its terms weighted by ``weights`` as well.
         scheduler: Learning-rate schedule.
@@ -90,7 +91,7 @@ class Phase:
     clip: float | None = None
     on: Literal["every", "last", "but_last"] | None = None
     window: tuple[int, int | None] = (0, None)
-    apart: bool = False
+    separate_optimizers: bool = False
 
     @property
     def is_generator(self) -> bool:
@@ -100,21 +101,21 @@ class Phase:
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:
         """What each of its optimizers trains, by the optimizer's name."""
-        if not self.apart:
+        if not self.separate_optimizers:
             return {self.name: self.trains}
         return {f"{self.name}/{attribute.split('.')[-1]}": (attribute,) for attribute in self.trains}
 
-    def runs(self, turn: Turn, step: int) -> bool:
+    def runs(self, schedule: BatchSchedule, step: int) -> bool:
         """Whether it takes part in a batch."""
         on = self.on or ("last" if self.is_generator else "every")
         first, end = self.window
         inside = step >= first and (end is None or step < end)
-        return inside and (on == "every" or (on == "last") == turn.last_of_cycle)
+        return inside and (on == "every" or (on == "last") == schedule.last_of_cycle)
 
 
 @dataclass(frozen=True)
-class Turn:
-    """Where a batch stands: see `Recipe.turn`.
+class BatchSchedule:
+    """Where a batch stands: see `Recipe.schedule`.
 
     Attributes:
         updates: The optimizers of its phases step on this batch (the last of an accumulation).
@@ -139,7 +140,7 @@ class Recipe:
         forward: "shared": the generator runs once a batch, and every phase sees that result; "fresh": each phase runs
             it anew with the weights of the moment (without a graph, but in train mode, where it is not trained).
         critics_per_step: Batches of a cycle; the generator's phase runs on the last.
-        together: All gradients are taken before the first optimizer steps, so that every loss sees the old weights.
+        step_jointly: All gradients are taken before the first optimizer steps, so that every loss sees the old weights.
         repeats: Inner rounds on one batch; `AdversarialModule.carry` makes the next round's batch of the last one.
         accumulate: Batches whose gradients are averaged into one update.
 
@@ -150,7 +151,7 @@ class Recipe:
     phases: tuple[Phase, ...]
     forward: Literal["fresh", "shared"] = "fresh"
     critics_per_step: int = 1
-    together: bool = False
+    step_jointly: bool = False
     repeats: int = 1
     accumulate: int = 1
 
@@ -176,17 +177,17 @@ class Recipe:
         """Batches from one generator update to the next."""
         return self.critics_per_step * self.accumulate
 
-    def turn(self, batches: int) -> Turn:
+    def schedule(self, batches: int) -> BatchSchedule:
         """What the batch after ``batches`` others does.
 
         Example:
             >>> from types import SimpleNamespace
             >>> recipe = SimpleNamespace(accumulate=2, critics_per_step=3)
-            >>> [Recipe.turn(recipe, n).completes_step for n in range(6)]
+            >>> [Recipe.schedule(recipe, n).completes_step for n in range(6)]
             [False, False, False, False, False, True]
         """
         slot, part = divmod(batches, self.accumulate)
-        return Turn(
+        return BatchSchedule(
             updates=part == self.accumulate - 1,
             last_of_cycle=slot % self.critics_per_step == self.critics_per_step - 1,
         )

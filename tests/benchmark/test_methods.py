@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from inpaint_zoo.benchmark import Options, export_inputs, run_suite
-from inpaint_zoo.benchmark.methods import NetworkMethod, Question, Task, create_methods
+from inpaint_zoo.benchmark.methods import MethodInput, NetworkMethod, Task, create_methods
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.registry import create_model
 from inpaint_zoo.weights import save_weights
@@ -17,10 +17,10 @@ TASK = Task("photos", "center", ("a", "b"))
 CPU = torch.device("cpu")
 
 
-def question(number=0, size=(64, 64), key="a"):
+def item(number=0, size=(64, 64), key="a"):
     mask = np.zeros(size, dtype=bool)
     mask[10:30, 20:40] = True
-    return Question(key, np.where(mask[..., None], np.uint8(0), photograph(number, size)), mask)
+    return MethodInput(key, np.where(mask[..., None], np.uint8(0), photograph(number, size)), mask)
 
 
 def network_method(tmp_path, **entry):
@@ -40,7 +40,7 @@ def test_random_weights_come_from_the_suite_alone(tmp_path):
         state = torch.random.get_rng_state()
         method.start(TASK, CPU, "fp32")
         assert torch.equal(torch.random.get_rng_state(), state)
-        return method.answer([question()])[0].picture
+        return method.fill([item()])[0].picture
 
     first = picture(7, 0)
     np.testing.assert_array_equal(first, picture(7, 99))
@@ -81,28 +81,28 @@ class Drifts(torch.nn.Module):
 
 
 def test_batches_are_used_only_where_they_change_no_bit(tmp_path):
-    questions = [question(number) for number in range(4)]
+    items = [item(number) for number in range(4)]
     with registered_toy():
         method = network_method(tmp_path, weights="random")
     assert isinstance(method, NetworkMethod)
-    singles = [method.answer([each])[0].picture for each in questions]
-    for picture, answer in zip(singles, method.answer(questions), strict=True):
-        np.testing.assert_array_equal(picture, answer.picture)
+    singles = [method.fill([each])[0].picture for each in items]
+    for picture, output in zip(singles, method.fill(items), strict=True):
+        np.testing.assert_array_equal(picture, output.picture)
     method.network = drifts = Drifts()
     method.close()
     method.network = drifts
-    np.testing.assert_array_equal(method.answer(questions)[3].picture, np.full((64, 64, 3), 128, np.uint8))
+    np.testing.assert_array_equal(method.fill(items)[3].picture, np.full((64, 64, 3), 128, np.uint8))
     assert method._same_in_batches == {(4, 64, 64): False}
     before = drifts.calls
-    method.answer(questions)
+    method.fill(items)
     assert drifts.calls == before + 4  # one by one from now on
 
 
 def test_sizes_may_differ_in_one_batch(tmp_path):
     with registered_toy():
         method = network_method(tmp_path, weights="random")
-    questions = [question(0), question(1, (48, 80)), question(2, (48, 80)), question(3)]
-    assert [answer.picture.shape for answer in method.answer(questions)] == [
+    items = [item(0), item(1, (48, 80)), item(2, (48, 80)), item(3)]
+    assert [output.picture.shape for output in method.fill(items)] == [
         (64, 64, 3),
         (48, 80, 3),
         (48, 80, 3),
@@ -115,7 +115,7 @@ def test_a_network_that_gives_nan_is_named(tmp_path):
         method = network_method(tmp_path, weights="random", label="Mine")
     torch.nn.init.constant_(method.network.network.fine.bias, torch.nan)
     with pytest.raises(ZooError, match="Mine returned NaN or infinity for 'a'"):
-        method.answer([question()])
+        method.fill([item()])
 
 
 # functions
@@ -148,11 +148,11 @@ def function_method(tmp_path, name):
 
 def test_functions_see_no_truth_and_may_write_into_their_arguments(tmp_path):
     method = function_method(tmp_path, "copy")
-    asked = question()
-    answer = method.answer([asked])[0]
-    assert (answer.picture == 9).all()
-    assert answer.seconds > 0
-    np.testing.assert_array_equal(asked.image, question().image)
+    asked = item()
+    output = method.fill([asked])[0]
+    assert (output.picture == 9).all()
+    assert output.seconds > 0
+    np.testing.assert_array_equal(asked.image, item().image)
     assert len(method.identity(TASK)["source_sha256"]) == 64
 
 
@@ -163,7 +163,7 @@ def test_functions_see_no_truth_and_may_write_into_their_arguments(tmp_path):
 def test_functions_that_give_something_else_are_named(tmp_path, name, got):
     method = function_method(tmp_path, name)
     with pytest.raises(ZooError, match=rf"functions_of_the_test:{name} must return .*; for 'a' it returned {got}"):
-        method.answer([question()])
+        method.fill([item()])
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_networks_find_the_mosaic_and_others_are_not_asked(runs):
         image = torch.from_numpy(truth.copy()).permute(2, 0, 1)[None].float() / 255
         mask = torch.from_numpy(hole)[None, None].float()
         with torch.no_grad():
-            filled = net(image, mask, filling=mosaic(image, mask, 6, "nearest"))
+            filled = net(image, mask, hole_fill=mosaic(image, mask, 6, "nearest"))
         expected = to_uint8(filled)[0].permute(1, 2, 0).numpy()
         found = read_picture(run.result_file((NET, "photos", LABEL), number)).rgb
         assert np.abs(found.astype(int) - expected).max() <= 1  # the suite uses the network's fast form

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 import inpaint_zoo as iz
 from inpaint_zoo.benchmark import Options, run_suite
 from inpaint_zoo.benchmark.macs import count_macs
-from inpaint_zoo.benchmark.methods import Question, Task, create_methods
+from inpaint_zoo.benchmark.methods import MethodInput, Task, create_methods
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.pictures import read_picture, write_picture
@@ -116,18 +116,18 @@ def test_cells_are_the_same_wherever_the_same_option_is_stated(checkpoint, tmp_p
 def test_an_option_of_the_suite_overrides_the_files(checkpoint, bare, tmp_path):
     mask = np.zeros((64, 64), dtype=bool)
     mask[16:48, 20:44] = True
-    asked = Question("a", np.where(mask[..., None], np.uint8(0), photograph(3)), mask)
+    asked = MethodInput("a", np.where(mask[..., None], np.uint8(0), photograph(3)), mask)
 
-    def answer(**entry):
+    def fill_one(**entry):
         made = method(tmp_path, **entry)
         made.start(TASK, torch.device("cpu"), "fp32")
-        return made.answer([asked])[0].picture, made.count_macs(64, 64)
+        return made.fill([asked])[0].picture, made.count_macs(64, 64)
 
-    overridden, macs = answer(weights="last.ckpt", options={"rounds": 1})
-    once, macs_of_one = answer(weights="bare.pth", options={"width": 4})
+    overridden, macs = fill_one(weights="last.ckpt", options={"rounds": 1})
+    once, macs_of_one = fill_one(weights="bare.pth", options={"width": 4})
     np.testing.assert_array_equal(overridden, once)
     assert macs == macs_of_one
-    stated, macs_of_three = answer(weights="last.ckpt")
+    stated, macs_of_three = fill_one(weights="last.ckpt")
     assert (stated != once).any()
     assert macs_of_three.true == 3 * macs_of_one.true
 

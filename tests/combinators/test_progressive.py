@@ -203,7 +203,7 @@ def test_the_device_is_waited_for_once(batch, limit):
     mask = torch.cat([hole((2, 12 + 10 * k), (4, 60)) for k in range(batch)])
     image = picture(batch)
     with torch.no_grad(), Operations(), Functions():
-        net.trusted_stages(image, mask)
+        net.stages_unchecked(image, mask)
         assert waits == ["tolist"]
         image[mask.expand_as(image) > 0].sum().item()  # what is counted is seen
     assert len(waits) > 2
@@ -223,7 +223,7 @@ def test_cuda_waits_once_and_gives_the_same():
             warnings.simplefilter("always")
             torch.cuda.set_sync_debug_mode("warn")
             try:
-                net.trusted_stages(image, mask)
+                net.stages_unchecked(image, mask)
             finally:
                 torch.cuda.set_sync_debug_mode("default")
     assert sum("called a synchronizing" in str(warning.message) for warning in caught) == 1

@@ -37,32 +37,32 @@ def test_the_hole_is_left_to_the_networks_unless_asked_otherwise():
 def test_mosaic_shows_blocks_in_the_hole(interpolation):
     found = batch(data_module(input_mode="mosaic", mosaic_unit=6, mosaic_interpolation=interpolation))
     expected = mosaic(found["image"], found["mask"], 6, interpolation)
-    assert torch.equal(found["input"], expected)
-    assert not torch.equal(found["input"], found["image"])
+    assert torch.equal(found["hole_fill"], expected)
+    assert not torch.equal(found["hole_fill"], found["image"])
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_hole_ns_is_filled_by_those_who_load(workers):
     data = data_module(input_mode="hole_ns", workers=workers)
     raw = next(iter(data.train_dataloader()))
-    assert raw["input"].dtype == torch.uint8
+    assert raw["hole_fill"].dtype == torch.uint8
     found = data.on_after_batch_transfer(raw, 0)
     expected = hole_ns(found["image"], found["mask"])
-    assert torch.allclose(found["input"], expected, atol=1e-6)
+    assert torch.allclose(found["hole_fill"], expected, atol=1e-6)
     assert torch.equal(
-        composite(found["image"], found["input"], found["mask"]), found["image"]
+        composite(found["image"], found["hole_fill"], found["mask"]), found["image"]
     )  # known pixels are unchanged
 
 
 def test_the_truth_never_shows_in_what_is_filled():
     data = data_module(input_mode="hole_ns", masks={"name": "center", "size": 48, "limits": {"min_known": 0}})
-    assert float(batch(data)["input"].abs().max()) == 0
+    assert float(batch(data)["hole_fill"].abs().max()) == 0
 
 
 def test_evaluation_has_the_input_too():
     data = data_module(val={"name": "sample", "size": 48}, input_mode="hole_ns")
     found = data.on_after_batch_transfer(next(iter(data.val_dataloader())), 0)
-    assert found["input"].shape == (4, 3, 48, 48)
+    assert found["hole_fill"].shape == (4, 3, 48, 48)
 
 
 def test_an_evaluation_that_comes_again_has_the_same_fillings():
@@ -70,8 +70,8 @@ def test_an_evaluation_that_comes_again_has_the_same_fillings():
     spec = {"name": "sample", "split": "test", "size": 48}
     draws = [Draw(4, -1), *(Draw(item, item) for item in range(4)), Draw(4, -1)]
     samples = data_module(test=spec, input_mode="hole_ns").eval_samples("test")
-    rounds = [[samples[draw]["input"] for draw in draws] for _ in range(2)]
-    anew = [data_module(test=spec, input_mode="hole_ns").eval_samples("test")[draw]["input"] for draw in draws]
+    rounds = [[samples[draw]["hole_fill"] for draw in draws] for _ in range(2)]
+    anew = [data_module(test=spec, input_mode="hole_ns").eval_samples("test")[draw]["hole_fill"] for draw in draws]
     for again in (*rounds[1:], anew):
         assert all(torch.equal(a, b) for a, b in zip(rounds[0], again, strict=True))
     assert not torch.equal(anew[1], anew[2])

@@ -17,8 +17,8 @@ from tests.fill import fill, read_vector, vector_image
 ISNET_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1", "relu2_2", "relu3_4", "relu4_4", "relu5_2")
 
 
-def random_vgg(taps=("relu1_2", "pool2"), backbone="vgg16", fed_as="zero_one", **options):
-    return VGGFeatures(backbone, taps, fed_as=fed_as, weights="random", **options)
+def random_vgg(taps=("relu1_2", "pool2"), backbone="vgg16", input_norm="zero_one", **options):
+    return VGGFeatures(backbone, taps, input_norm=input_norm, weights="random", **options)
 
 
 class Owner(nn.Module):
@@ -39,7 +39,7 @@ def test_the_layers_are_torchvisions(backbone, tmp_path):
     torch.save(state, tmp_path / "file.pth")
     theirs.load_state_dict({key.removeprefix("features."): value for key, value in state.items()})
     taps = ("pool5", "relu1_1", "relu3_3", "relu5_2", "pool3")
-    ours = VGGFeatures(backbone, taps, fed_as="zero_one", weights=tmp_path / "file.pth")
+    ours = VGGFeatures(backbone, taps, input_norm="zero_one", weights=tmp_path / "file.pth")
     assert ours.source == "file.pth"
     x = vector_image(32, 48)
     outputs = ours(x)
@@ -58,7 +58,7 @@ def test_the_layers_are_torchvisions(backbone, tmp_path):
 
 def test_recorded_vgg19_activations(filled_vgg19):
     recorded = read_vector("isnet_losses_64")["vgg_features"]
-    vgg = VGGFeatures("vgg19", ISNET_TAPS, fed_as="zero_one", weights=filled_vgg19)
+    vgg = VGGFeatures("vgg19", ISNET_TAPS, input_norm="zero_one", weights=filled_vgg19)
     outputs = vgg(vector_image(64, 64))
     for tap, entry in recorded.items():
         assert list(outputs[tap].shape) == entry["output_shape"]
@@ -73,17 +73,19 @@ def test_a_real_vgg19_sees_a_real_cat(shared):
     skimage = pytest.importorskip("skimage.data")
     known = json.loads((shared / "weights" / "known_answers.json").read_text())["vgg19_chelsea_mean"]
     file = shared / "weights" / "vgg19_caffe_relu3_1.pth"
-    vgg = VGGFeatures("vgg19", tuple(known), fed_as="imagenet", weights=file)
+    vgg = VGGFeatures("vgg19", tuple(known), input_norm="imagenet", weights=file)
     cat = torch.from_numpy(skimage.chelsea()).permute(2, 0, 1)[None].float() / 255
     for tap, x in vgg(cat).items():
         assert x.mean().item() == pytest.approx(known[tap], rel=5e-3), tap
     with pytest.raises(ZooError, match=r"before the deepest of the taps: 'features\.12\.weight' is missing"):
-        VGGFeatures("vgg19", ("relu3_2",), fed_as="imagenet", weights=file)
+        VGGFeatures("vgg19", ("relu3_2",), input_norm="imagenet", weights=file)
 
 
 def test_what_the_network_is_fed():
     x = torch.rand(1, 3, 16, 16)
-    plain, signed, imagenet = (random_vgg(("relu1_1",), fed_as=f) for f in ("zero_one", "minus_one_one", "imagenet"))
+    plain, signed, imagenet = (
+        random_vgg(("relu1_1",), input_norm=f) for f in ("zero_one", "minus_one_one", "imagenet")
+    )
     torch.testing.assert_close(signed(x)["relu1_1"], plain(2 * x - 1)["relu1_1"])
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     by_hand = (x - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1)
@@ -144,7 +146,7 @@ def test_missing_weights_are_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("INPAINT_ZOO_WEIGHTS", str(tmp_path))
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
     with pytest.raises(WeightsNotFoundError, match=r"put vgg16-397923af\.pth from https"):
-        VGGFeatures("vgg16", ("pool1",), fed_as="zero_one")
+        VGGFeatures("vgg16", ("pool1",), input_norm="zero_one")
 
 
 @pytest.mark.parametrize(("backbone", "other"), [("vgg16", "vgg19"), ("vgg19", "vgg16")])
@@ -152,7 +154,7 @@ def test_the_other_network_is_told_apart_even_when_its_first_layers_fit(backbone
     deep = random_vgg(("relu4_1",), other)
     torch.save({f"features.{key}": value for key, value in deep.trunk.state_dict().items()}, tmp_path / "x.pth")
     with pytest.raises(ZooError, match=f"holds {other}, not {backbone}"):
-        VGGFeatures(backbone, ("pool1",), fed_as="zero_one", weights=tmp_path / "x.pth")
+        VGGFeatures(backbone, ("pool1",), input_norm="zero_one", weights=tmp_path / "x.pth")
 
 
 def test_wrong_names():
@@ -161,6 +163,6 @@ def test_wrong_names():
     with pytest.raises(UnknownNameError, match="Unknown VGG 'vgg11'"):
         random_vgg(backbone="vgg11")
     with pytest.raises(UnknownNameError, match="Unknown VGG input 'minus_one'"):
-        random_vgg(fed_as="minus_one")
+        random_vgg(input_norm="minus_one")
     with pytest.raises(ZooError, match="`taps` is empty"):
         random_vgg(())

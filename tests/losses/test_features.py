@@ -133,7 +133,7 @@ def test_lgnet(filled_vgg16):
     truth, pred, mask = losses_batch(64, 64, low=0)
     merged = truth * (1 - mask) + losses_batch(64, 64, low=-1)[1].add(1).div(2) * mask
     pred = losses_batch(64, 64, low=-1)[1].add(1).div(2)
-    vgg = VGGFeatures("vgg16", POOLS, fed_as="minus_one_one", weights=filled_vgg16)
+    vgg = VGGFeatures("vgg16", POOLS, input_norm="minus_one_one", weights=filled_vgg16)
     perceptual, style = PerceptualLoss(POOLS), StyleLoss(POOLS)
     with torch.no_grad():
         real = vgg(truth)
@@ -150,7 +150,7 @@ def test_lgnet(filled_vgg16):
 def test_isnet(filled_vgg19):
     named = read_vector("isnet_losses_64")["values_named"]
     truth, pred, _ = losses_batch(64, 64, low=0)
-    vgg = VGGFeatures("vgg19", PERCEPTUAL_19 + STYLE_19, fed_as="zero_one", weights=filled_vgg19)
+    vgg = VGGFeatures("vgg19", PERCEPTUAL_19 + STYLE_19, input_norm="zero_one", weights=filled_vgg19)
     network = authors.isnet_discriminator()
     with torch.no_grad():
         raw, real = vgg.each(pred, truth)
@@ -171,7 +171,7 @@ def test_isnet(filled_vgg19):
 def test_aot_gan(filled_vgg19, side):
     recorded = read_vector("aot_gan_losses")["networks"][str(side)]
     truth, pred, _ = ((x + 1) / 2 for x in losses_batch(side, side, low=-1))
-    vgg = VGGFeatures("vgg19", PERCEPTUAL_19 + STYLE_19, fed_as="imagenet", weights=filled_vgg19)
+    vgg = VGGFeatures("vgg19", PERCEPTUAL_19 + STYLE_19, input_norm="imagenet", weights=filled_vgg19)
     with torch.no_grad():
         raw, real = vgg.each(pred, truth)
     perceptual, style = PerceptualLoss(PERCEPTUAL_19)(raw, real).item(), StyleLoss(STYLE_19)(raw, real).item()
@@ -184,7 +184,7 @@ def test_grig_lpips(filled_vgg16, side):
     recorded = read_vector("grig_losses")["lpips_vgg_filled"][str(side)]
     truth, pred, mask = losses_batch(side, side, low=-1)
     completed = truth * (1 - mask) + pred * mask
-    vgg = VGGFeatures("vgg16", LPIPS_TAPS, fed_as="imagenet", weights=filled_vgg16, full_precision=True)
+    vgg = VGGFeatures("vgg16", LPIPS_TAPS, input_norm="imagenet", weights=filled_vgg16, full_precision=True)
     with torch.no_grad():
         fake, real = vgg.each((completed + 1) / 2, (truth + 1) / 2)
         summed, mean = (1.5 * LPIPSLoss(batch)(fake, real).item() for batch in ("sum", "mean"))
@@ -197,7 +197,7 @@ def test_real_features_prefer_the_nearer_picture(shared):
     data = pytest.importorskip("skimage.data")
     taps = ("relu1_2", "relu2_2", "relu3_1")
     file = shared / "weights" / "vgg19_caffe_relu3_1.pth"
-    vgg = VGGFeatures("vgg19", taps, fed_as="imagenet", weights=file)
+    vgg = VGGFeatures("vgg19", taps, input_norm="imagenet", weights=file)
     cat, coffee = (
         torch.from_numpy(picture[:128, 100:228].copy()).permute(2, 0, 1)[None] / 255
         for picture in (data.chelsea(), data.coffee())

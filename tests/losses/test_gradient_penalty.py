@@ -97,7 +97,7 @@ def test_contextual_attention():
     named, variants = recorded["synthetic"]["values_named"], recorded["synthetic_variants"]
     truth, _, fine, mask, box = contextual_case()
     completed = fine * mask + truth * (1 - mask)
-    alpha, game = torch.tensor([0.25, 0.75]), AdversarialLoss("wgan")
+    alpha, gan_loss = torch.tensor([0.25, 0.75]), AdversarialLoss("wgan")
     d_total = torch.zeros(())
     wgan_d, wgan_g = 0.0, 0.0
     for name, critic, crop in (
@@ -111,12 +111,12 @@ def test_contextual_attention():
         assert penalty.item() == pytest.approx(named[f"gp_{name}"], abs=1e-5)
         masked = wgan_gradient_penalty(critic, truth[crop], completed[crop], alpha=alpha, mask=mask[crop])
         assert masked.item() == pytest.approx(variants[f"gp_{name}_masked"], abs=1e-5)
-        loss = game.discriminator(real, fake) + 10 * penalty
+        loss = gan_loss.discriminator(real, fake) + 10 * penalty
         for key, norm in recorded["synthetic"]["grad_norms_of_d_total"][name].items():
             assert authors.gradient_norm(loss, critic.get_parameter(key)) == pytest.approx(norm, rel=1e-4), key
         d_total = d_total + loss.detach()
-        wgan_d += game.discriminator(real, fake).item()
-        wgan_g += game.generator(fake).item()
+        wgan_d += gan_loss.discriminator(real, fake).item()
+        wgan_g += gan_loss.generator(fake).item()
     assert [wgan_d, wgan_g] == pytest.approx([named["wgan_d"], named["wgan_g"]], abs=1e-5)
     assert d_total.item() == pytest.approx(named["d_total"], rel=1e-5, abs=1e-5)
 
@@ -129,11 +129,11 @@ def test_lama(case):
     real, fake, mask = vector_image(side, side), vector_image(side, side, 0.7), vector_mask(side, side)
     real, fake, mask = (torch.cat([x, x.flip(3)]) for x in (real, fake, mask))
     network = fill_module(create_discriminator("lama")).train(case.endswith("train"))
-    game = AdversarialLoss("non_saturating")
+    gan_loss = AdversarialLoss("non_saturating")
 
     fake.requires_grad_()
-    real_features, (fake_logits, fake_features) = network.look(real)[1], network.look(fake)
-    l1, adversarial = MaskedL1(10, 0)(fake, real, mask), 10 * game.generator(fake_logits)
+    real_features, (fake_logits, fake_features) = network.forward_features(real)[1], network.forward_features(fake)
+    l1, adversarial = MaskedL1(10, 0)(fake, real, mask), 10 * gan_loss.generator(fake_logits)
     matching = FeatureMatching("mse", "mean")(fake_features, real_features)
     total = l1 + adversarial + 100 * matching
     got = {
@@ -149,7 +149,7 @@ def test_lama(case):
     real_logits, fake_logits = network(real), network(fake.detach())
     hole_map = mask_to_logits(mask, fake_logits)
     penalty = 0.001 * r1_penalty(real_logits, real)
-    total = game.discriminator(real_logits, fake_logits, hole_map) + penalty
+    total = gan_loss.discriminator(real_logits, fake_logits, hole_map) + penalty
     assert [list(hole_map.shape), hole_map.sum().item()] == recorded["mask at discriminator resolution: shape, sum"]
     got |= {
         "discriminator total": total.item(),

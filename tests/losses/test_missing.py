@@ -16,7 +16,7 @@ def no_weights(tmp_path, monkeypatch):
 
 
 def vgg():
-    return VGGFeatures("vgg19", ("relu1_1",), fed_as="zero_one")
+    return VGGFeatures("vgg19", ("relu1_1",), input_norm="zero_one")
 
 
 def test_refused_or_dropped_aloud():
@@ -31,10 +31,12 @@ def test_refused_or_dropped_aloud():
 
 
 def test_what_is_there_is_built():
-    built = unless_missing(lambda: VGGFeatures("vgg19", ("relu1_1",), fed_as="zero_one", weights="random"), "drop", "x")
+    built = unless_missing(
+        lambda: VGGFeatures("vgg19", ("relu1_1",), input_norm="zero_one", weights="random"), "drop", "x"
+    )
     assert built.source == "random"
 
 
 def test_other_faults_pass():
     with pytest.raises(UnknownNameError, match="Unknown tap of vgg19 'relu9_1'"):
-        unless_missing(lambda: VGGFeatures("vgg19", ("relu9_1",), fed_as="zero_one"), "drop", "perceptual")
+        unless_missing(lambda: VGGFeatures("vgg19", ("relu9_1",), input_norm="zero_one"), "drop", "perceptual")

@@ -120,22 +120,22 @@ def test_hole_content_is_ignored(name, rubbish):
 def check_fillings(net):
     """A filling replaces the hole's content for networks that use it, also in the inference form."""
     image, mask = sample((40, 48))
-    filling = torch.where(mask > 0, 0.9, image)
+    hole_fill = torch.where(mask > 0, 0.9, image)
     low, high = net.value_range
     grey = torch.full_like(image, (net.hole_value - low) / (high - low))
     with torch.no_grad():
-        seen = [net.predict(*net.native(image, mask, found)) for found in (None, filling)]
-        assert net.takes_filling != all(map(torch.equal, *(stages.values() for stages in seen)))
-        if not net.takes_filling:
-            with pytest.raises(ZooError, match=r"ignores the content of the hole and takes no `filling`"):
-                net(image, mask, filling=filling)
+        seen = [net.predict(*net.preprocess(image, mask, found)) for found in (None, hole_fill)]
+        assert net.takes_hole_fill != all(map(torch.equal, *(stages.values() for stages in seen)))
+        if not net.takes_hole_fill:
+            with pytest.raises(ZooError, match=r"ignores the content of the hole and takes no `hole_fill`"):
+                net(image, mask, hole_fill=hole_fill)
             return
-        plain, filled = net(image, mask), net(image, mask, filling=filling)
-        assert torch.equal(net(filling, mask), plain)
-        assert torch.equal(net(image, mask, filling=grey), plain)  # what it finds where nothing is given
-        known_differs = torch.where(mask > 0, filling, 7.0)
-        assert torch.equal(net(image, mask, filling=known_differs), filled)
-        torch.testing.assert_close(iz.optimize(net)(image, mask, filling=filling), filled, atol=1e-4, rtol=0)
+        plain, filled = net(image, mask), net(image, mask, hole_fill=hole_fill)
+        assert torch.equal(net(hole_fill, mask), plain)
+        assert torch.equal(net(image, mask, hole_fill=grey), plain)  # what it finds where nothing is given
+        known_differs = torch.where(mask > 0, hole_fill, 7.0)
+        assert torch.equal(net(image, mask, hole_fill=known_differs), filled)
+        torch.testing.assert_close(iz.optimize(net)(image, mask, hole_fill=hole_fill), filled, atol=1e-4, rtol=0)
     assert not torch.equal(filled, plain)
     assert torch.equal(torch.where(mask > 0, 0, filled), torch.where(mask > 0, 0, image))
 

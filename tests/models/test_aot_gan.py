@@ -77,8 +77,8 @@ def test_a_hole_is_white_and_a_filling_takes_its_place():
     image, mask = sample((40, 44))
     with torch.no_grad():
         plain = net(image, mask)
-        assert torch.equal(net(image, mask, filling=torch.ones_like(image)), plain)
-        assert not torch.equal(net(image, mask, filling=torch.zeros_like(image)), plain)
+        assert torch.equal(net(image, mask, hole_fill=torch.ones_like(image)), plain)
+        assert not torch.equal(net(image, mask, hole_fill=torch.zeros_like(image)), plain)
 
 
 @pytest.mark.parametrize("size", [(36, 36), (63, 50)])

@@ -40,7 +40,7 @@ def test_recorded_losses(filled_vgg19, side):
     pred.requires_grad_()
     raw, batch = from_range(pred, -1, 1), {"image": from_range(truth, -1, 1), "mask": mask}
     critic = fill_module(iz.create_discriminator("aot_gan")).requires_grad_(False)
-    vgg = VGGFeatures("vgg19", PERCEPTUAL_TAPS + STYLE_TAPS, fed_as="imagenet", weights=filled_vgg19)
+    vgg = VGGFeatures("vgg19", PERCEPTUAL_TAPS + STYLE_TAPS, input_norm="imagenet", weights=filled_vgg19)
     released = AOTGANLoss(vgg, "released")
     with torch.no_grad():
         terms = released.reconstruction(raw, batch)

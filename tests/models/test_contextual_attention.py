@@ -159,13 +159,13 @@ def test_attention_offsets_behind_navier_stokes():
     image, mask = vector_image(61, 90), torch.zeros(1, 1, 61, 90)
     mask[..., 16:40, 24:56] = 1
     with torch.no_grad():
-        expected = inner.attention_offsets(image, mask, filling=hole_ns(image, mask))
+        expected = inner.attention_offsets(image, mask, hole_fill=hole_ns(image, mask))
         assert torch.equal(net.attention_offsets(image, mask), expected)
         assert torch.equal(net.attention_offsets(image.masked_fill(mask > 0, float("nan")), mask), expected)
         assert not torch.equal(inner.attention_offsets(image, mask), expected)
     assert net.attention_place == inner.attention_place == 8
     with pytest.raises(ZooError, match="ignores the content of the hole"):
-        net.attention_offsets(image, mask, filling=image)
+        net.attention_offsets(image, mask, hole_fill=image)
     assert not hasattr(hole_ns_of(iz.create_model("glcic_tiny")), "attention_offsets")
 
 

@@ -302,16 +302,18 @@ class Filled(Pictures64):
     """The images with a gray of 0.8 in their holes."""
 
     def on_after_batch_transfer(self, batch, dataloader_idx):
-        return {**batch, "input": torch.where(batch["mask"] > 0, 0.8, batch["image"])}
+        return {**batch, "hole_fill": torch.where(batch["mask"] > 0, 0.8, batch["image"])}
 
 
 def test_fillings_that_no_network_can_take_are_refused():
     image, mask = sample((32, 32))
     net = iz.create_model("glcic_tiny")
-    with pytest.raises(ZooError, match=r"`filling` must be \(1, 3, 32, 32\) float32 on cpu as `image`, got \(1, 1, 32"):
-        net(image, mask, filling=mask)
-    with pytest.raises(ZooError, match=r"`filling` must lie in \[0, 1\] in the hole, got -1"):
-        net(image, mask, filling=torch.where(mask > 0, -1.0, image))
+    with pytest.raises(
+        ZooError, match=r"`hole_fill` must be \(1, 3, 32, 32\) float32 on cpu as `image`, got \(1, 1, 32"
+    ):
+        net(image, mask, hole_fill=mask)
+    with pytest.raises(ZooError, match=r"`hole_fill` must lie in \[0, 1\] in the hole, got -1"):
+        net(image, mask, hole_fill=torch.where(mask > 0, -1.0, image))
 
 
 def test_training_and_validation_find_what_the_data_put_there(tmp_path):
@@ -326,11 +328,11 @@ def test_training_and_validation_find_what_the_data_put_there(tmp_path):
         assert x[:, :3][hole].unique().tolist() == pytest.approx([0.6])
     image, mask = sample((32, 32))
     filled = hole_ns(image, mask)
-    batch = {"image": image, "mask": mask, "input": filled, "index": torch.tensor([0]), "name": ["a"]}
+    batch = {"image": image, "mask": mask, "hole_fill": filled, "index": torch.tensor([0]), "name": ["a"]}
     module.eval()
     with torch.no_grad():
         assert torch.equal(picture_row(module, batch)[0], filled)
-        assert torch.equal(module.predict_step(batch, 0), module.network(image, mask, filling=filled))
+        assert torch.equal(module.predict_step(batch, 0), module.network(image, mask, hole_fill=filled))
 
 
 @pytest.mark.parametrize("size", [(40, 48), (43, 57)])
@@ -341,7 +343,7 @@ def test_a_network_behind_navier_stokes_is_what_was_trained_so(size):
     net.load_state_dict(inner.state_dict())
     image, mask = sample(size)
     with torch.no_grad():
-        expected = inner(image, mask, filling=hole_ns(image, mask))
+        expected = inner(image, mask, hole_fill=hole_ns(image, mask))
         assert torch.equal(net(image, mask), expected)
         assert torch.equal(net(image.masked_fill(mask > 0, float("nan")), mask), expected)
         torch.testing.assert_close(iz.optimize(net)(image, mask), expected, atol=1e-5, rtol=0)

@@ -152,7 +152,7 @@ def test_recorded_fourier_units():
 def test_recorded_discriminator():
     recorded = read_vector("lama_disc_64")
     with torch.no_grad():
-        logits, features = fill_module(iz.create_discriminator("lama")).look(vector_image(64, 64))
+        logits, features = fill_module(iz.create_discriminator("lama")).forward_features(vector_image(64, 64))
     close(logits, recorded, atol=1e-5)
     for got, expected in zip(features, recorded["features"], strict=True):
         assert list(got.shape) == expected["shape"]
@@ -336,8 +336,8 @@ def test_one_step_by_hand():
     with torch.no_grad():
         terms = module.generator_loss(batch, stages)
         real, fake = batch["image"], pred
-        _, real_maps = module.discriminator.look(real)
-        logits, maps = module.discriminator.look(fake)
+        _, real_maps = module.discriminator.forward_features(real)
+        logits, maps = module.discriminator.forward_features(fake)
         by_hand = {
             "l1": ((fake - real).abs() * (1 - batch["mask"])).mean(),
             "l1_hole": ((fake - real).abs() * batch["mask"]).mean(),
@@ -460,5 +460,5 @@ def test_the_weights_of_the_paper_stay_available(files, tmp_path):
 def test_released_forms_take_fillings_and_those_that_begin_with_spread_colours_none():
     for from_spread in (False, True):
         net = fill_module(LaMaGenerator(blocks=1, width=8, from_spread=from_spread))
-        assert net.takes_filling != from_spread
+        assert net.takes_hole_fill != from_spread
         check_fillings(net)

@@ -176,9 +176,9 @@ def test_steps_go_on_from_each_other(steps):
             raw = net.step(current, mask)
             torch.testing.assert_close(stages[f"step_{number}"] * 2 - 1, raw, atol=1e-6, rtol=0)
             current = torch.where(mask > 0, raw, image * 2 - 1)
-        filling = stages[f"step_{steps}"].clamp(0, 1)
-        further = net.stages(image, mask, filling=filling, steps=1)["step_1"]
-        inside = torch.where(mask > 0, filling, image) * 2 - 1
+        hole_fill = stages[f"step_{steps}"].clamp(0, 1)
+        further = net.stages(image, mask, hole_fill=hole_fill, steps=1)["step_1"]
+        inside = torch.where(mask > 0, hole_fill, image) * 2 - 1
         torch.testing.assert_close(further * 2 - 1, net.step(inside, mask), atol=1e-5, rtol=0)
     assert torch.equal(out[(mask == 0).expand_as(out)], image[(mask == 0).expand_as(image)])
     assert torch.equal(out, torch.where(mask > 0, stages[f"step_{steps}"].clamp(0, 1), image))
@@ -217,7 +217,7 @@ def test_no_gradient_crosses_steps():
     beyond = stages["step_3"].detach() * 4
     assert beyond[mask.expand_as(image) > 0].abs().max() > 1
     entered.clear()
-    net.stages(image, mask, filling=beyond, steps=1)["step_1"].sum().backward()
+    net.stages(image, mask, hole_fill=beyond, steps=1)["step_1"].sum().backward()
     torch.testing.assert_close(entered[0][:, :3], torch.where(mask > 0, beyond, image) * 2 - 1)
 
 
@@ -297,13 +297,13 @@ def test_fixed_noise_is_standard_normal_and_a_function_of_the_place():
 def test_padding_reflects_the_emptied_picture_and_knows_what_it_added(size):
     net = loud(small())
     image, mask = sample(size)
-    padded, hole = net.native(image, mask)
+    padded, hole = net.preprocess(image, mask)
     H, W = (-(-side // 64) * 64 for side in size)
     grown = ((0, H - size[0]), (0, W - size[1]))
     expected = np.pad(((image * 2 - 1) * (1 - mask))[0].numpy(), ((0, 0), *grown), mode="reflect")
     assert np.allclose(padded[0].numpy(), expected, atol=1e-6)
     assert np.array_equal(hole[0, 0].numpy(), np.pad(mask[0, 0].numpy(), grown))
-    filled, same = net.native(image, mask, torch.full_like(image, 0.25))
+    filled, same = net.preprocess(image, mask, torch.full_like(image, 0.25))
     assert torch.equal(same, hole)
     assert torch.equal(filled, torch.where(hole > 0, torch.tensor(-0.5), padded))
     with torch.no_grad():

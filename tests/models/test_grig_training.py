@@ -80,11 +80,11 @@ def test_recorded_losses(case):
 def test_recorded_lpips(filled_vgg16):
     recorded = read_vector("grig_losses")["lpips_vgg_filled"]["64"]
     truth, pred, mask = (x if x.shape[1] == 1 else from_range(x, -1, 1) for x in losses_batch(64, 64, low=-1))
-    vgg = VGGFeatures("vgg16", LPIPS_TAPS, fed_as="imagenet", full_precision=True, weights=filled_vgg16)
+    vgg = VGGFeatures("vgg16", LPIPS_TAPS, input_norm="imagenet", full_precision=True, weights=filled_vgg16)
     batch = {"image": truth, "mask": mask}
     for reduction in ("sum", "mean"):
         loss = GRIGLoss(vgg, reduction)
-        seen = [loss.reconstruction(pred, b)["lpips"] for b in (batch, batch | {"truth": loss.look(truth)})]
+        seen = [loss.reconstruction(pred, b)["lpips"] for b in (batch, batch | {"truth": loss.lpips_features(truth)})]
         name = "G LPIPS term: 1.5 * sum over the batch" if reduction == "sum" else "1.5 * mean over the batch"
         assert [1.5 * value.item() for value in seen] == pytest.approx([recorded[name]] * 2, rel=1e-5)
 
@@ -272,10 +272,10 @@ class Watched(GRIG):
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
-        self.fillings, self.held, self.last = [], [], None
+        self.hole_fills, self.held, self.last = [], [], None
 
     def predict_stages(self, batch):
-        self.fillings.append(batch.get("input"))
+        self.hole_fills.append(batch.get("hole_fill"))
         self.held.append(self.last is not None and self.last() is not None)
         stages = super().predict_stages(batch)
         self.last = weakref.ref(stages["step_1"])
@@ -288,9 +288,9 @@ def test_no_graph_crosses_rounds(tmp_path):
     trainer = fit(tmp_path, module, Pictures64(), max_steps=2, limit_val_batches=0, callbacks=[ema])
     assert trainer.global_step == 2
     assert int(ema._average.n_averaged) == 6  # each update of the generator
-    starts = [filling is None for filling in module.fillings]
+    starts = [hole_fill is None for hole_fill in module.hole_fills]
     assert starts == [True, False, False] * 2
-    assert all(filling is None or not filling.requires_grad for filling in module.fillings)
+    assert all(hole_fill is None or not hole_fill.requires_grad for hole_fill in module.hole_fills)
     assert not any(module.held)  # what a round needed is gone before the next
     averaged, live = ema._average.module.state_dict(), module.network.state_dict()
     assert all(torch.equal(averaged[name], value) for name, value in module.network.named_buffers())
@@ -379,7 +379,7 @@ def test_the_truth_is_changed_before_the_hole_and_alike_in_all_rounds(tmp_path):
 
 
 def test_what_the_data_put_into_the_hole_is_not_changed_along():
-    batch = {"image": torch.rand(1, 3, 64, 64), "mask": torch.ones(1, 1, 64, 64), "input": torch.rand(1, 3, 64, 64)}
+    batch = {"image": torch.rand(1, 3, 64, 64), "mask": torch.ones(1, 1, 64, 64), "hole_fill": torch.rand(1, 3, 64, 64)}
     with pytest.raises(ZooError, match=r"`augment` changes the ground truth but not the filling from `input_mode`"):
         small().training_step(batch, 0)
 

@@ -81,7 +81,7 @@ def test_recorded_logits():
     net.eval()
     vector = read_vector("isnet_disc_64")
     with torch.no_grad():
-        logits, features = net.look(vector_image(64, 64))
+        logits, features = net.forward_features(vector_image(64, 64))
         assert net(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 30, 30)
         assert net(torch.zeros(1, 3, 24, 24)).shape == (1, 1, 1, 1)
     close(logits, vector, 1e-5)

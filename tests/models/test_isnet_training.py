@@ -40,7 +40,7 @@ def test_recorded_losses(filled_vgg19):
     recorded = read_vector("isnet_losses_64")["values_named"]
     truth, pred, mask = losses_batch(64, 64, low=0)
     critic = fill_module(iz.create_discriminator("isnet"))
-    vgg = VGGFeatures("vgg19", PERCEPTUAL_TAPS + STYLE_TAPS, fed_as="zero_one", weights=filled_vgg19)
+    vgg = VGGFeatures("vgg19", PERCEPTUAL_TAPS + STYLE_TAPS, input_norm="zero_one", weights=filled_vgg19)
     names = {
         "hinge": ("hinge_D_real_textbook", "hinge_D_fake", "hinge_G"),
         "nsgan": ("nsgan_D_real", "nsgan_D_fake", "nsgan_G"),
@@ -59,8 +59,8 @@ def test_recorded_losses(filled_vgg19):
                 terms |= played
     found["hinge_D_real_reference_code"] = F.relu(1 + found["hinge_D_real_textbook"])
     for preset in ("eq5", "eq4"):
-        weights, game = PRESETS[preset]
-        assert game == "hinge"
+        weights, gan_loss = PRESETS[preset]
+        assert gan_loss == "hinge"
         found[f"{preset}_total"] = sum(weight * terms[name] for name, weight in weights._asdict().items())
     found.pop(None)
     assert {name: value.item() for name, value in found.items()} == pytest.approx(
@@ -105,14 +105,14 @@ class ByHand:
     def step(self, batch, l1, adversarial, feature_matching):
         x, hole = batch["image"], batch["mask"]
         y = self.generator.stages(x, hole)["prediction"]
-        real, real_maps = self.critic.look(x)
+        real, real_maps = self.critic.forward_features(x)
         fake = self.critic(y.detach())
         critic_loss = (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2
         for parameter, gradient in self.gradients(critic_loss, self.critic):
             parameter.grad = gradient
         if self.fresh_critic:  # the order that the specification warns of
             self.steps[1].step()
-        logits, maps = self.critic.look(y)
+        logits, maps = self.critic.forward_features(y)
         matching = sum(F.l1_loss(a, b.detach()) for a, b in zip(maps, real_maps, strict=True))
         loss = l1 * (y - x).abs().mean() / hole.mean() - adversarial * logits.mean() + feature_matching * matching
         for parameter, gradient in self.gradients(loss, self.generator):

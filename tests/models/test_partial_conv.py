@@ -94,7 +94,7 @@ def test_losses_written_out():
     generator = torch.Generator().manual_seed(0)
     image, pred = (torch.rand(2, 3, 32, 32, generator=generator) for _ in range(2))
     mask = (torch.rand(2, 1, 32, 32, generator=generator) > 0.5).float()
-    vgg = VGGFeatures("vgg16", TAPS, fed_as="imagenet", weights="random")
+    vgg = VGGFeatures("vgg16", TAPS, input_norm="imagenet", weights="random")
     terms = PartialConvLoss(vgg)(pred, {"image": image, "mask": mask})
     x, y = (image - MEAN) / STD, (pred - MEAN) / STD
     merged = mask * y + (1 - mask) * x

@@ -97,9 +97,9 @@ def test_an_ablation_differs_from_its_base_in_the_declared_keys_alone(file):
 def test_isnets_loss_weights_are_those_of_the_name(path):
     """Table 2 of the paper: L1 weighs 1, what the name leaves out weighs nothing."""
     own = yaml.safe_load(path.read_text())["model"]["init_args"]
-    weights, game = PRESETS[own["preset"]]
+    weights, gan_loss = PRESETS[own["preset"]]
     found = weights._asdict() | {key: own[key] for key in weights._asdict() if key in own}
     named = {short: float(value) for short, value in re.findall(r"_(adv|style|per|fm)_(\d+)", path.stem)}
     names = {"adv": "adversarial", "style": "style", "per": "perceptual", "fm": "feature_matching"}
     assert found == {"l1": 1.0, **{name: named.get(short, 0.0) for short, name in names.items()}}
-    assert game == "hinge"
+    assert gan_loss == "hinge"

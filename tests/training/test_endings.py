@@ -7,7 +7,7 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from inpaint_zoo.training import NetworkEMA
 from inpaint_zoo.training.resume import list_checkpoints
 from tests.training.test_resume import assert_same, load, steps
-from tests.training.toys import Game, PictureData, Reconstruction, build, fit
+from tests.training.toys import PictureData, Reconstruction, ToyGAN, build, fit
 
 STEPS = 13  # of six batches an epoch
 NEVER = 1000
@@ -34,7 +34,7 @@ class Stops(Callback):
         trainer.should_stop = pl_module.batches >= self.batch
 
 
-class FailsInLoss(Game):
+class FailsInLoss(ToyGAN):
     """Raises in the loss of a phase, at its call of that number."""
 
     fails = None
@@ -150,10 +150,10 @@ FAILURES = {
     "before the batch": (Reconstruction, {"scheduler": steps}, {}, {}, ("on_train_batch_start", 8), 8, ()),
     "in the step, one optimizer": (Reconstruction, {}, {}, {"ema": {}}, ("on_after_backward", 9), 8, ()),
     # the callback fails before the log has had its turn
-    "after the step": (Game, GAME, {}, {"ema": {}}, ("on_train_batch_end", 9), 9, [(9, False)]),
-    "validation": (Game, GAME, {}, {"ema": {}}, ("on_validation_batch_end", 6), 6, ()),
-    "end of a validation": (Game, {}, {}, {"ema": {}}, ("on_validation_end", 6), 6, ()),
-    "end of an epoch": (Game, EPOCHS, {}, {}, ("on_train_epoch_end", 6), 6, ()),
+    "after the step": (ToyGAN, GAME, {}, {"ema": {}}, ("on_train_batch_end", 9), 9, [(9, False)]),
+    "validation": (ToyGAN, GAME, {}, {"ema": {}}, ("on_validation_batch_end", 6), 6, ()),
+    "end of a validation": (ToyGAN, {}, {}, {"ema": {}}, ("on_validation_end", 6), 6, ()),
+    "end of an epoch": (ToyGAN, EPOCHS, {}, {}, ("on_train_epoch_end", 6), 6, ()),
     "start of an epoch": (Reconstruction, EPOCHS, {}, {}, ("on_train_epoch_start", 6), 6, ()),
 }
 
@@ -193,9 +193,9 @@ def test_an_error_saves_the_last_complete_step(name, tmp_path):
         (Reconstruction, {"scheduler": steps}, {}, 8, 8, True),
         (Reconstruction, EPOCHS, {"limit_val_batches": 0}, 8, 8, False),
         (Reconstruction, {}, {"val_check_interval": 2}, 8, 8, False),
-        (Game, GAME, {}, 6, 6, False),
-        (Game, EPOCHS, {}, 9, 9, True),
-        (Game, {"form": {"critics_per_step": 3}}, {"max_steps": 5, "check_val_every_n_epoch": None}, 8, 2, False),
+        (ToyGAN, GAME, {}, 6, 6, False),
+        (ToyGAN, EPOCHS, {}, 9, 9, True),
+        (ToyGAN, {"form": {"critics_per_step": 3}}, {"max_steps": 5, "check_val_every_n_epoch": None}, 8, 2, False),
     ],
     ids=["by step", "no validation", "validation within the epoch", "end of an epoch", "by epoch", "mid-cycle"],
 )

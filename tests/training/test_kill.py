@@ -14,14 +14,14 @@ import yaml
 
 from inpaint_zoo.training.resume import is_damaged, list_checkpoints, newest_readable
 from tests.training.test_resume import assert_same
-from tests.training.toys import Game, build, fit
+from tests.training.toys import ToyGAN, build, fit
 
 REPOSITORY = Path(__file__).parent.parent.parent
 STEPS = 24
 CONFIG = {
     "seed_everything": 3,
     "model": {
-        "class_path": "tests.training.toys.Game",
+        "class_path": "tests.training.toys.ToyGAN",
         "init_args": {"metrics": ["psnr"], "penalty": True, "form": {"critics_per_step": 2}},
     },
     "data": {"class_path": "tests.training.toys.PictureData", "init_args": {"workers": 1}},
@@ -129,7 +129,7 @@ def test_sigterm_saves_at_the_next_step_and_ends_in_order(unbroken, tmp_path, se
 
 
 def test_a_truncated_newest_checkpoint_is_passed_over(tmp_path):
-    module = build(Game)
+    module = build(ToyGAN)
     fit(tmp_path, module, max_steps=6)
     newest, before, *_ = list_checkpoints(tmp_path / "checkpoints")
     whole = newest.read_bytes()
@@ -142,7 +142,7 @@ def test_a_truncated_newest_checkpoint_is_passed_over(tmp_path):
     flipped[len(whole) // 2] ^= 1
     newest.write_bytes(flipped)
     assert is_damaged(newest)
-    resumed = build(Game)
+    resumed = build(ToyGAN)
     fit(tmp_path, resumed, ckpt_path=before, max_steps=6)
     assert newest.read_bytes() == whole or not is_damaged(newest)
     assert_same(resumed.state_dict(), module.state_dict())

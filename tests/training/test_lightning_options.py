@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*Checkpoint directory .* exists and is not empty.*"),
 ]
 ONE_OPTIMIZER = {"class_path": "tests.training.toys.Reconstruction", "init_args": {"metrics": ["psnr"]}}
-ADVERSARIAL = {"class_path": "tests.training.toys.Game", "init_args": {"metrics": ["psnr"]}}
+ADVERSARIAL = {"class_path": "tests.training.toys.ToyGAN", "init_args": {"metrics": ["psnr"]}}
 FUNCTION = "tests.training.test_lightning_options.batch_size"
 
 # Several options at once: they do not touch each other, and each start of a training costs a second.

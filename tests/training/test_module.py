@@ -18,7 +18,7 @@ from inpaint_zoo.ops import composite
 from inpaint_zoo.training import CSVLog, ImageGrid, LossGuard, NetworkEMA, NonFiniteLossError
 from inpaint_zoo.training.module import without_padding
 from inpaint_zoo.weights import WeightsNotFoundError, load_state
-from tests.training.toys import Game, PictureData, Reconstruction, build, fit, make_trainer
+from tests.training.toys import PictureData, Reconstruction, ToyGAN, build, fit, make_trainer
 
 
 @pytest.mark.slow
@@ -82,8 +82,8 @@ def test_on_a_gpu_losses_are_looked_at_together_and_before_each_checkpoint():
     assert len(guard._records) == 1
     guard._records[:] = [record._replace(terms={"a": torch.tensor(math.nan)}) for record in guard._records]
     with pytest.raises(NonFiniteLossError, match="after step 0: a = nan; batch: x"):
-        guard.look()
-    guard.look()  # what was seen is forgotten
+        guard.check()
+    guard.check()  # what was seen is forgotten
 
 
 class Perceptual(Reconstruction):
@@ -93,7 +93,7 @@ class Perceptual(Reconstruction):
 
     def build_losses(self):
         self.vgg = self.unless_missing(
-            lambda: VGGFeatures("vgg16", ("pool1",), fed_as="zero_one", weights=self.vgg_weights), "perceptual"
+            lambda: VGGFeatures("vgg16", ("pool1",), input_norm="zero_one", weights=self.vgg_weights), "perceptual"
         )
 
     def loss(self, batch, stages):
@@ -226,7 +226,7 @@ def test_pictures_of_the_same_samples_at_each_validation(tmp_path):
 
 
 def test_checkpoints_load_without_code_and_as_weights(tmp_path):
-    module = build(Game, penalty=True)
+    module = build(ToyGAN, penalty=True)
     fit(tmp_path, module, callbacks=[NetworkEMA()], max_steps=4)
     for path in (tmp_path / "checkpoints").glob("*.ckpt"):
         saved = torch.load(path, weights_only=True)

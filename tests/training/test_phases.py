@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import StepLR
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.training import ConstantThenLinear, NetworkEMA, Phase, Recipe
-from tests.training.toys import Game, PictureData, Reconstruction, build, fit, make_trainer
+from tests.training.toys import PictureData, Reconstruction, ToyGAN, build, fit, make_trainer
 
 
 def phase(name, *trains, **options):
@@ -36,17 +36,17 @@ def test_wrong_recipes_are_refused(phases, options, message):
 def test_who_runs_when():
     every, but_last, last = phase("d", "critic"), phase("e", "critic", on="but_last"), phase("g", "network")
     recipe = Recipe((every, but_last, last), critics_per_step=3)
-    names = [[p.name for p in recipe.phases if p.runs(recipe.turn(n), 0)] for n in range(6)]
+    names = [[p.name for p in recipe.phases if p.runs(recipe.schedule(n), 0)] for n in range(6)]
     assert names == [["d", "e"], ["d", "e"], ["d", "g"]] * 2
     late = phase("d", "critic", window=(2, 4))
-    assert [late.runs(recipe.turn(0), step) for step in range(5)] == [False, False, True, True, False]
+    assert [late.runs(recipe.schedule(0), step) for step in range(5)] == [False, False, True, True, False]
 
 
 def test_what_trains_apart_has_an_optimizer_for_each_part():
     together = phase("g", "network.coarse", "network.local")
     assert together.is_generator
     assert together.groups == {"g": ("network.coarse", "network.local")}
-    apart = phase("g", "network.coarse", "network.local", apart=True)
+    apart = phase("g", "network.coarse", "network.local", separate_optimizers=True)
     assert apart.groups == {"g/coarse": ("network.coarse",), "g/local": ("network.local",)}
 
 
@@ -59,7 +59,7 @@ CRITIC, GENERATOR = "critic", "generator"
         ({}, [CRITIC, GENERATOR], 2),
         ({"critic_first": False}, [GENERATOR, CRITIC], 2),
         ({"form": {"forward": "shared"}}, [CRITIC, GENERATOR], 1),
-        ({"form": {"forward": "shared", "together": True}}, [CRITIC, GENERATOR], 1),
+        ({"form": {"forward": "shared", "step_jointly": True}}, [CRITIC, GENERATOR], 1),
         ({"form": {"repeats": 3}}, [CRITIC, GENERATOR] * 3, 6),
         ({"form": {"critics_per_step": 5}}, [CRITIC] * 5 + [GENERATOR], 6),
         ({"form": {"accumulate": 2}}, [CRITIC, GENERATOR] * 2, 4),
@@ -67,7 +67,7 @@ CRITIC, GENERATOR = "critic", "generator"
     ],
 )
 def test_order_and_forward_passes_of_a_step(options, calls, forwards, tmp_path):
-    module = build(Game, **options)
+    module = build(ToyGAN, **options)
     trainer = fit(tmp_path, module, max_steps=2, limit_val_batches=0)
     assert trainer.global_step == 2
     assert module.log_of_calls == calls * 2
@@ -104,7 +104,7 @@ class Watch(Callback):
 def test_who_changes_and_what_counts(options, changes, tmp_path):
     watch = Watch()
     steps = changes[-1][-1]
-    fit(tmp_path, build(Game, **options), callbacks=[watch], max_steps=steps, limit_val_batches=0)
+    fit(tmp_path, build(ToyGAN, **options), callbacks=[watch], max_steps=steps, limit_val_batches=0)
     assert watch.changes == changes
 
 
@@ -131,11 +131,11 @@ def reference_step(module, batch, order):
 
 def test_a_step_equals_the_one_written_out_by_hand(tmp_path):
     options = {"sgd": True, "lr": 0.1, "form": {"forward": "shared"}}
-    trained = build(Game, **options)
+    trained = build(ToyGAN, **options)
     trainer = make_trainer(tmp_path, max_steps=1, limit_val_batches=0)
     data = PictureData()
     trainer.fit(trained, datamodule=data)
-    by_hand = build(Game, **options)
+    by_hand = build(ToyGAN, **options)
     by_hand.trainer = data.trainer = make_trainer(tmp_path / "fresh")
     reference_step(by_hand, next(iter(data.train_dataloader())), ("critic", "generator"))
     for (name, a), b in zip(trained.state_dict().items(), by_hand.state_dict().values(), strict=True):
@@ -145,8 +145,8 @@ def test_a_step_equals_the_one_written_out_by_hand(tmp_path):
 def test_accumulation_equals_the_large_batch(tmp_path):
     states = []
     for number, (batch_size, accumulate) in enumerate([(4, 1), (2, 2)]):
-        form = {"accumulate": accumulate, "forward": "shared", "together": True}
-        module = build(Game, sgd=True, lr=0.1, form=form)
+        form = {"accumulate": accumulate, "forward": "shared", "step_jointly": True}
+        module = build(ToyGAN, sgd=True, lr=0.1, form=form)
         module.network.encode = module.network.encode[0]  # BatchNorm and dropout look at the batch as a whole
         data = PictureData(batches=12 // batch_size, batch_size=batch_size)
         fit(tmp_path / str(number), module, data, max_steps=3, limit_val_batches=0)
@@ -158,7 +158,7 @@ def test_accumulation_equals_the_large_batch(tmp_path):
 def test_critics_are_frozen_in_the_generators_phase_and_free_afterwards(tmp_path):
     seen = []
 
-    class Look(Game):
+    class Look(ToyGAN):
         def generator_loss(self, batch, stages):
             seen.append({p.requires_grad for p in self.critic.parameters()})
             return super().generator_loss(batch, stages)
@@ -174,7 +174,7 @@ def test_critics_are_frozen_in_the_generators_phase_and_free_afterwards(tmp_path
 
 
 def test_clipping_is_each_optimizers_own(tmp_path):
-    module = build(Game, clip=1e-3)
+    module = build(ToyGAN, clip=1e-3)
     norms = []
 
     class Norms(Callback):
@@ -207,7 +207,7 @@ def test_generator_updates_are_what_everything_follows(critics, tmp_path):
         save_top_k=-1,
         save_on_train_epoch_end=False,
     )
-    module = build(Game, scheduler=lambda o: StepLR(o, 3, 0.1), form={"critics_per_step": critics})
+    module = build(ToyGAN, scheduler=lambda o: StepLR(o, 3, 0.1), form={"critics_per_step": critics})
     with pytest.warns(UserWarning, match="AFTER optimization"):  # which is when we want it
         trainer = fit(
             tmp_path,
@@ -233,7 +233,7 @@ def test_generator_updates_are_what_everything_follows(critics, tmp_path):
 
 def test_schedule_that_counts_epochs(tmp_path):
     form = {"critics_per_step": 2}
-    module = build(Game, scheduler=lambda o: ConstantThenLinear(o, constant=1, decay=1), interval="epoch", form=form)
+    module = build(ToyGAN, scheduler=lambda o: ConstantThenLinear(o, constant=1, decay=1), interval="epoch", form=form)
     trainer = fit(tmp_path, module, PictureData(batches=4), max_steps=-1, max_epochs=2, limit_val_batches=0)
     assert trainer.global_step == 4
     rates = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
@@ -258,7 +258,7 @@ def test_ema_follows_every_inner_round_if_asked(tmp_path):
     counts = {}
     for each in (False, True):
         ema = NetworkEMA(each_update=each)
-        fit(tmp_path / str(each), build(Game, form={"repeats": 3}), callbacks=[ema], max_steps=2, limit_val_batches=0)
+        fit(tmp_path / str(each), build(ToyGAN, form={"repeats": 3}), callbacks=[ema], max_steps=2, limit_val_batches=0)
         counts[each] = int(ema._average.n_averaged)
     assert counts == {False: 2, True: 6}
 
@@ -274,7 +274,7 @@ def test_ema_is_the_average_and_is_what_validation_sees(tmp_path):
         def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0):
             seen.append(pl_module.network.fine.bias.detach().clone())
 
-    module = build(Game)
+    module = build(ToyGAN)
     fit(tmp_path, module, PictureData(batches=4), callbacks=[ema, Keep()], max_steps=4)
     expected = current[0]
     for bias in current[1:]:
@@ -291,21 +291,21 @@ def test_ema_is_the_average_and_is_what_validation_sees(tmp_path):
 
 
 def test_ema_that_starts_late_leaves_the_weights_in_training_evaluated(tmp_path):
-    module = build(Game)
+    module = build(ToyGAN)
     fit(tmp_path, module, PictureData(batches=2), callbacks=[NetworkEMA(start=3)], max_steps=4)
     rows = [line.split(",")[-1] for line in (tmp_path / "metrics.csv").read_text().splitlines()]
     assert [row for row in rows if row] == ["val/ema", "0.0", "1.0"]
 
 
 def test_half_precision_scaling_is_refused(tmp_path):
-    module = build(Game)
+    module = build(ToyGAN)
     module.trainer = Trainer(logger=False, barebones=True, accelerator="cpu")
     module.trainer.strategy.precision_plugin.precision = "16-mixed"
     with pytest.raises(ZooError, match="Use bf16-mixed"):
         module.setup("fit")
 
 
-@pytest.mark.parametrize(("kind", "options"), [(Reconstruction, {}), (Game, {"penalty": True, "clip": 1.0})])
+@pytest.mark.parametrize(("kind", "options"), [(Reconstruction, {}), (ToyGAN, {"penalty": True, "clip": 1.0})])
 def test_bf16_trains(kind, options, tmp_path):
     module = build(kind, **options)
     fit(tmp_path, module, max_steps=4, precision="bf16-mixed", limit_val_batches=0)
@@ -314,7 +314,7 @@ def test_bf16_trains(kind, options, tmp_path):
 
 
 def test_one_step_changes_both_sides_and_all_of_them(tmp_path):
-    module = build(Game)
+    module = build(ToyGAN)
     before = {name: value.clone() for name, value in module.named_parameters()}
     fit(tmp_path, module, max_steps=1, limit_val_batches=0)
     changed = {name for name, value in module.named_parameters() if not torch.equal(before[name], value)}
@@ -324,6 +324,6 @@ def test_one_step_changes_both_sides_and_all_of_them(tmp_path):
 
 def test_turns_never_end():
     recipe = Recipe((phase("g", "network"),), critics_per_step=2, accumulate=3)
-    done = list(itertools.accumulate(recipe.turn(n).completes_step for n in range(12)))
+    done = list(itertools.accumulate(recipe.schedule(n).completes_step for n in range(12)))
     assert done == [0] * 5 + [1] * 6 + [2]
     assert recipe.batches_per_step == 6

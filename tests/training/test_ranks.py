@@ -9,7 +9,7 @@ from inpaint_zoo.training.resume import list_checkpoints
 from tests.training.test_kill import CONFIG, finish, load, start
 
 MODEL = {
-    "class_path": "tests.training.toys.Game",
+    "class_path": "tests.training.toys.ToyGAN",
     "init_args": {
         "metrics": ["psnr"],
         "network_options": {"plain": True},

@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import StepLR
 
 from inpaint_zoo.training import NetworkEMA
 from inpaint_zoo.training.resume import list_checkpoints
-from tests.training.toys import Game, PictureData, Reconstruction, build, fit
+from tests.training.toys import PictureData, Reconstruction, ToyGAN, build, fit
 
 
 def assert_same(a, b, where=""):
@@ -57,27 +57,27 @@ SCENARIOS = {
         {"check_val_every_n_epoch": None, "val_check_interval": 4, "max_steps": 13},
     ),
     "no validation": (Reconstruction, {}, {"limit_val_batches": 0}),
-    "shared forward, EMA": (Game, {"form": {"forward": "shared"}}, {"callbacks": [("ema", {})]}),
+    "shared forward, EMA": (ToyGAN, {"form": {"forward": "shared"}}, {"callbacks": [("ema", {})]}),
     "five critics, penalty, EMA": (
-        Game,
+        ToyGAN,
         {"penalty": True, "form": {"critics_per_step": 5}},
         {"callbacks": [("ema", {"start": 2})], "max_steps": 4, "every": 1, "check_val_every_n_epoch": None},
     ),
     "accumulation over epochs": (
-        Game,
+        ToyGAN,
         {"scheduler": steps, "form": {"accumulate": 4}},
         {"max_steps": 5, "every": 1, "check_val_every_n_epoch": None, "val_check_interval": 4},
     ),
     "together, epoch schedule": (
-        Game,
+        ToyGAN,
         {
             "scheduler": lambda o: StepLR(o, 1, 0.5),
             "interval": "epoch",
-            "form": {"forward": "shared", "together": True},
+            "form": {"forward": "shared", "step_jointly": True},
         },
         {"max_steps": 14},
     ),
-    "rounds": (Game, {"form": {"repeats": 3}}, {"callbacks": [("ema", {"each_update": True})], "max_steps": 8}),
+    "rounds": (ToyGAN, {"form": {"repeats": 3}}, {"callbacks": [("ema", {"each_update": True})], "max_steps": 8}),
 }
 
 

@@ -143,7 +143,7 @@ class Critic(nn.Module):
         return self.body(image)
 
 
-class Game(AdversarialModule):
+class ToyGAN(AdversarialModule):
     """A painter against a critic; the recipe's form is given, ``log`` keeps what happened in what order."""
 
     def __init__(

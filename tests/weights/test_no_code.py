@@ -161,7 +161,7 @@ def test_what_looks_through_a_backbone_runs_no_code_of_its_file(hostile, marker)
     for build in (
         lambda: load_lpips("squeeze", weights=hostile),
         lambda: InceptionFeatures(weights=hostile),
-        lambda: VGGFeatures("vgg16", ("relu1_1",), weights=hostile, fed_as="imagenet"),
+        lambda: VGGFeatures("vgg16", ("relu1_1",), weights=hostile, input_norm="imagenet"),
         lambda: ADE20KFeatures(hostile),
         lambda: iz.create_discriminator("projected", width=8, backbone_weights=str(hostile)),
     ):

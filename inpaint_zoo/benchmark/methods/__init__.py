@@ -7,13 +7,22 @@ known pixels by those of the ground truth.
 from __future__ import annotations
 
 from inpaint_zoo.benchmark.entries import CallableEntry, ModelEntry
-from inpaint_zoo.benchmark.methods.base import Answer, Method, Question, Task
+from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Task
 from inpaint_zoo.benchmark.methods.folder import FolderMethod
 from inpaint_zoo.benchmark.methods.function import CallableMethod
 from inpaint_zoo.benchmark.methods.network import NetworkMethod
 from inpaint_zoo.benchmark.suite import Suite
 
-__all__ = ["Answer", "CallableMethod", "FolderMethod", "Method", "NetworkMethod", "Question", "Task", "create_methods"]
+__all__ = [
+    "CallableMethod",
+    "FolderMethod",
+    "Method",
+    "MethodInput",
+    "MethodOutput",
+    "NetworkMethod",
+    "Task",
+    "create_methods",
+]
 
 
 def create_methods(suite: Suite) -> list[Method]:

@@ -14,30 +14,30 @@ from inpaint_zoo.benchmark.entries import MethodEntry
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Answer", "BoolMask", "Floats", "Method", "Pixels", "Question", "Task"]
+__all__ = ["BoolMask", "Floats", "Method", "MethodInput", "MethodOutput", "Pixels", "Task"]
 
 Pixels = NDArray[np.uint8]
 BoolMask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 
 
-class Question(NamedTuple):
+class MethodInput(NamedTuple):
     """An image to complete.
 
     Attributes:
         key: Its relative stem in the dataset.
         image: (H, W, 3) uint8, 0 in the hole.
         mask: (H, W), True in the hole.
-        filling: (3, H, W) in [0, 1], what a network sees in the hole; None for an empty hole.
+        hole_fill: (3, H, W) in [0, 1], what a network sees in the hole; None for an empty hole.
     """
 
     key: str
     image: Pixels
     mask: BoolMask
-    filling: Floats | None = None
+    hole_fill: Floats | None = None
 
 
-class Answer(NamedTuple):
+class MethodOutput(NamedTuple):
     """A completed image.
 
     Attributes:
@@ -98,7 +98,7 @@ class Method(ABC):
         """Load what the cell needs."""
 
     @abstractmethod
-    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+    def fill(self, items: Sequence[MethodInput]) -> list[MethodOutput]:
         """Complete images and return them in order; sizes may differ."""
 
     @abstractmethod

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inpaint_zoo.benchmark.entries import FolderEntry
-from inpaint_zoo.benchmark.methods.base import Answer, Method, Pixels, Question, Task
+from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Pixels, Task
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_json, sha256_or_unreadable
 from inpaint_zoo.io.listing import by_stem, pair_by_stem
@@ -56,19 +56,19 @@ class FolderMethod(Method):
         """Drop the pairs."""
         self._files = {}
 
-    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+    def fill(self, items: Sequence[MethodInput]) -> list[MethodOutput]:
         """Read the results."""
-        return [Answer(self._read(question), None) for question in questions]
+        return [MethodOutput(self._read(item), None) for item in items]
 
-    def _read(self, question: Question) -> Pixels:
-        if question.key not in self._files and self._problem is not None:
+    def _read(self, item: MethodInput) -> Pixels:
+        if item.key not in self._files and self._problem is not None:
             raise self._problem
-        path = self._files[question.key]
+        path = self._files[item.key]
         rgb = read_picture(path).rgb
-        if rgb.shape != question.image.shape:
-            (height, width), (wanted_height, wanted_width) = rgb.shape[:2], question.mask.shape
+        if rgb.shape != item.image.shape:
+            (height, width), (wanted_height, wanted_width) = rgb.shape[:2], item.mask.shape
             raise ZooError(
-                f"{path} is {width}x{height} px, but the image '{question.key}' is {wanted_width}x{wanted_height} px."
+                f"{path} is {width}x{height} px, but the image '{item.key}' is {wanted_width}x{wanted_height} px."
             )
         return rgb
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inpaint_zoo.benchmark.entries import CallableEntry
-from inpaint_zoo.benchmark.methods.base import Answer, BoolMask, Method, Pixels, Question, Task
+from inpaint_zoo.benchmark.methods.base import BoolMask, Method, MethodInput, MethodOutput, Pixels, Task
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file
 
@@ -53,17 +53,17 @@ class CallableMethod(Method):
     def close(self) -> None:
         """Do nothing, since there is nothing to free."""
 
-    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+    def fill(self, items: Sequence[MethodInput]) -> list[MethodOutput]:
         """Call the function for one image after the other, on copies."""
-        return [self._one(question) for question in questions]
+        return [self._one(item) for item in items]
 
-    def _one(self, question: Question) -> Answer:
+    def _one(self, item: MethodInput) -> MethodOutput:
         begin = time.perf_counter()
-        result = self.function(question.image.copy(), question.mask.copy())
+        result = self.function(item.image.copy(), item.mask.copy())
         seconds = time.perf_counter() - begin
-        if not isinstance(result, np.ndarray) or result.shape != question.image.shape or result.dtype != np.uint8:
+        if not isinstance(result, np.ndarray) or result.shape != item.image.shape or result.dtype != np.uint8:
             got = f"{result.shape} {result.dtype}" if isinstance(result, np.ndarray) else type(result).__name__
             raise ZooError(
-                f"{self.entry.target} must return {question.image.shape} uint8; for {question.key!r} it returned {got}."
+                f"{self.entry.target} must return {item.image.shape} uint8; for {item.key!r} it returned {got}."
             )
-        return Answer(result, seconds)
+        return MethodOutput(result, seconds)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inpaint_zoo.benchmark.entries import ModelEntry
 from inpaint_zoo.benchmark.macs import Macs, count_macs
-from inpaint_zoo.benchmark.methods.base import Answer, Method, Question, Task
+from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Task
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file
 
@@ -78,7 +78,7 @@ class NetworkMethod(Method):
         """Return why a mosaic does not apply: only networks that see the values in the hole can use it."""
         from inpaint_zoo.registry import model_info
 
-        if not task.mosaic or model_info(self.entry.model).takes_filling:
+        if not task.mosaic or model_info(self.entry.model).takes_hole_fill:
             return None
         return f"'{self.entry.model}' never sees what stands in the hole, so that a mosaic would change nothing"
 
@@ -96,7 +96,7 @@ class NetworkMethod(Method):
         """Build the network, once."""
         import torch
 
-        from inpaint_zoo.combinators.around import repeating_networks
+        from inpaint_zoo.combinators.wrapper import repeating_networks
         from inpaint_zoo.inference import optimize
         from inpaint_zoo.registry import create_model
 
@@ -136,52 +136,52 @@ class NetworkMethod(Method):
         self._same_in_batches.clear()
         self._warm.clear()
 
-    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+    def fill(self, items: Sequence[MethodInput]) -> list[MethodOutput]:
         """Complete images, in batches of one size if that does not change a bit of the results."""
-        answers: list[Answer] = []
-        for _, group in groupby(questions, key=lambda question: question.mask.shape):
-            answers += self._same_size(list(group))
-        return answers
+        outputs: list[MethodOutput] = []
+        for _, group in groupby(items, key=lambda item: item.mask.shape):
+            outputs += self._same_size(list(group))
+        return outputs
 
-    def _same_size(self, questions: list[Question]) -> list[Answer]:
-        shape = (len(questions), *questions[0].mask.shape)
-        if len(questions) == 1 or self.repeats or self._same_in_batches.get(shape) is False:
-            return [answer for question in questions for answer in self._forward([question])[0]]
-        answers, raw = self._forward(questions)
+    def _same_size(self, items: list[MethodInput]) -> list[MethodOutput]:
+        shape = (len(items), *items[0].mask.shape)
+        if len(items) == 1 or self.repeats or self._same_in_batches.get(shape) is False:
+            return [output for item in items for output in self._forward([item])[0]]
+        outputs, raw = self._forward(items)
         if shape not in self._same_in_batches:
-            singles = [self._forward([question]) for question in questions]
+            singles = [self._forward([item]) for item in items]
             self._same_in_batches[shape] = bool(np.array_equal(raw, np.concatenate([each[1] for each in singles])))
             if not self._same_in_batches[shape]:
-                return [answer for each in singles for answer in each[0]]
-        return answers
+                return [output for each in singles for output in each[0]]
+        return outputs
 
-    def _forward(self, questions: list[Question]) -> tuple[list[Answer], NDArray[np.float32]]:
+    def _forward(self, items: list[MethodInput]) -> tuple[list[MethodOutput], NDArray[np.float32]]:
         """Return the answers, and the network's output (B, 3, H, W) before rounding."""
         import torch
 
         from inpaint_zoo.ops import to_uint8
 
-        images = torch.stack([torch.from_numpy(question.image).permute(2, 0, 1) for question in questions])
-        masks = torch.stack([torch.from_numpy(question.mask)[None] for question in questions])
+        images = torch.stack([torch.from_numpy(item.image).permute(2, 0, 1) for item in items])
+        masks = torch.stack([torch.from_numpy(item.mask)[None] for item in items])
         image, mask = images.to(self.device).float() / 255, masks.to(self.device).float()
-        fillings = [torch.from_numpy(each.filling) for each in questions if each.filling is not None]
-        filling = torch.stack(fillings).to(self.device) if fillings else None
+        hole_fills = [torch.from_numpy(each.hole_fill) for each in items if each.hole_fill is not None]
+        hole_fill = torch.stack(hole_fills).to(self.device) if hole_fills else None
         if image.shape not in self._warm:  # the first pass of a shape selects kernels and fills caches
-            self._run(image, mask, filling)
+            self._run(image, mask, hole_fill)
             self._warm.add(tuple(image.shape))
         self._passes = 0
         begin = time.perf_counter()
-        result = self._run(image, mask, filling)
-        seconds = (time.perf_counter() - begin) / len(questions)
-        for question, finite in zip(questions, torch.isfinite(result).flatten(1).all(1).tolist(), strict=True):
+        result = self._run(image, mask, hole_fill)
+        seconds = (time.perf_counter() - begin) / len(items)
+        for item, finite in zip(items, torch.isfinite(result).flatten(1).all(1).tolist(), strict=True):
             if not finite:
-                raise ZooError(f"{self.label} returned NaN or infinity for '{question.key}'.")
+                raise ZooError(f"{self.label} returned NaN or infinity for '{item.key}'.")
         pictures = to_uint8(result).permute(0, 2, 3, 1).cpu().numpy()
         passes = self._passes if self.repeats else None
         raw = result.cpu().numpy()
-        return [Answer(picture, seconds, passes, each) for picture, each in zip(pictures, raw, strict=True)], raw
+        return [MethodOutput(picture, seconds, passes, each) for picture, each in zip(pictures, raw, strict=True)], raw
 
-    def _run(self, image: torch.Tensor, mask: torch.Tensor, filling: torch.Tensor | None) -> torch.Tensor:
+    def _run(self, image: torch.Tensor, mask: torch.Tensor, hole_fill: torch.Tensor | None) -> torch.Tensor:
         """Return the output (B, 3, H, W); small inputs are padded to the minimum size, as in `inpaint`."""
         import torch
 
@@ -191,7 +191,7 @@ class NetworkMethod(Method):
         assert self.network is not None
         size = (image.shape[-2], image.shape[-1])
         with torch.inference_mode():
-            found = {} if filling is None else {"filling": pad_to_multiple(filling, min_size=MIN_SIDE)}
+            found = {} if hole_fill is None else {"hole_fill": pad_to_multiple(hole_fill, min_size=MIN_SIDE)}
             image, mask = (pad_to_multiple(part, min_size=MIN_SIDE) for part in (image, mask))
             result = crop_to(self.network(image, mask, **found), size).float()
         if self.device.type == "cuda":

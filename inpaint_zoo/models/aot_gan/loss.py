@@ -34,7 +34,7 @@ class AOTGANLoss(nn.Module):
         self.l1 = MaskedL1()
         self.perceptual = PerceptualLoss(PERCEPTUAL_TAPS)
         self.style = StyleLoss(STYLE_TAPS)
-        self.game = SoftPatchLoss(target)
+        self.gan_loss = SoftPatchLoss(target)
 
     def reconstruction(self, pred: Tensor, batch: Batch) -> Terms:
         """Return the terms ``l1`` and, if ``features`` is given, ``perceptual`` and ``style``.
@@ -60,7 +60,7 @@ class AOTGANLoss(nn.Module):
             pred: Raw prediction (B, 3, H, W) in [0, 1], with its graph.
             batch: Batch with the ground truth ``image`` in [0, 1] and ``mask``, 1 = hole.
         """
-        return self.game.generator(discriminator(completed(pred, batch)), batch["mask"])
+        return self.gan_loss.generator(discriminator(completed(pred, batch)), batch["mask"])
 
     def discriminator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Terms:
         """Return the discriminator's terms ``fake`` and ``real``, each a mean over the upsampled logits.
@@ -73,5 +73,5 @@ class AOTGANLoss(nn.Module):
             pred: Raw prediction (B, 3, H, W) in [0, 1], detached.
             batch: Batch with the ground truth ``image`` in [0, 1] and ``mask``, 1 = hole.
         """
-        fake = self.game.fake(discriminator(completed(pred, batch)), batch["mask"])
-        return {"fake": fake, "real": self.game.real(discriminator(to_range(batch["image"], -1, 1)), batch["mask"])}
+        fake = self.gan_loss.fake(discriminator(completed(pred, batch)), batch["mask"])
+        return {"fake": fake, "real": self.gan_loss.real(discriminator(to_range(batch["image"], -1, 1)), batch["mask"])}

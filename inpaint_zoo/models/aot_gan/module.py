@@ -81,7 +81,9 @@ class AOTGAN(AdversarialModule):
         if self.weights["perceptual"] or self.weights["style"]:
             taps = PERCEPTUAL_TAPS + STYLE_TAPS
             self.losses.features = self.unless_missing(
-                lambda: VGGFeatures("vgg19", taps, fed_as="imagenet", weights=self.vgg_weights), "perceptual", "style"
+                lambda: VGGFeatures("vgg19", taps, input_norm="imagenet", weights=self.vgg_weights),
+                "perceptual",
+                "style",
             )
 
     def recipe(self) -> Recipe:
@@ -105,7 +107,7 @@ class AOTGAN(AdversarialModule):
                 ),
             ),
             forward="shared",
-            together=True,
+            step_jointly=True,
         )
 
     def generator_loss(self, batch: Batch, stages: Stages) -> Terms:

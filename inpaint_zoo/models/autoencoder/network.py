@@ -49,7 +49,7 @@ class AutoencoderGenerator(InpaintingNetwork):
     min_size = 16
     value_range = (-1.0, 1.0)
     hole_value = 0.0
-    takes_filling = True
+    takes_hole_fill = True
 
     def __init__(self, widths: Sequence[int] = (64, 128, 256, 512)) -> None:
         super().__init__()

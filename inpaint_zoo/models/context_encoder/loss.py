@@ -22,7 +22,7 @@ class ContextEncoderLoss:
 
     def __init__(self, overlap_weight: float) -> None:
         self.overlap_weight = overlap_weight
-        self.game = AdversarialLoss("non_saturating")
+        self.gan_loss = AdversarialLoss("non_saturating")
 
     def generator(self, discriminator: nn.Module, pred: Tensor, truth: Tensor, mask: Tensor) -> Terms:
         """Return the terms ``l2``, a mean over all elements, and ``adversarial``.
@@ -35,7 +35,7 @@ class ContextEncoderLoss:
         """
         weight = mask + self.overlap_weight * (1 - mask)
         l2 = (weight * (pred - truth).square()).mean()
-        return {"l2": l2, "adversarial": self.game.generator(discriminator(pred))}
+        return {"l2": l2, "adversarial": self.gan_loss.generator(discriminator(pred))}
 
     def discriminator(self, discriminator: nn.Module, pred: Tensor, truth: Tensor) -> Terms:
         """Return the terms ``real`` and ``fake``, each a mean over the logits.
@@ -47,4 +47,4 @@ class ContextEncoderLoss:
             pred: Raw prediction of the region, detached.
             truth: Ground truth of the region.
         """
-        return {"real": self.game.real(discriminator(truth)), "fake": self.game.fake(discriminator(pred))}
+        return {"real": self.gan_loss.real(discriminator(truth)), "fake": self.gan_loss.fake(discriminator(pred))}

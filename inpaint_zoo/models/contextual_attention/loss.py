@@ -97,7 +97,7 @@ class ContextualAttentionLoss:
             raise unknown_name("`discount`:", discount, get_args(Discount))
         self.window, self.gamma, self.discount, self.gp_mask = window, gamma, discount, gp_mask
         self.coarse_l1, self.global_wgan = coarse_l1, global_wgan
-        self.game = AdversarialLoss("wgan")
+        self.gan_loss = AdversarialLoss("wgan")
 
     def reconstruction(self, stages: Stages, batch: Batch) -> Terms:
         """Return the terms ``l1`` (discounted, on the windows of the composites) and ``ae`` (L1 on known pixels).
@@ -129,13 +129,13 @@ class ContextualAttentionLoss:
         """Return the generator's GAN loss ``wgan_g``: both critics on the composite of ``pred``, raw in [0, 1]."""
         fake = completed(pred, batch)
         near = Window(batch["mask"], self.window).crop(fake)
-        return self.game.generator(local(near)) + self.global_wgan * self.game.generator(whole(fake))
+        return self.gan_loss.generator(local(near)) + self.global_wgan * self.gan_loss.generator(whole(fake))
 
     def critics(self, local: nn.Module, whole: nn.Module, pred: Tensor, batch: Batch) -> Terms:
         """Return the critics' term ``wgan_d``; each critic takes ground truth and composite in one batch."""
         both = torch.cat([to_range(batch["image"], -1, 1), completed(pred, batch).detach()])
         near = Window(batch["mask"].repeat(2, 1, 1, 1), self.window).crop(both)
-        costs = [self.game.discriminator(*critic(seen).chunk(2)) for critic, seen in ((local, near), (whole, both))]
+        costs = [self.gan_loss.discriminator(*critic(seen).chunk(2)) for critic, seen in ((local, near), (whole, both))]
         return {"wgan_d": costs[0] + self.global_wgan * costs[1]}
 
     def penalty(

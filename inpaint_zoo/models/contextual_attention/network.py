@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork
-from inpaint_zoo.layers.around import around_the_hole
 from inpaint_zoo.layers.contextual_attention import AttendingNetwork, ContextualAttention
 from inpaint_zoo.layers.fusion import Fusable, FusedConv2d, fuse
+from inpaint_zoo.layers.hole_crop import predict_hole_crop
 from inpaint_zoo.ops import composite
 
 __all__ = ["ContextualAttentionGenerator", "ConvBlock", "GLCICGenerator"]
@@ -101,7 +101,7 @@ class _Stage(Fusable):
 
         if self.everywhere:
             return self._decoded(x, prefix)
-        return around_the_hole(predict, found[:, :3], found[:, 4:], DECODER_REACH, SCALE)
+        return predict_hole_crop(predict, found[:, :3], found[:, 4:], DECODER_REACH, SCALE)
 
     def _decoded(self, x: Tensor, prefix: str) -> Tensor:
         x = self.run(x, f"{prefix}11", f"{prefix}12")
@@ -225,7 +225,7 @@ class GLCICGenerator(InpaintingNetwork):
     value_range = (-1.0, 1.0)
     hole_value = 0.0
     divisor = min_size = 8
-    takes_filling = True
+    takes_hole_fill = True
 
     def __init__(self, width: int = 32, tf_same: bool = False, attention: ContextualAttention | None = None) -> None:
         super().__init__()

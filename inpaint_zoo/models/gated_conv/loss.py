@@ -19,7 +19,7 @@ class GatedConvLoss:
     """
 
     def __init__(self) -> None:
-        self.game = AdversarialLoss("hinge")
+        self.gan_loss = AdversarialLoss("hinge")
 
     def reconstruction(self, stages: Stages, batch: Batch) -> Terms:
         """Return the terms ``<stage>_l1``, each a mean over all elements.
@@ -33,10 +33,10 @@ class GatedConvLoss:
 
     def generator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Tensor:
         """Return the generator's GAN loss on the composite of the raw prediction ``pred``, in [0, 1]."""
-        return self.game.generator(discriminator(completed(pred, batch), batch["mask"]))
+        return self.gan_loss.generator(discriminator(completed(pred, batch), batch["mask"]))
 
     def discriminator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Terms:
         """Return the terms ``real`` and ``fake``, each a mean over the logits; both pass in one batch."""
         pictures = torch.cat([to_range(batch["image"], -1, 1), completed(pred, batch).detach()])
         real, fake = discriminator(pictures, batch["mask"].repeat(2, 1, 1, 1)).chunk(2)
-        return {"real": self.game.real(real), "fake": self.game.fake(fake)}
+        return {"real": self.gan_loss.real(real), "fake": self.gan_loss.fake(fake)}

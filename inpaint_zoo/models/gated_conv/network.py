@@ -69,7 +69,7 @@ class GatedConvGenerator(AttendingNetwork):
     value_range = (-1.0, 1.0)
     hole_value = 0.0
     divisor = min_size = 8
-    takes_filling = True
+    takes_hole_fill = True
 
     def __init__(self, width: int = 24, mask_reduce: MaskReduce = "nearest") -> None:
         super().__init__()

@@ -38,7 +38,7 @@ class LaMaDiscriminator(nn.Module):
             self.add_module(f"model{number}", nn.Sequential(*layers))
         self.model5 = nn.Sequential(nn.Conv2d(widths[-1], 1, 4, 1, 2))
 
-    def look(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def forward_features(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the logits and the five feature maps after each activation, which feature matching compares."""
         features = []
         for number in range(len(STRIDES)):
@@ -48,4 +48,4 @@ class LaMaDiscriminator(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits only."""
-        return self.look(image)[0]
+        return self.forward_features(image)[0]

@@ -42,7 +42,7 @@ class LaMaLoss(nn.Module):
         super().__init__()
         self.features = features
         self.mask_mode = mask_mode
-        self.game = AdversarialLoss("non_saturating")
+        self.gan_loss = AdversarialLoss("non_saturating")
         self.matching = FeatureMatching("mse", "mean")
         self.perceptual = PerceptualLoss(ADE20K_TAPS, "mse")
 
@@ -61,12 +61,12 @@ class LaMaLoss(nn.Module):
             mask: (B, 1, H, W), 1 = hole.
         """
         with torch.no_grad():
-            _, real_maps = discriminator.look(image)
-        logits, maps = discriminator.look(pred)
+            _, real_maps = discriminator.forward_features(image)
+        logits, maps = discriminator.forward_features(pred)
         terms = {
             "l1": masked_l1(pred, image, mask, known=1.0, hole=0.0),
             "l1_hole": masked_l1(pred, image, mask, known=0.0, hole=1.0),
-            "adversarial": self.game.generator(logits),
+            "adversarial": self.gan_loss.generator(logits),
             "feature_matching": self.matching(maps, real_maps),
         }
         if self.features is not None:
@@ -93,8 +93,8 @@ class LaMaLoss(nn.Module):
             fake_logits = discriminator(pred.float())
             label = mask_to_logits(mask, fake_logits, self.mask_mode, discriminator)
             return {
-                "real": self.game.real(real_logits),
-                "fake": self.game.fake(fake_logits, label),
+                "real": self.gan_loss.real(real_logits),
+                "fake": self.gan_loss.fake(fake_logits, label),
                 "r1": r1_penalty(real_logits, real),
             }
 

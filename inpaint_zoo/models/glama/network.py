@@ -98,7 +98,7 @@ class LaMaGenerator(InpaintingNetwork):
         super().__init__()
         self.divisor = 2**downsamplings
         self.from_spread = from_spread
-        self.takes_filling = not from_spread
+        self.takes_hole_fill = not from_spread
         widths = [width * 2**level for level in range(downsamplings + 1)]  # 64, 128, 256, 512
         inner = widths[-1]
         ratios = [0.0] * downsamplings + [global_ratio]

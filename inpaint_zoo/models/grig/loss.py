@@ -49,11 +49,11 @@ class GRIGLoss(nn.Module):
         super().__init__()
         self.features, self.labels, self.augment = features, labels, tuple(augment)
         self.lpips = None if features is None else LPIPSLoss(lpips)
-        self.game = AdversarialLoss("hinge")
+        self.gan_loss = AdversarialLoss("hinge")
         self.soft = SoftPatchLoss()
 
     @torch.no_grad()
-    def look(self, image: Tensor) -> Mapping[str, Tensor] | None:
+    def lpips_features(self, image: Tensor) -> Mapping[str, Tensor] | None:
         """Return VGG's features of the ground truth, which all steps of a batch reuse; None if LPIPS is disabled."""
         return None if self.features is None else self.features(image)
 
@@ -82,7 +82,7 @@ class GRIGLoss(nn.Module):
         Real and fake images pass through it separately, because it contains batch norms.
         """
         real, fake, _ = self._seen(pred, batch, generator)
-        return {"real": self.game.real(critic(real)), "fake": self.game.fake(critic(fake))}
+        return {"real": self.gan_loss.real(critic(real)), "fake": self.gan_loss.fake(critic(fake))}
 
     def patch(
         self, critic: GRIGPatchDiscriminator, pred: Tensor, batch: Batch, generator: torch.Generator | None = None
@@ -93,8 +93,8 @@ class GRIGLoss(nn.Module):
         if self.labels == "soft":
             return {"real": self.soft.real(on_real, mask), "fake": self.soft.fake(on_fake, mask)}
         return {
-            "real": self.game.real(on_real),
-            "fake": self.game.fake(on_fake, self._label_map(critic, mask, on_fake)),
+            "real": self.gan_loss.real(on_real),
+            "fake": self.gan_loss.fake(on_fake, self._label_map(critic, mask, on_fake)),
         }
 
     def generator(
@@ -112,13 +112,13 @@ class GRIGLoss(nn.Module):
         terms: Terms = {}
         _, fake, mask = self._seen(pred, batch, generator)
         if projected is not None:
-            terms["adversarial"] = self.game.generator(projected(fake))
+            terms["adversarial"] = self.gan_loss.generator(projected(fake))
         if patch is not None:
             logits = patch(fake)
             if self.labels == "soft":
                 terms["patch"] = self.soft.generator(logits, mask)
             else:
-                terms["patch"] = self.game.generator(logits, self._label_map(patch, mask, logits))
+                terms["patch"] = self.gan_loss.generator(logits, self._label_map(patch, mask, logits))
         return terms
 
     def _label_map(self, critic: GRIGPatchDiscriminator, mask: Tensor, logits: Tensor) -> Tensor | None:

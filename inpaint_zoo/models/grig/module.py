@@ -131,7 +131,9 @@ class GRIG(AdversarialModule):
         if not self.weights["lpips"]:
             return None
         return self.unless_missing(
-            lambda: VGGFeatures("vgg16", LPIPS_TAPS, fed_as="imagenet", full_precision=True, weights=self.vgg_weights),
+            lambda: VGGFeatures(
+                "vgg16", LPIPS_TAPS, input_norm="imagenet", full_precision=True, weights=self.vgg_weights
+            ),
             "lpips",
         )
 
@@ -189,7 +191,7 @@ class GRIG(AdversarialModule):
             ZooError: If ``augment`` is used together with the data module's ``input_mode``.
         """
         if self.augment:
-            if "input" in batch:
+            if "hole_fill" in batch:
                 raise ZooError(
                     "`augment` changes the ground truth but not the filling from `input_mode`: set `augment` to []."
                 )
@@ -197,17 +199,17 @@ class GRIG(AdversarialModule):
             generator = self.common_generator("augment", self.batches)
             (image,) = diff_augment([to_range(batch["image"], -1, 1)], self.augment, generator=generator)
             batch = batch | {"image": from_range(image, -1, 1)}
-        super().training_step(batch | {"truth": self.losses.look(batch["image"])}, batch_idx)
+        super().training_step(batch | {"truth": self.losses.lpips_features(batch["image"])}, batch_idx)
 
     def predict_stages(self, batch: Batch) -> Stages:
         """Return one step in training mode, starting from the previous round's result; all steps in eval mode."""
         if not self.training:
             return super().predict_stages(batch)
-        return self.network.stages(batch["image"], batch["mask"], filling=batch.get("input"), steps=1)
+        return self.network.stages(batch["image"], batch["mask"], hole_fill=batch.get("hole_fill"), steps=1)
 
     def carry(self, batch: Batch, stages: Stages) -> Batch:
         """Return the batch for the next round, with this round's unclamped prediction in the hole."""
-        return batch | {"input": stages[STEP]}
+        return batch | {"hole_fill": stages[STEP]}
 
     # Losses
 

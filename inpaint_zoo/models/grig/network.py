@@ -76,7 +76,7 @@ class GRIGGenerator(InpaintingNetwork):
     hole_value = 0.0
     padding = "reflect"
     pads_hole = False
-    takes_filling = True
+    takes_hole_fill = True
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ class ISNetDiscriminator(nn.Module):
         for number in range(5):
             self.add_module(f"conv{number + 1}", nn.Sequential(*layers[2 * number : 2 * number + 2]))
 
-    def look(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def forward_features(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the logits and five feature maps for feature matching: four after their activation, and the logits."""
         features = []
         for layer in self.children():
@@ -39,4 +39,4 @@ class ISNetDiscriminator(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits only."""
-        return self.look(image)[0]
+        return self.forward_features(image)[0]

@@ -19,7 +19,7 @@ STYLE_TAPS = ("relu2_2", "relu3_4", "relu4_4", "relu5_2")
 
 GANType = Literal["hinge", "nsgan", "lsgan"]
 Preset = Literal["eq5", "eq4", "journal_config"]
-GAMES: dict[GANType, GANName] = {"hinge": "hinge", "nsgan": "non_saturating", "lsgan": "lsgan_sigmoid"}
+GAN_LOSSES: dict[GANType, GANName] = {"hinge": "hinge", "nsgan": "non_saturating", "lsgan": "lsgan_sigmoid"}
 
 
 class LossWeights(NamedTuple):
@@ -65,7 +65,7 @@ class ISNetLoss(nn.Module):
         self.l1 = MaskedL1(divisor="hole_fraction")
         self.perceptual = PerceptualLoss(PERCEPTUAL_TAPS)
         self.style = StyleLoss(STYLE_TAPS)
-        self.game = AdversarialLoss(GAMES[gan_type])
+        self.gan_loss = AdversarialLoss(GAN_LOSSES[gan_type])
         self.matching = FeatureMatching("l1", "sum")
 
     def reconstruction(self, pred: Tensor, batch: Batch) -> Terms:
@@ -97,9 +97,9 @@ class ISNetLoss(nn.Module):
             pred: Raw prediction (B, 3, H, W) in [0, 1], detached.
             image: Ground truth (B, 3, H, W) in [0, 1].
         """
-        logits, maps = discriminator.look(image)
-        fake = self.game.fake(discriminator(pred))
-        return {"real": self.game.real(logits), "fake": fake}, [layer.detach() for layer in maps]
+        logits, maps = discriminator.forward_features(image)
+        fake = self.gan_loss.fake(discriminator(pred))
+        return {"real": self.gan_loss.real(logits), "fake": fake}, [layer.detach() for layer in maps]
 
     def generator(self, discriminator: ISNetDiscriminator, pred: Tensor, real_maps: list[Tensor]) -> Terms:
         """Return the terms ``adversarial`` and ``feature_matching``.
@@ -111,5 +111,5 @@ class ISNetLoss(nn.Module):
             pred: Raw prediction (B, 3, H, W) in [0, 1], with its graph.
             real_maps: Discriminator feature maps of the ground truth, from `discriminator`.
         """
-        logits, maps = discriminator.look(pred)
-        return {"adversarial": self.game.generator(logits), "feature_matching": self.matching(maps, real_maps)}
+        logits, maps = discriminator.forward_features(pred)
+        return {"adversarial": self.gan_loss.generator(logits), "feature_matching": self.matching(maps, real_maps)}

@@ -87,7 +87,7 @@ class ISNet(AdversarialModule):
     ) -> None:
         if preset not in PRESETS:
             raise unknown_name("preset", preset, PRESETS)
-        weights, game = PRESETS[preset]
+        weights, gan_loss = PRESETS[preset]
         if gan_type is not None and gan_type not in get_args(GANType):
             raise unknown_name("`gan_type`:", gan_type, get_args(GANType))
         super().__init__(network, **base)
@@ -106,7 +106,7 @@ class ISNet(AdversarialModule):
             "feature_matching": feature_matching,
         }
         self.weights = weights._replace(**{name: value for name, value in chosen.items() if value is not None})
-        self.gan_type: GANType = game if gan_type is None else gan_type
+        self.gan_type: GANType = gan_loss if gan_type is None else gan_type
         self.vgg_weights = vgg_weights
         self._real_maps: list[Tensor] = []
 
@@ -115,7 +115,7 @@ class ISNet(AdversarialModule):
             return None
         taps = PERCEPTUAL_TAPS + STYLE_TAPS
         return self.unless_missing(
-            lambda: VGGFeatures("vgg19", taps, fed_as="zero_one", weights=self.vgg_weights), "perceptual", "style"
+            lambda: VGGFeatures("vgg19", taps, input_norm="zero_one", weights=self.vgg_weights), "perceptual", "style"
         )
 
     def build_losses(self) -> None:
@@ -144,7 +144,7 @@ class ISNet(AdversarialModule):
                 ),
             ),
             forward="shared",
-            together=True,
+            step_jointly=True,
         )
 
     def discriminator_loss(self, batch: Batch, stages: Stages) -> Terms:

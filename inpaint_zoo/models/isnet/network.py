@@ -246,7 +246,7 @@ class ISNetGenerator(InpaintingNetwork):
         ZooError: If the design is unknown, or ``blocks`` or ``phases`` is below 1.
     """
 
-    takes_filling = True
+    takes_hole_fill = True
 
     def __init__(self, blocks: int = 4, width: int = 32, phases: int = 4, design: Design = "full") -> None:
         super().__init__()
@@ -308,7 +308,7 @@ class ISNetGenerator(InpaintingNetwork):
         """
         check_pair(image, mask)
         check_values(image, mask)
-        padded, _ = self.native(image, mask)
+        padded, _ = self.preprocess(image, mask)
         high, low = self.stem(padded), None
         maps: dict[str, Tensor] = {}
         for number, phase in enumerate(self.phases, 1):
@@ -344,7 +344,7 @@ class ISNetUNet(InpaintingNetwork):
 
     divisor = 8
     min_size = 16
-    takes_filling = True
+    takes_hole_fill = True
 
     def __init__(self, blocks: int = 4, width: int = 64) -> None:
         super().__init__()

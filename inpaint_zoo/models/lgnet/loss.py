@@ -57,7 +57,7 @@ def perceptual_features(
     if not refined or not (weights.perceptual or weights.style):
         return None
     terms = [f"{stage}_{term}" for stage in refined for term in ("perceptual", "style")]
-    return module.unless_missing(lambda: VGGFeatures("vgg16", TAPS, fed_as="minus_one_one", weights=file), *terms)
+    return module.unless_missing(lambda: VGGFeatures("vgg16", TAPS, input_norm="minus_one_one", weights=file), *terms)
 
 
 class LGNetLoss(nn.Module):
@@ -80,7 +80,7 @@ class LGNetLoss(nn.Module):
         self.variation = TotalVariation("masked")
         self.perceptual = PerceptualLoss(TAPS)
         self.style = StyleLoss(TAPS)
-        self.game = AdversarialLoss("lsgan")
+        self.gan_loss = AdversarialLoss("lsgan")
 
     def reconstruction(self, stages: Stages, batch: Batch, refined: Sequence[str]) -> Terms:
         """Return the generator's terms of all stages, except the GAN loss.
@@ -118,12 +118,12 @@ class LGNetLoss(nn.Module):
 
     def generator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Tensor:
         """Return the generator's GAN loss on the composite of the raw prediction ``pred``, in [0, 1]."""
-        return self.game.generator(discriminator(completed(pred, batch)))
+        return self.gan_loss.generator(discriminator(completed(pred, batch)))
 
     def discriminator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Terms:
         """Return the discriminator's terms ``real`` and ``fake``, each a mean over the logits.
 
         The composite passes through the discriminator before the ground truth, as in the released code.
         """
-        fake = self.game.fake(discriminator(completed(pred, batch).detach()))
-        return {"fake": fake, "real": self.game.real(discriminator(to_range(batch["image"], -1, 1)))}
+        fake = self.gan_loss.fake(discriminator(completed(pred, batch).detach()))
+        return {"fake": fake, "real": self.gan_loss.real(discriminator(to_range(batch["image"], -1, 1)))}

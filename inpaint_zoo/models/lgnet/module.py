@@ -115,7 +115,7 @@ class LGNet(AdversarialModule):
                     weights=self.weights,
                     scheduler=self.scheduler,
                     interval="epoch",
-                    apart=True,
+                    separate_optimizers=True,
                 ),
             ),
             forward="shared",

@@ -48,7 +48,7 @@ class LGNetGenerator(InpaintingNetwork):
 
     value_range = (-1.0, 1.0)
     hole_value = 1.0
-    takes_filling = True
+    takes_hole_fill = True
 
     def __init__(
         self,

@@ -83,7 +83,9 @@ class PartialConv(InpaintingModule):
         features = None
         if self.weights["perceptual"] or self.weights["style"]:
             features = self.unless_missing(
-                lambda: VGGFeatures("vgg16", TAPS, fed_as="imagenet", weights=self.vgg_weights), "perceptual", "style"
+                lambda: VGGFeatures("vgg16", TAPS, input_norm="imagenet", weights=self.vgg_weights),
+                "perceptual",
+                "style",
             )
         self.losses = PartialConvLoss(features, self.tv_region)
 

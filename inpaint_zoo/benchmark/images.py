@@ -22,7 +22,7 @@ from inpaint_zoo.io.names import plain_name
 if TYPE_CHECKING:
     from inpaint_zoo.masks import MaskGenerator
 
-__all__ = ["MaskSet", "Memory", "Photographs", "Unreadable"]
+__all__ = ["ImageCache", "ImageSet", "MaskSet", "Unreadable"]
 
 Pixels = NDArray[np.uint8]
 
@@ -35,7 +35,7 @@ class Unreadable(NamedTuple):
     reason: str
 
 
-class Memory:
+class ImageCache:
     """Cache of decoded images for the next method, up to a number of bytes; further images are decoded again."""
 
     def __init__(self, budget: int = 1 << 30) -> None:
@@ -55,7 +55,7 @@ class Memory:
                 self._kept[dataset, index] = picture
 
 
-class Photographs:
+class ImageSet:
     """A dataset of a suite.
 
     An image keeps its index, and therefore its mask, if other files cannot be read.
@@ -66,7 +66,7 @@ class Photographs:
         unreadable: The unreadable files.
     """
 
-    def __init__(self, entry: SourceEntry, workers: int, cache: Path, memory: Memory) -> None:
+    def __init__(self, entry: SourceEntry, workers: int, cache: Path, memory: ImageCache) -> None:
         from inpaint_zoo.data import create_dataset
 
         self.label = entry.label
@@ -206,7 +206,7 @@ class MaskSet:
             raise ZooError(f"The mask set '{self.label}' gives masks {mask.shape} for images {size}.")
         return mask.astype(bool)
 
-    def filling(self, truth: Pixels, mask: NDArray[np.bool_]) -> NDArray[np.float32] | None:
+    def hole_fill(self, truth: Pixels, mask: NDArray[np.bool_]) -> NDArray[np.float32] | None:
         """Return the filling (3, H, W) in [0, 1] that networks see in the hole; None for an empty hole.
 
         Raises:

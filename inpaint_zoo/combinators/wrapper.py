@@ -9,10 +9,10 @@ from torch import nn
 
 from inpaint_zoo.interfaces import InpaintingNetwork
 
-__all__ = ["AroundNetwork", "RepeatingNetwork", "repeating_networks"]
+__all__ = ["RepeatingNetwork", "WrapperNetwork", "repeating_networks"]
 
 
-class AroundNetwork(InpaintingNetwork):
+class WrapperNetwork(InpaintingNetwork):
     """A network that wraps another one; its state dict is that of the wrapped network.
 
     Args:
@@ -27,7 +27,7 @@ class AroundNetwork(InpaintingNetwork):
         self.train(network.training)
 
 
-class RepeatingNetwork(AroundNetwork):
+class RepeatingNetwork(WrapperNetwork):
     """A network that runs another one several times; the number of passes depends on the mask.
 
     The cost of such a network differs from image to image, so the benchmark counts the passes of every image. A

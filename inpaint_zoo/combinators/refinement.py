@@ -6,10 +6,10 @@ from typing import Self
 
 from inpaint_zoo.interfaces import InpaintingNetwork
 
-__all__ = ["BehindFirst"]
+__all__ = ["RefinementNetwork"]
 
 
-class BehindFirst(InpaintingNetwork):
+class RefinementNetwork(InpaintingNetwork):
     """A network that refines the result of a first network.
 
     Args:

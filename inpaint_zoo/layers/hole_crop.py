@@ -7,10 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["around_the_hole"]
+__all__ = ["predict_hole_crop"]
 
 
-def around_the_hole(
+def predict_hole_crop(
     predict: Callable[[slice, slice], Tensor], picture: Tensor, mask: Tensor, reach: int, multiple: int = 4
 ) -> Tensor:
     """Predict only the bounding box of all holes of the batch, extended by the receptive field.
