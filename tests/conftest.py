@@ -18,13 +18,15 @@ os.environ["OMP_NUM_THREADS"] = str(THREADS)  # of programs that tests start
 os.environ.setdefault("INPAINT_ZOO_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 
+pytest.register_assert_rewrite("tests.helpers")  # failed assertions of helpers show their values, too
+
 REPOSITORY = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Return the folder of real weights, images and masks; tests that need it are skipped where it is missing."""
-    from tests.fill import shared_folder
+    from tests.helpers.fill import shared_folder
 
     folder = shared_folder()
     if folder is None:
@@ -45,7 +47,7 @@ def shared_weights(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def filled_vgg(backbone: str, folder: Path) -> Path:
     """A file of VGG weights in torchvision's layout, filled as the recorded losses had them."""
     from inpaint_zoo.layers import VGGFeatures
-    from tests.fill import fill
+    from tests.helpers.fill import fill
 
     trunk = VGGFeatures(backbone, ("pool5",), input_norm="zero_one", weights="random").trunk
     torch.save(fill({f"features.{key}": value for key, value in trunk.state_dict().items()}), folder / "filled.pth")

@@ -9,7 +9,7 @@ import yaml
 from inpaint_zoo.cli.main import COMMANDS, main
 from inpaint_zoo.cli.train import METHODS
 from tests.conftest import REPOSITORY
-from tests.parsed import Parsed
+from tests.helpers.parsed import Parsed
 
 TEXTS = [
     REPOSITORY / "README.md",

@@ -7,7 +7,7 @@ from torch import nn
 import inpaint_zoo as iz
 from inpaint_zoo import registry
 from inpaint_zoo.errors import ZooError
-from tests.toy import registered_toy, toy
+from tests.helpers.toy import registered_toy, toy
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests import fill
+from tests.helpers import fill
 
 FILES = sorted(fill.VECTORS.rglob("*.json*"))
 

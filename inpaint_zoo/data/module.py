@@ -47,8 +47,8 @@ class InpaintingDataModule(LightningDataModule):
 
     When training starts, a warning names images that two of the three datasets share.
 
-    With ``input_mode`` "mosaic" or "hole_ns", batches also contain ``hole_fill`` (B, 3, H, W): the image with a pre-filled
-    hole, for networks trained this way (`ops.mosaic`).
+    With ``input_mode`` "mosaic" or "hole_ns", batches also contain ``hole_fill`` (B, 3, H, W): the image with a
+    pre-filled hole, for networks trained this way (`ops.mosaic`).
 
     Args:
         train: Training dataset, as in `create_dataset`; its ``crop`` is random (default), center or resize, and must be

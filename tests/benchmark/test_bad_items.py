@@ -10,8 +10,8 @@ from PIL import Image
 from inpaint_zoo.benchmark import Options, export_inputs, run_suite
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
-from tests.benchmark.small import Diary, photograph, photographs, results_bytes, small_suite, write_suite
-from tests.toy import registered_toy
+from tests.helpers.suites import Diary, photograph, photographs, results_bytes, small_suite, write_suite
+from tests.helpers.toy import registered_toy
 
 ONE = Options(workers=1, device="cpu")
 WHOLE = [{"name": "photos", "root": "photos"}]  # every image keeps its size

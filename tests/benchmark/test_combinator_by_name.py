@@ -4,7 +4,7 @@ import pandas as pd
 
 import inpaint_zoo as iz
 from inpaint_zoo.cli.main import main
-from tests.benchmark.small import write_suite
+from tests.helpers.suites import write_suite
 
 SMALL = {"width": 4, "levels": 6, "local_width": 4, "blocks": 1}
 NAME = "local_global:autoencoder_tiny"

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from inpaint_zoo.cli.main import main
-from tests.benchmark.small import write_suite
+from tests.helpers.suites import write_suite
 
 
 @pytest.fixture

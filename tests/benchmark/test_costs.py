@@ -14,8 +14,8 @@ from inpaint_zoo.benchmark.cost import IN_THE_RUN, OUTSIDE_THE_RUN, SPREAD, dist
 from inpaint_zoo.benchmark.macs import Macs, count_macs
 from inpaint_zoo.benchmark.methods import create_methods
 from inpaint_zoo.masks import create_mask
-from tests.benchmark.small import photograph, photographs, results_bytes, small_suite
-from tests.toy import registered_toy
+from tests.helpers.suites import photograph, photographs, results_bytes, small_suite
+from tests.helpers.toy import registered_toy
 
 ONE = Options(workers=1, device="cpu")
 PROGRESSIVE = "progressive:isnet_tiny"

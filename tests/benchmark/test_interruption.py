@@ -11,7 +11,7 @@ import time
 import pytest
 
 from inpaint_zoo.io.atomic import TEMPORARY_PREFIX
-from tests.benchmark.small import results_bytes, write_suite
+from tests.helpers.suites import results_bytes, write_suite
 
 # slow enough that kills arrive within cells; slower if a signal must arrive before the end
 METHOD = """

@@ -9,8 +9,8 @@ from inpaint_zoo.benchmark.methods import MethodInput, NetworkMethod, Task, crea
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.registry import create_model
 from inpaint_zoo.weights import save_weights
-from tests.benchmark.small import Diary, photograph, results_bytes, small_suite
-from tests.toy import registered_toy
+from tests.helpers.suites import Diary, photograph, results_bytes, small_suite
+from tests.helpers.toy import registered_toy
 
 ONE = Options(workers=1, device="cpu")
 TASK = Task("photos", "center", ("a", "b"))

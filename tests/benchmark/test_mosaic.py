@@ -17,7 +17,7 @@ from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.pictures import read_picture
 from inpaint_zoo.ops import mosaic, to_uint8
-from tests.benchmark.small import Diary, photographs, small_suite, write_suite
+from tests.helpers.suites import Diary, photographs, small_suite, write_suite
 
 NET = "autoencoder_tiny"
 CENTER = {"name": "center", "size": 24}

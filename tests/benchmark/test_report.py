@@ -26,7 +26,7 @@ from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.benchmark.report.tables import matrices, tables
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
-from tests.benchmark.synthetic_run import LATEX, SCRIPT, write_run
+from tests.helpers.synthetic_run import LATEX, SCRIPT, write_run
 
 OUTPUTS = ("report.html", "report.md", "tables.tex", "summary.csv", "gallery.png")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

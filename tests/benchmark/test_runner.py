@@ -9,8 +9,8 @@ from PIL import Image
 from inpaint_zoo.benchmark import Options, load_suite, run_suite
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.masks import create_generator, create_mask
-from tests.benchmark.small import METRICS, Diary, photograph, results_bytes, small_suite, write_suite
-from tests.toy import registered_toy
+from tests.helpers.suites import METRICS, Diary, photograph, results_bytes, small_suite, write_suite
+from tests.helpers.toy import registered_toy
 
 ONE = Options(workers=1, device="cpu")
 

@@ -6,7 +6,7 @@ from PIL import Image
 from inpaint_zoo.benchmark.report import write_report
 from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.benchmark.report.sheet import _CELL, _GAP, _HEAD, _SIDE, ROWS, sheet
-from tests.benchmark.synthetic_run import write_run
+from tests.helpers.synthetic_run import write_run
 
 
 def tile(canvas, row, column, size):

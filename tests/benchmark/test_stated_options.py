@@ -16,8 +16,8 @@ from inpaint_zoo.benchmark.methods import MethodInput, Task, create_methods
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.pictures import read_picture, write_picture
-from tests.benchmark.small import photograph, small_suite, write_suite
-from tests.toy import registered_repeating, write_checkpoint
+from tests.helpers.suites import photograph, small_suite, write_suite
+from tests.helpers.toy import registered_repeating, write_checkpoint
 
 ONE = Options(workers=1, device="cpu")
 TASK = Task("photos", "center", ("a", "b"))

@@ -10,7 +10,7 @@ from inpaint_zoo.benchmark.identity import cell_id
 from inpaint_zoo.benchmark.store import CellKey, open_store
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import TEMPORARY_PREFIX
-from tests.benchmark.small import small_suite
+from tests.helpers.suites import small_suite
 
 KEY = CellKey("telea", "photos", "center", "0123456789abcdef0123")
 DONE = {"status": "done", "error": None}

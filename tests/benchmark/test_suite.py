@@ -7,8 +7,8 @@ from inpaint_zoo.benchmark import load_suite
 from inpaint_zoo.benchmark.plan import open_sources
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.registry import list_models, model_info
-from tests.benchmark.small import small_suite, write_suite
-from tests.toy import registered_toy
+from tests.helpers.suites import small_suite, write_suite
+from tests.helpers.toy import registered_toy
 
 GOOD = """\
 name: mine

@@ -15,8 +15,8 @@ from inpaint_zoo.benchmark.scoring import Scorer
 from inpaint_zoo.masks import create_mask
 from inpaint_zoo.metrics import list_metrics, metric_info
 from inpaint_zoo.metrics.definitions import PAPER_ENTRIES
-from tests.benchmark.small import photograph, photographs, results_bytes, small_suite
-from tests.toy import registered_toy
+from tests.helpers.suites import photograph, photographs, results_bytes, small_suite
+from tests.helpers.toy import registered_toy
 
 ONE = Options(workers=1, device="cpu", gallery=3)
 MASK = {"name": "center", "size": 60}  # extends to the borders, which the SSIM variants treat differently

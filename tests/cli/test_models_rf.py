@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from inpaint_zoo.cli.main import main
-from tests.toy import registered_toy
+from tests.helpers.toy import registered_toy
 
 
 def test_the_table_and_the_picture(capsys, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from inpaint_zoo.cli.main import main
-from tests.benchmark.small import write_suite
+from tests.helpers.suites import write_suite
 
 
 class Pipe(io.TextIOWrapper):

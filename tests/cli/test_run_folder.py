@@ -11,8 +11,8 @@ import yaml
 
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.io.locks import lock_folder
-from tests.cli.test_train import CONFIG, Held
-from tests.training.toys import painter_registered
+from tests.helpers.cli_run import CONFIG, Held
+from tests.helpers.toys import painter_registered
 
 REPOSITORY = Path(__file__).parent.parent.parent
 HELD = ("--data", f"{Held.__module__}.Held")
@@ -154,7 +154,7 @@ def test_a_users_checkpoints_lie_where_the_user_stands(tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG))
     callback = "--trainer.callbacks+=lightning.pytorch.callbacks.ModelCheckpoint"
     for name, more in (("a", ()), ("b", ("--trainer.callbacks.dirpath=mine",))):
-        command = [sys.executable, "-m", "tests.training.program", "fit", "--config", "config.yaml", "--out", name]
+        command = [sys.executable, "-m", "tests.helpers.program", "fit", "--config", "config.yaml", "--out", name]
         more = (callback, "--trainer.callbacks.every_n_train_steps=6", *more)
         environment = {"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
         subprocess.run([*command, *more], cwd=tmp_path, check=True, env=environment, capture_output=True)

@@ -12,7 +12,8 @@ from lightning.fabric.loggers import tensorboard
 
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.io.pictures import write_picture
-from tests.training.toys import PictureData, painter_registered
+from tests.helpers.cli_run import CONFIG
+from tests.helpers.toys import painter_registered
 
 REPOSITORY = Path(__file__).parent.parent.parent
 pytestmark = [
@@ -21,19 +22,6 @@ pytestmark = [
     # LightningCLI calls jsonargparse by names that it has since given up
     pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning"),
 ]
-CONFIG = {
-    "model": {"class_path": "tests.training.toys.Reconstruction", "init_args": {"metrics": ["psnr", "l1"]}},
-    "data": {"class_path": "tests.training.toys.PictureData"},
-    "trainer": {"accelerator": "cpu", "max_steps": 6, "log_every_n_steps": 2, "num_sanity_val_steps": 0},
-    "checkpoints": {"every": 3},
-}
-
-
-class Held(PictureData):
-    """Tests on what it validates on."""
-
-    def test_dataloader(self):
-        return self.val_dataloader()
 
 
 @pytest.fixture(autouse=True)
@@ -179,9 +167,9 @@ def test_help(capsys):
     [
         (
             ("--model.init_args.lrr", "1"),
-            "Unknown argument of tests.training.toys.Reconstruction: 'lrr'. Did you mean 'lr'",
+            "Unknown argument of tests.helpers.toys.Reconstruction: 'lrr'. Did you mean 'lr'",
         ),
-        (("--data.batch_sise", "1"), "Unknown argument of tests.training.toys.PictureData: 'batch_sise'. Did you mean"),
+        (("--data.batch_sise", "1"), "Unknown argument of tests.helpers.toys.PictureData: 'batch_sise'. Did you mean"),
         (("--trainer.mx_steps", "1"), "unrecognized arguments: --trainer.mx_steps"),
         (("--model.init_args.network_options", "{widht: 3}"), "Did you mean 'width'?"),
         (("--ckpt_path", "nowhere.ckpt"), "No checkpoint nowhere.ckpt."),

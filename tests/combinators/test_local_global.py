@@ -5,9 +5,9 @@ import torch
 
 import inpaint_zoo as iz
 from inpaint_zoo.models import LocalGlobalRefinement
-from tests.fill import vector_image, vector_mask
-from tests.models.test_all_models import sample
-from tests.toy import toy
+from tests.helpers.fill import vector_image, vector_mask
+from tests.helpers.images import sample
+from tests.helpers.toy import toy
 
 SMALL = {"width": 4, "levels": 6, "local_width": 4, "blocks": 1}
 

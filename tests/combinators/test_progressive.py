@@ -11,10 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import inpaint_zoo as iz
 from inpaint_zoo.interfaces import InpaintingNetwork
-from tests.fill import read_vector, vector_image
-from tests.models.test_glama import close
-from tests.models.test_isnet import recorded_net
-from tests.toy import toy
+from tests.helpers.fill import read_vector, vector_image
+from tests.helpers.recorded import close, recorded_net
+from tests.helpers.toy import toy
 
 WAITS = {"item", "tolist", "numpy", "cpu", "nonzero", "__bool__", "__int__", "__float__", "__index__", "__array__"}
 

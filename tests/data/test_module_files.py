@@ -12,7 +12,7 @@ from inpaint_zoo.data.sampling import Draw
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.pictures import write_picture
 from inpaint_zoo.masks import MaskWarning
-from tests.io.odd_files import BASE
+from tests.helpers.odd_files import BASE
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import torch
 
 from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.data.sampling import Draw
-from tests.data.program import BATCH, data_module
+from tests.helpers.data_program import BATCH, data_module
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -90,7 +90,7 @@ def test_evaluation_masks_follow_the_item():
 def run(out, workers, ranks):
     """Run the program and return the lines of all processes, in the order of the stream."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "tests.data.program", str(out), str(workers), str(ranks)]
+    command = [sys.executable, "-m", "tests.helpers.data_program", str(out), str(workers), str(ranks)]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     seen = [json.loads(Path(f"{out}.{rank}").read_text()) for rank in range(ranks)]
@@ -122,7 +122,9 @@ def test_loading_processes_are_deaf_to_signals_meant_for_the_run(number):
 
 
 def test_a_program_that_ends_amid_an_epoch_ends_its_loading_processes():
-    program = "from tests.data.program import data_module; batches = iter(data_module(1, 2).train_dataloader()); "
+    program = (
+        "from tests.helpers.data_program import data_module; batches = iter(data_module(1, 2).train_dataloader()); "
+    )
     program += "next(batches); print('one batch')"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False

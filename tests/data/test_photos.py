@@ -13,7 +13,7 @@ from PIL import Image
 from inpaint_zoo.data import create_dataset
 from inpaint_zoo.errors import UnknownNameError, ZooError
 from inpaint_zoo.io.pictures import PictureError, write_picture
-from tests.io.odd_files import BASE, write_bad, write_odd
+from tests.helpers.odd_files import BASE, write_bad, write_odd
 
 
 @pytest.fixture

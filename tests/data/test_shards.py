@@ -21,8 +21,8 @@ from inpaint_zoo.data.shards import INDEX, index_shards, member_name, open_shard
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.listing import by_stem
 from inpaint_zoo.io.pictures import write_picture
-from tests.data.loading import load_all
-from tests.io.odd_files import BASE, write_bad, write_odd
+from tests.helpers.loading import load_all
+from tests.helpers.odd_files import BASE, write_bad, write_odd
 
 STEMS = ["cat/1", "cat/2", "dog/1.front", "dog/50%", "ein Hund/größer", f"deep/{'x' * 120}/1", "top"]
 

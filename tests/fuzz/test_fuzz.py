@@ -11,8 +11,8 @@ import yaml
 
 from inpaint_zoo.io.formats import OTHER_SUFFIXES
 from inpaint_zoo.io.names import plain_name
-from tests.benchmark.small import photographs
-from tests.fuzz.files import write_files
+from tests.helpers.fuzz_files import write_files
+from tests.helpers.suites import photographs
 
 FILES, SEED = 1000, 2026
 FAULT = re.compile(r"Traceback \(most recent call last\)|this is a fault of inpaint-zoo")

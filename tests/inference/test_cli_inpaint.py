@@ -10,7 +10,7 @@ from PIL import Image
 
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.io.pictures import read_picture, write_picture
-from tests.io.odd_files import BASE, write_bad, write_odd
+from tests.helpers.odd_files import BASE, write_bad, write_odd
 
 
 def run(*args):

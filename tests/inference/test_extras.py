@@ -17,8 +17,8 @@ from inpaint_zoo.io.animation import write_gif
 from inpaint_zoo.io.flow import flow_colours
 from inpaint_zoo.io.pictures import read_picture, write_picture
 from inpaint_zoo.ops import to_uint8
-from tests.io.odd_files import BASE
-from tests.toy import toy
+from tests.helpers.odd_files import BASE
+from tests.helpers.toy import toy
 
 PHOTO = np.tile(BASE, (2, 2, 1))  # 48 x 64
 LARGE, SMALL = (slice(2, 46), slice(2, 62)), (slice(10, 20), slice(10, 30))

@@ -12,7 +12,7 @@ from inpaint_zoo.errors import UnknownNameError, ZooError
 from inpaint_zoo.inference.folder import fill_folder, mask_source, plan_jobs
 from inpaint_zoo.io.pictures import read_picture, write_picture
 from inpaint_zoo.masks import create_mask
-from tests.io.odd_files import BASE, exif, write_bad, write_odd
+from tests.helpers.odd_files import BASE, exif, write_bad, write_odd
 
 
 def grey(image, mask):

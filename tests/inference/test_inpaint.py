@@ -13,7 +13,7 @@ import inpaint_zoo as iz
 from inpaint_zoo.inference.inpaint import fill_bytes, ready_model
 from inpaint_zoo.io.pictures import write_picture
 from inpaint_zoo.masks import MaskWarning
-from tests.io.odd_files import BASE, exif
+from tests.helpers.odd_files import BASE, exif
 
 HOLE = np.zeros((24, 32), bool)
 HOLE[5:12, 8:20] = True

@@ -6,8 +6,8 @@ import torch
 
 from inpaint_zoo.io.flow import colour_key, flow_colours
 from inpaint_zoo.layers.contextual_attention import ContextualAttention
-from tests.fill import read_vector
-from tests.layers.test_contextual_attention import CASES, features, vector_masks
+from tests.helpers.attention_cases import CASES, features, vector_masks
+from tests.helpers.fill import read_vector
 
 
 def test_recorded_colours():

@@ -9,7 +9,7 @@ from PIL import Image, features
 from inpaint_zoo.io import formats
 from inpaint_zoo.io.listing import list_pictures
 from inpaint_zoo.io.pictures import PictureError, decode_picture, picture_size, read_picture
-from tests.io.odd_files import BASE, exif
+from tests.helpers.odd_files import BASE, exif
 
 SMOOTH = np.mgrid[0:256:48j, 0:256:64j].round().clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
 SMOOTH = np.dstack([SMOOTH, np.full((48, 64), 90, np.uint8)])

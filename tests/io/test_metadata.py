@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 
 from inpaint_zoo.io.pictures import PictureError, decode_picture, picture_size, read_picture, write_picture
 from inpaint_zoo.io.profiles import profile_of_space, srgb_profile
-from tests.io.odd_files import BASE, exif, png_chunk
+from tests.helpers.odd_files import BASE, exif, png_chunk
 
 TWO_MIB = bytes(2 * 2**20)
 

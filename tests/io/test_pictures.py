@@ -24,7 +24,7 @@ from inpaint_zoo.io.pictures import (
     read_picture,
     write_picture,
 )
-from tests.io.odd_files import BASE, exif, png_chunk, png_of_size, write_bad, write_odd
+from tests.helpers.odd_files import BASE, exif, png_chunk, png_of_size, write_bad, write_odd
 
 # what a viewer must do to show a stored array upright, written independently of the reader: EXIF 2.3, tag 274
 UPRIGHT = {

@@ -7,7 +7,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers import ADE20K_TAPS, ADE20KFeatures
 from inpaint_zoo.losses import PerceptualLoss
 from inpaint_zoo.weights import WeightsNotFoundError
-from tests.fill import fill, read_keys, read_vector, vector_image
+from tests.helpers.fill import fill, read_keys, read_vector, vector_image
 
 
 @pytest.fixture(scope="module")

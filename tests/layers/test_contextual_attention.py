@@ -1,8 +1,5 @@
 """Test contextual attention: the authors' recorded outputs, the formula of each option, blockwise computation."""
 
-import zlib
-
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -11,54 +8,9 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers import contextual_attention as module
 from inpaint_zoo.layers.contextual_attention import ContextualAttention
 from inpaint_zoo.layers.fusion import fuse
-from tests.fill import read_vector, vector_mask
-from tests.models import test_glama
-
-SHAPE = (2, 16, 16, 24)
-
-
-def close(got, recorded, atol):
-    test_glama.close(got, recorded, atol, correction=1)  # these files hold torch's deviation
-
-
-def normals(name):
-    return torch.from_numpy(
-        np.random.default_rng(zlib.crc32(f"ca_attention.{name}".encode())).standard_normal(SHAPE).astype(np.float32)
-    )
-
-
-def features():
-    f, b = (0.05 * normals(name) for name in "fb")
-    return {"f": f, "b": b, "fh": 0.3 * normals("f"), "fr": f.relu()}
-
-
-def vector_masks(name):
-    mask = vector_mask(64, 96)
-    return {
-        "none": None,
-        "same": mask.repeat(2, 1, 1, 1),
-        "differ": torch.cat([mask, mask.flip(2)]),
-        "all hole": torch.ones(2, 1, 64, 96),
-    }[name]
-
-
-# case -> foreground, background, mask, options
-CASES = {
-    "f,f fuse mask none": ("f", "f", "none", {}),
-    "f,f fuse mask same": ("f", "f", "same", {}),
-    "f,b fuse mask same": ("f", "b", "same", {}),
-    "f,f fuse mask differ reference": ("f", "f", "differ", {"first_mask_only": True}),
-    "f,f fuse mask differ per_sample": ("f", "f", "differ", {}),
-    "f,f nofuse mask none": ("f", "f", "none", {"fuse": False}),
-    "f,f nofuse mask same": ("f", "f", "same", {"fuse": False}),
-    "f,b nofuse mask same": ("f", "b", "same", {"fuse": False}),
-    "f,f nofuse mask differ reference": ("f", "f", "differ", {"fuse": False, "first_mask_only": True}),
-    "f,f nofuse mask differ per_sample": ("f", "f", "differ", {"fuse": False}),
-    "fh,fh fuse mask same (sharp)": ("fh", "fh", "same", {}),
-    "fr,fr fuse mask same (relu)": ("fr", "fr", "same", {}),
-    "f,f fuse mask same softmax_scale 1": ("f", "f", "same", {"softmax_scale": 1.0}),
-    "f,f fuse mask all hole": ("f", "f", "all hole", {}),
-}
+from tests.helpers.attention_cases import CASES, features, normals, vector_masks
+from tests.helpers.fill import read_vector
+from tests.helpers.recorded import close_sample_std as close
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -12,7 +12,7 @@ from torch import nn
 from inpaint_zoo.errors import UnknownNameError, ZooError
 from inpaint_zoo.layers import VGGFeatures
 from inpaint_zoo.weights import WeightsNotFoundError
-from tests.fill import fill, read_vector, vector_image
+from tests.helpers.fill import fill, read_vector, vector_image
 
 ISNET_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1", "relu2_2", "relu3_4", "relu4_4", "relu5_2")
 

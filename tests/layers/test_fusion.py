@@ -13,22 +13,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers.ffc import FFC, FFCNormAct
 from inpaint_zoo.layers.fusion import FusedConv2d, FusedHead, fold, fold_affine, fuse, to_bfloat16
 from inpaint_zoo.models.glama import LaMaGenerator, fused
-from tests.models.test_all_models import sample
-
-
-def shaken(module):
-    """Give batch norms random statistics, so that wrong folding shows."""
-    generator = torch.Generator().manual_seed(0)
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            for value, low, high in (
-                (part.running_mean, -0.3, 0.3),
-                (part.running_var, 0.5, 1.5),
-                (part.weight.data, 0.5, 1.5),
-                (part.bias.data, -0.3, 0.3),
-            ):
-                value.uniform_(low, high, generator=generator)
-    return module.eval()
+from tests.helpers.images import sample, shaken
 
 
 def check_fused_conv():

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers.fusion import fuse
 from inpaint_zoo.layers.partial_conv import PartialBlock, PartialConv2d
-from tests.layers.test_fusion import shaken
+from tests.helpers.images import shaken
 
 
 def by_loops(x, mask, weight, bias, stride):

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 import inpaint_zoo as iz
 from inpaint_zoo.errors import UnknownNameError, ZooError
 from inpaint_zoo.losses import AdversarialLoss, mask_to_logits
-from tests.fill import losses_batch, read_vector
-from tests.losses import authors
+from tests.helpers import authors_losses as authors
+from tests.helpers.fill import losses_batch, read_vector
 
 NAMES = ("hinge", "lsgan", "lsgan_sigmoid", "non_saturating", "wgan")
 

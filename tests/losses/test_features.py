@@ -16,8 +16,8 @@ from inpaint_zoo.losses import (
     gram_matrix,
     lpips_distance,
 )
-from tests.fill import losses_batch, read_vector
-from tests.losses import authors
+from tests.helpers import authors_losses as authors
+from tests.helpers.fill import losses_batch, read_vector
 
 POOLS = ("pool1", "pool2", "pool3")
 PERCEPTUAL_19 = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from inpaint_zoo.errors import UnknownNameError, ZooError
 from inpaint_zoo.losses import FocalFrequencyLoss, focal_frequency
-from tests.fill import read_vector, vector_image
+from tests.helpers.fill import read_vector, vector_image
 
 OPTIONS = {
     "default alpha=1": {},

@@ -14,8 +14,8 @@ from inpaint_zoo.losses import (
     wgan_gradient_penalty,
 )
 from inpaint_zoo.registry import create_discriminator
-from tests.fill import fill_module, read_vector, vector_image, vector_mask
-from tests.losses import authors
+from tests.helpers import authors_losses as authors
+from tests.helpers.fill import fill_module, read_vector, vector_image, vector_mask
 from tests.losses.test_masked_l1 import contextual_case
 
 

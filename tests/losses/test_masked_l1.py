@@ -5,7 +5,7 @@ import torch
 
 from inpaint_zoo.errors import UnknownNameError, ZooError
 from inpaint_zoo.losses import MaskedL1, masked_l1, spatial_discount, weighted_l1
-from tests.fill import losses_batch, read_vector, vector_image, vector_mask
+from tests.helpers.fill import losses_batch, read_vector, vector_image, vector_mask
 
 DIVISORS = ("pixels", "area_per_image", "area", "hole_fraction")
 

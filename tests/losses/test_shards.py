@@ -7,8 +7,8 @@ import torch
 
 from inpaint_zoo import losses
 from inpaint_zoo.losses import SoftPatchLoss, masked_l1
-from tests.losses.every import cases, measure, samples
-from tests.ranks import on_processes, on_threads, shard
+from tests.helpers.every_loss import cases, measure, samples
+from tests.helpers.ranks import on_processes, on_threads, shard
 
 CLASSES = [name for name in losses.__all__ if isinstance(getattr(losses, name), type)]
 whole = functools.cache(measure)

@@ -5,8 +5,8 @@ import torch
 
 from inpaint_zoo.errors import UnknownNameError, ZooError
 from inpaint_zoo.losses import SoftPatchLoss, soft_label
-from tests.fill import losses_batch, read_vector, vector_mask
-from tests.losses import authors
+from tests.helpers import authors_losses as authors
+from tests.helpers.fill import losses_batch, read_vector, vector_mask
 
 
 def test_a_blur_by_hand():

@@ -5,7 +5,7 @@ import torch
 
 from inpaint_zoo.errors import UnknownNameError, ZooError
 from inpaint_zoo.losses import TotalVariation, total_variation
-from tests.fill import losses_batch, read_vector, vector_image
+from tests.helpers.fill import losses_batch, read_vector, vector_image
 
 
 def slow_tv(image, beta, joint, reduction, region=None):

@@ -13,7 +13,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.metrics import SSIM, create_metric, list_metrics, metric_info
 from inpaint_zoo.metrics.pixel import to_scale
 from inpaint_zoo.metrics.structure import gaussian_window, ssim_map
-from tests.fill import read_vector
+from tests.helpers.fill import read_vector
 
 LIGHT = [name for name in list_metrics() if metric_info(name).per_image and not metric_info(name).needs]
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import inpaint_zoo as iz
-from inpaint_zoo.errors import ZooError
-from tests.toy import registered_toy
+from tests.helpers.images import check_hole_fill, sample
+from tests.helpers.toy import registered_toy
 
 SIZES = [(63, 41), (16, 16), (16, 45), (64, 64)]
 LARGE = 5_000_000
@@ -69,18 +69,6 @@ def build(name):
     return _built(name).eval()
 
 
-def sample(size, batch=1, seed=0):
-    """Return smooth images with holes: one block per image, at different positions, and scattered single pixels."""
-    H, W = size
-    generator = torch.Generator().manual_seed(seed)
-    image = torch.rand(batch, 3, 4, 4, generator=generator)
-    image = torch.nn.functional.interpolate(image, size, mode="bilinear").clamp(0, 1)
-    mask = (torch.rand(batch, 1, H, W, generator=generator) > 0.97).float()
-    for k in range(batch):
-        mask[k, :, H // 4 : H // 2 + k, W // 4 : W // 2 + 2 * k] = 1
-    return image, mask
-
-
 @over("size", SIZES)
 def test_shape_range_and_known_pixels(name, size):
     net = build(name)
@@ -117,29 +105,6 @@ def test_hole_content_is_ignored(name, rubbish):
         assert torch.equal(net(image, mask), net(image.masked_fill(mask > 0, rubbish), mask))
 
 
-def check_fillings(net):
-    """A filling replaces the hole's content for networks that use it, also in the inference form."""
-    image, mask = sample((40, 48))
-    hole_fill = torch.where(mask > 0, 0.9, image)
-    low, high = net.value_range
-    grey = torch.full_like(image, (net.hole_value - low) / (high - low))
-    with torch.no_grad():
-        seen = [net.predict(*net.preprocess(image, mask, found)) for found in (None, hole_fill)]
-        assert net.takes_hole_fill != all(map(torch.equal, *(stages.values() for stages in seen)))
-        if not net.takes_hole_fill:
-            with pytest.raises(ZooError, match=r"ignores the content of the hole and takes no `hole_fill`"):
-                net(image, mask, hole_fill=hole_fill)
-            return
-        plain, filled = net(image, mask), net(image, mask, hole_fill=hole_fill)
-        assert torch.equal(net(hole_fill, mask), plain)
-        assert torch.equal(net(image, mask, hole_fill=grey), plain)  # what it finds where nothing is given
-        known_differs = torch.where(mask > 0, hole_fill, 7.0)
-        assert torch.equal(net(image, mask, hole_fill=known_differs), filled)
-        torch.testing.assert_close(iz.optimize(net)(image, mask, hole_fill=hole_fill), filled, atol=1e-4, rtol=0)
-    assert not torch.equal(filled, plain)
-    assert torch.equal(torch.where(mask > 0, 0, filled), torch.where(mask > 0, 0, image))
-
-
 # OpenCV's methods take none, though Telea's colours do depend on what it is told to replace
 @pytest.mark.parametrize(
     "name",
@@ -148,7 +113,7 @@ def check_fillings(net):
     scope="module",
 )
 def test_fillings(name):
-    check_fillings(build(name))
+    check_hole_fill(build(name))
 
 
 @over("share", ["one known pixel", "none", "all", "one hole pixel"])

@@ -8,10 +8,9 @@ from inpaint_zoo.benchmark.macs import count_macs
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.models.aot_gan import AOTGANGenerator
 from inpaint_zoo.weights import load_weights
-from tests.fill import read_vector, vector_image, vector_mask
-from tests.models.test_all_models import sample
-from tests.models.test_glama import close
-from tests.models.test_isnet import numbered, official
+from tests.helpers.fill import read_vector, vector_image, vector_mask
+from tests.helpers.images import sample
+from tests.helpers.recorded import close, numbered, official
 
 RECORDED = [(64, 64), (40, 56), (256, 256)]
 LAST = "decoder.4"  # the authors' decoder ends before the tanh

@@ -13,10 +13,10 @@ from inpaint_zoo.models.aot_gan.loss import PERCEPTUAL_TAPS, STYLE_TAPS, AOTGANL
 from inpaint_zoo.ops import from_range
 from inpaint_zoo.training import NetworkEMA
 from inpaint_zoo.weights import WeightsNotFoundError
-from tests.fill import fill_module, losses_batch, read_vector
-from tests.losses.authors import gradient_norm
-from tests.models.overfit import Pictures64, psnr_by_heart
-from tests.training.toys import fit, make_trainer
+from tests.helpers.authors_losses import gradient_norm
+from tests.helpers.fill import fill_module, losses_batch, read_vector
+from tests.helpers.overfit import Pictures64, psnr_by_heart
+from tests.helpers.toys import fit, make_trainer
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),

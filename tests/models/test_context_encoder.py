@@ -7,9 +7,9 @@ from torch.nn import functional as F
 import inpaint_zoo as iz
 from inpaint_zoo.models import ContextEncoder
 from inpaint_zoo.models.context_encoder.loss import ContextEncoderLoss
-from tests.models.overfit import Pictures64, psnr_by_heart
-from tests.models.test_all_models import sample
-from tests.training.toys import fit
+from tests.helpers.images import sample
+from tests.helpers.overfit import Pictures64, psnr_by_heart
+from tests.helpers.toys import fit
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),

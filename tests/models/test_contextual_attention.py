@@ -11,8 +11,8 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.models.contextual_attention import ContextualAttentionGenerator
 from inpaint_zoo.ops import composite, hole_ns
 from inpaint_zoo.weights import load_weights
-from tests.fill import fill, fill_module, read_keys, read_vector, vector_image
-from tests.layers.test_contextual_attention import close
+from tests.helpers.fill import fill, fill_module, read_keys, read_vector, vector_image
+from tests.helpers.recorded import close_sample_std as close
 
 PARAMETERS = {"contextual_attention": 3_601_542, "glcic": 2_758_118}
 

@@ -19,13 +19,11 @@ from inpaint_zoo.ops import hole_ns
 from inpaint_zoo.training import picture_row
 from inpaint_zoo.training.resume import list_checkpoints
 from inpaint_zoo.weights import WeightsError
-from tests.fill import fill_module, read_vector, vector_image
-from tests.models.overfit import Pictures64, psnr_by_heart
-from tests.models.test_all_models import sample
-from tests.models.test_glama_training import TINY
-from tests.models.test_kill_families import CRITICS
-from tests.training.test_kill import REPOSITORY
-from tests.training.toys import fit, make_trainer
+from tests.helpers.fill import fill_module, read_vector, vector_image
+from tests.helpers.images import sample
+from tests.helpers.overfit import Pictures64, psnr_by_heart
+from tests.helpers.small_runs import CRITICS, REPOSITORY, TINY
+from tests.helpers.toys import fit, make_trainer
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),

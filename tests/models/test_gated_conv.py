@@ -9,9 +9,9 @@ from inpaint_zoo.benchmark.macs import count_macs
 from inpaint_zoo.models import GatedConv
 from inpaint_zoo.models.gated_conv import GatedConvGenerator
 from inpaint_zoo.models.gated_conv.loss import GatedConvLoss
-from tests.models.overfit import Pictures64, psnr_by_heart
-from tests.models.test_all_models import sample
-from tests.training.toys import fit
+from tests.helpers.images import sample
+from tests.helpers.overfit import Pictures64, psnr_by_heart
+from tests.helpers.toys import fit
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),

@@ -18,12 +18,13 @@ from inpaint_zoo.losses import FocalFrequencyLoss, mask_to_logits
 from inpaint_zoo.models import GLaMa, LaMa
 from inpaint_zoo.models.glama import LaMaGenerator
 from inpaint_zoo.weights import load_weights
-from tests.fill import fill, fill_module, read_keys, read_vector, vector_image, vector_mask
-from tests.models.held_out import held_out_psnr
-from tests.models.test_all_models import check_fillings
-from tests.toy import toy
-from tests.training.test_configs import CONFIGS as ALL_CONFIGS
-from tests.training.test_configs import Built
+from tests.helpers.configs import CONFIGS as ALL_CONFIGS
+from tests.helpers.configs import Built
+from tests.helpers.fill import fill, fill_module, read_keys, read_vector, vector_image, vector_mask
+from tests.helpers.held_out import held_out_psnr
+from tests.helpers.images import check_hole_fill
+from tests.helpers.recorded import close
+from tests.helpers.toy import toy
 
 CONFIGS = ALL_CONFIGS / "glama"
 
@@ -37,14 +38,6 @@ def filled(name):
         state = {key: value * 0.4 if CALMED.search(key) else value for key, value in state.items()}
     net.load_state_dict(state)
     return net
-
-
-def close(got, recorded, atol, correction=0):
-    assert list(got.shape) == recorded["output_shape"]
-    values = got.flatten()[torch.tensor(recorded["indices"])]
-    torch.testing.assert_close(values, torch.tensor(recorded["values"]), atol=atol, rtol=0)
-    assert got.double().mean().item() == pytest.approx(recorded["mean"], abs=atol)
-    assert got.double().std(correction=correction).item() == pytest.approx(recorded["std"], abs=atol)
 
 
 def feature_map(channels, H, W):
@@ -461,4 +454,4 @@ def test_released_forms_take_fillings_and_those_that_begin_with_spread_colours_n
     for from_spread in (False, True):
         net = fill_module(LaMaGenerator(blocks=1, width=8, from_spread=from_spread))
         assert net.takes_hole_fill != from_spread
-        check_fillings(net)
+        check_hole_fill(net)

@@ -11,22 +11,11 @@ import torch
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.io.pictures import read_picture, write_picture
 from inpaint_zoo.training.resume import list_checkpoints
-from tests.training.test_kill import REPOSITORY, load
+from tests.helpers.runs import load
+from tests.helpers.small_runs import REPOSITORY, TINY
 
 CONFIGS = REPOSITORY / "configs" / "glama"
 ABLATIONS = sorted(path.name for path in CONFIGS.glob("ablation_*.yaml"))
-TINY = [
-    '--data.train={"name": "sample", "split": "train"}',
-    '--data.val={"name": "sample", "split": "test", "crop": "center"}',
-    '--data.test={"name": "sample", "split": "test", "crop": "center"}',
-    "--data.init_args.size=64",
-    "--data.init_args.batch_size=2",
-    "--data.init_args.workers=0",
-    "--data.init_args.epoch_samples=16",
-    "--trainer.accelerator=cpu",
-    "--trainer.log_every_n_steps=1",
-    "--trainer.num_sanity_val_steps=0",
-]
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),
     pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec.*"),

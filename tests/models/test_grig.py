@@ -12,9 +12,9 @@ from inpaint_zoo.layers.aot import AOTBlock
 from inpaint_zoo.models.grig.blocks import Noise, fixed_noise
 from inpaint_zoo.models.grig.network import GRIGGenerator
 from inpaint_zoo.weights import load_weights
-from tests.fill import fill_module, read_keys, read_vector, vector_image, vector_mask
-from tests.models.test_all_models import sample
-from tests.models.test_glama import close
+from tests.helpers.fill import fill_module, read_keys, read_vector, vector_image, vector_mask
+from tests.helpers.images import sample
+from tests.helpers.recorded import close
 
 TABLE = {  # parameters of each part, from the specification's table of rows
     "down_from_big": 1_152,

@@ -18,9 +18,9 @@ from inpaint_zoo.models.grig.patch_discriminator import label_map
 from inpaint_zoo.ops import composite
 from inpaint_zoo.training import AdversarialModule, Phase, Recipe
 from inpaint_zoo.weights import WeightsNotFoundError, load_weights, save_weights, state_sha256
-from tests.fill import fill, losses_batch, read_keys, read_vector, vector_image, vector_mask
-from tests.losses.authors import gradient_norm
-from tests.models.test_glama import close
+from tests.helpers.authors_losses import gradient_norm
+from tests.helpers.fill import fill, losses_batch, read_keys, read_vector, vector_image, vector_mask
+from tests.helpers.recorded import close
 
 NAMES = {"projected": "grig_projected_disc", "patchgan70": "grig_patch_disc"}
 SMALL = {"backbone_weights": "random", "width": 4, "resize_below": 128, "resize_to": 128}

@@ -20,10 +20,10 @@ from inpaint_zoo.ops import composite, diff_augment, from_range, to_range
 from inpaint_zoo.training import NetworkEMA
 from inpaint_zoo.training.resume import list_checkpoints
 from inpaint_zoo.weights import WeightsNotFoundError
-from tests.fill import fill_module, losses_batch, read_vector
-from tests.models.overfit import Pictures64, psnr_by_heart
-from tests.training.test_kill import load
-from tests.training.toys import fit, make_trainer
+from tests.helpers.fill import fill_module, losses_batch, read_vector
+from tests.helpers.overfit import Pictures64, psnr_by_heart
+from tests.helpers.runs import load
+from tests.helpers.toys import fit, make_trainer
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),

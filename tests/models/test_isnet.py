@@ -8,9 +8,9 @@ from inpaint_zoo.benchmark.macs import count_macs
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.models.isnet import ISNetGenerator, ISNetUNet
 from inpaint_zoo.weights import load_weights
-from tests.fill import fill, read_keys, read_vector, vector_image, vector_mask
-from tests.models.test_all_models import sample
-from tests.models.test_glama import close
+from tests.helpers.fill import read_vector, vector_image, vector_mask
+from tests.helpers.images import sample
+from tests.helpers.recorded import close, numbered, official, recorded_net
 
 PARAMETERS = {
     "isnet": 24_774_307,
@@ -21,29 +21,6 @@ PARAMETERS = {
     "isnet_base_ff": 14_610_083,
     "isnet_unet": 24_403_715,
 }
-
-
-def official(name):
-    """Return a network's state dict with the authors' keys, filled by these keys."""
-    keys = read_keys(name)
-    return fill({key: torch.zeros(shape) for key, shape in keys.items()})
-
-
-def numbered(name):
-    """Return a state dict with these names and shapes, in which each tensor has its own constant value."""
-    keys = read_keys(name)
-    return {key: torch.tensor(float(number)).expand(shape) for number, (key, shape) in enumerate(keys.items())}
-
-
-def released(name):
-    """Return the state dict in the format of the authors' files."""
-    return {"generator": {f"module.{key}": value for key, value in official(name).items()}, "epoch": 3}
-
-
-def recorded_net(name):
-    net = iz.create_model(name)
-    net.load_state_dict(iz.convert_official(name, released(name)))
-    return net
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

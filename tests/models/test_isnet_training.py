@@ -15,11 +15,10 @@ from inpaint_zoo.models import ISNet
 from inpaint_zoo.models.isnet.loss import PERCEPTUAL_TAPS, PRESETS, STYLE_TAPS, ISNetLoss
 from inpaint_zoo.training import NetworkEMA
 from inpaint_zoo.weights import WeightsNotFoundError
-from tests.fill import fill_module, losses_batch, read_vector
-from tests.models.held_out import held_out_psnr
-from tests.models.test_glama_training import TINY
-from tests.training.test_kill import REPOSITORY
-from tests.training.toys import PictureData, fit, make_trainer
+from tests.helpers.fill import fill_module, losses_batch, read_vector
+from tests.helpers.held_out import held_out_psnr
+from tests.helpers.small_runs import REPOSITORY, TINY
+from tests.helpers.toys import PictureData, fit, make_trainer
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),

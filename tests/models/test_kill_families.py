@@ -10,16 +10,9 @@ import torch
 
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.training.resume import list_checkpoints
-from tests.models.test_glama_training import TINY
-from tests.training.test_kill import REPOSITORY, assert_same, load, wait_for_step
+from tests.helpers.runs import assert_same, load, wait_for_step
+from tests.helpers.small_runs import CRITICS, REPOSITORY, TINY
 
-CRITICS = [  # of pictures of 64 px, two batches a step
-    "--model.init_args.size=64",
-    "--model.init_args.window=32",
-    "--model.init_args.num_critics=2",
-    '--data.init_args.masks={"name": "ca_box", "mask_shape": [32, 32], "max_delta": [8, 8]}',
-    '--data.init_args.eval_masks={"name": "center", "size": 32}',
-]
 OF_FAMILY = {
     "contextual_attention": CRITICS,
     "glcic": CRITICS,

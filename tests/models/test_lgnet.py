@@ -11,9 +11,9 @@ from inpaint_zoo.models.lgnet import LGNetGenerator
 from inpaint_zoo.models.lgnet.convert import flat_name
 from inpaint_zoo.ops import composite
 from inpaint_zoo.weights import load_weights
-from tests.fill import fill, fill_module, has_vector, read_keys, read_vector, vector_image, vector_mask
-from tests.models.held_out import held_out_psnr
-from tests.models.test_glama import close
+from tests.helpers.fill import fill_module, has_vector, read_vector, vector_image, vector_mask
+from tests.helpers.held_out import held_out_psnr
+from tests.helpers.recorded import close, official_lgnet, released_lgnet
 
 PARAMETERS = {
     "lgnet": 115_002_185,
@@ -25,21 +25,6 @@ PARAMETERS = {
     "lgnet_cgg_att": 163_933_961,
     "lgnet_clg": 114_313_161,
 }
-
-
-def official(part, light=False):
-    """Return a network's state dict with the authors' keys, filled by these keys."""
-    name = f"lgnet_light_{part}" if light and part != "local" else f"lgnet_{part}"
-    keys = read_keys(name)
-    empty = {
-        key: torch.zeros(shape, dtype=torch.int64 if key.endswith("tracked") else torch.float32)
-        for key, shape in keys.items()
-    }
-    return fill(empty)
-
-
-def released(light=False):
-    return {part: official(part, light) for part in ("coarse", "local", "global")}
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -68,7 +53,7 @@ def test_macs_by_both_conventions():
 
 def test_recorded_outputs_at_256():
     net = iz.create_model("lgnet")
-    net.load_state_dict(iz.convert_official("lgnet", released()))
+    net.load_state_dict(iz.convert_official("lgnet", released_lgnet()))
     image, mask = vector_image(256, 256), vector_mask(256, 256)
     native = torch.where(mask > 0, 1.0, image * 2 - 1)
     with torch.no_grad():
@@ -92,7 +77,7 @@ def test_recorded_output_of_the_local_network():
 
 def test_recorded_logits():
     net = iz.create_discriminator("lgnet")
-    net.load_state_dict(iz.convert_official("lgnet_discriminator", official("disc")))
+    net.load_state_dict(iz.convert_official("lgnet_discriminator", official_lgnet("disc")))
     net.eval()
     with torch.no_grad():
         close(net(vector_image(64, 64) * 2 - 1), read_vector("lgnet_disc_64"), 1e-4)
@@ -143,18 +128,18 @@ def test_a_shared_first_stage_is_the_last_without_attention():
 
 
 def test_released_files_are_converted_by_the_command_line(tmp_path, capsys):
-    for part, state in released().items():
+    for part, state in released_lgnet().items():
         number = {"coarse": 1, "local": 2, "global": 3}[part]
         torch.save(state, tmp_path / f"latest_net_G{number}.pth")
     assert main(["convert", "--model", "lgnet", str(tmp_path), "--out", str(tmp_path / "lgnet.safetensors")]) == 0
     state = load_weights(tmp_path / "lgnet.safetensors").state
-    assert all(torch.equal(value, state[key]) for key, value in iz.convert_official("lgnet", released()).items())
+    assert all(torch.equal(value, state[key]) for key, value in iz.convert_official("lgnet", released_lgnet()).items())
     net = iz.create_model("lgnet", weights=tmp_path / "lgnet.safetensors")
     assert sum(parameter.numel() for parameter in net.parameters()) == PARAMETERS["lgnet"]
 
 
 def test_conversion_is_strict():
-    parts = released()
+    parts = released_lgnet()
     del parts["local"]["model.1.weight"]
     with pytest.raises(ValueError, match=r"part 'local': 1 missing: model\.1\.weight"):
         iz.convert_official("lgnet", parts)
@@ -163,7 +148,7 @@ def test_conversion_is_strict():
 
 
 def test_every_nested_name_has_a_flat_one():
-    nested = official("coarse")
+    nested = official_lgnet("coarse")
     flat = {flat_name(key): value.shape for key, value in nested.items()}
     ours = LGNetGenerator({"coarse": "unet"}).parts()["coarse"].state_dict()
     assert flat == {key: value.shape for key, value in ours.items()}

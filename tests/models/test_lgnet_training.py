@@ -12,8 +12,8 @@ from inpaint_zoo.layers import VGGFeatures
 from inpaint_zoo.models import LGNet
 from inpaint_zoo.models.lgnet.loss import TAPS, LGNetLoss
 from inpaint_zoo.ops import from_range
-from tests.fill import losses_batch, read_vector, vector_image, vector_mask
-from tests.models.test_lgnet import official, released
+from tests.helpers.fill import losses_batch, read_vector, vector_image, vector_mask
+from tests.helpers.recorded import official_lgnet, released_lgnet
 
 
 def test_recorded_losses(filled_vgg16):
@@ -73,8 +73,8 @@ SECOND = {
 def test_two_steps_give_the_authors_figures(filled_vgg16, tmp_path):
     """Losses and gradients equal those of the authors' code: one forward pass, discriminator first."""
     module = LGNet(vgg_weights=str(filled_vgg16), metrics=[])
-    module.network.load_state_dict(iz.convert_official("lgnet", released()))
-    module.discriminator.load_state_dict(official("disc"))
+    module.network.load_state_dict(iz.convert_official("lgnet", released_lgnet()))
+    module.discriminator.load_state_dict(official_lgnet("disc"))
     image, mask = vector_image(256, 256), vector_mask(256, 256)
     images, masks = torch.cat([image, image.flip(3)]), torch.cat([mask, mask.roll(11, 3)])
     samples = [{"image": images[k], "mask": masks[k], "index": k, "name": str(k)} for k in range(2)]

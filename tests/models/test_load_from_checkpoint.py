@@ -14,7 +14,7 @@ import inpaint_zoo.models
 from inpaint_zoo import registry
 from inpaint_zoo.combinators import two_stage
 from inpaint_zoo.training import TrainingModule
-from tests.fill import vector_image, vector_mask
+from tests.helpers.fill import vector_image, vector_mask
 
 SIDE = 64
 SMALL_REFINEMENT = {"width": 4, "levels": 6, "local_width": 4, "blocks": 1}

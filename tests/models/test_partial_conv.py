@@ -11,10 +11,9 @@ from inpaint_zoo.layers.features import IMAGENET_MEAN, IMAGENET_STD
 from inpaint_zoo.models import PartialConv
 from inpaint_zoo.models.partial_conv import PartialConvGenerator
 from inpaint_zoo.models.partial_conv.loss import TAPS, PartialConvLoss
-from tests.layers.test_fusion import shaken
-from tests.models.overfit import psnr_by_heart
-from tests.models.test_all_models import sample
-from tests.training.toys import fit
+from tests.helpers.images import sample, shaken
+from tests.helpers.overfit import psnr_by_heart
+from tests.helpers.toys import fit
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from inpaint_zoo.training import InpaintingModule
-from tests.families import BACKBONES, SIDE, SIDES, arguments, choices, parts, small, trained, training_modules
-from tests.ranks import on_threads, shard
+from tests.helpers.families import BACKBONES, SIDE, SIDES, arguments, choices, parts, small, trained, training_modules
+from tests.helpers.ranks import on_threads, shard
 
 pytestmark = pytest.mark.filterwarnings("ignore::inpaint_zoo.losses.MissingWeightsWarning")
 COUNT = 4

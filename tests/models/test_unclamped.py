@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import inpaint_zoo as iz
-from tests.families import BACKBONES, SIDE, SIDES, SMALL, arguments, parts, small, training_modules
-from tests.models.test_all_models import sample
+from tests.helpers.families import BACKBONES, SIDE, SIDES, SMALL, arguments, parts, small, training_modules
+from tests.helpers.images import sample
 
 pytestmark = pytest.mark.filterwarnings("ignore::inpaint_zoo.losses.MissingWeightsWarning")
 LEARNED = iz.list_models("*_tiny")

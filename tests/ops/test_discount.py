@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from inpaint_zoo.ops import discount_from_mask, spatial_discount
-from tests.fill import read_vector
+from tests.helpers.fill import read_vector
 
 
 def test_the_recorded_map():

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.ops import hole_ns, mosaic
-from tests.fill import read_vector, vector_image
+from tests.helpers.fill import read_vector, vector_image
 
 
 def box(H, W, top, bottom, left, right):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tests.training.toys import painter_registered
+from tests.helpers.toys import painter_registered
 
 # Lightning says these of every small run on a CPU; none is about our code
 LIGHTNING = (

@@ -3,7 +3,7 @@
 import pytest
 
 from inpaint_zoo.training.resume import list_checkpoints
-from tests.training.toys import PictureData, Reconstruction, build, fit
+from tests.helpers.toys import PictureData, Reconstruction, build, fit
 
 
 class Seen(Reconstruction):

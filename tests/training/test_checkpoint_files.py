@@ -20,13 +20,13 @@ from torch import nn
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.training.checkpoint_files import read_checkpoint
 from inpaint_zoo.training.resume import list_checkpoints, newest_readable
-from tests.training.test_kill import REPOSITORY
-from tests.training.toys import Reconstruction, build, fit
+from tests.helpers.small_runs import REPOSITORY
+from tests.helpers.toys import Reconstruction, build, fit
 
 WRITER = """
 import sys, warnings
 from lightning.pytorch.callbacks import ModelCheckpoint
-from tests.training.toys import Reconstruction, build, fit, painter_registered
+from tests.helpers.toys import Reconstruction, build, fit, painter_registered
 warnings.simplefilter("ignore")
 with painter_registered():
     theirs = ModelCheckpoint(sys.argv[1] + "/theirs", save_top_k=-1, every_n_train_steps=1, save_last=True)

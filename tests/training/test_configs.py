@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from inpaint_zoo.cli.train import ZooCLI
 from inpaint_zoo.models.isnet.loss import PRESETS
 from inpaint_zoo.training import TrainingModule
+from tests.helpers.configs import CONFIGS, Built
 
-CONFIGS = Path(__file__).parent.parent.parent / "configs"
 PARTS = ("trainer", "logger", "data", "augment", "masks")  # added to a family's configuration
 BASE = CONFIGS / "autoencoder" / "sample.yaml"
 FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml"))
@@ -20,19 +19,6 @@ OVERLAYS = [  # without a class: they change arguments of a family's configurati
     if not file.startswith(PARTS) and "class_path" not in yaml.safe_load((CONFIGS / file).read_text())["model"]
 ]
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
-
-
-class Built(ZooCLI):
-    """Builds, and stops before the Trainer is made or anything runs."""
-
-    def instantiate_trainer(self, **kwargs):
-        return None
-
-    def fit(self, model, datamodule, ckpt_path=None):
-        self.built = model, datamodule
-
-    def _run_subcommand(self, subcommand):
-        self.fit(self.model, self.datamodule)
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if not file.startswith(PARTS) and file not in OVERLAYS])

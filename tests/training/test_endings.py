@@ -6,8 +6,8 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 
 from inpaint_zoo.training import NetworkEMA
 from inpaint_zoo.training.resume import list_checkpoints
-from tests.training.test_resume import assert_same, load, steps
-from tests.training.toys import PictureData, Reconstruction, ToyGAN, build, fit
+from tests.helpers.runs import assert_same, load, steps
+from tests.helpers.toys import PictureData, Reconstruction, ToyGAN, build, fit
 
 STEPS = 13  # of six batches an epoch
 NEVER = 1000

@@ -13,7 +13,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.models import LocalGlobalRefinement
 from inpaint_zoo.training import InpaintingModule, NetworkEMA
 from inpaint_zoo.weights import WeightsError, load_weights
-from tests.training.toys import PictureData, fit, make_trainer
+from tests.helpers.toys import PictureData, fit, make_trainer
 
 SGD = functools.partial(torch.optim.SGD, lr=0.01)
 BEHIND = {"width": 4, "levels": 6, "local_width": 4, "blocks": 1}

@@ -3,84 +3,13 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-import torch
-import yaml
 
 from inpaint_zoo.training.resume import is_damaged, list_checkpoints, newest_readable
-from tests.training.test_resume import assert_same
-from tests.training.toys import ToyGAN, build, fit
-
-REPOSITORY = Path(__file__).parent.parent.parent
-STEPS = 24
-CONFIG = {
-    "seed_everything": 3,
-    "model": {
-        "class_path": "tests.training.toys.ToyGAN",
-        "init_args": {"metrics": ["psnr"], "penalty": True, "form": {"critics_per_step": 2}},
-    },
-    "data": {"class_path": "tests.training.toys.PictureData", "init_args": {"workers": 1}},
-    "trainer": {
-        "accelerator": "cpu",
-        "max_steps": STEPS,
-        "log_every_n_steps": 1,
-        "callbacks": [{"class_path": "inpaint_zoo.training.NetworkEMA", "init_args": {"decay": 0.9}}],
-    },
-    "checkpoints": {"every": 3},
-    "images": {"count": 2},
-}
-
-
-def start(folder, *args, config=None, seconds=0.0, command="fit"):
-    folder.mkdir(parents=True, exist_ok=True)
-    config = {**CONFIG, **(config or {})}
-    callbacks = [*config["trainer"]["callbacks"]]
-    if seconds:
-        callbacks.append({"class_path": "tests.training.program.Slowly", "init_args": {"seconds": seconds}})
-    config["trainer"] = {**config["trainer"], "callbacks": callbacks}
-    path = folder / "given.yaml"
-    path.write_text(yaml.safe_dump(config))
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.training.program", command, "--config", path, "--out", folder, *args],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # so that its loader processes can be killed with it
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
-def steps_logged(folder):
-    path = folder / "metrics.csv"
-    lines = path.read_text().splitlines()[1:] if path.is_file() else []
-    return max((int(line.split(",")[0]) for line in lines if line.split(",")[0]), default=0)
-
-
-def wait_for_step(process, folder, step, seconds=300):
-    end = time.monotonic() + seconds
-    while steps_logged(folder) < step:
-        if process.poll() is not None:
-            pytest.fail(f"ended before step {step}: {process.stdout.read()}")
-        if time.monotonic() > end:
-            os.killpg(process.pid, signal.SIGKILL)
-            pytest.fail(f"step {step} was not reached in {seconds} s")
-        time.sleep(0.005)
-
-
-def finish(process, code=0):
-    output = process.communicate(timeout=300)[0]
-    assert process.returncode == code, output
-    return output
-
-
-def load(path):
-    return torch.load(path, weights_only=True)
+from tests.helpers.runs import STEPS, assert_same, finish, load, start, steps_logged, wait_for_step
+from tests.helpers.toys import ToyGAN, build, fit
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from lightning.pytorch import callbacks as lightning_callbacks
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.io.pictures import write_picture
 from inpaint_zoo.training.lightning_options import CALLBACKS, TRAINER_OPTIONS, options_page
-from tests.training.toys import painter_registered
+from tests.helpers.toys import painter_registered
 
 REPOSITORY = Path(__file__).parent.parent.parent
 pytestmark = [
@@ -26,8 +26,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled"),
     pytest.mark.filterwarnings("ignore:.*Checkpoint directory .* exists and is not empty.*"),
 ]
-ONE_OPTIMIZER = {"class_path": "tests.training.toys.Reconstruction", "init_args": {"metrics": ["psnr"]}}
-ADVERSARIAL = {"class_path": "tests.training.toys.ToyGAN", "init_args": {"metrics": ["psnr"]}}
+ONE_OPTIMIZER = {"class_path": "tests.helpers.toys.Reconstruction", "init_args": {"metrics": ["psnr"]}}
+ADVERSARIAL = {"class_path": "tests.helpers.toys.ToyGAN", "init_args": {"metrics": ["psnr"]}}
 FUNCTION = "tests.training.test_lightning_options.batch_size"
 
 # Several options at once: they do not touch each other, and each start of a training costs a second.
@@ -117,7 +117,7 @@ def fit(tmp_path, capsys, monkeypatch):
     def call(model, trainer, *words, **more):
         path = tmp_path / "config.yaml"
         settings = {"accelerator": "cpu", "max_steps": 2, "num_sanity_val_steps": 0, **trainer}
-        data = {"class_path": "tests.training.toys.PictureData", "init_args": {"batches": 2}}
+        data = {"class_path": "tests.helpers.toys.PictureData", "init_args": {"batches": 2}}
         path.write_text(yaml.safe_dump({"model": model, "data": data, "trainer": settings, **more}))
         code = main(["fit", "--config", str(path), "--out", str(tmp_path / "run"), *words])
         error = capsys.readouterr().err.strip()

@@ -10,7 +10,7 @@ from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.masks import create_generator
 from inpaint_zoo.masks.bank import encode_png
 from tests.conftest import REPOSITORY
-from tests.parsed import Parsed
+from tests.helpers.parsed import Parsed
 
 CONFIGS = REPOSITORY / "configs"
 MASKS = sorted((CONFIGS / "masks").glob("*.yaml"))

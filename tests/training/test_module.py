@@ -18,7 +18,7 @@ from inpaint_zoo.ops import composite
 from inpaint_zoo.training import CSVLog, ImageGrid, LossGuard, NetworkEMA, NonFiniteLossError
 from inpaint_zoo.training.module import without_padding
 from inpaint_zoo.weights import WeightsNotFoundError, load_state
-from tests.training.toys import PictureData, Reconstruction, ToyGAN, build, fit, make_trainer
+from tests.helpers.toys import PictureData, Reconstruction, ToyGAN, build, fit, make_trainer
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import StepLR
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.training import ConstantThenLinear, NetworkEMA, Phase, Recipe
-from tests.training.toys import PictureData, Reconstruction, ToyGAN, build, fit, make_trainer
+from tests.helpers.toys import PictureData, Reconstruction, ToyGAN, build, fit, make_trainer
 
 
 def phase(name, *trains, **options):

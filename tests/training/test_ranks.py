@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from inpaint_zoo.training.resume import list_checkpoints
-from tests.training.test_kill import CONFIG, finish, load, start
+from tests.helpers.runs import CONFIG, finish, load, start
 
 MODEL = {
-    "class_path": "tests.training.toys.ToyGAN",
+    "class_path": "tests.helpers.toys.ToyGAN",
     "init_args": {
         "metrics": ["psnr"],
         "network_options": {"plain": True},
@@ -18,7 +18,7 @@ MODEL = {
         "form": {"forward": "shared"},
     },
 }
-DATA = {"class_path": "tests.training.toys.PictureData", "init_args": {"batches": 4, "batch_size": 4}}
+DATA = {"class_path": "tests.helpers.toys.PictureData", "init_args": {"batches": 4, "batch_size": 4}}
 TWO = ("--trainer.devices", "2", "--trainer.strategy", "ddp_find_unused_parameters_true")
 
 

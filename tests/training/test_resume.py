@@ -3,38 +3,13 @@
 import shutil
 
 import pytest
-import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.optim.lr_scheduler import StepLR
 
 from inpaint_zoo.training import NetworkEMA
 from inpaint_zoo.training.resume import list_checkpoints
-from tests.training.toys import PictureData, Reconstruction, ToyGAN, build, fit
-
-
-def assert_same(a, b, where=""):
-    assert type(a) is type(b), where
-    if isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), where
-    elif isinstance(a, dict):
-        assert list(a) == list(b), where
-        for key in a:
-            assert_same(a[key], b[key], f"{where}/{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), where
-        for number, (x, y) in enumerate(zip(a, b, strict=True)):
-            assert_same(x, y, f"{where}/{number}")
-    else:
-        assert a == b, where
-
-
-def load(path):
-    return torch.load(path, weights_only=True)
-
-
-def steps(optimizer):
-    return StepLR(optimizer, 3, 0.5)
-
+from tests.helpers.runs import assert_same, load, steps
+from tests.helpers.toys import PictureData, Reconstruction, ToyGAN, build, fit
 
 SCENARIOS = {
     "single optimizer": (Reconstruction, {}, {}),

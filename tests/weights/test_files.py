@@ -8,7 +8,7 @@ import torch
 
 import inpaint_zoo as iz
 from inpaint_zoo.weights import WeightsError, load_state, load_weights, state_sha256
-from tests.toy import registered_toy
+from tests.helpers.toy import registered_toy
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +107,7 @@ def test_other_files_are_refused(tmp_path):
 
 
 def test_only_named_networks_are_saved(tmp_path):
-    from tests.toy import Toy
+    from tests.helpers.toy import Toy
 
     with pytest.raises(WeightsError, match="must name its model"):
         iz.save_weights(Toy(), tmp_path / "a.safetensors")

@@ -13,8 +13,8 @@ from inpaint_zoo import registry
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.weights import WeightsError, find_backbone, load_foreign, load_state, load_weights, match_state
 from inpaint_zoo.weights import backbones as backbone_table
-from tests.fill import vector_image, vector_mask
-from tests.toy import registered_toy
+from tests.helpers.fill import vector_image, vector_mask
+from tests.helpers.toy import registered_toy
 
 # TorchScript is deprecated, but its files will be around for long
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")

@@ -11,8 +11,8 @@ from inpaint_zoo import registry
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.inpaint import ready_model
 from inpaint_zoo.weights import WeightsError, WeightsHeader, load_weights, read_header
-from tests.fill import vector_image, vector_mask
-from tests.toy import registered_repeating, write_checkpoint
+from tests.helpers.fill import vector_image, vector_mask
+from tests.helpers.toy import registered_repeating, write_checkpoint
 
 BEHIND = {"width": 4, "levels": 6, "local_width": 4, "blocks": 1}
 

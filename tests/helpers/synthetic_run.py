@@ -1,6 +1,6 @@
 """Write the output folder of a small benchmark, with real images and results but without the runner.
 
-`python tests/benchmark/synthetic_run.py FOLDER` writes a large one and its report for viewing.
+`python tests/helpers/synthetic_run.py FOLDER` writes a large one and its report for viewing.
 """
 
 import hashlib

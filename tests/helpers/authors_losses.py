@@ -6,7 +6,7 @@ They are part of the tests, not of the package: they only hold the recorded weig
 import torch
 from torch import Tensor, nn
 
-from tests.fill import fill_module
+from tests.helpers.fill import fill_module
 
 
 class Block(nn.Module):

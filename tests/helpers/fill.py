@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 POWER_ITERATIONS = 30
-VECTORS = Path(__file__).parent / "vectors"
-BESIDE = Path(__file__).parents[2] / "shared"  # of the repository, unless INPAINT_ZOO_SHARED names another folder
+VECTORS = Path(__file__).parent.parent / "vectors"
+BESIDE = Path(__file__).parents[3] / "shared"  # of the repository, unless INPAINT_ZOO_SHARED names another folder
 
 
 def fill(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

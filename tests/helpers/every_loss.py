@@ -33,7 +33,7 @@ from inpaint_zoo.losses.feature_matching import Layers
 from inpaint_zoo.losses.soft_patch import SoftTarget
 from inpaint_zoo.losses.total_variation import TVRegion
 from inpaint_zoo.ops import diff_augment
-from tests.ranks import shard
+from tests.helpers.ranks import shard
 
 Samples = dict[str, Tensor]
 Case = Callable[[Samples], Tensor]

@@ -1,4 +1,6 @@
-"""Run an InpaintingDataModule without a model and log every batch: `python -m tests.data.program OUT WORKERS RANKS`.
+"""Run an InpaintingDataModule without a model and log every batch.
+
+Usage: `python -m tests.helpers.data_program OUT WORKERS RANKS`.
 
 Lightning starts the other processes; each writes OUT.<rank>. A process that takes minutes prints its stack and ends.
 """

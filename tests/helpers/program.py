@@ -1,4 +1,4 @@
-"""The command line over the toys, as a process of its own: `python -m tests.training.program fit --config ...`."""
+"""The command line over the toys, as a process of its own: `python -m tests.helpers.program fit --config ...`."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ import warnings
 from lightning.pytorch import Callback
 
 from inpaint_zoo.cli.main import main
-from tests.training.toys import painter_registered
+from tests.helpers.toys import painter_registered
 
 
 class Slowly(Callback):

@@ -3,9 +3,8 @@
 import json
 
 from inpaint_zoo.cli.main import main
-from tests.models.test_glama_training import TINY
-from tests.training.test_kill import REPOSITORY
-from tests.training.toys import PictureData
+from tests.helpers.small_runs import REPOSITORY, TINY
+from tests.helpers.toys import PictureData
 
 
 class Pictures64(PictureData):

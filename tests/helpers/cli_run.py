@@ -1,0 +1,17 @@
+"""A small configuration for the command-line tests."""
+
+from tests.helpers.toys import PictureData
+
+CONFIG = {
+    "model": {"class_path": "tests.helpers.toys.Reconstruction", "init_args": {"metrics": ["psnr", "l1"]}},
+    "data": {"class_path": "tests.helpers.toys.PictureData"},
+    "trainer": {"accelerator": "cpu", "max_steps": 6, "log_every_n_steps": 2, "num_sanity_val_steps": 0},
+    "checkpoints": {"every": 3},
+}
+
+
+class Held(PictureData):
+    """Tests on what it validates on."""
+
+    def test_dataloader(self):
+        return self.val_dataloader()
