@@ -304,6 +304,23 @@ def options_through(name: str, inner: str, options: Mapping[str, Any]) -> dict[s
     return dict(options)
 
 
+class _Counts(NamedTuple):
+    parameters: int
+    takes_hole_fill: bool
+
+
+def _count(build: Callable[[], InpaintingNetwork]) -> _Counts:
+    """Build a network on the meta device, without memory for its parameters, and return what is known only then."""
+    import torch
+
+    with torch.device("meta"):
+        net = build()
+    return _Counts(sum(parameter.numel() for parameter in net.parameters()), net.takes_hole_fill)
+
+
+_count_default = functools.lru_cache(maxsize=256)(_count)  # building a network takes up to a second
+
+
 def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -> ModelInfo:
     """Return information about a model, created as by `create_model` with the same arguments.
 
@@ -316,14 +333,11 @@ def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -
         UnknownNameError: If the model or an option is unknown.
         WeightsError: If the file cannot be read, or belongs to another model.
     """
-    import torch
-
     entry = _model(name)
     path = _weights_path(name, entry, weights)
     stated = _stated_options(name, entry, path, read_header(path)) if path else {}
-    with torch.device("meta"):  # no memory for parameters
-        net = _call("model", name, entry.build, {**stated, **overrides})
-    parameters = sum(parameter.numel() for parameter in net.parameters())
+    options = {**stated, **overrides}
+    built = _count(lambda: _call("model", name, entry.build, options)) if options else _count_default(entry.build)
     shipped = shipped_weights(entry.weights_of)
     return ModelInfo(
         name=name,
@@ -332,11 +346,11 @@ def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -
         paper=entry.paper,
         source=entry.source,
         learned=entry.learned,
-        parameters=parameters,
+        parameters=built.parameters,
         options=entry.defaults | stated | overrides,
         weights=(shipped.name,) if shipped else (),
         weights_of=entry.weights_of,
-        takes_hole_fill=net.takes_hole_fill,
+        takes_hole_fill=built.takes_hole_fill,
     )
 
 

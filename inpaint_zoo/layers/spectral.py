@@ -50,11 +50,14 @@ class SpectralConv2d(nn.Conv2d, Fusable):
         self.weight_orig = self.weight
         del self.weight
         left, right = self.weight_orig.detach().flatten(1).shape
-        self.register_buffer("weight_u", F.normalize(torch.randn(left), dim=0))
-        self.register_buffer("weight_v", F.normalize(torch.randn(right), dim=0))
+        u, v = torch.randn(left), torch.randn(right)
+        if not self.weight_orig.is_meta:  # on the meta device there are no values, but each operation takes time
+            u, v = F.normalize(u, dim=0), F.normalize(v, dim=0)
+        self.register_buffer("weight_u", u)
+        self.register_buffer("weight_v", v)
         self.weight_u: Tensor
         self.weight_v: Tensor
-        if not self.weight_orig.is_meta:  # on the meta device the iterations would cost time without effect
+        if not self.weight_orig.is_meta:
             self.iterate(SETTLED)
 
     @property
