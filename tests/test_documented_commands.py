@@ -13,8 +13,8 @@ from tests.helpers.parsed import Parsed
 
 TEXTS = [
     REPOSITORY / "README.md",
-    *sorted(REPOSITORY.glob("docs/*.md")),
-    *sorted(REPOSITORY.glob("benchmarks/*.md")),
+    *sorted(REPOSITORY.glob("docs/**/*.md")),
+    *sorted(REPOSITORY.glob("benchmarks/**/*.md")),
     *sorted(REPOSITORY.glob("inpaint_zoo/models/*/README.md")),
 ]
 QUOTED = re.compile(r"`(?:\.venv/bin/)?inpaint-zoo ([^`]+)`|^(?:\.venv/bin/)?inpaint-zoo (.+)$", re.MULTILINE)

@@ -1,19 +1,30 @@
-"""What the README says is what the program does."""
+"""README.md and docs/models.md agree with the program."""
 
 import re
+
+import pytest
 
 from inpaint_zoo.cli.main import main
 from tests.conftest import REPOSITORY
 
-README = (REPOSITORY / "README.md").read_text()
+MODELS = (REPOSITORY / "docs" / "models.md").read_text()
 
 
 def test_the_table_of_models_is_the_generated_one(capsys):
     assert main(["models", "list", "--markdown"]) == 0
-    table = README.split("<!-- models -->")[1].split("<!-- /models -->")[0]
+    table = MODELS.split("<!-- models -->")[1].split("<!-- /models -->")[0]
     assert table.strip() == capsys.readouterr().out.strip()
 
 
-def test_its_files_exist():
-    for link in re.findall(r"\]\(((?!https?:)[^)#]+)", README):
-        assert (REPOSITORY / link).exists(), f"README links to {link}"
+PAGES = sorted(
+    path.relative_to(REPOSITORY)
+    for place in (".", "docs", "docs/papers", "benchmarks", "inpaint_zoo/models/*", "tests/vectors")
+    for path in REPOSITORY.glob(f"{place}/*.md")
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_linked_files_exist(page):
+    text = (REPOSITORY / page).read_text()
+    for link in re.findall(r"\]\(((?!https?:|#)[^)#\s]+)", text):
+        assert (REPOSITORY / page).parent.joinpath(link).exists(), f"{page} links to {link}"
