@@ -6,7 +6,6 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
@@ -24,28 +23,10 @@ __all__ = [
     "list_and_show",
     "parse_options",
     "progress_bar",
-    "read_settings",
 ]
 
 console = Console(highlight=False, emoji=False)
 err_console = Console(stderr=True, highlight=False, emoji=False)
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """Read a training configuration as plain values, without building anything from it.
-
-    Raises:
-        ZooError: There is no such file, or it is not a YAML mapping.
-    """
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ZooError(f"No configuration {path}.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ZooError(f"{path}: cannot be read as YAML: {error}") from None
-    if not isinstance(settings, dict):
-        raise ZooError(f"{path}: must be a mapping such as `data: ...`, got {settings!r}")
-    return settings
 
 
 class _Parser(ArgumentParser):

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 from rich.table import Table
 
-from inpaint_zoo.cli.common import command_parser, console, progress_bar, read_settings
+from inpaint_zoo.cli.common import command_parser, console, progress_bar
+from inpaint_zoo.cli.config_files import read_config
 from inpaint_zoo.data import PhotoDataset, create_dataset
 from inpaint_zoo.data.fetching import is_remote
 from inpaint_zoo.data.packing import write_shards
@@ -74,7 +75,7 @@ def _check_sets(options: Namespace) -> int:
     given: dict[str, Any] = {}
     monitor = Checkpoints().monitor
     for path in options.config:
-        settings = read_settings(path)
+        settings = read_config(path)
         given.update((settings.get("data") or {}).get("init_args") or {})
         monitor = (settings.get("checkpoints") or {}).get("monitor", monitor)
     if options.root is not None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from inpaint_zoo._version import __version__
-from inpaint_zoo.cli.common import command_parser, console, read_settings
+from inpaint_zoo.cli.common import command_parser, console
+from inpaint_zoo.cli.config_files import read_config
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file, write_bytes
 from inpaint_zoo.io.locks import lock_folder
@@ -96,7 +97,7 @@ def run(args: list[str]) -> int:
 
 
 def _settings(config: Path) -> dict[str, Any]:
-    settings = read_settings(config)
+    settings = read_config(config)
     try:
         settings["model"]["init_args"]["network"], settings["trainer"]["max_steps"]
     except (KeyError, TypeError):

@@ -20,12 +20,12 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.utilities import rank_zero_only
 
 from inpaint_zoo.cli.common import console, err_console
+from inpaint_zoo.cli.config_files import expand_configs
 from inpaint_zoo.cli.train_errors import configuration_error, refused_argument
 from inpaint_zoo.cli.train_output import say, score_table, show_dry_run
 from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_json
-from inpaint_zoo.masks.document import masks_set_by
 from inpaint_zoo.training import (
     Checkpoints,
     CSVLog,
@@ -59,30 +59,6 @@ METHODS = {
 }
 
 
-def with_mask_files(args: Sequence[str]) -> list[str]:
-    """Replace each ``--config FILE`` whose file holds masks by the options for what it sets (`masks_set_by`).
-
-    So the files of configs/masks are added to a configuration in the same way as all others.
-
-    Example:
-        >>> with_mask_files(["--config", "a.yaml", "--trainer.max_steps=1"])
-        ['--config', 'a.yaml', '--trainer.max_steps=1']
-    """
-    words: list[str] = []
-    rest = list(args)
-    while rest:
-        given = [rest.pop(0)]
-        option, equals, file = given[0].partition("=")
-        if option in ("-c", "--config"):
-            if not equals and rest:
-                file = rest.pop(0)
-                given.append(file)
-            if file and (keys := masks_set_by(Path(file))):
-                given = [f"--data.init_args.{key}={file}" for key in keys]
-        words += given
-    return words
-
-
 class ZooCLI(LightningCLI):
     """LightningCLI with one command, the zoo's callbacks and logs, a run folder, and checkpoints by name.
 
@@ -107,7 +83,7 @@ class ZooCLI(LightningCLI):
             load_from_checkpoint_support=False,
             auto_configure_optimizers=False,
             parser_kwargs={"prog": "inpaint-zoo", "exit_on_error": False, command: {"exit_on_error": False}},
-            args=[command, *with_mask_files(args)],
+            args=[command, *expand_configs(args)],
         )
 
     # Arguments

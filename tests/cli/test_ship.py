@@ -62,4 +62,4 @@ def test_what_cannot_be_shipped(config, tmp_path, capsys):
     assert main(["ship", str(config), "--out", str(tmp_path / "run")]) == 2
     assert "'telea' learns nothing" in capsys.readouterr().err
     assert main(["ship", str(tmp_path / "none.yaml")]) == 2
-    assert "No configuration" in capsys.readouterr().err
+    assert "is missing" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from inpaint_zoo.cli.config_files import read_config
 from inpaint_zoo.data import InpaintingDataModule, select
 from inpaint_zoo.training import Checkpoints
 
@@ -98,7 +99,7 @@ def states_a_model(content):
 def arguments(path):
     """Return the data module's arguments and the monitor of a configuration, with the data file named in its header."""
     text = path.read_text()
-    content = yaml.safe_load(text)
+    content = read_config(path)
     given = dict((content.get("data") or {}).get("init_args") or {})
     monitor = inspect.signature(Checkpoints).parameters["monitor"].default
     parts = [content]
@@ -122,7 +123,7 @@ def with_sets():
             assert set(sets) == set(SPLITS), f"{path} states some of its sets only"
             found.setdefault(json.dumps([sets, monitor], sort_keys=True), path.relative_to(CONFIGS).as_posix())
         else:
-            assert not states_a_model(yaml.safe_load(path.read_text())), f"{path}: no sets"
+            assert not states_a_model(read_config(path)), f"{path}: no sets"
     return sorted(found.values())
 
 
@@ -196,5 +197,5 @@ def test_lgnet_takes_twenty_categories_of_places2(root):
             sorted(CATEGORIES.values()), share
         )
     # 200 epochs of 40,000 images with batch size 4
-    settings = yaml.safe_load((CONFIGS / "lgnet" / "lgnet_places2.yaml").read_text())
+    settings = read_config(CONFIGS / "lgnet" / "lgnet_places2.yaml")
     assert settings["trainer"]["max_epochs"] * 40_000 // given["batch_size"] == 2_000_000

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import yaml
 
+from inpaint_zoo.cli.config_files import read_config
 from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.masks import create_generator
 from inpaint_zoo.masks.bank import encode_png
@@ -16,7 +17,7 @@ CONFIGS = REPOSITORY / "configs"
 MASKS = sorted((CONFIGS / "masks").glob("*.yaml"))
 USE = re.compile(r"^# Use: add --config (\S+) to (.+)\.$", re.MULTILINE)
 NAMED = re.compile(r"configs/masks/[a-z]\w+\.yaml")
-CONTENTS = {path: yaml.safe_load(path.read_text()) for path in CONFIGS.glob("*/*.yaml")}
+CONTENTS = {path: read_config(path) for path in CONFIGS.glob("*/*.yaml")}
 FAMILIES = sorted(
     path
     for path, content in CONTENTS.items()
@@ -65,7 +66,7 @@ def test_a_mask_file_sets_training_and_evaluation(path, tmp_path):
     train, *evaluated = masks_of("--config", str(first), "--config", str(file))
     assert train.identity() == create_generator(file).identity()
     assert (train.stream, *(masks.stream for masks in evaluated)) == ("train", "val", "test")
-    stated = yaml.safe_load(first.read_text())["data"]["init_args"]
+    stated = read_config(first)["data"]["init_args"]
     content = yaml.safe_load(path.read_text())
     for masks in evaluated:
         if content.get("eval_mask", "as training") is None:  # the paper evaluates all trainings on the same masks
@@ -101,7 +102,7 @@ STAND_INS = sorted({config for path in MASKS if "root" in path.read_text() for c
 @pytest.mark.parametrize("path", STAND_INS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_evaluation_follows_an_override_of_masks(path):
     """Where masks stand in for files, `eval_masks` does not repeat `masks`: both change together."""
-    settings = yaml.safe_load(path.read_text())["data"]["init_args"]
+    settings = read_config(path)["data"]["init_args"]
     if path.stem != "sample":  # whose SHA-256 is in the cards of the weights that ship
         assert settings["masks"] != settings.get("eval_masks")
 

@@ -1,0 +1,133 @@
+"""Configuration files of trainings: files that build on others, and files of masks.
+
+A configuration may name another one with a top-level key ``base``, a path relative to its own folder. It then contains
+only what it changes. The command line reads the base first, as if both had been given with ``--config``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.masks.document import masks_set_by
+
+__all__ = ["expand_configs", "read_config"]
+
+BASE = "base"
+_GROUPS = ("model", "data", "trainer", "checkpoints", "images")
+
+
+def expand_configs(args: Sequence[str]) -> list[str]:
+    """Replace each ``--config FILE`` by what the parser of Lightning understands.
+
+    A file with a ``base`` becomes a list of configurations, the base first. A file of masks becomes the options that it
+    sets (`masks_set_by`), so that it is added in the same way as all other files.
+
+    Args:
+        args: The arguments of a command.
+
+    Raises:
+        ZooError: A base is missing or invalid.
+
+    Example:
+        >>> expand_configs(["--config", "a.yaml", "--trainer.max_steps=1"])
+        ['--config', 'a.yaml', '--trainer.max_steps=1']
+    """
+    words: list[str] = []
+    rest = list(args)
+    while rest:
+        given = [rest.pop(0)]
+        option, equals, file = given[0].partition("=")
+        if option in ("-c", "--config"):
+            if not equals and rest:
+                file = rest.pop(0)
+                given.append(file)
+            path = Path(file)
+            if file and (keys := masks_set_by(path)):
+                given = [f"--data.init_args.{key}={file}" for key in keys]
+            elif file and path.is_file() and BASE in (content := _read(path)):
+                given = [f"--config={each}" for each in _chain(path, content)]
+        words += given
+    return words
+
+
+def _chain(path: Path, content: Mapping[str, Any]) -> list[str]:
+    """Return the configurations that a file with a base consists of: paths, and the text of files without the key."""
+    words: list[str] = []
+    for each in _files(path):
+        own = dict(content) if each == path else _read(each)
+        if BASE in own:
+            del own[BASE]
+            words.append(yaml.safe_dump(own, sort_keys=False))  # the parser takes texts as well as paths
+        else:
+            words.append(str(each))
+    return words
+
+
+def _files(path: Path, below: tuple[Path, ...] = ()) -> list[Path]:
+    """Return a file and its bases, the first base first."""
+    content = _read(path)
+    if BASE not in content:
+        return [path]
+    base = content[BASE]
+    if not isinstance(base, str):
+        raise ZooError(f"{path}: `base` must be the path of a configuration, relative to this file, got {base!r}.")
+    other = path.parent / base
+    if not other.is_file():
+        raise ZooError(f"{path}: the file of `base: {base}` is missing ({other}).")
+    if other.resolve() in (*below, path.resolve()):
+        raise ZooError(f"{path}: `base: {base}` leads back to a file that builds on it.")
+    return [*_files(other, (*below, path.resolve())), path]
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a training configuration with its bases as plain values, without building anything from it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The merged mapping, without the key ``base``.
+
+    Raises:
+        ZooError: A file is missing or is not a YAML mapping.
+    """
+    merged: dict[str, Any] = {}
+    for each in _files(path):
+        own = _read(each)
+        own.pop(BASE, None)
+        for key, value in own.items():
+            merged[key] = _merge(merged[key], value) if key in _GROUPS and key in merged else value
+    return merged
+
+
+def _merge(old: Any, new: Any) -> Any:  # noqa: ANN401 any part of a YAML file
+    """Return ``old`` with the values of ``new``, as the parser merges two configurations.
+
+    Arguments of groups and classes are merged; everything else, such as a dataset or a list, is replaced.
+    """
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return new
+    if new.get("class_path", old.get("class_path")) != old.get("class_path"):
+        return new
+    merged = dict(old)
+    for key, value in new.items():
+        is_class = isinstance(value, Mapping) and {"class_path", "init_args"} & value.keys()
+        merged[key] = _merge(old[key], value) if key in old and (key == "init_args" or is_class) else value
+    return merged
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ZooError(f"The configuration {path} is missing.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ZooError(f"{path}: cannot be read as YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ZooError(f"{path}: must be a mapping such as `data: ...`, got {content!r}")
+    return content
