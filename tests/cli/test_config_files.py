@@ -39,9 +39,8 @@ def test_reading_and_parsing_merge_alike(path, tmp_path):
 def test_bases_of_bases_and_words_after_them(tmp_path):
     (tmp_path / "more").mkdir()
     sample = CONFIGS / "autoencoder" / "sample.yaml"
-    (tmp_path / "one.yaml").write_text(
-        f"base: {sample}\ntrainer: {{max_steps: 7}}\ndata: {{init_args: {{workers: 0}}}}\n"
-    )
+    changes = "trainer: {max_steps: 7}\ndata: {init_args: {workers: 0}}\n"
+    (tmp_path / "one.yaml").write_text(f"base: {sample}\n{changes}")
     (tmp_path / "more" / "two.yaml").write_text("base: ../one.yaml\ntrainer: {max_steps: 8}\n")
     found = parsed("--config", str(tmp_path / "more" / "two.yaml"), "--data.init_args.batch_size=3")
     assert found["trainer"]["max_steps"] == 8
