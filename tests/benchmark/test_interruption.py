@@ -75,12 +75,21 @@ def test_killed_at_random_moments_it_resumes_to_the_same_bytes(tmp_path, suite):
     assert list(out.rglob(f"{TEMPORARY_PREFIX}*")) == []
 
 
+def _heeds_ctrl_c():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell that starts the tests in the background ignores it for them
+
+
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path, suite):
     out = tmp_path / "out"
     slow = {**os.environ, "SECONDS_OF_THE_TEST": "0.5"}
     with subprocess.Popen(
-        command(suite, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=slow
+        command(suite, out),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=slow,
+        preexec_fn=_heeds_ctrl_c,
     ) as process:
         for line in process.stderr:
             if line.startswith("1/9"):

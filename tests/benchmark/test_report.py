@@ -725,4 +725,4 @@ def test_page_is_readable_without_javascript(open_page):
     page = open_page(java_script_enabled=False)
     assert page.locator("[data-panel=overview]:visible").count() == 4
     assert page.locator("#gallery").is_hidden()
-    assert "The pictures need JavaScript" in page.locator("#pictures").inner_text()
+    assert "The images need JavaScript" in page.locator("#pictures").inner_text()
