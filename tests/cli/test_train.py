@@ -86,12 +86,12 @@ def test_scoring_uses_the_average_and_says_so(with_callback, run, tmp_path):
 
 
 def test_without_a_best_checkpoint_the_newest_is_scored(run, tmp_path):
-    code, out, _ = run("test", "--data", "tests.cli.test_train.Held", "--ckpt_path", "random")
+    code, out, _ = run("test", "--data", "tests.helpers.cli_run.Held", "--ckpt_path", "random")
     assert code == 0
     assert "weights: random, as --ckpt_path asks" in out
     (tmp_path / "run" / "test.json").unlink()  # a folder with results takes no training
     assert run("fit", "--checkpoints.monitor", "null")[0] == 0
-    _, out, _ = run("test", "--data", "tests.cli.test_train.Held")
+    _, out, _ = run("test", "--data", "tests.helpers.cli_run.Held")
     assert "step_00000006.ckpt" in out
     scored = json.loads((tmp_path / "run" / "test.json").read_text())["metrics"]
     last_row = (tmp_path / "run" / "metrics.csv").read_text().splitlines()[-1].split(",")
@@ -108,7 +108,7 @@ def test_a_checkpoint_is_scored_with_the_options_that_it_states(run, tmp_path):
     assert scores.read_bytes() == written
     assert run("validate", '--model.init_args.network_options={"width": 8}')[0] == 0
     assert scores.read_bytes() == written
-    assert run("test", "--data.class_path=tests.cli.test_train.Held", "--ckpt_path=last")[0] == 0
+    assert run("test", "--data.class_path=tests.helpers.cli_run.Held", "--ckpt_path=last")[0] == 0
     code, _, err = run("validate", '--model.init_args.network_options={"plain": false}')
     assert code == 2
     assert "does not fit 'painter': it was saved with plain=True, but plain=False is asked for" in err

@@ -46,7 +46,7 @@ def test_a_resume_amid_an_epoch_goes_on_with_the_next_batch(workers):
     loader = data_module(workers, 2).train_dataloader()
     first = taken(loader, 2)
     state = loader.state_dict()
-    assert state == {"epoch": 0, "batches": 2}
+    assert state == {"epoch": 0, "batches": 2, "samples": 4}
     resumed = data_module(workers, 2).train_dataloader()
     resumed.load_state_dict(state)
     assert_equal([*first, *taken(resumed)], whole)
