@@ -84,7 +84,7 @@ def test_a_loader_begins_where_another_stood(workers):
             state = first.state_dict()
             break
         assert batch["position"].tolist() == whole[number]
-    assert state == {"epoch": 1, "batches": 4}
+    assert state == {"epoch": 1, "batches": 4, "samples": 8}
     second = loader()
     second.load_state_dict(state)
     assert [batch["position"].tolist() for batch in second] == whole[4:]

@@ -307,7 +307,7 @@ def test_fillings_that_no_network_can_take_are_refused():
     image, mask = sample((32, 32))
     net = iz.create_model("glcic_tiny")
     with pytest.raises(
-        ZooError, match=r"`hole_fill` must be \(1, 3, 32, 32\) float32 on cpu as `image`, got \(1, 1, 32"
+        ZooError, match=r"`hole_fill` must be \(1, 3, 32, 32\) float32 on cpu like `image`, got \(1, 1, 32"
     ):
         net(image, mask, hole_fill=mask)
     with pytest.raises(ZooError, match=r"`hole_fill` must lie in \[0, 1\] in the hole, got -1"):
