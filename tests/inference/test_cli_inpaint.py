@@ -133,7 +133,7 @@ def test_quality_and_limits(photos, mask, tmp_path, capsys):
         (["{photos}", "--mask", "nosuchmask", "--model", "telea"], "Unknown mask 'nosuchmask'"),
         (["{photos}", "--mask", "no.png", "--model", "telea"], "no.png: no such file"),
         (["{photos}", "--mask", "cmod", "--model", "tela"], "Did you mean 'telea'"),
-        (["{photos}", "--mask", "cmod", "--model", "telea", "--weights", "w.pt"], "takes no weights"),
+        (["{photos}", "--mask", "cmod", "--model", "telea", "--weights", "w.pt"], "takes no `weights`"),
         (["{photos}", "--mask", "{photos}/sub", "--model", "telea"], "3 photographs and 2 masks do not match"),
         (["{photos}", "--mask", "cmod", "--model", "telea", "--batch-size", "0"], "--batch-size must be 1 or more"),
         (["{photos}", "--mask", "cmod", "--model", "telea", "--quality", "101"], "--quality must be 1 to 100"),

@@ -116,7 +116,8 @@ def test_discriminator_and_generator_take_turns(tmp_path):
     assert module.batches == 4
     assert all(not torch.equal(value, before[name]) for name, value in module.named_parameters())
     value = {name: x.item() for name, x in module.values.items()}
-    assert all(x == x and abs(x) < 1e3 for x in value.values())
+    # of images in [-1, 1], and of tanh outputs of an untrained network, which lie near 0
+    assert all(0.1 < value[f"generator/{stage}_l1"] < 1 for stage in ("coarse", "fine"))
     sides = value["discriminator/real"] + value["discriminator/fake"]
     assert value["discriminator/loss"] == pytest.approx(sides / 2)
     terms = value["generator/coarse_l1"] + value["generator/fine_l1"] + value["generator/adversarial"]
