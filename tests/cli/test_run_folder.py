@@ -55,7 +55,7 @@ def test_what_belongs_to_a_run_makes_the_folder_used(run, tmp_path):
         before = state(tmp_path / out)
         code, _, err = run("fit", out=out)
         assert code == 2
-        assert f"holds a run already ({Path(name).name}): go on with --ckpt_path last" in err
+        assert f"already contains a run ({Path(name).name}). Resume it with --ckpt_path last" in err
         assert state(tmp_path / out) == before
 
 

@@ -114,7 +114,7 @@ def test_a_checkpoint_is_scored_with_the_options_that_it_states(run, tmp_path):
     assert "does not fit 'painter': it was saved with plain=True, but plain=False is asked for" in err
     code, _, err = run("fit", "--ckpt_path=last", "--trainer.max_steps=4")
     assert code == 2
-    assert "has the option plain=True, the one to be filled has the default plain=False" in err
+    assert "option plain=True, but the network to load it into has the default plain=False" in err
 
 
 def test_without_a_monitor_an_older_best_checkpoint_is_left_alone(run):
@@ -129,7 +129,7 @@ def test_a_folder_with_a_run_is_not_overwritten(run, tmp_path):
     before = (tmp_path / "run" / "metrics.csv").read_bytes()
     code, _, err = run("fit")
     assert code == 2
-    assert "holds a run already (step_00000003.ckpt): go on with --ckpt_path last" in err
+    assert "already contains a run (step_00000003.ckpt). Resume it with --ckpt_path last" in err
     assert (tmp_path / "run" / "metrics.csv").read_bytes() == before
 
 

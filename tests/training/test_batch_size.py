@@ -45,7 +45,7 @@ def test_in_mid_epoch(before, stop, after, left, lost, tmp_path):
     fit(tmp_path / "run", build(Seen), data(before), max_steps=stop)
     resumed = build(Seen)
     steps = stop + left + samples // after  # to the end of the next epoch
-    with pytest.warns(UserWarning, match=rf"of the 12 samples of epoch 0, {stop * before} are done; {left} batch"):
+    with pytest.warns(UserWarning, match=rf"Of the 12 samples of epoch 0, {stop * before} are done. {left} batch"):
         fit(
             tmp_path / "run",
             resumed,

@@ -141,18 +141,18 @@ def test_other_files_are_told_apart(tmp_path):
     (tmp_path / "pickle.ckpt").write_bytes(pickle.dumps({"a": Path()}))
     (tmp_path / "cut.ckpt").write_bytes(checkpoint.read_bytes()[:-100])
     (tmp_path / "text.ckpt").write_text("hello")
-    weights = r"To begin from its weights, leave --ckpt_path out and give --model.init_args.init_weights .*"
+    weights = r"To start from its weights, replace --ckpt_path by --model.init_args.init_weights .*"
     expected = {
-        "bare.pth": rf"is a bare state dict \(\d+ tensors\), not a checkpoint of a training. {weights}bare.pth",
-        "legacy.pth": rf"is a bare state dict \(\d+ tensors\), not a checkpoint of a training. {weights}legacy.pth",
-        "theirs.pth": "is a dictionary with the keys state_dict, epoch, not a checkpoint",
-        "list.pth": "holds a list, not a checkpoint",
-        "module.pth": "no checkpoint of a training: it cannot be read without running code",
-        "weights.ckpt": rf"holds weights only \(loops, optimizer_states, lr_schedulers are missing.*{weights}",
-        "a.safetensors": rf"is a weight file \(safetensors\), not a checkpoint of a training. {weights}",
-        "named.ckpt": r"is a weight file \(safetensors\), not a checkpoint",
-        "pickle.ckpt": "cannot be read without running code",
-        "cut.ckpt": "is damaged; --ckpt_path last takes the newest whole one",
+        "bare.pth": rf"is a bare state dict \(\d+ tensors\), not a training checkpoint. {weights}bare.pth",
+        "legacy.pth": rf"is a bare state dict \(\d+ tensors\), not a training checkpoint. {weights}legacy.pth",
+        "theirs.pth": "is a dictionary with the keys state_dict, epoch, not a training checkpoint",
+        "list.pth": "holds a list, not a training checkpoint",
+        "module.pth": "is not a training checkpoint: reading it would run code stored in the file",
+        "weights.ckpt": rf"It lacks loops, optimizer_states, lr_schedulers, as .*{weights}",
+        "a.safetensors": rf"is a weight file \(safetensors\), not a training checkpoint. {weights}",
+        "named.ckpt": r"is a weight file \(safetensors\), not a training checkpoint",
+        "pickle.ckpt": "reading it would run code stored in the file",
+        "cut.ckpt": "is damaged. --ckpt_path last selects the newest undamaged one",
         "text.ckpt": "is damaged",
         "none.ckpt": r"No checkpoint .*none.ckpt. --ckpt_path takes last, best or a checkpoint file",
         "checkpoints": "is a folder; --ckpt_path takes last, best or a checkpoint file",

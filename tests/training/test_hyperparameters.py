@@ -139,9 +139,9 @@ def test_a_checkpoint_of_another_network_or_with_another_option_is_refused(tmp_p
     def validate(built):
         trainer.validate(built, PictureData(), ckpt_path=path, weights_only=True, verbose=False)
 
-    with pytest.raises(ZooError, match="holds the network 'painter', but 'autoencoder_tiny' is to be filled"):
+    with pytest.raises(ZooError, match="network 'painter', but the network to load it into is 'autoencoder_tiny'"):
         validate(Painting("autoencoder_tiny"))
-    silent = r"has the option plain=True, the one to be filled has the default plain=False.*network_options\.plain=True"
+    silent = r"plain=True, but the network to load it into has the default plain=False.*network_options\.plain=True"
     with pytest.raises(ZooError, match=silent):
         validate(module(network_options=None))
     both = "does not fit 'painter': it was saved with plain=True, but plain=False is asked for"

@@ -24,7 +24,7 @@ def phase(name, *trains, **options):
         ([phase("g", "network"), phase("h", "network")], {}, "Exactly one phase must train 'network'"),
         ([phase("g", "network"), phase("g", "critic")], {}, "different names"),
         ([phase("g", "network"), phase("h", "network.part")], {}, "Exactly one phase must train 'network'"),
-        ([phase("g", "network", on="every")], {}, "leave `on` out"),
+        ([phase("g", "network", on="every")], {}, "Leave `on` unset"),
         ([phase("g", "network")], {"accumulate": 0}, "`accumulate` must be 1 or more"),
     ],
 )

@@ -105,4 +105,4 @@ def test_a_strategy_that_waits_for_every_gradient_is_refused(tmp_path):
     process = start(tmp_path, "--trainer.devices", "2", "--trainer.strategy", "ddp", config=config(2))
     output = process.communicate(timeout=300)[0]
     assert process.returncode == 2
-    assert "use strategy ddp_find_unused_parameters_true" in output
+    assert "Use strategy ddp_find_unused_parameters_true" in output
