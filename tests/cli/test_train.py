@@ -88,7 +88,7 @@ def test_scoring_uses_the_average_and_says_so(with_callback, run, tmp_path):
 def test_without_a_best_checkpoint_the_newest_is_scored(run, tmp_path):
     code, out, _ = run("test", "--data", "tests.cli.test_train.Held", "--ckpt_path", "random")
     assert code == 0
-    assert "weights: random, as --ckpt_path asks" in out
+    assert "weights: random, as requested by --ckpt_path" in out
     (tmp_path / "run" / "test.json").unlink()  # a folder with results takes no training
     assert run("fit", "--checkpoints.monitor", "null")[0] == 0
     _, out, _ = run("test", "--data", "tests.cli.test_train.Held")
@@ -230,14 +230,14 @@ def test_commands_without_a_configuration_say_what_they_need(capsys):
     assert main(["fit"]) == 2
     assert "fit needs a configuration" in capsys.readouterr().err
     assert main(["test", "--dry-run"]) == 2
-    assert "--dry-run belongs to fit" in capsys.readouterr().err
+    assert "--dry-run is only valid for fit" in capsys.readouterr().err
 
 
 def test_dry_run_writes_nothing(run, tmp_path):
     code, out, _ = run("fit", "--dry-run")
     assert code == 0
     assert not (tmp_path / "run").exists()
-    for text in ("parameters, network", "696", "steps of an epoch", "first loss, train", "memory, activations", "none"):
+    for text in ("parameters, network", "696", "steps per epoch", "first loss, train", "memory, activations", "none"):
         assert text in out
 
 
