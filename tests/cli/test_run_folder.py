@@ -63,7 +63,7 @@ def test_a_folder_in_use_is_refused(run, tmp_path):
     with lock_folder(tmp_path / "run"):
         code, _, err = run("fit")
         assert code == 2
-        assert "Another run works in" in err
+        assert "Another run is using" in err
     assert not (tmp_path / "run").exists()
 
 

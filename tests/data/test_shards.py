@@ -242,7 +242,7 @@ def test_nothing_is_packed_where_nothing_can_be(tmp_path, folder):
     with pytest.raises(ZooError, match=r"none of 1 images can be read; the first: .*bad"):
         write_shards({"bad": tmp_path / "bad.png"}, tmp_path / "packed")
     assert not (tmp_path / "packed").exists()
-    with pytest.raises(ZooError, match="exists already"):
+    with pytest.raises(ZooError, match="already exists"):
         write_shards(by_stem(folder), folder)
     with pytest.raises(ZooError, match="`per_shard` must be 1 or more"):
         write_shards(by_stem(folder), tmp_path / "packed", per_shard=0)

@@ -132,8 +132,8 @@ def write_bad(folder: Path) -> dict[str, str]:
         "bomb.png": "3,600,000,000 pixels are more than the 89,478,485 allowed",
         "large.png": "90,000,000 pixels are more than the 89,478,485 allowed",
         "nowhere.png": "no such file",
-        "float255.tif": "only [0, 1] has a meaning",
+        "float255.tif": "float values must be in [0, 1]",
         "int32.tif": "32-bit integers",
-        "nan.tif": "only [0, 1] has a meaning",
+        "nan.tif": "float values must be in [0, 1]",
         "float_rgb.tif": "such as float RGB",
     }
