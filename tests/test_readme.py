@@ -1,4 +1,4 @@
-"""What the README says is what the program does."""
+"""Statements of the README agree with the program."""
 
 import re
 

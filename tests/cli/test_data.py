@@ -1,4 +1,4 @@
-"""The data command as a user types it."""
+"""The command `inpaint-zoo data`."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The folder of a run at the command line: nothing lost, nothing misnamed, nothing scored that was not meant."""
+"""The run folder on the command line: no files are lost, and the intended checkpoint is resumed or evaluated."""
 
 import json
 import subprocess

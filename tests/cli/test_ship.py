@@ -1,4 +1,4 @@
-"""`inpaint-zoo ship`, with a recipe of seconds."""
+"""`inpaint-zoo ship`, with a configuration that trains for seconds."""
 
 from pathlib import Path
 

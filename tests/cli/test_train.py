@@ -1,4 +1,4 @@
-"""fit, validate, test and predict at the command line: configurations stack, folders are kept, mistakes are named."""
+"""fit, validate, test and predict on the command line: combined configurations, run folders, and error messages."""
 
 import csv
 import json
@@ -193,7 +193,7 @@ def test_a_logger_whose_package_is_missing_is_named_in_one_line(run, monkeypatch
 
 
 def test_a_folder_with_broken_files(tmp_path, capfd):
-    """Six photographs, of which two are broken: told, counted in metrics.csv also over a resume, and none validated."""
+    """Two of six images are damaged: they are reported, counted in metrics.csv (also after resuming), not validated."""
     for n in range(6):
         write_picture(tmp_path / "photos" / f"{n}.png", np.full((20, 20, 3), 40 * n, np.uint8))
     (tmp_path / "photos" / "1.png").write_bytes(b"")

@@ -1,4 +1,4 @@
-"""Listing folders of pictures and pairing two of them."""
+"""Listing of image folders and pairing of two folders."""
 
 import random
 

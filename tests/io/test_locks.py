@@ -1,4 +1,4 @@
-"""One run at a time in a folder, whatever ended the one before."""
+"""Only one run at a time uses a folder, however the previous run ended."""
 
 import os
 import subprocess
@@ -53,7 +53,7 @@ def test_a_second_run_is_refused_and_names_the_first(tmp_path):
 
 
 def wait_until_free(folder):
-    """The child closes its copy of the lock file right after the fork, but may not have come to it yet."""
+    """Wait until the lock is free: the child closes its copy of the lock file shortly after the fork."""
     deadline = time.monotonic() + 30
     while True:
         try:

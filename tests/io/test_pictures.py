@@ -1,4 +1,4 @@
-"""Reading and writing pictures: what every odd file becomes, and how every bad one is named."""
+"""Reading and writing of images: conversions of unusual files, and error messages for bad ones."""
 
 import os
 import re

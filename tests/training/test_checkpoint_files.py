@@ -1,4 +1,4 @@
-"""Checkpoint files: whole or absent wherever TMPDIR is, kept when the disk is full, told apart from other files."""
+"""Checkpoint files: written atomically for any TMPDIR, kept if the disk is full, distinguished from other files."""
 
 import io
 import os
@@ -67,7 +67,7 @@ def test_whoever_looks_sees_whole_checkpoints_only(tmp_path):
 
 
 class Full(Callback):
-    """From a step on, no file may grow beyond some bytes: writing fails as it does on a full disk."""
+    """Callback that limits the size of files from a step on, so that writing fails as on a full disk."""
 
     def __init__(self, step, size):
         self.step, self.size = step, size
@@ -102,7 +102,7 @@ def test_a_full_disk_keeps_the_checkpoints_that_there_are(size, tmp_path):
 
 
 def test_what_is_written_last_is_gone_on_from(tmp_path):
-    """A run that went on from an earlier checkpoint leaves later ones: they are not the newest."""
+    """After resuming from an earlier checkpoint, checkpoints of later steps remain, but they are not the newest."""
     folder = tmp_path / "checkpoints"
     fit(tmp_path, build(Reconstruction), max_steps=8, limit_val_batches=0)
     fit(tmp_path, build(Reconstruction), ckpt_path=folder / "step_00000002.ckpt", max_steps=4, limit_val_batches=0)
@@ -114,7 +114,7 @@ def test_what_is_written_last_is_gone_on_from(tmp_path):
 
 
 def test_the_best_is_gone_on_from_where_it_is_newer(tmp_path):
-    """A kill may come after the first validation and before the first checkpoint."""
+    """A run may be killed after its first validation and before its first regular checkpoint."""
     folder = tmp_path / "checkpoints"
     fit(tmp_path, build(Reconstruction), max_steps=7, every=1000)
     (folder / "step_00000007.ckpt").unlink()

@@ -1,4 +1,4 @@
-"""Every YAML under configs/ is found here and builds what it describes; ablations change what they say, and no more."""
+"""Every YAML file in configs/ builds what it describes. Ablations change only what their names say."""
 
 import re
 from pathlib import Path
@@ -56,7 +56,7 @@ DECLARED = [
 
 
 def flat(value, path=""):
-    """Leaves of a configuration by their dotted keys, without `init_args`, as the command line takes them."""
+    """Return the leaves of a configuration by dotted keys without `init_args`, as on the command line."""
     if not isinstance(value, dict) or not value:
         return {path: value}
     leaves = {}
@@ -81,7 +81,7 @@ def test_an_ablation_differs_from_its_base_in_the_declared_keys_alone(file):
 
 @pytest.mark.parametrize("path", sorted((CONFIGS / "isnet").glob("weights_*.yaml")), ids=lambda path: path.stem)
 def test_isnets_loss_weights_are_those_of_the_name(path):
-    """Table 2 of the paper: L1 weighs 1, what the name leaves out weighs nothing."""
+    """As in Table 2 of the paper, L1 has weight 1, and loss terms that the name does not list have weight 0."""
     own = yaml.safe_load(path.read_text())["model"]["init_args"]
     weights, gan_loss = PRESETS[own["preset"]]
     found = weights._asdict() | {key: own[key] for key in weights._asdict() if key in own}

@@ -1,4 +1,4 @@
-"""Real processes, really killed: what they leave behind goes on as if nothing had happened."""
+"""Real processes that are killed: their runs can be resumed and give the same results as uninterrupted ones."""
 
 import os
 import random

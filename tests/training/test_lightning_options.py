@@ -98,7 +98,7 @@ IN_PYTHON_ONLY = {"LambdaCallback", "Timer"}
 
 
 def batch_size(batch):
-    """A function that a configuration names."""
+    """Return the batch size; a function that a configuration refers to."""
     return len(batch["image"])
 
 
