@@ -232,7 +232,7 @@ class Generator:
         self.write(self.name() + ".png", b"\x89PNG\r\n\x1a\n" + body, "broken")
 
     def special(self) -> None:
-        """Create a path that is no regular file: a broken link, a link to itself, or a pipe, which blocks its reader."""
+        """Create a path that is no regular file: a broken link, a link to itself, or a pipe, which would block."""
         name = self.name() + ".png"
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
