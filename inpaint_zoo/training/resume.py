@@ -131,8 +131,8 @@ def newest_readable(folder: Path) -> Path | None:
     """Return the newest undamaged checkpoint; None if the folder has no checkpoints.
 
     The newest is the one that was written last, not the one of the latest step: a run may have resumed from an earlier
-    checkpoint. The link ``last.ckpt`` points to it. ``best.ckpt`` is used if it was written later. A warning is issued
-    for each damaged checkpoint that is skipped.
+    checkpoint. The link ``last.ckpt`` points to it. ``best.ckpt`` is used instead if it was written later and is of a
+    later step. A warning is issued for each damaged checkpoint that is skipped.
 
     Raises:
         ZooError: There are checkpoints, but all are damaged.
