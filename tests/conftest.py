@@ -1,4 +1,4 @@
-"""Fixtures that every test may use. Nothing here needs a network, a GPU or files beside the repository."""
+"""Fixtures for all tests. They need no network connection, GPU or files outside the repository, except `shared`."""
 
 import os
 from pathlib import Path
@@ -45,7 +45,7 @@ def shared_weights(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def filled_vgg(backbone: str, folder: Path) -> Path:
-    """A file of VGG weights in torchvision's layout, filled as the recorded losses had them."""
+    """Return a file of VGG weights in torchvision's layout, filled with the weights that the recorded losses used."""
     from inpaint_zoo.layers import VGGFeatures
     from tests.helpers.fill import fill
 

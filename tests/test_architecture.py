@@ -1,4 +1,4 @@
-"""The folders are the architecture: imports point one way, and what must stay light stays light."""
+"""Architecture rules: packages import only lower levels, and modules that must be fast to import stay so."""
 
 import ast
 import subprocess
@@ -51,7 +51,7 @@ TORCH_FREE = [
 
 
 def imports(path: Path) -> set[str]:
-    """Full names of all modules that a file imports, at any depth of its code, but for type checking."""
+    """Return the full names of all modules that a file imports anywhere in its code, except for type checking."""
     found = set()
     tree = ast.parse(path.read_text())
     typing_only = {

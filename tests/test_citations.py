@@ -1,4 +1,4 @@
-"""Citations of docs/papers: pages exist, section titles are headings, and nothing cites files that do not ship."""
+"""Citations of docs/papers: the pages and section titles exist, and no file cites documents outside the repository."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ OWN = re.compile(r'\b[Ss]ee "([^"]+)"')
 
 
 def tracked():
-    """Path and text of each text file of the repository."""
+    """Yield the path and content of each text file in the repository."""
     try:
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True, text=True)
     except (OSError, subprocess.CalledProcessError):
@@ -39,7 +39,7 @@ def headings():
 
 
 def titles(text):
-    """The titles of a citation, in one line each."""
+    """Return the section titles of a citation, each as one line."""
     found = re.findall(r'"([^"]+)"', text.replace("\\", ""))
     return [re.sub(r"\s*\n\s*(?:#\s)?\s*|\s+", " ", title) for title in found]
 

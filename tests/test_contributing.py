@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md: its example is written into a copy of the repository, and its commands run there."""
+"""CONTRIBUTING.md: its example is added to a copy of the repository, and its commands are run there."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Quoted commands are accepted by the program: those of README and docs, and options in headers of configurations."""
+"""Commands in README and docs, and options in headers of configurations, are accepted by the program."""
 
 import re
 import shlex
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.Jsonar
 
 
 def commands(path):
-    """The quoted commands of a text, as words; lists of commands with `|` between them are none."""
+    """Yield the quoted commands of a text as lists of arguments, except lists of alternatives with `|`."""
     for quoted, line in QUOTED.findall(path.read_text()):
         text = re.sub(r"\s+#.*", "", " ".join((quoted or line).split()))
         if text.split()[0] in COMMANDS and " | " not in text and "..." not in text:
@@ -38,7 +38,7 @@ QUOTED_COMMANDS = sorted({tuple(words) for path in TEXTS for words in commands(p
 
 
 def header_options():
-    """The options in the comments of configurations, once for those of a family that have the same."""
+    """Return the options in the comments of configurations; equal ones of a family are returned once."""
     first = {}
     for path in [*FAMILIES, *PARTS]:
         lines = [line.removeprefix("#") for line in path.read_text().splitlines() if line.startswith("#")]

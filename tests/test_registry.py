@@ -1,4 +1,4 @@
-"""What the models' tests do not see of the registry: discriminators, converters, duplicates."""
+"""Parts of the registry that the models' tests do not cover: discriminators, converters, duplicate names."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from tests.helpers.toy import registered_toy, toy
 def discriminator():
     @registry.register_discriminator("toy_critic")
     def toy_critic(width: int = 4) -> nn.Module:
-        """Images in [-1, 1]."""
+        """Discriminator for images in [-1, 1]."""
         return nn.Conv2d(3, width, 4, 2, 1)
 
     yield

@@ -1,4 +1,4 @@
-"""Where recorded outputs are looked up, and that those of the repository stay small and readable."""
+"""Recorded outputs: the folders in which they are searched, and size and format of those in the repository."""
 
 import gzip
 import json
@@ -12,7 +12,7 @@ FILES = sorted(fill.VECTORS.rglob("*.json*"))
 
 @pytest.fixture
 def outside(tmp_path, monkeypatch):
-    """A folder of further files, named by the environment variable."""
+    """Return a folder of additional files that the environment variable points to."""
     (tmp_path / "vectors").mkdir()
     (tmp_path / "specs" / "keys").mkdir(parents=True)
     monkeypatch.setenv("INPAINT_ZOO_SHARED", str(tmp_path))

@@ -1,4 +1,4 @@
-"""What every command shares: consoles, the progress bar, and how a command line is read."""
+"""Shared parts of all commands: consoles, the progress bar, and command-line parsing."""
 
 from __future__ import annotations
 
@@ -30,38 +30,40 @@ err_console = Console(stderr=True, highlight=False, emoji=False)
 
 
 class _Parser(ArgumentParser):
-    """A parser that takes no abbreviated option; those of its subcommands are of the same class."""
+    """Parser that does not accept abbreviated options; its subcommands use the same class."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
 
 
 def command_parser(name: str, description: str) -> ArgumentParser:
-    """The parser of `inpaint-zoo NAME`; options are never abbreviated, so that a new one changes no script."""
+    """Return the parser of `inpaint-zoo NAME`. It accepts no abbreviated options, so new options break no script."""
     return _Parser(prog=f"inpaint-zoo {name}", description=description)
 
 
 def add_option_argument(parser: ArgumentParser, of: str = "the model") -> None:
-    """Add `--option KEY=VALUE`, which may be given several times; `parse_options` reads it.
+    """Add `--option KEY=VALUE`, which may be given several times; `parse_options` parses its values.
 
     Args:
-        parser: Of a command.
-        of: Whose options they are, for the help.
+        parser: Parser of a command.
+        of: What the options belong to, for the help text.
     """
     parser.add_argument(
         "--option",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help=f"an option of {of}, such as steps=1; may be given several times; it overrides what a weight file states",
+        help=f"an option of {of}, such as steps=1; may be given several times; overrides the options in a weight file",
     )
 
 
 def parse_options(words: Sequence[str]) -> dict[str, Any]:
-    """Values by name from `KEY=VALUE` words; a value is read as JSON, else as YAML: 3, 1e-3, true, null, [1, 2], text.
+    """Parse `KEY=VALUE` arguments into a dictionary.
+
+    A value is read as JSON or, if that fails, as YAML: 3, 1e-3, true, null, [1, 2] or text.
 
     Raises:
-        ZooError: A word is no `KEY=VALUE`, or a key is given twice.
+        ZooError: An argument is not `KEY=VALUE`, or a key is given twice.
 
     Example:
         >>> parse_options(["steps=1", "core=cnn", "fuse=false"])
@@ -81,7 +83,7 @@ def parse_options(words: Sequence[str]) -> dict[str, Any]:
 def _value(text: str) -> Any:  # noqa: ANN401 - any plain value
     try:
         return json.loads(text)
-    except ValueError:  # YAML reads more, but 1e-3 as text
+    except ValueError:  # YAML accepts more texts, but reads 1e-3 as a string, so JSON comes first
         pass
     try:
         return yaml.safe_load(text)
@@ -90,7 +92,13 @@ def _value(text: str) -> Any:  # noqa: ANN401 - any plain value
 
 
 class Verb(NamedTuple):
-    """A word that a command knows besides `list`, and how it is read and run."""
+    """A subcommand other than `list`.
+
+    Attributes:
+        help: Description for the help.
+        arguments: Function that adds its arguments to a parser.
+        run: Function that runs it with the parsed arguments.
+    """
 
     help: str
     arguments: Callable[[ArgumentParser], None]
@@ -104,22 +112,23 @@ def list_and_show(
     shows: Callable[[str], None] | Verb,
     more: Mapping[str, Verb] | None = None,
 ) -> int:
-    """Run `inpaint-zoo NAME [list [PATTERN] [--markdown] | show ONE | ...]`; without a word after the name, the list.
+    """Run `inpaint-zoo NAME [list [PATTERN] [--markdown] | show ONE | ...]` and return 0. `list` is the default.
 
     Args:
         name: The command, a plural such as "models".
-        args: The words after it.
-        lists: Prints those that match a shell pattern, as a table for the terminal or in Markdown.
-        shows: Prints all that is known of one, by its name; or a verb with arguments of its own.
-        more: What else the command does, by the word that asks for it.
+        args: Command-line arguments after it.
+        lists: Function that prints a table of the entries that match a shell pattern; its second argument selects
+            Markdown instead of a table for the terminal.
+        shows: Function that prints the details of one entry, given its name; or a `Verb` with its own arguments.
+        more: Other subcommands by name.
     """
-    show = shows if isinstance(shows, Verb) else Verb("one of them", _name_argument, _by_name(shows))
+    show = shows if isinstance(shows, Verb) else Verb("show the details of one", _name_argument, _by_name(shows))
     words = {"show": show, **(more or {})}
-    parser = command_parser(name, f"What is known of the {name}: all of them, or one.")
+    parser = command_parser(name, f"List the {name}, or show one of them.")
     verbs = parser.add_subparsers(dest="verb", metavar=" | ".join(("list", *words)), required=True)
     listing = verbs.add_parser("list", help=f"a table of the {name}")
-    listing.add_argument("pattern", nargs="?", default="*", help="shell pattern over the names")
-    listing.add_argument("--markdown", action="store_true", help="print the table of the documentation")
+    listing.add_argument("pattern", nargs="?", default="*", help="shell pattern that the names must match")
+    listing.add_argument("--markdown", action="store_true", help="print the table in Markdown, as in the documentation")
     for word, verb in words.items():
         verb.arguments(verbs.add_parser(word, help=verb.help, description=verb.help))
     options = parser.parse_args(args or ["list"])
@@ -139,7 +148,7 @@ def _by_name(shows: Callable[[str], None]) -> Callable[[Namespace], None]:
 
 
 def progress_bar() -> Progress:
-    """The one look of progress: description, bar, count, time spent and left; silent when there is no terminal."""
+    """Return the progress bar that all commands use. It is disabled if stderr is not a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -125,7 +125,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ZooError(f"The configuration {path} is missing.") from None
+        raise ZooError(f"The configuration {path} does not exist.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ZooError(f"{path}: cannot be read as YAML: {error}") from None
     if not isinstance(content, dict):

@@ -8,5 +8,5 @@ __all__ = ["run"]
 
 
 def run(args: list[str]) -> int:
-    """Entry point of the command."""
+    """Run the command with the given arguments and return its exit code."""
     return train("fit", args)

@@ -1,7 +1,7 @@
-"""Entry point of `inpaint-zoo`: finds the command, and turns every failure into one clear line and an exit code.
+"""Entry point of `inpaint-zoo`: runs a command and reports every failure as one line and an exit code.
 
-Exit codes: 0 done; 1 something could not be done (a failed cell, an unreadable photograph) or a fault of ours; 2 wrong
-input, nothing was changed; 130 stopped by the user.
+Exit codes: 0 success; 1 a part failed (a benchmark cell, an unreadable image), or a bug of inpaint-zoo; 2 wrong input,
+nothing was changed; 130 interrupted by the user.
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ __all__ = ["COMMANDS", "main"]
 
 
 class Command(NamedTuple):
-    """A command: the module that holds its `run(args) -> int`, and its line in the help."""
+    """A command.
+
+    Attributes:
+        module: Module in `inpaint_zoo.cli` with the function `run(args) -> int`.
+        help: Description for the list of commands.
+    """
 
     module: str
     help: str
@@ -29,18 +34,18 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "benchmark": Command("benchmark", "score methods on datasets and mask sets: tables, statistics, a report"),
-    "convert": Command("convert", "turn an authors' checkpoint into a weight file of ours"),
-    "data": Command("data", "check, split and pack folders of photographs"),
-    "fit": Command("fit", "train a model by its configuration; --dry-run only looks"),
-    "inpaint": Command("inpaint", "fill the holes of a photograph or a folder of them"),
-    "masks": Command("masks", "list, look at, write and measure mask generators"),
-    "metrics": Command("metrics", "list the metrics and what exactly each one computes"),
-    "models": Command("models", "list the models, show one, or tell how far it sees"),
-    "predict": Command("predict", "write the finished pictures of a configuration's test set"),
+    "convert": Command("convert", "convert a checkpoint released by the authors to a weight file"),
+    "data": Command("data", "check, split and pack folders of images"),
+    "fit": Command("fit", "train a model from its configuration; --dry-run only checks it"),
+    "inpaint": Command("inpaint", "fill the holes of an image or a folder of images"),
+    "masks": Command("masks", "list, show, write and measure mask generators"),
+    "metrics": Command("metrics", "list the metrics and their exact definitions"),
+    "models": Command("models", "list the models, show one, or compute its receptive field"),
+    "predict": Command("predict", "write the results for the test set of a configuration"),
     "report": Command("report", "rebuild the report of a benchmark folder"),
-    "ship": Command("ship", "train a small model by its configuration and put its weights into the package"),
-    "test": Command("test", "score a checkpoint on the test set of its configuration"),
-    "validate": Command("validate", "score a checkpoint on the validation set of its configuration"),
+    "ship": Command("ship", "train a small model from its configuration and add its weights to the package"),
+    "test": Command("test", "compute the metrics of a checkpoint on the test set of its configuration"),
+    "validate": Command("validate", "compute the metrics of a checkpoint on the validation set of its configuration"),
 }
 
 
@@ -58,7 +63,7 @@ def _usage() -> str:
 
 
 def _message(error: ZooError) -> str:
-    """Return the message of an error, without the traceback that a DataLoader puts around an error of its workers."""
+    """Return the message of an error, without the traceback that a DataLoader adds to an error of its workers."""
     text = str(error)
     if not (text.startswith("Caught ") and "Original Traceback" in text):
         return text
@@ -74,10 +79,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: The words after the program's name; by default those of this process.
+        argv: Command-line arguments after the program's name; by default those of this process.
 
     Returns:
-        The exit code.
+        The exit code; see the module's docstring.
     """
     args = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in args
@@ -94,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
         module = importlib.import_module(f"inpaint_zoo.cli.{COMMANDS[args[0]].module}")
         return int(module.run(args[1:]))
     except KeyboardInterrupt:
-        _complain("stopped; what was finished is kept, the same command goes on from there")
+        _complain("stopped; finished work is kept, and running the same command again continues it")
         return 130
     except ZooError as error:
         if debug:

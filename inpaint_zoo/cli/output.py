@@ -1,4 +1,4 @@
-"""What a command writes to the terminal or a pipe: in any encoding, and warnings as lines. Standard library only."""
+"""Output of commands to a terminal or a pipe in any encoding, with warnings as single lines. Standard library only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LOOKALIKES = {
 
 
 def _spelled(error: UnicodeError) -> tuple[str, int]:
-    """Replace what an encoding lacks: by a lookalike, else spelled out, so that file names stay recognisable."""
+    """Replace characters that an encoding lacks by a similar one, or else by an escape sequence."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
@@ -44,16 +44,16 @@ codecs.register_error(_ERRORS, _spelled)
 def _as_line(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """Format a warning without the source line that it comes from."""
+    """Format a warning as one line, without its source line."""
     return f"warning: {message}\n"
 
 
 @contextmanager
 def readable_output() -> Iterator[None]:
-    r"""Make standard output and error accept every character, and print warnings as one line each, inside the block.
+    r"""Within the context, let stdout and stderr accept every character, and print each warning as one line.
 
-    Pipes of Windows are in cp1252, jobs of a scheduler in ASCII, and names of files may hold bytes that no encoding
-    has. Output never fails on them: `↑` becomes `^`, `ł` becomes `\u0142`.
+    Pipes on Windows use cp1252, scheduler jobs may use ASCII, and file names may contain bytes that are invalid in any
+    encoding. Such characters are replaced instead of raising an error: `↑` becomes `^`, `ł` becomes `\u0142`.
     """
     streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, io.TextIOWrapper)]
     before = [stream.errors for stream in streams]

@@ -1,7 +1,7 @@
-"""`inpaint-zoo ship`: train a small model by its sample configuration and put its weights into the package.
+"""`inpaint-zoo ship`: train a small model from its sample configuration and add its weights to the package.
 
-What every family does for its `_tiny`: one command trains (or goes on), scores the held-out photographs, and writes
-16-bit weights with their provenance and a model card beside them.
+This produces the `_tiny` model of each family. The command trains (or resumes training), computes the metrics on the
+held-out images, and writes 16-bit weights with their provenance and a model card.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from inpaint_zoo.io.locks import lock_folder
 
 __all__ = ["MAX_BYTES", "run"]
 
-MAX_BYTES = 4_000_000  # of a weight file that travels with every clone
+MAX_BYTES = 4_000_000  # maximum size of a weight file in the package, because every clone contains it
 LICENCE = "Apache-2.0"
 
 CARD = """\
@@ -60,11 +60,20 @@ learned method. It says nothing about what the architecture reaches on a real da
 
 
 def run(args: list[str]) -> int:
-    """Entry point of the command."""
-    parser = command_parser("ship", "Train a small model by its configuration and ship its weights in the package.")
+    """Run the command and return its exit code: 0 if the weights were written, 1 if training did not finish.
+
+    Args:
+        args: Command-line arguments after `ship`.
+
+    Raises:
+        ZooError: The configuration or an argument is wrong, or the weight file is larger than `MAX_BYTES`.
+    """
+    parser = command_parser("ship", "Train a small model from its configuration and add its weights to the package.")
     parser.add_argument("config", metavar="CONFIG.yaml", help="such as configs/autoencoder/sample.yaml")
-    parser.add_argument("--out", metavar="DIR", help="of the run; a broken-off one goes on (default: runs/ship/MODEL)")
-    parser.add_argument("--package", metavar="DIR", help="where the weights go (default: into the package)")
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder of the run; an interrupted run is resumed (default: runs/ship/MODEL)"
+    )
+    parser.add_argument("--package", metavar="DIR", help="folder for the weights (default: in the package)")
     options = parser.parse_args(args)
 
     from lightning.pytorch.callbacks import Timer
@@ -78,16 +87,16 @@ def run(args: list[str]) -> int:
     name = str(settings["model"]["init_args"]["network"])
     info = model_info(name)
     if not info.learned:
-        raise ZooError(f"{config}: '{name}' learns nothing, so it has no weights to ship.")
+        raise ZooError(f"{config}: '{name}' is not a learned model, so it has no weights to ship.")
     out = Path(options.out or f"runs/ship/{name}")
     words = ["--config", str(config), "--out", str(out), "--ckpt_path", "last"]
     with lock_folder(out, "ship"):
-        # the timer's state is part of every checkpoint: a run that was broken off and went on tells its whole time
+        # every checkpoint stores the timer's state, so the time of a resumed run includes earlier calls
         if code := train("fit", words, [Timer()]):
             return code
         checkpoint = _finished(out / "checkpoints", int(settings["trainer"]["max_steps"]))
         if checkpoint is None:
-            console.print("not shipped: the training has not come to its end; the same command goes on", soft_wrap=True)
+            console.print("not shipped: training is not finished. Run the same command to resume it.", soft_wrap=True)
             return 1
         if code := train("test", words):
             return code
@@ -127,7 +136,7 @@ def _provenance(settings: Mapping[str, Any], config: Path, out: Path, checkpoint
 
 
 def _finished(checkpoints: Path, steps: int) -> Path | None:
-    """The checkpoint of the last step; None where a signal has ended the training before."""
+    """Return the checkpoint of the last step; None if training was stopped before it."""
     from inpaint_zoo.training import newest_readable
     from inpaint_zoo.training.resume import checkpoint_path
 
@@ -136,7 +145,7 @@ def _finished(checkpoints: Path, steps: int) -> Path | None:
 
 
 def _seconds(checkpoint: Path) -> float:
-    """Training and validation together, over all the calls that a run took."""
+    """Return the time of training and validation in seconds, over all calls of the run."""
     import torch
 
     elapsed = torch.load(checkpoint, map_location="cpu", weights_only=True)["callbacks"]["Timer"]["time_elapsed"]
@@ -144,7 +153,7 @@ def _seconds(checkpoint: Path) -> float:
 
 
 def _curve(out: Path) -> tuple[list[str], list[tuple[int, list[float]]]]:
-    """Names of the validation metrics, and their values by step."""
+    """Return the names of the validation metrics, and the step and values of each validation."""
     with (out / "metrics.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     names = [name for name in rows[0] if name.startswith("val/")]
@@ -160,7 +169,7 @@ def _ship(name: str, out: Path, checkpoint: Path, provenance: dict[str, Any], fo
     path = save_weights(net, out / f"{name}.safetensors", licence=LICENCE, training=provenance, half=True)
     size = path.stat().st_size
     if size > MAX_BYTES:
-        raise ZooError(f"{path} has {size:,} bytes; what ships may have {MAX_BYTES:,}: make the model smaller.")
+        raise ZooError(f"{path} has {size:,} bytes, but at most {MAX_BYTES:,} are allowed. Use a smaller model.")
     names, curve = _curve(out)
     card = CARD.format(
         **{

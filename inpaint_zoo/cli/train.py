@@ -1,4 +1,4 @@
-"""`inpaint-zoo fit | validate | test | predict`: a LightningCLI over the zoo's modules; runs can be resumed."""
+"""`inpaint-zoo fit | validate | test | predict`: LightningCLI for the training modules, with resumable runs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from inpaint_zoo.weights import read_header
 
 __all__ = ["ZooCLI", "train"]
 
-RANDOM = "random"  # as --ckpt_path of an evaluation: the untrained network
+RANDOM = "random"  # value of --ckpt_path that evaluates the untrained network
 
 METHODS = {
     "fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"},
@@ -60,25 +60,29 @@ METHODS = {
 
 
 class ZooCLI(LightningCLI):
-    """LightningCLI with one command, the zoo's callbacks and logs, a run folder, and checkpoints by name.
+    """LightningCLI for one command, with a run folder, checkpoints by name, and the callbacks and logs of every run.
 
     Args:
-        command: fit, validate, test or predict.
-        args: The words after it.
-        dry: Look, but don't train.
-        callbacks: Besides those of the configuration.
+        command: "fit", "validate", "test" or "predict".
+        args: Command-line arguments after the command.
+        dry: Whether to do a dry run: check everything, but do not train.
+        callbacks: Callbacks in addition to those in the configuration.
+
+    Attributes:
+        code: Exit code of the command.
+        evaluated: Checkpoint that validate, test or predict evaluates; None for ``init_weights`` or random weights.
     """
 
     def __init__(self, command: str, args: list[str], dry: bool = False, callbacks: Sequence[Callback] = ()) -> None:
         self.command, self.dry, self.callbacks = command, dry, callbacks
         self.code = 0
-        self.evaluated: Path | None = None  # the checkpoint that is scored
+        self.evaluated: Path | None = None
         super().__init__(
             TrainingModule,
             LightningDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
-            save_config_callback=None,  # ours waits until everything is restored
+            save_config_callback=None,  # ConfigRecord writes it, after everything is restored
             seed_everything_default=0,
             load_from_checkpoint_support=False,
             auto_configure_optimizers=False,
@@ -88,12 +92,12 @@ class ZooCLI(LightningCLI):
 
     # Arguments
 
-    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # only the one that was asked for
-        """The command, and the arguments of the Trainer's method that are not the user's."""
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # only one command
+        """Return the command, with the arguments of the Trainer's method that the command line does not offer."""
         return {self.command: METHODS[self.command]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """The run's folder, and the callbacks that every run has."""
+        """Add ``--out``, ``--reset`` (fit only) and the options of the callbacks that every run has."""
         parser.add_argument("--out", type=str, default="runs/train", help="Folder of the run.")
         parser.link_arguments("out", "trainer.default_root_dir")
         if self.command == "fit":
@@ -101,17 +105,17 @@ class ZooCLI(LightningCLI):
                 "--reset",
                 type=str | list[str],
                 default="",
-                help="Keys, separated by commas, whose new values a resumed run takes: optimizer.lr, data.seed.",
+                help="Keys, separated by commas, whose new values a resumed run uses, such as optimizer.lr,data.seed.",
             )
         parser.add_lightning_class_args(Checkpoints, "checkpoints")
         parser.add_lightning_class_args(ImageGrid, "images")
         parser.set_defaults({"data": {"class_path": f"{InpaintingDataModule.__module__}.InpaintingDataModule"}})
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse, without a word about the process's own arguments.
+        """Parse the arguments. Unlike Lightning, do not warn about the arguments of the process.
 
         Raises:
-            ZooError: Something is unknown or missing.
+            ZooError: An argument is unknown, invalid or missing.
         """
         try:
             self.config = parser.parse_args(args)  # type: ignore[arg-type]
@@ -122,9 +126,9 @@ class ZooCLI(LightningCLI):
             raise refused_argument(str(error)) or ZooError(str(error)) from error
 
     def _parse_ckpt_path(self) -> None:
-        """Find the checkpoint to evaluate, whose network's options hold where the configuration states none.
+        """Find the checkpoint to evaluate, and use its network options where the configuration sets none.
 
-        Otherwise the configuration decides what is built, and a checkpoint only fills it.
+        Everything else is built from the configuration; the checkpoint provides the weights.
         """
         if self.command == "fit":
             return
@@ -152,27 +156,33 @@ class ZooCLI(LightningCLI):
 
     @property
     def out(self) -> Path:
-        """The path of the run's folder."""
+        """Path of the run's folder."""
         return self.folder.out
 
     @property
     def leaves_nothing(self) -> bool:
-        """Whether nothing is written: a dry run, or Lightning's ``fast_dev_run``."""
+        """Whether the run writes no files: a dry run, or Lightning's ``fast_dev_run``."""
         return self.dry or bool(self.settings.trainer.fast_dev_run)
 
     @cached_property
     def config_text(self) -> str:
-        """The configuration that ran, as YAML; how it was resumed is no part of it."""
+        """The configuration as YAML, without the options for resuming (``ckpt_path`` and ``reset``)."""
         kept = self.settings.clone()
         for name in ("ckpt_path", "reset"):
             kept.pop(name, None)
         return str(self._parser(self.command).dump(kept, skip_none=False))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """The Trainer with our logs, and lines instead of a bar where nobody watches."""
+        """Return the Trainer with the CSV logs and callbacks of every run.
+
+        If stderr is not a terminal, lines of text replace the progress bar by default.
+
+        Raises:
+            ZooError: A Trainer option is not supported; see `training.lightning_options`.
+        """
         settings = self._get(self.config_init, "trainer")
         if self.command == "fit":
-            # the run's folder is linked to default_root_dir, so its value is not the user's
+            # default_root_dir is set by --out, not by the user
             check_settings({key: value for key, value in settings.items() if key != "default_root_dir"})
         chosen = settings.get("logger")
         if self.command != "fit" or self.leaves_nothing:
@@ -196,10 +206,10 @@ class ZooCLI(LightningCLI):
         self.trainer_defaults = {"callbacks": callbacks}
         return super().instantiate_trainer(**kwargs)
 
-    # Commands; LightningCLI calls the one that was asked for
+    # Commands; LightningCLI calls one of these methods
 
     def fit(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
-        """Train, from the beginning or from a checkpoint."""
+        """Train from the start or from a checkpoint, or do a dry run."""
         if self.dry:
             show_dry_run(dry_run(self.trainer, model, datamodule))
             return
@@ -210,7 +220,7 @@ class ZooCLI(LightningCLI):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the folder of a run that writes; of several processes, the first one does."""
+        """Lock the run's folder if the run writes files. Of several processes, only the first one takes the lock."""
         if self.leaves_nothing or rank_zero_only.rank != 0:  # type: ignore[attr-defined]  # set by Lightning
             yield
             return
@@ -221,7 +231,7 @@ class ZooCLI(LightningCLI):
         try:
             self.trainer.fit(model, datamodule=datamodule, ckpt_path=path, weights_only=True)
         except TrainingStoppedError as stop:
-            say(f"{stop}; go on by the same command with --ckpt_path last")
+            say(f"{stop}; to continue, run the same command with --ckpt_path last")
             self.code = 130 if stop.signal_number == signal.SIGINT else 0
             return
         except NonFiniteLossError as error:
@@ -229,7 +239,7 @@ class ZooCLI(LightningCLI):
             self.code = 1
             return
         except Exception as error:
-            for note in getattr(error, "__notes__", ()):  # what became of the last step
+            for note in getattr(error, "__notes__", ()):  # Checkpoints notes whether the last step was saved
                 err_console.print(note, soft_wrap=True, markup=False)
             raise
         checkpoints = next(entry for entry in self.trainer.checkpoint_callbacks if isinstance(entry, Checkpoints))
@@ -237,22 +247,27 @@ class ZooCLI(LightningCLI):
         if checkpoints.saved_step is not None:
             say(f"trained for {step} steps: {self.out}; saved {checkpoints.newest_path}")
         elif self.leaves_nothing:
-            say(f"rehearsed {step} steps; fast_dev_run saves nothing")
+            say(f"ran {step} steps; fast_dev_run saves nothing")
         elif path is not None:
             limits = f"trainer.max_steps {self.trainer.max_steps}, trainer.max_epochs {self.trainer.max_epochs}"
-            say(f"nothing to do: {path} is of step {step} ({limits}, -1 is no limit)")
+            say(f"nothing to do: {path} is already at step {step} ({limits}; -1 means no limit)")
         else:
             say(f"trained for {step} steps; nothing is saved")
 
     def _resume_from(self, model: TrainingModule, ckpt_path: str | None) -> Path | None:
-        """The checkpoint to go on from, once everything that speaks against it is ruled out."""
+        """Return the checkpoint to resume from after checking that it fits; None to start from the beginning.
+
+        Raises:
+            ZooError: The checkpoint is missing, damaged, or does not fit the configuration; or the folder contains
+                another run.
+        """
         is_first = rank_zero_only.rank == 0 and not self.leaves_nothing  # type: ignore[attr-defined]
         if ckpt_path is None:
-            if is_first:  # the other processes may find what this one has written
+            if is_first:  # the other processes may see files that this process has already written
                 self.folder.refuse_used()
             return None
         if ckpt_path == RANDOM:
-            raise ZooError("fit begins with random weights where --ckpt_path is left out.")
+            raise ZooError("--ckpt_path random is not valid for fit. To start from random weights, omit --ckpt_path.")
         path = self.folder.checkpoint(ckpt_path)
         if path is None:
             say(f"no checkpoint in {self.folder.checkpoints} yet: starting from the beginning")
@@ -278,7 +293,10 @@ class ZooCLI(LightningCLI):
         return self.trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning
 
     def _changes(self, path: Path, checkpoint: Mapping[str, Any]) -> Changes:
-        """What the configuration changes; of old checkpoints, which do not hold theirs, the run's folder does."""
+        """Return the changes of the configuration since the checkpoint.
+
+        Old checkpoints do not hold their configuration. For them, ``config.yaml`` in the run's folder is used.
+        """
         stored, written = checkpoint.get("config"), path.parent.parent / CONFIG
         if stored is None and written.is_file():
             stored = effective(yaml.safe_load(written.read_text(encoding="utf-8")))
@@ -288,38 +306,41 @@ class ZooCLI(LightningCLI):
 
     @property
     def _init_weights(self) -> str | None:
-        """The weight file that the configuration begins with."""
+        """The ``init_weights`` of the configuration: a weight file or "shipped"; None if not set."""
         given = self.settings.model.get("init_args", {}).get("init_weights")
         return None if given is None else str(given)
 
     def _evaluated(self, ckpt_path: str | None) -> Path | None:
-        """The checkpoint to evaluate; None where the configuration names weights, or random ones are asked for.
+        """Return the checkpoint to evaluate; None if ``init_weights`` or random weights are evaluated.
 
         Raises:
-            ZooError: There is no checkpoint, and nothing says that the network is meant as it is.
+            ZooError: There is no checkpoint, and neither ``init_weights`` nor ``--ckpt_path random`` is given; or both
+                are given.
         """
         given = self._init_weights
         if ckpt_path == RANDOM:
             if given:
-                raise ZooError(f"--ckpt_path random contradicts init_weights ({given}): leave one of them out.")
-            say("weights: random, as --ckpt_path asks")
+                raise ZooError(
+                    f"--ckpt_path random and init_weights ({given}) contradict each other. Omit one of them."
+                )
+            say("weights: random, as requested by --ckpt_path")
             return None
         path = self.folder.evaluated(ckpt_path, selects=self.settings.checkpoints.monitor is not None)
         if path is None and given is None:
             raise ZooError(
-                f"There is no checkpoint in {self.folder.checkpoints}. Is --out that of the training? --ckpt_path "
-                "names any checkpoint, --model.init_args.init_weights a weight file, and --ckpt_path random asks for "
-                "the untrained network."
+                f"There is no checkpoint in {self.folder.checkpoints}. Is --out the folder of the training run? To use "
+                "another checkpoint, give --ckpt_path FILE; for a weight file, --model.init_args.init_weights FILE; "
+                "for the untrained network, --ckpt_path random."
             )
         say(f"weights: {path or f'{given} (init_weights)'}")
         return path
 
     def validate(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
-        """Score the validation set."""
+        """Compute the metrics on the validation set, print them and write validate.json."""
         self._score("validate", model, datamodule)
 
     def test(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
-        """Score the test set."""
+        """Compute the metrics on the test set, print them and write test.json."""
         self._score("test", model, datamodule)
 
     def _score(self, name: str, model: TrainingModule, datamodule: LightningDataModule) -> None:
@@ -341,13 +362,13 @@ class ZooCLI(LightningCLI):
 
     @rank_zero_only
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write what an evaluation found, and of which weights: a checkpoint, a weight file or random ones."""
+        """Write the results of an evaluation and the weights it used: a checkpoint, a weight file or "random"."""
         if not self.leaves_nothing:
             weights = self.evaluated or self._init_weights or RANDOM
             write_json(self.out / f"{name}.json", {"checkpoint": str(weights), **content})
 
     def predict(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
-        """Write the finished pictures of the test set."""
+        """Write the results for the test set to ``predictions/``."""
         self._check_evaluated(model)
         path = self.evaluated
         with self._locked():
@@ -355,23 +376,34 @@ class ZooCLI(LightningCLI):
                 model, datamodule=datamodule, ckpt_path=path, weights_only=True, return_predictions=False
             )
             self._write("predict", {"pictures": "predictions"})
-        say(f"pictures: {self.out / 'predictions'}")
+        say(f"images: {self.out / 'predictions'}")
 
 
 def train(command: str, args: list[str], callbacks: Sequence[Callback] = ()) -> int:
-    """Run one of the four commands, with more callbacks than its configuration names; returns the exit code."""
+    """Run one of the four commands and return its exit code.
+
+    Args:
+        command: "fit", "validate", "test" or "predict".
+        args: Command-line arguments after the command.
+        callbacks: Callbacks in addition to those in the configuration.
+
+    Raises:
+        ZooError: The arguments or the configuration are wrong, or the data or weights cannot be used.
+    """
     dry = "--dry-run" in args
     if dry and command != "fit":
-        raise ZooError("--dry-run belongs to fit.")
+        raise ZooError("--dry-run is only valid for fit.")
     if not args:
-        raise ZooError(f"{command} needs a configuration: --config configs/FAMILY/SETTING.yaml; --help says more.")
-    # what Lightning tells of itself at each start; its warnings stay
+        raise ZooError(
+            f"{command} needs a configuration: --config configs/FAMILY/SETTING.yaml. --help lists all options."
+        )
+    # hide Lightning's messages at each start, but not its warnings
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-    # the table of modules reckons in bytes of float32; a network that is frozen on purpose is in eval mode
+    # The model summary only estimates sizes in float32. Frozen networks are in eval mode on purpose.
     warnings.filterwarnings("ignore", message=".*is not supported by the model summary.*")
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
-    if command != "fit":  # what training called back has no part in scoring
+    if command != "fit":  # an evaluation does not need the callbacks of the training
         warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint need to be provided.*")
     try:
         return ZooCLI(command, [arg for arg in args if arg != "--dry-run"], dry, callbacks).code

@@ -1,4 +1,4 @@
-"""Tells the user's mistakes in a training's configuration from bugs, and explains them."""
+"""Distinguish mistakes in a training configuration from bugs, and explain them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from inpaint_zoo.errors import ZooError, unknown_name
 __all__ = ["configuration_error", "refused_argument"]
 
 LIBRARIES = ("lightning", "jsonargparse", "wandb", "torch.optim")
-"""Packages that refuse settings by exceptions of their own."""
+"""Packages that raise exceptions for invalid settings."""
 REFUSALS = (ValueError, TypeError, RuntimeError, NotImplementedError, MisconfigurationException)
 
 
 def configuration_error(error: BaseException) -> ZooError | None:
-    """Return the user's mistake behind an exception, or None if the exception is a bug.
+    """Return an error that explains a mistake in the configuration, or None if the exception is a bug.
 
-    It is the user's if one of its causes is a `ZooError`, if a package is missing, or if a library that takes the
-    user's settings raised it on purpose.
+    An exception counts as a mistake of the user if it or one of its causes is a `ZooError`, if a package is missing, or
+    if one of `LIBRARIES` raised it to reject a setting.
     """
     causes = [error]
     while causes[-1].__cause__ is not None:  # jsonargparse wraps what a constructor raises
@@ -32,7 +32,7 @@ def configuration_error(error: BaseException) -> ZooError | None:
         if isinstance(cause, ModuleNotFoundError):
             text = str(cause).splitlines()[0]
             extra = " (pip install 'inpaint-zoo[tensorboard]')" if "tensorboard" in text else ""
-            return ZooError(f"The configuration asks for a package that is not installed{extra}: {text}")
+            return ZooError(f"The configuration needs a package that is not installed{extra}: {text}")
     for cause in reversed(causes):
         if type(cause).__module__.startswith("wandb"):
             return ZooError(f"Weights & Biases cannot be used: {cause} WANDB_MODE=offline logs without an account.")
@@ -50,7 +50,11 @@ def _raised_by(error: BaseException) -> str:
 
 
 def refused_argument(text: str) -> ZooError | None:
-    """The one that a class does not take, out of jsonargparse's account of all types that it tried."""
+    """Return an error for an unknown argument of a class, extracted from jsonargparse's message; None for others.
+
+    jsonargparse lists the problems with all types that it tried. The returned error names only the argument, its class
+    and similar arguments.
+    """
     found = re.search(r"class_path '([\w.]+)':\s+Option '(\w+)' is not accepted", text)
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""What `inpaint-zoo fit | validate | test | predict` print."""
+"""Output of `inpaint-zoo fit | validate | test | predict`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["say", "score_table", "show_dry_run"]
 
 @rank_zero_only
 def say(text: str) -> None:
-    """One line, from the first process only."""
+    """Print one line, in the first process only."""
     console.print(text, soft_wrap=True, markup=False)
 
 
 def score_table(results: Mapping[str, float]) -> Table:
-    """Metrics as rows; stages as columns in their order, the result last, where there are several.
+    """Return a table with metrics as rows and, for networks with several stages, stages as columns, the result last.
 
     Args:
         results: Values by name, such as ``val/psnr`` of the result and ``val/coarse/psnr`` of an earlier stage.
@@ -38,18 +38,18 @@ def score_table(results: Mapping[str, float]) -> Table:
 
 @rank_zero_only
 def show_dry_run(result: DryRun) -> None:
-    """Print what a dry run found."""
+    """Print the result of a dry run as a table."""
     table = Table("dry run", "")
     for name, count in result.parameters.items():
         table.add_row(f"parameters, {name}", f"{count:,}")
     table.add_row("batch", f"{result.batch_size} samples")
-    table.add_row("steps of an epoch", f"{result.steps_per_epoch:,.6g}")
+    table.add_row("steps per epoch", f"{result.steps_per_epoch:,.6g}")
     table.add_row("steps", "until stopped" if result.steps is None else f"{result.steps:,}")
     for name, loss in result.losses.items():
         table.add_row(f"first loss, {name}", f"{loss:.6g}")
     for name, size in result.memory_gib.items():
         table.add_row(f"memory, {name}", f"{size:.3f} GiB")
-    table.add_row("memory in all, about", f"{sum(result.memory_gib.values()):.3f} GiB")
+    table.add_row("memory in total, about", f"{sum(result.memory_gib.values()):.3f} GiB")
     table.add_row("loss terms dropped", ", ".join(result.dropped) or "none")
-    table.add_row("data", "every photograph can be read" if result.checked else "one batch was read")
+    table.add_row("data", "every image can be read" if result.checked else "one batch was read")
     console.print(table)

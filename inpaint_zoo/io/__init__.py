@@ -1,1 +1,1 @@
-"""Files: pictures decoded safely, folders listed, results written atomically. No torch here."""
+"""File input and output: decode images safely, list folders, write results atomically. This package uses no torch."""

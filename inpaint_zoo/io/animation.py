@@ -1,4 +1,4 @@
-"""Pictures that move: one GIF of several."""
+"""Writing of GIF animations."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ from inpaint_zoo.io.pixels import PictureError
 
 __all__ = ["write_gif"]
 
-LONGEST_SIDE = 65_535  # sides are stored in 16 bits
+LONGEST_SIDE = 65_535  # GIF stores height and width in 16 bits
 
 
 def write_gif(path: str | Path, frames: NDArray[np.uint8], *, shown_ms: int = 700, last_ms: int = 2000) -> None:
-    """Write an animation that repeats for ever, whole or not at all.
+    """Write an endlessly repeating animation as GIF, atomically.
 
-    All frames share 256 colours and are not dithered, so that what is equal in them does not flicker; neighbours that
-    are equal become one, shown for as long.
+    All frames share one palette of 256 colors and are not dithered, so equal regions do not flicker. Consecutive equal
+    frames are merged into one of the same total duration.
 
     Args:
-        path: Folders on the way are made.
-        frames: (N, H, W, 3), at least one.
-        shown_ms: How long each is shown.
-        last_ms: ... but the last one.
+        path: Target file; missing parent folders are created.
+        frames: (N, H, W, 3) with N >= 1.
+        shown_ms: Duration of each frame except the last, in milliseconds.
+        last_ms: Duration of the last frame, in milliseconds.
 
     Raises:
-        PictureError: Too large for a GIF.
-        OSError: The disk is full or the place not writable; nothing is left behind.
+        PictureError: Height or width exceeds 65,535 pixels.
+        OSError: The file cannot be written, for example because the disk is full; no file is left behind.
     """
     N, H, W, _ = frames.shape
     if max(H, W) > LONGEST_SIDE:
-        raise PictureError(f"{path}: {W} x {H} cannot be written as GIF, whose sides are at most {LONGEST_SIDE}")
+        raise PictureError(
+            f"{path}: {W} x {H} cannot be written as GIF; the maximum width and height is {LONGEST_SIDE}"
+        )
     palette = Image.fromarray(frames.reshape(N * H, W, 3)).quantize(256)
     first, *others = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     durations = [shown_ms] * (N - 1) + [last_ms]

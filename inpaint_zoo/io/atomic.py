@@ -1,8 +1,8 @@
-"""Writing that a kill cannot tear: a file or folder is there whole, or not at all.
+"""Atomic writing: if the process is killed, a file or folder is either complete or does not exist.
 
-Everything is written under a temporary name in the folder of its target, flushed to the disk and then renamed, which
-POSIX and NTFS do in one step. `TMPDIR` plays no part: it may be full, or lie on another file system, where a rename
-becomes a copy. Leftovers of a killed process carry `TEMPORARY_PREFIX` in their names.
+Everything is written under a temporary name in the folder of its target, flushed to disk and then renamed. Renaming is
+atomic on POSIX and NTFS. `TMPDIR` is not used, because it may be full or on another file system, where a rename is a
+copy. Temporary files that a killed process leaves behind have names that start with `TEMPORARY_PREFIX`.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ __all__ = [
 ]
 
 TEMPORARY_PREFIX = ".tmp-"
-_LONGEST_SUFFIX = 16  # bytes; longer "suffixes" are part of a name with a dot, not a format
+_LONGEST_SUFFIX = 16  # bytes; a longer "suffix" is not a file format but part of a name that contains a dot
 
 
 def _temporary(path: Path) -> Path:
-    """A new name beside ``path`` that no file name limit refuses, however long the name of ``path`` is."""
-    # the suffix stays last: writers such as Pillow choose the format by it
+    """Return a new short name in the folder of ``path``, so that long names do not exceed the limit of file names."""
+    # keep the suffix, because writers such as Pillow choose the format by it
     suffix = path.suffix if len(os.fsencode(path.suffix)) <= _LONGEST_SUFFIX else ""
     return path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:16]}{suffix}")
 
@@ -50,14 +50,14 @@ def _sync(path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Flush a rename within ``folder`` to the disk; Windows and some network file systems cannot."""
+    """Flush a rename within ``folder`` to disk. Windows and some network file systems do not support this."""
     with suppress(OSError):
         _sync(folder)
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it replaces ``path``, on error it is removed.
+    """Yield a temporary path in the folder of ``path``. On success it replaces ``path``; on error it is removed.
 
     Example:
         >>> import tempfile
@@ -81,26 +81,26 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write ``data`` to ``path``, whole or not at all; parent folders are made."""
+    """Write ``data`` to ``path`` atomically; missing parent folders are created."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_json(path: str | Path, value: object) -> None:
-    """Write plain values as readable JSON, whole or not at all."""
+    """Write plain values as indented JSON, atomically."""
     write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; on success it becomes ``path``, on error it is removed.
+    """Yield a temporary folder next to ``path``. On success it is renamed to ``path``; on error it is removed.
 
     Raises:
-        FileExistsError: ``path`` exists already; remove it first.
+        FileExistsError: ``path`` already exists; remove it first.
     """
     path = Path(path)
     if path.exists():
-        raise FileExistsError(f"{path} exists already")
+        raise FileExistsError(f"{path} already exists")
     temporary = _temporary(path)
     temporary.mkdir(parents=True)
     try:
@@ -116,11 +116,11 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: str | Path, below: bool = True) -> None:
-    """Remove what killed processes left behind; only who holds the folder's lock may do so.
+    """Remove temporary files of killed processes. The caller must hold the folder's lock.
 
     Args:
-        folder: Where to look.
-        below: Look into its folders as well.
+        folder: The folder to search.
+        below: Whether to search its subfolders, too.
     """
     pattern = f"{TEMPORARY_PREFIX}*"
     for leftover in sorted(Path(folder).rglob(pattern) if below else Path(folder).glob(pattern)):
@@ -131,10 +131,10 @@ def remove_leftovers(folder: str | Path, below: bool = True) -> None:
 
 
 def sha256_file(path: str | Path) -> str:
-    """SHA-256 of the bytes of a file, in hexadecimal.
+    """Return the SHA-256 of the bytes of a file, in hexadecimal.
 
     Raises:
-        OSError: The file cannot be read, or is not a regular file: opening a pipe would wait forever.
+        OSError: The file cannot be read or is not a regular file, because opening a pipe could block forever.
     """
     path = Path(path)
     if not stat.S_ISREG(path.stat().st_mode):
@@ -144,7 +144,7 @@ def sha256_file(path: str | Path) -> str:
 
 
 def sha256_or_unreadable(path: str | Path) -> str:
-    """SHA-256 of the bytes of a file, in hexadecimal, or "unreadable"."""
+    """Return the SHA-256 of the bytes of a file, in hexadecimal, or "unreadable" if it cannot be read."""
     try:
         return sha256_file(path)
     except OSError:
@@ -152,7 +152,7 @@ def sha256_or_unreadable(path: str | Path) -> str:
 
 
 def sha256_json(value: object) -> str:
-    """SHA-256 of a plain value as canonical JSON (sorted keys, no blanks, UTF-8), in hexadecimal.
+    """Return the SHA-256 of a plain value as canonical JSON (sorted keys, no spaces, UTF-8), in hexadecimal.
 
     Example:
         >>> sha256_json({"b": 1, "a": 2}) == sha256_json({"a": 2, "b": 1})

@@ -1,4 +1,4 @@
-"""Offsets as colours: the direction is the hue, the length the saturation."""
+"""Color coding of offsets: hue shows the direction, saturation the length."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 
 __all__ = ["colour_key", "flow_colours"]
 
-SEGMENTS = (15, 6, 4, 11, 13, 6)  # colours from red to yellow, green, cyan, blue, magenta and red
+SEGMENTS = (15, 6, 4, 11, 13, 6)  # number of colors from red to yellow, green, cyan, blue, magenta and back to red
 EPSILON = 2.220446049250313e-16
 
 
 def _wheel() -> NDArray[np.float64]:
-    """(55, 3), the hues around the circle in [0, 1]."""
+    """Return the hues of the color wheel, (55, 3) in [0, 1]."""
     parts = []
     for k, count in enumerate(SEGMENTS):
         ramp = np.floor(255 * np.arange(count) / count)
         colours = np.zeros((count, 3))
-        # one channel stays full, its neighbour rises or it falls itself
+        # even segments: the next channel rises; odd segments: this channel falls
         if k % 2 == 0:
             colours[:, k // 2], colours[:, (k // 2 + 1) % 3] = 255, ramp
         else:
@@ -29,16 +29,16 @@ def _wheel() -> NDArray[np.float64]:
 
 
 def flow_colours(offsets: NDArray[Any], batch_running_max: bool = False) -> NDArray[np.uint8]:
-    """Colours of offsets on Middlebury's wheel; none at all is white.
+    """Return offsets color-coded with the Middlebury color wheel. An offset of zero is white.
 
-    The difference in rows is the wheel's horizontal component, as released with Contextual Attention.
+    The row offset is the wheel's horizontal component, as in the released code of Contextual Attention.
 
     Source: docs/papers/glcic_ca.md, "Offsets as colors".
 
     Args:
-        offsets: (B, 2, h, w), rows and columns.
-        batch_running_max: Lengths are relative to the longest of this and all earlier samples, as released, instead of
-            the sample's own longest.
+        offsets: (B, 2, h, w), row and column offsets.
+        batch_running_max: Whether to divide lengths by the maximum of this and all earlier samples, as the released
+            code does; otherwise they are divided by the maximum of the sample.
 
     Returns:
         (B, h, w, 3).
@@ -51,14 +51,14 @@ def flow_colours(offsets: NDArray[Any], batch_running_max: bool = False) -> NDAr
 
 
 def colour_key(side: int) -> NDArray[np.uint8]:
-    """(side, side, 3): each place of a disc in the colour of the offset that leads to it from the middle."""
+    """Return a color key (side, side, 3): each pixel of a disc has the color of its offset from the center."""
     rows, columns = np.meshgrid(*[np.linspace(-1, 1, side)] * 2, indexing="ij")
     outside = np.sqrt(rows**2 + columns**2) > 1
     return np.where(outside[..., None], np.uint8(255), _colours(rows, columns))
 
 
 def _colours(u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """(..., 3) of offsets in a disc of radius 1; beyond it they are darkened."""
+    """Return the colors (..., 3) of offsets within the unit disc. Offsets outside get darker colors."""
     wheel = _wheel()
     radius = np.sqrt(u**2 + v**2)[..., None]
     place = (np.arctan2(-v, -u) / np.pi + 1) / 2 * (len(wheel) - 1)

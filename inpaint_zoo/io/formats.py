@@ -1,4 +1,4 @@
-"""Which files are pictures by their names, which of them this installation reads, and what to do about the others."""
+"""Image formats: file name extensions, formats that this installation reads, and what to do about other formats."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FORMATS = {
     ".heif": "HEIF",
     ".hif": "HEIF",
 }
-"""Pillow's name of the format by the ending, in lower case."""
+"""Pillow's name of the format by file name extension, in lower case."""
 _RAW_SUFFIXES = frozenset(
     [
         ".3fr",
@@ -74,11 +74,11 @@ _RAW_SUFFIXES = frozenset(
         ".x3f",
     ]
 )
-"""Sensor data of cameras. Many are TIFF files whose first image is a thumbnail, so they are never opened by content."""
+"""Extensions of camera RAW files. Many are TIFF files whose first image is a thumbnail, so they are not opened."""
 PICTURE_SUFFIXES = frozenset(FORMATS) | _RAW_SUFFIXES | {".jxl"}
-"""Endings that are taken for pictures when a folder is listed, whether or not this installation reads them."""
+"""Extensions that count as images when a folder is listed, whether or not this installation reads them."""
 OTHER_SUFFIXES = frozenset({".psd", ".psb", ".xcf", ".tga", ".exr", ".hdr", ".dds", ".ico", ".qoi", ".sgi", ".pcx"})
-"""Endings of image files that are no photographs for this package; a listing names them and leaves them out."""
+"""Extensions of image formats that this package does not read. A listing skips them with a warning."""
 
 _MAGIC = {
     b"\x89PNG": "PNG",
@@ -95,9 +95,9 @@ _BRANDS = {
     **dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"), "HEIF"),
     **dict.fromkeys((b"avif", b"avis"), "AVIF"),
 }
-"""What follows `ftyp` in files of the ISO base media format."""
+"""Format by the brand that follows `ftyp` in files of the ISO base media file format."""
 _KEYS = {"AVIF": "avif", "JPEG2000": "jpg_2000"}
-"""Pillow's names for the libraries that a format needs."""
+"""Pillow's feature names for formats that need a library."""
 _NEEDS = {
     "HEIF": "reading HEIC and HEIF needs pillow-heif: pip install 'inpaint-zoo[heif]'",
     "AVIF": "reading AVIF needs a build of Pillow (11.3 or later) with AVIF: pip install --upgrade pillow",
@@ -107,7 +107,7 @@ _NEEDS = {
 
 @cache
 def _without() -> dict[str, str]:
-    """Formats that cannot be read here, and what they need."""
+    """Return the formats that this installation cannot read, with what they need."""
     from PIL import features
 
     found = {"HEIF": find_spec("pillow_heif") is not None, **{name: features.check(key) for name, key in _KEYS.items()}}
@@ -115,9 +115,9 @@ def _without() -> dict[str, str]:
 
 
 def readable_formats(head: bytes) -> list[str]:
-    """Names of the formats that a file with this beginning of 16 bytes may have, for `Image.open`."""
+    """Return the formats to try with `Image.open` for a file that starts with these 16 bytes."""
     if kind_by_content(head) == "HEIF" and "HEIF" not in _without():
-        import pillow_heif  # not before such a file comes: it takes a tenth of a second
+        import pillow_heif  # imported only for such files, because the import takes 0.1 s
 
         pillow_heif.register_heif_opener()
         return ["HEIF"]
@@ -125,14 +125,14 @@ def readable_formats(head: bytes) -> list[str]:
 
 
 def kind_by_content(head: bytes) -> str | None:
-    """Pillow's name of the format that a file's first 16 bytes announce, None for others."""
+    """Return Pillow's name of the format according to a file's first 16 bytes; None if they are unknown."""
     if head[4:8] == b"ftyp":
         return _BRANDS.get(head[8:12])
     return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
 
 
 def why_not_read(path: Path) -> str | None:
-    """What keeps this installation from reading a file of such a name, and the way out; None if nothing does."""
+    """Return why this installation cannot read a file of this extension and what to do; None if it can."""
     suffix = path.suffix.lower()
     if suffix in _RAW_SUFFIXES:
         return (
@@ -144,5 +144,5 @@ def why_not_read(path: Path) -> str | None:
 
 
 def missing_plugin(name: str) -> str | None:
-    """What to install to read the format; None for formats that are read already, and for unknown ones."""
+    """Return what to install to read the format; None for formats that are readable or unknown."""
     return _without().get(name)

@@ -1,11 +1,11 @@
-"""Which pictures a folder holds, in one order on every platform, and which of two folders belong together.
+"""Listing of the images in a folder, in the same order on every platform, and pairing of the files of two folders.
 
-A picture is known by its relative stem: its path below the folder, with `/`, without the ending, spelled as
-`names.plain_name` spells it. `a.jpg` and `a.png` of one folder have the same stem, so wherever files are paired by stem
-they are an error that names both.
+An image is identified by its relative stem: its path relative to the folder, with `/` and without the extension, in the
+spelling of `names.plain_name`. `a.jpg` and `a.png` in one folder have the same stem. Where files are paired by stem,
+this is an error that names both files.
 
-What a folder holds besides is told by a `FolderWarning`, never passed over in silence: folders of thumbnails, files of
-formats that are not read, and masks that lie beside their images.
+Other content of a folder that is skipped is reported by a `FolderWarning`: folders of thumbnails, files of formats that
+are not read, and masks stored next to their images.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ __all__ = [
     "relative_stem",
 ]
 
-SHOWN = 5  # names that a message spells out
+SHOWN = 5  # maximum number of names in a message
 Role = Literal["any", "images", "masks"]
-"""What the files of a folder are taken for; it matters where images and their masks lie in one folder."""
+"""Which files of a folder to list if it contains both images and their masks."""
 
 _SYSTEM_FOLDERS = frozenset(
     {
@@ -45,61 +45,61 @@ _SYSTEM_FOLDERS = frozenset(
         *(".thumbnails", ".thumbs", ".thumb", "thumbnails", "thumbs", "_thumbs", ".picasaoriginals", ".dtrash"),
     }
 )
-"""Names, in lower case, of folders that hold thumbnails, deleted files or a system's own data."""
+"""Names, in lower case, of folders with thumbnails, deleted files or system data."""
 _MASK_ENDING = re.compile(r"_mask[_-]?[0-9]*$", re.IGNORECASE)
 
 
 class FolderWarning(UserWarning):
-    """Files or folders that were left out of a listing, which their owner may not expect."""
+    """Warning about files or folders that a listing skipped, perhaps unexpectedly."""
 
 
 def natural_key(name: str) -> tuple[list[list[str | int]], str]:
-    """Sort key under which `img2` comes before `img10`, folder by folder.
+    """Return a sort key for natural order: folder by folder, and `img2` before `img10`.
 
     Example:
         >>> sorted(["b/1", "a/img10", "a/img2", "a/img02"], key=natural_key)
         ['a/img02', 'a/img2', 'a/img10', 'b/1']
     """
-    # a split by digits alternates text and number, so parts of equal position compare with their like
+    # splitting at digits alternates text and numbers, so elements at equal positions have equal types
     parts = [[int(x) if x.isdecimal() else x for x in re.split(r"([0-9]+)", part)] for part in name.split("/")]
     return parts, name
 
 
 def relative_stem(path: Path, root: Path) -> str:
-    """The name by which ``path`` below ``root`` is paired: `trees/oak.v2` for `root/trees/oak.v2.jpg`."""
+    """Return the relative stem of ``path`` in ``root``: `trees/oak.v2` for `root/trees/oak.v2.jpg`."""
     return plain_name(path.relative_to(root).with_suffix("").as_posix())
 
 
 def list_pictures(root: str | Path, role: Role = "any") -> list[Path]:
-    """All picture files below a folder (by their endings), in natural order.
+    """Return all image files in a folder and its subfolders, selected by extension, in natural order.
 
-    Hidden files and folders are left out, as are folders of thumbnails and of systems (`@eaDir`, `__MACOSX`); links are
-    followed, but not in circles. A link that points nowhere is listed, so that reading it says what is wrong, and so
-    are files of formats that this installation does not read, unless the same picture lies beside them in one that it
-    does read (`a.nef` and `a.jpg`).
+    Hidden files and folders are skipped, and so are folders with thumbnails or system data (`@eaDir`, `__MACOSX`).
+    Links are followed, except if they form a cycle. Broken links are listed, so that reading them reports the problem.
+    Files of formats that this installation does not read are listed, too, unless the folder has the same image in a
+    readable format (`a.nef` and `a.jpg`).
 
     Args:
         root: The folder.
-        role: "images" leaves out masks that lie beside their image as LaMa stores them, `a_mask001.png` beside `a.png`;
-            "masks" takes them alone where there are any, and everything where there are none.
+        role: "images" skips masks that are stored next to their image as in LaMa, `a_mask001.png` next to `a.png`.
+            "masks" returns only these masks if there are any, else all files. "any" returns all files.
 
     Warns:
-        FolderWarning: Something was left out that could be meant.
+        FolderWarning: Files or folders were skipped.
 
     Raises:
-        ZooError: No such folder, not a folder, one below it cannot be opened, or nothing in it is a picture.
+        ZooError: The folder does not exist, is not a folder, contains no images, or a subfolder cannot be opened.
     """
     root = Path(root)
     if not root.exists():
         raise ZooError(f"{root}: no such folder")
     if not root.is_dir():
-        raise ZooError(f"{root}: is a file, a folder of pictures was expected")
+        raise ZooError(f"{root}: is a file, but a folder of images was expected")
     passed: list[Path] = []
     files = list(_walk(root, frozenset(), passed))
     found = [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
     if not found:
         endings = " ".join(sorted(FORMATS))
-        raise ZooError(f"{root}: holds no pictures (looked in all its folders for {endings})")
+        raise ZooError(f"{root}: contains no images (searched all its subfolders for {endings})")
     found.sort(key=lambda path: natural_key(plain_name(path.relative_to(root).as_posix())))
     _tell(root, "folders of thumbnails or system files", passed)
     _tell(root, "files of formats that are not read", [path for path in files if path.suffix.lower() in OTHER_SUFFIXES])
@@ -115,13 +115,13 @@ def _tell(root: Path, what: str, left_out: Sequence[Path]) -> None:
 
 
 def _without_originals(root: Path, paths: list[Path]) -> list[Path]:
-    """Leave out files that are not read here where the same picture lies beside them in a format that is."""
+    """Remove unreadable files if the folder has the same image in a readable format."""
     unread = {path for path in paths if why_not_read(path)}
     if not unread:
         return paths
     stems = {relative_stem(path, root) for path in paths if path not in unread}
     doubled = {path for path in unread if relative_stem(path, root) in stems}
-    _tell(root, "files that are not read, beside the same picture in another format,", list(doubled))
+    _tell(root, "files of formats that are not read, with the same image in another format,", list(doubled))
     return [path for path in paths if path not in doubled]
 
 
@@ -135,14 +135,14 @@ def _in_role(root: Path, paths: list[Path], role: Role) -> list[Path]:
     beside = set(masks)
     images = [path for path in paths if path not in beside]
     if role == "images":
-        _tell(root, "masks that lie beside their image", masks)
+        _tell(root, "masks stored next to their image", masks)
         return images
-    _tell(root, "files other than masks that lie beside their image", images)
+    _tell(root, "files other than masks stored next to their image", images)
     return masks
 
 
 def mask_base(stem: str) -> str | None:
-    """The stem of the image that a mask file belongs to by its name, as LaMa names them; None for other names.
+    """Return the stem of the image that a mask named as in LaMa belongs to; None for other names.
 
     Example:
         >>> mask_base("street/x_mask001"), mask_base("street/x")
@@ -153,14 +153,14 @@ def mask_base(stem: str) -> str | None:
 
 
 def _walk(folder: Path, above: frozenset[tuple[int, int]], passed: list[Path]) -> Iterator[Path]:
-    """Files below a folder; folders of thumbnails and systems are appended to ``passed`` instead."""
+    """Yield the files in a folder and its subfolders; append folders of thumbnails or system data to ``passed``."""
     try:
         status = folder.stat()
         entries = list(os.scandir(folder))
     except OSError as error:
         raise ZooError(f"{folder}: cannot be listed: {error.strerror}") from None
     here = (status.st_dev, status.st_ino)
-    if here in above:  # a link to one of its own parents
+    if here in above:  # a link to one of its parents
         return
     for entry in entries:
         if entry.name.lower() in _SYSTEM_FOLDERS and _is_folder(entry):
@@ -174,7 +174,7 @@ def _walk(folder: Path, above: frozenset[tuple[int, int]], passed: list[Path]) -
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Return whether an entry is a folder or a link to one; a link that leads to itself is neither."""
+    """Return whether an entry is a folder or a link to one; False for a link to itself."""
     try:
         return entry.is_dir()
     except OSError:
@@ -182,10 +182,15 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def by_stem(root: str | Path, paths: Iterable[Path] | None = None, role: Role = "any") -> dict[str, Path]:
-    """Relative stem -> file, in the order of ``paths`` (by default all pictures of ``root`` in the ``role``).
+    """Return the files by relative stem, in the order of ``paths``.
+
+    Args:
+        root: The folder that stems are relative to.
+        paths: Files in it; by default `list_pictures(root, role)`.
+        role: See `list_pictures`.
 
     Raises:
-        ZooError: Two files share a stem; the message names both. Also as `list_pictures`.
+        ZooError: Two files have the same stem (the message names both), or `list_pictures` raises it.
     """
     root = Path(root)
     found: dict[str, Path] = {}
@@ -207,16 +212,16 @@ def pair_by_stem(
     *,
     allow_extra: bool = False,
 ) -> list[tuple[str, Path, Path]]:
-    """Match two folders by relative stem, in the order of ``first``.
+    """Pair the files of two folders by relative stem, and return (stem, first, second) in the order of ``first``.
 
     Args:
-        first: What `by_stem` gave for one folder.
-        second: ... and for the other.
-        names: What the two hold, in the plural, for the message.
-        allow_extra: Whether ``second`` may hold more than ``first`` asks for.
+        first: Files of one folder, from `by_stem`.
+        second: Files of the other folder, from `by_stem`.
+        names: Plural nouns for the files of the two folders, for the message.
+        allow_extra: Whether ``second`` may contain files without a partner.
 
     Raises:
-        ZooError: Something has no partner; the message gives both counts and the first missing names.
+        ZooError: A file has no partner; the message gives both counts and the first names.
     """
     problems = [_missing(first, second, names[1])]
     if not allow_extra:
@@ -228,22 +233,24 @@ def pair_by_stem(
 
 
 def pair_masks(images: Mapping[str, Path], masks: Mapping[str, Path], *, allow_extra: bool = False) -> dict[Path, Path]:
-    """Image -> mask, by relative stem; `x_mask` and `x_mask001` belong to `x` unless an image has their very name.
+    """Return the mask of each image, paired by relative stem.
+
+    The masks `x_mask` and `x_mask001` belong to the image `x`, unless there is an image with the mask's own name.
 
     Args:
-        images: What `by_stem` gave for the images.
-        masks: ... and for the masks.
-        allow_extra: Whether there may be more masks than images.
+        images: Image files, from `by_stem`.
+        masks: Mask files, from `by_stem`.
+        allow_extra: Whether there may be masks without an image.
 
     Raises:
-        ZooError: An image has no mask or two, a mask has no image, or an image would be its own mask.
+        ZooError: An image has no mask or two masks, a mask has no image, or a file is both image and mask.
     """
     named: dict[str, Path] = {}
     for stem, path in masks.items():
         base = mask_base(stem)
         key = base if base is not None and base in images and stem not in images else stem
         if key in named:
-            raise ZooError(f"{named[key]} and {path} are both masks of '{key}'; keep one of them")
+            raise ZooError(f"{named[key]} and {path} are both masks of '{key}'. Keep only one of them.")
         named[key] = path
     pairs = pair_by_stem(images, named, ("photographs", "masks"), allow_extra=allow_extra)
     refuse_own_masks((path for _, path, _ in pairs), (path for _, _, path in pairs))
@@ -251,12 +258,12 @@ def pair_masks(images: Mapping[str, Path], masks: Mapping[str, Path], *, allow_e
 
 
 def refuse_own_masks(images: Iterable[Path], masks: Iterable[Path]) -> None:
-    """Refuse files that are given as images and as masks.
+    """Refuse files that are given both as images and as masks, also through links.
 
     Raises:
-        ZooError: Names the first one.
+        ZooError: There is such a file; the message names the first one.
     """
-    places: dict[Path, Path] = {}  # folders are resolved once: a data set has a million files and a few folders
+    places: dict[Path, Path] = {}  # resolved folders; a dataset has many files but few folders
 
     def real(path: Path) -> tuple[Path, str]:
         if path.parent not in places:
@@ -267,8 +274,8 @@ def refuse_own_masks(images: Iterable[Path], masks: Iterable[Path]) -> None:
     for path in images if taken else ():
         if real(path) in taken:
             raise ZooError(
-                f"{path}: is an image and would be a mask as well. Give the masks in a folder of their own, or name "
-                f"them after their images, {path.stem}_mask001.png beside {path.name}"
+                f"{path}: is used both as image and as mask. Put the masks into a separate folder, or name them after "
+                f"their images: {path.stem}_mask001.png next to {path.name}"
             )
 
 

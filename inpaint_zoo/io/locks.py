@@ -1,4 +1,4 @@
-"""Locks of folders: one run at a time writes into a folder."""
+"""Locks on folders, so that only one run at a time writes to a folder."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ LOCK = ".lock"
 
 
 def is_lock(name: str) -> bool:
-    """Whether a file name is that of a lock: what a killed run may leave in a folder, and what counts as nothing."""
+    """Return whether a file name is that of a lock. A folder that contains only a killed run's lock counts as empty."""
     return name == LOCK or name.startswith(f"{LOCK}-")
 
 
 @contextmanager
 def lock_folder(folder: str | Path, purpose: str = "") -> Iterator[None]:
-    """Hold a lock of ``folder``, which is made where it is missing; the lock ends with the process, however that ends.
+    """Hold a lock on ``folder`` within the context. The lock is also released if the process is killed.
 
-    The lock file is removed in the end, and with it the folders that were made for it where nothing was put into them.
-    So a run that is refused leaves no trace.
+    A missing folder is created. At the end, the lock file is removed, and so are the folders that were created here if
+    they are empty. Therefore a run that is refused leaves no files.
 
     Args:
-        folder: What to lock.
-        purpose: Runs with different purposes may work in one folder at the same time, because they write different
-            files.
+        folder: The folder to lock.
+        purpose: Name of the lock. Runs with different purposes may use a folder at the same time, because they write
+            different files.
 
     Raises:
         ZooError: ``folder`` is a file, or another run with this purpose holds the lock.
@@ -39,7 +39,7 @@ def lock_folder(folder: str | Path, purpose: str = "") -> Iterator[None]:
 
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise ZooError(f"{folder} is a file; --out wants a folder.")
+        raise ZooError(f"{folder} is a file, but --out must be a folder.")
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (f"{LOCK}-{purpose}" if purpose else LOCK)
@@ -48,23 +48,24 @@ def lock_folder(folder: str | Path, purpose: str = "") -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise ZooError(
-            f"Another run works in {folder} ({_holder(path)}); wait for it, or give another folder to --out."
+            f"Another run is using {folder} ({_holder(path)}). Wait until it ends, or choose another --out."
         ) from None
     try:
         _sign(path)
         yield
     finally:
-        # before the release: who opens the file later makes a new one, and filelock refuses an unlinked one
+        # Unlink before the release. A process that opens the path afterwards creates a new file, and filelock does
+        # not accept a lock on a file that was unlinked meanwhile.
         with suppress(OSError):
             path.unlink()
         lock.release()
         for place in made:
-            with suppress(OSError):  # it holds something by now
+            with suppress(OSError):  # the folder is not empty
                 place.rmdir()
 
 
 def _sign(path: Path) -> None:
-    with suppress(OSError):  # only the message of the one who comes second needs it
+    with suppress(OSError):  # only needed for the message that another run gets
         path.write_text(f"{os.getpid()} {socket.gethostname()}", encoding="utf-8")
 
 

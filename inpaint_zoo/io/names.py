@@ -1,4 +1,4 @@
-"""File names: one spelling for names that look alike, and errors that concern a single name."""
+"""File names: a normalized spelling, existence checks, and errors that concern a single name."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ __all__ = ["concerns_one_name", "exists", "plain_name", "real_path"]
 
 _ABOUT_ONE_NAME = frozenset(
     {
-        *(errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ELOOP),  # no file can have this name here
-        *(errno.EISDIR, errno.ENOTDIR, errno.EEXIST),  # something else has it
+        *(errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ELOOP),  # the file system does not accept the name
+        *(errno.EISDIR, errno.ENOTDIR, errno.EEXIST),  # the name is in use
     }
 )
 
 
 def plain_name(name: str) -> str:
-    r"""Return the spelling of a file name under which it is compared and recorded.
+    r"""Return the normalized spelling of a file name, which is used to compare and record it.
 
-    Accents are composed (Unicode NFC): macOS stores `é` as two characters, most other systems as one. Bytes that are
-    not UTF-8, which Python represents by lone surrogates that no text file can hold, are spelled out as `\udce9`.
+    The name is converted to Unicode NFC, because macOS stores `é` as two characters and most other systems as one.
+    Python represents bytes that are not UTF-8 by lone surrogates, which cannot be written to a text file. They are
+    escaped, for example as `\udce9`.
 
     Example:
         >>> plain_name("cafe\u0301") == "caf\u00e9", plain_name("caf\udce9")
@@ -33,7 +34,7 @@ def plain_name(name: str) -> str:
 
 
 def exists(path: Path) -> bool:
-    """Return whether a file is there; a name that no file can have, such as one of 300 bytes, is not."""
+    """Return whether a file exists; False for names that no file can have, such as a name of 300 bytes."""
     try:
         path.stat()
     except (OSError, ValueError):
@@ -42,10 +43,10 @@ def exists(path: Path) -> bool:
 
 
 def real_path(path: Path) -> Path:
-    """Return the absolute path without links; of a link that leads to itself, as far as it can be followed."""
-    return Path(os.path.realpath(path))  # Path.resolve raises for links in a circle
+    """Return the absolute path with all links resolved. Links that form a cycle are left unresolved."""
+    return Path(os.path.realpath(path))  # Path.resolve raises an error for links that form a cycle
 
 
 def concerns_one_name(error: OSError) -> bool:
-    """Return whether an error of writing concerns this file name only; a full disk concerns every file."""
+    """Return whether an error in writing is due to this file name only, unlike a full disk, which affects all files."""
     return error.errno in _ABOUT_ONE_NAME

@@ -1,9 +1,8 @@
-"""Photographs in and out: whatever a picture file holds becomes 8-bit RGB plus alpha, or one clear line says why not.
+"""Reading and writing of image files. Every image becomes 8-bit RGB with optional alpha, or an error of one line.
 
-The only door through which pictures of users enter: datasets, masks, the commands and the benchmark all read here. The
-header is checked before a pixel is decoded, only the first frame is taken, the EXIF orientation is applied, and every
-conversion that changes values is noted in words. 16 bits become 8 by rounding v / 257, floats in [0, 1] by rounding
-255 v.
+Datasets, masks, commands and the benchmark read all images of users with this module. It checks the header before it
+decodes pixels, reads only the first frame, applies the EXIF orientation, and describes each conversion that changes
+values in a note. 16-bit values v become round(v / 257), float values v in [0, 1] become round(255 v).
 """
 
 from __future__ import annotations
@@ -49,19 +48,19 @@ __all__ = [
 ]
 
 MAX_PIXELS = 89_478_485
-"""Largest H*W that is decoded unless the caller allows more: Pillow's own limit against decompression bombs."""
+"""Default limit for H*W of images that are decoded, equal to Pillow's limit against decompression bombs."""
 
 WRITABLE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}  # formats that hold RGB
 )
-"""The endings that `write_picture` takes."""
+"""Extensions that `write_picture` supports."""
 ALPHA_SUFFIXES = frozenset({".png", ".webp", ".tif", ".tiff"})
-"""Those among them whose format `write_picture` gives an alpha channel."""
+"""Extensions for which `write_picture` supports an alpha channel."""
 
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    "PNG": {"compress_level": 1},  # level 1: a quarter of the time of level 6 for a few per cent of size
+    "PNG": {"compress_level": 1},  # a quarter of the time of level 6; files are only a few percent larger
     "JPEG": {"quality": 95, "subsampling": 0},
-    "WEBP": {"lossless": True, "exact": True, "method": 2},  # exact: colours under full transparency stay
+    "WEBP": {"lossless": True, "exact": True, "method": 2},  # exact: keep the colors of transparent pixels
     "BMP": {},
     "TIFF": {"compression": "tiff_adobe_deflate"},
     "PPM": {},
@@ -70,19 +69,19 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A decoded photograph, upright.
+    """A decoded image in upright orientation.
 
     Attributes:
-        path: Where it was read.
+        path: File that it was read from.
         rgb: (H, W, 3) uint8.
-        alpha: (H, W) uint8, or None when the file has no transparency. Kept apart: `rgb` is not multiplied by it.
-        notes: What was converted, in words, without the path; empty for a plain 8-bit RGB file.
-        format: Pillow's name of the file's format: PNG, JPEG, WEBP, BMP, TIFF, GIF, PPM, AVIF, JPEG2000 or HEIF (MPO
-            counts as JPEG).
-        exif_orientation: 1 to 8 as the file said; already applied to the arrays.
-        icc_profile: The colour profile of the pixels, to be written back with them: the embedded one if it describes
-            `rgb`, or its one channel where `grey`; that of sRGB for a file in Lab.
-        grey: The file holds grey values, which `rgb` repeats.
+        alpha: (H, W) uint8; None if the file has no transparency. `rgb` is not multiplied by it.
+        notes: Descriptions of the conversions, without the path; empty for a plain 8-bit RGB file.
+        format: Pillow's name of the file's format: PNG, JPEG, WEBP, BMP, TIFF, GIF, PPM, AVIF, JPEG2000 or HEIF. MPO
+            counts as JPEG.
+        exif_orientation: EXIF orientation of the file, 1 to 8; it is already applied to the arrays.
+        icc_profile: ICC color profile to write with the pixels: the embedded one if it describes `rgb` (or its only
+            channel if `grey`), the sRGB profile for a file in Lab, otherwise None.
+        grey: Whether the file is grayscale; all channels of `rgb` are then equal.
     """
 
     path: Path
@@ -96,22 +95,22 @@ class Picture:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(H, W) after rotation."""
+        """Height and width (H, W) in upright orientation."""
         return self.rgb.shape[0], self.rgb.shape[1]
 
 
 def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read the first picture of a file. Safe in threads; shows no warning of Pillow.
+    """Read the first image of a file. It is thread-safe and suppresses Pillow's warnings.
 
     Args:
-        path: A PNG, JPEG, WebP, BMP, TIFF, GIF, PPM, JPEG 2000, AVIF or (with pillow-heif) HEIF file; its content
-            decides, not its name.
-        max_pixels: Larger pictures are refused by their header, before anything is decoded.
+        path: A PNG, JPEG, WebP, BMP, TIFF, GIF, PPM, JPEG 2000, AVIF or (with pillow-heif) HEIF file. The format is
+            detected from the content, not from the name. Files with the extension of an unsupported format are refused.
+        max_pixels: Maximum H*W. Larger images are refused by their header, before they are decoded.
 
     Raises:
-        PictureError: One line for whatever hinders: missing, a folder, empty, no picture, truncated, damaged, too
-            large, of a format that is not read here, or of a kind that has no one meaning as RGB (float beyond [0, 1],
-            32-bit integers).
+        PictureError: The file is missing, a folder, empty, not an image, truncated, damaged, too large, of a format
+            that is not supported here, or has values without a defined meaning as RGB (float values outside [0, 1],
+            32-bit integers). The message is one line.
     """
     path = Path(path)
     with _opened(path, max_pixels) as (image, note):
@@ -119,10 +118,10 @@ def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
 
 
 def decode_picture(data: bytes, name: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read the bytes of a picture file that lies inside another one; ``name`` stands where its path would.
+    """Decode the bytes of an image file, for example from an archive. ``name`` is used in place of its path.
 
     Raises:
-        PictureError: As `read_picture`.
+        PictureError: The same errors as `read_picture`.
     """
     path = Path(name)
     if not data:
@@ -133,16 +132,20 @@ def decode_picture(data: bytes, name: str | Path, *, max_pixels: int = MAX_PIXEL
 
 
 def picture_size(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """(H, W) as the header of a file says: nothing decoded, no EXIF orientation applied. Errors as `read_picture`."""
+    """Return (H, W) from the header of a file, without decoding it and without applying the EXIF orientation.
+
+    Raises:
+        PictureError: The same errors as `read_picture`.
+    """
     with _opened(Path(path), max_pixels) as (image, _):
         return image.height, image.width
 
 
 def read_values(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[Any]:
-    """Read the numbers (H, W) of a picture with one channel as they are stored: palette indices, 16 bits, labels.
+    """Read an image with one channel as the stored values (H, W), such as palette indices, 16-bit values or labels.
 
     Raises:
-        PictureError: As `read_picture`; or the picture has several channels or is not of whole numbers.
+        PictureError: The same errors as `read_picture`; or the image has several channels or float values.
     """
     path = Path(path)
     with _opened(path, max_pixels) as (image, _):
@@ -152,10 +155,10 @@ def read_values(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[An
 
 
 def convert_picture(image: Image.Image, name: str = "image") -> Picture:
-    """Bring a Pillow image to the form of `read_picture`; ``name`` stands in errors where a path would.
+    """Convert a Pillow image like `read_picture` does. ``name`` is used in place of a path.
 
     Raises:
-        PictureError: As `read_picture`; a lazily opened file may turn out to be damaged here.
+        PictureError: The same errors as `read_picture`. A lazily opened file is decoded here, so it may be damaged.
     """
     with _Pillow.quiet(MAX_PIXELS), _blaming(Path(name)):
         return _decode(Path(name), image, None)
@@ -163,7 +166,7 @@ def convert_picture(image: Image.Image, name: str = "image") -> Picture:
 
 @contextmanager
 def _opened(path: Path, max_pixels: int) -> Iterator[tuple[Image.Image, str | None]]:
-    """Open a file by its header; whatever goes wrong, here or while the caller decodes, becomes a `PictureError`."""
+    """Open a file and check its header. All errors, also those while the caller decodes, become a `PictureError`."""
     _check_is_readable_file(path)
     _refuse_unread(path)
     with _Pillow.quiet(max_pixels), _blaming(path), ExitStack() as stack:
@@ -176,13 +179,13 @@ def _opened(path: Path, max_pixels: int) -> Iterator[tuple[Image.Image, str | No
 
 @contextmanager
 def _parsed(path: Path, file: IO[bytes], max_pixels: int) -> Iterator[tuple[Image.Image, str | None]]:
-    """The image behind a file, and what of its metadata was left out."""
+    """Yield the opened image of a file, and a note about removed metadata (or None)."""
     file, note = without_bad_metadata(file)
     with ExitStack() as stack:
         try:
             formats = readable_formats(file.read(16))
             image = stack.enter_context(Image.open(file, formats=formats))
-        except Image.DecompressionBombError as error:  # its text is all that tells the size
+        except Image.DecompressionBombError as error:  # only its message contains the size
             number = re.search(r"\((\d+) pixels", str(error))
             raise _too_large(path, int(number[1]) if number else 2 * max_pixels, max_pixels) from None
         except UnidentifiedImageError:
@@ -198,9 +201,9 @@ def _blaming(path: Path) -> Iterator[None]:
         yield
     except PictureError:
         raise
-    except Exception as error:  # decoders fed with hostile bytes raise nearly anything; all of it is the file's fault
+    except Exception as error:  # decoders raise many kinds of exceptions for damaged or malicious files
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"{path}: damaged or truncated picture: {reason}") from error
+        raise PictureError(f"{path}: damaged or truncated image: {reason}") from error
 
 
 def write_picture(
@@ -212,21 +215,23 @@ def write_picture(
     icc_profile: bytes | None = None,
     grey: bool = False,
 ) -> None:
-    """Write a picture, whole or not at all; the suffix of ``path`` chooses the format.
+    """Write an image atomically. The extension of ``path`` selects the format.
 
-    PNG, WebP, BMP, TIFF and PPM return exactly these bytes when read again; JPEG does not.
+    PNG, BMP, TIFF, PPM and (without ``quality``) WebP are lossless; JPEG is not.
 
     Args:
-        path: Must end in .png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff or .ppm. Folders on the way are made.
+        path: Target file with the extension .png, .jpg, .jpeg, .jpe, .jfif, .webp, .bmp, .tif, .tiff or .ppm. Missing
+            parent folders are created.
         rgb: (H, W, 3) uint8.
-        alpha: (H, W) uint8; PNG, WebP and TIFF only.
-        quality: 1 to 100 for JPEG (95 if None). WebP is lossless unless a quality is given; other formats ignore it.
-        icc_profile: Colour profile to embed, as `Picture.icc_profile`; left out where it declares another colour space.
-        grey: Write the first channel alone, as a grey picture.
+        alpha: (H, W) uint8; only for PNG, WebP and TIFF.
+        quality: 1 to 100 for JPEG (95 if None) and WebP (lossless if None); other formats ignore it.
+        icc_profile: ICC color profile to embed, such as `Picture.icc_profile`. It is ignored if it is for another color
+            space, and for formats that cannot hold it.
+        grey: Whether to write only the first channel, as a grayscale image.
 
     Raises:
-        PictureError: The format cannot hold what is asked, or the arrays are no picture.
-        OSError: The disk is full or the place not writable; nothing is left behind.
+        PictureError: The format does not support the request, or the arrays have a wrong shape or dtype.
+        OSError: The file cannot be written, for example because the disk is full; no file is left behind.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -239,7 +244,7 @@ def write_picture(
         if alpha.dtype != np.uint8 or alpha.shape != rgb.shape[:2]:
             raise PictureError(f"{path}: `alpha` must be {rgb.shape[:2]} uint8, got {alpha.shape} {alpha.dtype}")
         if suffix not in ALPHA_SUFFIXES:
-            raise PictureError(f"{path}: {name} holds no alpha channel; write PNG, WebP or TIFF, or leave alpha out")
+            raise PictureError(f"{path}: {name} has no alpha channel. Write PNG, WebP or TIFF, or omit `alpha`.")
     channels = [rgb[..., :1] if grey else rgb] + ([] if alpha is None else [alpha[..., None]])
     values = np.concatenate(channels, axis=2)
     values = np.ascontiguousarray(values[..., 0] if values.shape[2] == 1 else values)
@@ -266,8 +271,8 @@ def _check_is_readable_file(path: Path) -> None:
     except OSError as error:
         raise PictureError(f"{path}: cannot be opened: {error.strerror}") from None
     if stat.S_ISDIR(mode):
-        raise PictureError(f"{path}: is a folder, a picture file was expected")
-    if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
+        raise PictureError(f"{path}: is a folder, but an image file was expected")
+    if not stat.S_ISREG(mode):  # opening a pipe could block forever
         raise PictureError(f"{path}: is not a regular file")
     if size == 0:
         raise PictureError(f"{path}: is empty (0 bytes)")
@@ -282,7 +287,7 @@ def _why_unidentified(file: IO[bytes]) -> str:
     file.seek(0)
     name = kind_by_content(file.read(16))
     if name is None:
-        return "is not a PNG, JPEG, WebP, BMP, TIFF, GIF, PPM, JPEG 2000, AVIF or HEIF picture"
+        return "is not a PNG, JPEG, WebP, BMP, TIFF, GIF, PPM, JPEG 2000, AVIF or HEIF image"
     if hint := missing_plugin(name):
         return hint
     kinds = "damaged, or of a kind that cannot be read such as float RGB" if name == "TIFF" else "damaged"
@@ -295,10 +300,10 @@ def _too_large(path: Path, pixels: int, max_pixels: int) -> PictureError:
 
 
 class _Pillow:
-    """What Pillow keeps for the whole process, set while at least one thread reads: its warnings and its bomb limit.
+    """Process-wide settings of Pillow while at least one thread reads: no warnings, and the limit of pixels.
 
-    `warnings.catch_warnings` in each thread would restore the filters in the wrong order; the first reader in and the
-    last one out do it for all.
+    With `warnings.catch_warnings` in each thread, the filters could be restored in the wrong order. Therefore the first
+    reader changes the settings and the last one restores them.
     """
 
     lock = threading.Lock()
@@ -315,7 +320,7 @@ class _Pillow:
                 cls.restore.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
             cls.readers += 1
             if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
-                Image.MAX_IMAGE_PIXELS = max_pixels  # every reader compares with its own max_pixels as well
+                Image.MAX_IMAGE_PIXELS = max_pixels  # each reader also checks its own max_pixels
         try:
             yield
         finally:
@@ -329,14 +334,14 @@ def _decode(path: Path, image: Image.Image, note: str | None) -> Picture:
     notes = [note] if note else []
     rawmode = str(image.tile[0].args) if getattr(image, "tile", None) else ""  # type: ignore[attr-defined]
     whole = _file_of(image) if ";16" in rawmode else b""
-    if image.format == "TIFF":  # Pillow rotates these itself while it loads them, and forgets the orientation
+    if image.format == "TIFF":  # Pillow rotates TIFF images when it loads them, and then drops the orientation
         orientation, pending = _orientation(image, notes), 1
         image.load()
     else:
         image.load()
         orientation = pending = _orientation(image, notes)
     if orientation != 1:
-        notes.append(f"rotated as EXIF orientation {orientation} asks")
+        notes.append(f"rotated according to EXIF orientation {orientation}")
 
     rgb, alpha, converted = to_rgb(path, image)
     if ";16" in rawmode and image.mode in {"RGB", "RGBA", "LA"}:
@@ -360,16 +365,16 @@ def _decode(path: Path, image: Image.Image, note: str | None) -> Picture:
 
 
 def _profile(image: Image.Image) -> bytes | None:
-    """The colour profile of the pixels that `to_rgb` makes of an image."""
+    """Return the color profile of the pixels that `to_rgb` returns for an image; None if there is none."""
     if image.mode == "LAB":
         return srgb_profile()
-    if image.mode == "CMYK":  # whatever it declares, it was not applied
+    if image.mode == "CMYK":  # the profile is for CMYK and was not used in the conversion to RGB
         return None
     return profile_of_space(image.info.get("icc_profile"), image.mode in GREY_MODES)
 
 
 def _file_of(image: Image.Image) -> bytes:
-    """The bytes of the file behind a picture whose pixels are not loaded yet."""
+    """Return the bytes of the file of an image whose pixels are not loaded yet."""
     file: IO[bytes] = image.fp  # type: ignore[attr-defined]
     place = file.tell()
     file.seek(0)
@@ -381,7 +386,7 @@ def _file_of(image: Image.Image) -> bytes:
 def _orientation(image: Image.Image, notes: list[str]) -> int:
     try:
         value = image.getexif().get(0x0112, 1)
-    except Exception:  # a broken EXIF block is no reason to refuse good pixels
+    except Exception:  # the pixels may be valid even if the EXIF block is damaged
         notes.append("its EXIF block is damaged and was ignored")
         return 1
     return value if value in range(1, 9) else 1

@@ -1,4 +1,4 @@
-"""Pixels of every kind that Pillow knows as 8-bit RGB and alpha. `read_picture` is the door; this is its inside."""
+"""Conversion of pixels in any of Pillow's modes to 8-bit RGB and alpha, for `pictures.read_picture`."""
 
 from __future__ import annotations
 
@@ -16,24 +16,31 @@ __all__ = ["GREY_MODES", "GREY_NOTE", "PictureError", "brightness", "sixteen_bit
 
 Bytes = NDArray[np.uint8]
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
-"""Modes of Pillow with one channel of brightness."""
+"""Grayscale modes of Pillow."""
 GREY_NOTE = "grey repeated to RGB"
 
 _log_level = threading.Lock()  # OpenCV has one log level for the whole process
 
 
 class PictureError(ZooError):
-    """A file that cannot be read or written as a picture; the message begins with its path."""
+    """A file cannot be read or written as an image; the message starts with its path."""
 
 
 def brightness(rgb: Bytes) -> Bytes:
-    """(H, W) uint8 brightness of (H, W, 3) uint8, as Pillow's mode L has it: the luma of ITU-R BT.601."""
+    """Return the ITU-R BT.601 luma (H, W) uint8 of an RGB image (H, W, 3) uint8, equal to Pillow's mode L."""
     red, green, blue = (rgb[..., k].astype(np.uint32) for k in range(3))
     return ((19595 * red + 38470 * green + 7471 * blue + (1 << 15)) >> 16).astype(np.uint8)
 
 
 def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[str]]:
-    """Return rgb, alpha and notes of a loaded image in any of Pillow's modes."""
+    """Convert a loaded image in any of Pillow's modes.
+
+    Returns:
+        RGB (H, W, 3), alpha (H, W) or None, and notes that describe the conversions.
+
+    Raises:
+        PictureError: The values have no defined meaning as RGB: 32-bit integers or floats outside [0, 1].
+    """
     mode = image.mode
     transparent = "transparency" in image.info or mode in {"LA", "La", "PA", "RGBA", "RGBa"}
     if mode in {"I;16", "I;16B", "I;16L"} or (mode == "I" and image.format in {"PNG", "PPM"}):
@@ -42,14 +49,16 @@ def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[st
     if mode == "F":
         return _stack(_from_float(path, np.array(image))), None, ["float grey in [0, 1] scaled to 8 bits"]
     if mode == "I":
-        raise PictureError(f"{path}: 32-bit integers have no agreed white level; save it with 8 or 16 bits per channel")
+        raise PictureError(
+            f"{path}: 32-bit integers have no defined white level. Save it with 8 or 16 bits per channel."
+        )
     notes = []
     if mode in {"P", "PA"}:
         notes.append(
             "palette with transparency converted to RGB and alpha" if transparent else "palette converted to RGB"
         )
     elif mode == "1":
-        notes.append("1-bit picture converted to RGB")
+        notes.append("1-bit image converted to RGB")
     elif mode in {"L", "LA", "La"}:
         notes.append(GREY_NOTE)
     elif mode == "CMYK":
@@ -67,9 +76,18 @@ def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[st
 def sixteen_bit_colour(
     file: bytes, rgb: Bytes, alpha: Bytes | None, applied: int
 ) -> tuple[Bytes, Bytes | None, list[str]]:
-    """Round 16-bit channels, of which Pillow keeps the high byte only; OpenCV decodes them whole.
+    """Convert 16-bit color channels to 8 bits by rounding. Pillow reads only their high bytes, so OpenCV decodes them.
 
-    ``rgb`` and ``alpha`` are Pillow's: OpenCV's values count only where their high bytes are the same picture.
+    OpenCV's values are used only if their high bytes are equal to Pillow's image. Otherwise Pillow's image is returned.
+
+    Args:
+        file: Bytes of the image file.
+        rgb: (H, W, 3) from Pillow.
+        alpha: (H, W) from Pillow, or None.
+        applied: EXIF orientation that Pillow has already applied; 1 for none.
+
+    Returns:
+        RGB, alpha and notes as `to_rgb`.
     """
     import cv2
 
@@ -87,14 +105,14 @@ def sixteen_bit_colour(
 
 
 def _eight_bits(values: NDArray[np.uint16]) -> Bytes:
-    """Map 0..65535 to 0..255: v / 257, rounded (no ties: 257 is odd)."""
+    """Map 0..65535 to 0..255 as round(v / 257). There are no ties, because 257 is odd."""
     return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def _from_float(path: Path, values: NDArray[np.float32]) -> Bytes:
     low, high = float(values.min()), float(values.max())
-    if not (low >= 0 and high <= 1):  # NaN fails too
-        raise PictureError(f"{path}: float values from {low:g} to {high:g}; only [0, 1] has a meaning as a picture")
+    if not (low >= 0 and high <= 1):  # also true for NaN
+        raise PictureError(f"{path}: float values must be in [0, 1], got values from {low:g} to {high:g}")
     return np.rint(values * np.float32(255)).astype(np.uint8)
 
 
@@ -103,7 +121,7 @@ def _stack(grey: Bytes) -> Bytes:
 
 
 def upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Undo an EXIF orientation: rows and columns of ``array`` (H, W, ...) as they should be seen."""
+    """Return ``array`` (H, W, ...) in upright orientation, given its EXIF orientation (1 to 8)."""
     if orientation >= 5:  # 5 to 8: rows and columns exchanged
         array = array.swapaxes(0, 1)
     if orientation in {3, 4, 7, 8}:  # last row first

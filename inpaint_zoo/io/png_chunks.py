@@ -1,8 +1,8 @@
-"""PNG files whose metadata Pillow refuses although their pixels are sound.
+"""Removal of PNG metadata that makes Pillow refuse a file although its pixels are valid.
 
-Text, XMP and colour profiles are compressed inside a PNG; above 1 MiB Pillow takes them for an attack and gives up on
-the whole file, as it does on a wrong checksum. Nothing of that concerns the pixels, so such chunks are dropped here
-before Pillow sees them. Source: PNG specification, third edition, sections 5 and 11.
+Text, XMP and color profiles are compressed in a PNG. If one is larger than 1 MiB, Pillow considers it an attack and
+refuses the whole file. It also refuses files with wrong checksums. Such chunks do not affect the pixels, so they are
+removed before Pillow opens the file. Source: PNG specification, third edition, sections 5 and 11.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from PIL import PngImagePlugin
 __all__ = ["without_bad_metadata"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_FOR_PIXELS = frozenset({b"tRNS", b"acTL", b"fcTL", b"fdAT"})  # optional chunks that a decoder needs all the same
+_FOR_PIXELS = frozenset({b"tRNS", b"acTL", b"fcTL", b"fdAT"})  # ancillary chunks that affect the decoded image
 _LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"tIME": 7}
 _TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _NAMES = {b"iCCP": "colour profile", b"eXIf": "EXIF block", **dict.fromkeys(_TEXT, "text")}
@@ -26,16 +26,16 @@ _NAMES = {b"iCCP": "colour profile", b"eXIf": "EXIF block", **dict.fromkeys(_TEX
 
 class _Chunk(NamedTuple):
     kind: bytes
-    start: int  # of its length field, in the file
-    length: int  # of its data
+    start: int  # position of its length field in the file
+    length: int  # number of bytes of its data
 
 
 def without_bad_metadata(file: IO[bytes]) -> tuple[IO[bytes], str | None]:
-    """Return a PNG without the optional chunks that Pillow would refuse, and a note that says which.
+    """Return a PNG file without the ancillary chunks that Pillow would refuse, and a note that names them.
 
     Args:
-        file: Any file, at any position. Files of other formats, and PNG files without such chunks, are returned as they
-            are, at their beginning.
+        file: Any file, at any position. Files of other formats and PNG files without such chunks are returned
+            unchanged, positioned at the beginning, with None as the note.
     """
     file.seek(0)
     bad: dict[_Chunk, str] = {}
@@ -58,7 +58,7 @@ def without_bad_metadata(file: IO[bytes]) -> tuple[IO[bytes], str | None]:
 
 
 def _chunks(file: IO[bytes]) -> Iterator[_Chunk]:
-    """The chunks of a PNG up to its end, or to where it is torn; the caller may move the file's position."""
+    """Yield the chunks of a PNG up to its end or truncation. The caller may move the file's position."""
     start = len(_SIGNATURE)
     while True:
         file.seek(start)
@@ -73,7 +73,7 @@ def _chunks(file: IO[bytes]) -> Iterator[_Chunk]:
 
 
 def _trouble(file: IO[bytes], chunk: _Chunk) -> tuple[str, int]:
-    """What Pillow would hold against an optional chunk, "" for nothing; and the bytes of text in it."""
+    """Return why Pillow would refuse an ancillary chunk ("" if it would not), and the number of text bytes in it."""
     if not chunk.kind[:1].islower() or chunk.kind in _FOR_PIXELS:
         return "", 0
     file.seek(chunk.start + 8)
@@ -93,13 +93,13 @@ def _trouble(file: IO[bytes], chunk: _Chunk) -> tuple[str, int]:
     unpacker = zlib.decompressobj()
     try:
         size = len(unpacker.decompress(stream, PngImagePlugin.MAX_TEXT_CHUNK))
-    except zlib.error:  # Pillow takes these for empty
+    except zlib.error:  # Pillow treats these as empty
         return "", 0
     return ("oversized" if unpacker.unconsumed_tail else ""), size if chunk.kind in _TEXT else 0
 
 
 def _compressed(kind: bytes, data: bytes) -> tuple[int, bytes] | None:
-    """Compression method and compressed part of a chunk's data; None where nothing is compressed."""
+    """Return the compression method and the compressed part of a chunk's data; None if nothing is compressed."""
     _, _, rest = data.partition(b"\0")
     if kind in {b"iCCP", b"zTXt"}:
         return (rest[0], rest[1:]) if rest else (0 if kind == b"zTXt" else -1, b"")

@@ -1,7 +1,7 @@
-"""Colour profiles: which of them describes the pixels that are written, and the one of sRGB.
+"""ICC color profiles: check whether a profile fits the pixels that are written, and create the sRGB profile.
 
-A profile says in its header which colour space it is for. One of CMYK, Lab or grey beside RGB pixels makes viewers show
-wrong colours or refuse the file. Source: ICC.1:2022, section 7.2.
+The header of a profile states its color space. If a profile for CMYK, Lab or grayscale is written with RGB pixels,
+viewers show wrong colors or refuse the file. Source: ICC.1:2022, section 7.2.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ _DEVICE_CLASSES = {b"scnr", b"mntr", b"prtr", b"spac"}  # not device links, abst
 
 
 def profile_of_space(profile: bytes | None, grey: bool) -> bytes | None:
-    """Return ``profile`` if it can describe grey or else RGB pixels, None if it declares something else.
+    """Return ``profile`` if it fits the pixels, else None.
+
+    Args:
+        profile: Bytes of an ICC profile, or None.
+        grey: Whether the pixels are grayscale; otherwise they are RGB.
 
     Example:
         >>> profile_of_space(srgb_profile(), grey=False) == srgb_profile(), profile_of_space(srgb_profile(), grey=True)
@@ -24,7 +28,7 @@ def profile_of_space(profile: bytes | None, grey: bool) -> bytes | None:
     """
     if not profile:
         return None
-    if len(profile) < _HEADER or profile[36:40] != b"acsp":  # declares nothing
+    if len(profile) < _HEADER or profile[36:40] != b"acsp":  # no valid header, so the color space is unknown
         return None if grey else profile
     fits = profile[16:20] == (b"GRAY" if grey else b"RGB ") and profile[12:16] in _DEVICE_CLASSES
     return profile if fits else None
@@ -32,8 +36,8 @@ def profile_of_space(profile: bytes | None, grey: bool) -> bytes | None:
 
 @cache
 def srgb_profile() -> bytes:
-    """The profile of sRGB, the same bytes at any time."""
+    """Return the sRGB profile. The bytes are always the same, because the creation time is fixed."""
     from PIL import ImageCms
 
     data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    return data[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + data[36:]  # instead of the time at which it was made
+    return data[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + data[36:]  # replaces the creation time

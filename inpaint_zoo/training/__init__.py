@@ -1,4 +1,4 @@
-"""Training by Lightning: modules that families derive from, and the callbacks that every run has."""
+"""Training with Lightning: base classes for the LightningModules of the families, and callbacks used by every run."""
 
 from inpaint_zoo.training.adversarial import AdversarialModule
 from inpaint_zoo.training.checkpoints import Checkpoints, TrainingStoppedError

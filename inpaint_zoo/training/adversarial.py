@@ -1,4 +1,4 @@
-"""Adversarial training: carries out the `Recipe` that a family declares, and counts generator updates only."""
+"""Adversarial training: executes the `Recipe` that a family declares. One step is one generator update."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ __all__ = ["AdversarialModule"]
 
 
 class AdversarialModule(TrainingModule):
-    """Training of a network against critics, by manual optimisation. A family implements `recipe`.
+    """LightningModule for adversarial training with manual optimization. A family implements `recipe`.
 
-    The generator's update advances Lightning's ``global_step``; the critics' updates don't. Accumulation is the
-    recipe's, and so is clipping: the Trainer's own flags for them are refused by Lightning.
+    Only generator updates advance Lightning's ``global_step``; discriminator updates do not. The recipe sets gradient
+    accumulation and clipping. Lightning refuses the Trainer options for them under manual optimization.
 
     Args:
-        network: Registry name.
+        network: Registry name of the inpainting network.
         base: Arguments of `TrainingModule`.
     """
 
@@ -44,20 +44,28 @@ class AdversarialModule(TrainingModule):
 
     @abstractmethod
     def recipe(self) -> Recipe:
-        """The phases; called once, after `build_losses`."""
+        """Return the phases and their order. It is called once, after `build_losses`."""
 
     def carry(self, batch: Batch, stages: Stages) -> Batch:
-        """The batch of the next inner round, where the recipe repeats: made of detached stages."""
-        raise NotImplementedError(f"{type(self).__name__} repeats rounds but does not say what one hands to the next.")
+        """Return the batch of the next inner round, built from detached stages. Needed if the recipe repeats rounds.
+
+        Args:
+            batch: The batch of the round that has just finished.
+            stages: The generator's stages of that round, detached.
+        """
+        raise NotImplementedError(
+            f"The recipe of {type(self).__name__} repeats rounds. Implement `carry`, which builds the batch of the "
+            "next round."
+        )
 
     @cached_property
     def plan(self) -> Recipe:
-        """The recipe, built once."""
+        """The recipe, built once and cached."""
         return self.recipe()
 
     @cached_property
     def _parameters_of(self) -> dict[str, list[nn.Parameter]]:
-        """Trainable parameters by phase; what is frozen by its owner stays so."""
+        """Trainable parameters by phase name. Parameters that the family froze itself are not included."""
         return {phase.name: self._trainable(phase.trains) for phase in self.plan.phases}
 
     def _trainable(self, attributes: tuple[str, ...]) -> list[nn.Parameter]:
@@ -75,32 +83,37 @@ class AdversarialModule(TrainingModule):
 
     @property
     def trained_modules(self) -> dict[str, nn.Module]:
-        """What the phases train, by attribute name."""
+        """The modules that the phases train, by attribute name."""
         return {name: self.get_submodule(name) for phase in self.plan.phases for name in phase.trains}
 
     @property
     def step(self) -> int:
-        """Generator updates done; while a batch is worked on, those before it."""
+        """Number of generator updates done. Within `training_step` it is the number before the current batch."""
         return super().step if self._step_in_progress is None else self._step_in_progress
 
     @property
     def optimizer_names(self) -> list[str]:
-        """In the order of the trainer's optimizers: the phases, or what a phase trains apart."""
+        """Names of the optimizers, in the order of ``trainer.optimizers``: one per phase, or one per separate part."""
         return [name for phase in self.plan.phases for name in phase.groups]
 
     def check_trainer(self, trainer: Trainer) -> None:
-        """As the base; refuses a distributed strategy that waits for gradients which a phase does not make.
+        """Refuse a Trainer that cannot fit this module, including DDP without the search for unused parameters.
+
+        Each phase computes gradients of its own parameters only. DDP would wait for the gradients of the others.
 
         Raises:
-            ZooError: DDP does not look for unused parameters.
+            ZooError: The strategy is DDP without ``find_unused_parameters``, or `TrainingModule.check_trainer` raises.
         """
         super().check_trainer(trainer)
         strategy = trainer.strategy
         if isinstance(strategy, DDPStrategy) and not strategy._ddp_kwargs.get("find_unused_parameters"):
-            raise ZooError("Adversarial phases train in turn: use strategy ddp_find_unused_parameters_true.")
+            raise ZooError(
+                "DDP needs find_unused_parameters for adversarial training, because each phase updates only some "
+                "parameters. Use strategy ddp_find_unused_parameters_true."
+            )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Return one optimizer for each phase, or for each part of one that trains apart, and their schedules.
+        """Return the optimizers, in the order of `optimizer_names`, and their learning-rate schedules.
 
         Raises:
             ZooError: A schedule is a `ReduceLROnPlateau`.
@@ -118,16 +131,16 @@ class AdversarialModule(TrainingModule):
         ]
         if any(isinstance(config["scheduler"], ReduceLROnPlateau) for config in schedulers):
             raise ZooError(
-                "ReduceLROnPlateau is not supported in adversarial training, where a metric that stagnates does not "
-                "mean that the training does. Use a schedule that counts steps or epochs, such as {class_path: "
-                "torch.optim.lr_scheduler.StepLR, init_args: {step_size: 10000, gamma: 0.5}}."
+                "ReduceLROnPlateau is not supported in adversarial training, because a metric that no longer improves "
+                "does not mean that the training has converged. Use a schedule that counts steps or epochs, such as "
+                "{class_path: torch.optim.lr_scheduler.StepLR, init_args: {step_size: 10000, gamma: 0.5}}."
             )
         return optimizers, schedulers  # type: ignore[return-value]  # the dictionaries are what Lightning documents
 
     # One batch
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """Carry out the recipe on one batch."""
+        """Run all active phases of the recipe on one batch."""
         self.seed_batch("train", self.batches)
         self._step_in_progress = self.step
         schedule = self.plan.schedule(self.batches)
@@ -146,7 +159,7 @@ class AdversarialModule(TrainingModule):
         self._step_in_progress = None
 
     def _round(self, batch: Batch, active: list[Phase], schedule: BatchSchedule, counts: bool) -> Stages:
-        """All phases once; returns the generator's last stages, detached."""
+        """Run the active phases once and return the stages of the last forward pass, detached."""
         shared: Stages | None = None
         if self.plan.forward == "shared" and active:
             with torch.set_grad_enabled(self.plan.generator in active):
@@ -181,7 +194,7 @@ class AdversarialModule(TrainingModule):
 
     @contextmanager
     def _only(self, phase: Phase) -> Iterator[None]:
-        """Freeze what the other phases train."""
+        """Freeze the parameters of the other phases within the context."""
         own = {id(parameter) for parameter in self._parameters_of[phase.name]}
         others = [
             parameter
@@ -208,9 +221,9 @@ class AdversarialModule(TrainingModule):
         """Step the optimizers of a phase.
 
         Args:
-            phase: What to update.
-            counts: The generator's update is the one that is counted.
-            completes: No update of this step comes after it, so that no copy is needed to take it back.
+            phase: The phase to update.
+            counts: If the phase is the generator's, count this update as a step.
+            completes: This is the last update of the step, so no copy is kept for undoing it.
         """
         parameters = self._parameters_of[phase.name]
         if phase.clip is not None:
@@ -223,7 +236,7 @@ class AdversarialModule(TrainingModule):
             if phase.is_generator and counts and optimizer is optimizers[-1]:
                 optimizer.step()
             else:
-                # past the wrapper that counts, through the strategy and its precision all the same
+                # Lightning's wrapper would advance global_step. The strategy still applies the precision plugin.
                 self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
             optimizer.zero_grad()
         if phase.is_generator:
@@ -243,26 +256,27 @@ class AdversarialModule(TrainingModule):
                     self.undo.keep(callback.tensors)
 
     def _count_step(self) -> None:
-        """Count a step in which the generator rests, so that windows and schedules go on."""
+        """Advance ``global_step`` without a generator update, so that windows of phases and schedules proceed."""
         *_, optimizer = self._optimizers(self.plan.generator)
         optimizer._on_before_step()
         optimizer._on_after_step()
 
     def _step_schedulers(self, interval: str) -> None:
         with warnings.catch_warnings():
-            # torch counts the optimizer's steps in this process only: a resumed run may begin with an epoch's end
+            # The warning is wrong here: torch counts optimizer steps per process, and a resumed run may start with
+            # the end of an epoch, before its first optimizer step.
             warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
             for config in self.trainer.lr_scheduler_configs:
                 if config.interval == interval:
                     config.scheduler.step()  # type: ignore[call-arg]  # no ReduceLROnPlateau: configure_optimizers refuses it
 
     def on_train_epoch_end(self) -> None:
-        """Step the schedules that count epochs, unless the epoch was cut short."""
+        """Step the schedules that count epochs, unless training stopped before the end of the epoch."""
         if self.trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             self._step_schedulers("epoch")
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
-        """The weighted sum of each phase, by its name."""
+        """Return the weighted loss of each phase by the phase's name, for a forward pass without updates."""
         sums = {}
         for phase in self.plan.phases:
             with self._only(phase):

@@ -1,8 +1,9 @@
-"""The last complete step, kept so that an error within the next one does not lose it.
+"""Return to the last complete step, so that an error within the next step does not lose it.
 
-Weights and optimizers hold the state of the last complete step until the first update of the next one. So only what is
-small is copied at each step (counters, schedules, statistics of batch norms), and `Undo` copies weights shortly before
-they are updated while their step is still under way: a discriminator's before the generator's turn, for example.
+The weights and optimizers are those of the last complete step until the first update of the next step. Therefore
+`StepBoundary` copies only small state after each step: counters, schedules, buffers such as BatchNorm statistics.
+`Undo` copies weights just before an update that does not yet complete its step, such as the discriminator's update
+before the generator's update.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ __all__ = ["StepBoundary", "Undo"]
 
 
 class Undo:
-    """Takes back the updates of a step that did not come to its end.
+    """Undo of the updates of an incomplete step.
 
     Attributes:
-        impossible: An update is under way of which no copy exists: the one that completes the step.
-        taken_back: The module stands at the end of an earlier step again; nothing is trained after that.
+        impossible: The update that completes the step has started. It is not copied, so it cannot be undone.
+        taken_back: The module is back at the end of the last complete step. Training does not continue after that.
     """
 
     def __init__(self) -> None:
@@ -42,17 +43,17 @@ class Undo:
 
     @property
     def holds_copies(self) -> bool:
-        """Whether something was updated in a step that is still under way."""
+        """Whether some weights were updated in the current, incomplete step."""
         return bool(self._tensors)
 
     def keep(self, tensors: Iterable[Tensor]) -> None:
-        """Copy tensors before they change for the first time within a step."""
+        """Copy tensors before their first change within a step. Later calls in the same step do nothing."""
         for tensor in tensors:
             if id(tensor) not in self._tensors:
                 self._tensors[id(tensor)] = (tensor, tensor.detach().clone())
 
     def keep_optimizer(self, optimizer: Optimizer) -> None:
-        """Copy what an optimizer trains, and its state, before its first update within a step."""
+        """Copy an optimizer's parameters and state before its first update within a step."""
         if id(optimizer) in self._optimizers:
             return
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -64,13 +65,13 @@ class Undo:
         self.keep(parameters)
 
     def complete(self) -> None:
-        """Forget the copies: the step is complete."""
+        """Discard the copies, because the step is complete."""
         self.impossible = False
         self._tensors, self._optimizers = {}, {}
 
     @torch.no_grad()
     def take_back(self) -> None:
-        """Put everything back as it was when the step began."""
+        """Restore the weights and optimizer states that were copied since the step began."""
         for tensor, before in self._tensors.values():
             tensor.copy_(before)
         for optimizer, states in self._optimizers.values():
@@ -84,10 +85,10 @@ class Undo:
 
 
 class StepBoundary:
-    """What a checkpoint holds beside weights and optimizer states, as it stood after the last complete step.
+    """Counters, schedules and buffers after the last complete step: checkpoint content except weights and optimizers.
 
     Attributes:
-        step: Generator steps done then; None before the first call of `record`.
+        step: Number of generator steps done at that point; None before the first call of `record`.
     """
 
     def __init__(self) -> None:
@@ -99,7 +100,7 @@ class StepBoundary:
         self._buffers: list[Tensor] = []
 
     def record(self, trainer: Trainer, module: TrainingModule) -> None:
-        """Copy what is small; called at the end of the batch that completed a step, and before the first one."""
+        """Copy the current state. Called before the first step and at the end of each batch that completes a step."""
         module.undo.complete()
         counters: dict[str, Any] = {"loops": deepcopy(trainer._checkpoint_connector._get_loops_state_dict())}
         make_exact(trainer, counters)
@@ -126,14 +127,14 @@ class StepBoundary:
             torch._foreach_copy_(self._buffers, buffers)
 
     def is_reachable(self, trainer: Trainer, module: TrainingModule) -> bool:
-        """Whether everything that has happened since can be taken back."""
+        """Return whether `take_back` can restore the last complete step."""
         undo = module.undo
-        whole = isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy)  # other strategies split a model up
+        whole = isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy)  # other strategies shard the model
         updated = trainer.global_step != self.step and not undo.holds_copies
         return whole and self.step is not None and not undo.impossible and not updated
 
     def take_back(self, trainer: Trainer, module: TrainingModule) -> None:
-        """Take the module, its optimizers and schedules back to the last complete step."""
+        """Restore the module, its optimizers and schedules to the last complete step."""
         module.undo.take_back()
         with torch.no_grad():
             for buffer, before in zip(module.buffers(), self._buffers, strict=True):
@@ -146,5 +147,5 @@ class StepBoundary:
         module.batches = self._batches
 
     def correct(self, checkpoint: dict[str, Any]) -> None:
-        """Put the counters of the last complete step into a checkpoint that is written after `take_back`."""
+        """Replace the counters in a checkpoint that is written after `take_back`, in place."""
         checkpoint.update(self._counters)

@@ -1,4 +1,4 @@
-"""Checkpoint files: written whole or not at all, and told apart from other files before anything is made of them."""
+"""Checkpoint files: written atomically, and checked before they are used, with an error for other kinds of files."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from inpaint_zoo.io.atomic import atomic_path
 
 __all__ = ["CheckpointFiles", "is_damaged", "read_checkpoint", "write_checkpoints_whole"]
 
-IN_TRAINING = ("loops", "optimizer_states", "lr_schedulers")  # what a training needs beyond the weights
+IN_TRAINING = ("loops", "optimizer_states", "lr_schedulers")  # keys that resuming needs, in addition to the weights
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Writes a checkpoint in the folder of its target, flushes it to the disk and renames it.
+    """Checkpoint IO that writes a temporary file in the target's folder, flushes it to disk and renames it.
 
-    Lightning's own way goes through `TMPDIR`: where that is full, nothing is saved; where it lies on another file
-    system, the file grows under its final name.
+    Lightning's own checkpoint IO writes to `TMPDIR` first. It fails if `TMPDIR` is full. If `TMPDIR` is on another
+    file system, an incomplete file is visible under the final name while it is copied.
     """
 
     def save_checkpoint(
@@ -36,12 +36,12 @@ class CheckpointFiles(TorchCheckpointIO):
         path: str | Path,
         storage_options: Any | None = None,  # noqa: ANN401 Lightning's signature
     ) -> None:
-        """Write the checkpoint; what was there under its name stays until the new one is whole.
+        """Write the checkpoint. An existing file of the same name is replaced only when the new one is complete.
 
         Raises:
-            OSError: It cannot be written, for instance because the disk is full; ``filename`` is the target.
+            OSError: The file cannot be written, for example because the disk is full; ``filename`` is the target.
         """
-        if "://" in str(path):  # an object store of fsspec, whose objects are whole or absent
+        if "://" in str(path):  # an fsspec object store, where writes are atomic
             super().save_checkpoint(checkpoint, path, storage_options)
             return
         try:
@@ -57,7 +57,7 @@ class CheckpointFiles(TorchCheckpointIO):
 
 
 class _ErrorRecorder:
-    """A file that remembers its error: torch's writer turns a full disk into a RuntimeError about its own code."""
+    """File wrapper that keeps its OSError, because torch.save reports a full disk as an unrelated RuntimeError."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -78,7 +78,7 @@ class _ErrorRecorder:
 
 
 def write_checkpoints_whole(trainer: Trainer) -> None:
-    """Make all callbacks of ``trainer`` write checkpoints by `CheckpointFiles`, unless a plugin of the user does it."""
+    """Let all callbacks of ``trainer`` write checkpoints with `CheckpointFiles`, unless the user set another plugin."""
     io = trainer.strategy.checkpoint_io
     if type(io) is TorchCheckpointIO:
         trainer.strategy.checkpoint_io = CheckpointFiles()
@@ -87,7 +87,7 @@ def write_checkpoints_whole(trainer: Trainer) -> None:
 
 
 def is_damaged(path: Path) -> bool:
-    """Whether a checkpoint was cut short or altered: its archive's checksums tell, without loading it."""
+    """Return whether a checkpoint is truncated or corrupt, by the checksums of its zip archive, without loading it."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is not None
@@ -96,14 +96,14 @@ def is_damaged(path: Path) -> bool:
 
 
 def read_checkpoint(path: Path, training: bool = True) -> dict[str, Any]:
-    """Read a checkpoint of Lightning; its tensors stay on the disk until they are used.
+    """Read a Lightning checkpoint. Its tensors are memory-mapped, so they are read from disk when they are used.
 
     Args:
-        path: The file.
-        training: Whether a training is to go on from it, which takes more than weights.
+        path: The checkpoint file.
+        training: Whether training resumes from it. Then it must hold loops, optimizers and schedules, not just weights.
 
     Raises:
-        ZooError: It is missing, damaged or another kind of file; the message says what it is and what to do with it.
+        ZooError: The file is missing, damaged or of another kind; the message says which, and how to proceed.
     """
     if path.is_dir():
         raise ZooError(f"{path} is a folder; --ckpt_path takes last, best or a checkpoint file.")
@@ -111,27 +111,27 @@ def read_checkpoint(path: Path, training: bool = True) -> dict[str, Any]:
         raise ZooError(f"No checkpoint {path}. --ckpt_path takes last, best or a checkpoint file.")
     with path.open("rb") as file:
         head = file.read(9)
-    if head[8:] == b"{":  # after eight bytes with the header's length
-        raise ZooError(f"{path} is a weight file (safetensors), not a checkpoint of a training. {_as_weights(path)}")
-    legacy = head[:1] == pickle.PROTO  # what torch.save wrote before its archives
+    if head[8:] == b"{":  # safetensors: the JSON header follows eight bytes with its length
+        raise ZooError(f"{path} is a weight file (safetensors), not a training checkpoint. {_as_weights(path)}")
+    legacy = head[:1] == pickle.PROTO  # the format of torch.save before zip archives
     if not legacy and is_damaged(path):
-        raise ZooError(f"The checkpoint {path} is damaged; --ckpt_path last takes the newest whole one.")
+        raise ZooError(f"The checkpoint {path} is damaged. --ckpt_path last selects the newest undamaged one.")
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Detected pickle protocol")  # it raises anyway where it must
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")  # torch.load raises if it is needed
             content = torch.load(path, "cpu", weights_only=True, mmap=not legacy)
     except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError) as error:
         raise ZooError(
-            f"{path} is no checkpoint of a training: it cannot be read without running code that it carries, or it is "
-            "another kind of file. inpaint-zoo convert reads the authors' released files."
+            f"{path} is not a training checkpoint: reading it would run code stored in the file, or it is another kind "
+            "of file. To read the files that the authors released, use inpaint-zoo convert."
         ) from error
     if not isinstance(content, dict) or "pytorch-lightning_version" not in content or "state_dict" not in content:
-        raise ZooError(f"{path} {_kind(content)}, not a checkpoint of a training. {_as_weights(path)}")
+        raise ZooError(f"{path} {_kind(content)}, not a training checkpoint. {_as_weights(path)}")
     missing = [key for key in IN_TRAINING if key not in content]
     if training and missing:
         raise ZooError(
-            f"{path} holds weights only ({', '.join(missing)} are missing, as with ModelCheckpoint's "
-            f"save_weights_only), so no training can go on from it. {_as_weights(path)}"
+            f"{path} holds weights only, so training cannot resume from it. It lacks {', '.join(missing)}, as "
+            f"checkpoints written with ModelCheckpoint's save_weights_only do. {_as_weights(path)}"
         )
     return content
 
@@ -146,4 +146,4 @@ def _kind(content: object) -> str:
 
 
 def _as_weights(path: Path) -> str:
-    return f"To begin from its weights, leave --ckpt_path out and give --model.init_args.init_weights {path}"
+    return f"To start from its weights, replace --ckpt_path by --model.init_args.init_weights {path}"

@@ -1,4 +1,4 @@
-"""Checkpoints at step boundaries: the newest ones to continue from, the best by a metric, one however a run ends."""
+"""Checkpoints between two training steps: the newest ones, the best by a metric, and one whenever a run ends."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class TrainingStoppedError(Exception):
-    """A signal asked to stop, and the run did so at a step boundary.
+    """The run stopped after a complete step because it received a signal.
 
     Attributes:
-        signal_number: Which signal.
-        step: Generator steps done.
-        path: The checkpoint that was written; None where nothing is written (``fast_dev_run``).
+        signal_number: Number of the signal.
+        step: Number of generator steps done.
+        path: The checkpoint that was written; None if none is written (``fast_dev_run``).
     """
 
     def __init__(self, signal_number: int, step: int, path: Path | None) -> None:
@@ -45,24 +45,28 @@ class TrainingStoppedError(Exception):
 
 
 class Checkpoints(Checkpoint):
-    """Writes ``step_<n>.ckpt`` every so many generator steps, and ``best.ckpt``; each whole or not at all.
+    """Callback that writes ``step_<n>.ckpt`` at regular intervals and ``best.ckpt``. All files are written atomically.
 
-    A run continues bit for bit from any of them: they hold the state between two steps, never within a cycle of
-    discriminators or an accumulation. The last complete step has one too, however the run ends: by its steps, epochs or
-    time, by early stopping, by an error. SIGTERM and the first Ctrl-C save at the next step boundary and stop.
+    Resuming from any of them gives bit for bit the result of an uninterrupted run, because they hold the state between
+    two steps, never in the middle of a discriminator cycle or a gradient accumulation. The last complete step is also
+    saved when the run ends by its number of steps or epochs, its time limit, early stopping or an error. SIGTERM and
+    the first Ctrl-C save at the end of the current step and stop.
 
-    `Trainer(fast_dev_run=...)` writes none. Checkpoints of all other callbacks are written whole or not at all as well.
+    `Trainer(fast_dev_run=...)` writes no checkpoints. Checkpoints of all other callbacks are written atomically, too.
 
     Args:
-        every: Generator steps between two checkpoints.
-        keep: How many of them stay; two let a run go on when the newest was cut short.
-        monitor: Metric that decides which is best, such as ``val/psnr``; None keeps no best.
-        mode: Whether the largest or smallest value is best.
-        folder: Where they go; by default ``checkpoints`` in the run's folder.
+        every: Number of generator steps between two checkpoints, at least 1.
+        keep: Number of these checkpoints to keep, at least 1. With two, a run can resume if the newest is damaged.
+        monitor: Metric that selects ``best.ckpt``, such as ``val/psnr``; None writes no ``best.ckpt``.
+        mode: Whether the largest ("max") or the smallest ("min") value of the metric is best.
+        folder: Folder of the checkpoints; by default ``checkpoints`` in the run's folder.
 
     Attributes:
-        newest_path: The newest checkpoint: the one that this run has written, or the one that it goes on from.
-        saved_step: Step of the newest one that this run has written; None where it has written none.
+        newest_path: The newest checkpoint that this run has written, or else the one that it resumed from.
+        saved_step: Step of the newest checkpoint that this run has written; None if it has written none.
+
+    Raises:
+        ZooError: ``every`` or ``keep`` is less than 1.
     """
 
     def __init__(
@@ -92,7 +96,7 @@ class Checkpoints(Checkpoint):
         self._handlers: dict[int, Handler] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """What is best so far, and by which metric."""
+        """Return the best value and step so far, and the metric and mode that selected them."""
         return {
             "best_value": self.best_value,
             "best_step": self.best_step,
@@ -101,12 +105,12 @@ class Checkpoints(Checkpoint):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up what is best so far, unless another metric decides from now on."""
+        """Restore the best value and step so far, unless ``monitor`` or ``mode`` has changed."""
         if (state_dict.get("monitor", self.monitor), state_dict.get("mode", self.mode)) == (self.monitor, self.mode):
             self.best_value, self.best_step = state_dict["best_value"], state_dict["best_step"]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Settle the folder, and how files are written."""
+        """Set the folder, and make the trainer write checkpoints atomically."""
         if self.folder is None:
             self.folder = Path(trainer.default_root_dir) / "checkpoints"
         write_checkpoints_whole(trainer)
@@ -114,7 +118,7 @@ class Checkpoints(Checkpoint):
     # Signals
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """From here on, signals only raise a flag that the next step boundary looks at."""
+        """Install handlers for SIGTERM and SIGINT that set a flag, which is checked at the end of each step."""
         if trainer.ckpt_path:
             self.newest_path = Path(trainer.ckpt_path)
             count_batches_anew(trainer)
@@ -127,11 +131,11 @@ class Checkpoints(Checkpoint):
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and self._signal is not None:
-            raise KeyboardInterrupt  # the second Ctrl-C doesn't wait
+            raise KeyboardInterrupt  # the second Ctrl-C stops at once
         self._signal = number
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Give the signals back."""
+        """Restore the previous signal handlers."""
         while self._handlers:
             number, handler = self._handlers.popitem()
             signal.signal(number, handler)
@@ -144,14 +148,18 @@ class Checkpoints(Checkpoint):
     # When to save
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
-        """Remember the step."""
+        """Note the step before the batch, to detect whether the batch completes one."""
         self._step_before = trainer.global_step
         self._at_boundary = False
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
     ) -> None:
-        """At a step boundary: save if it is time, and stop if asked to."""
+        """At the end of a step, save if a checkpoint is due, and stop if a signal was received.
+
+        Raises:
+            TrainingStoppedError: SIGTERM or SIGINT was received.
+        """
         step = trainer.global_step
         if step == self._step_before:
             return
@@ -159,7 +167,7 @@ class Checkpoints(Checkpoint):
         self._boundary.record(trainer, cast(TrainingModule, pl_module))
         stop = self._asked_to_stop(trainer)
         ends = self._ends(trainer)
-        # Lightning would not go back to a validation after the last step: its checkpoint waits for that
+        # A run resumed after its last step would not validate any more, so the checkpoint is written afterwards.
         self._save_after_validation = ends and not stop and validation_is_due(trainer)
         if (stop or ends or step % self.every == 0) and not self._save_after_validation:
             self._save_newest(trainer, pl_module)
@@ -167,7 +175,7 @@ class Checkpoints(Checkpoint):
             raise TrainingStoppedError(self._signal or signal.SIGTERM, step, self.newest_path)
 
     def _ends(self, trainer: Trainer) -> bool:
-        """Whether the step that is complete is the last: by the number of steps or epochs, or because of a stop."""
+        """Return whether the step just completed is the last one: by max_steps, max_epochs or ``should_stop``."""
         loop = trainer.fit_loop
         last_epoch = trainer.max_epochs == trainer.current_epoch + 1
         return (
@@ -185,32 +193,44 @@ class Checkpoints(Checkpoint):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Stop within a validation if asked to: it runs again after the restart."""
+        """Stop during a validation if a signal was received. The validation is repeated when the run resumes.
+
+        Raises:
+            KeyboardInterrupt: A signal was received during the sanity check.
+            TrainingStoppedError: A signal was received during a later validation.
+        """
         if self._signal is not None and trainer.state.fn == TrainerFn.FITTING and trainer.world_size == 1:
             if trainer.sanity_checking:
                 raise KeyboardInterrupt
             if self._at_boundary:
                 self._save_newest(trainer, pl_module)
                 path = self.newest_path
-            else:  # saved in `on_exception`, once the weights in training are in their place again
+            else:  # `on_exception` saves it, after NetworkEMA has swapped the trained weights back
                 path = checkpoint_path(self._folder, trainer.global_step)
             raise TrainingStoppedError(self._signal, trainer.global_step, path)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the best, and refuse a monitor that no metric bears; save the last step, if it was the last."""
+        """Save the best checkpoint, and the newest one if training ends with this validation.
+
+        Raises:
+            UnknownNameError: No metric has the name ``monitor``. The sanity check already detects this.
+        """
         if trainer.state.fn != TrainerFn.FITTING:
             return
         if self.monitor is not None:
             self._save_best(trainer, pl_module, self.monitor)
         if trainer.sanity_checking:
             return
-        # after the best, of which it knows; the validation may have asked for a stop
+        # After the best one, whose value and step it stores. The validation may have set should_stop (early stopping).
         if self._save_after_validation or (self._at_boundary and self._ends(trainer)):
             self._save_after_validation = False
             self._save_newest(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the last step, if a stop within a step or after it has made it the last one."""
+        """Save the last complete step if training ends here and it is not saved yet.
+
+        This happens if ``should_stop`` was set within a step, or after `on_train_batch_end`.
+        """
         step = self._boundary.step
         if step is None or step in (self._first_step, self.saved_step) or not self._ends(trainer):
             return
@@ -220,28 +240,31 @@ class Checkpoints(Checkpoint):
             self._save_boundary(trainer, pl_module)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save the last complete step, unless the weights cannot be trusted; a note of the error says what is saved."""
+        """Save the last complete step and add a note to the exception that names the newest checkpoint.
+
+        Nothing is saved after a second Ctrl-C or a loss that is not finite.
+        """
         if trainer.state.fn != TrainerFn.FITTING or _is_rehearsal(trainer) or self._boundary.step is None:
             return
-        # the second Ctrl-C doesn't wait; weights that gave a loss that is not finite are no use
+        # The second Ctrl-C stops at once. Weights that gave a loss that is not finite are useless.
         if not isinstance(exception, KeyboardInterrupt | NonFiniteLossError):
             exception.add_note(self._rescue(trainer, cast(TrainingModule, pl_module)))
 
     def _rescue(self, trainer: Trainer, module: TrainingModule) -> str:
-        """Save the last complete step where that is possible; returns what became of it."""
+        """Save the last complete step if possible, and return a sentence that says what was saved."""
         batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
         if trainer.global_step != self._boundary.step and batches.ready == batches.processed:
-            self._boundary.record(trainer, module)  # the error came after the step, in another callback
+            self._boundary.record(trainer, module)  # the error was raised after the step, by another callback
         step = self._boundary.step
         newest = f"The newest checkpoint is {self.newest_path}." if self.newest_path else "There is no checkpoint."
         if step == self._first_step:
             return f"No step was completed. {newest}"
         if step != self.saved_step:
             if not self._boundary.is_reachable(trainer, module):
-                return f"The weights are those of an incomplete step, so step {step} is not saved. {newest}"
+                return f"Step {step} was not saved, because its weights cannot be restored any more. {newest}"
             try:
                 self._save_boundary(trainer, module)
-            except Exception as error:  # whatever it is, the error that ended the run is the one to tell
+            except Exception as error:  # must not replace the error that ended the run
                 return f"Step {step} could not be saved ({error}). {newest}"
         return f"Saved after step {step}: {self.newest_path}"
 
@@ -272,9 +295,9 @@ class Checkpoints(Checkpoint):
             self._announce(trainer, path, trainer.global_step)
 
     def _save_boundary(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the last complete step from within the next one, or after it; training cannot go on afterwards.
+        """Restore and save the last complete step. Training cannot continue afterwards.
 
-        The other processes may be gone, so this one waits for none of them.
+        The other processes may have ended already, so this process does not wait for them.
         """
         module = cast(TrainingModule, pl_module)
         module.guard.check()
@@ -288,23 +311,23 @@ class Checkpoints(Checkpoint):
         self._announce(trainer, path, step)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Count as the last complete step did, where it is that one that is saved."""
+        """If an incomplete step was undone, replace the counters by those of the last complete step."""
         if self._taken_back:
             self._boundary.correct(checkpoint)
             checkpoint["callbacks"][self.state_key] = self.state_dict()  # best.ckpt may be newer
 
     def _announce(self, trainer: Trainer, path: Path, step: int) -> None:
-        """Point to the newest checkpoint, and let those go that are older than the ones to keep."""
+        """Let ``last.ckpt`` point to the new checkpoint, and delete checkpoints older than the ``keep`` newest ones."""
         self.newest_path, self.saved_step = path, step
         if trainer.is_global_zero:
             _point(self._folder / "last.ckpt", path)
-            # later ones are of a run that was taken back: they stay until this one gets there
+            # After resuming from an earlier checkpoint, those of later steps remain until the run reaches them.
             done = [old for old in list_checkpoints(self._folder) if old.name <= path.name]
             for old in done[self.keep :]:
                 old.unlink(missing_ok=True)
 
     def _save(self, trainer: Trainer, pl_module: LightningModule, path: Path) -> bool:
-        """Write a checkpoint and return whether it was written, which it is not in a ``fast_dev_run``."""
+        """Write a checkpoint and return True; in a ``fast_dev_run`` write nothing and return False."""
         if _is_rehearsal(trainer):
             return False
         module = cast(TrainingModule, pl_module)
@@ -317,12 +340,12 @@ class Checkpoints(Checkpoint):
 
 
 def _is_rehearsal(trainer: Trainer) -> bool:
-    """Whether nothing of the run is to be left."""
+    """Return whether this is a ``fast_dev_run``, which writes no files."""
     return bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # set by Lightning, but not declared
 
 
 def _point(link: Path, target: Path) -> None:
-    """Make ``link`` a relative symbolic link to ``target``, in one step; file systems without links go without."""
+    """Atomically make ``link`` a relative symbolic link to ``target``. Do nothing if the file system has no links."""
     temporary = link.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{link.name}")
     try:
         temporary.symlink_to(target.name)

@@ -1,4 +1,4 @@
-"""Finding out before a run what it will cost and whether it can work: counts, memory, data, weights, one loss."""
+"""The dry run: check data, weights and losses before training, and estimate the memory."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from inpaint_zoo.training.module import TrainingModule
 
 __all__ = ["DryRun", "dry_run"]
 
-PROBE = 2  # samples whose activations are measured; one would stop BatchNorm at 1 x 1 maps
-STATES: dict[type[Optimizer], int] = {Adam: 2, AdamW: 2, Adadelta: 2, RMSprop: 1, SGD: 1}  # tensors per parameter
+PROBE = 2  # samples whose activations are measured; BatchNorm on 1 x 1 feature maps needs more than one
+STATES: dict[type[Optimizer], int] = {Adam: 2, AdamW: 2, Adadelta: 2, RMSprop: 1, SGD: 1}  # state tensors per parameter
 GIB = 2**30
 
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a run would be.
+    """Result of a dry run.
 
     Attributes:
-        parameters: By trained module.
-        steps: Generator steps in all; None where only time or the user stops it.
-        steps_per_epoch: Generator steps of an epoch.
-        batch_size: Samples of a batch, on all processes.
-        losses: Value of each weighted sum on real samples, with the weights the run starts from.
-        memory_gib: By purpose, on one process: weights, gradients, optimizer, ema, activations.
-        dropped: Loss terms left out for want of pretrained weights.
-        checked: Whether every photograph was read.
+        parameters: Number of trainable parameters by trained module.
+        steps: Total number of generator steps; None if neither ``max_steps`` nor ``max_epochs`` is set.
+        steps_per_epoch: Number of generator steps in an epoch.
+        batch_size: Number of samples in a batch, over all processes.
+        losses: Value of each weighted loss on up to two training samples, with the initial weights.
+        memory_gib: Estimated memory of one process in GiB, by purpose: weights, gradients, optimizer, ema, activations.
+        dropped: Loss terms that are dropped because their pretrained weights are missing.
+        checked: Whether every image was read.
     """
 
     parameters: dict[str, int]
@@ -48,20 +48,20 @@ class DryRun:
 
 
 def dry_run(trainer: Trainer, module: TrainingModule, data: LightningDataModule) -> DryRun:
-    """Build everything, read every file and compute every loss once, on the CPU; nothing is trained or written.
+    """Build everything, read every file and compute every loss once, on the CPU. Nothing is trained or written.
 
     Raises:
-        ZooError: A photograph cannot be read, a loss's pretrained weights are nowhere, or a loss is not finite.
+        ZooError: An image cannot be read, pretrained weights of a loss are missing, or a loss is not finite.
     """
     trainer.strategy.connect(module)
     module.trainer = trainer
     data.trainer = trainer
     data.setup("fit")
-    check = getattr(data, "check", None)  # other people's datamodules need not have it
+    check = getattr(data, "check", None)  # LightningDataModules from outside this package may lack it
     problems = check() if check else []
     if problems:
         first = "; ".join(f"{problem.path}: {problem.reason}" for problem in problems[:5])
-        raise ZooError(f"{len(problems)} photograph(s) cannot be read: {first}")
+        raise ZooError(f"{len(problems)} image(s) cannot be read: {first}")
     module.setup("fit")
     loader: Any = data.train_dataloader()
     batch = data.on_after_batch_transfer(next(iter(loader)), 0)
@@ -102,11 +102,11 @@ def dry_run(trainer: Trainer, module: TrainingModule, data: LightningDataModule)
 
 
 class _SavedBytes:
-    """Adds up the distinct storages that a forward pass keeps for its backward pass."""
+    """Sum of the sizes of the distinct storages that a forward pass saves for the backward pass, in bytes."""
 
     def __init__(self) -> None:
         self.total = 0
-        self._seen: dict[int, Tensor] = {}  # kept alive, so that no address is used twice
+        self._seen: dict[int, Tensor] = {}  # kept alive, so that no address is reused
 
     def add(self, tensor: Tensor) -> Tensor:
         if not isinstance(tensor, torch.nn.Parameter) and tensor.data_ptr() not in self._seen:

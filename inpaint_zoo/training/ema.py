@@ -1,4 +1,4 @@
-"""The running average of the network: Lightning's weight averaging, kept to the network and to its own updates."""
+"""Exponential moving average (EMA) of the network, based on Lightning's weight averaging."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ _PREFIX = "network."
 
 
 class NetworkEMA(WeightAveraging):
-    """Exponential moving average of ``network``, which validation, testing and weight files then use.
+    """Callback for an exponential moving average of ``network``, used by validation, testing and weight files.
 
-    Critics are not averaged. Until the average starts, the weights in training are evaluated. In a checkpoint,
-    ``state_dict`` holds the average and ``current_model_state`` the weights in training, as Lightning does it.
+    Discriminators are not averaged. Before step ``start`` the current weights are evaluated. As in Lightning, the
+    ``state_dict`` of a checkpoint holds the average, and ``current_model_state`` holds the current weights.
 
-    Averaged batch norms mislead early in a run: see docs/training.md.
+    Early in a run, averaged BatchNorm statistics do not match averaged weights: see docs/training.md, "Averages and
+    BatchNorm".
 
     Args:
-        decay: Of the old average at each update.
-        every: Generator steps between two updates.
-        start: Generator steps before the first update, which copies the weights.
-        buffers: Average the buffers (BatchNorm statistics) too; otherwise they are those of the weights in training.
-        each_update: Follow every generator update where several make one step (GRIG's inner rounds).
+        decay: Weight of the old average at each update, in [0, 1].
+        every: Number of generator steps between two updates.
+        start: Number of generator steps before the first update, which copies the weights.
+        buffers: Whether to average buffers (BatchNorm statistics), too; otherwise they are copied.
+        each_update: Whether to update at every generator update if a step has several (GRIG's inner rounds).
     """
 
     def __init__(
@@ -51,16 +52,16 @@ class NetworkEMA(WeightAveraging):
 
     @property
     def started(self) -> bool:
-        """Whether there is an average yet."""
+        """Whether the average has had its first update."""
         return self._average_model is not None and int(self._average.n_averaged) > 0
 
     @property
     def tensors(self) -> list[Tensor]:
-        """What an update of the average changes."""
+        """All parameters and buffers of the average."""
         return [*self._average.parameters(), *self._average.buffers()]
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
-        """Whether the step with this index (from 0) is one that updates the average."""
+        """Return whether the average is updated after the step with this index, counted from 0."""
         return step_idx is not None and step_idx >= self.start and (step_idx - self.start) % self.every == 0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -71,37 +72,42 @@ class NetworkEMA(WeightAveraging):
             )
 
     def on_generator_update(self, pl_module: LightningModule, step_idx: int) -> None:
-        """Called by adversarial training after each update of the network, with the index of the step it is part of."""
+        """Update the average if ``each_update`` is set. `AdversarialModule` calls this after each generator update.
+
+        Args:
+            pl_module: The module whose ``network`` is averaged.
+            step_idx: Index of the step that the update belongs to, counted from 0.
+        """
         if self.each_update and self.should_update(step_idx=step_idx):
             self._average.update_parameters(_network(pl_module))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
     ) -> None:
-        """Update after a batch that completed a step."""
+        """Update the average after a batch that completed a step, unless ``each_update`` is set."""
         if not self.each_update:
             super().on_train_batch_end(trainer, cast(LightningModule, _network(pl_module)), outputs, batch, batch_idx)
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the average in place, and say so: ``val/ema`` is 1 in the logs."""
+        """Swap the average into the network. The logs then show ``val/ema`` as 1."""
         if self._average_model is None:
-            return  # outside fit the checkpoint has filled the network, with the average if it holds one
+            return  # outside fit, the network is loaded from the checkpoint's state_dict: the average, if it has one
         cast(TrainingModule, pl_module).evaluates_average = self.started
         if self.started:
             self._swap(pl_module)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the weights in training back."""
+        """Swap the current weights back into the network."""
         if self._swapped:
             self._swap(pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave the average in the network."""
+        """Copy the average into the network."""
         if self.started:
             self._copy_average_to_current(cast(LightningModule, _network(pl_module)))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Put the weights in training back."""
+        """Swap the current weights back if the exception was raised during a validation."""
         if self._swapped:
             self._swap(pl_module)
 
@@ -110,7 +116,7 @@ class NetworkEMA(WeightAveraging):
         self._swapped = not self._swapped
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Write the average as the network's state, and the weights in training beside it."""
+        """Write the average to ``state_dict`` and the current weights to ``current_model_state``."""
         if not self.started:
             return
         states: dict[str, dict[str, Tensor]] = {
@@ -125,14 +131,14 @@ class NetworkEMA(WeightAveraging):
         checkpoint["averaging_state"] = {"n_averaged": self._average.n_averaged}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take up both copies."""
+        """Restore the average and the current weights."""
         if self._average_model is None:
             return
         network = {k.removeprefix(_PREFIX): v for k, v in checkpoint["state_dict"].items() if k.startswith(_PREFIX)}
         self._average.module.load_state_dict(network)
         if "averaging_state" in checkpoint:
             self._average.n_averaged.copy_(torch.as_tensor(checkpoint["averaging_state"]["n_averaged"]))
-            # Lightning has loaded the average into the module by now
+            # Lightning has already loaded the average into the module
             pl_module.load_state_dict(checkpoint["current_model_state"])
 
 

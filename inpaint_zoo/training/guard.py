@@ -1,4 +1,4 @@
-"""Stopping at the first loss that is NaN or infinite, with what is needed to look into it."""
+"""Detection of losses that are NaN or infinite, with an error that names the terms, the step and the images."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["LossGuard", "NonFiniteLossError"]
 
 
 class NonFiniteLossError(ZooError):
-    """A loss became NaN or infinite; the message names the terms, the step and the batch.
+    """A loss is NaN or infinite; the message names the terms, the step and the images of the batch.
 
     Attributes:
-        step: Generator steps that were complete before.
-        terms: Value of each term that is not finite.
-        names: Names of the pictures of the batch.
+        step: Number of generator steps completed before this batch.
+        terms: Value of each term that is not finite, by name.
+        names: Names of the images in the batch.
     """
 
     def __init__(self, step: int, terms: dict[str, float], names: list[str]) -> None:
         self.step, self.terms, self.names = step, terms, names
         values = ", ".join(f"{name} = {value:g}" for name, value in terms.items())
-        super().__init__(f"The loss is not finite after step {step}: {values}; batch: {', '.join(names)}.")
+        super().__init__(f"The loss is not finite after step {step}: {values}. Images of the batch: {', '.join(names)}")
 
 
 class _Record(NamedTuple):
@@ -35,13 +35,13 @@ class _Record(NamedTuple):
 
 
 class LossGuard:
-    """Remembers the losses since its last look, and raises for the first that is not finite.
+    """Record of recent losses that raises an error for the first one that is not finite.
 
-    A look waits for the device, so on a GPU the losses of several steps are looked at together; on the CPU each one is
-    looked at before it reaches the weights.
+    A check synchronizes with the device. Therefore the losses of several batches are checked together on a GPU. On the
+    CPU each loss is checked before it changes the weights.
 
     Args:
-        every: Records between two looks on an accelerator.
+        every: Number of recorded losses between two checks on an accelerator.
     """
 
     def __init__(self, every: int = 50) -> None:
@@ -49,7 +49,12 @@ class LossGuard:
         self._records: list[_Record] = []
 
     def add(self, step: int, terms: Mapping[str, Tensor], names: list[str]) -> None:
-        """Remember the terms of one batch, and look if it is time.
+        """Record the loss terms of one batch, and check the recorded terms if a check is due.
+
+        Args:
+            step: Number of generator steps completed before this batch.
+            terms: Scalar loss terms by name.
+            names: Names of the images in the batch.
 
         Raises:
             NonFiniteLossError: A term is NaN or infinite.
@@ -60,10 +65,10 @@ class LossGuard:
             self.check()
 
     def check(self) -> None:
-        """Look at everything remembered, and forget it.
+        """Check all recorded terms and clear the record.
 
         Raises:
-            NonFiniteLossError: A term is NaN or infinite; of several, the first.
+            NonFiniteLossError: A term is NaN or infinite. The error describes the first such batch.
         """
         records, self._records = self._records, []
         terms = [term for record in records for term in record.terms.values()]

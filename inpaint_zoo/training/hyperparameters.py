@@ -1,8 +1,8 @@
-"""What a checkpoint remembers of a module's constructor, so that `load_from_checkpoint` builds an equal module.
+"""The constructor arguments that a checkpoint stores, so that `load_from_checkpoint` builds an equal module.
 
-Checkpoints load with `weights_only=True`, so they hold plain values alone: numbers, texts, and lists and mappings of
-them. Optimizers and schedules are functions: a checkpoint lists the names of these arguments, and whoever goes on
-training gives them again.
+Checkpoints are loaded with `weights_only=True`. Therefore they hold plain values only: numbers, strings, and lists and
+dictionaries of them. Optimizers and schedules are functions. A checkpoint lists the names of these arguments, and they
+must be passed again to continue training.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ def storable_arguments(
     Call it in `__init__`, before the constructor of a derived class assigns to its own arguments.
 
     Args:
-        instance: What is constructed.
-        network: Its network, whose name and options are stored as `network` and `network_options`, weight files'
-            options included.
-        leave_out: Arguments that are in neither part.
+        instance: The object under construction.
+        network: Its network. Its name and options are stored as `network` and `network_options`; options that came
+            from a weight file are included.
+        leave_out: Names of arguments to ignore.
 
     Returns:
-        The arguments of the outermost constructor that are plain values, by name and with the defaults; and the names
-        of the others, except for those that have their default.
+        The arguments of the outermost constructor that are plain values, by name, defaults included; and the names of
+        the other arguments whose value is not the default.
 
     Raises:
-        ZooError: An option of the network is no plain value.
+        ZooError: An option of the network is not a plain value.
     """
     stored: dict[str, Any] = {}
     others = []
@@ -59,7 +59,7 @@ def storable_arguments(
 
 
 def _constructor_arguments(instance: object) -> dict[str, Any]:
-    """What the outermost `__init__` of ``instance`` that is running was called with, by name."""
+    """Return the arguments by name that the outermost running `__init__` of ``instance`` was called with."""
     found: dict[str, Any] = {}
     frame = inspect.currentframe()
     while frame is not None:
@@ -72,7 +72,7 @@ def _constructor_arguments(instance: object) -> dict[str, Any]:
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - any plain value
-    """The value as `torch.load` reads it with `weights_only=True`; a path becomes text."""
+    """Return the value in a form that `torch.load` reads with `weights_only=True`; a path becomes a string."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, os.PathLike):
@@ -84,36 +84,43 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - any plain value
     if isinstance(value, Mapping) and all(type(key) is str for key in value):
         return {key: _plain(item) for key, item in value.items()}
     raise _NotPlainError(
-        f"A checkpoint holds numbers, texts, and lists and mappings of them, but not {type(value).__name__} {value!r}."
+        f"A checkpoint can hold numbers, strings, and lists and dictionaries of them, but not {type(value).__name__} "
+        f"{value!r}."
     )
 
 
 def origin_of(network: InpaintingNetwork) -> Origin:
-    """The name and options of a network that `create_model` built."""
+    """Return the registry name and options of a network that `create_model` built."""
     assert network.origin is not None
     return network.origin
 
 
 def check_same_network(network: InpaintingNetwork, stored: Mapping[str, Any]) -> None:
-    """Compare a network with the hyperparameters of the checkpoint that is about to fill it.
+    """Check that a network matches the hyperparameters of a checkpoint before the checkpoint is loaded into it.
 
-    An option that the network was given may differ from the checkpoint's: it overrides, and where it changes the
-    parameters, they do not fit.
+    Options that were passed explicitly override those of the checkpoint, unless they change the parameters.
+
+    Args:
+        network: A network that `create_model` built.
+        stored: The ``hyper_parameters`` of the checkpoint.
 
     Raises:
-        ZooError: The checkpoint is of another network, or an option that was not given has another value in it.
+        ZooError: The checkpoint is of another network; or an option has another value in it and was not passed
+            explicitly; or an option that was passed changes the parameters.
     """
     origin = origin_of(network)
     name = stored.get("network", origin.name)
     if name != origin.name:
-        raise ZooError(f"The checkpoint holds the network '{name}', but '{origin.name}' is to be filled with it.")
+        raise ZooError(
+            f"The checkpoint holds the network '{name}', but the network to load it into is '{origin.name}'."
+        )
     stated = stored.get("network_options") or {}
     built = model_info(origin.name, **origin.options).options
     for key, value in stated.items():
         if key not in origin.options and value != built.get(key):
             raise ZooError(
-                f"The network of the checkpoint has the option {key}={value!r}, the one to be filled has the default "
-                f"{key}={built.get(key)!r}. State which one is meant in `network_options`: "
+                f"The checkpoint was trained with the network option {key}={value!r}, but the network to load it into "
+                f"has the default {key}={built.get(key)!r}. Set the option in `network_options`, for example "
                 f"--model.init_args.network_options.{key}={value!r}."
             )
     if built != model_info(origin.name, **stated).options and (clash := options_clash(name, stated, origin.options)):

@@ -1,4 +1,4 @@
-"""Pictures of training: the same samples each time, as masked, every stage, result and truth, and their attention."""
+"""Callbacks that write images: a grid of validation samples during training, and the results of `predict`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,11 @@ Bytes = NDArray[np.uint8]
 
 
 def picture_row(module: TrainingModule, batch: Batch) -> list[Tensor]:
-    """Input (hole grey, or what the data put there), every stage, the result, the truth: (B, 3, H, W) each."""
+    """Return the images of one row of `ImageGrid`, each (B, 3, H, W) in [0, 1].
+
+    These are the masked input (the hole is grey, or ``hole_fill`` if the batch has it), the prediction of every stage
+    (clamped, not composited), the result (composited) and the ground truth.
+    """
     image, mask = batch["image"], batch["mask"]
     stages = [stage.clamp(0, 1) for stage in module.predict_stages(batch).values()]
     masked = batch["hole_fill"] if "hole_fill" in batch else torch.where(mask > 0.5, GREY, image)
@@ -38,7 +42,15 @@ def picture_row(module: TrainingModule, batch: Batch) -> list[Tensor]:
 
 
 def _attention(network: HasAttention, batch: Batch, result: Bytes, photo: Bytes, step: int) -> list[Bytes]:
-    """Of each sample a sheet as `inpaint --attention` writes it; result and photograph (B, H, W, 3)."""
+    """Return for each sample an attention image as `inpaint --attention` writes it.
+
+    Args:
+        network: The network, in evaluation.
+        batch: B samples.
+        result: (B, H, W, 3), composited.
+        photo: (B, H, W, 3), ground truth.
+        step: Number of generator steps done, for the title.
+    """
     offsets = network.attention_offsets(batch["image"], batch["mask"], **hole_fill_of(batch)).cpu().numpy()
     holes = (batch["mask"][:, 0] > 0.5).cpu().numpy()
     return [
@@ -48,7 +60,7 @@ def _attention(network: HasAttention, batch: Batch, result: Bytes, photo: Bytes,
 
 
 def _stacked(pictures: list[Bytes], margin: int) -> Bytes:
-    """(H, W, 3) each, one below the other; beside narrower ones the grey of ``margin``."""
+    """Stack images (H, W, 3) vertically, and pad narrower ones on the right with the grey value ``margin``."""
     widest = max(picture.shape[1] for picture in pictures)
     sides = [((0, 0), (0, widest - picture.shape[1]), (0, 0)) for picture in pictures]
     rows = [np.pad(picture, side, constant_values=margin) for picture, side in zip(pictures, sides, strict=True)]
@@ -56,17 +68,17 @@ def _stacked(pictures: list[Bytes], margin: int) -> Bytes:
 
 
 class ImageGrid(Callback):
-    """At each validation of a training, writes one picture of a few samples.
+    """Callback that writes an image grid of a few validation samples at each validation during training.
 
-    The samples are the same each time, and spread over the validation set.
+    The samples are the same each time and spread evenly over the validation set. Each row is a sample. The columns are
+    the masked input, the prediction of every stage (not composited), the result and the ground truth.
 
-    Rows: samples. Columns: masked input, every stage as predicted (not composited), result, truth. It goes to
-    TensorBoard and W&B where they log, as ``samples``, and to ``images/step_<n>.png`` in the run's folder. A network
-    with attention has a second one, ``attention`` and ``images/attention_<n>.png``: where each place of the same
-    samples copies from.
+    The grid is written to ``images/step_<n>.png`` in the run's folder, and logged as ``samples`` to TensorBoard and W&B
+    if they are used. For a network with attention, a second image shows from where each hole position copies:
+    ``images/attention_<n>.png``, logged as ``attention``.
 
     Args:
-        count: Samples.
+        count: Number of samples.
     """
 
     def __init__(self, count: int = 4) -> None:
@@ -76,10 +88,10 @@ class ImageGrid(Callback):
         self._wanted: set[int] = set()
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin a new picture, of samples that the first process sees."""
+        """Select the samples, from those that the first process evaluates."""
         self._rows, self._sheets, self._wanted = [], [], set()
         if trainer.state.fn != TrainerFn.FITTING or trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return  # outside a training no step gives the picture its name
+            return  # outside training there is no step to name the image by
         loader: Any = trainer.val_dataloaders
         size, ranks = len(loader.dataset), trainer.world_size
         places = (number * size // self.count for number in range(self.count))
@@ -94,7 +106,7 @@ class ImageGrid(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Take the samples that are wanted, while the evaluated weights are in place."""
+        """Compute the rows of selected samples, while the evaluated weights (such as the EMA) are in the network."""
         if not trainer.is_global_zero:
             return
         wanted = [place for place, index in enumerate(batch["index"].tolist()) if index in self._wanted]
@@ -109,7 +121,7 @@ class ImageGrid(Callback):
                 self._sheets += _attention(module.network, chosen, result, photo, trainer.global_step)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the pictures, but for the sanity check."""
+        """Write the images, except after the sanity check."""
         if trainer.sanity_checking or not self._rows:
             return
         _publish(trainer, "step", "samples", _stacked(self._rows, margin=0))
@@ -118,7 +130,7 @@ class ImageGrid(Callback):
 
 
 def _publish(trainer: Trainer, file: str, name: str, picture: Bytes) -> None:
-    """Write a picture into the run's folder, and hand it to the loggers that take pictures."""
+    """Write an image to the run's folder, and log it to TensorBoard and W&B if they are used."""
     step = trainer.global_step
     write_picture(Path(trainer.default_root_dir) / "images" / f"{file}_{step:08d}.png", picture)
     for logger in trainer.loggers:
@@ -129,9 +141,9 @@ def _publish(trainer: Trainer, file: str, name: str, picture: Bytes) -> None:
 
 
 class PredictionWriter(Callback):
-    """Writes each finished picture of `predict` as ``predictions/<name>.png`` in the run's folder.
+    """Callback that writes each result of `predict` to ``predictions/<name>.png`` in the run's folder.
 
-    A name that no file can have there, such as one that is too long, is warned of and left out.
+    If the file system does not accept a name, for example because it is too long, the image is skipped with a warning.
     """
 
     def on_predict_batch_end(
@@ -143,7 +155,7 @@ class PredictionWriter(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Write the pictures of one batch."""
+        """Write the results of one batch; samples with index -1 (padding) are skipped."""
         if trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by Lightning, but not declared
             return
         folder = Path(trainer.default_root_dir) / "predictions"

@@ -1,8 +1,8 @@
-"""Which of Lightning's Trainer options and callbacks work here, and why the others are refused.
+"""Tables of Lightning's Trainer options and callbacks: which ones work here, and why the others are refused.
 
 The two tables are complete: a test compares them with the signature of `Trainer` and with
-`lightning.pytorch.callbacks`. `check_settings` looks at the arguments before a Trainer is built, `check_trainer` at a
-built Trainer. `options_page` writes docs/lightning.md.
+`lightning.pytorch.callbacks`. `check_settings` checks the arguments before a Trainer is built, `check_trainer` checks a
+built Trainer. `options_page` returns the text of docs/lightning.md.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ __all__ = ["CALLBACKS", "TRAINER_OPTIONS", "Verdict", "check_settings", "check_t
 
 
 class Verdict(NamedTuple):
-    """How an option or a callback is treated.
+    """Support for a Trainer option or a callback.
 
     Attributes:
-        note: What the user should know, as a sentence for the documentation.
-        refuses: Whether a value (of a Trainer option) or a module (for a callback) is refused; None if none is.
-        reason: Why it is refused and what to use instead; the text of the error.
+        note: Sentence for the documentation about what works.
+        refuses: Function that tells whether it is refused, given the option's value, or for a callback the module to
+            train; None if it is never refused.
+        reason: Why it is refused and what to use instead; also the text of the error.
     """
 
     note: str
@@ -53,13 +54,13 @@ TRAINER_OPTIONS: dict[str, Verdict] = {
     "accelerator": Verdict(
         "Works with `auto`, `cpu`, `gpu`, `cuda` and `mps`.",
         _starts_with("tpu"),
-        "TPUs are not supported: FFTs and spectral norms were never run there. Use cpu, cuda or mps.",
+        "TPUs are not supported: FFTs and spectral norms were never tested there. Use cpu, cuda or mps.",
     ),
     "strategy": Verdict(
         "Works with `auto`, `ddp` and `ddp_find_unused_parameters_true` (which adversarial training needs).",
         _starts_with("fsdp", "deepspeed", "model_parallel", "ddp_spawn", "ddp_fork", "ddp_notebook", "xla"),
-        "Checkpoints, EMA and resuming need whole weights in processes that the command line starts. "
-        "Use auto, ddp or ddp_find_unused_parameters_true.",
+        "Checkpoints, EMA and resuming need the complete weights in every process, and processes that the command line "
+        "starts. Use auto, ddp or ddp_find_unused_parameters_true.",
     ),
     "devices": Verdict("Works."),
     "num_nodes": Verdict("Works; see docs/training.md, Several processes."),
@@ -70,27 +71,29 @@ TRAINER_OPTIONS: dict[str, Verdict] = {
         "Use bf16-mixed.",
     ),
     "logger": Verdict(
-        "Works. `metrics.csv` and `speed.csv` are written beside the given loggers; `false` writes none."
+        "Works. `metrics.csv` and `speed.csv` are written in addition to the given loggers, but not with `false`."
     ),
     "callbacks": Verdict(
         "Works with the callbacks of the table below and with your own.",
         _has_timer,
-        "The interval of a Timer cannot be written to config.yaml. Use trainer.max_time, which adds one.",
+        "The interval of a Timer cannot be written to config.yaml. Use trainer.max_time, which adds a timer.",
     ),
     "fast_dev_run": Verdict("Works."),
-    "max_epochs": Verdict("Works.", lambda value: value == 0, "0 trains nothing. Use 1 or more, or fit --dry-run."),
+    "max_epochs": Verdict("Works.", lambda value: value == 0, "0 disables training. Use 1 or more, or fit --dry-run."),
     "min_epochs": Verdict("Works."),
     "max_steps": Verdict(
         "Works and counts generator updates.",
         lambda value: value == 0,
-        "0 trains nothing. Use 1 or more, -1 for no limit, or fit --dry-run.",
+        "0 disables training. Use 1 or more, -1 for no limit, or fit --dry-run.",
     ),
     "min_steps": Verdict("Works."),
     "max_time": Verdict("Works."),
     "limit_train_batches": Verdict(
-        "Works.", lambda value: value == 0, "0 trains nothing. Use the validate command to score without training."
+        "Works.",
+        lambda value: value == 0,
+        "0 disables training. To compute metrics without training, use the validate command.",
     ),
-    "limit_val_batches": Verdict("Works; 0 disables the validation, and no best checkpoint is kept then."),
+    "limit_val_batches": Verdict("Works; 0 disables validation, and then there is no best checkpoint."),
     "limit_test_batches": Verdict("Works."),
     "limit_predict_batches": Verdict("Works."),
     "overfit_batches": Verdict(
@@ -99,37 +102,41 @@ TRAINER_OPTIONS: dict[str, Verdict] = {
         "It would replace the sampler that makes a run resumable. To overfit a few images, select them: "
         "--data.init_args.train '{name: mine, root: DIR, select: {first: 4}}'.",
     ),
-    "val_check_interval": Verdict("Works; a number of batches must not exceed those of an epoch."),
+    "val_check_interval": Verdict("Works; a number of batches must not exceed the batches of an epoch."),
     "check_val_every_n_epoch": Verdict(
         "Works; `null` counts `val_check_interval` over epochs.",
         lambda value: value == 0,
-        "0 is no interval. To disable the validation, set trainer.limit_val_batches to 0.",
+        "0 is not an interval. To disable validation, set trainer.limit_val_batches to 0.",
     ),
     "num_sanity_val_steps": Verdict("Works."),
-    "log_every_n_steps": Verdict("Works; 0 logs no training step."),
+    "log_every_n_steps": Verdict("Works; 0 disables the logs of training steps."),
     "enable_checkpointing": Verdict(
         "Works with `true`.",
         lambda value: value is False,
-        "A run without checkpoints could neither be resumed nor scored. To write fewer, set checkpoints.every.",
+        "A run without checkpoints could be neither resumed nor evaluated. To write fewer, set checkpoints.every.",
     ),
-    "enable_progress_bar": Verdict("Works; by default lines replace the bar where no terminal watches."),
+    "enable_progress_bar": Verdict(
+        "Works; by default, lines of text replace the progress bar if the output is not a terminal."
+    ),
     "enable_model_summary": Verdict("Works."),
     "accumulate_grad_batches": Verdict("Works with one optimizer. Lightning refuses it for adversarial training."),
     "gradient_clip_val": Verdict(
-        "Works with one optimizer. Lightning refuses it for adversarial training, which has the model argument "
-        "`gradient_clip` where the paper clips."
+        "Works with one optimizer. Lightning refuses it for adversarial training. Models whose papers clip gradients "
+        "have the argument `gradient_clip`."
     ),
     "gradient_clip_algorithm": Verdict("Works with `gradient_clip_val`."),
     "deterministic": Verdict("Works."),
     "benchmark": Verdict("Works."),
     "inference_mode": Verdict("Works."),
-    "use_distributed_sampler": Verdict("Accepted without effect: the samplers already divide the data by processes."),
+    "use_distributed_sampler": Verdict(
+        "Accepted without effect: the samplers already divide the data among the processes."
+    ),
     "profiler": Verdict("Works."),
     "detect_anomaly": Verdict("Works."),
     "barebones": Verdict(
         "Refused.", lambda value: bool(value), "It disables the logs and checkpoints that every run has here."
     ),
-    "plugins": Verdict("Works with cluster environments and the precision plugins of the precisions above."),
+    "plugins": Verdict("Works with cluster environments and with precision plugins of the supported precisions."),
     "sync_batchnorm": Verdict("Works on GPUs."),
     "reload_dataloaders_every_n_epochs": Verdict("Works."),
     "default_root_dir": Verdict(
@@ -142,76 +149,76 @@ TRAINER_OPTIONS: dict[str, Verdict] = {
         "Refused.", lambda value: value is not None, "Checkpoints are written to the folder of the run only."
     ),
 }
-"""By the name of the Trainer's argument."""
+"""Support for each option, by the name of the Trainer's argument."""
 
-_BASE_CLASS = "It is a base class that does nothing by itself. Give a subclass."
+_BASE_CLASS = "It is a base class that does nothing by itself. Use a subclass."
 _OTHER_AVERAGE = (
-    "It averages all modules, discriminators included, by Lightning's count of steps. "
-    "Use inpaint_zoo.training.NetworkEMA, which averages the network by generator updates."
+    "It averages all modules, including discriminators, by Lightning's count of steps. "
+    "Use inpaint_zoo.training.NetworkEMA, which averages only the network, by generator updates."
 )
 
 CALLBACKS: dict[str, Verdict] = {
     "BackboneFinetuning": Verdict(
-        "Refused.", _always, "The networks have no attribute `backbone`. Start from weights by model.init_weights."
+        "Refused.", _always, "The networks have no attribute `backbone`. To start from weights, set model.init_weights."
     ),
-    "BaseFinetuning": Verdict("Refused itself; subclasses are up to you.", _always, _BASE_CLASS),
-    "BasePredictionWriter": Verdict("Refused itself; subclasses work.", _always, _BASE_CLASS),
+    "BaseFinetuning": Verdict("The class itself is refused; subclasses were not tested.", _always, _BASE_CLASS),
+    "BasePredictionWriter": Verdict("The class itself is refused; subclasses work.", _always, _BASE_CLASS),
     "BatchSizeFinder": Verdict(
         "Refused.",
         _always,
         "The batch size decides which samples a step sees, so it is part of the configuration. "
-        "fit --dry-run estimates the memory that a batch needs.",
+        "Use fit --dry-run to estimate the memory that a batch needs.",
     ),
-    "Callback": Verdict("Refused itself; subclasses work.", _always, _BASE_CLASS),
-    "Checkpoint": Verdict("Refused itself; subclasses work.", _always, _BASE_CLASS),
+    "Callback": Verdict("The class itself is refused; subclasses work.", _always, _BASE_CLASS),
+    "Checkpoint": Verdict("The class itself is refused; subclasses work.", _always, _BASE_CLASS),
     "DeviceStatsMonitor": Verdict("Works; on a CPU it needs the package psutil."),
     "EMAWeightAveraging": Verdict("Refused.", _always, _OTHER_AVERAGE),
     "EarlyStopping": Verdict("Works; monitor a validation metric such as `val/psnr`."),
     "GradientAccumulationScheduler": Verdict(
         "Works with one optimizer.",
         _is_adversarial,
-        "Adversarial phases accumulate by their recipe. Leave the callback out.",
+        "In adversarial training, the recipe of the family sets the accumulation. Remove the callback.",
     ),
     "LambdaCallback": Verdict("Works in Python; YAML cannot hold its functions."),
     "LearningRateFinder": Verdict(
         "Refused.",
         _always,
-        "The optimizers' learning rates lie in model.init_args.optimizer, where it does not find them, and adversarial "
-        "training has several. Try values by short runs instead.",
+        "It does not find the learning rates, which are in model.init_args.optimizer, and adversarial training has "
+        "several. Try values in short runs instead.",
     ),
-    "LearningRateMonitor": Verdict("Works; `lr/<optimizer>` is in the logs without it."),
-    "ModelCheckpoint": Verdict("Works beside the checkpoints that every run has; see `checkpoints`."),
+    "LearningRateMonitor": Verdict("Works; the logs contain `lr/<optimizer>` even without it."),
+    "ModelCheckpoint": Verdict("Works in addition to the checkpoints of every run; see `checkpoints`."),
     "ModelPruning": Verdict(
-        "Refused.", _always, "It renames the parameters, so that no checkpoint or weight file would load again."
+        "Refused.", _always, "It renames the parameters, so that checkpoints and weight files could not be loaded."
     ),
     "ModelSummary": Verdict("Works."),
     "OnExceptionCheckpoint": Verdict(
         "Refused.",
         _always,
-        "However a run ends, its last complete step is saved, and --ckpt_path last resumes from it. With this callback "
-        "Lightning would look for a checkpoint to resume from by itself.",
+        "The last complete step is saved without it when a run ends with an error, and --ckpt_path last resumes from "
+        "it. With this callback, Lightning itself would search for a checkpoint to resume from.",
     ),
-    "ProgressBar": Verdict("Refused itself; subclasses work.", _always, _BASE_CLASS),
+    "ProgressBar": Verdict("The class itself is refused; subclasses work.", _always, _BASE_CLASS),
     "RichModelSummary": Verdict("Works."),
     "RichProgressBar": Verdict("Works."),
     "SpikeDetection": Verdict(
         "Works with one optimizer.",
         _is_adversarial,
-        "It looks at the loss that automatic optimization returns, and adversarial training returns none. "
-        "A loss that is not finite stops every run without it.",
+        "It needs the loss that automatic optimization returns, and adversarial training returns none. "
+        "Every run stops at a loss that is not finite, even without it.",
     ),
     "StochasticWeightAveraging": Verdict("Refused.", _always, _OTHER_AVERAGE),
     "TQDMProgressBar": Verdict("Works."),
-    "ThroughputMonitor": Verdict("Works; `speed.csv` has steps and images per second without it."),
+    "ThroughputMonitor": Verdict("Works; `speed.csv` contains steps and images per second even without it."),
     "Timer": Verdict("Works in Python. In YAML use `trainer.max_time`: jsonargparse cannot represent its `interval`."),
     "WeightAveraging": Verdict(
-        "Refused itself; `inpaint_zoo.training.NetworkEMA` is a subclass.", _always, _OTHER_AVERAGE
+        "The class itself is refused; `inpaint_zoo.training.NetworkEMA` is a subclass.", _always, _OTHER_AVERAGE
     ),
 }
-"""By the name of the class in `lightning.pytorch.callbacks`."""
+"""Support for each callback, by the name of the class in `lightning.pytorch.callbacks`."""
 
 SUBCLASSES_TOO = ("BackboneFinetuning", "BatchSizeFinder", "EMAWeightAveraging", "LearningRateFinder", "ModelPruning")
-"""Callbacks whose subclasses are refused for the same reason."""
+"""Callbacks whose subclasses are refused as well, for the same reason."""
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
@@ -221,7 +228,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         settings: Arguments of `Trainer` by name; absent ones have Lightning's defaults.
 
     Raises:
-        ZooError: One of them is refused; the message names it, its value and the way out.
+        ZooError: An argument is refused; the message names it, its value and what to use instead.
     """
     for name, verdict in TRAINER_OPTIONS.items():
         value = settings.get(name)
@@ -234,7 +241,7 @@ def check_trainer(trainer: Trainer, module: LightningModule) -> None:
     """Refuse callbacks that cannot work with a module.
 
     Raises:
-        ZooError: One of them is refused; the message names it and the way out.
+        ZooError: A callback is refused; the message names it and what to use instead.
     """
     for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by Lightning, but not declared
         for name, verdict in _verdicts_of(callback):
@@ -250,14 +257,14 @@ def _verdicts_of(callback: object) -> Iterator[tuple[str, Verdict]]:
 
 
 def options_page() -> str:
-    """Return docs/lightning.md: both tables in Markdown."""
+    """Return the text of docs/lightning.md: both tables in Markdown."""
     lines = [
         "# Lightning's options",
         "",
         "Every argument of Lightning's `Trainer` (`--trainer.NAME`) and every callback of",
-        "`lightning.pytorch.callbacks` (`--trainer.callbacks+=lightning.pytorch.callbacks.NAME`) was tried with a",
-        "module of one optimizer and with an adversarial one. What cannot work is refused before the training starts,",
-        "with exit code 2. `inpaint_zoo.training.lightning_options.options_page()` returns this page.",
+        "`lightning.pytorch.callbacks` (`--trainer.callbacks+=lightning.pytorch.callbacks.NAME`) was tested with a",
+        "module that has one optimizer and with an adversarial one. Options that cannot work are refused with exit",
+        "code 2 before the training starts. `inpaint_zoo.training.lightning_options.options_page()` returns this page.",
     ]
     for title, column, table in (
         ("Trainer options", "option", TRAINER_OPTIONS),

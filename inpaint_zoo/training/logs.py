@@ -1,4 +1,4 @@
-"""Logs that follow generator updates and survive a kill: rows of a resumed run equal those of an unbroken one."""
+"""Logs by generator updates. A resumed run ends with the same rows as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from inpaint_zoo.training.phases import Batch
 
 __all__ = ["CSVLog", "MetricsLog", "ProgressLines"]
 
-SPEED = "speed/"  # names that depend on the machine and the hour
+SPEED = "speed/"  # prefix of values that depend on the machine and its load
 
 
 class _Table:
-    """A CSV file that grows by rows and, where a new name appears, by columns."""
+    """CSV file to which rows are appended. If a row has a new name, a column is added."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,7 +36,7 @@ class _Table:
         self.rows: list[dict[str, str]] = []
 
     def cut(self, rows: int) -> None:
-        """Keep the first ``rows`` rows and the columns that they use; an incomplete last line is no row."""
+        """Keep the first ``rows`` rows and the columns that they use. An incomplete last line does not count."""
         self.rows, self.columns = [], []
         if rows and self.path.is_file():
             text = self.path.read_text(encoding="utf-8")
@@ -46,14 +46,17 @@ class _Table:
                 self.rows.append({name: value for name, value in zip(header, line, strict=True) if value})
             self.columns = [name for name in header if any(name in row for row in self.rows)]
         if len(self.rows) < rows:
-            rank_zero_warn(f"{self.path} holds {len(self.rows)} of the {rows} rows that the checkpoint knows of.")
+            rank_zero_warn(
+                f"{self.path} holds {len(self.rows)} rows, but {rows} rows were logged before the checkpoint was "
+                "written. The missing rows are lost."
+            )
         if self.rows:
             self._rewrite()
         else:
             self.path.unlink(missing_ok=True)
 
     def add(self, row: Mapping[str, str]) -> None:
-        """Append a row, written to the file at once."""
+        """Append a row and write it to the file immediately."""
         self.rows.append(dict(row))
         new = [name for name in row if name not in self.columns]
         if new:
@@ -76,12 +79,12 @@ class _Table:
 
 
 class CSVLog(Logger):
-    """The default logger: ``metrics.csv`` for what the seed decides, ``speed.csv`` for what the machine does.
+    """Default logger: writes ``metrics.csv`` (reproducible values) and ``speed.csv`` (values of the machine).
 
-    Values are written with all their digits; each row is in the file as soon as it is logged.
+    Values are written at full precision. Each row is written to the file as soon as it is logged.
 
     Args:
-        folder: Where the two files go.
+        folder: Folder of the two files.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -92,32 +95,32 @@ class CSVLog(Logger):
 
     @property
     def name(self) -> str:
-        """Empty, as the version is: a run is its folder, and what Lightning puts below it lies right there."""
+        """Empty, so that Lightning writes its files directly to the run's folder."""
         return ""
 
     @property
     def version(self) -> str:
-        """None is kept: a run is its folder."""
+        """Unused: each run has its own folder."""
         return ""
 
     @property
     def log_dir(self) -> str:
-        """The folder."""
+        """Folder of the two files."""
         return str(self.folder)
 
     @property
     def save_dir(self) -> str:
-        """The folder."""
+        """Folder of the two files."""
         return str(self.folder)
 
     @property
     def rows(self) -> int:
-        """Rows of ``metrics.csv``."""
+        """Number of rows in ``metrics.csv``."""
         return len(self._metrics.rows)
 
     @rank_zero_only
     def begin(self, rows: int) -> None:
-        """Start a run, or continue one whose checkpoint knows of so many rows: later ones are dropped."""
+        """Start or resume a run, keeping the first ``rows`` rows of ``metrics.csv`` and dropping later ones."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._metrics.cut(rows)
         if not rows:
@@ -125,22 +128,22 @@ class CSVLog(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Write one row."""
+        """Write one row to ``metrics.csv``, and values whose names start with ``speed/`` to ``speed.csv``."""
         for table, wanted in ((self._metrics, False), (self._speed, True)):
             values = {name: repr(value) for name, value in metrics.items() if name.startswith(SPEED) == wanted}
             if values:
                 table.add({"step": str(step), **values})
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the run's config.yaml has them."""
+        """Do nothing: the hyperparameters are in the run's config.yaml."""
 
 
 class MetricsLog(Callback):
-    """Writes losses, learning rates, gradient norms, metrics, speed and memory to all loggers, by generator steps.
+    """Callback that writes losses, learning rates, gradient norms, metrics, speed and memory to all loggers.
 
-    Every `Trainer.log_every_n_steps` steps a row of the training values of that step, averaged over ranks; after each
-    validation a row of its metrics. Where the data count what they could not read, ``data/replaced`` is how often
-    another photograph took such a one's place since the run began.
+    Every `Trainer.log_every_n_steps` generator steps it writes a row with the training values of that step, averaged
+    over ranks. After each validation it writes a row with the metrics. If the data module counts unreadable images,
+    ``data/replaced`` is the number of unreadable training images that were replaced since the run began.
     """
 
     def __init__(self) -> None:
@@ -152,35 +155,35 @@ class MetricsLog(Callback):
         self._batch_size = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Rows written so far."""
+        """Return the number of rows written so far."""
         return {"rows": self._rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the count of rows."""
+        """Restore the number of rows."""
         self._rows = int(state_dict["rows"])
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add the photographs replaced so far."""
+        """Add the number of images replaced so far to the checkpoint."""
         replaced = self._replaced(trainer, pl_module)
         if replaced is not None:
             checkpoint["replaced"] = replaced
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take up the count of replaced photographs."""
+        """Restore the number of replaced images."""
         self._replaced_before = int(checkpoint.get("replaced", 0))
 
     def _replaced(self, trainer: Trainer, pl_module: LightningModule) -> int | None:
-        """Training photographs replaced since the run began, over all processes; None where the data don't count."""
+        """Return the number of replaced training images over all processes; None if the data module has no count."""
         here = getattr(getattr(trainer, "datamodule", None), "replaced_in_training", None)
         if here is None:
             return None
-        if trainer.interrupted:  # the step under way does not count, and the other processes may be gone
+        if trainer.interrupted:  # leave out the incomplete step; the other processes may have ended already
             return self._replaced_before + self._replaced_at_boundary
         total = trainer.strategy.reduce(torch.tensor(here, device=pl_module.device), reduce_op="sum")
         return self._replaced_before + int(total)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Cut the CSV to the rows that the run had when its checkpoint was written."""
+        """Cut ``metrics.csv`` to the rows that it had when the checkpoint was written."""
         self._since = (time.perf_counter(), trainer.global_step)
         for logger in trainer.loggers:
             if isinstance(logger, CSVLog):
@@ -193,14 +196,14 @@ class MetricsLog(Callback):
                 self._rows = logger.rows
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
-        """Remember the step."""
+        """Note the step before the batch, and the batch size."""
         self._step_before = trainer.global_step
         self._batch_size = len(batch["image"])
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
     ) -> None:
-        """Write a row if this batch completed a step that is due."""
+        """Write a row if this batch completed a step that is to be logged."""
         step = trainer.global_step
         if step == self._step_before:
             return
@@ -227,7 +230,7 @@ class MetricsLog(Callback):
         self._since = (now, step)
         rate = (step - step_then) / max(now - then, 1e-9)
         images = rate * module.batches_per_step * self._batch_size * trainer.world_size
-        # kilobytes on Linux, bytes on macOS
+        # ru_maxrss is in KiB on Linux and in bytes on macOS
         unit = 2**30 if sys.platform == "darwin" else 2**20
         values = {
             SPEED + "steps_per_s": rate,
@@ -239,7 +242,7 @@ class MetricsLog(Callback):
         return values
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write a row of metrics, but for the sanity check."""
+        """Write a row of metrics, except after the sanity check."""
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         self._write(trainer, {"epoch": trainer.current_epoch, **cast(TrainingModule, pl_module).results})
@@ -247,13 +250,13 @@ class MetricsLog(Callback):
 
 
 class ProgressLines(Callback):
-    """One plain line for each logged step and validation: what a log file of a cluster job wants instead of a bar."""
+    """Callback that prints a line for each logged step and validation; it replaces the progress bar in log files."""
 
     def __init__(self) -> None:
         self._since = (time.perf_counter(), 0)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
+        """Start the timer for the steps per second."""
         self._since = (time.perf_counter(), trainer.global_step)
 
     @rank_zero_only
@@ -275,7 +278,7 @@ class ProgressLines(Callback):
 
     @rank_zero_only
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the metrics."""
+        """Print the metrics, except after the sanity check."""
         if not trainer.sanity_checking and trainer.state.fn == "fit":
             results = cast(TrainingModule, pl_module).results
             sys.stdout.write(f"step {trainer.global_step}: " + ", ".join(f"{k} {v:.4g}" for k, v in results.items()))

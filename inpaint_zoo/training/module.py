@@ -1,4 +1,4 @@
-"""The LightningModule that every family's training builds on: one network, loss terms by name, validation metrics."""
+"""Base LightningModules of all families: they hold the network, combine loss terms and compute validation metrics."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ Built = TypeVar("Built")
 
 
 def is_logged(trainer: Trainer, step: int) -> bool:
-    """Whether `Trainer.log_every_n_steps` falls on this step."""
+    """Return whether this step is logged, according to `Trainer.log_every_n_steps`."""
     every = int(trainer.log_every_n_steps)  # type: ignore[attr-defined]  # set by Lightning, but not declared
     return every > 0 and step % every == 0
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """Euclidean norm of all gradients together."""
+    """Return the Euclidean norm of all gradients together, as a scalar tensor."""
     return nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
 
 
@@ -50,10 +50,10 @@ def _seed(stream: str, rank: int, number: int) -> int:
 
 
 def plateau_metric(scheduler: torch.optim.lr_scheduler.ReduceLROnPlateau) -> str:
-    """Return the name of the validation metric that a schedule of Lightning's command line follows.
+    """Return the name of the validation metric that a `ReduceLROnPlateau` of Lightning's CLI monitors.
 
     Raises:
-        ZooError: It is torch's own class, which does not know a metric by name.
+        ZooError: The schedule is an instance of torch's class, which has no metric name.
     """
     if not isinstance(scheduler, ReduceLROnPlateau):
         raise ZooError(
@@ -64,7 +64,7 @@ def plateau_metric(scheduler: torch.optim.lr_scheduler.ReduceLROnPlateau) -> str
 
 
 def without_padding(batch: Batch) -> Batch | None:
-    """The batch without the items that only even out the ranks (index -1); None if nothing is left."""
+    """Return the batch without padding samples (index -1), which give all ranks equal counts; None if none is left."""
     keep = batch["index"] >= 0
     if bool(keep.all()):
         return batch
@@ -78,44 +78,45 @@ def without_padding(batch: Batch) -> Batch | None:
 
 
 def hole_fill_of(batch: Batch) -> dict[str, Tensor]:
-    """What the network finds in the hole, where the data's ``input_mode`` puts something there, as its argument."""
+    """Return ``hole_fill`` as keyword argument of the network if the data's ``input_mode`` fills the hole, else {}."""
     return {"hole_fill": batch["hole_fill"]} if "hole_fill" in batch else {}
 
 
 class TrainingModule(LightningModule):
-    """What single-optimizer and adversarial training share. Families derive from the two classes below it.
+    """Base class of `InpaintingModule` (one optimizer) and `AdversarialModule`; families derive from one of these.
 
-    ``network`` is a plain network by its registry name. Batches are dicts ``image, mask, index, name``. Each training
-    step draws the random numbers of networks (dropout, noise) from (seed, batches seen, rank), so that a resumed run
-    draws what an unbroken one does. Losses draw theirs from `loss_generator`, sample by sample, so that they do not
-    depend on the number of processes.
+    ``network`` is a network from the registry. Batches are dictionaries, see `phases.Batch`. The random numbers of
+    networks (dropout, noise) are seeded in each training step from (seed, batches seen, rank), so a resumed run uses
+    the same ones as an uninterrupted run. The random numbers of losses come from `loss_generator`, separately for each
+    sample, so they do not depend on the number of processes.
 
-    `load_from_checkpoint` builds the module as it was: a checkpoint holds the network's name and options, and the
-    arguments of the constructor that are plain values. Optimizers and schedules are functions, which a checkpoint
-    cannot hold: give them to `load_from_checkpoint` to go on training. All trained weights come from the checkpoint, so
-    files to start from (``start_arguments``) are not looked up again.
+    `load_from_checkpoint` builds the module with its original arguments: a checkpoint holds the network's name and
+    options, and all constructor arguments that are plain values. It cannot hold optimizers and schedules, which are
+    functions. To continue training, pass them to `load_from_checkpoint`. All trained weights come from the checkpoint,
+    so weight files to start from (``start_arguments``) are not needed again.
 
     Args:
-        network: Registry name.
+        network: Registry name of the network.
         network_options: Options of `create_model`. They override those of ``init_weights``.
-        init_weights: Weight file to start from (or "shipped"); by default random weights.
+        init_weights: Weight file to start from, or "shipped"; by default the weights are random.
         metrics: Names of validation metrics; see `list_metrics()`.
-        on_missing: What to do when the pretrained network of a loss term is nowhere: refuse, or drop the term.
-        compile: Backend of torch.compile for the network's `predict`, such as "inductor"; None runs it as it is.
-        channels_last: Keep the network's weights in that memory format, which many processors convolve faster in.
-        guard_every: On a GPU, losses are looked at for NaN after so many; on the CPU always.
+        on_missing: What to do if the pretrained weights of a loss term are missing: "refuse" to train, or "drop" the
+            term.
+        compile: Backend of torch.compile for the network's `predict`, such as "inductor"; None does not compile.
+        channels_last: Keep the network's weights in the channels-last memory format, which is faster on many devices.
+        guard_every: Number of batches after which losses are checked for NaN on a GPU. On the CPU all are checked.
 
     Attributes:
         network: The inpainting network.
         values: Latest loss terms and gradient norms by their log names, detached.
-        results: Latest metrics by name, such as ``val/psnr``; those of a stage before the last as ``val/coarse/psnr``.
-        batches: Training batches seen.
-        loss_generator: For the random numbers of losses, on the CPU; seeded from (seed, batches seen), alike on all
+        results: Latest metrics by name, such as ``val/psnr``; metrics of earlier stages as ``val/coarse/psnr``.
+        batches: Number of training batches seen.
+        loss_generator: CPU generator for the random numbers of losses, seeded from (seed, batches seen), equally in all
             processes. See `ops.own_samples`.
-        dropped: Loss terms left out for want of weights.
-        undo: Takes the updates of an incomplete step back.
-        evaluates_average: Whether the latest metrics are those of the EMA; None where there is none.
-        start_arguments: Arguments of the constructor that name weight files to start from. A family adds its own.
+        dropped: Loss terms that are dropped because their pretrained weights are missing.
+        undo: Undoes the updates of an incomplete step.
+        evaluates_average: Whether the latest metrics are those of the EMA; None if there is no EMA.
+        start_arguments: Names of constructor arguments that are weight files to start from. A family adds its own.
         starts_trained: Whether the network's weights come from a weight file or a checkpoint.
     """
 
@@ -138,7 +139,7 @@ class TrainingModule(LightningModule):
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
         self.starts_trained = init_weights is not None
         stored, self._not_stored = storable_arguments(self, self.network, self.start_arguments)
-        self._not_restored: list[str] = []  # arguments that the checkpoint it was loaded from could not hold
+        self._not_restored: list[str] = []  # arguments that the loaded checkpoint could not hold
         self.save_hyperparameters(stored, logger=False)
         self.metric_names = tuple(metrics)
         self.on_missing = on_missing
@@ -151,23 +152,27 @@ class TrainingModule(LightningModule):
         self.undo = Undo()
         self.evaluates_average: bool | None = None
         self.dropped: set[str] = set()
-        # "psnr" of the result, "coarse/psnr" of an earlier stage's composite
+        # keys: "psnr" for the result, "coarse/psnr" for the composite of an earlier stage
         self._metrics: dict[str, ImageMetric | SetMetric] = {}
 
-    # What a family may declare
+    # Methods that a family may override or use
 
     def build_losses(self) -> None:
-        """Build what the losses look through, by `unless_missing`; called before training, not when only evaluating."""
+        """Build the pretrained networks of the losses, with `unless_missing`. Called before training only."""
 
     def predict_stages(self, batch: Batch) -> Stages:
-        """Raw predictions by stage name, in [0, 1], for the losses."""
+        """Return the raw predictions (B, 3, H, W) in [0, 1] by stage name, for the losses."""
         return self.network.stages(batch["image"], batch["mask"], **hole_fill_of(batch))
 
     def unless_missing(self, build: Callable[[], Built], *terms: str) -> Built | None:
-        """What ``build`` gives, or None where its weights are nowhere and the config drops the terms that need it.
+        """Return ``build()``; if its weights are missing and ``on_missing`` is "drop", drop the terms and return None.
+
+        Args:
+            build: Builds a network with pretrained weights.
+            terms: Names of the loss terms that need it.
 
         Raises:
-            WeightsNotFoundError: They are nowhere, and ``on_missing`` is "refuse".
+            WeightsNotFoundError: The weights are missing, and ``on_missing`` is "refuse".
         """
         built = unless_missing(build, self.on_missing, " and ".join(terms))
         if built is None:
@@ -178,54 +183,66 @@ class TrainingModule(LightningModule):
 
     @property
     def step(self) -> int:
-        """Generator updates done: what schedules, EMA, logging, checkpoints and stopping follow."""
+        """Number of generator updates done. Schedules, EMA, logs, checkpoints and stopping count these steps."""
         return int(self.trainer.global_step)
 
     @property
     def logs_next_step(self) -> bool:
-        """Whether the step in progress is one of those that are logged."""
+        """Whether the step in progress is logged."""
         return is_logged(self.trainer, self.step + 1)
 
     @property
     def optimizer_names(self) -> list[str]:
-        """Names for the logs, in the order of the trainer's optimizers."""
+        """Names of the optimizers in the logs, in the order of ``trainer.optimizers``."""
         raise NotImplementedError
 
     @property
     def batches_per_step(self) -> int:
-        """Batches from one step to the next."""
+        """Number of batches per step."""
         raise NotImplementedError
 
     @property
     def trained_modules(self) -> dict[str, nn.Module]:
-        """What is trained, by attribute name: for counts of parameters."""
+        """The modules that are trained, by attribute name, for parameter counts."""
         return {"network": self.network}
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
-        """All weighted losses of one batch by name, with their graphs and without any update: for the dry run."""
+        """Return all weighted losses of one batch by name, with their graphs, without an update. For the dry run."""
         raise NotImplementedError
 
     def seed_batch(self, stream: str, number: int) -> None:
-        """Make the random numbers of a batch a pure function of (seed, its number, rank), losses' without the rank."""
+        """Seed torch from (seed, stream, number, rank), and `loss_generator` from (seed, stream, number).
+
+        Args:
+            stream: Name of the stream of random numbers, such as "train" or "val".
+            number: Index of the batch in the stream.
+        """
         torch.manual_seed(_seed(stream, self.global_rank, number))
         self.loss_generator = self.common_generator(f"{stream}/losses", number)
 
     def common_generator(self, stream: str, number: int) -> torch.Generator:
-        """Return a generator of the CPU that all processes seed alike, as `seed_batch` seeds the first process."""
+        """Return a CPU generator with equal seeds in all processes: the seed that `seed_batch` uses on rank 0."""
         return torch.Generator().manual_seed(_seed(stream, 0, number))
 
     def weighted_sum(self, phase: str, terms: Terms, weights: Mapping[str, float], batch: Batch) -> Tensor:
-        """Sum the weighted terms, report each one by name, and stop if one is not finite.
+        """Return the sum of the weighted terms, and store each term and the sum in `values` for the logs.
+
+        Args:
+            phase: Prefix of the log names.
+            terms: Unweighted terms by name.
+            weights: Loss weights by term; 1 for terms that are absent. Terms in `dropped` are left out.
+            batch: The batch, for the names of its images in errors.
 
         Raises:
-            ZooError: No term carries weight.
+            ZooError: No term has a weight other than 0.
             NonFiniteLossError: A term is NaN or infinite.
         """
         kept = [(terms[name], weights.get(name, 1.0)) for name in terms if name not in self.dropped]
         parts = [term * weight for term, weight in kept if weight != 0]
         if not parts:
             raise ZooError(
-                f"No loss term of '{phase}' carries weight: {sorted(terms)}, dropped {sorted(self.dropped)}."
+                f"'{phase}' has no loss term with a weight other than 0. Its terms: {sorted(terms)}. Dropped "
+                f"terms: {sorted(self.dropped)}."
             )
         total = torch.stack([part.float() for part in parts]).sum()
         named = {f"{phase}/{name}": term.detach() for name, term in terms.items()} | {f"{phase}/loss": total.detach()}
@@ -237,7 +254,7 @@ class TrainingModule(LightningModule):
         return total
 
     def explain(self, error: NonFiniteLossError) -> NonFiniteLossError:
-        """Add the last good checkpoint to the message."""
+        """Add the path of the newest checkpoint to the message of the error, and return the error."""
         paths = [getattr(callback, "newest_path", None) for callback in self.trainer.checkpoint_callbacks]
         good = next((path for path in paths if path), None)
         where = f"The last good checkpoint is {good}." if good else "No checkpoint was written yet."
@@ -247,7 +264,7 @@ class TrainingModule(LightningModule):
     # Lightning's hooks
 
     def check_trainer(self, trainer: Trainer) -> None:
-        """Refuse a Trainer that cannot fit this module; the command line asks before it starts other processes.
+        """Refuse a Trainer that cannot fit this module. The command line calls this before it starts other processes.
 
         Raises:
             ZooError: An option or a callback of the Trainer is not supported; see `training.lightning_options`.
@@ -257,11 +274,11 @@ class TrainingModule(LightningModule):
         check_trainer(trainer, self)
 
     def setup(self, stage: str) -> None:
-        """Refuse what cannot work before the first step, and build the losses.
+        """Check the Trainer and build the losses before training; compile the network if ``compile`` is set.
 
         Raises:
-            WeightsNotFoundError: A loss needs a pretrained network that is nowhere, and ``on_missing`` is "refuse".
-            ZooError: See `check_trainer`.
+            WeightsNotFoundError: The pretrained weights of a loss are missing, and ``on_missing`` is "refuse".
+            ZooError: The Trainer is refused; see `check_trainer`.
         """
         if stage == "fit":
             self.check_trainer(self.trainer)
@@ -269,22 +286,23 @@ class TrainingModule(LightningModule):
                 names = ", ".join(self._not_restored)
                 rank_zero_warn(
                     f"{type(self).__name__} was loaded from a checkpoint that was trained with another {names}. "
-                    "Checkpoints cannot hold functions, so the training takes the defaults. To choose others, call "
+                    "Checkpoints cannot hold functions, so training uses the defaults. To set another value, call "
                     f"load_from_checkpoint(path, {self._not_restored[0]}=...)."
                 )
             self.build_losses()
         if self.compile_backend:
-            # the bound method, so that the state dict keeps its names; set past nn.Module's typing
+            # Compile the bound method, not the module, so that the state dict keeps its names.
+            # object.__setattr__ avoids the type declarations of nn.Module.
             object.__setattr__(
                 self.network, "predict", torch.compile(self.network.predict, backend=self.compile_backend)
             )
 
     def on_validation_epoch_start(self) -> None:
-        """Make the metrics ready."""
+        """Reset the metrics."""
         self._reset_metrics()
 
     def on_test_epoch_start(self) -> None:
-        """Make the metrics ready."""
+        """Reset the metrics."""
         self._reset_metrics()
 
     def _reset_metrics(self) -> None:
@@ -294,9 +312,9 @@ class TrainingModule(LightningModule):
             metric.to(self.device).reset()
 
     def complete(self, batch: Batch) -> dict[str, Tensor]:
-        """Finished inpaintings (B, 3, H, W) in [0, 1], not rounded to 8 bits, the result first.
+        """Return the composited prediction of every stage, (B, 3, H, W) in [0, 1], not rounded to 8 bits.
 
-        Those of stages before the last go by the stage's name and a slash, the result by nothing.
+        The result is the first entry, with the key "". The key of an earlier stage is its name and a slash.
         """
         image, mask = batch["image"], batch["mask"]
         stages = self.network.stages(image, mask, **hole_fill_of(batch))
@@ -312,18 +330,18 @@ class TrainingModule(LightningModule):
         return self._metrics[key]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score one batch."""
+        """Update the metrics with one batch."""
         self._score(batch, batch_idx, "val")
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score one batch."""
+        """Update the metrics with one batch."""
         self._score(batch, batch_idx, "test")
 
     def _score(self, batch: Batch, batch_idx: int, stage: str) -> None:
         self.seed_batch(stage, batch_idx)
         completed = self.complete(batch)
         metrics = {
-            prefix + name: self._metric(prefix + name)  # on every rank alike, even where nothing but padding comes
+            prefix + name: self._metric(prefix + name)  # also on ranks that get only padding: all must compute it
             for prefix in completed
             for name in self.metric_names
             if not prefix or isinstance(self._metric(name), ImageMetric)
@@ -338,11 +356,11 @@ class TrainingModule(LightningModule):
             metric.update(forms[key[: key.rfind("/") + 1]][metric.result], kept["image"], kept["mask"])
 
     def on_validation_epoch_end(self) -> None:
-        """Compute the metrics over all ranks."""
+        """Compute the metrics over all ranks and store them in `results`."""
         self._report("val")
 
     def on_test_epoch_end(self) -> None:
-        """Compute the metrics over all ranks."""
+        """Compute the metrics over all ranks and store them in `results`."""
         self._report("test")
 
     def _report(self, stage: str) -> None:
@@ -350,27 +368,27 @@ class TrainingModule(LightningModule):
         self.results = {f"{stage}/{name}": float(self._metrics[name].compute()) for name in in_order}
         if self.evaluates_average is not None:
             self.results[f"{stage}/ema"] = float(self.evaluates_average)
-        # for monitors; the rows of the logs are written by MetricsLog
+        # for callbacks that monitor a metric; MetricsLog writes the rows of the logs
         self.log_dict(self.results, logger=False, sync_dist=True)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The finished inpainting (B, 3, H, W), float in [0, 1]."""
+        """Return the composited result, (B, 3, H, W) in [0, 1], as float."""
         self.seed_batch("predict", batch_idx)
         return self.network(batch["image"], batch["mask"], **hole_fill_of(batch))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what an exact resume needs beyond Lightning's own state, and the names of arguments that are not held."""
+        """Add the batch count, and the names of arguments that are not stored, and correct the loops' counters."""
         checkpoint["batches"] = self.batches
         checkpoint["arguments_not_stored"] = list(self._not_stored)
-        if not self.undo.taken_back:  # else the counters are corrected already
+        if not self.undo.taken_back:  # otherwise StepBoundary.correct sets the counters
             make_exact(self.trainer, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the count of batches.
+        """Check the network and restore the batch count.
 
         Raises:
-            ZooError: The checkpoint holds another network than this module builds, or one with another option that
-                ``network_options`` do not state.
+            ZooError: The checkpoint holds another network, or the network has another option that ``network_options``
+                does not set; see `check_same_network`.
         """
         check_same_network(self.network, checkpoint.get("hyper_parameters", {}))
         self.batches = int(checkpoint.get("batches", 0))
@@ -388,16 +406,16 @@ class TrainingModule(LightningModule):
         weights_only: bool = True,
         **arguments: Any,
     ) -> Self:
-        """As Lightning's, but code in the file is refused by default, wherever the file comes from.
+        """Build the module from a checkpoint, as Lightning does, but by default without running code from the file.
 
         Args:
-            checkpoint_path: A checkpoint of a training of this class.
-            map_location: As `torch.load`.
-            hparams_file: As Lightning's.
-            strict: As Lightning's.
-            weights_only: As `torch.load`.
-            arguments: Arguments of the constructor, such as optimizers; they override those of the checkpoint, and
-                ``network_options`` those of its options that they name.
+            checkpoint_path: Training checkpoint of this class.
+            map_location: Same as for `torch.load`.
+            hparams_file: Same as for Lightning's method.
+            strict: Same as for Lightning's method.
+            weights_only: Same as for `torch.load`.
+            arguments: Arguments of the constructor, such as optimizers. They override those in the checkpoint.
+                ``network_options`` overrides only the options that it contains.
         """
         given = arguments.get("network_options")
         if given and isinstance(checkpoint_path, str | Path) and Path(checkpoint_path).is_file():
@@ -408,14 +426,14 @@ class TrainingModule(LightningModule):
 
 
 class InpaintingModule(TrainingModule):
-    """Training with one optimizer and Lightning's automatic optimisation. A family implements `loss`.
+    """LightningModule for training with one optimizer and automatic optimization. A family implements `loss`.
 
     Args:
-        network: Registry name.
-        optimizer: Built over the network's parameters.
-        scheduler: Learning-rate schedule.
-        interval: What the schedule counts.
-        weights: Factor of each loss term; 1 where absent.
+        network: Registry name of the inpainting network.
+        optimizer: Function that builds the optimizer from the network's trainable parameters.
+        scheduler: Function that builds the learning-rate schedule from the optimizer; None keeps the rate constant.
+        interval: Unit of the schedule: "step" or "epoch". `ReduceLROnPlateau` always counts epochs.
+        weights: Loss weights by term; 1 for terms that are absent.
         base: Arguments of `TrainingModule`.
     """
 
@@ -435,40 +453,45 @@ class InpaintingModule(TrainingModule):
         self.weights = dict(weights or {})
 
     def loss(self, batch: Batch, stages: Stages) -> Terms:
-        """Unweighted terms by name, each a scalar."""
+        """Return the unweighted loss terms by name, each a scalar.
+
+        Args:
+            batch: The batch.
+            stages: Raw predictions by stage name, in [0, 1].
+        """
         raise NotImplementedError
 
     @property
     def optimizer_names(self) -> list[str]:
-        """The one optimizer."""
+        """Name of the only optimizer in the logs."""
         return ["train"]
 
     @property
     def batches_per_step(self) -> int:
-        """Batches of one accumulation."""
+        """Number of batches per step: the Trainer's ``accumulate_grad_batches``."""
         return int(self.trainer.accumulate_grad_batches)
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
-        """The weighted sum, as ``train``."""
+        """Return the weighted loss under the name ``train``."""
         return {"train": self.weighted_sum("train", self.loss(batch, self.predict_stages(batch)), self.weights, batch)}
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """One forward pass; Lightning does the rest."""
+        """Return the weighted loss of one batch. Lightning runs the backward pass and the update."""
         self.seed_batch("train", self.batches)
         self.batches += 1
         return self.loss_terms(batch)["train"]
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Note the norm of the gradient, before it is clipped."""
+        """Record the gradient norm before clipping."""
         if self.logs_next_step:
             self.values["train/grad_norm"] = gradient_norm(self.network.parameters())
-        self.undo.impossible = True  # until the step is complete
+        self.undo.impossible = True  # reset when the step is complete
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return one optimizer over the trainable parameters of the network, and its schedule.
 
         Raises:
-            ZooError: The schedule is a `ReduceLROnPlateau` that names no metric.
+            ZooError: The schedule is torch's `ReduceLROnPlateau`, which has no metric name.
         """
         parameters: Iterable[nn.Parameter] = (p for p in self.network.parameters() if p.requires_grad)
         optimizer = self.optimizer(parameters)

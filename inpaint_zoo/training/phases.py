@@ -1,7 +1,8 @@
-"""What a family declares of its adversarial training: plain data that `AdversarialModule` carries out.
+"""Declarative description of adversarial training, which `AdversarialModule` executes.
 
-A `Recipe` is an ordered list of `Phase`s and how they interleave. One phase trains ``network`` (the generator's); the
-completion of its update is the step that schedules, EMA, logging, checkpoints and stopping follow.
+A `Recipe` is an ordered list of `Phase`s, and the rules of how they share batches and forward passes. Exactly one phase
+trains ``network``, the generator. One update of this phase is one step. Schedules, EMA, logging, checkpoints and
+stopping count these steps.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from inpaint_zoo.ops import composite, to_range
 __all__ = ["Batch", "BatchSchedule", "LossFunction", "Penalty", "Phase", "Recipe", "Stages", "Terms", "completed"]
 
 Batch = dict[str, Any]
-"""image (B, 3, H, W) in [0, 1], mask (B, 1, H, W) with 1 = hole, index (B,) and name (list of B); `-1` pads.
+"""A batch of B samples by name.
 
-``hole_fill`` (B, 3, H, W) as well, where the data put something in the hole that the network is to find there.
+``image`` (B, 3, H, W) in [0, 1], ``mask`` (B, 1, H, W) with 1 = hole, ``index`` (B,) with -1 for padding samples, and
+``name``, a list of B strings. If the data's ``input_mode`` fills the hole, also ``hole_fill`` (B, 3, H, W) in [0, 1].
 """
 Stages = dict[str, Tensor]
-"""Raw predictions by stage name, in [0, 1], not composited: what `InpaintingNetwork.stages` gives."""
+"""Raw predictions (B, 3, H, W) by stage name, in [0, 1], not composited; see `InpaintingNetwork.stages`."""
 Terms = dict[str, Tensor]
 """Unweighted loss terms by name, each a scalar."""
 LossFunction = Callable[[Batch, Stages], Terms]
@@ -34,25 +36,26 @@ SchedulerFactory = Callable[[Optimizer], LRScheduler]
 
 
 def completed(pred: Tensor, batch: Batch) -> Tensor:
-    """What critics of composites see: the batch's known pixels around a prediction.
+    """Return the composited prediction in [-1, 1], the input of discriminators that see composites.
 
     Args:
-        pred: (B, 3, H, W) in [0, 1], raw.
-        batch: With image and mask.
+        pred: Raw prediction, (B, 3, H, W) in [0, 1].
+        batch: The batch with ``image`` and ``mask``.
 
     Returns:
-        (B, 3, H, W) in [-1, 1].
+        (B, 3, H, W) in [-1, 1]: the prediction in the hole, the image elsewhere.
     """
     return to_range(composite(pred, batch["image"], batch["mask"]), -1, 1)
 
 
 @dataclass(frozen=True)
 class Penalty:
-    """A gradient penalty: evaluated in fp32 outside autocast, because it differentiates twice.
+    """A gradient penalty. It is computed in fp32 outside autocast, because it needs second derivatives.
 
     Attributes:
-        function: Terms of the penalty, as `Phase.loss`; the stages come detached and in fp32.
-        every: Generator steps between two evaluations (1: always; lazy regularisation takes more).
+        function: Function that returns the penalty terms, like `Phase.loss`. Its stages are detached and in fp32.
+        every: Number of generator steps between two evaluations. 1 evaluates it at every step; lazy regularization
+            uses a larger value.
     """
 
     function: LossFunction
@@ -61,23 +64,25 @@ class Penalty:
 
 @dataclass(frozen=True)
 class Phase:
-    """One kind of update.
+    """One part of the training step: the loss and the optimizers of some modules.
 
     Attributes:
-        name: Of its optimizer, schedule and log entries (``<name>/<term>``).
+        name: Name of its optimizer and schedule, and prefix of its log entries (``<name>/<term>``).
         trains: Attributes of the module whose parameters it updates, such as ``network`` or parts of it
-            (``network.local``); all other phases' parameters are frozen meanwhile.
-        loss: Terms of one batch. A phase that trains ``network`` gets stages with their graph, others detached ones.
-        optimizer: Built over the trained parameters.
-        separate_optimizers: Whether each entry of ``trains`` has an optimizer and a schedule of its own, logged as
-            ``<name>/<last word>``. All of them step at the same time.
-        weights: Factor of each term; 1 where absent. A term of weight 0 is logged and takes no gradient.
-        penalty: Gradient penalty, its terms weighted by ``weights`` as well.
-        scheduler: Learning-rate schedule.
-        interval: What the schedule counts: generator steps or epochs.
-        clip: Largest norm of its gradient; None leaves it.
-        on: Batches of a cycle on which it runs. Default: "last" for the generator, "every" for the others.
-        window: Generator steps [first, end) in which it runs; outside, nothing of it is computed.
+            (``network.local``). The parameters of all other phases are frozen while it runs.
+        loss: Function that returns the loss terms of one batch. A phase that trains ``network`` gets stages with their
+            graph; other phases get detached stages.
+        optimizer: Function that builds the optimizer from the trained parameters.
+        separate_optimizers: Whether each entry of ``trains`` has its own optimizer and schedule, logged as
+            ``<name>/<last part of the attribute>``. All of them step at the same time.
+        weights: Loss weights by term; 1 for terms that are absent. A term of weight 0 is logged but not optimized.
+        penalty: Gradient penalty. Its terms are weighted by ``weights``, too.
+        scheduler: Function that builds the learning-rate schedule from the optimizer.
+        interval: Unit of the schedule: generator steps or epochs.
+        clip: Maximum norm of the gradient of all its parameters; None disables clipping.
+        on: Batches of a cycle on which it runs: "every", "last" or "but_last". None means "last" for the generator and
+            "every" for other phases.
+        window: Generator steps [first, end) in which it runs, counted from 0. Outside, it is not computed.
     """
 
     name: str
@@ -95,18 +100,23 @@ class Phase:
 
     @property
     def is_generator(self) -> bool:
-        """Whether it trains the inpainting network: its update is the step that is counted."""
+        """Whether it trains ``network`` or parts of it. The updates of this phase are counted as steps."""
         return any(name.split(".")[0] == "network" for name in self.trains)
 
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:
-        """What each of its optimizers trains, by the optimizer's name."""
+        """The attributes that each of its optimizers trains, by the optimizer's name."""
         if not self.separate_optimizers:
             return {self.name: self.trains}
         return {f"{self.name}/{attribute.split('.')[-1]}": (attribute,) for attribute in self.trains}
 
     def runs(self, schedule: BatchSchedule, step: int) -> bool:
-        """Whether it takes part in a batch."""
+        """Return whether it runs on a batch.
+
+        Args:
+            schedule: Position of the batch, from `Recipe.schedule`.
+            step: Number of generator steps done before the batch.
+        """
         on = self.on or ("last" if self.is_generator else "every")
         first, end = self.window
         inside = step >= first and (end is None or step < end)
@@ -115,11 +125,11 @@ class Phase:
 
 @dataclass(frozen=True)
 class BatchSchedule:
-    """Where a batch stands: see `Recipe.schedule`.
+    """Position of a batch within a step; see `Recipe.schedule`.
 
     Attributes:
-        updates: The optimizers of its phases step on this batch (the last of an accumulation).
-        last_of_cycle: Its slot is the generator's.
+        updates: Whether the optimizers step on this batch, because it is the last of an accumulation.
+        last_of_cycle: Whether the batch belongs to the last slot of the cycle, in which the generator runs.
     """
 
     updates: bool
@@ -133,19 +143,21 @@ class BatchSchedule:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The phases of one training step, in their order, and how they share batches and forward passes.
+    """The phases of one training step in order, and how they share batches and forward passes.
 
     Attributes:
-        phases: In the order of their updates.
-        forward: "shared": the generator runs once a batch, and every phase sees that result; "fresh": each phase runs
-            it anew with the weights of the moment (without a graph, but in train mode, where it is not trained).
-        critics_per_step: Batches of a cycle; the generator's phase runs on the last.
-        step_jointly: All gradients are taken before the first optimizer steps, so that every loss sees the old weights.
-        repeats: Inner rounds on one batch; `AdversarialModule.carry` makes the next round's batch of the last one.
-        accumulate: Batches whose gradients are averaged into one update.
+        phases: The phases, in the order of their updates.
+        forward: "shared" runs the generator once per batch, and all phases use that prediction. "fresh" runs it again
+            for each phase, with the current weights. Phases that do not train it run it without a graph, in train mode.
+        critics_per_step: Number of batches (or accumulations) in a cycle. The generator's phase runs on the last one.
+        step_jointly: Whether all gradients are computed before the first optimizer steps, so that every loss uses the
+            old weights.
+        repeats: Number of inner rounds on one batch. `AdversarialModule.carry` builds the batch of the next round.
+        accumulate: Number of batches whose gradients are averaged into one update.
 
     Raises:
-        ZooError: Not exactly one phase trains ``network``, names are doubled, or a number is out of range.
+        ZooError: Not exactly one phase trains ``network``, two phases have the same name, the generator's phase does
+            not run on the last batch of a cycle, or a number is less than 1.
     """
 
     phases: tuple[Phase, ...]
@@ -162,7 +174,7 @@ class Recipe:
         if sum(phase.is_generator for phase in self.phases) != 1:
             raise ZooError(f"Exactly one phase must train 'network', got {[phase.trains for phase in self.phases]}.")
         if (self.generator.on or "last") != "last":
-            raise ZooError("The phase that trains 'network' runs on the last batch of a cycle: leave `on` out.")
+            raise ZooError("The phase that trains 'network' must run on the last batch of a cycle. Leave `on` unset.")
         for key in ("critics_per_step", "repeats", "accumulate"):
             if getattr(self, key) < 1:
                 raise ZooError(f"`{key}` must be 1 or more, got {getattr(self, key)}.")
@@ -174,11 +186,11 @@ class Recipe:
 
     @property
     def batches_per_step(self) -> int:
-        """Batches from one generator update to the next."""
+        """Number of batches per step: ``critics_per_step * accumulate``."""
         return self.critics_per_step * self.accumulate
 
     def schedule(self, batches: int) -> BatchSchedule:
-        """What the batch after ``batches`` others does.
+        """Return the position within a step of the batch with index ``batches``, counted from 0.
 
         Example:
             >>> from types import SimpleNamespace

@@ -1,9 +1,9 @@
-"""Making a Lightning checkpoint continue bit for bit, and choosing the one to continue from.
+"""Correct Lightning checkpoints so that resuming is exact bit for bit, and choose the checkpoint to resume from.
 
-Lightning 2.6 leaves a batch half accounted for when a checkpoint is written in `on_train_batch_end`: after a restart it
-skips the validation that was due, and at an epoch's last batch the epoch's end as well. In `on_train_epoch_end` it
-counts the epoch twice. `make_exact` writes the loops' state as it stands once the batch or the epoch is done, with the
-validation still to come.
+If Lightning 2.6 writes a checkpoint in `on_train_batch_end`, the batch is not yet counted as completed. A resumed run
+then skips the validation that was due, and after the last batch of an epoch also the end of the epoch. If it writes one
+in `on_train_epoch_end`, a resumed run counts the epoch twice. `make_exact` changes the loops' state to what it is after
+the batch or the epoch, before the validation.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _TO_RUN_AGAIN = {
 
 
 def validation_is_due(trainer: Trainer, at_a_stop: bool = True) -> bool:
-    """Whether Lightning validates after the batch in progress.
+    """Return whether Lightning validates after the batch in progress.
 
     Args:
-        trainer: While it fits.
-        at_a_stop: Count the additional validation of a run that is about to stop early.
+        trainer: The trainer, during `fit`.
+        at_a_stop: Include the additional validation before a run stops early.
     """
     fetcher = trainer.fit_loop._data_fetcher
     if fetcher is None:
@@ -57,23 +57,23 @@ def validation_is_due(trainer: Trainer, at_a_stop: bool = True) -> bool:
 
 
 def make_exact(trainer: Trainer, checkpoint: dict[str, Any]) -> None:
-    """Correct the loops' state in ``checkpoint`` so that training continues as if it had not stopped.
+    """Correct the loops' state in ``checkpoint`` so that training continues as if it had not been interrupted.
 
     Args:
-        trainer: The trainer that is writing the checkpoint.
-        checkpoint: As Lightning dumped it; changed in place.
+        trainer: The trainer that writes the checkpoint.
+        checkpoint: Content of the checkpoint from Lightning; changed in place.
     """
     if trainer.state.fn != TrainerFn.FITTING or "loops" not in checkpoint:
         return
     state = checkpoint["loops"]["fit_loop"]
     epochs, batches = state["epoch_progress"], state["epoch_loop.batch_progress"]
     validation = state["epoch_loop.val_loop.batch_progress"]
-    is_due = validation_is_due(trainer, at_a_stop=False)  # the next run does not stop here
+    is_due = validation_is_due(trainer, at_a_stop=False)  # the resumed run does not stop here
     if batches["current"]["completed"] < batches["current"]["processed"]:  # in on_train_batch_end
         for count in (batches["total"], batches["current"]):
             count["completed"] = count["processed"]
         if is_due:
-            validation.update(_TO_RUN_AGAIN)  # read as "stopped in the midst of it", which Lightning runs anew
+            validation.update(_TO_RUN_AGAIN)  # marks the validation as interrupted, so Lightning repeats it
         else:
             state["epoch_loop.state_dict"]["_batches_that_stepped"] += 1
     elif epochs["current"]["completed"] < epochs["current"]["processed"]:  # in on_train_epoch_end
@@ -81,22 +81,23 @@ def make_exact(trainer: Trainer, checkpoint: dict[str, Any]) -> None:
             for count in (epochs["total"], epochs["current"]):
                 count["completed"] = count["processed"]
             batches.update(current=dict.fromkeys(batches["current"], 0), is_last_batch=False)
-        else:  # the run stopped in mid-epoch: the next one goes on there
+        else:  # the run stopped within an epoch; the resumed run continues there
             for count in (epochs["total"], epochs["current"]):
                 count["processed"] = count["completed"]
-            state["epoch_loop.state_dict"]["_batches_that_stepped"] -= is_due  # which then skips what was validated
+            state["epoch_loop.state_dict"]["_batches_that_stepped"] -= is_due  # the validation is not repeated
     elif trainer.validating:
         if validation["total"]["completed"] < validation["total"]["processed"]:
             validation.update(_TO_RUN_AGAIN)
-        if not is_due:  # the additional validation of a run that stops early
+        if not is_due:  # this is the additional validation of a run that stops early
             state["epoch_loop.state_dict"]["_batches_that_stepped"] += 1
 
 
 def count_batches_anew(trainer: Trainer) -> None:
-    """Let a resumed epoch end where its samples do, also if its batches are of another size than before.
+    """Correct the batch count of a resumed epoch if the batch size has changed.
 
-    Lightning compares the batches done with the batches of an epoch. With larger batches it finds the epoch's end
-    passed, and drops its validation. Called when training starts, with a warning that says how the epoch goes on.
+    Lightning compares the number of batches done with the number of batches in the epoch. After a change to larger
+    batches, it would consider the epoch finished and skip its validation. The corrected count ends the epoch at its
+    last sample. Called when training starts; a warning states the remaining samples and batches.
     """
     loaders = trainer.fit_loop._combined_loader.flattened if trainer.fit_loop._combined_loader else []
     if len(loaders) != 1 or not isinstance(loaders[0], ResumableLoader):
@@ -109,28 +110,29 @@ def count_batches_anew(trainer: Trainer) -> None:
     batches.load_state_dict(dict.fromkeys(batches.state_dict(), done))
     if stream.batches_left:
         rank_zero_warn(
-            f"The batch size has changed in mid-epoch: of the {stream.num_samples * stream.num_replicas} samples of "
-            f"epoch {epoch}, {samples} are done; {stream.batches_left} batch(es) of "
-            f"{stream.batch_size * stream.num_replicas} finish it."
+            f"The batch size has changed within an epoch. Of the {stream.num_samples * stream.num_replicas} samples of "
+            f"epoch {epoch}, {samples} are done. {stream.batches_left} batch(es) of "
+            f"{stream.batch_size * stream.num_replicas} samples complete it."
         )
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
-    """Where the checkpoint after ``step`` generator updates lies."""
+    """Return the path of the checkpoint after ``step`` generator steps."""
     return folder / f"step_{step:08d}.ckpt"
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """Checkpoints by step in ``folder``, newest first."""
+    """Return the checkpoints ``step_<n>.ckpt`` in ``folder``, sorted from the latest step to the earliest."""
     found = (path for path in folder.glob("step_*.ckpt") if re.fullmatch(r"step_\d{8,}\.ckpt", path.name))
     return sorted(found, key=lambda path: int(path.stem.removeprefix("step_")), reverse=True)
 
 
 def newest_readable(folder: Path) -> Path | None:
-    """The newest whole checkpoint, with a warning for each damaged one passed over; None if there never was one.
+    """Return the newest undamaged checkpoint; None if the folder has no checkpoints.
 
-    ``last.ckpt`` says which one was written last, where a run went on from an earlier checkpoint. ``best.ckpt`` is
-    taken if it was written after all others.
+    The newest is the one that was written last, not the one of the latest step: a run may have resumed from an earlier
+    checkpoint. The link ``last.ckpt`` points to it. ``best.ckpt`` is used instead if it was written later and is of a
+    later step. A warning is issued for each damaged checkpoint that is skipped.
 
     Raises:
         ZooError: There are checkpoints, but all are damaged.
@@ -139,7 +141,7 @@ def newest_readable(folder: Path) -> Path | None:
     for path in paths:
         if not is_damaged(path):
             return path
-        rank_zero_warn(f"{path} is damaged (cut short while it was written?): taking the one before.")
+        rank_zero_warn(f"{path} is damaged, perhaps because writing it was interrupted. Using the one before.")
     if paths:
         raise ZooError(f"All checkpoints in {folder} are damaged: {', '.join(path.name for path in paths)}.")
     return None
@@ -149,7 +151,7 @@ def _from_newest(folder: Path) -> list[Path]:
     paths = list_checkpoints(folder)
     last, best = folder / "last.ckpt", folder / "best.ckpt"
     written_last = folder / last.readlink() if last.is_symlink() else None
-    if written_last in paths:  # those of later steps belong to what was taken back
+    if written_last in paths:  # checkpoints of later steps are older: from before the run resumed at an earlier step
         place = paths.index(written_last)
         paths = paths[place:] + paths[:place]
     if best.is_file() and not (paths and _is_older(best, paths[0])):

@@ -1,13 +1,14 @@
-"""The configuration of a run against that of the checkpoint that it goes on from: what may differ, with what effect.
+"""Compare the configuration of a resumed run with that of its checkpoint, and refuse changes without a correct effect.
 
-A checkpoint holds optimizers, schedules and counters. A changed configuration does not change them by itself: a new
-learning rate would be written down and never used. So both configurations are compared key by key:
+A checkpoint holds optimizers, schedules and counters. A changed configuration alone does not change them: a new
+learning rate would be written to config.yaml but never used. Therefore both configurations are compared key by key:
 
-- `HARMLESS` keys pass: they do not change what is learned.
-- `APPLIED` keys take effect from the next step on, and longer schedules do.
-- Others are refused by name, unless ``--reset KEY`` asks for the new value; `FIXED` ones always.
+- `HARMLESS` keys may change, because they do not affect what is learned.
+- `APPLIED` keys and longer schedules take effect from the next step on.
+- `FIXED` keys must not change.
+- All other changes are refused, unless the new value is requested by ``--reset KEY``.
 
-Keys are those of the configuration without ``init_args``: ``model.optimizer.lr``, ``data.batch_size``.
+Keys are written without ``init_args``: ``model.optimizer.lr``, ``data.batch_size``.
 """
 
 from __future__ import annotations
@@ -22,30 +23,30 @@ from inpaint_zoo.errors import ZooError, unknown_name
 __all__ = ["APPLIED", "FIXED", "HARMLESS", "Change", "Changes", "compare", "effective"]
 
 HARMLESS = {
-    "out, ckpt_path, reset, config, images": "what is written where",
+    "out, ckpt_path, reset, config, images": "which files are written",
     "checkpoints.every, checkpoints.keep, checkpoints.folder": "which checkpoints are kept",
     "trainer.default_root_dir, trainer.logger, trainer.log_every_n_steps, trainer.enable_progress_bar, "
     "trainer.enable_model_summary, trainer.enable_checkpointing, trainer.enable_autolog_hparams, trainer.profiler, "
     "trainer.model_registry, trainer.barebones": "logs and display",
     "trainer.accelerator, trainer.devices, trainer.num_nodes, trainer.strategy, trainer.plugins, "
     "trainer.use_distributed_sampler, trainer.sync_batchnorm, trainer.benchmark, trainer.deterministic, "
-    "trainer.inference_mode, trainer.detect_anomaly": "where and how it is computed",
+    "trainer.inference_mode, trainer.detect_anomaly": "devices and computation",
     "trainer.fast_dev_run, trainer.num_sanity_val_steps, trainer.limit_val_batches, trainer.limit_test_batches, "
-    "trainer.limit_predict_batches, data.test, data.eval_batch_size": "evaluation and rehearsals",
-    "model.compile, model.channels_last, model.guard_every": "how it is computed",
-    "model.init_weights, model.network_options": "the weights are the checkpoint's; options are compared with its own",
-    "data.root, data.workers": "where the data lie and how they are read",
+    "trainer.limit_predict_batches, data.test, data.eval_batch_size": "evaluation and test runs",
+    "model.compile, model.channels_last, model.guard_every": "how the model is computed",
+    "model.init_weights, model.network_options": "the checkpoint has the weights; `matching` compares the options",
+    "data.root, data.workers": "where the data are stored and how they are read",
 }
 APPLIED = {
-    "trainer.max_steps, trainer.max_epochs, trainer.min_steps, trainer.min_epochs, trainer.max_time": "when it ends",
-    "trainer.val_check_interval, trainer.check_val_every_n_epoch, model.metrics": "when and how it is validated",
-    "checkpoints.monitor, checkpoints.mode": "a new search for the best begins",
-    "trainer.precision": "the arithmetic of the next steps",
-    "data.batch_size": "the next batches; an epoch under way is finished with them",
+    "trainer.max_steps, trainer.max_epochs, trainer.min_steps, trainer.min_epochs, trainer.max_time": "end of training",
+    "trainer.val_check_interval, trainer.check_val_every_n_epoch, model.metrics": "time and metrics of validations",
+    "checkpoints.monitor, checkpoints.mode": "the search for the best checkpoint starts again",
+    "trainer.precision": "precision of the next steps",
+    "data.batch_size": "size of the next batches, also within the current epoch",
 }
 FIXED = {
-    "model.class_path, model.network": "the weights belong to it",
-    "optimizer.class_path": "the optimizer's state belongs to it",
+    "model.class_path, model.network": "the weights would not fit",
+    "optimizer.class_path": "the optimizer's state would not fit",
 }
 HORIZONS = frozenset(
     (
@@ -76,9 +77,9 @@ class Change(NamedTuple):
     """A key whose value differs from the checkpoint's.
 
     Attributes:
-        key: Such as ``model.optimizer.lr``.
+        key: The key, such as ``model.optimizer.lr``.
         old: The value that the checkpoint was trained with.
-        new: The value of the configuration.
+        new: The value in the configuration of the run.
     """
 
     key: str
@@ -90,12 +91,12 @@ class Change(NamedTuple):
 
     @property
     def is_fixed(self) -> bool:
-        """Whether nothing can make it take effect."""
+        """Whether it is always refused, even with ``--reset``."""
         return any(self.key == key or self.key.endswith(f"_{key}") or self.key.endswith(f".{key}") for key in _FIXED)
 
     @property
     def is_longer_schedule(self) -> bool:
-        """Whether a learning-rate schedule reaches further than before."""
+        """Whether it only makes a learning-rate schedule longer."""
         *_, parent, name = ("", *self.key.split("."))
         if "scheduler" not in parent or name not in HORIZONS:
             return False
@@ -105,18 +106,18 @@ class Change(NamedTuple):
 
     @property
     def concerns_optimizers(self) -> bool:
-        """Whether optimizers or schedules have to be changed for it to take effect."""
+        """Whether optimizers or schedules must be reset for it to take effect."""
         return self.key.startswith("model.") and bool(_OPTIMIZING.search(self.key))
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What differs from a checkpoint's configuration.
+    """Differences between the configurations of a checkpoint and of the run that resumes from it.
 
     Attributes:
-        applied: Takes effect.
-        refused: Would take none, or a wrong one; ``--reset KEY`` was not given.
-        fixed: Cannot take effect.
+        applied: Changes that take effect.
+        refused: Changes that would have no effect or a wrong one, and that ``--reset`` does not request.
+        fixed: Changes that cannot take effect, even with ``--reset``.
     """
 
     applied: list[Change] = field(default_factory=list)
@@ -125,38 +126,38 @@ class Changes:
 
     @property
     def concern_optimizers(self) -> bool:
-        """Whether optimizers or schedules have to be changed."""
+        """Whether optimizers or schedules must be reset."""
         return any(change.concerns_optimizers for change in self.applied)
 
     def refuse(self, checkpoint: object, step: int) -> None:
-        """Raise if something does not go with the checkpoint.
+        """Raise an error if there are refused or fixed changes.
 
         Args:
-            checkpoint: Its file.
-            step: Its step.
+            checkpoint: File of the checkpoint, for the message.
+            step: Number of generator steps of the checkpoint.
 
         Raises:
-            ZooError: With all keys concerned, and what can be done.
+            ZooError: There are such changes; the message lists all of them and says what to do.
         """
         if self.fixed:
             raise ZooError(
-                f"{checkpoint} was trained with another model: {'; '.join(map(str, self.fixed))}. Put the old value "
-                "back, or begin a new run in another --out; --model.init_args.init_weights begins with the weights of "
-                "a checkpoint of the same network."
+                f"{checkpoint} was trained with another model: {'; '.join(map(str, self.fixed))}. Restore the old "
+                "value, or start a new run in another --out. To start it from the weights of a checkpoint of the same "
+                "network, use --model.init_args.init_weights."
             )
         if self.refused:
             keys = ",".join(change.key for change in self.refused)
             raise ZooError(
-                f"{checkpoint} was trained with another configuration: {'; '.join(map(str, self.refused))}. Put the "
-                f"old value back, or ask for the new one from step {step} on: --reset {keys}"
+                f"{checkpoint} was trained with another configuration: {'; '.join(map(str, self.refused))}. Restore "
+                f"the old value, or use the new one from step {step} on: --reset {keys}"
             )
 
 
 def effective(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a configuration that decide what is learned, flat: what a checkpoint keeps of it.
+    """Return the keys of a configuration that affect what is learned, as a flat dictionary that a checkpoint stores.
 
     Args:
-        config: As in ``config.yaml``.
+        config: Configuration as in ``config.yaml``.
 
     Example:
         >>> effective({"out": "runs/a", "data": {"class_path": "D", "init_args": {"seed": 0, "workers": 4}}})
@@ -177,7 +178,7 @@ def effective(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _flat(key: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 any part of a YAML file
-    """The arguments of classes below ``key``; plain dictionaries are values."""
+    """Return the arguments of the class at ``key`` and of classes within it. Other dictionaries are single values."""
     if not (isinstance(value, Mapping) and "class_path" in value):
         return {key: value}
     flat = {f"{key}.class_path": value["class_path"]}
@@ -187,27 +188,27 @@ def _flat(key: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 any part of a
 
 
 def _averages(callbacks: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 any part of a YAML file
-    """Of the callbacks only averages of weights change what is learned."""
+    """Return name and arguments of the callbacks that average weights. No other callback affects what is learned."""
     listed = callbacks if isinstance(callbacks, list) else [callbacks] if callbacks else []
     named = [(entry["class_path"].rpartition(".")[2], entry.get("init_args") or {}) for entry in listed]
     return [(name, options) for name, options in named if name in AVERAGES]
 
 
 def _without_roots(value: Any) -> Any:  # noqa: ANN401 any part of a YAML file
-    """A dataset without the folder that it lies in: other machines have other ones."""
+    """Return a dataset's settings without ``root``, which differs between machines."""
     return {key: entry for key, entry in value.items() if key != "root"} if isinstance(value, Mapping) else value
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any], resets: Iterable[str] = ()) -> Changes:
-    """Sort the differences of two configurations by what becomes of them.
+    """Compare two configurations and return the changes, sorted by their effect.
 
     Args:
-        old: Of the checkpoint, by `effective`.
-        new: Of the run, by `effective`.
-        resets: Keys, or parts of keys such as ``optimizer.lr``, whose new values are asked for.
+        old: Configuration of the checkpoint, from `effective`.
+        new: Configuration of the run, from `effective`.
+        resets: Keys, or parts of keys such as ``optimizer.lr``, whose new values are to take effect.
 
     Raises:
-        UnknownNameError: A reset names no key.
+        UnknownNameError: A reset matches no key.
 
     Example:
         >>> compare({"model.optimizer.lr": 1.0}, {"model.optimizer.lr": 0.5}).refused
@@ -218,11 +219,9 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], resets: Iterable[str
     resets = list(resets)
     for reset in resets:
         if not any(_names(reset, key) for key in new):
-            raise unknown_name(
-                "key of --reset:", reset, sorted(new), "It takes keys such as optimizer.lr or data.seed."
-            )
+            raise unknown_name("key of --reset:", reset, sorted(new), "Valid keys look like optimizer.lr or data.seed.")
     found = Changes()
-    for key in sorted(old.keys() & new.keys()):  # a key that only one of them has came with another version
+    for key in sorted(old.keys() & new.keys()):  # a key in only one of them is from another version of the package
         change = Change(key, old[key], new[key])
         if change.old == change.new:
             continue
@@ -236,7 +235,7 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], resets: Iterable[str
 
 
 def _names(reset: str, key: str) -> bool:
-    """Whether a reset names a key: words that follow one another in it; ``optimizer`` is any ``..._optimizer``."""
+    """Return whether the words of a reset occur in the key in sequence. ``optimizer`` matches any ``..._optimizer``."""
     words = [word for word in reset.split(".") if word != "init_args"]
     parts = key.split(".")
     return any(

@@ -1,8 +1,8 @@
-"""The folder of a run: what belongs to it, who may write into it, and its checkpoints by name.
+"""The folder of a run: its files, locks against concurrent runs, and its checkpoints by name.
 
-`fit` writes `config.yaml`, `configs/`, `metrics.csv`, `speed.csv`, `checkpoints/` and `images/`; `validate`, `test` and
-`predict` write their results beside them. Two rules keep runs apart: one run of each command at a time, and a folder
-that holds any file of a run takes no other one.
+`fit` writes `config.yaml`, `configs/`, `metrics.csv`, `speed.csv`, `checkpoints/` and `images/`. `validate`, `test` and
+`predict` write their results to the same folder. Two rules keep runs separate: each command works in a folder only once
+at a time, and a new run cannot start in a folder that contains any file of another run.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ class RunFolder:
 
     Args:
         out: The folder; it need not exist.
-        checkpoints: Where the checkpoints of the run lie; by default in the folder ``checkpoints`` below ``out``.
+        checkpoints: Folder of the run's checkpoints; by default ``checkpoints`` in ``out``.
     """
 
     def __init__(self, out: str | Path, checkpoints: str | Path | None = None) -> None:
         self.out = Path(out)
         self.checkpoints = Path(checkpoints) if checkpoints else self.out / "checkpoints"
 
-    # What is there
+    # Contents
 
     def contents(self) -> Iterator[Path]:
-        """Files of a run, checkpoints first."""
+        """Yield the files of a run in this folder, checkpoints first. A file may occur twice."""
         yield from list_checkpoints(self.checkpoints)
         if self.checkpoints.is_dir():
             yield from sorted(self.checkpoints.glob("*.ckpt"))
@@ -52,37 +52,41 @@ class RunFolder:
                 yield from sorted((self.out / name).glob(pattern))
 
     def refuse_used(self) -> None:
-        """Refuse to begin a run in a folder that holds anything of one.
+        """Refuse to start a run in a folder that contains files of another run.
 
         Raises:
-            ZooError: It does, or it is a file.
+            ZooError: The folder contains such files, or ``out`` is a file.
         """
         if self.out.exists() and not self.out.is_dir():
-            raise ZooError(f"{self.out} is a file; --out wants a folder.")
+            raise ZooError(f"{self.out} is a file, but --out must be a folder.")
         first = next(self.contents(), None)
         if first is not None:
             raise ZooError(
-                f"{self.out} holds a run already ({first.name}): go on with --ckpt_path last, or choose another --out."
+                f"{self.out} already contains a run ({first.name}). Resume it with --ckpt_path last, or choose another "
+                "--out."
             )
 
     def holds(self, path: Path, others: Iterable[str | Path] = ()) -> bool:
-        """Whether a checkpoint lies in this run's folders.
+        """Return whether a checkpoint is in one of this run's folders.
 
         Args:
             path: The checkpoint.
-            others: More folders that the run writes checkpoints into.
+            others: Additional folders that the run writes checkpoints to.
         """
         folders = [Path(folder).resolve() for folder in (self.out, self.checkpoints, *others)]
         return any(path.resolve().is_relative_to(folder) for folder in folders)
 
-    # Who writes
+    # Locks
 
     @contextmanager
     def lock(self, command: str) -> Iterator[None]:
-        """Hold the folder for one command; others may work in it at the same time, since they write other files.
+        """Lock the folder for one command. Other commands may run at the same time, because they write other files.
+
+        Args:
+            command: "fit", "validate", "test" or "predict".
 
         Raises:
-            ZooError: The same command works in it in another process.
+            ZooError: Another process runs the same command in this folder.
         """
         with lock_folder(self.out, "" if command == "fit" else command):
             if command == "fit":
@@ -90,7 +94,7 @@ class RunFolder:
             yield
 
     def _tidy(self) -> None:
-        """Remove what killed runs left half-written, unless a file may be another command's in the making."""
+        """Remove temporary files that killed runs left, unless another command is running and may need them."""
         with ExitStack() as stack:
             try:
                 for name in EVALUATIONS:
@@ -104,38 +108,41 @@ class RunFolder:
     # Checkpoints by name
 
     def checkpoint(self, name: str) -> Path | None:
-        """The checkpoint that ``last``, ``best`` or a path names; None where there is no last one.
+        """Return the path of a checkpoint; None for ``last`` if there are no checkpoints.
+
+        Args:
+            name: ``last`` (the newest undamaged checkpoint), ``best`` or a path. Other paths are not checked here.
 
         Raises:
-            ZooError: It is missing or damaged.
+            ZooError: For ``best``, the file is missing; for ``last``, all checkpoints are damaged.
         """
         if name == "last":
             return newest_readable(self.checkpoints)
         path = self.checkpoints / "best.ckpt" if name == "best" else Path(name)
         if name == "best" and not path.is_file():
             raise ZooError(
-                f"There is no {path}: the run has kept no best checkpoint. --ckpt_path last takes the newest."
+                f"{path} is missing: the run has no best checkpoint. Use --ckpt_path last for the newest one."
             )
         return path
 
     def evaluated(self, name: str | None, selects: bool = True) -> Path | None:
-        """The checkpoint that an evaluation takes: by default the best or, without one, the newest.
+        """Return the checkpoint to evaluate: by default the best or, if there is none, the newest.
 
         Args:
             name: ``last``, ``best``, a path, or None for the default.
-            selects: Whether the configuration selects a best checkpoint. If it does not, a ``best.ckpt`` is left from
-                an earlier configuration of the run, and the default is the newest one.
+            selects: Whether the configuration selects a best checkpoint. If not, the default is the newest one, because
+                an existing ``best.ckpt`` is from an earlier configuration of the run.
 
         Returns:
-            None where no name is given and there is no checkpoint.
+            The path; None if ``name`` is None and there are no checkpoints.
 
         Raises:
-            ZooError: The one that is named is missing or damaged.
+            ZooError: There is no checkpoint of this name, or all checkpoints are damaged.
         """
         if name is None:
             best = self.checkpoints / "best.ckpt"
             return best if selects and best.is_file() else newest_readable(self.checkpoints)
         path = self.checkpoint(name)
         if path is None:
-            raise ZooError(f"No checkpoint in {self.checkpoints}.")
+            raise ZooError(f"There is no checkpoint in {self.checkpoints}.")
         return path

@@ -1,4 +1,4 @@
-"""Callbacks of a run that keep its configuration true: what ran is written down, and what is changed takes effect."""
+"""Callbacks that record the configuration of a run, and apply a changed one to optimizers and schedules."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ _FROM = re.compile(r"^# .* from step (\d+)$", re.MULTILINE)
 
 
 class ConfigRecord(Callback):
-    """Writes ``config.yaml`` once everything is restored, keeps the ones before, and puts what counts into checkpoints.
+    """Callback that writes ``config.yaml``, keeps its earlier versions, and stores the configuration in checkpoints.
 
-    ``configs/step_<n>.yaml`` is what ran from step n on, until a later one or ``config.yaml`` took over.
+    It writes when training starts, after all checks. An earlier configuration that was used from step n on is kept as
+    ``configs/step_<n>.yaml``.
 
     Args:
         out: The run's folder.
         text: The configuration as YAML.
-        effective: Its keys that decide what is learned, by `run_config.effective`.
+        effective: The keys that affect what is learned, from `run_config.effective`.
     """
 
     def __init__(self, out: str | Path, text: str, effective: Mapping[str, Any]) -> None:
         self.out, self.text, self.effective = Path(out), text, dict(effective)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write: all checks have passed, and nothing of the run was changed so far."""
+        """Write ``config.yaml``. At this point all checks have passed, and no file of the run has changed yet."""
         self._write(int(trainer.global_step))
 
     @rank_zero_only
@@ -54,18 +55,18 @@ class ConfigRecord(Callback):
         write_bytes(path, (header + self.text).encode())
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep what a resumed run is compared with."""
+        """Store the effective configuration, which a resumed run is compared with."""
         checkpoint["config"] = self.effective
 
 
 class ResetOptimizers(Callback):
-    """Gives optimizers and schedules the settings of the configuration instead of the checkpoint's.
+    """Callback that gives optimizers and schedules the settings of the configuration instead of the checkpoint's.
 
-    Momentum and other states of the optimizers stay. A schedule is placed where it would stand if it had been the
-    configuration's from the beginning.
+    Momentum and other optimizer states are kept. Each schedule is advanced to where it would be if the new
+    configuration had been used from the beginning.
 
     Args:
-        report: Called with a line for each learning rate that changes.
+        report: Function that is called with a line of text for each learning rate that changes.
     """
 
     def __init__(self, report: Callable[[str], None]) -> None:
@@ -74,19 +75,19 @@ class ResetOptimizers(Callback):
         self._schedules: list[dict[str, Any]] = []
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep the schedules' states from being restored."""
+        """Remove the schedules' states from the checkpoint, so that Lightning does not restore them."""
         self._schedules = checkpoint["lr_schedulers"]
         checkpoint["lr_schedulers"] = []
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note the settings of the configuration; the checkpoint's replace them after this."""
+        """Copy the settings of the configuration before Lightning restores those of the checkpoint."""
         self._fresh = [
             [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
             for optimizer in trainer.optimizers
         ]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put them back, and let the schedules catch up."""
+        """Apply the settings of the configuration, and advance the schedules to the current step or epoch."""
         before = [float(optimizer.param_groups[0]["lr"]) for optimizer in trainer.optimizers]
         for optimizer, groups in zip(trainer.optimizers, self._fresh, strict=True):
             for group, fresh in zip(optimizer.param_groups, groups, strict=True):

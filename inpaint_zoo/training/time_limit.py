@@ -1,4 +1,4 @@
-"""The time that a training may take."""
+"""Time limit of a training run."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["TimeLimit"]
 
 
 class TimeLimit(Timer):
-    """Stops after a time that each call of the command has for itself, unlike Lightning's timer, which adds them up.
+    """Timer that counts only the time of the current call, while Lightning's timer includes the time before resuming.
 
-    So `--trainer.max_time` with `--ckpt_path last` trains on instead of doing nothing.
+    Therefore a call with the same `--trainer.max_time` and `--ckpt_path last` continues training.
     """
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: the next run has all of its time."""
+        """Return an empty dictionary, so that the elapsed time is not stored."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Forget what earlier runs took."""
+        """Ignore the elapsed time of earlier runs."""

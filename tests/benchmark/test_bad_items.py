@@ -168,14 +168,14 @@ def test_bad_files_of_a_bank_cost_their_images_alone(tmp_path):
 
 
 def test_images_are_never_their_own_masks(tmp_path):
-    with pytest.raises(ZooError, match=r"p4\.png: is an image and would be a mask as well"):
+    with pytest.raises(ZooError, match=r"p4\.png: is used both as image and as mask"):
         run_suite(small_suite(tmp_path, masks=[{"bank": "photos"}]), tmp_path / "out", ONE)
     folder = photographs(tmp_path / "lama", count=3)
     for path in list(folder.rglob("*.png")):
         Image.fromarray(HOLE).save(path.with_name(f"{path.stem}_mask001.png"))
     datasets = [{"name": "lama", "root": "lama"}]
     suite = small_suite(tmp_path, methods=["mean_fill"], datasets=datasets, masks=[{"bank": "lama"}])
-    with pytest.warns(UserWarning, match="beside their image") as told:
+    with pytest.warns(UserWarning, match="next to their image") as told:
         outcome = run_suite(suite, tmp_path / "out", ONE)
     assert len(told) == 2
     assert outcome.failed == ()

@@ -63,7 +63,7 @@ def test_unreadable_photographs(tmp_path, suite, capsys):
         ({"methods": ["talea"]}, r"error: suite\.yaml:\d+: Unknown model 'talea'. Did you mean 'telea'"),
         ({"masks": ["lama_bux"]}, r"error: suite\.yaml:\d+: Unknown mask 'lama_bux'. Did you mean 'lama_box'"),
         ({"metrics": ["psnrr"]}, r"error: suite\.yaml:\d+: Unknown metric 'psnrr'. Did you mean 'psnr'"),
-        ({"datasets": [{"name": "x", "root": "empty"}]}, r"error: suite\.yaml:\d+: .*empty: holds no pictures"),
+        ({"datasets": [{"name": "x", "root": "empty"}]}, r"error: suite\.yaml:\d+: .*empty: contains no images"),
         ({"datasets": [{"name": "x", "root": "none"}]}, r"error: suite\.yaml:\d+: .*none: no such folder"),
         ({"maks": []}, r"error: suite\.yaml:\d+: Unknown key of the suite: 'maks'. Did you mean 'masks'"),
     ],

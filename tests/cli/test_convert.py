@@ -1,4 +1,4 @@
-"""`inpaint-zoo convert` of checkpoints whose networks have other options than the defaults."""
+"""`inpaint-zoo convert` for checkpoints of networks with options that are not the defaults."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The data command as a user types it."""
+"""The command `inpaint-zoo data`."""
 
 import json
 
@@ -139,7 +139,7 @@ def test_check_compares_the_sets_of_a_configuration(folder, tmp_path, capsys):
     [
         ([], "needs --root DIR, --shards PATTERN or --config FILE"),
         (["--root", ".", "--names-only"], "--names-only compares the sets of a configuration"),
-        (["--config", "none.yaml"], "The configuration none.yaml is missing"),
+        (["--config", "none.yaml"], "The configuration none.yaml does not exist"),
         (["--config", "list.yaml"], "list.yaml: must be a mapping such as `data: ...`, got [1]"),
         (["--config", "broken.yaml"], "broken.yaml: cannot be read as YAML"),
         (["--config", "list.yaml", "--shards", "x"], "takes --shards or --config"),

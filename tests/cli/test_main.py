@@ -1,4 +1,4 @@
-"""The frame of the command line: exit codes, and no traceback unless it is asked for."""
+"""Behavior of all commands: exit codes, and no traceback without --debug."""
 
 import errno
 import re

@@ -1,4 +1,4 @@
-"""What a command prints reaches every terminal and pipe, whatever its encoding; warnings are lines."""
+"""Output of commands works on terminals and pipes of any encoding, and warnings are single lines."""
 
 import io
 import subprocess
@@ -13,7 +13,7 @@ from tests.helpers.suites import write_suite
 
 
 class Pipe(io.TextIOWrapper):
-    """Standard output or error as a pipe of another encoding, strict as Python opens it."""
+    """Stdout or stderr as a pipe of another encoding, with strict error handling as Python's default."""
 
     def __init__(self, encoding):
         super().__init__(io.BytesIO(), encoding=encoding, errors="strict")
@@ -25,7 +25,7 @@ class Pipe(io.TextIOWrapper):
 
 @pytest.fixture(params=["cp1252", "ascii", "cp932"])
 def run(request):
-    """Runs a command with its output in pipes of one encoding; returns the exit code, both texts and the encoding."""
+    """Run a command with pipes of one encoding, and return the exit code, both texts and the encoding."""
 
     def call(*words):
         # inside the call, since pytest puts streams of its own in place between a fixture and its test

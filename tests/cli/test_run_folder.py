@@ -1,4 +1,4 @@
-"""The folder of a run at the command line: nothing lost, nothing misnamed, nothing scored that was not meant."""
+"""The run folder on the command line: no files are lost, and the intended checkpoint is resumed or evaluated."""
 
 import json
 import subprocess
@@ -55,7 +55,7 @@ def test_what_belongs_to_a_run_makes_the_folder_used(run, tmp_path):
         before = state(tmp_path / out)
         code, _, err = run("fit", out=out)
         assert code == 2
-        assert f"holds a run already ({Path(name).name}): go on with --ckpt_path last" in err
+        assert f"already contains a run ({Path(name).name}). Resume it with --ckpt_path last" in err
         assert state(tmp_path / out) == before
 
 
@@ -63,7 +63,7 @@ def test_a_folder_in_use_is_refused(run, tmp_path):
     with lock_folder(tmp_path / "run"):
         code, _, err = run("fit")
         assert code == 2
-        assert "Another run works in" in err
+        assert "Another run is using" in err
     assert not (tmp_path / "run").exists()
 
 

@@ -1,4 +1,4 @@
-"""`inpaint-zoo ship`, with a recipe of seconds."""
+"""`inpaint-zoo ship`, with a configuration that trains for seconds."""
 
 from pathlib import Path
 
@@ -60,6 +60,6 @@ def test_what_cannot_be_shipped(config, tmp_path, capsys):
     content["model"]["init_args"]["network"] = "telea"
     config.write_text(yaml.safe_dump(content))
     assert main(["ship", str(config), "--out", str(tmp_path / "run")]) == 2
-    assert "'telea' learns nothing" in capsys.readouterr().err
+    assert "'telea' is not a learned model" in capsys.readouterr().err
     assert main(["ship", str(tmp_path / "none.yaml")]) == 2
-    assert "is missing" in capsys.readouterr().err
+    assert "none.yaml does not exist" in capsys.readouterr().err

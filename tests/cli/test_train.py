@@ -1,4 +1,4 @@
-"""fit, validate, test and predict at the command line: configurations stack, folders are kept, mistakes are named."""
+"""fit, validate, test and predict on the command line: combined configurations, run folders, and error messages."""
 
 import csv
 import json
@@ -88,7 +88,7 @@ def test_scoring_uses_the_average_and_says_so(with_callback, run, tmp_path):
 def test_without_a_best_checkpoint_the_newest_is_scored(run, tmp_path):
     code, out, _ = run("test", "--data", "tests.helpers.cli_run.Held", "--ckpt_path", "random")
     assert code == 0
-    assert "weights: random, as --ckpt_path asks" in out
+    assert "weights: random, as requested by --ckpt_path" in out
     (tmp_path / "run" / "test.json").unlink()  # a folder with results takes no training
     assert run("fit", "--checkpoints.monitor", "null")[0] == 0
     _, out, _ = run("test", "--data", "tests.helpers.cli_run.Held")
@@ -114,7 +114,7 @@ def test_a_checkpoint_is_scored_with_the_options_that_it_states(run, tmp_path):
     assert "does not fit 'painter': it was saved with plain=True, but plain=False is asked for" in err
     code, _, err = run("fit", "--ckpt_path=last", "--trainer.max_steps=4")
     assert code == 2
-    assert "has the option plain=True, the one to be filled has the default plain=False" in err
+    assert "option plain=True, but the network to load it into has the default plain=False" in err
 
 
 def test_without_a_monitor_an_older_best_checkpoint_is_left_alone(run):
@@ -129,7 +129,7 @@ def test_a_folder_with_a_run_is_not_overwritten(run, tmp_path):
     before = (tmp_path / "run" / "metrics.csv").read_bytes()
     code, _, err = run("fit")
     assert code == 2
-    assert "holds a run already (step_00000003.ckpt): go on with --ckpt_path last" in err
+    assert "already contains a run (step_00000003.ckpt). Resume it with --ckpt_path last" in err
     assert (tmp_path / "run" / "metrics.csv").read_bytes() == before
 
 
@@ -193,7 +193,7 @@ def test_a_logger_whose_package_is_missing_is_named_in_one_line(run, monkeypatch
 
 
 def test_a_folder_with_broken_files(tmp_path, capfd):
-    """Six photographs, of which two are broken: told, counted in metrics.csv also over a resume, and none validated."""
+    """Two of six images are damaged: they are reported, counted in metrics.csv (also after resuming), not validated."""
     for n in range(6):
         write_picture(tmp_path / "photos" / f"{n}.png", np.full((20, 20, 3), 40 * n, np.uint8))
     (tmp_path / "photos" / "1.png").write_bytes(b"")
@@ -230,14 +230,14 @@ def test_commands_without_a_configuration_say_what_they_need(capsys):
     assert main(["fit"]) == 2
     assert "fit needs a configuration" in capsys.readouterr().err
     assert main(["test", "--dry-run"]) == 2
-    assert "--dry-run belongs to fit" in capsys.readouterr().err
+    assert "--dry-run is only valid for fit" in capsys.readouterr().err
 
 
 def test_dry_run_writes_nothing(run, tmp_path):
     code, out, _ = run("fit", "--dry-run")
     assert code == 0
     assert not (tmp_path / "run").exists()
-    for text in ("parameters, network", "696", "steps of an epoch", "first loss, train", "memory, activations", "none"):
+    for text in ("parameters, network", "696", "steps per epoch", "first loss, train", "memory, activations", "none"):
         assert text in out
 
 

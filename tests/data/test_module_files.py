@@ -129,7 +129,7 @@ def test_mask_files_that_look_wrong_are_told_before_the_first_batch(tmp_path):
     data = data_module(folder, masks=bank(tmp_path / "ones", HOLE // 255))
     with pytest.raises(ZooError, match=r"none of 1 files .*0\.png: the mask holds only 0 and 1"):
         data.train_samples()
-    with pytest.raises(ZooError, match=r"0\.png: is an image and would be a mask as well"):
+    with pytest.raises(ZooError, match=r"0\.png: is used both as image and as mask"):
         data_module(folder, masks={"name": "files", "root": str(folder)}).train_samples()
 
 

@@ -194,7 +194,7 @@ def test_wrong_names_are_unknown_names():
 
 
 def test_empty_folders_and_equal_stems_are_refused(tmp_path):
-    with pytest.raises(ZooError, match="holds no pictures"):
+    with pytest.raises(ZooError, match="contains no images"):
         create_dataset({"name": "mine", "root": str(tmp_path)})
     write_picture(tmp_path / "a.png", BASE)
     write_picture(tmp_path / "a.jpg", BASE)

@@ -1,4 +1,4 @@
-"""1,000 generated files, valid, odd and broken, through four commands: no crash, and each file is done or named."""
+"""1,000 generated files (valid, unusual and damaged) in four commands: no crash; each file is processed or reported."""
 
 import os
 import re
@@ -27,14 +27,14 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def kinds(place):
-    """What is expected of each file that a listing takes, by its path below ``images``."""
+    """Return the expected outcome of each listed file, by its path in ``images``."""
     kinds = write_files(place / "images", FILES, SEED)
     return {name: kind for name, kind in kinds.items() if name[name.rindex(".") :] not in OTHER_SUFFIXES}
 
 
 @pytest.fixture(scope="module")
 def command(place):
-    """Run one command in a process of its own: a broken decoder could end the process, and a pipe block it."""
+    """Run one command in a separate process, because a decoder could crash the process and a pipe could block it."""
 
     def call(*words):
         done = subprocess.run(
@@ -54,14 +54,14 @@ def command(place):
 
 
 def named_in(text, kinds):
-    """The files that a text names, as they are or as `plain_name`, outside of the list of formats that are not read."""
+    """Return the files that a text names, literally or as `plain_name`, except in the warning about unread formats."""
     rest = "\n".join(line for line in text.splitlines() if not LEFT_OUT.search(line))
     return {name for name in kinds if name in rest or plain_name(name) in rest}
 
 
 @pytest.fixture(scope="module")
 def unreadable(command, kinds):
-    """The files that `data check` names."""
+    """Return the files that `data check` reports as unreadable."""
     code, text = command("data", "check", "--root", "images")
     assert code == 1
     named = named_in(text, kinds)

@@ -1,4 +1,4 @@
-"""Inputs of the recorded cases of contextual attention."""
+"""Inputs of the recorded outputs of contextual attention."""
 
 import zlib
 

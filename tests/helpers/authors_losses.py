@@ -1,4 +1,4 @@
-"""Discriminators with which the authors' losses were recorded, with the authors' state-dict names.
+"""Discriminators that were used to record the authors' losses, with the authors' state-dict names.
 
 They are part of the tests, not of the package: they only hold the recorded weights, and each family has its own.
 """

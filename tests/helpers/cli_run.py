@@ -11,7 +11,7 @@ CONFIG = {
 
 
 class Held(PictureData):
-    """Tests on what it validates on."""
+    """Data module that uses its validation set as test set."""
 
     def test_dataloader(self):
         return self.val_dataloader()

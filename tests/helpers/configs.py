@@ -1,4 +1,4 @@
-"""Every configuration, found by glob, built without running."""
+"""All configurations, found by glob and built without running them."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ CONFIGS = Path(__file__).parent.parent.parent / "configs"
 
 
 class Built(ZooCLI):
-    """Builds, and stops before the Trainer is made or anything runs."""
+    """CLI that builds model and data, and stops before it creates the Trainer."""
 
     def instantiate_trainer(self, **kwargs):
         return None

@@ -2,7 +2,7 @@
 
 Usage: `python -m tests.helpers.data_program OUT WORKERS RANKS`.
 
-Lightning starts the other processes; each writes OUT.<rank>. A process that takes minutes prints its stack and ends.
+Lightning starts the other processes. Each one writes OUT.<rank>. A process that hangs prints its stack and exits.
 """
 
 import faulthandler

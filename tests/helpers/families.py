@@ -1,4 +1,4 @@
-"""The training module of every family, found as the package finds them, in a small form that a test can afford."""
+"""Training modules of all families, found as the package finds them, with small networks for fast tests."""
 
 import importlib
 import inspect
@@ -26,7 +26,7 @@ SPECIAL = {
 
 
 def training_modules() -> list[type[TrainingModule]]:
-    """The classes that `inpaint_zoo.models.NAME` finds."""
+    """Return the training modules that are available as `inpaint_zoo.models.NAME`."""
     found = []
     for family in pkgutil.iter_modules(models.__path__):
         name = f"{models.__name__}.{family.name}.module"
@@ -39,13 +39,13 @@ def training_modules() -> list[type[TrainingModule]]:
 
 
 def arguments(kind: type[TrainingModule]) -> set[str]:
-    """Names of the arguments of the class and of the family's classes that it derives from."""
+    """Return the argument names of the class and of the family's classes that it derives from."""
     bases = [base for base in kind.__mro__ if base.__module__ == kind.__module__]
     return {name for base in bases for name in inspect.signature(base.__init__).parameters}
 
 
 def choices(kind: type[TrainingModule]) -> list[dict[str, Any]]:
-    """One dictionary for each other value of the class's own arguments that are choices among names, or switches."""
+    """Return one dictionary for each non-default value of the class's own arguments of type Literal or bool."""
     hints = get_type_hints(kind.__init__)
     return [
         {name: value}
@@ -70,7 +70,7 @@ def _values(hint: Any) -> list[Any]:
 
 
 def small(kind: type[TrainingModule], **options: Any) -> TrainingModule:
-    """The family's tiny network, narrow discriminators, random backbones, and the family's own weights of terms."""
+    """Build a module with the tiny network, narrow discriminators, random backbones, and the family's loss weights."""
     family = kind.__module__.split(".")[-2]
     tiny = next(name for name in iz.list_models("*_tiny") if iz.model_info(name).family == family)
     given = {"network": tiny, **SPECIAL.get(kind.__name__, {}), **options}
@@ -89,7 +89,7 @@ def small(kind: type[TrainingModule], **options: Any) -> TrainingModule:
 
 
 class Part(NamedTuple):
-    """One weighted sum of a training: a phase, or the only loss of a module with one optimizer."""
+    """One weighted loss: that of a phase, or the only one of a module with one optimizer."""
 
     name: str
     terms: Any
@@ -105,7 +105,7 @@ class Part(NamedTuple):
 
 
 def parts(module: TrainingModule) -> list[Part]:
-    """In their order; penalties belong to their phase."""
+    """Return the parts in order; a penalty belongs to its phase."""
     if isinstance(module, InpaintingModule):
         return [Part("train", module.loss, module.weights, ("network",))]
     assert isinstance(module, AdversarialModule)
@@ -121,7 +121,7 @@ def parts(module: TrainingModule) -> list[Part]:
 
 
 def trained(module: nn.Module, part: Part) -> dict[str, nn.Parameter]:
-    """Parameters that a discriminator's phase trains."""
+    """Return the parameters that a discriminator's phase trains."""
     return {
         f"{name}.{key}": parameter
         for name in part.trains

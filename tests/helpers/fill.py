@@ -1,7 +1,7 @@
-"""How the outputs of the authors' code were recorded, and where they are: weights, image, mask and files.
+"""Rules and files of the recorded outputs of the authors' code: weights, image, mask and folders.
 
-The rules are those of tests/vectors/README.md. Every weight is a pure function of its state-dict key and shape, so that
-two implementations with the same names hold the same numbers.
+The rules are those of tests/vectors/README.md. Every weight is a function of its state-dict key and shape only, so two
+implementations with the same names have the same weights.
 """
 
 import gzip
@@ -23,11 +23,11 @@ BESIDE = Path(__file__).parents[3] / "shared"  # of the repository, unless INPAI
 
 
 def fill(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict with every floating-point tensor replaced by the rule; integer buffers stay.
+    """Return the state dict with every floating-point tensor replaced by the rule; integer buffers stay.
 
-    Keys count from the root of the network that was recorded: fill each network alone, before it becomes a part of
-    another. Spectral norm in its hook form (`weight_orig`, `weight_u`, `weight_v`): u and v are drawn like the rest,
-    scaled to unit length and refined by 30 power iterations in float64.
+    Keys are relative to the recorded network, so fill each network before it becomes a part of another one. For
+    spectral norm in its hook form (`weight_orig`, `weight_u`, `weight_v`), u and v are filled like all tensors, scaled
+    to unit length and refined by 30 power iterations in float64.
     """
     filled = {key: _draw(key, value) if value.is_floating_point() else value.clone() for key, value in state.items()}
     for key in state:
@@ -66,13 +66,13 @@ def _refined(weight: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def vector_image(H: int, W: int, phase: float = 0.0) -> Tensor:
-    """(1, 3, H, W) in [0, 1], computed in float32 by torch; LaMa's fake picture has the phase 0.7."""
+    """Return an image (1, 3, H, W) in [0, 1], computed in float32 by torch. LaMa's fake image has the phase 0.7."""
     c, i, j = torch.arange(3.0).view(3, 1, 1), torch.arange(float(H)).view(1, H, 1), torch.arange(float(W))
     return (0.5 + 0.5 * torch.sin(0.05 * (i + 1) * (c + 1) + 0.03 * (j + 1) + phase))[None]
 
 
 def vector_mask(H: int, W: int) -> Tensor:
-    """(1, 1, H, W), 1 = hole: a box, and four rows across."""
+    """Return a mask (1, 1, H, W), 1 = hole, with a box and four complete rows."""
     mask = torch.zeros(1, 1, H, W)
     mask[:, :, H // 4 : H // 2 + 8, W // 4 : 3 * W // 4 - 4] = 1
     mask[:, :, 5:9] = 1
@@ -82,8 +82,8 @@ def vector_mask(H: int, W: int) -> Tensor:
 def shared_folder() -> Path | None:
     """Return the folder of files that are not in the repository, or None.
 
-    INPAINT_ZOO_SHARED names it; by default it is the folder `shared` beside the repository. It may hold `weights`,
-    `data`, `paper_tables`, and further recorded outputs in `vectors` and `specs/keys`.
+    The environment variable INPAINT_ZOO_SHARED sets it; by default it is the folder `shared` next to the repository. It
+    may contain `weights`, `data`, `paper_tables`, and more recorded outputs in `vectors` and `specs/keys`.
     """
     folder = Path(os.environ.get("INPAINT_ZOO_SHARED", BESIDE))
     return folder if any((folder / part).is_dir() for part in ("vectors", "weights", "data")) else None
@@ -114,7 +114,7 @@ def _read(kind: str, name: str) -> dict[str, Any]:
 
 
 def _find(kind: str, name: str) -> Path | None:
-    """Return the file of a recorded output: the repository's, or else that of the folder of further files."""
+    """Return the file of a recorded output, from the repository or else from the folder of additional files."""
     folders = [VECTORS / "keys" if kind == "keys" else VECTORS]
     shared = shared_folder()
     if shared is not None:
@@ -124,7 +124,7 @@ def _find(kind: str, name: str) -> Path | None:
 
 
 def losses_batch(H: int, W: int, low: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The batch of two on which most losses were recorded: truth, prediction and mask; images in [low, 1]."""
+    """Return ground truth, prediction and mask of the batch of two for most recorded losses; images in [low, 1]."""
     x = vector_image(H, W) * (1 - low) + low
     truth = torch.cat([x, x.flip(3)])
     mask = vector_mask(H, W)

@@ -1,6 +1,6 @@
-"""A seeded folder of image files as users have them: valid, odd and broken, under names from many scripts.
+"""A random folder of image files like those of users: valid, unusual and damaged, with names in many scripts.
 
-Every draw comes from one `random.Random(seed)`, so that a failure can be repeated. Images are at most 48 px a side.
+All random numbers come from one `random.Random(seed)`, so failures can be reproduced. Height and width are at most 48.
 """
 
 import io
@@ -77,11 +77,11 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 class Generator:
-    """Makes the files of one folder, one after the other.
+    """Generator of the files of one folder.
 
     Args:
-        folder: Where they go.
-        seed: Of all draws.
+        folder: Folder of the files.
+        seed: Seed of all random numbers.
     """
 
     def __init__(self, folder: Path, seed: int) -> None:
@@ -91,7 +91,7 @@ class Generator:
         self.kinds: dict[str, Kind] = {}
 
     def name(self) -> str:
-        """A relative path without an ending, different from all others even after Unicode normalization."""
+        """Return a relative path without an extension that differs from all others even after Unicode normalization."""
         script, letters = self.chance.choice(sorted(SCRIPTS.items()))
         text = "".join(self.chance.choice(letters) for _ in range(self.chance.randint(1, 8)))
         if script == "combining":
@@ -105,7 +105,7 @@ class Generator:
         return self.chance.choice(FOLDERS) + stem
 
     def image(self, mode: str | None = None) -> Image.Image:
-        """A small image of random size, content and mode."""
+        """Return a small image of random size, content and mode."""
         height, width = self.chance.choice(SIZES), self.chance.choice(SIZES)
         rgb = self.pixels.integers(0, 256, (height, width, 3), dtype=np.uint8)
         if self.chance.random() < 0.2:
@@ -125,7 +125,7 @@ class Generator:
         return image.convert(mode)
 
     def metadata(self, form: str) -> dict[str, object]:
-        """Options of `Image.save` that put metadata of one kind into a file."""
+        """Return options of `Image.save` that add metadata of one kind to a file."""
         exif = Image.Exif()
         exif[0x0112] = self.chance.choice((1, 2, 3, 4, 5, 6, 7, 8, 0, 9, 77))
         exif[0x010E] = "説明 description"
@@ -142,20 +142,20 @@ class Generator:
         return self.chance.choice(choices.get(form, [{}]))
 
     def write(self, name: str, data: bytes, kind: Kind) -> None:
-        """Write one file and remember what is expected of it."""
+        """Write one file and record its expected outcome."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         self.kinds[name] = kind
 
     def encoded(self, image: Image.Image, form: str, **options: object) -> bytes:
-        """The bytes of a file."""
+        """Return the bytes of an encoded image file."""
         buffer = io.BytesIO()
         image.save(buffer, form, **options)
         return buffer.getvalue()
 
     def ordinary(self) -> None:
-        """An image that any program opens, with or without metadata."""
+        """Write an image in a common format, with or without metadata."""
         ending, form = self.chance.choice(sorted(FORMATS.items()))
         image = self.image("L" if self.chance.random() < 0.2 else "RGB")
         options = self.metadata(form) if self.chance.random() < 0.4 else {}
@@ -163,7 +163,7 @@ class Generator:
         self.write(self.name() + ending, self.encoded(image, form, **options), "odd" if odd else "valid")
 
     def of_any_mode(self) -> None:
-        """Any mode that Pillow writes in any format."""
+        """Write an image in any mode and any format that Pillow supports."""
         ending, form = self.chance.choice(sorted(FORMATS.items()))
         image = self.image()
         try:
@@ -174,44 +174,44 @@ class Generator:
         self.write(self.name() + ending, data, "valid" if image.mode in PLAIN else "odd")
 
     def of_other_format(self) -> None:
-        """A format that the product need not read, but must not pass over in silence."""
+        """Write an image in a format that need not be read but must be reported."""
         ending, form = self.chance.choice(sorted(OTHER_FORMATS.items()))
         self.write(self.name() + ending, self.encoded(self.image("RGB"), form), "odd")
 
     def misnamed(self) -> None:
-        """An image under the ending of another format: its content decides."""
+        """Write an image with the extension of another format. Its content determines the format."""
         (ending, form), (_, other) = self.chance.sample(sorted(FORMATS.items()), 2)
         del form
         self.write(self.name() + ending, self.encoded(self.image("RGB"), other), "valid")
 
     def animated(self) -> None:
-        """Several frames; the first one counts."""
+        """Write an animation. Only its first frame is read."""
         ending, form = self.chance.choice([(".gif", "GIF"), (".tif", "TIFF"), (".png", "PNG"), (".webp", "WEBP")])
         first = self.image("RGB")
         data = self.encoded(first, form, save_all=True, append_images=[first.rotate(180)])
         self.write(self.name() + ending, data, "valid")
 
     def large_chunk(self) -> None:
-        """A sound PNG with a text chunk beyond Pillow's limit for compressed text."""
+        """Write a valid PNG with a text chunk that exceeds Pillow's limit for compressed text."""
         data = self.encoded(self.image("RGB"), "PNG")
         text = b"Comment\0\0" + zlib.compress(bytes(2_000_000))
         self.write(self.name() + ".png", data[:33] + png_chunk(b"zTXt", text) + data[33:], "valid")
 
     def bad_checksum(self) -> None:
-        """A wrong checksum in an ancillary chunk."""
+        """Write a PNG with a wrong checksum in an ancillary chunk."""
         data = self.encoded(self.image("RGB"), "PNG")
         chunk = bytearray(png_chunk(b"tEXt", b"a\0b"))
         chunk[-1] ^= 1
         self.write(self.name() + ".png", data[:33] + bytes(chunk) + data[33:], "odd")
 
     def cut_short(self) -> None:
-        """The first bytes of a file: an interrupted download."""
+        """Write only the first bytes of a file, like an interrupted download."""
         ending, form = self.chance.choice(sorted(FORMATS.items()))
         data = self.encoded(self.image("RGB"), form)
         self.write(self.name() + ending, data[: self.chance.randint(1, max(1, len(data) // 3))], "broken")
 
     def scratched(self) -> None:
-        """Some bytes replaced; a decoder may or may not notice."""
+        """Write a file with some bytes replaced. A decoder may or may not detect it."""
         ending, form = self.chance.choice(sorted(FORMATS.items()))
         data = bytearray(self.encoded(self.image("RGB"), form))
         for _ in range(self.chance.randint(1, 20)):
@@ -219,20 +219,20 @@ class Generator:
         self.write(self.name() + ending, bytes(data), "odd")
 
     def no_image(self) -> None:
-        """Empty, text or random bytes under an image's name."""
+        """Write an empty file, text or random bytes under the name of an image."""
         content = self.chance.choice(
             [b"", b"<html>404 not found</html>", b"\x89PNG\r\n\x1a\n", b"GIF89a", self.chance.randbytes(200)]
         )
         self.write(self.name() + self.chance.choice(sorted(FORMATS)), content, "broken")
 
     def bomb(self) -> None:
-        """A header that promises billions of pixels."""
+        """Write a file whose header states billions of pixels."""
         header = struct.pack(">IIBBBBB", 60_000, 60_000, 1, 0, 0, 0, 0)
         body = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(bytes(1000))) + png_chunk(b"IEND", b"")
         self.write(self.name() + ".png", b"\x89PNG\r\n\x1a\n" + body, "broken")
 
     def special(self) -> None:
-        """What is no regular file: a link to nowhere or to itself, a pipe that would block its reader."""
+        """Create a path that is no regular file: a broken link, a link to itself, or a pipe, which would block."""
         name = self.name() + ".png"
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -244,7 +244,7 @@ class Generator:
         self.kinds[name] = "broken"
 
     def undecodable_name(self) -> None:
-        """A sound image whose name is not valid UTF-8, as old archives leave behind."""
+        """Write a valid image whose name is not valid UTF-8, as in old archives."""
         stem = self.name()
         name = os.fsdecode(os.fsencode(stem) + self.chance.choice((b"\xe9", b"\xff\xfe", b"\xc3"))) + ".png"
         try:
@@ -271,7 +271,7 @@ MAKERS = {
 
 
 def write_files(folder: Path, count: int, seed: int) -> dict[str, Kind]:
-    """Write ``count`` files below a folder; returns what is expected of each, by its relative path."""
+    """Write ``count`` files to a folder, and return the expected outcome of each by its relative path."""
     generator = Generator(folder, seed)
     makers = list(MAKERS)
     for make in makers:  # each at least once

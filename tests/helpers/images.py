@@ -21,7 +21,7 @@ def sample(size, batch=1, seed=0):
 
 
 def check_hole_fill(net):
-    """A filling replaces the hole's content for networks that use it, also in the inference form."""
+    """Check that ``hole_fill`` replaces the hole's content for networks that use it, also in the inference form."""
     image, mask = sample((40, 48))
     hole_fill = torch.where(mask > 0, 0.9, image)
     low, high = net.value_range
@@ -44,7 +44,7 @@ def check_hole_fill(net):
 
 
 def shaken(module):
-    """Give batch norms random statistics, so that wrong folding shows."""
+    """Give BatchNorm layers random statistics, so that wrong folding is detected."""
     generator = torch.Generator().manual_seed(0)
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):

@@ -1,4 +1,4 @@
-"""A folder of everything that users' folders hold: what is odd but means something, and what is no picture."""
+"""Folders of unusual files like those of users: images that can be converted, and files that cannot be read."""
 
 import struct
 import zlib
@@ -16,7 +16,7 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png_of_size(width: int, height: int) -> bytes:
-    """A PNG whose header promises 1-bit pixels of this size, and holds nearly none."""
+    """Return a PNG whose header states 1-bit pixels of this size, but which has almost no pixel data."""
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     body = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(bytes(1000))) + png_chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
@@ -29,7 +29,7 @@ def exif(orientation: int) -> Image.Exif:
 
 
 def write_odd(folder: Path) -> dict[str, str]:
-    """Files that can be converted; name -> what their notes must mention ("" for nothing)."""
+    """Write files that can be converted. Return by name the text that their notes must contain ("" for no notes)."""
     folder.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(BASE)
     grey16 = BASE[..., 0].astype(np.uint16) * 257
@@ -100,7 +100,7 @@ def write_odd(folder: Path) -> dict[str, str]:
 
 
 def write_bad(folder: Path) -> dict[str, str]:
-    """Files that are no pictures, or none with a meaning; name -> what the error must mention."""
+    """Write files that cannot be read as images, and return by name the text that the error must contain."""
     folder.mkdir(parents=True, exist_ok=True)
     big = Image.fromarray(np.random.default_rng(3).integers(0, 256, (96, 96, 3), dtype=np.uint8))
     expected = {}
@@ -132,8 +132,8 @@ def write_bad(folder: Path) -> dict[str, str]:
         "bomb.png": "3,600,000,000 pixels are more than the 89,478,485 allowed",
         "large.png": "90,000,000 pixels are more than the 89,478,485 allowed",
         "nowhere.png": "no such file",
-        "float255.tif": "only [0, 1] has a meaning",
+        "float255.tif": "float values must be in [0, 1]",
         "int32.tif": "32-bit integers",
-        "nan.tif": "only [0, 1] has a meaning",
+        "nan.tif": "float values must be in [0, 1]",
         "float_rgb.tif": "such as float RGB",
     }

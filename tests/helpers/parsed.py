@@ -1,10 +1,10 @@
-"""The command line of trainings up to the parsed configuration."""
+"""The command line of training commands, up to the parsed configuration."""
 
 from inpaint_zoo.cli.train import ZooCLI
 
 
 class Parsed(ZooCLI):
-    """Reads the words of a command and builds nothing from them."""
+    """CLI that parses the arguments of a command but builds nothing."""
 
     def instantiate_classes(self):
         pass

@@ -1,4 +1,4 @@
-"""The command line over the toys, as a process of its own: `python -m tests.helpers.program fit --config ...`."""
+"""The command line with the test models, for separate processes: `python -m tests.helpers.program fit --config ...`."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from tests.helpers.toys import painter_registered
 
 
 class Slowly(Callback):
-    """Gives the test time to interrupt."""
+    """Callback that slows training down, so that the test can interrupt it."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds

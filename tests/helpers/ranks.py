@@ -1,4 +1,4 @@
-"""Processes that share a batch: as threads of one process, for tests of every loss, and as real ones."""
+"""Processes that share a batch: simulated by threads of one process (for tests of every loss), or real ones."""
 
 import os
 import threading
@@ -14,14 +14,14 @@ WAIT = 120
 
 
 def shard(value: Any, rank: int, count: int) -> Any:
-    """The samples of one process: of tensors, lists and dictionaries of them, every ``count``-th from ``rank`` on."""
+    """Return the samples of one process, every ``count``-th from ``rank`` on. Dictionaries are handled recursively."""
     if isinstance(value, dict):
         return {key: shard(part, rank, count) for key, part in value.items()}
     return value[rank::count]
 
 
 def on_threads(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """``work(rank)`` of all ranks at once. Each thread is a process to `torch.distributed`, whose sums are real."""
+    """Run ``work(rank)`` for all ranks at once, each in a thread that is a process for `torch.distributed`."""
     place = threading.local()
     barrier = threading.Barrier(count)
     parts: list[Tensor] = [torch.empty(0)] * count
@@ -64,6 +64,6 @@ def _process(rank: int, count: int, folder: str, work: Callable[[int, int], Any]
 
 
 def on_processes(count: int, work: Callable[[int, int], Any], folder: str) -> list[Any]:
-    """``work(rank, count)`` of real processes over gloo; a function of a module, which returns tensors."""
+    """Run ``work(rank, count)``, a module-level function that returns tensors, in real processes that use gloo."""
     multiprocessing.spawn(_process, args=(count, folder, work), nprocs=count)
     return [torch.load(f"{folder}/{rank}_of_{count}.pt", weights_only=True) for rank in range(count)]

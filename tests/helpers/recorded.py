@@ -54,5 +54,5 @@ def released_lgnet(light=False):
 
 
 def close_sample_std(got, recorded, atol):
-    """As `close`, for files that hold the standard deviation of a sample, torch's default."""
+    """Compare like `close`, for files with the sample standard deviation (torch's default)."""
     close(got, recorded, atol, correction=1)

@@ -1,4 +1,4 @@
-"""Training runs in processes of their own, and comparison of what they leave."""
+"""Training runs in separate processes, and comparison of their files."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Command-line words of small training runs."""
+"""Command-line arguments of small training runs."""
 
 from pathlib import Path
 

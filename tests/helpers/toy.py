@@ -1,4 +1,4 @@
-"""A learned network of the tests' own, so that the contract's tests see weights, norms, padding and a private range."""
+"""A learned network for tests of the common interface, with weights, norms, padding and its own value range."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from inpaint_zoo.interfaces import InpaintingNetwork
 
 
 class Toy(InpaintingNetwork):
-    """Three convolutions in [-1, 1] that want sides that are multiples of 8 and at least 32; two stages."""
+    """Three convolutions, two stages, values in [-1, 1]; height and width must be multiples of 8 and at least 32."""
 
     divisor = 8
     min_size = 32
@@ -37,7 +37,7 @@ class Toy(InpaintingNetwork):
 
 
 def toy(width: int = 8) -> Toy:
-    """A toy."""
+    """Build a `Toy`."""
     torch.manual_seed(0)
     net = Toy(width)
     for module in net.modules():  # statistics that folding must get right
@@ -50,7 +50,7 @@ def toy(width: int = 8) -> Toy:
 
 @contextmanager
 def registered_toy() -> Iterator[None]:
-    """Have `toy` in the registry for a while."""
+    """Register `toy` within the context."""
     registry.register_model(source="tests")(toy)
     try:
         yield
@@ -59,7 +59,7 @@ def registered_toy() -> Iterator[None]:
 
 
 class Repeating(Toy):
-    """A toy that is applied ``rounds`` times: an option that leaves the parameters as they are, like GRIG's steps."""
+    """A `Toy` that is applied ``rounds`` times. Like GRIG's steps, this option does not change the parameters."""
 
     def __init__(self, width: int, rounds: int) -> None:
         super().__init__(width)
@@ -73,13 +73,13 @@ class Repeating(Toy):
 
 
 def repeating(width: int = 8, rounds: int = 1, threshold: float = 0.5) -> Repeating:
-    """A toy of several rounds; ``threshold`` is an option that `progressive` has, too."""
+    """Build a `Toy` with several rounds. `progressive` has an option ``threshold``, too."""
     return Repeating(width, rounds)
 
 
 @contextmanager
 def registered_repeating() -> Iterator[None]:
-    """Have `repeating` in the registry for a while."""
+    """Register `repeating` within the context."""
     registry.register_model(source="tests")(repeating)
     try:
         yield
@@ -88,7 +88,7 @@ def registered_repeating() -> Iterator[None]:
 
 
 def write_checkpoint(path: Path, name: str = "repeating", **options: Any) -> Path:
-    """Write a network of random weights as a checkpoint of a training states it."""
+    """Write a network with random weights as a training checkpoint that states its name and options."""
     torch.manual_seed(1)
     net = iz.create_model(name, **options)
     state = {f"network.{key}": value for key, value in net.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Small things to train: photographs from a formula, a network, a critic, and the two kinds of training module."""
+"""Small parts for training tests: generated images, a network, a discriminator, and both kinds of training modules."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ SIDE = 32
 
 
 class Painter(InpaintingNetwork):
-    """Three convolutions, one of them behind dropout and BatchNorm: what a resume must get right."""
+    """Three convolutions, one of them after dropout and BatchNorm, whose state must be correct after resuming."""
 
     def __init__(self, width: int = 8, plain: bool = False) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Painter(InpaintingNetwork):
 
 
 def painter(width: int = 8, plain: bool = False) -> Painter:
-    """A painter; a plain one treats each picture alone."""
+    """Build a `Painter`. A plain one treats each image independently of the batch."""
     return Painter(width, plain)
 
 
@@ -62,7 +62,7 @@ def painter_registered() -> Iterator[None]:
 
 
 class Pictures(Dataset[dict[str, Any]]):
-    """Waves whose frequency and phase depend on the item, a square hole whose place depends on the position.
+    """Images of waves that depend on the item, with a square hole whose position depends on the position in the stream.
 
     With ``uneven``, the hole's size does as well.
     """
@@ -85,7 +85,7 @@ class Pictures(Dataset[dict[str, Any]]):
 
 
 class PictureData(LightningDataModule):
-    """``length`` batches of training pictures, five validation pictures."""
+    """Data module with a number of training batches and five validation images."""
 
     def __init__(
         self, batches: int = 6, batch_size: int = 2, workers: int = 0, size: int = 7, uneven: bool = False
@@ -114,7 +114,7 @@ class PictureData(LightningDataModule):
 
 
 class Reconstruction(InpaintingModule):
-    """L1 on both stages."""
+    """Module with one optimizer and an L1 loss on both stages."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class Reconstruction(InpaintingModule):
 
 
 class Critic(nn.Module):
-    """Two strided convolutions."""
+    """Discriminator of two strided convolutions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ class Critic(nn.Module):
 
 
 class ToyGAN(AdversarialModule):
-    """A painter against a critic; the recipe's form is given, ``log`` keeps what happened in what order."""
+    """Adversarial training of a `Painter`. The recipe's options are arguments; ``log`` records the order of calls."""
 
     def __init__(
         self,
@@ -223,7 +223,7 @@ class ToyGAN(AdversarialModule):
 
 
 def make_trainer(folder: Any, callbacks: Any = (), every: int = 2, **options: Any) -> Trainer:
-    """A trainer as the command line makes it, with checkpoints every few steps."""
+    """Return a Trainer as the command line creates it, with a checkpoint every few steps."""
     options = {"max_steps": 8, "log_every_n_steps": 1, "num_sanity_val_steps": 0, "accelerator": "cpu"} | options
     log = CSVLog(folder)
     checkpoints = Checkpoints(every=every, keep=100)
@@ -245,6 +245,6 @@ def fit(folder: Any, module: Any, data: Any = None, ckpt_path: Any = None, **opt
 
 
 def build(kind: type, **options: Any) -> Any:
-    """A module with the seed's weights."""
+    """Build a module with weights from a fixed seed."""
     seed_everything(3, verbose=False)
     return kind(metrics=["psnr"], **options)

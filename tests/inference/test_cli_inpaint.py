@@ -129,7 +129,7 @@ def test_quality_and_limits(photos, mask, tmp_path, capsys):
     ("args", "message"),
     [
         (["nowhere", "--mask", "cmod", "--model", "telea"], "nowhere: no such file or folder"),
-        (["{empty}", "--mask", "cmod", "--model", "telea"], "holds no pictures"),
+        (["{empty}", "--mask", "cmod", "--model", "telea"], "contains no images"),
         (["{photos}", "--mask", "nosuchmask", "--model", "telea"], "Unknown mask 'nosuchmask'"),
         (["{photos}", "--mask", "no.png", "--model", "telea"], "no.png: no such file"),
         (["{photos}", "--mask", "cmod", "--model", "tela"], "Did you mean 'telea'"),
@@ -215,7 +215,7 @@ def test_masks_beside_their_images_are_recognised(photos, mask, tmp_path, capsys
     assert run(tmp_path / "lama" / "x.png", *args) == 0  # a single image; its mask is found beside it
     for images, masks in ((photos, photos), (photos / "a.png", photos / "a.png"), (photos, photos / "a.png")):
         assert run(images, "--mask", masks, "--model", "mean_fill", "--out", tmp_path / "own") == 2
-        assert "a.png: is an image and would be a mask as well" in capsys.readouterr().err
+        assert "a.png: is used both as image and as mask" in capsys.readouterr().err
     assert not (tmp_path / "own").exists()
 
 

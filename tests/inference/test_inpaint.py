@@ -305,5 +305,5 @@ def test_arrays_are_doubted_as_files_are():
 
 def test_an_image_is_not_its_own_mask(tmp_path):
     write_picture(tmp_path / "a.png", BASE)
-    with pytest.raises(ValueError, match=r"a\.png: is an image and would be a mask as well"):
+    with pytest.raises(ValueError, match=r"a\.png: is used both as image and as mask"):
         iz.inpaint(grey, tmp_path / "a.png", str(tmp_path / "a.png"))

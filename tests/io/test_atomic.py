@@ -1,4 +1,4 @@
-"""Whole or absent, in the folder of the target, whatever its name and wherever TMPDIR is."""
+"""Atomic writing in the folder of the target, for any file name and any TMPDIR."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Offsets as colours: the authors' recorded maps, the key."""
+"""Color-coded offsets: comparison with outputs of the authors' code, and the color key."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Formats beside the common ones: read where a library for them is there, named with the way out where none is."""
+"""Less common formats: read if their library is installed, otherwise reported with a solution."""
 
 import importlib.util
 

@@ -1,4 +1,4 @@
-"""Listing folders of pictures and pairing two of them."""
+"""Listing of image folders and pairing of two folders."""
 
 import random
 
@@ -49,12 +49,12 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
 
 
 def test_empty_missing_and_wrong_folders_are_named(tmp_path):
-    with pytest.raises(ZooError, match=r"holds no pictures \(looked in all its folders for .apng .avif .bmp .gif"):
+    with pytest.raises(ZooError, match=r"contains no images \(searched all its subfolders for .apng .avif .bmp .gif"):
         list_pictures(tmp_path)
     with pytest.raises(ZooError, match="nothing: no such folder"):
         list_pictures(tmp_path / "nothing")
     make(tmp_path, "a.png")
-    with pytest.raises(ZooError, match=r"a.png: is a file, a folder of pictures was expected"):
+    with pytest.raises(ZooError, match=r"a.png: is a file, but a folder of images was expected"):
         list_pictures(tmp_path / "a.png")
 
 
@@ -117,16 +117,16 @@ def test_image_files_that_are_not_photographs_are_named(tmp_path):
 
 def test_a_raw_file_counts_unless_its_picture_lies_beside_it(tmp_path):
     make(tmp_path, "a.nef", "b.NEF", "b.jpg", "c/b.cr2")
-    with pytest.warns(FolderWarning, match=r"beside the same picture in another format, left out \(1\): b\.NEF$"):
+    with pytest.warns(FolderWarning, match=r"with the same image in another format, left out \(1\): b\.NEF$"):
         assert names(tmp_path) == ["a.nef", "b.jpg", "c/b.cr2"]
 
 
 def test_masks_beside_their_images_are_told_apart(tmp_path):
     make(tmp_path, "x.png", "x_mask001.png", "s/y.jpg", "s/y_mask.png", "gas_mask.png", "z_mask001.png")
-    with pytest.warns(FolderWarning, match=r"masks that lie beside their image left out \(2\): s/y_mask\.png, x"):
+    with pytest.warns(FolderWarning, match=r"masks stored next to their image left out \(2\): s/y_mask\.png, x"):
         images = list_pictures(tmp_path, "images")
     assert [path.name for path in images] == ["gas_mask.png", "y.jpg", "x.png", "z_mask001.png"]
-    with pytest.warns(FolderWarning, match=r"files other than masks that lie beside their image left out \(4\)"):
+    with pytest.warns(FolderWarning, match=r"files other than masks stored next to their image left out \(4\)"):
         masks = list_pictures(tmp_path, "masks")
     assert [path.name for path in masks] == ["y_mask.png", "x_mask001.png"]
     assert len(list_pictures(tmp_path)) == 6
@@ -160,12 +160,12 @@ def test_masks_are_paired_by_the_name_of_their_image(tmp_path):
 def test_no_image_is_its_own_mask(tmp_path):
     make(tmp_path, "in/x.png", "masks/y.png")
     images = by_stem(tmp_path / "in")
-    with pytest.raises(ZooError, match=r"x\.png: is an image and would be a mask as well\. .*x_mask001\.png beside x"):
+    with pytest.raises(ZooError, match=r"x\.png: is used both as image and as mask\. .*x_mask001\.png next to x"):
         pair_masks(images, by_stem(tmp_path / "in"))
     (tmp_path / "link").symlink_to(tmp_path / "in")
-    with pytest.raises(ZooError, match="would be a mask as well"):
+    with pytest.raises(ZooError, match="is used both as image and as mask"):
         refuse_own_masks(images.values(), [tmp_path / "link" / "x.png"])
     (tmp_path / "masks" / "x.png").symlink_to(tmp_path / "in" / "x.png")
-    with pytest.raises(ZooError, match="would be a mask as well"):
+    with pytest.raises(ZooError, match="is used both as image and as mask"):
         refuse_own_masks(images.values(), [tmp_path / "masks" / "x.png"])
     refuse_own_masks(images.values(), [tmp_path / "masks" / "y.png"])

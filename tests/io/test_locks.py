@@ -1,4 +1,4 @@
-"""One run at a time in a folder, whatever ended the one before."""
+"""Only one run at a time uses a folder, however the previous run ended."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ def end(process):
 
 def test_a_second_run_is_refused_and_names_the_first(tmp_path):
     process = holder(tmp_path)
-    message = rf"Another run works in {tmp_path} \(process {process.pid}\); wait for it, or give another folder"
+    message = rf"Another run is using {tmp_path} \(process {process.pid}\)\. Wait until it ends, or choose another"
     with pytest.raises(ZooError, match=message), lock_folder(tmp_path):
         pass
     with lock_folder(tmp_path, "validate"):  # writes other files
@@ -53,7 +53,7 @@ def test_a_second_run_is_refused_and_names_the_first(tmp_path):
 
 
 def wait_until_free(folder):
-    """The child closes its copy of the lock file right after the fork, but may not have come to it yet."""
+    """Wait until the lock is free: the child closes its copy of the lock file shortly after the fork."""
     deadline = time.monotonic() + 30
     while True:
         try:
@@ -84,5 +84,5 @@ def test_folders_that_were_made_for_nothing_are_removed(tmp_path):
     with lock_folder(tmp_path / "a" / "b"):
         (tmp_path / "a" / "b" / "kept").write_bytes(b"")
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["kept"]
-    with pytest.raises(ZooError, match="is a file; --out wants a folder"), lock_folder(tmp_path / "a" / "b" / "kept"):
+    with pytest.raises(ZooError, match="but --out must be a folder"), lock_folder(tmp_path / "a" / "b" / "kept"):
         pass

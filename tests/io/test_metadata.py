@@ -1,4 +1,4 @@
-"""Metadata that is odd, oversized or damaged: the pixels are read all the same, and profiles fit what is written."""
+"""Unusual, oversized or damaged metadata: the pixels are still read, and written profiles fit the pixels."""
 
 import io
 import struct
@@ -25,7 +25,7 @@ PLAIN = encoded(Image.fromarray(BASE))
 
 
 def with_chunks(*chunks, data=PLAIN, last=False):
-    """A PNG with more chunks behind its header, or before its end."""
+    """Return a PNG with additional chunks after its header or before its end."""
     place = len(data) - 12 if last else 33
     return data[:place] + b"".join(chunks) + data[place:]
 
@@ -90,7 +90,7 @@ def test_damage_to_the_pixels_is_still_named():
 
 
 def profile_for(space, kind=b"mntr"):
-    """The header of a profile of a colour space, and nothing behind it."""
+    """Return the header of an ICC profile for a color space, without any content."""
     return struct.pack(">I4sI4s4s4s12s4s", 132, b"test", 0, kind, space, b"XYZ ", bytes(12), b"acsp") + bytes(92)
 
 
@@ -134,7 +134,7 @@ def test_a_profile_that_is_none_of_a_device_is_left_out():
 
 
 def srgb_of(lab):
-    """CIE Lab (D50) as 8-bit sRGB, by the formulas of IEC 61966-2-1 and the matrix of Bradford's adaptation."""
+    """Convert CIE Lab (D50) to 8-bit sRGB with the formulas of IEC 61966-2-1 and the Bradford adaptation matrix."""
     L, a, b = lab
     fy = (L + 16) / 116
     cubes = np.array([fy + a / 500, fy, fy - b / 200])

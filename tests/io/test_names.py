@@ -1,4 +1,4 @@
-"""File names: one spelling for names that look alike, temporary names that no limit refuses."""
+"""File names: one spelling for equal-looking names, and temporary names that are never too long."""
 
 import errno
 

@@ -1,4 +1,4 @@
-"""Reading and writing pictures: what every odd file becomes, and how every bad one is named."""
+"""Reading and writing of images: conversions of unusual files, and error messages for bad ones."""
 
 import os
 import re
@@ -127,7 +127,7 @@ def test_bad_files_are_named_in_one_clear_line(tmp_path):
 def test_missing_files_folders_and_pipes_are_named(tmp_path):
     with pytest.raises(PictureError, match=r"none.png: no such file"):
         read_picture(tmp_path / "none.png")
-    with pytest.raises(PictureError, match="is a folder, a picture file was expected"):
+    with pytest.raises(PictureError, match="is a folder, but an image file was expected"):
         read_picture(tmp_path)
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(PictureError, match="is not a regular file"):
@@ -193,7 +193,7 @@ def test_sixteen_bit_colour_turns_with_exif(tmp_path):
     (tmp_path / "a.png").write_bytes(raw[:33] + png_chunk(b"eXIf", block) + raw[33:])  # after the header
     picture = read_picture(tmp_path / "a.png")
     np.testing.assert_array_equal(picture.rgb, UPRIGHT[8](((colour.astype(int) + 128) // 257).astype(np.uint8)))
-    assert picture.notes == ("rotated as EXIF orientation 8 asks", "16 bits per channel scaled to 8")
+    assert picture.notes == ("rotated according to EXIF orientation 8", "16 bits per channel scaled to 8")
 
 
 def test_the_limit_is_checked_before_decoding_and_can_be_raised(tmp_path):
@@ -301,7 +301,7 @@ def test_quality_makes_jpeg_and_webp_smaller(tmp_path):
         ("a.gif", BASE, None, "the name must end in"),
         ("a", BASE, None, "the name must end in"),
         ("a.pgm", BASE, None, "the name must end in"),
-        ("a.jpg", BASE, BASE[..., 0], "JPEG holds no alpha channel"),
+        ("a.jpg", BASE, BASE[..., 0], "JPEG has no alpha channel"),
         ("a.png", BASE[..., 0], None, "`rgb` must be"),
         ("a.png", BASE.astype(np.float32), None, "`rgb` must be"),
         ("a.png", BASE, BASE[:3, :3, 0], "`alpha` must be"),

@@ -175,7 +175,7 @@ def test_names_of_any_bytes_have_an_identity(tmp_path):
 def test_masks_beside_their_images_are_taken_alone(tmp_path):
     save(tmp_path / "x.png", np.full((20, 20, 3), 90))
     save(tmp_path / "x_mask001.png", GREY)
-    with pytest.warns(UserWarning, match=r"files other than masks that lie beside their image left out \(1\): x"):
+    with pytest.warns(UserWarning, match=r"files other than masks stored next to their image left out \(1\): x"):
         generator = create_generator({"bank": str(tmp_path)})
     assert [path.name for path in generator.files()] == ["x_mask001.png"]
     assert generator(0, 20).sum() == generator(1, 20).sum() == 100

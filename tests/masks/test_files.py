@@ -109,7 +109,7 @@ def test_bad_folders_are_named(tmp_path):
     with pytest.raises(MaskConfigError, match="nowhere: no such folder"):
         create_generator({"bank": str(tmp_path / "nowhere")})
     (tmp_path / "empty").mkdir()
-    with pytest.raises(MaskConfigError, match="empty: holds no pictures"):
+    with pytest.raises(MaskConfigError, match="empty: contains no images"):
         create_generator({"bank": str(tmp_path / "empty")})
     (tmp_path / "empty" / "a.png").write_bytes(b"no picture")
     message = r"none of 1 files in .*empty is a mask: a mask file cannot be read: .*a\.png: is not a PNG"

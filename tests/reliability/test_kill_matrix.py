@@ -1,4 +1,4 @@
-"""A small form of benchmarks/reliability/kill_matrix.py: real trainings and benchmarks, killed and resumed."""
+"""A small version of benchmarks/reliability/kill_matrix.py: real training runs and benchmarks, killed and resumed."""
 
 import json
 import subprocess

@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """These networks are too small to share."""
+    """Use one thread, because the networks of these tests are too small to gain from more."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,4 +1,4 @@
-"""A resumed run with batches of another size goes on at the next sample, and validates where the epoch ends."""
+"""A run resumed with another batch size continues at the next sample, and validates at the end of the epoch."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.helpers.toys import PictureData, Reconstruction, build, fit
 
 
 class Seen(Reconstruction):
-    """Remembers the items of each batch."""
+    """Module that records the items of each batch."""
 
     def __init__(self, **base):
         super().__init__(**base)
@@ -45,7 +45,7 @@ def test_in_mid_epoch(before, stop, after, left, lost, tmp_path):
     fit(tmp_path / "run", build(Seen), data(before), max_steps=stop)
     resumed = build(Seen)
     steps = stop + left + samples // after  # to the end of the next epoch
-    with pytest.warns(UserWarning, match=rf"of the 12 samples of epoch 0, {stop * before} are done; {left} batch"):
+    with pytest.warns(UserWarning, match=rf"Of the 12 samples of epoch 0, {stop * before} are done. {left} batch"):
         fit(
             tmp_path / "run",
             resumed,
@@ -70,7 +70,7 @@ def test_at_the_end_of_an_epoch_nothing_needs_saying(tmp_path):
 
 
 def test_a_validation_that_was_due_is_not_dropped(tmp_path):
-    """The checkpoint was written after the epoch's last batch, and the run killed before the validation."""
+    """The checkpoint was written after the epoch's last batch, and the run was killed before the validation."""
     fit(tmp_path, build(Seen), data(2), max_steps=12, every=1)
     for later in list_checkpoints(tmp_path / "checkpoints")[:6]:
         later.unlink()

@@ -1,4 +1,4 @@
-"""Checkpoint files: whole or absent wherever TMPDIR is, kept when the disk is full, told apart from other files."""
+"""Checkpoint files: written atomically for any TMPDIR, kept if the disk is full, distinguished from other files."""
 
 import io
 import os
@@ -67,7 +67,7 @@ def test_whoever_looks_sees_whole_checkpoints_only(tmp_path):
 
 
 class Full(Callback):
-    """From a step on, no file may grow beyond some bytes: writing fails as it does on a full disk."""
+    """Callback that limits the size of files from a step on, so that writing fails as on a full disk."""
 
     def __init__(self, step, size):
         self.step, self.size = step, size
@@ -102,7 +102,7 @@ def test_a_full_disk_keeps_the_checkpoints_that_there_are(size, tmp_path):
 
 
 def test_what_is_written_last_is_gone_on_from(tmp_path):
-    """A run that went on from an earlier checkpoint leaves later ones: they are not the newest."""
+    """After resuming from an earlier checkpoint, checkpoints of later steps remain, but they are not the newest."""
     folder = tmp_path / "checkpoints"
     fit(tmp_path, build(Reconstruction), max_steps=8, limit_val_batches=0)
     fit(tmp_path, build(Reconstruction), ckpt_path=folder / "step_00000002.ckpt", max_steps=4, limit_val_batches=0)
@@ -114,7 +114,7 @@ def test_what_is_written_last_is_gone_on_from(tmp_path):
 
 
 def test_the_best_is_gone_on_from_where_it_is_newer(tmp_path):
-    """A kill may come after the first validation and before the first checkpoint."""
+    """A run may be killed after its first validation and before its first regular checkpoint."""
     folder = tmp_path / "checkpoints"
     fit(tmp_path, build(Reconstruction), max_steps=7, every=1000)
     (folder / "step_00000007.ckpt").unlink()
@@ -141,18 +141,18 @@ def test_other_files_are_told_apart(tmp_path):
     (tmp_path / "pickle.ckpt").write_bytes(pickle.dumps({"a": Path()}))
     (tmp_path / "cut.ckpt").write_bytes(checkpoint.read_bytes()[:-100])
     (tmp_path / "text.ckpt").write_text("hello")
-    weights = r"To begin from its weights, leave --ckpt_path out and give --model.init_args.init_weights .*"
+    weights = r"To start from its weights, replace --ckpt_path by --model.init_args.init_weights .*"
     expected = {
-        "bare.pth": rf"is a bare state dict \(\d+ tensors\), not a checkpoint of a training. {weights}bare.pth",
-        "legacy.pth": rf"is a bare state dict \(\d+ tensors\), not a checkpoint of a training. {weights}legacy.pth",
-        "theirs.pth": "is a dictionary with the keys state_dict, epoch, not a checkpoint",
-        "list.pth": "holds a list, not a checkpoint",
-        "module.pth": "no checkpoint of a training: it cannot be read without running code",
-        "weights.ckpt": rf"holds weights only \(loops, optimizer_states, lr_schedulers are missing.*{weights}",
-        "a.safetensors": rf"is a weight file \(safetensors\), not a checkpoint of a training. {weights}",
-        "named.ckpt": r"is a weight file \(safetensors\), not a checkpoint",
-        "pickle.ckpt": "cannot be read without running code",
-        "cut.ckpt": "is damaged; --ckpt_path last takes the newest whole one",
+        "bare.pth": rf"is a bare state dict \(\d+ tensors\), not a training checkpoint. {weights}bare.pth",
+        "legacy.pth": rf"is a bare state dict \(\d+ tensors\), not a training checkpoint. {weights}legacy.pth",
+        "theirs.pth": "is a dictionary with the keys state_dict, epoch, not a training checkpoint",
+        "list.pth": "holds a list, not a training checkpoint",
+        "module.pth": "is not a training checkpoint: reading it would run code stored in the file",
+        "weights.ckpt": rf"It lacks loops, optimizer_states, lr_schedulers, as .*{weights}",
+        "a.safetensors": rf"is a weight file \(safetensors\), not a training checkpoint. {weights}",
+        "named.ckpt": r"is a weight file \(safetensors\), not a training checkpoint",
+        "pickle.ckpt": "reading it would run code stored in the file",
+        "cut.ckpt": "is damaged. --ckpt_path last selects the newest undamaged one",
         "text.ckpt": "is damaged",
         "none.ckpt": r"No checkpoint .*none.ckpt. --ckpt_path takes last, best or a checkpoint file",
         "checkpoints": "is a folder; --ckpt_path takes last, best or a checkpoint file",

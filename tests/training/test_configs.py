@@ -1,4 +1,4 @@
-"""Every YAML under configs/ is found here and builds what it describes; files with a base repeat nothing of it."""
+"""Every YAML file in configs/ builds what it describes. Files with a base repeat nothing of it."""
 
 import re
 from pathlib import Path
@@ -50,7 +50,7 @@ BASED = [file for file in FILES if "\nbase: " in (CONFIGS / file).read_text()]
 
 
 def flat(value, path=""):
-    """Leaves of a configuration by their dotted keys, without `init_args`, as the command line takes them."""
+    """Return the leaves of a configuration by dotted keys without `init_args`, as on the command line."""
     if not isinstance(value, dict) or not value:
         return {path: value}
     leaves = {}
@@ -79,7 +79,7 @@ def test_ablations_have_a_base():
 
 @pytest.mark.parametrize("path", sorted((CONFIGS / "isnet").glob("weights_*.yaml")), ids=lambda path: path.stem)
 def test_isnets_loss_weights_are_those_of_the_name(path):
-    """Table 2 of the paper: L1 weighs 1, what the name leaves out weighs nothing."""
+    """As in Table 2 of the paper, L1 has weight 1, and loss terms that the name does not list have weight 0."""
     own = read_config(path)["model"]["init_args"]
     weights, gan_loss = PRESETS[own["preset"]]
     found = weights._asdict() | {key: own[key] for key in weights._asdict() if key in own}

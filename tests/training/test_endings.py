@@ -1,4 +1,4 @@
-"""However a run ends, its last complete step is saved, and what goes on from there equals an unbroken run."""
+"""The last complete step of a run is saved however the run ends, and resuming from it equals an uninterrupted run."""
 
 import pytest
 from lightning.pytorch import Callback
@@ -14,7 +14,7 @@ NEVER = 1000
 
 
 class Fails(Callback):
-    """Raises in the hook and after the batches that are named."""
+    """Callback that raises an error in the given hook, after the given number of batches."""
 
     def __init__(self, hook, batch):
         def fail(trainer, module, *args):
@@ -25,7 +25,7 @@ class Fails(Callback):
 
 
 class Stops(Callback):
-    """Asks for a stop after so many batches, as a time limit does."""
+    """Callback that sets ``should_stop`` after the given number of batches, as a time limit does."""
 
     def __init__(self, batch):
         self.batch = batch
@@ -35,7 +35,7 @@ class Stops(Callback):
 
 
 class FailsInLoss(ToyGAN):
-    """Raises in the loss of a phase, at its call of that number."""
+    """Module that raises an error in the given call of a phase's loss."""
 
     fails = None
 
@@ -55,7 +55,7 @@ class FailsInLoss(ToyGAN):
 
 
 class StopsInHook(Reconstruction):
-    """Asks for a stop where all callbacks have had their turn."""
+    """Module that sets ``should_stop`` in its hook, which runs after those of all callbacks."""
 
     at = None
 
@@ -76,9 +76,10 @@ def train(folder, kind, options, callbacks=(), ckpt_path=None, **trainer_options
 
 
 def assert_goes_on(tmp_path, step, kind, options, callbacks=list, lost=(), added=(), **trainer_options):
-    """The broken run saved ``step`` as its newest; resumed, it ends as a whole one.
+    """Check that the failed run saved ``step`` as its newest checkpoint and, once resumed, equals an uninterrupted run.
 
-    Its metrics.csv may have ``lost`` and ``added`` rows, each a pair (step, whether it is of a validation).
+    Its metrics.csv may lack the rows ``lost`` and have additional rows ``added``, each a pair (step, whether the row is
+    of a validation).
     """
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     newest = list_checkpoints(broken / "checkpoints")[0]
@@ -200,9 +201,9 @@ def test_an_error_saves_the_last_complete_step(name, tmp_path):
     ids=["by step", "no validation", "validation within the epoch", "end of an epoch", "by epoch", "mid-cycle"],
 )
 def test_a_stop_saves_the_last_complete_step(kind, options, trainer_options, batch, step, validates, tmp_path):
-    """As `max_time` and early stopping do it: the trainer is asked to stop after a batch.
+    """``should_stop`` is set after a batch, as `max_time` and early stopping do.
 
-    Lightning then validates once more. The row stays, unless that was within a step.
+    Lightning then validates once more. The row of this validation stays, unless the stop was within a step.
     """
     train(tmp_path / "broken", kind, options, [ema(), Stops(batch)], **trainer_options)
     added = [(step, True)] if validates else []

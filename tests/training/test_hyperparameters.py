@@ -1,4 +1,4 @@
-"""What checkpoints remember of a module: the network's options, plain arguments, and what cannot be held."""
+"""The arguments that checkpoints store of a module: network options, plain values, and names of other arguments."""
 
 import functools
 from pathlib import Path
@@ -20,7 +20,7 @@ BEHIND = {"width": 4, "levels": 6, "local_width": 4, "blocks": 1}
 
 
 class Painting(InpaintingModule):
-    """A family's module, as docs/training.md shows it."""
+    """A family's module, as described in docs/training.md."""
 
     def __init__(self, network: str = "painter", **base):
         super().__init__(network, **base)
@@ -34,7 +34,7 @@ def module(**more):
 
 
 def saved(folder, built, **options):
-    """The last checkpoint of a short training."""
+    """Return the last checkpoint of a short training run."""
     fit(folder, built, max_steps=2, **options)
     return folder / "checkpoints" / "step_00000002.ckpt"
 
@@ -139,9 +139,9 @@ def test_a_checkpoint_of_another_network_or_with_another_option_is_refused(tmp_p
     def validate(built):
         trainer.validate(built, PictureData(), ckpt_path=path, weights_only=True, verbose=False)
 
-    with pytest.raises(ZooError, match="holds the network 'painter', but 'autoencoder_tiny' is to be filled"):
+    with pytest.raises(ZooError, match="network 'painter', but the network to load it into is 'autoencoder_tiny'"):
         validate(Painting("autoencoder_tiny"))
-    silent = r"has the option plain=True, the one to be filled has the default plain=False.*network_options\.plain=True"
+    silent = r"plain=True, but the network to load it into has the default plain=False.*network_options\.plain=True"
     with pytest.raises(ZooError, match=silent):
         validate(module(network_options=None))
     both = "does not fit 'painter': it was saved with plain=True, but plain=False is asked for"
@@ -151,7 +151,7 @@ def test_a_checkpoint_of_another_network_or_with_another_option_is_refused(tmp_p
 
 
 class Outer(LightningModule):
-    """A module of a user, with one of ours in it."""
+    """A user's LightningModule that contains one of this package."""
 
     def __init__(self, network: str, width: int) -> None:
         super().__init__()
@@ -166,11 +166,11 @@ def test_arguments_are_those_of_the_module_itself():
 def test_an_option_that_no_checkpoint_can_hold_is_refused_at_once():
     @registry.register_model(source="tests")
     def painter_by(activation: type = torch.nn.ReLU):
-        """A painter whose option is a class."""
+        """Build a painter that has a class as an option."""
         return iz.create_model("painter")
 
     try:
-        with pytest.raises(ZooError, match=r"A checkpoint holds numbers, texts, .* but not type"):
+        with pytest.raises(ZooError, match=r"A checkpoint can hold numbers, strings, .* but not type"):
             Painting("painter_by", network_options={"activation": torch.nn.GELU})
     finally:
         del registry._models["painter_by"]

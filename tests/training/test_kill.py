@@ -1,4 +1,4 @@
-"""Real processes, really killed: what they leave behind goes on as if nothing had happened."""
+"""Real processes that are killed: their runs can be resumed and give the same results as uninterrupted ones."""
 
 import os
 import random
@@ -65,7 +65,7 @@ def test_a_truncated_newest_checkpoint_is_passed_over(tmp_path):
     for size in (0, 100, len(whole) // 2, len(whole) - 1):
         newest.write_bytes(whole[:size])
         assert is_damaged(newest)
-        with pytest.warns(UserWarning, match=f"{newest.name} is damaged.*taking the one before"):
+        with pytest.warns(UserWarning, match=f"{newest.name} is damaged.*Using the one before"):
             assert newest_readable(tmp_path / "checkpoints") == before
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1

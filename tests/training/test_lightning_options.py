@@ -58,9 +58,9 @@ REFUSED = {
     "accelerator": ("tpu", "Use cpu, cuda or mps"),
     "strategy": ("fsdp", "Use auto, ddp"),
     "precision": ("16-mixed", "Use bf16-mixed"),
-    "max_epochs": (0, "0 trains nothing"),
-    "max_steps": (0, "0 trains nothing"),
-    "limit_train_batches": (0, "0 trains nothing"),
+    "max_epochs": (0, "0 disables training"),
+    "max_steps": (0, "0 disables training"),
+    "limit_train_batches": (0, "0 disables training"),
     "overfit_batches": (1, "select: {first: 4}"),
     "check_val_every_n_epoch": (0, "trainer.limit_val_batches to 0"),
     "enable_checkpointing": (False, "set checkpoints.every"),
@@ -98,7 +98,7 @@ IN_PYTHON_ONLY = {"LambdaCallback", "Timer"}
 
 
 def batch_size(batch):
-    """A function that a configuration names."""
+    """Return the batch size; a function that a configuration refers to."""
     return len(batch["image"])
 
 

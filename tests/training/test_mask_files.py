@@ -1,4 +1,4 @@
-"""Files of configs/masks on top of the configurations they are for: training and evaluation get the masks they name."""
+"""Mask files in configs/masks set the masks of training and evaluation in the configurations that they are for."""
 
 import re
 import shutil
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.Jsonar
 
 
 def masks_of(*words):
-    """The generators of training, validation and testing that a command gives, on the sample images."""
+    """Return the mask generators of training, validation and testing that a command sets, for the sample images."""
     settings = Parsed("fit", [*words, *SAMPLE, "--data.init_args.size=256"]).settings.data
     assert settings.class_path == "inpaint_zoo.data.InpaintingDataModule"
     data = InpaintingDataModule(**{**settings.init_args.as_dict(), "augment": ["random_crop"], "eval_crop": "center"})
@@ -36,7 +36,7 @@ def masks_of(*words):
 
 
 def used_on(path):
-    """The configurations that a mask file says it is for."""
+    """Return the configurations that a mask file says it is for."""
     ((itself, places),) = USE.findall(path.read_text())
     assert REPOSITORY / itself == path
     patterns = re.findall(r"configs/\S+\.yaml", places)
@@ -46,7 +46,7 @@ def used_on(path):
 
 
 def with_files(path, folder):
-    """A copy of a mask file, with small files where it looks for folders."""
+    """Return a copy of a mask file that uses small folders created here."""
     for root in set(re.findall(r"root: ([\w/]+)", path.read_text())):
         for k in range(12):  # two for each of NVIDIA's six bins: white is hole in the test files
             ratio = (k // 2) / 10 + 0.05
@@ -85,7 +85,7 @@ def test_a_mask_file_sets_training_and_evaluation(path, tmp_path):
 
 
 def test_its_options_stand_where_it_stands():
-    """Words are read from left to right, with files of masks as with all others."""
+    """Options are applied from left to right, also if they are mask files."""
     base, file = str(CONFIGS / "grig" / "steps_1.yaml"), str(CONFIGS / "masks" / "lgnet_train.yaml")
     strokes, half, cmod = (create_generator(name).identity() for name in ("lgnet_train", "half", "cmod"))
     center = create_generator({"name": "center", "size": 128}).identity()
@@ -101,7 +101,7 @@ STAND_INS = sorted({config for path in MASKS if "root" in path.read_text() for c
 
 @pytest.mark.parametrize("path", STAND_INS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_evaluation_follows_an_override_of_masks(path):
-    """Where masks stand in for files, `eval_masks` does not repeat `masks`: both change together."""
+    """If masks replace mask files, `eval_masks` does not repeat `masks`, so both change together."""
     settings = read_config(path)["data"]["init_args"]
     if path.stem != "sample":  # whose SHA-256 is in the cards of the weights that ship
         assert settings["masks"] != settings.get("eval_masks")

@@ -1,4 +1,4 @@
-"""The recipe: what is declared is what is done, in that order, and generator updates are the steps."""
+"""Recipes: the phases run as declared and in order, and steps are generator updates."""
 
 import itertools
 
@@ -24,7 +24,7 @@ def phase(name, *trains, **options):
         ([phase("g", "network"), phase("h", "network")], {}, "Exactly one phase must train 'network'"),
         ([phase("g", "network"), phase("g", "critic")], {}, "different names"),
         ([phase("g", "network"), phase("h", "network.part")], {}, "Exactly one phase must train 'network'"),
-        ([phase("g", "network", on="every")], {}, "leave `on` out"),
+        ([phase("g", "network", on="every")], {}, "Leave `on` unset"),
         ([phase("g", "network")], {"accumulate": 0}, "`accumulate` must be 1 or more"),
     ],
 )
@@ -75,7 +75,7 @@ def test_order_and_forward_passes_of_a_step(options, calls, forwards, tmp_path):
 
 
 class Watch(Callback):
-    """Keeps the weights of both sides before and after each batch."""
+    """Callback that records the weights of generator and discriminator before and after each batch."""
 
     def __init__(self):
         self.changes = []
@@ -109,7 +109,7 @@ def test_who_changes_and_what_counts(options, changes, tmp_path):
 
 
 def reference_step(module, batch, order):
-    """One step written out by hand: plain torch, no phases."""
+    """Do one step in plain torch, without phases."""
     network, critic = module.network, module.critic
     optimizers = {
         "generator": torch.optim.SGD(network.parameters(), lr=module.lr),
@@ -190,7 +190,7 @@ def test_clipping_is_each_optimizers_own(tmp_path):
 
 @pytest.mark.parametrize("critics", [1, 5])
 def test_generator_updates_are_what_everything_follows(critics, tmp_path):
-    """max_steps, ModelCheckpoint, schedules, EMA and logs, with one and with five critics per step."""
+    """Generator updates drive max_steps, ModelCheckpoint, schedules, EMA and logs, with 1 and 5 critics per step."""
     rates, averages = [], []
 
     class Rates(Callback):

@@ -1,4 +1,4 @@
-"""Two processes (gloo, on the CPU) train and score as one does."""
+"""Two processes (gloo, on the CPU) train and evaluate like one process."""
 
 import json
 
@@ -78,7 +78,7 @@ FAMILIES = {  # without norms over the batch: a divisor of the whole batch, and 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_two_processes_train_a_family_as_one_does(family, tmp_path):
-    """Holes of different sizes, so that each process has another share of them."""
+    """The holes have different sizes, so each process has a different number of hole pixels."""
     model = {"class_path": f"inpaint_zoo.models.{family}", "init_args": {"metrics": [], **FAMILIES[family]}}
     data = {**DATA, "init_args": {**DATA["init_args"], "uneven": True}}
     trainer = {**CONFIG["trainer"], "max_steps": 3, "limit_val_batches": 0, "callbacks": []}
@@ -105,4 +105,4 @@ def test_a_strategy_that_waits_for_every_gradient_is_refused(tmp_path):
     process = start(tmp_path, "--trainer.devices", "2", "--trainer.strategy", "ddp", config=config(2))
     output = process.communicate(timeout=300)[0]
     assert process.returncode == 2
-    assert "use strategy ddp_find_unused_parameters_true" in output
+    assert "Use strategy ddp_find_unused_parameters_true" in output

@@ -1,4 +1,4 @@
-"""A run that was cut at any step and resumed ends with the bytes of an unbroken one."""
+"""A run that is interrupted at any step and resumed gives the same bytes as an uninterrupted one."""
 
 import shutil
 
@@ -89,7 +89,7 @@ def test_resume_from_every_checkpoint(scenario, tmp_path):
 
 @pytest.mark.parametrize("scenario", ["single optimizer", "validation within the epoch", "shared forward, EMA"])
 def test_resume_from_the_best(scenario, tmp_path):
-    """It was written when a validation ended, not at a batch's end."""
+    """This checkpoint was written at the end of a validation, not at the end of a batch."""
     module = run(scenario, tmp_path)
     folder = tmp_path / "checkpoints"
     newest = list_checkpoints(folder)[0]
