@@ -192,7 +192,9 @@ class ZooCLI(LightningCLI):
             kwargs["logger"] = [CSVLog(self.out), *loggers]
         callbacks = [MetricsLog(), *self.callbacks]
         if self.command == "fit" and not self.leaves_nothing:
-            callbacks.append(ConfigRecord(self.out, self.config_text, effective(yaml.safe_load(self.config_text))))
+            callbacks.append(
+                ConfigRecord(self.out, lambda: self.config_text, lambda text: effective(yaml.safe_load(text)))
+            )
         if settings.get("max_time") is not None:
             callbacks.append(TimeLimit(settings["max_time"]))
             kwargs["max_time"] = None

@@ -31,12 +31,15 @@ class ConfigRecord(Callback):
 
     Args:
         out: The run's folder.
-        text: The configuration as YAML.
-        effective: The keys that affect what is learned, from `run_config.effective`.
+        text: Function that returns the configuration as YAML. It is called when training starts, because a
+            configuration with refused callbacks may have no YAML form.
+        effective: Function that returns the keys of this YAML that affect what is learned (`run_config.effective`).
     """
 
-    def __init__(self, out: str | Path, text: str, effective: Mapping[str, Any]) -> None:
-        self.out, self.text, self.effective = Path(out), text, dict(effective)
+    def __init__(self, out: str | Path, text: Callable[[], str], effective: Callable[[str], Mapping[str, Any]]) -> None:
+        self.out = Path(out)
+        self._text, self._effective = text, effective
+        self._stored: dict[str, Any] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write ``config.yaml``. At this point all checks have passed, and no file of the run has changed yet."""
@@ -44,19 +47,21 @@ class ConfigRecord(Callback):
 
     @rank_zero_only
     def _write(self, step: int) -> None:
-        path = self.out / CONFIG
+        path, text = self.out / CONFIG, self._text()
         before = path.read_text(encoding="utf-8") if path.is_file() else None
-        if before is not None and _FROM.sub("", before).strip() == self.text.strip():
+        if before is not None and _FROM.sub("", before).strip() == text.strip():
             return
         if before is not None and step > 0:
             found = _FROM.search(before)
             write_bytes(self.out / HISTORY / f"step_{int(found[1]) if found else 0:08d}.yaml", before.encode())
         header = f"# inpaint-zoo {__version__}, lightning {lightning.__version__}, from step {step}\n"
-        write_bytes(path, (header + self.text).encode())
+        write_bytes(path, (header + text).encode())
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Store the effective configuration, which a resumed run is compared with."""
-        checkpoint["config"] = self.effective
+        if self._stored is None:
+            self._stored = dict(self._effective(self._text()))
+        checkpoint["config"] = self._stored
 
 
 class ResetOptimizers(Callback):
