@@ -263,7 +263,7 @@ def test_csv_log_keeps_rows_and_columns_in_order(tmp_path):
     assert (tmp_path / "metrics.csv").read_text() == "step,a,b\n1,0.1,\n2,0.3333333333333333,nan\n"
     again.log_metrics({"c": 3.0}, 3)
     assert (tmp_path / "metrics.csv").read_text().endswith("step,a,b,c\n1,0.1,,\n2,0.3333333333333333,nan,\n3,,,3.0\n")
-    with pytest.warns(UserWarning, match="3 of the 9 rows"):
+    with pytest.warns(UserWarning, match="holds 3 rows, but 9 rows were logged"):
         CSVLog(tmp_path).begin(9)
     rank_zero_only.rank = 0
 
