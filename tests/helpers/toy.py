@@ -1,7 +1,7 @@
 """A learned network for tests of the common interface, with weights, norms, padding and its own value range."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +49,18 @@ def toy(width: int = 8) -> Toy:
 
 
 @contextmanager
-def registered_toy() -> Iterator[None]:
-    """Register `toy` within the context."""
-    registry.register_model(source="tests")(toy)
+def registered(build: Callable[..., InpaintingNetwork]) -> Iterator[None]:
+    """Register a builder within the context, under its name."""
+    registry.register_model(source="tests")(build)
     try:
         yield
     finally:
-        del registry._models["toy"]
+        del registry._models[build.__name__]
+
+
+def registered_toy() -> AbstractContextManager[None]:
+    """Register `toy` within the context."""
+    return registered(toy)
 
 
 class Repeating(Toy):
@@ -77,14 +82,9 @@ def repeating(width: int = 8, rounds: int = 1, threshold: float = 0.5) -> Repeat
     return Repeating(width, rounds)
 
 
-@contextmanager
-def registered_repeating() -> Iterator[None]:
+def registered_repeating() -> AbstractContextManager[None]:
     """Register `repeating` within the context."""
-    registry.register_model(source="tests")(repeating)
-    try:
-        yield
-    finally:
-        del registry._models["repeating"]
+    return registered(repeating)
 
 
 def write_checkpoint(path: Path, name: str = "repeating", **options: Any) -> Path:

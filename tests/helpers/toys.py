@@ -1,7 +1,6 @@
 """Small parts for training tests: generated images, a network, a discriminator, and both kinds of training modules."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -10,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from inpaint_zoo import registry
 from inpaint_zoo.data.sampling import Draw, EvalSampler, ResumableLoader, StreamSampler
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.losses import wgan_gradient_penalty
@@ -28,6 +26,7 @@ from inpaint_zoo.training import (
     Stages,
     Terms,
 )
+from tests.helpers.toy import registered
 
 SIDE = 32
 
@@ -52,13 +51,8 @@ def painter(width: int = 8, plain: bool = False) -> Painter:
     return Painter(width, plain)
 
 
-@contextmanager
-def painter_registered() -> Iterator[None]:
-    registry.register_model(source="test")(painter)
-    try:
-        yield
-    finally:
-        del registry._models["painter"]
+def painter_registered() -> AbstractContextManager[None]:
+    return registered(painter)
 
 
 class Pictures(Dataset[dict[str, Any]]):
