@@ -49,31 +49,20 @@ def expand_configs(args: Sequence[str]) -> list[str]:
             path = Path(file)
             if file and (keys := masks_set_by(path)):
                 given = [f"--data.init_args.{key}={file}" for key in keys]
-            elif file and path.is_file() and BASE in (content := _read(path)):
-                given = [f"--config={each}" for each in _chain(path, content)]
+            elif file and path.is_file() and len(layers := _layers(path)) > 1:
+                (first, _), *others = layers
+                texts = [yaml.safe_dump(content, sort_keys=False) for _, content in others]
+                given = [f"--config={each}" for each in (first, *texts)]  # the parser takes texts as well as paths
         words += given
     return words
 
 
-def _chain(path: Path, content: Mapping[str, Any]) -> list[str]:
-    """Return the configurations that a file with a base consists of: paths, and the text of files without the key."""
-    words: list[str] = []
-    for each in _files(path):
-        own = dict(content) if each == path else _read(each)
-        if BASE in own:
-            del own[BASE]
-            words.append(yaml.safe_dump(own, sort_keys=False))  # the parser takes texts as well as paths
-        else:
-            words.append(str(each))
-    return words
-
-
-def _files(path: Path, below: tuple[Path, ...] = ()) -> list[Path]:
-    """Return a file and its bases, the first base first."""
+def _layers(path: Path, below: tuple[Path, ...] = ()) -> list[tuple[Path, dict[str, Any]]]:
+    """Return a file and its bases with their contents, without the key ``base``; the first base first."""
     content = _read(path)
     if BASE not in content:
-        return [path]
-    base = content[BASE]
+        return [(path, content)]
+    base = content.pop(BASE)
     if not isinstance(base, str):
         raise ZooError(f"{path}: `base` must be the path of a configuration, relative to this file, got {base!r}.")
     other = path.parent / base
@@ -81,7 +70,7 @@ def _files(path: Path, below: tuple[Path, ...] = ()) -> list[Path]:
         raise ZooError(f"{path}: the file of `base: {base}` is missing ({other}).")
     if other.resolve() in (*below, path.resolve()):
         raise ZooError(f"{path}: `base: {base}` leads back to a file that builds on it.")
-    return [*_files(other, (*below, path.resolve())), path]
+    return [*_layers(other, (*below, path.resolve())), (path, content)]
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -97,9 +86,7 @@ def read_config(path: Path) -> dict[str, Any]:
         ZooError: A file is missing or is not a YAML mapping.
     """
     merged: dict[str, Any] = {}
-    for each in _files(path):
-        own = _read(each)
-        own.pop(BASE, None)
+    for _, own in _layers(path):
         for key, value in own.items():
             merged[key] = _merge(merged[key], value) if key in _GROUPS and key in merged else value
     return merged

@@ -77,6 +77,7 @@ class ZooCLI(LightningCLI):
         self.command, self.dry, self.callbacks = command, dry, callbacks
         self.code = 0
         self.evaluated: Path | None = None
+        self._checkpoint: dict[str, Any] = {}  # content of `evaluated`
         super().__init__(
             TrainingModule,
             LightningDataModule,
@@ -136,8 +137,8 @@ class ZooCLI(LightningCLI):
         if self.evaluated is None:
             return
         arguments = self.settings.model.get("init_args", {})
-        checkpoint = read_checkpoint(self.evaluated, training=False)
-        refuse_other_name(self.evaluated, checkpoint, arguments.get("network"))
+        self._checkpoint = read_checkpoint(self.evaluated, training=False)
+        refuse_other_name(self.evaluated, self._checkpoint, arguments.get("network"))
         if "network_options" in arguments:
             stated = read_header(self.evaluated).options
             arguments["network_options"] = {**stated, **(arguments["network_options"] or {})}
@@ -354,8 +355,7 @@ class ZooCLI(LightningCLI):
 
     def _check_evaluated(self, model: TrainingModule) -> None:
         if self.evaluated is not None:
-            checkpoint = read_checkpoint(self.evaluated, training=False)
-            refuse_other_network(self.evaluated, checkpoint, model, training=False)
+            refuse_other_network(self.evaluated, self._checkpoint, model, training=False)
 
     @rank_zero_only
     def _write_scores(self, name: str, model: TrainingModule) -> None:
