@@ -39,7 +39,7 @@ def over(argument, values):
 
 
 def with_one_large_of_a_family():
-    """Return every model, but only the first of a family's large ones, which has the same parts as the others."""
+    """Every model, but only the first of each family's large ones, which has the same layers as the others."""
     seen, names = set(), []
     for name in [*iz.list_models(), "toy"]:
         info = iz.model_info(name) if name != "toy" else None
@@ -55,7 +55,7 @@ def small_names():
 
 
 def small_ones():
-    """Every model but the large ones."""
+    """Every model but the large ones, which consist of the same layers and take many times as long."""
     return pytest.mark.parametrize("name", small_names(), indirect=True, scope="module")
 
 
@@ -129,7 +129,7 @@ def test_extreme_masks(name, share):
     assert torch.equal(out[(mask == 0).expand_as(out)], image[(mask == 0).expand_as(out)])
 
 
-@with_one_large_of_a_family()
+@small_ones()
 def test_batch_equals_singles_and_eval_repeats(name):
     net = build(name)
     image, mask = sample((40, 56), batch=3)
@@ -175,7 +175,7 @@ def test_state_dict_and_file_round_trip(name, tmp_path):
 
 
 @pytest.mark.slow
-@with_one_large_of_a_family()
+@small_ones()
 def test_export(name):
     net = build(name)
     image, mask = sample((64, 64))
@@ -184,7 +184,7 @@ def test_export(name):
         torch.testing.assert_close(program.module()(image, mask), net(image, mask), atol=1e-5, rtol=0)
 
 
-@small_ones()  # bf16 is emulated on many CPUs, where a large model takes minutes; the large ones have the same layers
+@small_ones()  # many CPUs emulate bf16
 def test_bf16_autocast(name):
     net = build(name)
     image, mask = sample((64, 64))
@@ -197,11 +197,9 @@ def test_bf16_autocast(name):
     torch.testing.assert_close(half, plain, atol=BF16_TOLERANCE, rtol=0)
 
 
-@with_one_large_of_a_family()
+@small_ones()
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("bf16", BF16_TOLERANCE)])
 def test_optimized_form_gives_the_same(name, precision, tolerance):
-    if precision == "bf16" and name not in small_names():
-        pytest.skip("bf16 is emulated on many CPUs, where a large model takes minutes")
     net = build(name)
     before = {key: value.clone() for key, value in net.state_dict().items()}
     image, mask = sample((64, 72))
@@ -268,12 +266,11 @@ def test_training_steps_check_shapes_but_not_values(name):
         net.stages(image, mask[:1])
 
 
-@with_one_large_of_a_family()
+@small_ones()
 def test_any_size(name):
     net = build(name)
-    large = iz.model_info(name).parameters > LARGE
 
-    @settings(max_examples=3 if large else 15, deadline=None, derandomize=large)
+    @settings(max_examples=15, deadline=None)
     @given(H=st.integers(16, 80), W=st.integers(16, 80), seed=st.integers(0, 99))
     def check(H, W, seed):
         image, mask = sample((H, W), seed=seed)

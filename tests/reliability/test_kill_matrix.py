@@ -12,13 +12,12 @@ SCRIPT = Path(__file__).parent.parent.parent / "benchmarks" / "reliability" / "k
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs fork and prlimit")
-@pytest.mark.parametrize("workload", ["fit", "benchmark"])
-def test_nothing_is_damaged_lost_or_different_after_kills(workload, tmp_path):
+@pytest.mark.parametrize(("workload", "kind"), [("fit", "SIGKILL"), ("benchmark", "full disk")])
+def test_nothing_is_damaged_lost_or_different_after_kills(workload, kind, tmp_path):
     table = tmp_path / "table.json"
     words = [
         "--kinds",
-        "SIGKILL",
-        "full disk",
+        kind,
         "--kills",
         "1",
         "--workloads",
@@ -31,5 +30,6 @@ def test_nothing_is_damaged_lost_or_different_after_kills(workload, tmp_path):
     done = subprocess.run([sys.executable, str(SCRIPT), *words], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = json.loads(table.read_text())
-    assert len(rows) == 2
-    assert all(row["landed"] == 1 and row["runs"] >= 1 for row in rows)
+    assert len(rows) == 1
+    assert rows[0]["landed"] == 1
+    assert rows[0]["runs"] >= 1
