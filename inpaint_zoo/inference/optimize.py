@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import unknown_name
+from inpaint_zoo.inference.fusion import fuse
+from inpaint_zoo.inference.fusion.onednn import LaidOut
 from inpaint_zoo.interfaces import InpaintingNetwork
-from inpaint_zoo.layers.fusion import fuse, to_bfloat16
 
 __all__ = ["OptimizedNetwork", "Precision", "fast_form", "optimize"]
 
@@ -22,8 +23,8 @@ Precision = Literal["fp32", "bf16"]
 class OptimizedNetwork(InpaintingNetwork):
     """Frozen copy of a network in its fast form and a given precision, for inference only; same contract.
 
-    Normalization layers are folded into convolutions, layers that have a faster form (`Fusable`) are replaced by it,
-    and weights use the channels-last memory format.
+    Normalization layers are folded into convolutions, layers are replaced by their inference forms (see
+    `inference.fusion`), and weights use the channels-last memory format.
 
     Args:
         network: The network to copy; it is not changed.
@@ -38,7 +39,7 @@ class OptimizedNetwork(InpaintingNetwork):
         fuse(self.network)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         if precision == "bf16":
-            to_bfloat16(self.network)
+            _to_bfloat16(self.network)
         if compiled:
             # bypasses nn.Module's registration, so that the state-dict names stay the same
             object.__setattr__(self.network, "predict", torch.compile(self.network.predict))
@@ -64,6 +65,19 @@ class OptimizedNetwork(InpaintingNetwork):
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the network's raw predictions."""
         return self.network.predict(image, mask)
+
+
+def _to_bfloat16(module: nn.Module) -> None:
+    """Convert the weights of convolutions and linear layers to bfloat16, in place.
+
+    A module whose attribute ``full_precision`` is True keeps its dtype, including all its submodules.
+    """
+    if getattr(module, "full_precision", False):
+        return
+    if isinstance(module, LaidOut | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        module.to(torch.bfloat16)
+    for child in module.children():
+        _to_bfloat16(child)
 
 
 def optimize(net: InpaintingNetwork, precision: Precision = "fp32", compiled: bool = False) -> InpaintingNetwork:
