@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import unknown_name
+from inpaint_zoo.inference.batch import Filler
 from inpaint_zoo.inference.fusion import fuse
 from inpaint_zoo.inference.fusion.onednn import LaidOut
 from inpaint_zoo.interfaces import InpaintingNetwork
@@ -99,12 +100,13 @@ def optimize(net: InpaintingNetwork, precision: Precision = "fp32", compiled: bo
 _fast_forms: WeakKeyDictionary[nn.Module, tuple[object, InpaintingNetwork]] = WeakKeyDictionary()
 
 
-def fast_form(net: InpaintingNetwork) -> InpaintingNetwork:
+def fast_form(net: Filler) -> Filler:
     """Return `optimize(net)`, cached as long as the weights of ``net`` are unchanged and at the same memory addresses.
 
-    A network in training mode is returned as is, because its weights are about to change.
+    Returned as they are: functions, optimized networks, and networks in training mode, whose weights are about to
+    change.
     """
-    if net.training or isinstance(net, OptimizedNetwork):
+    if not isinstance(net, InpaintingNetwork) or net.training or isinstance(net, OptimizedNetwork):
         return net
     values = (*net.parameters(), *net.buffers())
     weights = tuple((value.data_ptr(), 0 if value.is_inference() else value._version) for value in values)
