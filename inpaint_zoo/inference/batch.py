@@ -18,7 +18,7 @@ from inpaint_zoo.ops import composite, crop_to, pad_to_multiple, to_uint8
 __all__ = ["Bytes", "Filler", "as_tensor", "fill_batch", "running", "to_pictures", "to_tensors"]
 
 Filler = Callable[..., Tensor]
-"""An `InpaintingNetwork`, or a function of image (B, 3, H, W) in [0, 1] and mask (B, 1, H, W) with 1 = hole that returns
+"""An `InpaintingNetwork`, or a function of image (B, 3, H, W) in [0, 1] and mask (B, 1, H, W) with 1 = hole. It returns
 the filled images; their known pixels are not used."""
 
 Bytes = NDArray[np.uint8]

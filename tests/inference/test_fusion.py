@@ -181,6 +181,7 @@ def test_bfloat16_leaves_spectra_alone():
 
 
 def test_inpaint_uses_the_fast_form_and_notices_new_weights(monkeypatch):
+    """Unless the caller passes an optimized network or switches it off."""
     module = importlib.import_module("inpaint_zoo.inference.optimize")  # the package has a function of that name
     made = []
     original = module.optimize
@@ -196,6 +197,10 @@ def test_inpaint_uses_the_fast_form_and_notices_new_weights(monkeypatch):
     second = iz.inpaint(net, image, mask)
     assert made == [net, net]
     assert not torch.equal(first, second)
+    own = original(net)
+    assert torch.equal(iz.inpaint(own, image, mask), second)
+    with torch.no_grad():
+        assert torch.equal(iz.inpaint(net, image, mask, fast=False), net(image, mask))
     iz.inpaint(net.train(), image, mask)
     assert made == [net, net]
     assert net.training
