@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,30 @@ def test_networks_read_beside_their_paper(path):
             assert top(module) in NETWORK_LEVELS
             if top(module) == "models":
                 assert module.split(".")[2] == path.parent.name, "families never import each other"
+                assert module.split(".")[3] != "fused", "inference forms import the network, not the reverse"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_private_operators_are_called_in_one_module(path):
+    private = "torch.ops.mkldnn" in path.read_text() or "_mkldnn_enabled" in path.read_text()
+    assert private == (path == PACKAGE / "inference" / "fusion" / "onednn.py")
+
+
+def test_no_import_circles_in_networks_and_their_inference_forms():
+    """Also none that only type checkers see."""
+    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in FILES}
+    imported = {
+        name: {
+            found
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom)
+            for found in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+            if found in names
+        }
+        for name, path in names.items()
+        if path.relative_to(PACKAGE).parts[0] in {"layers", "inference", "models"}
+    }
+    TopologicalSorter(imported).prepare()  # raises CycleError
 
 
 @pytest.mark.parametrize("module", TORCH_FREE)

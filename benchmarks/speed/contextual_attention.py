@@ -25,8 +25,8 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn import functional as F
 
+from inpaint_zoo.inference.fusion import fuse
 from inpaint_zoo.layers.contextual_attention import ContextualAttention
-from inpaint_zoo.layers.fusion import fuse
 
 SCALE = 4  # downsampling factor of the features
 SLOWER = 1.05  # tolerance for noise in the check that a variant is not slower

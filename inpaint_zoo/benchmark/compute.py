@@ -1,4 +1,4 @@
-"""Compute one cell: run the method, paste the known pixels, and score; images are loaded and scored by threads."""
+"""Compute one cell: run the method and score its results; images are loaded and scored by threads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from inpaint_zoo.benchmark.scoring import Score, Scorer
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.names import plain_name
 
-__all__ = ["CellResult", "Sample", "compute_cell", "load_sample", "naming", "worker_threads"]
+__all__ = ["CellResult", "Sample", "Shown", "compute_cell", "load_sample", "naming", "worker_threads"]
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -39,6 +39,13 @@ class Sample(NamedTuple):
     item: MethodInput
 
 
+class Shown(NamedTuple):
+    """An image of the gallery, and its result (H, W, 3)."""
+
+    sample: Sample
+    result: Pixels
+
+
 @dataclass
 class CellResult:
     """Results of one cell.
@@ -47,7 +54,7 @@ class CellResult:
         values: Columns image, metric, value, group, hole_ratio; rows by image, then metric; set metrics last.
         costs: Cost of each image; empty for a method that computes nothing in this run.
         alone: Latencies, if the images were completed one at a time; else None.
-        pictures: Results for the gallery, by position.
+        shown: Images of the gallery, by position.
         capped: Number of values that each metric limited to its cap.
         notes: Notes of set metrics about their last value.
         from_bytes: Metrics defined on unrounded results that were computed on 8-bit ones, because the method returns no
@@ -59,7 +66,7 @@ class CellResult:
     values: pa.Table
     costs: Sequence[ImageCost]
     alone: Alone | None = None
-    pictures: dict[int, Pixels] = field(default_factory=dict)
+    shown: dict[int, Shown] = field(default_factory=dict)
     capped: dict[str, int] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     from_bytes: tuple[str, ...] = ()
@@ -108,6 +115,7 @@ def compute_cell(
     scorer: Scorer,
     pool: ThreadPoolExecutor,
     *,
+    first: Sample | None,
     workers: int,
     batch_size: int,
     gallery: int,
@@ -126,6 +134,7 @@ def compute_cell(
         cell: The cell to compute.
         scorer: The metrics.
         pool: Thread pool from `worker_threads`.
+        first: The first image that can be loaded, which is not loaded again; None if there is none.
         workers: Number of its threads.
         batch_size: Number of images in one call of the method.
         gallery: Number of results to keep as images.
@@ -150,7 +159,7 @@ def compute_cell(
     group = batch_size if overlap else max(batch_size, TURN * workers)
     gathered = _Gathered(cell, scorer, pool, gallery, advance)
     try:
-        for loaded in _samples(cell, pool, group, ahead=AHEAD if overlap else 0):
+        for loaded in _samples(cell, pool, first, group, ahead=AHEAD if overlap else 0):
             samples = [each for each in loaded if isinstance(each, Sample)]
             for missing in (each for each in loaded if not isinstance(each, Sample)):
                 gathered.left_out[missing.key] = missing.reason
@@ -179,7 +188,7 @@ def compute_cell(
         alone=Alone(tuple(cost.seconds for cost in gathered.costs), max(peaks, default=None), IN_THE_RUN)
         if alone
         else None,
-        pictures=gathered.pictures,
+        shown=gathered.shown,
         capped=scorer.capped(gathered.scores),
         notes=scorer.notes(),
         from_bytes=scorer.unrounded if gathered.bytes_alone else (),
@@ -228,18 +237,13 @@ class _Gathered:
         self.indices: list[int] = []
         self.keys: list[str] = []
         self.left_out: dict[str, str] = {}
-        self.pictures: dict[int, Pixels] = {}
+        self.shown: dict[int, Shown] = {}
 
     def add(self, sample: Sample, output: MethodOutput, *, score_now: bool) -> None:
-        """Paste the known pixels, and score now or when `collect` is called."""
+        """Score the result now or when `collect` is called."""
         mask = sample.item.mask
-        completed = np.where(mask[..., None], output.picture, sample.truth)
-        unrounded = output.unrounded if self._scorer.unrounded else None
-        if unrounded is not None:
-            known = np.moveaxis(sample.truth, 2, 0) / np.float32(255)
-            unrounded = np.where(mask, unrounded, known)
         self.bytes_alone |= output.unrounded is None
-        self._unscored.append((completed, unrounded, sample))
+        self._unscored.append((output.picture, output.unrounded if self._scorer.unrounded else None, sample))
         if score_now:
             self._submit()
         self.ratios.append(float(np.count_nonzero(mask)) / mask.size)
@@ -249,7 +253,7 @@ class _Gathered:
             cost = ImageCost(sample.item.key, output.seconds, output.passes, mask.shape[1], mask.shape[0])
             self.costs.append(cost)
         if sample.number in self._shown:
-            self.pictures[self._shown[sample.number]] = completed
+            self.shown[self._shown[sample.number]] = Shown(sample, output.picture)
 
     def _submit(self) -> None:
         for completed, unrounded, sample in self._unscored:
@@ -280,21 +284,25 @@ class _Missing(NamedTuple):
     reason: str
 
 
-def _load(photographs: ImageSet, masks: MaskSet, index: int) -> Sample | _Missing:
+def _load(cell: Cell, first: Sample | None, index: int) -> Sample | _Missing:
+    if first is not None and index == first.number:
+        return first
     try:
-        return load_sample(photographs, masks, index)
+        return load_sample(cell.photographs, cell.masks, index)
     except ZooError as error:
-        return _Missing(photographs.key(index), plain_name(" ".join(str(error).split())))
+        return _Missing(cell.photographs.key(index), plain_name(" ".join(str(error).split())))
 
 
-def _samples(cell: Cell, pool: ThreadPoolExecutor, group: int, ahead: int) -> Iterator[list[Sample | _Missing]]:
+def _samples(
+    cell: Cell, pool: ThreadPoolExecutor, first: Sample | None, group: int, ahead: int
+) -> Iterator[list[Sample | _Missing]]:
     """Yield the samples in groups; ``ahead`` further groups are loaded while the caller works on one."""
     indices = cell.photographs.indices
     loading: deque[list[Future[Sample | _Missing]]] = deque()
     try:
         for begin in range(0, len(indices), group):
             chosen = indices[begin : begin + group]
-            loading.append([pool.submit(_load, cell.photographs, cell.masks, index) for index in chosen])
+            loading.append([pool.submit(_load, cell, first, index) for index in chosen])
             if len(loading) > ahead:
                 yield [future.result() for future in loading.popleft()]
         while loading:

@@ -85,6 +85,7 @@ class Execution:
                 cell,
                 self.plan.scorer,
                 self.pool,
+                first=first,
                 workers=self.options.num_workers,
                 batch_size=batch_size,
                 gallery=self.options.gallery,
@@ -104,7 +105,7 @@ class Execution:
         return None
 
     def _write(self, cell: Cell, result: CellResult, costs: Mapping[str, Any] | None) -> None:
-        self._write_truth(cell)  # before the cell, because a stored cell is never visited again
+        self._write_truth(cell, result)  # before the cell, because a stored cell is never visited again
         record = self._record(cell, "done", None)
         more = {
             "costs": costs,
@@ -117,21 +118,17 @@ class Execution:
         with self.store.writing(cell.key, {**record, **more}) as folder:
             pq.write_table(result.values, folder / "values.parquet", compression="zstd")
             pq.write_table(result.timings(), folder / "timings.parquet", compression="zstd")
-            for position, picture in result.pictures.items():
-                write_picture(folder / "pictures" / f"{position}.png", picture)
+            for position, shown in result.shown.items():
+                write_picture(folder / "pictures" / f"{position}.png", shown.result)
 
-    def _write_truth(self, cell: Cell) -> None:
+    def _write_truth(self, cell: Cell, result: CellResult) -> None:
         """Write the gallery's images and masks as this cell saw them."""
         pair = (cell.key.dataset, cell.key.mask)
         if pair in self._shown:
             return
         self._shown.add(pair)
         place = self.store.gallery / cell.key.dataset
-        for index, position in cell.photographs.gallery(self.options.gallery).items():
-            try:
-                sample = load_sample(cell.photographs, cell.masks, index)
-            except ZooError:  # recorded as left out
-                continue
+        for position, (sample, _) in result.shown.items():
             write_picture(place / f"{position}.png", sample.truth)
             mask = sample.item.mask.astype(np.uint8)
             write_bytes(place / cell.key.mask / f"{position}.png", encode_png(mask))
@@ -172,7 +169,7 @@ class Execution:
         for part in range(count):
             with suppress(ZooError):
                 index = indices[(2 * part + 1) * len(indices) // (2 * count)]
-                sample = load_sample(cell.photographs, cell.masks, index)
+                sample = first if index == first.number else load_sample(cell.photographs, cell.masks, index)
                 found += 1
                 yield sample.item
         if not found:

@@ -17,18 +17,10 @@ from torch import Tensor
 from inpaint_zoo.combinators import Frame
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.attention import attention_sheet
+from inpaint_zoo.inference.batch import Bytes, Filler, running, to_pictures, to_tensors
 from inpaint_zoo.inference.branches import branch_sheet
-from inpaint_zoo.inference.inpaint import (
-    Bytes,
-    Filler,
-    check_finite,
-    fill_bytes,
-    keep_grey,
-    paste,
-    running,
-    to_tensors,
-)
-from inpaint_zoo.inference.optimize import OptimizedNetwork
+from inpaint_zoo.inference.inpaint import check_finite, fill_bytes, keep_grey
+from inpaint_zoo.inference.optimize import OptimizedNetwork, fast_form
 from inpaint_zoo.io.animation import write_gif
 from inpaint_zoo.io.names import exists
 from inpaint_zoo.io.pictures import Picture, write_picture
@@ -167,16 +159,17 @@ def paint(net: Filler, images: Bytes, holes: NDArray[np.bool_], extras: Extras) 
     """Fill a batch of images and compute the outputs requested by `extras`; ``net`` has passed `Extras.check`.
 
     Args:
-        net: The model, as in `fill_bytes`.
+        net: The model. Its fast copy fills, see `inpaint`; feature maps and attention are those of the model itself.
         images: (B, H, W, 3) uint8.
         holes: (B, H, W) bool, True = hole.
         extras: The requested outputs; they do not change the result.
     """
+    fast = fast_form(net)
     if extras.frames:
-        passes = _passes(net, images, holes)
+        passes = _passes(fast, images, holes)
         painted = [Painted(each[-1], each) for each in passes]
     else:
-        painted = [Painted(result) for result in fill_bytes(net, images, holes)]
+        painted = [Painted(result) for result in fill_bytes(fast, images, holes)]
     title = str(getattr(getattr(net, "origin", None), "name", type(net).__name__))
     if extras.branches:
         painted = _with_sheets(painted, BRANCHES, branch_sheet, _branches(net, images, holes), images, holes, title)
@@ -205,8 +198,8 @@ def _with_sheets(
 def _passes(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[Bytes]:
     image, hole = to_tensors(images, holes)
     size = (image.shape[-2], image.shape[-1])
-    with running(net, image.float() / 255, hole) as (model, x, mask):
-        inner = model.network if isinstance(model, OptimizedNetwork) else model
+    inner = net.network if isinstance(net, OptimizedNetwork) else net
+    with running(net, image, hole) as (x, mask):
         assert isinstance(inner, HasFrames)
         samples = inner.frames(x, mask)
     found = []
@@ -214,15 +207,15 @@ def _passes(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[Bytes]
         filled = crop_to(torch.stack([frame.image for frame in frames]), size).cpu()
         truth, part = image[k : k + 1].expand_as(filled), hole[k : k + 1].expand(len(filled), 1, *size)
         check_finite(filled[-1:], part[-1:])
-        found.append(paste(keep_grey(filled, truth, part), truth, part))
+        found.append(to_pictures(keep_grey(filled, truth, part)))
     return found
 
 
 def _branches(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[dict[str, Tensor]]:
-    """Return the feature maps (C, h, w) of each image, computed by the original network; fused layers may differ."""
+    """Return the feature maps (C, h, w) of each image."""
     image, hole = to_tensors(images, holes)
     assert isinstance(net, HasBranches)
-    with running(net, image.float() / 255, hole) as (_, x, mask):
+    with running(net, image, hole) as (x, mask):
         maps = {name: each.float().cpu() for name, each in net.branches(x, mask).items()}
     return [{name: each[k] for name, each in maps.items()} for k in range(len(images))]
 
@@ -231,5 +224,5 @@ def _offsets(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[NDArr
     """Return the attention offsets of each image, (2, h, w)."""
     image, hole = to_tensors(images, holes)
     assert isinstance(net, HasAttention)
-    with running(net, image.float() / 255, hole) as (_, x, mask):
+    with running(net, image, hole) as (x, mask):
         return list(net.attention_offsets(x, mask).cpu().numpy())

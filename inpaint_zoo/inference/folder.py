@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.inference.batch import Filler
 from inpaint_zoo.inference.extras import Extras, Painted, paint
-from inpaint_zoo.inference.inpaint import Filler, is_mask_name
+from inpaint_zoo.inference.inpaint import is_mask_name
 from inpaint_zoo.io.listing import by_stem, list_pictures, pair_masks, refuse_own_masks, relative_stem
 from inpaint_zoo.io.names import concerns_one_name, exists, real_path
 from inpaint_zoo.io.pictures import (

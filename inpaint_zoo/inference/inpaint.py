@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeGuard, overload
 
@@ -12,36 +11,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.inference.batch import Bytes, Filler, as_tensor, fill_batch, to_pictures, to_tensors
 from inpaint_zoo.inference.optimize import fast_form
-from inpaint_zoo.interfaces import MIN_SIDE, InpaintingNetwork
+from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.io.listing import refuse_own_masks
 from inpaint_zoo.io.pictures import PICTURE_SUFFIXES, Picture, convert_picture, read_picture
 from inpaint_zoo.masks import MaskWarning, binary_mask, create_generator, create_mask, list_masks, read_mask
 from inpaint_zoo.masks.checks import doubts_about
-from inpaint_zoo.ops import crop_to, pad_to_multiple, to_uint8
+from inpaint_zoo.ops import to_uint8
 from inpaint_zoo.registry import create_model, model_info
 
-__all__ = [
-    "Bytes",
-    "Filler",
-    "check_finite",
-    "fill_bytes",
-    "inpaint",
-    "is_mask_name",
-    "keep_grey",
-    "paste",
-    "ready_model",
-    "running",
-    "to_tensors",
-]
+__all__ = ["check_finite", "fill_bytes", "inpaint", "is_mask_name", "keep_grey", "ready_model"]
 
-Filler = Callable[..., Tensor]
-"""An `InpaintingNetwork`, or a function of image (B, 3, H, W) in [0, 1] and mask (B, 1, H, W) with its contract."""
-
-Bytes = NDArray[np.uint8]
 Photo = str | Path | Image.Image | NDArray[Any] | Tensor
 
 
@@ -73,6 +57,7 @@ def inpaint(
     mask_threshold: int = 127,
     invert_mask: bool = False,
     seed: int = 0,
+    fast: bool = True,
     **options: Any,
 ) -> Image.Image: ...
 
@@ -86,6 +71,7 @@ def inpaint(
     mask_threshold: int = 127,
     invert_mask: bool = False,
     seed: int = 0,
+    fast: bool = True,
     **options: Any,
 ) -> NDArray[Any]: ...
 
@@ -99,6 +85,7 @@ def inpaint(
     mask_threshold: int = 127,
     invert_mask: bool = False,
     seed: int = 0,
+    fast: bool = True,
     **options: Any,
 ) -> Tensor: ...
 
@@ -111,13 +98,18 @@ def inpaint(
     mask_threshold: int = 127,
     invert_mask: bool = False,
     seed: int = 0,
+    fast: bool = True,
     **options: Any,
 ) -> Image.Image | NDArray[Any] | Tensor:
     """Fill the hole of an image. The result has the type of ``image``; known pixels are bit-identical.
 
+    The first call for a network in eval mode makes a fast copy, `optimize(net)`, which further calls use as long as the
+    weights of ``net`` do not change. The copy needs as much memory as ``net``, and its results equal those of ``net``
+    up to rounding. To choose its precision or to compile it, pass your own: ``inpaint(optimize(net, "bf16"), ...)``.
+
     Args:
-        net: A network, or the name of a model that needs no training or has shipped weights. It runs on the device of
-            its parameters.
+        net: A network, or the name of a model that needs no training or has shipped weights, or a function as in
+            `inference.batch.Filler`. A network runs on the device of its parameters.
         image: A path or PIL image (any mode; the EXIF orientation is applied; the result is a PIL image in mode RGB or
             RGBA, or L or LA for gray ones), an array (H, W, 3) or (H, W, 4), or a tensor (3, H, W) or (B, 3, H, W).
             Arrays and tensors are uint8, or float in [0, 1]. H, W >= 1. An alpha channel is kept unchanged. If all
@@ -127,6 +119,7 @@ def inpaint(
         mask_threshold: In uint8 masks, values above it are hole.
         invert_mask: Use black, False or 0 as hole.
         seed: Seed of a mask generator.
+        fast: Make and use the fast copy. With False, ``net`` itself runs and nothing is cached.
         options: Model-specific keyword arguments, such as ``steps``.
 
     Raises:
@@ -140,6 +133,7 @@ def inpaint(
         array([90, 90, 90], dtype=uint8)
     """
     model = ready_model(net) if isinstance(net, str) else net
+    model = fast_form(model) if fast else model
     if isinstance(image, str | Path) and isinstance(mask, str | Path) and not is_mask_name(mask):
         refuse_own_masks([Path(image)], [Path(mask)])
 
@@ -160,8 +154,10 @@ def inpaint(
 def fill_bytes(net: Filler, images: Bytes, holes: NDArray[np.bool_], **options: Any) -> Bytes:
     """Fill a batch of uint8 images: pixels in the hole are rounded, all other pixels are unchanged.
 
+    See `inpaint` for images whose known pixels are gray.
+
     Args:
-        net: The model; it runs on the device of its parameters.
+        net: The model, which runs as it is, without a fast copy; see `fill_batch`.
         images: (B, H, W, 3) uint8.
         holes: (B, H, W) bool, True = hole.
         options: Keyword arguments of ``net``.
@@ -169,18 +165,7 @@ def fill_bytes(net: Filler, images: Bytes, holes: NDArray[np.bool_], **options: 
     Returns:
         (B, H, W, 3) uint8.
     """
-    image, hole = to_tensors(images, holes)
-    return paste(_run(net, image.float() / 255, hole, options), image, hole)
-
-
-def to_tensors(images: Bytes, holes: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
-    """Convert (B, H, W, 3) uint8 and (B, H, W) bool to tensors (B, 3, H, W) uint8 and (B, 1, H, W) bool."""
-    return _tensor(images).permute(0, 3, 1, 2), _tensor(holes)[:, None]
-
-
-def _tensor(array: NDArray[Any]) -> Tensor:
-    """Return a tensor that shares memory with ``array``; read-only or non-contiguous arrays are copied."""
-    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+    return to_pictures(_run(net, *to_tensors(images, holes), options))
 
 
 def keep_grey(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:
@@ -199,11 +184,6 @@ def keep_grey(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:
     weights = filled.new_tensor([0.299, 0.587, 0.114])[:, None, None]  # ITU-R BT.601, as Pillow's mode L
     brightness = (filled * weights).sum(1, keepdim=True)
     return torch.where(grey & (filled != filled[:, :1]).any(1, keepdim=True), brightness, filled)
-
-
-def paste(filled: Tensor, image: Tensor, hole: Tensor) -> Bytes:
-    """Return (B, H, W, 3) uint8: ``filled`` in [0, 1], rounded, inside the hole, and ``image`` outside."""
-    return torch.where(hole, to_uint8(filled), image).permute(0, 2, 3, 1).contiguous().numpy()
 
 
 _Hole = Callable[[int, int], NDArray[np.bool_]]
@@ -230,8 +210,8 @@ def _inpaint_array(net: Filler, image: NDArray[Any], hole_of: _Hole, options: di
         return out
     if not np.issubdtype(image.dtype, np.floating):
         raise ZooError(f"`image` as an array must be uint8, or float in [0, 1], got {image.dtype}.")
-    x = _tensor(image[..., :3].astype(np.float32)).permute(2, 0, 1)[None]
-    filled = _run(net, x, _tensor(hole)[None, None], options)[0].permute(1, 2, 0).numpy()
+    x = as_tensor(image[..., :3].astype(np.float32)).permute(2, 0, 1)[None]
+    filled = _run(net, x, as_tensor(hole)[None, None], options)[0].permute(1, 2, 0).numpy()
     out[..., :3][hole] = filled[hole]
     return out
 
@@ -243,48 +223,22 @@ def _inpaint_tensor(net: Filler, image: Tensor, hole_of: _Hole, options: dict[st
     if not (image.is_floating_point() or image.dtype == torch.uint8):
         raise ZooError(f"`image` as a tensor must be uint8, or float in [0, 1], got {image.dtype}.")
     B, _, H, W = batch.shape
-    found = _tensor(hole_of(H, W)).to(image.device)  # (N, H, W)
+    found = as_tensor(hole_of(H, W)).to(image.device)  # (N, H, W)
     if found.shape[0] not in {1, B}:
         raise ZooError(f"`mask` must hold one mask, or {B} for the {B} images, got {found.shape[0]}.")
     hole = found[:, None].expand(B, 1, H, W)
     bytewise = image.dtype == torch.uint8
     filled = _run(net, batch.float() / 255 if bytewise else batch.float(), hole, options)
-    out = torch.where(hole, to_uint8(filled) if bytewise else filled.to(image.dtype), batch)
+    # float32 cannot hold the known values of all other dtypes
+    out = to_uint8(filled) if bytewise else torch.where(hole, filled.to(image.dtype), batch)
     return out[0] if image.ndim == 3 else out
 
 
 def _run(net: Filler, image: Tensor, hole: Tensor, options: dict[str, Any]) -> Tensor:
     """Return the completed images, float32 on the device of ``image``."""
-    with running(net, image, hole) as (model, x, mask):
-        filled = crop_to(model(x, mask, **options), (image.shape[-2], image.shape[-1])).float().to(image.device)
+    filled = fill_batch(net, image, hole, **options)
     check_finite(filled, hole)
     return keep_grey(filled, image, hole)
-
-
-@contextmanager
-def running(net: Filler, image: Tensor, hole: Tensor) -> Iterator[tuple[Filler, Tensor, Tensor]]:
-    """Yield the model in its fast form and eval mode, and its inputs on its device; gradients are disabled inside.
-
-    Args:
-        net: Any model.
-        image: (B, 3, H, W) in [0, 1].
-        hole: (B, 1, H, W) bool; image and hole are padded to the model's minimum size.
-    """
-    if isinstance(net, InpaintingNetwork):
-        net = fast_form(net)
-    module = net if isinstance(net, nn.Module) else None
-    first = next((x for x in (*module.parameters(), *module.buffers())), None) if module else None
-    device = image.device if first is None else first.device
-    x, mask = (pad_to_multiple(part.to(device), min_size=MIN_SIDE) for part in (image, hole.float()))
-    training = module is not None and module.training
-    if module is not None and training:
-        module.eval()
-    try:
-        with torch.no_grad():
-            yield net, x, mask
-    finally:
-        if module is not None and training:
-            module.train()
 
 
 def check_finite(filled: Tensor, hole: Tensor) -> None:

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import unknown_name
+from inpaint_zoo.inference.batch import Filler
+from inpaint_zoo.inference.fusion import fuse
+from inpaint_zoo.inference.fusion.onednn import LaidOut
 from inpaint_zoo.interfaces import InpaintingNetwork
-from inpaint_zoo.layers.fusion import fuse, to_bfloat16
 
 __all__ = ["OptimizedNetwork", "Precision", "fast_form", "optimize"]
 
@@ -22,8 +24,8 @@ Precision = Literal["fp32", "bf16"]
 class OptimizedNetwork(InpaintingNetwork):
     """Frozen copy of a network in its fast form and a given precision, for inference only; same contract.
 
-    Normalization layers are folded into convolutions, layers that have a faster form (`Fusable`) are replaced by it,
-    and weights use the channels-last memory format.
+    Normalization layers are folded into convolutions, layers are replaced by their inference forms (see
+    `inference.fusion`), and weights use the channels-last memory format.
 
     Args:
         network: The network to copy; it is not changed.
@@ -38,7 +40,7 @@ class OptimizedNetwork(InpaintingNetwork):
         fuse(self.network)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         if precision == "bf16":
-            to_bfloat16(self.network)
+            _to_bfloat16(self.network)
         if compiled:
             # bypasses nn.Module's registration, so that the state-dict names stay the same
             object.__setattr__(self.network, "predict", torch.compile(self.network.predict))
@@ -66,6 +68,19 @@ class OptimizedNetwork(InpaintingNetwork):
         return self.network.predict(image, mask)
 
 
+def _to_bfloat16(module: nn.Module) -> None:
+    """Convert the weights of convolutions and linear layers to bfloat16, in place.
+
+    A module whose attribute ``full_precision`` is True keeps its dtype, including all its submodules.
+    """
+    if getattr(module, "full_precision", False):
+        return
+    if isinstance(module, LaidOut | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        module.to(torch.bfloat16)
+    for child in module.children():
+        _to_bfloat16(child)
+
+
 def optimize(net: InpaintingNetwork, precision: Precision = "fp32", compiled: bool = False) -> InpaintingNetwork:
     """Return a faster network with the same outputs; the given network is not changed.
 
@@ -85,12 +100,13 @@ def optimize(net: InpaintingNetwork, precision: Precision = "fp32", compiled: bo
 _fast_forms: WeakKeyDictionary[nn.Module, tuple[object, InpaintingNetwork]] = WeakKeyDictionary()
 
 
-def fast_form(net: InpaintingNetwork) -> InpaintingNetwork:
+def fast_form(net: Filler) -> Filler:
     """Return `optimize(net)`, cached as long as the weights of ``net`` are unchanged and at the same memory addresses.
 
-    A network in training mode is returned as is, because its weights are about to change.
+    Returned as they are: functions, optimized networks, and networks in training mode, whose weights are about to
+    change.
     """
-    if net.training or isinstance(net, OptimizedNetwork):
+    if not isinstance(net, InpaintingNetwork) or net.training or isinstance(net, OptimizedNetwork):
         return net
     values = (*net.parameters(), *net.buffers())
     weights = tuple((value.data_ptr(), 0 if value.is_inference() else value._version) for value in values)

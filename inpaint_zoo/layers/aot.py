@@ -8,14 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.layers.fusion import Fusable, fuse
 from inpaint_zoo.layers.spectral import SpectralConv2d
 from inpaint_zoo.ops.precision import full_precision, without_autocast
 
 __all__ = ["AOTBlock"]
 
 
-class AOTBlock(Fusable):
+class AOTBlock(nn.Module):
     """AOT block: parallel dilated convolutions, blended with the input by a gate.
 
     The output is x (1 - s) + fuse(x) s. Here fuse(x) merges the dilated convolutions, and s is the sigmoid of a gate
@@ -54,10 +53,6 @@ class AOTBlock(Fusable):
         let_in = _normalized(self.gate(x)).sigmoid().to(x.dtype)
         return x * (1 - let_in) + self.fuse(torch.cat(branches, dim=1)) * let_in
 
-    def fused(self) -> nn.Module:
-        """Return the inference form, which needs fewer passes over memory for the gate and the sum."""
-        return _Fused(self)
-
 
 def _normalized(gate: Tensor) -> Tensor:
     """Return 10 (gate - mean) / std - 5, with the mean and the unbiased standard deviation of each channel.
@@ -68,24 +63,3 @@ def _normalized(gate: Tensor) -> Tensor:
         gate = full_precision(gate)
         std, mean = torch.std_mean(gate, dim=(-2, -1), keepdim=True)
         return 5 * (2 * (gate - mean) / (std + 1e-9) - 1)
-
-
-class _Fused(nn.Module):
-    """Inference form of `AOTBlock`."""
-
-    def __init__(self, block: AOTBlock) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(fuse(block.get_submodule(f"block{k:02d}")) for k in range(len(block.rates)))
-        self.fuse, self.gate = fuse(block.fuse), fuse(block.gate)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return features of shape (B, channels, H, W), as `AOTBlock`."""
-        merged = self.fuse(torch.cat([branch(x) for branch in self.branches], dim=1))
-        with without_autocast(x.device):
-            gate = full_precision(self.gate(x))
-            gate = gate - gate.mean(dim=(-2, -1), keepdim=True)
-            # standard deviation in two passes, because `std_mean` is slow in channels-last format
-            freedom = gate.shape[-2] * gate.shape[-1] - 1
-            std = (gate.square().sum(dim=(-2, -1), keepdim=True) / freedom).sqrt_()
-            let_in = gate.mul_(10 / (std + 1e-9)).sub_(5).sigmoid_().to(merged.dtype)
-            return torch.lerp(x.to(merged.dtype), merged, let_in)

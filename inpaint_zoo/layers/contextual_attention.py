@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.interfaces import InpaintingNetwork
-from inpaint_zoo.layers.fusion import Fusable
 from inpaint_zoo.ops import crop_to, without_autocast
 
 __all__ = ["AttendingNetwork", "ContextualAttention", "MaskReduce", "PatchNorm"]
@@ -30,7 +29,7 @@ BLOCK_BYTES = 2**27  # memory for the scores of one block
 Product = Callable[[Tensor, Tensor], Tensor]
 
 
-class ContextualAttention(Fusable):
+class ContextualAttention(nn.Module):
     """Contextual attention: each position becomes a weighted mean of background patches similar to it. No parameters.
 
     The scores are inner products of small patches; background patches are divided by their length. "Fuse" adds the
@@ -62,6 +61,9 @@ class ContextualAttention(Fusable):
         foreground and background (B, C, H, W), H and W multiples of ``rate``; mask (B, 1, n H, n W) with 1 = hole, or
         None if everything is background -> (B, C, H, W). Computed in float32 even under autocast, because the logits
         can reach several hundred.
+
+    Attributes:
+        product: Function that computes batched matrix products, (B, N, K) times (B, K, M).
 
     Raises:
         ZooError: If an option is unknown or invalid, or shapes do not fit.
@@ -140,11 +142,6 @@ class ContextualAttention(Fusable):
         rows = self.stride * (index // columns) - torch.arange(h, device=index.device)[:, None]
         return torch.stack([rows, self.stride * (index % columns) - torch.arange(w, device=index.device)], dim=1)
 
-    def fused(self) -> nn.Module:
-        """Use oneDNN's matrix products and return this module."""
-        self.product = _onednn_product
-        return self
-
     def _check(self, foreground: Tensor, background: Tensor, mask: Tensor | None) -> None:
         shape = tuple(foreground.shape)
         if len(shape) != 4 or shape[2] % self.rate or shape[3] % self.rate:
@@ -199,15 +196,6 @@ class ContextualAttention(Fusable):
         if self.norm == "tf":
             return key.square().sum(1, keepdim=True).sqrt().clamp_min(EPSILON)
         return (key.square() + EPSILON).sum(1, keepdim=True).sqrt()
-
-
-def _onednn_product(a: Tensor, b: Tensor) -> Tensor:
-    """Return `torch.bmm` without gradients; on a CPU, oneDNN is up to twice as fast as the BLAS that `bmm` uses."""
-    if a.device.type != "cpu" or a.dtype != torch.float32 or torch.compiler.is_compiling():
-        return torch.bmm(a, b)
-    linear = torch.ops.mkldnn._linear_pointwise
-    rows = zip(a.contiguous(), b.mT.contiguous(), strict=True)
-    return torch.stack([linear(x, weight, None, "none", [], "") for x, weight in rows])
 
 
 def _full(x: Tensor) -> Tensor:

@@ -12,11 +12,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inpaint_zoo.layers.ffc_fused import FusedFFC, quadrants
-from inpaint_zoo.layers.fusion import Fusable
 from inpaint_zoo.ops import without_autocast
 
-__all__ = ["FFC", "Branches", "FFCNormAct", "FFCResnetBlock", "FourierUnit", "SpectralTransform"]
+__all__ = ["FFC", "Branches", "FFCNormAct", "FFCResnetBlock", "FourierUnit", "SpectralTransform", "quadrants"]
 
 Branches = tuple[Tensor | None, Tensor | None]
 """Local and global feature maps (B, C, H, W) of the same size; None for a branch without channels."""
@@ -54,6 +52,16 @@ class FourierUnit(nn.Module):
             # without `s`, an odd W would come back one pixel smaller
             filtered = torch.fft.irfft2(torch.view_as_complex(mixed.contiguous()), s=(H, W), norm="ortho")
         return filtered.to(x.dtype)
+
+
+def quadrants(x: Tensor) -> Tensor:
+    """Split the first quarter of the channels into image quadrants and stack these as channels.
+
+    The order is top left, bottom left, top right, bottom right: (B, C, H, W) -> (B, C, H/2, W/2).
+    """
+    quarter = x[:, : x.shape[1] // 4]
+    half_h, half_w = x.shape[-2] // 2, x.shape[-1] // 2
+    return torch.cat([quarter[..., y : y + half_h, z : z + half_w] for z in (0, half_w) for y in (0, half_h)], dim=1)
 
 
 class SpectralTransform(nn.Module):
@@ -158,7 +166,7 @@ def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return b if a is None else a if b is None else a + b
 
 
-class FFCNormAct(Fusable):
+class FFCNormAct(nn.Module):
     """FFC, followed by batch norm and ReLU on each branch separately.
 
     Args:
@@ -173,10 +181,6 @@ class FFCNormAct(Fusable):
         self.ffc = ffc
         self.bn_l = nn.BatchNorm2d(ffc.local_channels) if ffc.local_channels else None
         self.bn_g = nn.BatchNorm2d(ffc.global_channels) if ffc.global_channels else None
-
-    def fused(self) -> FusedFFC:
-        """Return the inference form, see `FusedFFC`."""
-        return FusedFFC(self)
 
     def forward(self, x: Branches) -> Branches:
         """Return both branches."""

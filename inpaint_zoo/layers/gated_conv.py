@@ -9,14 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inpaint_zoo.errors import unknown_name
-from inpaint_zoo.layers.fusion import Fusable, FusedConv2d
 
 __all__ = ["GatedActivation", "GatedConv2d"]
 
 GatedActivation = Literal["elu", "relu"]
 
 
-class GatedConv2d(Fusable):
+class GatedConv2d(nn.Module):
     """Gated convolution: activation(features) * sigmoid(gate), where both are halves of one convolution's output.
 
     Zero padding keeps height and width for stride 1.
@@ -57,21 +56,3 @@ class GatedConv2d(Fusable):
         """Return the gated features (B, target, H/stride, W/stride)."""
         features, gate = self.convolution(x).chunk(2, dim=1)
         return (F.elu(features) if self.activation == "elu" else F.relu(features)) * torch.sigmoid(gate)
-
-    def fused(self) -> nn.Module:
-        """Return the inference form, which computes the activation in place."""
-        return _InPlace(self)
-
-
-class _InPlace(nn.Module):
-    """Inference form of `GatedConv2d`; in training, autograd does not allow changing halves of a tensor in place."""
-
-    def __init__(self, layer: GatedConv2d) -> None:
-        super().__init__()
-        self.convolution = FusedConv2d(layer.convolution)
-        self.activate = F.elu_ if layer.activation == "elu" else F.relu_
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the gated features, as `GatedConv2d`."""
-        features, gate = self.convolution(x).chunk(2, dim=1)
-        return self.activate(features) * gate.sigmoid_()  # a new contiguous tensor, as the next convolution needs

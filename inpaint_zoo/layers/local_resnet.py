@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from inpaint_zoo.layers.fusion import Fusable, fuse
-from inpaint_zoo.layers.hole_crop import predict_hole_crop
-
 __all__ = ["LocalResNet"]
 
 
@@ -30,7 +27,7 @@ class _ResidualBlock(nn.Module):
         return x + self.conv_block(x)
 
 
-class LocalResNet(Fusable):
+class LocalResNet(nn.Module):
     """Local network: two downsamplings by 2, residual blocks at 1/4 resolution, two upsamplings by 2.
 
     Source: LGNet's second stage; docs/papers/lgnet.md, "Local network". 5,483,203 parameters with four
@@ -61,30 +58,6 @@ class LocalResNet(Fusable):
         """Return the raw prediction (B, 3, H, W) in [-1, 1]."""
         return self.model(x)
 
-    def fused(self) -> nn.Module:
-        """Return the inference form, which computes only the region around the hole."""
-        return _AroundTheHole(fuse(self.model), self.reach)
-
 
 def _rectified(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
     return [convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU(inplace=True)]
-
-
-class _AroundTheHole(nn.Module):
-    """Apply a network to the region around the hole, see `predict_hole_crop`.
-
-    Args:
-        net: Network with 4 input channels; it takes heights and widths that are multiples of 4.
-        reach: Radius of the network's receptive field in pixels.
-    """
-
-    def __init__(self, net: nn.Module, reach: int) -> None:
-        super().__init__()
-        self.net = net
-        self.reach = reach
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map image and mask (B, 4, H, W) to (B, 3, H, W), which holds the prediction wherever the mask is 1."""
-        return predict_hole_crop(
-            lambda rows, columns: self.net(x[..., rows, columns]), x[:, :3], x[:, 3:], self.reach, multiple=4
-        )

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.layers.fusion import Fusable, FusedConv2d, fold_affine
 
-__all__ = ["PartialBlock", "PartialConv2d"]
+__all__ = ["PartialBlock", "PartialConv2d", "rescale"]
 
 
 class PartialConv2d(nn.Module):
@@ -77,7 +75,7 @@ def rescale(y: Tensor, ratio: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     return (y * ratio + bias.view(-1, 1, 1) * mask).to(y.dtype), mask
 
 
-class PartialBlock(Fusable):
+class PartialBlock(nn.Module):
     """Partial convolution, optional batch norm and activation.
 
     The batch norm changes the zeros at unknown positions; the next partial convolution masks them again.
@@ -114,33 +112,3 @@ class PartialBlock(Fusable):
         """Return the features and their mask."""
         x, mask = self.convolution(x, mask)
         return self.activation(self.norm(x)), mask
-
-    def fused(self) -> nn.Module:
-        """Return the inference form without batch norm, whose input and output are 0 at unknown positions."""
-        return _Folded(self)
-
-
-class _Folded(nn.Module):
-    """Inference form of `PartialBlock`, with the batch norm folded into weight and bias.
-
-    Unknown positions of the output are 0, so the next block need not mask its input.
-    """
-
-    def __init__(self, block: PartialBlock) -> None:
-        super().__init__()
-        layer = block.convolution
-        convolution, bias = layer.convolution, layer.bias.detach()
-        if isinstance(block.norm, nn.BatchNorm2d):
-            deviation = (cast(Tensor, block.norm.running_var) + block.norm.eps).sqrt()
-            scale = (block.norm.weight / deviation).detach()
-            bias = scale * (bias - cast(Tensor, block.norm.running_mean)) + block.norm.bias.detach()
-            convolution = fold_affine(convolution, scale, None)
-        self.convolution = FusedConv2d(convolution)
-        self.bias = nn.Parameter(bias.clone(), requires_grad=False)
-        self.ratio = layer.ratio  # depends only on the geometry, not on weights
-        self.activation = block.activation
-
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features and mask as `PartialBlock`, except that unknown positions are 0."""
-        x, mask = rescale(self.convolution(x), self.ratio(mask), self.bias)
-        return self.activation(x), mask

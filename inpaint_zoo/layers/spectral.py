@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inpaint_zoo.layers.fusion import Fusable, FusedConv2d
 from inpaint_zoo.ops import without_autocast
 
 __all__ = ["SpectralConv2d"]
@@ -14,7 +13,7 @@ __all__ = ["SpectralConv2d"]
 SETTLED = 15  # initial power iterations, so that eval mode works before training; as in PyTorch's parametrization
 
 
-class SpectralConv2d(nn.Conv2d, Fusable):
+class SpectralConv2d(nn.Conv2d):
     """Convolution with spectral norm (Miyato et al., ICLR 2018).
 
     Each forward pass runs one power iteration in training mode and none in eval mode. The state dict is that of
@@ -82,18 +81,3 @@ class SpectralConv2d(nn.Conv2d, Fusable):
         if self.training:
             self.iterate()
         return self._conv_forward(x, self.normalized_weight, self.bias)
-
-    def folded(self) -> nn.Conv2d:
-        """Return an ordinary convolution that computes the same as this layer in eval mode."""
-        with torch.device("meta"):
-            plain = nn.Conv2d(self.in_channels, self.out_channels, 1, bias=self.bias is not None)
-        plain.kernel_size, plain.stride, plain.dilation = self.kernel_size, self.stride, self.dilation
-        plain.padding = self.padding
-        plain.weight = nn.Parameter(self.normalized_weight.detach(), requires_grad=False)
-        if self.bias is not None:
-            plain.bias = nn.Parameter(self.bias.detach().clone(), requires_grad=False)
-        return plain.train(self.training)
-
-    def fused(self) -> nn.Module:
-        """Return the inference form of the folded convolution."""
-        return FusedConv2d(self.folded())

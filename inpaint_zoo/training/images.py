@@ -12,21 +12,20 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
-from numpy.typing import NDArray
 from torch import Tensor
 
 from inpaint_zoo.inference.attention import attention_sheet
+from inpaint_zoo.inference.batch import Bytes, to_pictures
 from inpaint_zoo.inference.extras import HasAttention
 from inpaint_zoo.io.names import concerns_one_name
 from inpaint_zoo.io.pictures import write_picture
-from inpaint_zoo.ops import composite, to_uint8
+from inpaint_zoo.ops import composite
 from inpaint_zoo.training.module import TrainingModule, hole_fill_of
 from inpaint_zoo.training.phases import Batch
 
 __all__ = ["ImageGrid", "PredictionWriter", "picture_row"]
 
 GREY = 0.5
-Bytes = NDArray[np.uint8]
 
 
 def picture_row(module: TrainingModule, batch: Batch) -> list[Tensor]:
@@ -114,7 +113,7 @@ class ImageGrid(Callback):
             chosen: Batch = {key: batch[key][wanted] for key in ("image", "mask", "hole_fill") if key in batch}
             chosen["name"] = [batch["name"][place] for place in wanted]
             module = cast(TrainingModule, pl_module)
-            columns = [to_uint8(x).permute(0, 2, 3, 1).cpu().numpy() for x in picture_row(module, chosen)]
+            columns = [to_pictures(x) for x in picture_row(module, chosen)]
             self._rows += list(np.concatenate(columns, axis=2))  # (H, W * columns, 3) each
             if isinstance(module.network, HasAttention):
                 *_, result, photo = columns
@@ -159,11 +158,11 @@ class PredictionWriter(Callback):
         if trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by Lightning, but not declared
             return
         folder = Path(trainer.default_root_dir) / "predictions"
-        for picture, name, index in zip(to_uint8(cast(Tensor, outputs)), batch["name"], batch["index"], strict=True):
+        for picture, name, index in zip(to_pictures(cast(Tensor, outputs)), batch["name"], batch["index"], strict=True):
             if int(index) < 0:
                 continue
             try:
-                write_picture(folder / f"{name}.png", picture.permute(1, 2, 0).cpu().numpy())
+                write_picture(folder / f"{name}.png", picture)
             except OSError as error:
                 if not concerns_one_name(error):
                     raise

@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.inference.fusion import fuse
 from inpaint_zoo.layers.aot import AOTBlock
-from inpaint_zoo.layers.fusion import fuse
 
 
 def built(spectral):

@@ -5,9 +5,9 @@ import torch
 from torch.nn import functional as F
 
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.inference.fusion import fuse
 from inpaint_zoo.layers import contextual_attention as module
 from inpaint_zoo.layers.contextual_attention import ContextualAttention
-from inpaint_zoo.layers.fusion import fuse
 from tests.helpers.attention_cases import CASES, features, normals, vector_masks
 from tests.helpers.fill import read_vector
 from tests.helpers.recorded import close_sample_std as close

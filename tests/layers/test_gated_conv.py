@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from inpaint_zoo.errors import UnknownNameError
-from inpaint_zoo.layers.fusion import fuse
+from inpaint_zoo.inference.fusion import fuse
 from inpaint_zoo.layers.gated_conv import GatedConv2d
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.layers.fusion import fuse
+from inpaint_zoo.inference.fusion import fuse
 from inpaint_zoo.layers.partial_conv import PartialBlock, PartialConv2d
 from tests.helpers.images import shaken
 

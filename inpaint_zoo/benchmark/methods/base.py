@@ -14,7 +14,7 @@ from inpaint_zoo.benchmark.entries import MethodEntry
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BoolMask", "Floats", "Method", "MethodInput", "MethodOutput", "Pixels", "Task"]
+__all__ = ["BoolMask", "Floats", "Method", "MethodInput", "MethodOutput", "Pixels", "Task", "composited"]
 
 Pixels = NDArray[np.uint8]
 BoolMask = NDArray[np.bool_]
@@ -41,7 +41,7 @@ class MethodOutput(NamedTuple):
     """A completed image.
 
     Attributes:
-        picture: (H, W, 3) uint8.
+        picture: (H, W, 3) uint8, with the known pixels of the input; see `composited`.
         seconds: Time to compute it; None if it was only read.
         passes: Number of times that a `RepeatingNetwork` ran its network for it; None for every other method.
         unrounded: (3, H, W) in [0, 1], ``picture`` before rounding; None for methods that return only 8-bit results.
@@ -51,6 +51,11 @@ class MethodOutput(NamedTuple):
     seconds: float | None
     passes: int | None = None
     unrounded: Floats | None = None
+
+
+def composited(picture: Pixels, item: MethodInput) -> Pixels:
+    """Return a result from outside the package with the known pixels of the input, as every network returns it."""
+    return np.where(item.mask[..., None], picture, item.image)
 
 
 class Task(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inpaint_zoo.benchmark.entries import FolderEntry
-from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Pixels, Task
+from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Pixels, Task, composited
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_json, sha256_or_unreadable
 from inpaint_zoo.io.listing import by_stem, pair_by_stem
@@ -58,7 +58,7 @@ class FolderMethod(Method):
 
     def fill(self, items: Sequence[MethodInput]) -> list[MethodOutput]:
         """Read the results."""
-        return [MethodOutput(self._read(item), None) for item in items]
+        return [MethodOutput(composited(self._read(item), item), None) for item in items]
 
     def _read(self, item: MethodInput) -> Pixels:
         if item.key not in self._files and self._problem is not None:

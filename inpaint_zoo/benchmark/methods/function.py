@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inpaint_zoo.benchmark.entries import CallableEntry
-from inpaint_zoo.benchmark.methods.base import BoolMask, Method, MethodInput, MethodOutput, Pixels, Task
+from inpaint_zoo.benchmark.methods.base import BoolMask, Method, MethodInput, MethodOutput, Pixels, Task, composited
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file
 
@@ -66,4 +66,4 @@ class CallableMethod(Method):
             raise ZooError(
                 f"{self.entry.target} must return {item.image.shape} uint8; for {item.key!r} it returned {got}."
             )
-        return MethodOutput(result, seconds)
+        return MethodOutput(composited(result, item), seconds)

@@ -123,7 +123,7 @@ class NetworkMethod(Method):
         from inpaint_zoo.interfaces import MIN_SIDE
         from inpaint_zoo.registry import create_model
 
-        height, width = max(height, MIN_SIDE), max(width, MIN_SIDE)  # the padding of `_run`
+        height, width = max(height, MIN_SIDE), max(width, MIN_SIDE)  # the padding of `fill_batch`
         if (height, width) not in self._macs:
             with torch.device("meta"):
                 network = create_model(self.entry.model, **self.info.options)
@@ -159,41 +159,35 @@ class NetworkMethod(Method):
         """Return the answers, and the network's output (B, 3, H, W) before rounding."""
         import torch
 
-        from inpaint_zoo.ops import to_uint8
+        from inpaint_zoo.inference.batch import to_pictures, to_tensors
 
-        images = torch.stack([torch.from_numpy(item.image).permute(2, 0, 1) for item in items])
-        masks = torch.stack([torch.from_numpy(item.mask)[None] for item in items])
-        image, mask = images.to(self.device).float() / 255, masks.to(self.device).float()
+        tensors = to_tensors(np.stack([item.image for item in items]), np.stack([item.mask for item in items]))
+        image, hole = (tensor.to(self.device) for tensor in tensors)
         hole_fills = [torch.from_numpy(each.hole_fill) for each in items if each.hole_fill is not None]
         hole_fill = torch.stack(hole_fills).to(self.device) if hole_fills else None
         if image.shape not in self._warm:  # the first pass of a shape selects kernels and fills caches
-            self._run(image, mask, hole_fill)
+            self._run(image, hole, hole_fill)
             self._warm.add(tuple(image.shape))
         self._passes = 0
         begin = time.perf_counter()
-        result = self._run(image, mask, hole_fill)
+        result = self._run(image, hole, hole_fill)
         seconds = (time.perf_counter() - begin) / len(items)
         for item, finite in zip(items, torch.isfinite(result).flatten(1).all(1).tolist(), strict=True):
             if not finite:
                 raise ZooError(f"{self.label} returned NaN or infinity for '{item.key}'.")
-        pictures = to_uint8(result).permute(0, 2, 3, 1).cpu().numpy()
         passes = self._passes if self.repeats else None
-        raw = result.cpu().numpy()
+        pictures, raw = to_pictures(result), result.cpu().numpy()
         return [MethodOutput(picture, seconds, passes, each) for picture, each in zip(pictures, raw, strict=True)], raw
 
-    def _run(self, image: torch.Tensor, mask: torch.Tensor, hole_fill: torch.Tensor | None) -> torch.Tensor:
-        """Return the output (B, 3, H, W); small inputs are padded to the minimum size, as in `inpaint`."""
+    def _run(self, image: torch.Tensor, hole: torch.Tensor, hole_fill: torch.Tensor | None) -> torch.Tensor:
+        """Return the output (B, 3, H, W) when the device has computed it."""
         import torch
 
-        from inpaint_zoo.interfaces import MIN_SIDE
-        from inpaint_zoo.ops import crop_to, pad_to_multiple
+        from inpaint_zoo.inference.batch import fill_batch
 
         assert self.network is not None
-        size = (image.shape[-2], image.shape[-1])
         with torch.inference_mode():
-            found = {} if hole_fill is None else {"hole_fill": pad_to_multiple(hole_fill, min_size=MIN_SIDE)}
-            image, mask = (pad_to_multiple(part, min_size=MIN_SIDE) for part in (image, mask))
-            result = crop_to(self.network(image, mask, **found), size).float()
+            result = fill_batch(self.network, image, hole, hole_fill=hole_fill)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return result

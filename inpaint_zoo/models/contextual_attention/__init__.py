@@ -11,7 +11,7 @@ follows the PyTorch port's code (README.md in this folder lists each case).
 """
 
 from inpaint_zoo.layers.contextual_attention import ContextualAttention, MaskReduce, PatchNorm
-from inpaint_zoo.models.contextual_attention import convert
+from inpaint_zoo.models.contextual_attention import convert, fused
 from inpaint_zoo.models.contextual_attention.critics import ContextualAttentionCritic
 from inpaint_zoo.models.contextual_attention.network import ContextualAttentionGenerator, GLCICGenerator
 from inpaint_zoo.registry import Paper, register_discriminator, register_model
@@ -23,6 +23,7 @@ __all__ = [
     "contextual_attention",
     "contextual_attention_tiny",
     "convert",
+    "fused",
     "glcic",
     "glcic_tiny",
 ]

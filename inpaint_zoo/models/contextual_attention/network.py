@@ -11,18 +11,14 @@ from torch.nn import functional as F
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.layers.contextual_attention import AttendingNetwork, ContextualAttention
-from inpaint_zoo.layers.fusion import Fusable, FusedConv2d, fuse
-from inpaint_zoo.layers.hole_crop import predict_hole_crop
 from inpaint_zoo.ops import composite
 
 __all__ = ["ContextualAttentionGenerator", "ConvBlock", "GLCICGenerator"]
 
 DILATIONS = {"conv7_atrous": 2, "conv8_atrous": 4, "conv9_atrous": 8, "conv10_atrous": 16}
-SCALE = 4  # downsampling factor from the image to the deepest feature maps
-DECODER_REACH = 15  # radius of the decoder's receptive field, in pixels at full resolution
 
 
-class ConvBlock(Fusable):
+class ConvBlock(nn.Module):
     """A convolution with zero padding and bias, followed by an activation, without normalization.
 
     Args:
@@ -60,24 +56,20 @@ class ConvBlock(Fusable):
             return F.elu_(x)  # in place: the gradient of ELU can be computed from its output
         return x.relu_() if self.activation == "relu" else x
 
-    def fused(self) -> nn.Module:
-        """Replace the convolution by its inference form and return this block."""
-        if not isinstance(self.conv, FusedConv2d):
-            self.conv = FusedConv2d(self.conv)  # type: ignore[assignment]
-        return self
 
+class Stage(nn.Module):
+    """One stage, an encoder and a decoder, with blocks that are named as in the released state dict.
 
-class _Stage(Fusable):
-    """One stage: blocks named as in the released state dict.
-
-    The inference form runs the decoder only on the region around the hole.
+    Args:
+        blocks: All blocks by name.
+        decoder: Prefix of the names of the decoder's blocks, see `_decoder`.
     """
 
-    def __init__(self, blocks: dict[str, nn.Module]) -> None:
+    def __init__(self, blocks: dict[str, nn.Module], decoder: str) -> None:
         super().__init__()
         for name, block in blocks.items():
             self.add_module(name, block)
-        self.everywhere = True
+        self.decoder = decoder
 
     def run(self, x: Tensor, *names: str) -> Tensor:
         """Run the named blocks in sequence."""
@@ -85,40 +77,21 @@ class _Stage(Fusable):
             x = self.get_submodule(name)(x)
         return x
 
-    def decode(self, x: Tensor, prefix: str, found: Tensor) -> Tensor:
-        """Return the raw, unbounded prediction (B, 3, H, W) of the decoder; for its blocks see `_decoder`.
+    def encode(self, x: Tensor) -> Tensor:
+        """Map image, ones and mask (B, 5, H, W) to the feature map (B, C, H/4, W/4) that the decoder takes."""
+        raise NotImplementedError
 
-        Args:
-            x: Feature map (B, C, H/4, W/4).
-            prefix: Prefix of the names of the decoder's blocks.
-            found: Input of the stage (B, 5, H, W): image, ones, mask.
-        """
-
-        def predict(rows: slice, columns: slice) -> Tensor:
-            above, left = rows.start // SCALE, columns.start // SCALE
-            box = x[..., above : rows.stop // SCALE, left : columns.stop // SCALE]
-            return self._decoded(box, prefix)
-
-        if self.everywhere:
-            return self._decoded(x, prefix)
-        return predict_hole_crop(predict, found[:, :3], found[:, 4:], DECODER_REACH, SCALE)
-
-    def _decoded(self, x: Tensor, prefix: str) -> Tensor:
-        x = self.run(x, f"{prefix}11", f"{prefix}12")
+    def decode(self, x: Tensor) -> Tensor:
+        """Map a feature map (B, C, H/4, W/4) to the raw, unbounded prediction (B, 3, H, W)."""
+        x = self.run(x, f"{self.decoder}11", f"{self.decoder}12")
         for first, second in ((13, 14), (15, 16)):
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-            x = self.run(x, f"{prefix}{first}", f"{prefix}{second}")
-        return self.run(x, f"{prefix}17")
+            x = self.run(x, f"{self.decoder}{first}", f"{self.decoder}{second}")
+        return self.run(x, f"{self.decoder}17")
 
-    def fused(self) -> nn.Module:
-        """Replace the blocks by their inference form and decode only around the hole.
-
-        The prediction of known pixels that the decoder skips is the input image.
-        """
-        for name, child in list(self.named_children()):
-            self._modules[name] = fuse(child)
-        self.everywhere = False
-        return self
+    def forward(self, x: Tensor) -> Tensor:
+        """Map image, ones and mask (B, 5, H, W) to the raw, unbounded prediction (B, 3, H, W)."""
+        return self.decode(self.encode(x))
 
 
 def _decoder(prefix: str, source: int, width: int) -> dict[str, nn.Module]:
@@ -135,8 +108,8 @@ def _atrous(width: int) -> dict[str, nn.Module]:
     return {name: ConvBlock(4 * width, 4 * width, dilation=dilation) for name, dilation in DILATIONS.items()}
 
 
-class _Coarse(_Stage):
-    """Coarse stage: image, ones and mask (B, 5, H, W) -> raw, unbounded prediction (B, 3, H, W)."""
+class CoarseStage(Stage):
+    """Coarse stage: all convolutions in one branch."""
 
     def __init__(self, width: int, tf_same: bool) -> None:
         super().__init__(
@@ -149,15 +122,16 @@ class _Coarse(_Stage):
                 "conv6": ConvBlock(4 * width, 4 * width),
                 **_atrous(width),
                 **_decoder("conv", 4 * width, width),
-            }
+            },
+            "conv",
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        deep = self.run(x, "conv1", "conv2_downsample", "conv3", "conv4_downsample", "conv5", "conv6", *DILATIONS)
-        return self.decode(deep, "conv", x)
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the feature map that the decoder takes."""
+        return self.run(x, "conv1", "conv2_downsample", "conv3", "conv4_downsample", "conv5", "conv6", *DILATIONS)
 
 
-class _Fine(_Stage):
+class FineStage(Stage):
     """Refinement stage: a branch of dilated convolutions, an optional branch with attention, and a common decoder."""
 
     def __init__(self, width: int, tf_same: bool, attention: ContextualAttention | None) -> None:
@@ -175,22 +149,22 @@ class _Fine(_Stage):
         if attention is not None:
             blocks |= encoder("pmconv", 4 * width, "relu")
             blocks |= {name: ConvBlock(4 * width, 4 * width) for name in ("pmconv9", "pmconv10")}
-        super().__init__(blocks | _decoder("allconv", 4 * width * (1 if attention is None else 2), width))
+        super().__init__(blocks | _decoder("allconv", 4 * width * (1 if attention is None else 2), width), "allconv")
         self.attention = attention
 
-    def offsets(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Return the offsets of the attention; for the arguments see `forward`."""
+    def offsets(self, x: Tensor) -> Tensor:
+        """Return the offsets of the attention; for the argument see `encode`."""
         attending = self._attending(x)
-        return cast(ContextualAttention, self.attention).offsets(attending, attending, mask)
+        return cast(ContextualAttention, self.attention).offsets(attending, attending, x[:, 4:])
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Map filled image, ones and mask (B, 5, H, W) to the raw, unbounded prediction (B, 3, H, W)."""
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the feature maps of both branches for the filled image, ones and mask (B, 5, H, W)."""
         merged = self.run(x, "conv1", "conv2_downsample", "conv3", "conv4_downsample", "conv5", "conv6", *DILATIONS)
         if self.attention is not None:
             attending = self._attending(x)
-            attended = self.attention(attending, attending, mask)
+            attended = self.attention(attending, attending, x[:, 4:])
             merged = torch.cat([merged, self.run(attended, "pmconv9", "pmconv10")], dim=1)
-        return self.decode(merged, "allconv", x)
+        return merged
 
     def _attending(self, x: Tensor) -> Tensor:
         """Return the feature map, at 1/4 resolution, whose patches the attention compares."""
@@ -231,13 +205,13 @@ class GLCICGenerator(InpaintingNetwork):
         super().__init__()
         if width < 2 or width % 2:
             raise ZooError(f"`width` must be even and positive, got {width}.")
-        self.coarse_generator = _Coarse(width, tf_same)
-        self.fine_generator = _Fine(width, tf_same, attention)
+        self.coarse_generator = CoarseStage(width, tf_same)
+        self.fine_generator = FineStage(width, tf_same, attention)
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the raw, unbounded predictions of both stages."""
         coarse, found = self._coarse(image, mask)
-        return {"coarse": coarse, "fine": self.fine_generator(found, mask)}
+        return {"coarse": coarse, "fine": self.fine_generator(found)}
 
     def _coarse(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return the coarse prediction (B, 3, H, W) and the input of the refinement stage (B, 5, H, W)."""
@@ -275,4 +249,4 @@ class ContextualAttentionGenerator(AttendingNetwork, GLCICGenerator):
 
     def offsets(self, image: Tensor, mask: Tensor) -> Tensor:
         """Return the attention's offsets, see `attention_offsets`; image and mask as in `predict`."""
-        return self.fine_generator.offsets(self._coarse(image, mask)[1], mask)
+        return self.fine_generator.offsets(self._coarse(image, mask)[1])

@@ -13,12 +13,22 @@ implementation follows the code; README.md in this folder lists each case. GLaMa
 """
 
 from inpaint_zoo.combinators import TwoStage
-from inpaint_zoo.models.glama import convert
+from inpaint_zoo.models.glama import convert, fused
 from inpaint_zoo.models.glama.discriminator import LaMaDiscriminator
 from inpaint_zoo.models.glama.network import LaMaGenerator
 from inpaint_zoo.registry import Paper, register_discriminator, register_model
 
-__all__ = ["LaMaDiscriminator", "LaMaGenerator", "big_lama", "convert", "glama", "glama_2stage", "glama_tiny", "lama"]
+__all__ = [
+    "LaMaDiscriminator",
+    "LaMaGenerator",
+    "big_lama",
+    "convert",
+    "fused",
+    "glama",
+    "glama_2stage",
+    "glama_tiny",
+    "lama",
+]
 
 LAMA = Paper(
     title="Resolution-robust Large Mask Inpainting with Fourier Convolutions",

@@ -7,17 +7,17 @@ allocators keep for reuse.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from inpaint_zoo.layers.fusion import FusedConv2d, FusedHead, pad_as_it_is
+from inpaint_zoo.inference.fusion import FusedConv2d, FusedFFC, fold, fuse, pad_as_it_is
+from inpaint_zoo.layers.ffc import Branches, FFCNormAct
+from inpaint_zoo.models.glama.network import LaMaGenerator
 
-if TYPE_CHECKING:
-    from inpaint_zoo.layers.ffc import Branches, FFCNormAct
-
-__all__ = ["FusedStem", "FusedTail"]
+__all__ = ["FusedHead", "FusedStem", "FusedTail", "fuse_generator"]
 
 BAND = 2**20  # number of values in the largest feature map of a band
 
@@ -50,8 +50,8 @@ class FusedStem(nn.Module):
 
     def __init__(self, first: FFCNormAct, second: FFCNormAct) -> None:
         super().__init__()
-        self.first = cast(FusedConv2d, first.fused().l2l)
-        layer = second.fused()
+        self.first = cast(FusedConv2d, FusedFFC(first).l2l)
+        layer = FusedFFC(second)
         self.local, self.context = cast(FusedConv2d, layer.l2l), cast(FusedConv2d | None, layer.l2g)
         self.halo = self.first.weight.shape[-1] // 2
 
@@ -69,6 +69,41 @@ class FusedStem(nn.Module):
             if self.context is not None:
                 contexts.append(self.context(full, relu=True))
         return _stacked(locals_), _stacked(contexts) if contexts else None
+
+
+class FusedHead(nn.Module):
+    """Convolution with few output channels that computes several neighboring pixels at once.
+
+    A vector register holds 16 numbers, which a convolution fills with output channels; three channels would leave most
+    of it unused. The kernel is therefore repeated for ``span`` neighboring pixels of a row, each with its own output
+    channels.
+
+    Args:
+        convolution: Convolution with stride 1 and without padding, groups or dilation.
+        span: Number of pixels computed at once. The input is padded so that the output's width is a multiple of it, and
+            the output is cropped.
+    """
+
+    def __init__(self, convolution: nn.Conv2d, span: int = 4) -> None:
+        super().__init__()
+        channels, source, height, width = convolution.weight.shape
+        spread = convolution.weight.new_zeros(span, channels, source, height, width + span - 1)
+        for shift in range(span):
+            spread[shift, ..., shift : shift + width] = convolution.weight.detach()
+        self.span = span
+        self.extra = width - 1
+        wide = nn.Conv2d(source, span * channels, (height, width + span - 1), stride=(1, span))
+        wide.weight = nn.Parameter(spread.flatten(0, 1), requires_grad=False)
+        bias = convolution.bias
+        wide.bias = None if bias is None else nn.Parameter(bias.detach().repeat(span), requires_grad=False)
+        self.wide = FusedConv2d(wide)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to (B, channels, H - h + 1, W - w + 1), where h and w are the kernel's height and width."""
+        width = x.shape[-1] - self.extra
+        x = F.pad(x, (0, -width % self.span))
+        spans = self.wide(x).unflatten(1, (self.span, -1))  # (B, span, channels, H, W / span)
+        return spans.permute(0, 2, 3, 4, 1).flatten(-2)[..., :width]
 
 
 class FusedTail(nn.Module):
@@ -97,3 +132,16 @@ class FusedTail(nn.Module):
             above, below = self.halo - (first - low), self.halo - (high - end)
             parts.append(self.head(pad_as_it_is(full, (self.halo, self.halo, above, below))))
         return _stacked(parts)
+
+
+@fuse.register(LaMaGenerator)
+def fuse_generator(net: LaMaGenerator) -> LaMaGenerator:
+    """Fuse the layers in place; the first two convolutions are merged into one module, and so are the last two."""
+    first, *layers = net.model
+    if isinstance(first, FusedStem):  # a network that occurs in several places is fused once
+        return net
+    stem = FusedStem(cast(FFCNormAct, layers[0]), cast(FFCNormAct, layers[1]))
+    *middle, up, norm, _, _, head, sigmoid = layers[2:]
+    tail = FusedTail(fold(cast(nn.ConvTranspose2d, up), norm), cast(nn.Conv2d, head))
+    net.model = nn.Sequential(stem, *fuse(nn.Sequential(*middle)).children(), tail, sigmoid)
+    return net

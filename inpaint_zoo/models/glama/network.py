@@ -9,8 +9,6 @@ from torch import Tensor, nn
 
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.layers.ffc import FFC, Branches, FFCNormAct, FFCResnetBlock
-from inpaint_zoo.layers.fusion import Fusable, fold, fuse
-from inpaint_zoo.models.glama.fused import FusedStem, FusedTail
 from inpaint_zoo.ops import spread_known
 
 __all__ = ["LaMaGenerator"]
@@ -44,18 +42,6 @@ class _Sigmoid(nn.Sigmoid):
     def forward(self, x: Tensor) -> Tensor:
         """Return the sigmoid of (B, C, H, W) in float32."""
         return super().forward(x.float())
-
-
-class _Layers(Fusable, nn.Sequential):
-    """All layers in one Sequential, because the released weights are named by the layers' indices."""
-
-    def fused(self) -> nn.Sequential:
-        """Return the fused layers; the first two convolutions are merged into one module, and so are the last two."""
-        layers = list(self)
-        stem = FusedStem(cast(FFCNormAct, layers[1]), cast(FFCNormAct, layers[2]))
-        *middle, up, norm, _, _, head, sigmoid = layers[3:]
-        tail = FusedTail(fold(cast(nn.ConvTranspose2d, up), norm), cast(nn.Conv2d, head))
-        return nn.Sequential(stem, *fuse(nn.Sequential(*middle)).children(), tail, sigmoid)
 
 
 class LaMaGenerator(InpaintingNetwork):
@@ -119,7 +105,7 @@ class LaMaGenerator(InpaintingNetwork):
             nn.init.normal_(head.weight, std=1e-4)
             nn.init.zeros_(cast(nn.Parameter, head.bias))
         # one flat Sequential, because its indices are part of the released weights' names
-        self.model = _Layers(
+        self.model = nn.Sequential(
             _PadLocal(3),
             FFCNormAct(FFC(4, width, 7, 0.0, 0.0)),
             *down,

@@ -7,7 +7,7 @@ and which one this implementation follows.
 
 from typing import Literal
 
-from inpaint_zoo.models.grig import convert, convert_discriminators
+from inpaint_zoo.models.grig import convert, convert_discriminators, fused
 from inpaint_zoo.models.grig.blocks import NoiseMode
 from inpaint_zoo.models.grig.network import Core, GRIGGenerator
 from inpaint_zoo.models.grig.patch_discriminator import GRIGPatchDiscriminator
@@ -20,6 +20,7 @@ __all__ = [
     "ProjectedDiscriminator",
     "convert",
     "convert_discriminators",
+    "fused",
     "grig",
     "grig_tiny",
 ]

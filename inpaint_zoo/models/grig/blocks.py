@@ -7,9 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from inpaint_zoo.layers.fusion import Fusable
 from inpaint_zoo.layers.spectral import SpectralConv2d
-from inpaint_zoo.models.grig.fused import fused_with_noise
 
 __all__ = ["SLE", "Down", "Noise", "NoiseMode", "UpTwice", "fixed_noise", "up"]
 
@@ -105,7 +103,7 @@ def up(source: int, target: int) -> nn.Sequential:
     return nn.Sequential(_enlarged(), convolution, nn.BatchNorm2d(2 * target), nn.GLU(dim=1))
 
 
-class UpTwice(nn.Sequential, Fusable):
+class UpTwice(nn.Sequential):
     """Upsampling block like `up`, but with two convolutions, each followed by noise.
 
     Args:
@@ -119,11 +117,6 @@ class UpTwice(nn.Sequential, Fusable):
         for number, channels in enumerate((source, target)):
             self.extend([SpectralConv2d(channels, 2 * target, 3, padding=1), Noise(seed + number)])
             self.extend([nn.BatchNorm2d(2 * target), nn.GLU(dim=1)])
-
-    def fused(self) -> nn.Module:
-        """Return the inference form, with the batch norms folded into the convolutions and the noise."""
-        enlarge, *layers = self
-        return nn.Sequential(enlarge, fused_with_noise(layers[:3]), layers[3], fused_with_noise(layers[4:7]), layers[7])
 
 
 class SLE(nn.Module):

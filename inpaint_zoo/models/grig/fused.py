@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from inpaint_zoo.layers.fusion import FusedConv2d, fold
+from inpaint_zoo.inference.fusion import FusedConv2d, fold, fuse
+from inpaint_zoo.models.grig.blocks import Noise, UpTwice
 
-if TYPE_CHECKING:
-    from inpaint_zoo.models.grig.blocks import Noise
-
-__all__ = ["FusedNoise", "fused_with_noise"]
+__all__ = ["FusedNoise", "fuse_up_twice"]
 
 
 class FusedNoise(nn.Module):
@@ -36,9 +34,16 @@ class FusedNoise(nn.Module):
         return x if drawn is None else x.addcmul_(self.gain.to(x.dtype), drawn.to(x.dtype))
 
 
-def fused_with_noise(layers: Sequence[nn.Module]) -> nn.Sequential:
+@fuse.register(UpTwice)
+def fuse_up_twice(block: UpTwice) -> nn.Sequential:
+    """Fold the batch norms of the block into its convolutions and noise."""
+    enlarge, *layers = block
+    return nn.Sequential(enlarge, _with_noise(layers[:3]), layers[3], _with_noise(layers[4:7]), layers[7])
+
+
+def _with_noise(layers: Sequence[nn.Module]) -> nn.Sequential:
     """Fuse convolution, noise and norm: fold the norm into the convolution's weights and the noise's gain."""
-    convolution, noise, norm = cast("tuple[nn.Conv2d, Noise, nn.BatchNorm2d]", layers)
+    convolution, noise, norm = cast(tuple[nn.Conv2d, Noise, nn.BatchNorm2d], layers)
     assert norm.running_var is not None
     folded = FusedConv2d(fold(convolution, norm))
     if not bool(noise.weight.any()):

@@ -13,7 +13,7 @@ released code differ, and which one this implementation follows.
 | `isnet_unet` | 24,403,715 | 33.45 G |
 """
 
-from inpaint_zoo.models.isnet import convert
+from inpaint_zoo.models.isnet import convert, fused
 from inpaint_zoo.models.isnet.discriminator import ISNetDiscriminator
 from inpaint_zoo.models.isnet.network import ISNetGenerator, ISNetUNet
 from inpaint_zoo.registry import Paper, register_discriminator, register_model
@@ -23,6 +23,7 @@ __all__ = [
     "ISNetGenerator",
     "ISNetUNet",
     "convert",
+    "fused",
     "isnet",
     "isnet_b1",
     "isnet_b2",

@@ -7,50 +7,43 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from inpaint_zoo.layers.fusion import Activation, FusedConv2d, fuse
+from inpaint_zoo.inference.fusion import Activation, FusedConv2d, fuse, without_spectral_norm
+from inpaint_zoo.models.isnet.network import Merging, ResidualBlock, Stem
 
 __all__ = ["FusedMerging", "FusedResidual"]
 
 
+@fuse.register(ResidualBlock)
+@fuse.register(Stem)
 class FusedResidual(nn.Module):
-    """Residual block, activation(skip(x) + layers(x)); without ``skip``, the result overwrites x.
+    """Inference form of `ResidualBlock`, whose result overwrites its input, and of `Stem`."""
 
-    Args:
-        layers: Convolution, activation, convolution.
-        activation: Activation after the sum.
-        skip: Module in the skip connection; the identity by default.
-    """
-
-    def __init__(self, layers: nn.Sequential, activation: nn.Module, skip: nn.Module | None = None) -> None:
+    def __init__(self, block: ResidualBlock | Stem) -> None:
         super().__init__()
-        first, _, second = fuse(layers).children()
+        first, _, second = fuse(block.layers).children()
         self.first, self.second = first, cast(FusedConv2d, second)
-        self.second.activation = Activation.of(activation)
-        self.skip = nn.Identity() if skip is None else fuse(skip)
+        self.second.activation = Activation.of(block.activation)
+        self.skip = fuse(block.skip) if isinstance(block, Stem) else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, C', H, W)."""
         return self.second(self.first(x), into=self.skip(x))
 
 
+@fuse.register(Merging)
 class FusedMerging(nn.Module):
-    """A convolution over concatenated feature maps, computed as the sum of one convolution per feature map.
+    """Inference form of `Merging`: the sum of one convolution per feature map, which are not concatenated."""
 
-    Args:
-        convolution: The convolution over the concatenation, without spectral norm.
-        sources: Channels of each feature map.
-        activation: Activation after the sum.
-    """
-
-    def __init__(self, convolution: nn.Conv2d, sources: list[int], activation: nn.Module) -> None:
+    def __init__(self, layer: Merging) -> None:
         super().__init__()
+        convolution = without_spectral_norm(layer.convolution)
         parts: list[FusedConv2d] = []
-        for weight in torch.split(convolution.weight.detach(), sources, dim=1):
+        for weight in torch.split(convolution.weight.detach(), layer.sources, dim=1):
             part = nn.Conv2d(1, 1, 1, padding=convolution.padding, bias=False)  # type: ignore[arg-type]
             part.weight = nn.Parameter(weight.contiguous(), requires_grad=False)
             part.bias = None if parts else convolution.bias
             parts.append(FusedConv2d(part))
-        parts[-1].activation = Activation.of(activation)
+        parts[-1].activation = Activation.of(layer.activation)
         self.parts = nn.ModuleList(parts)
 
     def forward(self, maps: list[Tensor]) -> Tensor:

@@ -15,9 +15,7 @@ from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.interfaces import InpaintingNetwork, check_pair, check_values
-from inpaint_zoo.layers.fusion import Fusable
 from inpaint_zoo.layers.spectral import SpectralConv2d
-from inpaint_zoo.models.isnet.fused import FusedMerging, FusedResidual
 from inpaint_zoo.ops import crop_to
 
 __all__ = [
@@ -38,7 +36,7 @@ def _activation(design: Design) -> nn.Module:
     return nn.Tanh() if design == "full" else nn.LeakyReLU(0.2)
 
 
-class ResidualBlock(Fusable):
+class ResidualBlock(nn.Module):
     """Residual block of two 3x3 convolutions, the first one dilated, with an activation after the sum."""
 
     def __init__(self, channels: int, dilation: int, activation: nn.Module, spectral: bool = True) -> None:
@@ -53,12 +51,8 @@ class ResidualBlock(Fusable):
         """Return features of shape (B, C, H, W)."""
         return self.activation(x + self.layers(x))
 
-    def fused(self) -> nn.Module:
-        """Return the inference form, which overwrites its input."""
-        return FusedResidual(self.layers, self.activation)
 
-
-class Stem(Fusable):
+class Stem(nn.Module):
     """First layers: two 3x3 convolutions, with a 1x1 convolution without spectral norm as the skip connection."""
 
     def __init__(self, width: int, design: Design) -> None:
@@ -75,10 +69,6 @@ class Stem(Fusable):
         """Map (B, 3, H, W) to (B, width, H, W)."""
         return self.activation(self.layers(x) + self.skip(x))
 
-    def fused(self) -> nn.Module:
-        """Return the inference form, which adds in place."""
-        return FusedResidual(self.layers, self.activation, self.skip)
-
 
 def _sub_pixel(channels: int) -> nn.Sequential:
     """Return a sub-pixel upsampling by 2 that halves the channels.
@@ -93,7 +83,7 @@ def _down(channels: int, design: Design) -> nn.Sequential:
     return nn.Sequential(SpectralConv2d(channels, 2 * channels, 3, 2, 1), _activation(design))
 
 
-class Merging(Fusable):
+class Merging(nn.Module):
     """A convolution over concatenated feature maps, followed by an activation.
 
     Args:
@@ -113,10 +103,6 @@ class Merging(Fusable):
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Map a list of feature maps (B, C_i, H, W) to (B, target, H, W)."""
         return self.activation(self.convolution(torch.cat(maps, dim=1)))
-
-    def fused(self) -> nn.Module:
-        """Return the inference form, which does not concatenate the feature maps."""
-        return FusedMerging(self.convolution.folded(), self.sources, self.activation)
 
 
 class Inpainting(nn.Module):

@@ -1,4 +1,4 @@
-"""Test inference forms against the layers that they replace."""
+"""Test inference forms against the layers that they replace, and the fallback where oneDNN's operators are missing."""
 
 import copy
 import importlib
@@ -10,9 +10,10 @@ from torch import nn
 
 import inpaint_zoo as iz
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.inference.fusion import FusedConv2d, fold, fold_affine, fuse, onednn
 from inpaint_zoo.layers.ffc import FFC, FFCNormAct
-from inpaint_zoo.layers.fusion import FusedConv2d, FusedHead, fold, fold_affine, fuse, to_bfloat16
 from inpaint_zoo.models.glama import LaMaGenerator, fused
+from inpaint_zoo.models.glama.fused import FusedHead
 from tests.helpers.images import sample, shaken
 
 
@@ -41,6 +42,18 @@ def test_fused_convolution():
 def test_fused_convolution_elsewhere():
     with torch.backends.mkldnn.flags(enabled=False):
         check_fused_conv()
+
+
+def test_without_private_operators(monkeypatch):
+    """Another version of PyTorch may lack them."""
+    a, b = torch.randn(2, 5, 7), torch.randn(2, 7, 4)
+    expected = onednn.matrix_products(a, b)
+    assert onednn.uses_onednn(a)
+    monkeypatch.setattr(onednn, "HAS_OPERATORS", False)
+    assert not onednn.uses_onednn(a)
+    torch.testing.assert_close(onednn.matrix_products(a, b), expected)
+    check_fused_conv()
+    check_joined_activations()
 
 
 def test_a_fused_convolution_is_copied_and_pickled_after_use():
@@ -125,7 +138,7 @@ def test_ffc_with_every_path(ratios, stride, local_fourier):
     context = int(16 * ratios[0])
     x = tuple(torch.randn(2, n, 12, 12) if n else None for n in (16 - context, context))
     with torch.no_grad():
-        expected, got = layer(x), layer.fused()(tuple(None if b is None else b.clone() for b in x))
+        expected, got = layer(x), fuse(layer)(tuple(None if b is None else b.clone() for b in x))
     for a, b in zip(expected, got, strict=True):
         assert (a is None) == (b is None)
         if a is not None:
@@ -147,15 +160,28 @@ def test_the_generator_in_bands(size, batch, band, downsamplings, monkeypatch):
     torch.testing.assert_close(fast["prediction"], plain["prediction"], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("name", ["contextual_attention_tiny", "glama_tiny", "grig_tiny", "isnet_tiny", "lgnet_tiny"])
+def test_fusing_again_changes_nothing(name):
+    """Also for a network that occurs in several places of another one."""
+    fast = iz.optimize(iz.create_model(name, weights="shipped"))
+    image, mask = sample((40, 56))
+    with torch.no_grad():
+        expected = fast(image, mask)
+        assert torch.equal(iz.optimize(fast)(image, mask), expected)
+        net = iz.create_model(name, weights="shipped")
+        shared, apart = (iz.two_stage(net, second, coarse_size=32) for second in (net, copy.deepcopy(net)))
+        assert torch.equal(iz.optimize(shared)(image, mask), iz.optimize(apart)(image, mask))
+
+
 def test_bfloat16_leaves_spectra_alone():
-    net = fuse(shaken(LaMaGenerator(blocks=1, width=8)))
-    to_bfloat16(net)
-    types = {name: value.dtype for name, value in net.named_parameters()}
+    net = iz.optimize(shaken(LaMaGenerator(blocks=1, width=8)), "bf16")
+    types = {name: value.dtype for name, value in net.network.named_parameters()}
     assert types["model.3.conv1.g2g.fu.convolution.weight"] == torch.float32
     assert types["model.3.conv1.l2l.weight"] == types["model.0.first.weight"] == torch.bfloat16
 
 
 def test_inpaint_uses_the_fast_form_and_notices_new_weights(monkeypatch):
+    """Unless the caller passes an optimized network or switches it off."""
     module = importlib.import_module("inpaint_zoo.inference.optimize")  # the package has a function of that name
     made = []
     original = module.optimize
@@ -171,6 +197,10 @@ def test_inpaint_uses_the_fast_form_and_notices_new_weights(monkeypatch):
     second = iz.inpaint(net, image, mask)
     assert made == [net, net]
     assert not torch.equal(first, second)
+    own = original(net)
+    assert torch.equal(iz.inpaint(own, image, mask), second)
+    with torch.no_grad():
+        assert torch.equal(iz.inpaint(net, image, mask, fast=False), net(image, mask))
     iz.inpaint(net.train(), image, mask)
     assert made == [net, net]
     assert net.training

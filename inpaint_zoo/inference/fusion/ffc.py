@@ -6,28 +6,19 @@ and imaginary parts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from inpaint_zoo.layers.fusion import FusedConv2d, fold, fold_affine, pad_as_it_is
+from inpaint_zoo.inference.fusion.folding import fold, fold_affine
+from inpaint_zoo.inference.fusion.forms import fuse
+from inpaint_zoo.inference.fusion.onednn import FusedConv2d
+from inpaint_zoo.inference.fusion.padding import pad_as_it_is
+from inpaint_zoo.layers.ffc import Branches, FFCNormAct, FourierUnit, SpectralTransform, quadrants
 from inpaint_zoo.ops import without_autocast
 
-if TYPE_CHECKING:
-    from inpaint_zoo.layers.ffc import Branches, FFCNormAct, FourierUnit, SpectralTransform
-
-__all__ = ["FusedFFC", "FusedFourierUnit", "FusedSpectralTransform", "quadrants"]
-
-
-def quadrants(x: Tensor) -> Tensor:
-    """Split the first quarter of the channels into image quadrants and stack these as channels.
-
-    The order is top left, bottom left, top right, bottom right: (B, C, H, W) -> (B, C, H/2, W/2).
-    """
-    quarter = x[:, : x.shape[1] // 4]
-    half_h, half_w = x.shape[-2] // 2, x.shape[-1] // 2
-    return torch.cat([quarter[..., y : y + half_h, z : z + half_w] for z in (0, half_w) for y in (0, half_h)], dim=1)
+__all__ = ["FusedFFC", "FusedFourierUnit", "FusedSpectralTransform"]
 
 
 class FusedFourierUnit(nn.Module):
@@ -81,6 +72,7 @@ class FusedSpectralTransform(nn.Module):
 Path = FusedConv2d | FusedSpectralTransform
 
 
+@fuse.register(FFCNormAct)
 class FusedFFC(nn.Module):
     """`FFCNormAct` with the batch norms folded into the weights of its paths."""
 

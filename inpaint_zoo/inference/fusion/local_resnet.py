@@ -1,0 +1,27 @@
+"""Inference form of the local network, which computes only the region around the hole."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from inpaint_zoo.inference.fusion.forms import fuse
+from inpaint_zoo.inference.fusion.hole_crop import predict_hole_crop
+from inpaint_zoo.layers.local_resnet import LocalResNet
+
+__all__ = ["FusedLocalResNet"]
+
+
+@fuse.register(LocalResNet)
+class FusedLocalResNet(nn.Module):
+    """Inference form of `LocalResNet`, see `predict_hole_crop`."""
+
+    def __init__(self, net: LocalResNet) -> None:
+        super().__init__()
+        self.net = fuse(net.model)
+        self.reach = net.reach
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map image and mask (B, 4, H, W) to (B, 3, H, W), which holds the prediction wherever the mask is 1."""
+        return predict_hole_crop(
+            lambda rows, columns: self.net(x[..., rows, columns]), x[:, :3], x[:, 3:], self.reach, multiple=4
+        )
