@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "inpaint_zoo"
 LEVELS = [
-    {"_version", "errors"},
+    {"_version", "errors", "random"},
     {"io"},
     {"ops"},
     {"interfaces"},
@@ -43,6 +43,7 @@ NETWORK_LEVELS = {"errors", "interfaces", "ops", "layers", "combinators", "model
 TORCH_FREE = [
     "inpaint_zoo",
     "inpaint_zoo.errors",
+    "inpaint_zoo.random",
     "inpaint_zoo.io",
     "inpaint_zoo.masks",
     "inpaint_zoo.cli.main",

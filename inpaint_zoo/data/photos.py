@@ -19,7 +19,7 @@ from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_or_unreadable
 from inpaint_zoo.io.listing import by_stem
 from inpaint_zoo.io.pictures import MAX_PIXELS, Picture, PictureError, decode_picture, picture_size, read_picture
-from inpaint_zoo.masks.draws import Draws
+from inpaint_zoo.random import Draws
 
 __all__ = ["PhotoDataset", "PhotoFile", "Problem", "create_dataset", "list_files"]
 

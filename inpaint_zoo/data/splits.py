@@ -15,14 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
-
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.io.formats import FORMATS
 from inpaint_zoo.io.listing import by_stem, natural_key
 from inpaint_zoo.io.names import plain_name
-from inpaint_zoo.masks.draws import Draws
+from inpaint_zoo.random import permutation
 
 __all__ = [
     "SELECT_KEYS",
@@ -58,8 +56,7 @@ class Split(NamedTuple):
 
 
 def _shuffled(stems: list[str], seed: int, stream: str) -> list[str]:
-    keys = Draws(seed, f"split/{stream}", np.arange(len(stems), dtype=np.uint64)).keys
-    return [stems[i] for i in np.argsort(keys, kind="stable").tolist()]
+    return [stems[i] for i in permutation(seed, f"split/{stream}", len(stems)).tolist()]
 
 
 def _parted(stems: list[str], test: Iterable[str]) -> Split:

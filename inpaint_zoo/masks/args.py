@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from inpaint_zoo.masks.draws import Floats
 from inpaint_zoo.masks.errors import MaskConfigError, inside, unknown
+from inpaint_zoo.random import Floats
 
 __all__ = [
     "Attribute",

@@ -13,10 +13,10 @@ import numpy as np
 
 from inpaint_zoo.masks.accept import Accept, redraw_component
 from inpaint_zoo.masks.args import constant, flag, integer, option, reals_of
-from inpaint_zoo.masks.draws import Draws, Floats, Ints, integers
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, register_kind
 from inpaint_zoo.masks.ragged import ragged
+from inpaint_zoo.random import Draws, Floats, Ints, integers
 
 __all__ = ["Cmod", "Dfv2Brush"]
 

@@ -24,10 +24,10 @@ from inpaint_zoo.io.listing import Role, list_pictures
 from inpaint_zoo.io.pictures import PictureError, read_picture
 from inpaint_zoo.masks.args import option, text
 from inpaint_zoo.masks.checks import MaskCheck
-from inpaint_zoo.masks.draws import Draws
 from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning
 from inpaint_zoo.masks.kind import Canvases, Kind, Mask, Notes, Size
 from inpaint_zoo.masks.read import luminance, mask_of
+from inpaint_zoo.random import Draws
 
 __all__ = ["Folder", "MaskFolder", "corner", "read_grey"]
 

@@ -18,13 +18,13 @@ from inpaint_zoo.io.atomic import sha256_json
 from inpaint_zoo.masks.args import arg_names
 from inpaint_zoo.masks.catalogue import unknown_mask
 from inpaint_zoo.masks.document import is_mask_file, read_mask_file, write_mask_text
-from inpaint_zoo.masks.draws import Draws
 from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning, inside, unknown
 from inpaint_zoo.masks.evaluation import MASK_SUITES, mask_suite
 from inpaint_zoo.masks.kind import KINDS, Mask, Size
 from inpaint_zoo.masks.mixture import MIXTURE_KEYS, Mixture
 from inpaint_zoo.masks.pilot import warn_if_rare
 from inpaint_zoo.masks.presets import PRESETS
+from inpaint_zoo.random import Draws
 
 __all__ = ["MaskGenerator", "create_generator", "create_mask", "parse_size"]
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_zoo.masks.args import args_dict, parse_args, scale_pixels
-from inpaint_zoo.masks.draws import Draws
 from inpaint_zoo.masks.errors import MaskConfigError, unknown
+from inpaint_zoo.random import Draws
 
 __all__ = ["KINDS", "Canvases", "Kind", "Mask", "Notes", "Size", "find_kind", "half_up", "register_kind"]
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from inpaint_zoo.masks.args import constant, flag, integer, real, reals_of
-from inpaint_zoo.masks.draws import Draws, Floats, integers
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, register_kind
 from inpaint_zoo.masks.ragged import ragged
+from inpaint_zoo.random import Draws, Floats, integers
 
 __all__ = ["LamaBox", "LamaDumb", "LamaIrregular", "LamaOutpainting", "LamaSuperres"]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inpaint_zoo.masks.draws import Floats
 from inpaint_zoo.masks.kind import Mask
+from inpaint_zoo.random import Floats
 
 __all__ = ["Measures", "crc32", "measure", "summarise"]
 

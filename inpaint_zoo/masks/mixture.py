@@ -18,12 +18,12 @@ import numpy as np
 
 from inpaint_zoo.masks.accept import Accept, Limits, redraw
 from inpaint_zoo.masks.args import args_dict, parse_args
-from inpaint_zoo.masks.draws import Draws, integers
 from inpaint_zoo.masks.errors import MaskConfigError, inside, unknown
 from inpaint_zoo.masks.folder import MaskFolder
 from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, find_kind, register_kind
 from inpaint_zoo.masks.presets import find_preset
 from inpaint_zoo.masks.transforms import Transform, parse_transform
+from inpaint_zoo.random import Draws, integers
 
 __all__ = ["MIXTURE_KEYS", "Component", "Mixture"]
 

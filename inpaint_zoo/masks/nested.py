@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import Any
 
 from inpaint_zoo.masks.args import Attribute, attribute
-from inpaint_zoo.masks.draws import Draws
 from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, register_kind
 from inpaint_zoo.masks.mixture import Mixture
+from inpaint_zoo.random import Draws
 
 __all__ = ["Strokes"]
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from inpaint_zoo.masks.args import Attribute, attribute, flag, option
-from inpaint_zoo.masks.draws import Draws
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, register_kind
+from inpaint_zoo.random import Draws
 
 __all__ = ["Completion", "EveryNLines", "Expand", "NearestNeighbor"]
 

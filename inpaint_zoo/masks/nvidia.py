@@ -15,12 +15,12 @@ import numpy as np
 
 from inpaint_zoo.masks.accept import Accept, redraw_component
 from inpaint_zoo.masks.args import flag, integer, option
-from inpaint_zoo.masks.draws import Draws
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.folder import MaskFolder, corner
 from inpaint_zoo.masks.index import IndexEntry, index_folder
 from inpaint_zoo.masks.kind import Canvases, Mask, Notes, Size, register_kind
 from inpaint_zoo.masks.transforms import resize_mask
+from inpaint_zoo.random import Draws
 
 __all__ = ["BINS", "NvidiaBins", "NvidiaTrain", "bin_of"]
 

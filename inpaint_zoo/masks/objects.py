@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from inpaint_zoo.io.pictures import PictureError, read_values
 from inpaint_zoo.masks.accept import Accept, redraw_component
 from inpaint_zoo.masks.args import integer, option
-from inpaint_zoo.masks.draws import Draws
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.folder import Folder
 from inpaint_zoo.masks.kind import Canvases, Mask, Notes, Size, half_up, register_kind
 from inpaint_zoo.masks.transforms import resize_mask
+from inpaint_zoo.random import Draws
 
 __all__ = ["SegmObjects"]
 

@@ -11,10 +11,10 @@ import warnings
 import numpy as np
 
 from inpaint_zoo.masks.accept import Limits
-from inpaint_zoo.masks.draws import Draws
 from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning
 from inpaint_zoo.masks.kind import Size
 from inpaint_zoo.masks.mixture import Mixture
+from inpaint_zoo.random import Draws
 
 __all__ = ["warn_if_rare"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inpaint_zoo.masks.draws import Ints
+from inpaint_zoo.random import Ints
 
 __all__ = ["ragged"]
 

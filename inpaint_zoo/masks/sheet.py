@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from inpaint_zoo.masks.draws import Floats
 from inpaint_zoo.masks.kind import Mask
+from inpaint_zoo.random import Floats
 
 __all__ = ["contact_sheet", "histogram"]
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_zoo.masks.args import integer
-from inpaint_zoo.masks.draws import Draws, integers
 from inpaint_zoo.masks.kind import Canvases, Kind, Mask, Notes, Size, register_kind
+from inpaint_zoo.random import Draws, integers
 
 __all__ = ["RandomWalk"]
 

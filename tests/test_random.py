@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inpaint_zoo.masks.draws import Draws, integers, mix, sample_key
+from inpaint_zoo.random import Draws, integers, mix, sample_key
 from tests.masks import plain
 
 

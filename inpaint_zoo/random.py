@@ -1,8 +1,8 @@
 """Random numbers as a pure function of (seed, stream, sample index, attempt, slot): SplitMix64 used as a counter.
 
-No generator has a state that advances. A mask therefore depends only on these coordinates, not on workers, batch size,
-order, or other masks. A whole batch is computed as one vectorized table. Source: docs/papers/masks.md, "Random
-numbers".
+Masks, augmentations, crops, splits and the order of training take their random numbers from here. No generator has a
+state that advances, so a sample depends only on these coordinates, not on workers, batch size, order, or other samples.
+A whole batch is computed as one vectorized table. Source: docs/papers/masks.md, "Random numbers".
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Draws", "Floats", "Ints", "integers", "mix", "sample_key"]
+__all__ = ["Draws", "Floats", "Ints", "integers", "mix", "permutation", "sample_key"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -96,7 +96,7 @@ class Draws:
     """Random numbers for a batch of samples in one stream, inside given rejection attempts.
 
     Args:
-        seed: Seed of the mask generator.
+        seed: Seed of all streams.
         stream: Name of the stream.
         indices: (B,) uint64 sample indices.
         attempts: Attempt numbers of the enclosing rejection scopes, outermost first.
@@ -167,3 +167,13 @@ class Draws:
         """
         starts = self.keys[owners] + (first + numbers * width).astype(np.uint64) * np.uint64(_GAMMA)
         return _uniforms(_mix_in_place(starts[:, None] + _steps(width)))
+
+
+def permutation(seed: int, stream: str, size: int) -> Ints:
+    """Return 0 ... size - 1 in random order: sorted by the keys of these indices in the stream.
+
+    Example:
+        >>> permutation(0, "order/0", 5).tolist()
+        [3, 2, 4, 0, 1]
+    """
+    return np.argsort(Draws(seed, stream, np.arange(size, dtype=np.uint64)).keys, kind="stable")
