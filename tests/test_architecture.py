@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "inpaint_zoo"
 LEVELS = [
     {"_version", "errors", "random"},
+    {"config"},
     {"io"},
     {"ops"},
     {"interfaces"},
@@ -44,6 +45,7 @@ TORCH_FREE = [
     "inpaint_zoo",
     "inpaint_zoo.errors",
     "inpaint_zoo.random",
+    "inpaint_zoo.config",
     "inpaint_zoo.io",
     "inpaint_zoo.masks",
     "inpaint_zoo.cli.main",

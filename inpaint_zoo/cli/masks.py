@@ -16,6 +16,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar
+from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.io.pictures import PictureError, read_picture
@@ -81,7 +82,7 @@ def masks_show(
     """
     from inpaint_zoo.masks.sheet import contact_sheet
 
-    _check_count(n)
+    checked("--n", n, whole(1))
     _check_png(out)
     generator = _generator(name, seed, stream, args)
     shape = size or generator.size or _SIZE
@@ -139,7 +140,7 @@ def masks_stats(
     Returns:
         1 if some masks could not be made or read; else 0.
     """
-    _check_count(n)
+    checked("--n", n, whole(1))
     if out is not None:
         _check_png(out)
     generator = _generator(name, seed, stream, args)
@@ -289,11 +290,6 @@ def _parse_args(text: str | None) -> dict[str, Any] | None:
     if not isinstance(args, dict):
         raise MaskConfigError(f"--args must be a JSON object such as '{{\"side\": 64}}', got {text!r}.")
     return args
-
-
-def _check_count(n: int) -> None:
-    if n < 1:
-        raise MaskConfigError(f"--n must be at least 1, got {n}.")
 
 
 def _check_png(path: Path) -> None:

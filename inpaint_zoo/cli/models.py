@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from inpaint_zoo.cli.common import Verb, add_option_argument, console, list_and_show, parse_options
+from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.registry import (
     ModelInfo,
@@ -186,8 +187,7 @@ def models_rf(
         raise ZooError(
             f"'{name}' is not learned, so it has no receptive field; `inpaint-zoo models` lists those that are."
         )
-    if size < 1:
-        raise ZooError(f"--size must be 1 or more, got {size}.")
+    checked("--size", size, whole(1))
 
     import torch
 

@@ -17,9 +17,9 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_zoo.config import args_dict, flag, integers_of, option, parse_args, real, reals_of
 from inpaint_zoo.data.crops import FILTERS, Size, cut, windows
 from inpaint_zoo.errors import ZooError, unknown_name
-from inpaint_zoo.masks.args import args_dict, flag, integers_of, option, parse_args, real, reals_of
 from inpaint_zoo.random import Draws
 
 __all__ = ["STEPS", "Augmentation", "Cut", "Step", "create_augmentation", "register_step"]

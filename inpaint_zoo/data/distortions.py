@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_zoo.config import real, reals_of
 from inpaint_zoo.data.augment import Picture, Step, register_step
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.masks.args import real, reals_of
 
 __all__: list[str] = []
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from inpaint_zoo.config import checked, whole
 from inpaint_zoo.data.shards import INDEX, Shard, member_name, scan, write_index
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_folder
@@ -49,8 +50,7 @@ def write_shards(
     folder = Path(folder)
     if folder.exists():
         raise ZooError(f"{folder}: already exists; shards need a new folder")
-    if per_shard < 1:
-        raise ZooError(f"`per_shard` must be 1 or more, got {per_shard}")
+    checked("`per_shard`", per_shard, whole(1))
     stems = list(files)
     if seed is not None:
         stems = [stems[k] for k in permutation(seed, "shards", len(stems)).tolist()]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inpaint_zoo.masks.args import integer, integers_of
+from inpaint_zoo.config import integer, integers_of
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, register_kind
 from inpaint_zoo.random import Draws, integers

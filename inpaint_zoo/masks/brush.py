@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inpaint_zoo.config import flag, integer, option, reals_of
 from inpaint_zoo.masks.accept import Accept, redraw_component
-from inpaint_zoo.masks.args import constant, flag, integer, option, reals_of
+from inpaint_zoo.masks.args import constant
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, register_kind
 from inpaint_zoo.masks.ragged import ragged

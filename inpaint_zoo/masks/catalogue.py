@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from inpaint_zoo.config import arg_names, required_names
 from inpaint_zoo.io.listing import natural_key
-from inpaint_zoo.masks.args import Attribute, arg_names, required_names
+from inpaint_zoo.masks.args import Attribute
 from inpaint_zoo.masks.errors import UnknownMaskError, unknown
 from inpaint_zoo.masks.kind import KINDS, Kind
 from inpaint_zoo.masks.mixture import Component, Mixture

@@ -6,37 +6,22 @@ Source: docs/papers/masks.md, "Mask files of the papers".
 # ruff: noqa: D102 - `Kind` documents its methods
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from inpaint_zoo.config import custom, increasing, option, or_null
 from inpaint_zoo.io.pictures import PictureError
-from inpaint_zoo.masks.args import custom, option
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.folder import MaskFolder, read_grey
 from inpaint_zoo.masks.kind import Mask, Size, register_kind
 from inpaint_zoo.masks.transforms import resize_mask
 
 __all__ = ["Files"]
-
-
-def _edges(value: Any) -> tuple[float, ...] | None:  # noqa: ANN401
-    if value is None:
-        return None
-    wants = "a list of two or more increasing ratios from 0 to 1, or null"
-    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) < 2:
-        raise ValueError(wants)
-    if not all(isinstance(edge, int | float) and not isinstance(edge, bool) and 0 <= edge <= 1 for edge in value):
-        raise ValueError(wants)
-    if any(low >= high for low, high in pairwise(value)):
-        raise ValueError(wants)
-    return tuple(float(edge) for edge in value)
 
 
 @register_kind("files", section="Mask files of the papers", source="zoo; weizequan/LGNet and ISNet's code for `compat`")
@@ -55,7 +40,7 @@ class Files(MaskFolder):
     """
 
     hole_value: str | None = option(None, (None, "white", "black"))
-    bins: tuple[float, ...] | None = custom(None, _edges)
+    bins: tuple[float, ...] | None = custom(None, or_null(increasing(0, 1)))
     compat: str | None = option(None, (None, "lgnet", "isnet"))
 
     def config(self) -> dict[str, Any]:

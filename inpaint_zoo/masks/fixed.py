@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inpaint_zoo.masks.args import Attribute, attribute, integer
+from inpaint_zoo.config import integer
+from inpaint_zoo.masks.args import Attribute, attribute
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, half_up, register_kind
 from inpaint_zoo.random import Draws, integers

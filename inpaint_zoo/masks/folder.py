@@ -18,11 +18,11 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from inpaint_zoo.config import option, text
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_or_unreadable
 from inpaint_zoo.io.listing import Role, list_pictures
 from inpaint_zoo.io.pictures import PictureError, read_picture
-from inpaint_zoo.masks.args import option, text
 from inpaint_zoo.masks.checks import MaskCheck
 from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning
 from inpaint_zoo.masks.kind import Canvases, Kind, Mask, Notes, Size

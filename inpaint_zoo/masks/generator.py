@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from inpaint_zoo.config import ConfigError, arg_names, checked, inside, whole
 from inpaint_zoo.io.atomic import sha256_json
-from inpaint_zoo.masks.args import arg_names
 from inpaint_zoo.masks.catalogue import unknown_mask
 from inpaint_zoo.masks.document import is_mask_file, read_mask_file, write_mask_text
-from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning, inside, unknown
+from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning, as_mask_errors, unknown
 from inpaint_zoo.masks.evaluation import MASK_SUITES, mask_suite
 from inpaint_zoo.masks.kind import KINDS, Mask, Size
 from inpaint_zoo.masks.mixture import MIXTURE_KEYS, Mixture
@@ -181,6 +181,7 @@ def parse_size(size: int | Iterable[int]) -> Size:
     return int(values[0]), int(values[1])
 
 
+@as_mask_errors()
 def create_generator(
     spec: str | Path | Mapping[str, Any],
     *,
@@ -219,7 +220,7 @@ def create_generator(
         file = read_mask_file(Path(str(spec)), evaluation)
         try:
             return _create({**file.config, **args}, seed, stream, file.path.stem)
-        except MaskConfigError as error:
+        except ConfigError as error:
             raise file.located(error) from None
     if not isinstance(spec, str) or not spec:
         raise MaskConfigError(f"A mask must be a name or a mapping, got {spec!r}.")
@@ -232,7 +233,8 @@ def _create(config: dict[str, Any], seed: int | None, stream: str | None, label:
     if stream is None and seed is None and own_seed is None and own_stream in ("val", "test"):
         raise MaskConfigError(f"`suite_seed` is required for the stream {own_stream!r}.")
     with inside("suite_seed"):
-        seed = _read_seed(own_seed if seed is None else seed)
+        chosen = own_seed if seed is None else seed
+        seed = 0 if chosen is None else checked("The seed", chosen, whole())
     with inside("stream"):
         stream = stream or own_stream or "mask"
         if not isinstance(stream, str):
@@ -247,14 +249,6 @@ def _create(config: dict[str, Any], seed: int | None, stream: str | None, label:
     with inside("size"):
         shape = None if size is None else parse_size(size)
     return MaskGenerator(mixture, str(label), seed, stream, shape, pilot=bool(own))
-
-
-def _read_seed(value: object) -> int:
-    if value is None:
-        return 0
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise MaskConfigError(f"The seed must be an integer, got {value!r}.")
-    return int(value)
 
 
 def _known_keys(config: dict[str, Any]) -> dict[str, Any]:

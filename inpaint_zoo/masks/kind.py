@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_zoo.masks.args import args_dict, parse_args, scale_pixels
+from inpaint_zoo.config import args_dict, parse_args
+from inpaint_zoo.masks.args import scale_pixels
 from inpaint_zoo.masks.errors import MaskConfigError, unknown
 from inpaint_zoo.random import Draws
 

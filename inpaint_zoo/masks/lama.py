@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inpaint_zoo.masks.args import constant, flag, integer, real, reals_of
+from inpaint_zoo.config import flag, integer, real, reals_of
+from inpaint_zoo.masks.args import constant
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, register_kind
 from inpaint_zoo.masks.ragged import ragged

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from inpaint_zoo.masks.args import Attribute, attribute, flag, option
+from inpaint_zoo.config import flag, number, option, whole
+from inpaint_zoo.masks.args import Attribute, attribute
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, register_kind
 from inpaint_zoo.random import Draws
@@ -23,27 +24,20 @@ _SOURCE = "affromero/NTIRE22_Inpainting"
 _DIRECTIONS = ("horizontal", "vertical")
 
 
-def _count(low: int) -> Any:  # noqa: ANN401
-    def parse(value: Any) -> int:  # noqa: ANN401
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-            raise ValueError(f"an integer >= {low}")
-        return int(value)
-
-    return parse
-
-
 def _share(value: Any) -> float:  # noqa: ANN401
-    if isinstance(value, bool) or not isinstance(value, int | float | np.floating) or not 0 < value <= 1:
-        raise ValueError("a number in (0, 1]")
-    return float(value)
+    share = number(0, 1)(value)
+    if share == 0:
+        raise ValueError("above 0")
+    return share
 
 
 def _expand_size(value: Any) -> int | str | None:  # noqa: ANN401
     if value is None or value in ("S/4", "S/3", "S/2"):
         return value
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 2:
-        raise ValueError("S/4, S/3, S/2, a number of pixels >= 2, or null")
-    return int(value)
+    try:
+        return whole(2)(value)
+    except ValueError as error:
+        raise ValueError(f"S/4, S/3, S/2, null, or {error} (pixels)") from None
 
 
 @register_kind("every_n_lines", section="NTIRE types", source=_SOURCE)
@@ -51,7 +45,7 @@ def _expand_size(value: Any) -> int | str | None:  # noqa: ANN401
 class EveryNLines(Kind):
     """Every n-th row (horizontal) or column (vertical) is hole, starting with the first one."""
 
-    n: Attribute = attribute(Attribute((2, 3, 4, 5)), one=_count(2))
+    n: Attribute = attribute(Attribute((2, 3, 4, 5)), one=whole(2))
     direction: Attribute = attribute(Attribute(_DIRECTIONS), one=_DIRECTIONS)
     min_side = 1
 
@@ -137,7 +131,7 @@ class Expand(Kind):
 class NearestNeighbor(Kind):
     """Everything but the pixels of a grid of step `scale`; `upsampling` spreads the whole image over such a grid."""
 
-    scale: Attribute = attribute(Attribute((2, 3, 4)), one=_count(2))
+    scale: Attribute = attribute(Attribute((2, 3, 4)), one=whole(2))
     upsampling: bool = flag(False)
     min_side = 1
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from inpaint_zoo.config import flag, integer, option
 from inpaint_zoo.masks.accept import Accept, redraw_component
-from inpaint_zoo.masks.args import flag, integer, option
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.folder import MaskFolder, corner
 from inpaint_zoo.masks.index import IndexEntry, index_folder

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_zoo.config import integer, option
 from inpaint_zoo.io.pictures import PictureError, read_values
 from inpaint_zoo.masks.accept import Accept, redraw_component
-from inpaint_zoo.masks.args import integer, option
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.folder import Folder
 from inpaint_zoo.masks.kind import Canvases, Mask, Notes, Size, half_up, register_kind

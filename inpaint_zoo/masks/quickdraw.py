@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from inpaint_zoo.config import integer, option, reals_of
 from inpaint_zoo.masks.accept import Accept, redraw_component
-from inpaint_zoo.masks.args import integer, option, reals_of
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.folder import MaskFolder, corner, read_grey
 from inpaint_zoo.masks.kind import Canvases, Mask, Notes, Size, register_kind

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_zoo.masks.args import integer
+from inpaint_zoo.config import integer
 from inpaint_zoo.masks.kind import Canvases, Kind, Mask, Notes, Size, register_kind
 from inpaint_zoo.random import Draws, integers
 
