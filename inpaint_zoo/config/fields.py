@@ -11,7 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from inpaint_zoo.config.errors import ConfigError, inside, unknown
-from inpaint_zoo.config.values import Parser, boolean, checked, list_of, number, one_of, or_null, string, whole
+from inpaint_zoo.config.values import (
+    Parser,
+    boolean,
+    checked,
+    interval,
+    list_of,
+    number,
+    one_of,
+    or_null,
+    string,
+    whole,
+)
 
 __all__ = [
     "arg_names",
@@ -20,6 +31,7 @@ __all__ = [
     "flag",
     "integer",
     "integers_of",
+    "interval_of",
     "option",
     "parse_args",
     "real",
@@ -85,15 +97,21 @@ def integers_of(default: tuple[int, ...] | int, *, low: int | None = None, pixel
     return custom(_MISSING if isinstance(default, int) else default, list_of(whole(low), count), pixels=pixels)
 
 
-def reals_of(
-    default: tuple[float, ...],
+def reals_of(default: tuple[float, ...], *, low: float | None = None, high: float | None = None) -> Any:  # noqa: ANN401
+    """Declare a list of real numbers as long as ``default``."""
+    return custom(default, list_of(number(low, high), len(default)))
+
+
+def interval_of(
+    default: tuple[float, float],
     *,
     low: float | None = None,
     high: float | None = None,
+    strict: bool = False,
     optional: bool = False,
 ) -> Any:  # noqa: ANN401
-    """Declare a list of real numbers as long as ``default``."""
-    parse = list_of(number(low, high), len(default))
+    """Declare a real interval [low, high]; it has two different ends if ``strict`` is set."""
+    parse = interval(number(low, high), strict=strict)
     return custom(default, or_null(parse) if optional else parse)
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "boolean",
     "checked",
     "increasing",
+    "interval",
     "list_of",
     "listing",
     "mapping",
@@ -177,3 +178,16 @@ def increasing(low: float, high: float) -> Parser[tuple[float, ...]]:
         return edges
 
     return parse_all
+
+
+def interval(parse: Parser[float], *, strict: bool = False) -> Parser[tuple[float, float]]:
+    """Return a parser of [low, high]; both may be equal, unless ``strict`` is set."""
+    pair = list_of(parse, 2)
+
+    def parse_interval(value: Any) -> tuple[float, float]:  # noqa: ANN401
+        low, high = pair(value)
+        if low > high or (strict and low == high):
+            raise ValueError(f"[low, high] with low {'<' if strict else '<='} high")
+        return low, high
+
+    return parse_interval

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inpaint_zoo.config import flag, integer, option, reals_of
+from inpaint_zoo.config import flag, integer, interval_of, option
 from inpaint_zoo.masks.accept import Accept, redraw_component
 from inpaint_zoo.masks.args import constant
 from inpaint_zoo.masks.errors import MaskConfigError
@@ -105,7 +105,7 @@ class Dfv2Brush(Kind):
 class Cmod(Kind):
     """Many strokes and rectangles, redrawn until the ratio lies strictly within hole_range."""
 
-    hole_range: tuple[float, ...] | None = reals_of((0.0, 1.0), low=0, high=1, optional=True)
+    hole_range: tuple[float, ...] | None = interval_of((0.0, 1.0), low=0, high=1, strict=True, optional=True)
     rects: bool = flag(True)
     brush: bool = flag(True)
     max_tries: int = integer(1000, low=1)
@@ -116,8 +116,6 @@ class Cmod(Kind):
     def validate(self) -> None:
         if not (self.rects or self.brush):
             raise MaskConfigError("cmod: one of `rects` and `brush` must be true.")
-        if self.hole_range is not None and self.hole_range[0] >= self.hole_range[1]:
-            raise MaskConfigError(f"cmod: hole_range must be [lo, hi] with lo < hi, got {list(self.hole_range)}.")
 
     def bounds(self, size: Size) -> tuple[int, int]:
         # lo < ratio < hi, both strict, within [0, 1]; a mask taken as the closest has no such bound

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inpaint_zoo.config import integer, option, reals_of
+from inpaint_zoo.config import integer, interval_of, option
 from inpaint_zoo.masks.accept import Accept, redraw_component
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.folder import MaskFolder, corner, read_grey
@@ -42,18 +42,13 @@ class QdImd(MaskFolder):
 
     hole_value: str = option("black", ("white", "black"))
     margin: int = integer(0, low=0, pixels=True)
-    hole_range: tuple[float, ...] = reals_of((0.0, 0.6), low=0, high=1)
+    hole_range: tuple[float, ...] = interval_of((0.0, 0.6), low=0, high=1, strict=True)
     max_tries: int = integer(1000, low=1)
     on_fail: str = option("raise", ("raise", "closest"))
 
     @property
     def reading(self) -> tuple[int, bool]:
         return 127, self.hole_value == "black"
-
-    def validate(self) -> None:
-        if self.hole_range[0] >= self.hole_range[1]:
-            raise MaskConfigError(f"qd_imd: hole_range must be [lo, hi] with lo < hi, got {list(self.hole_range)}.")
-        super().validate()
 
     def check(self, size: Size) -> None:
         if 2 * self.margin >= min(size):

@@ -220,7 +220,10 @@ def test_brightness_contrast_by_hand():
         ([{"op": "random_crop", "filter": "nearest"}], "`filter` of random_crop must be one of bicubic"),
         ([{"op": "random_resized_crop", "scale": [0.9, 0.1]}], "`scale` of random_resized_crop must be"),
         ([{"op": "color_jitter", "hue": 0.6}], "`hue` of color_jitter must be"),
-        ([{"op": "affine", "rotate": [3, -3]}], r"`rotate` of affine must be \[low, high\], got \[3, -3\]"),
+        (
+            [{"op": "affine", "rotate": [3, -3]}],
+            r"`rotate` of affine must be \[low, high\] with low <= high, got \[3, -3\]",
+        ),
     ],
 )
 def test_wrong_lists_are_answered_with_the_way_out(steps, message):

@@ -52,7 +52,7 @@ WRONG = [
     ({"name": "center", "size": [64, 64]}, r"`side` of center_square must be an integer of at least 1, got \[64, 64\]"),
     ({"name": "strokes"}, "strokes needs `shape`"),
     ({"name": "files"}, "files needs `root`"),
-    ({"name": "cmod", "hole_range": [0.5, 0.2]}, "lo < hi"),
+    ({"name": "cmod", "hole_range": [0.5, 0.2]}, r"must be \[low, high\] with low < high"),
     ({"name": "cmod", "hole_range": [0.5]}, "a list of 2 or null"),
     ({"name": "cmod", "rects": False, "brush": False}, "one of `rects` and `brush`"),
     ({"name": "completion", "ratio": 0}, r"`ratio` of completion must be above 0, or \{choice"),
