@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Draws", "Floats", "Ints", "integers", "mix", "permutation", "sample_key"]
+__all__ = ["Draws", "Floats", "Ints", "integers", "mix", "permutation", "ragged", "sample_key"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -177,3 +177,21 @@ def permutation(seed: int, stream: str, size: int) -> Ints:
         [3, 2, 4, 0, 1]
     """
     return np.argsort(Draws(seed, stream, np.arange(size, dtype=np.uint64)).keys, kind="stable")
+
+
+def ragged(counts: Ints) -> tuple[Ints, Ints]:
+    """Number the parts, such as strokes, of samples with different numbers of parts, which form one flat array.
+
+    Args:
+        counts: (B,) number of parts of each sample.
+
+    Returns:
+        Two arrays (S,) with S = sum of ``counts``: the sample that each part belongs to, and its number in that sample.
+
+    Example:
+        >>> [part.tolist() for part in ragged(np.array([2, 0, 1]))]
+        [[0, 0, 2], [0, 1, 0]]
+    """
+    owners = np.repeat(np.arange(len(counts)), counts)
+    starts = np.cumsum(counts) - counts
+    return owners, np.arange(len(owners)) - starts[owners]

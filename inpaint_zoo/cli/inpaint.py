@@ -25,7 +25,7 @@ from inpaint_zoo.cli.common import (
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.pictures import MAX_PIXELS
-from inpaint_zoo.masks.checks import doubt_lines
+from inpaint_zoo.masks.read import doubt_lines
 
 if TYPE_CHECKING:
     from inpaint_zoo.inference.folder import FolderReport, Job, Problem

@@ -30,11 +30,10 @@ from inpaint_zoo.masks import (
     parse_size,
 )
 from inpaint_zoo.masks.bank import BATCH, write_bank
-from inpaint_zoo.masks.checks import MaskCheck
 from inpaint_zoo.masks.document import is_mask_file
 from inpaint_zoo.masks.kind import KINDS, Mask, Size
-from inpaint_zoo.masks.measure import Measures, measure, summarise
-from inpaint_zoo.masks.read import mask_of
+from inpaint_zoo.masks.overview import Measures, measure, summarise
+from inpaint_zoo.masks.read import MaskCheck, mask_of
 
 __all__ = ["masks_list", "masks_resolve", "masks_show", "masks_stats", "masks_write", "run"]
 
@@ -80,7 +79,7 @@ def masks_show(
     Returns:
         1 if some masks could not be made, such as those of empty files; else 0.
     """
-    from inpaint_zoo.masks.sheet import contact_sheet
+    from inpaint_zoo.masks.overview import contact_sheet
 
     checked("--n", n, whole(1))
     _check_png(out)
@@ -161,7 +160,7 @@ def masks_stats(
     title = f"{generator.name}: {len(measures.ratio)} masks {where}"
     _print_stats(title, name if shape == (256, 256) and not args else None, measures)
     if out is not None:
-        from inpaint_zoo.masks.sheet import histogram
+        from inpaint_zoo.masks.overview import histogram
 
         buffer = io.BytesIO()
         histogram(measures.ratio, title).save(buffer, format="PNG")

@@ -1,8 +1,8 @@
 """Base class of mask kinds, and their registry.
 
-A new kind is one frozen dataclass with the decorator `@register_kind`. Its fields are its arguments (`masks.args`), and
-its method `draw` paints a batch. Streams, attempts, limits, transforms and mixtures are implemented in `masks.mixture`
-for all kinds.
+A new kind is one frozen dataclass in `masks.kinds` with the decorator `@register_kind`. Its fields are its arguments
+(`config.fields`, `masks.args`), and its method `draw` paints a batch. Streams, attempts, limits, transforms and
+mixtures are implemented in `masks.mixture` for all kinds.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from PIL import Image
 
 from inpaint_zoo.masks import MASK_SUITES, MaskConfigError, create_generator, list_masks, mask_info, mask_suite
 from inpaint_zoo.masks.index import INDEX_NAME
-from inpaint_zoo.masks.nvidia import bin_of
+from inpaint_zoo.masks.kinds.nvidia import bin_of
 from inpaint_zoo.masks.transforms import resize_mask
 from tests.masks import plain
 

@@ -16,8 +16,7 @@ from inpaint_zoo.masks.accept import Accept, redraw_component
 from inpaint_zoo.masks.args import constant
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, register_kind
-from inpaint_zoo.masks.ragged import ragged
-from inpaint_zoo.random import Draws, Floats, Ints, integers
+from inpaint_zoo.random import Draws, Floats, Ints, integers, ragged
 
 __all__ = ["Cmod", "Dfv2Brush"]
 

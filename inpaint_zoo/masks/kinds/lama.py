@@ -15,8 +15,7 @@ from inpaint_zoo.config import flag, integer, real, reals_of
 from inpaint_zoo.masks.args import constant
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, register_kind
-from inpaint_zoo.masks.ragged import ragged
-from inpaint_zoo.random import Draws, Floats, integers
+from inpaint_zoo.random import Draws, Floats, integers, ragged
 
 __all__ = ["LamaBox", "LamaDumb", "LamaIrregular", "LamaOutpainting", "LamaSuperres"]
 
