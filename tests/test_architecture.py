@@ -22,6 +22,7 @@ LEVELS = [
     {"data", "inference"},
     {"training"},
     {"models"},
+    {"analysis"},
     {"benchmark"},
     {"cli"},
 ]

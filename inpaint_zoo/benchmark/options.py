@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from inpaint_zoo.benchmark.machine import cores
+from inpaint_zoo.analysis.machine import cores
 from inpaint_zoo.benchmark.store import CellKey
 from inpaint_zoo.config import checked, whole
 

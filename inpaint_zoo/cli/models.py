@@ -25,7 +25,7 @@ from inpaint_zoo.registry import (
 from inpaint_zoo.weights import WeightsFile, load_weights, shipped_weights
 
 if TYPE_CHECKING:
-    from inpaint_zoo.benchmark.receptive_field import Reach
+    from inpaint_zoo.analysis.receptive_field import Reach
 
 __all__ = ["models_list", "models_rf", "models_show", "run"]
 
@@ -76,7 +76,7 @@ def models_list(pattern: str, markdown: bool) -> None:
 def _macs(info: ModelInfo) -> dict[str, str]:
     import torch
 
-    from inpaint_zoo.benchmark.macs import MACS_CONVENTION, THOP_CONVENTION, count_macs
+    from inpaint_zoo.analysis.macs import MACS_CONVENTION, THOP_CONVENTION, count_macs
 
     with torch.device("meta"):
         macs = count_macs(create_model(info.name, **info.options), SIDE, SIDE)
@@ -191,7 +191,7 @@ def models_rf(
 
     import torch
 
-    from inpaint_zoo.benchmark.receptive_field import WHOLE, effective_field, field_picture, network_reach
+    from inpaint_zoo.analysis.receptive_field import WHOLE, effective_field, field_picture, network_reach
     from inpaint_zoo.io.pictures import write_picture
 
     with torch.random.fork_rng(devices=[]):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inpaint_zoo.benchmark.receptive_field import (
+from inpaint_zoo.analysis.receptive_field import (
     WHOLE,
     EffectiveField,
     effective_field,
@@ -16,7 +16,7 @@ from inpaint_zoo.benchmark.receptive_field import (
     network_reach,
     part_reach,
 )
-from inpaint_zoo.benchmark.receptive_field.effective import _side
+from inpaint_zoo.analysis.receptive_field.effective import _side
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.registry import create_model

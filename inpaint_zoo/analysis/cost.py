@@ -1,4 +1,4 @@
-"""Cost of a method on the images of a cell: parameters, passes, MACs, latency and memory, each with its convention.
+"""Cost of a method on images: parameters, passes, MACs, latency and memory, each with its convention.
 
 The cost of one image may depend on its size, on its mask (`progressive:NAME` repeats its network while much of the
 image is hole, the time of OpenCV's methods depends on the hole's border, some fast forms compute only around the hole)
@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from inpaint_zoo.benchmark.machine import describe_device, resident_growth_mib
-from inpaint_zoo.benchmark.macs import MACS_CONVENTION, THOP_CONVENTION
-from inpaint_zoo.benchmark.methods import Method, MethodInput, MethodOutput, NetworkMethod
+from inpaint_zoo.analysis.machine import describe_device, resident_growth_mib
+from inpaint_zoo.analysis.macs import MACS_CONVENTION, THOP_CONVENTION, Macs
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +26,7 @@ __all__ = [
     "OUTSIDE_THE_RUN",
     "SPREAD",
     "Alone",
+    "Counted",
     "ImageCost",
     "cell_cost",
     "distribution",
@@ -54,7 +55,7 @@ class ImageCost(NamedTuple):
     Attributes:
         image: Key of the image.
         seconds: Time of the method; for a batch, the image's share of it.
-        passes: Number of passes, as in `MethodOutput.passes`.
+        passes: Number of passes of a network that repeats; None for other methods.
         width, height: Size in pixels.
     """
 
@@ -79,26 +80,41 @@ class Alone(NamedTuple):
     how: str
 
 
-def timed_in_the_run(method: Method, device: torch.device, batch_size: int) -> bool:
-    """Return whether the run completes images one at a time with nothing in parallel, so that its times are latencies.
+class Counted(Protocol):
+    """A network whose parameters and MACs are known.
+
+    Attributes:
+        parameters: Number of parameters; None before the network is built.
+    """
+
+    parameters: int | None
+
+    def count_macs(self, height: int, width: int) -> Macs | None:
+        """Return the MACs for one image of this size, with a single pass; None if they cannot be counted."""
+
+
+def timed_in_the_run(repeats: bool, device: torch.device, batch_size: int) -> bool:
+    """Return whether a run completes images one at a time with nothing in parallel, so that its times are latencies.
 
     This is the case on a CPU with a batch size of 1, and on every device for a method that repeats its network.
     Otherwise images are completed in batches, or other images are scored on the same GPU at the same time.
     """
-    return method.repeats or (device.type == "cpu" and batch_size == 1)
+    return repeats or (device.type == "cpu" and batch_size == 1)
 
 
-def measure_alone(method: Method, items: Iterable[MethodInput], device: torch.device) -> Alone:
-    """Complete images one at a time and measure them; the results are discarded. The method must be warmed up."""
+def measure_alone(fill: Callable[[T], float | None], items: Iterable[T], device: torch.device) -> Alone:
+    """Complete images one at a time and measure them.
+
+    Args:
+        fill: Completes an image, discards the result, and returns the seconds it took. It must be warmed up.
+        items: The images.
+        device: Device on which the method runs.
+    """
     seconds: list[float] = []
     peaks: list[float] = []
     for item in items:
-
-        def call(item: MethodInput = item) -> list[MethodOutput]:
-            return method.fill([item])
-
-        (output,), peak = watch_memory(call, device)
-        seconds.append(float(output.seconds or 0.0))
+        took, peak = watch_memory(partial(fill, item), device)
+        seconds.append(float(took or 0.0))
         peaks += [] if peak is None else [peak]
     return Alone(tuple(seconds), max(peaks, default=None), OUTSIDE_THE_RUN)
 
@@ -135,16 +151,17 @@ def distribution(values: Iterable[float]) -> dict[str, float]:
     }
 
 
-def cell_cost(method: Method, images: Sequence[ImageCost], alone: Alone, device: torch.device) -> dict[str, Any]:
-    """Return the cost of a method on a cell, as stored in the cell's record under `costs`.
+def cell_cost(
+    network: Counted | None, images: Sequence[ImageCost], alone: Alone, device: torch.device
+) -> dict[str, Any]:
+    """Return the cost of a method on a cell of a benchmark, as stored in the cell's record under `costs`.
 
     Args:
-        method: The method, already started.
+        network: The network of the method; None if it has none.
         images: All images of the cell.
         alone: The measurements of the images that were completed one at a time.
         device: Device on which the method ran.
     """
-    network = method if isinstance(method, NetworkMethod) else None
     counted: dict[str, list[float]] = {count: [] for count in COUNTS}
     for image in images:
         macs = network.count_macs(image.height, image.width) if network else None

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from inpaint_zoo.benchmark.receptive_field.walk import sides_for
+from inpaint_zoo.analysis.receptive_field.walk import sides_for
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork
 

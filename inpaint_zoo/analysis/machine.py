@@ -1,4 +1,4 @@
-"""The machine that a benchmark runs on: its description, and settings for exact arithmetic."""
+"""The machine: its description, its memory, and settings for exact arithmetic."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ reach.deepest.extent, reach.output.extent  # (76, 76), (121, 121)
 ```
 """
 
-from inpaint_zoo.benchmark.receptive_field.effective import EffectiveField, effective_field, field_picture
-from inpaint_zoo.benchmark.receptive_field.walk import WHOLE, PartReach, Reach, network_reach, part_reach, sides_for
+from inpaint_zoo.analysis.receptive_field.effective import EffectiveField, effective_field, field_picture
+from inpaint_zoo.analysis.receptive_field.walk import WHOLE, PartReach, Reach, network_reach, part_reach, sides_for
 
 __all__ = [
     "WHOLE",

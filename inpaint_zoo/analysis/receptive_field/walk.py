@@ -14,8 +14,8 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from inpaint_zoo.benchmark.receptive_field.field import Axis, Field
-from inpaint_zoo.benchmark.receptive_field.rules import Call, derive
+from inpaint_zoo.analysis.receptive_field.field import Axis, Field
+from inpaint_zoo.analysis.receptive_field.rules import Call, derive
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork
 

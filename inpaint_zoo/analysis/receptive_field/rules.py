@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from inpaint_zoo.benchmark.receptive_field.field import Field, joined, reshaped
+from inpaint_zoo.analysis.receptive_field.field import Field, joined, reshaped
 
 __all__ = ["Call", "derive"]
 
