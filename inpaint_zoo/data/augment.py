@@ -328,8 +328,6 @@ def create_augmentation(steps: Sequence[str | Mapping[str, Any]], size: Size) ->
         >>> create_augmentation(["random_resized_crop", {"op": "hflip", "p": 0.1}], (64, 64))
         Augmentation(random_resized_crop, hflip)
     """
-    from inpaint_zoo.data import distortions  # noqa: F401 - importing it registers its steps in this module
-
     if isinstance(steps, str | Mapping) or not isinstance(steps, Sequence):
         raise ZooError(f"`augment` must be a list of steps such as [hflip], got {steps!r}")
     found = []
