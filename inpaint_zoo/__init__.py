@@ -13,6 +13,7 @@ Importing the package is fast: each name below is imported on first use.
 import importlib
 from typing import TYPE_CHECKING
 
+from inpaint_zoo import discovery
 from inpaint_zoo._version import __version__
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ __all__ = [
     "save_weights",
     "two_stage",
 ]
+
+discovery.PROVIDERS += ["inpaint_zoo.combinators", "inpaint_zoo.models"]
 
 _MODULES = {
     "combinators": ("local_global", "progressive", "two_stage"),

@@ -1,19 +1,19 @@
 """Registry of models, combinators, discriminators and converters, and functions that create them by name.
 
-Models, discriminators and converters of the authors' checkpoints register themselves when `inpaint_zoo.models` is
-imported. Other packages can register more with the decorators of this module.
+Models, discriminators and converters of the authors' checkpoints register themselves with the decorators of this module
+when their package is imported, which `discover` does at the first look-up of a name. Other packages can register more.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import functools
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from inpaint_zoo.discovery import discover
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.listing import natural_key
 from inpaint_zoo.weights import WeightsError, WeightsFile, WeightsHeader, load_weights, read_header, shipped_weights
@@ -131,13 +131,6 @@ _discriminators: dict[str, Callable[..., nn.Module]] = {}
 _converters: dict[str, _Conversion] = {}
 
 
-@functools.cache
-def _discover() -> None:
-    # imported lazily, because these packages import this module
-    importlib.import_module("inpaint_zoo.combinators")
-    importlib.import_module("inpaint_zoo.models")
-
-
 def _add(kind: str, table: dict[str, Any], name: str, entry: object) -> None:
     if name in table:
         raise ZooError(f"The {kind} name '{name}' is already registered.")
@@ -145,7 +138,7 @@ def _add(kind: str, table: dict[str, Any], name: str, entry: object) -> None:
 
 
 def _matching(table: Mapping[str, object], pattern: str) -> list[str]:
-    _discover()
+    discover()
     return sorted(fnmatch.filter(table, pattern), key=natural_key)
 
 
@@ -254,7 +247,7 @@ def list_converters(pattern: str = "*") -> list[str]:
 
 
 def _model(name: str) -> _Entry:
-    _discover()
+    discover()
     if ":" in name:
         return _combined(*name.split(":", 1))
     if name not in _models:
@@ -291,7 +284,7 @@ def options_through(name: str, inner: str, options: Mapping[str, Any]) -> dict[s
     Raises:
         ZooError: If a combinator has an option of the same name, which hides the network's option.
     """
-    _discover()
+    discover()
     *outer, _ = name.removesuffix(inner).split(":")
     for combinator in outer:
         _, *own = inspect.signature(_combinators[combinator].combine).parameters
@@ -460,7 +453,7 @@ def create_discriminator(name: str, **options: Any) -> nn.Module:
     """
     from inpaint_zoo.interfaces import Origin
 
-    _discover()
+    discover()
     if name not in _discriminators:
         raise unknown_name("discriminator", name, _discriminators, "list_discriminators() gives all names.")
     net = _call("discriminator", name, _discriminators[name], options)
@@ -517,7 +510,7 @@ def official_files(name: str) -> str | Mapping[str, str]:
 
 
 def _conversion(name: str) -> _Conversion:
-    _discover()
+    discover()
     if name not in _converters:
         raise unknown_name("converter", name, _converters, "list_converters() gives all names.")
     return _converters[name]

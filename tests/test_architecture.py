@@ -1,6 +1,7 @@
-"""Architecture rules: packages import only lower levels, and modules that must be fast to import stay so."""
+"""Architecture rules: packages import only lower levels and never in a circle, and what must be fast to import is."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -10,7 +11,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "inpaint_zoo"
 LEVELS = [
-    {"_version", "errors"},
+    {"_version", "discovery", "errors", "random"},
+    {"config"},
     {"io"},
     {"ops"},
     {"interfaces"},
@@ -22,6 +24,7 @@ LEVELS = [
     {"data", "inference"},
     {"training"},
     {"models"},
+    {"analysis"},
     {"benchmark"},
     {"cli"},
 ]
@@ -44,6 +47,8 @@ NETWORK_LEVELS = {"errors", "interfaces", "ops", "layers", "combinators", "model
 TORCH_FREE = [
     "inpaint_zoo",
     "inpaint_zoo.errors",
+    "inpaint_zoo.random",
+    "inpaint_zoo.config",
     "inpaint_zoo.io",
     "inpaint_zoo.masks",
     "inpaint_zoo.cli.main",
@@ -51,25 +56,61 @@ TORCH_FREE = [
 ]
 
 
-def imports(path: Path) -> set[str]:
-    """Return the full names of all modules that a file imports anywhere in its code, except for type checking."""
-    found = set()
-    tree = ast.parse(path.read_text())
-    typing_only = {
-        id(child)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-        for child in ast.walk(node)
-    }
+MODULES = {
+    ".".join(("inpaint_zoo", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+NAMES = {path: name for name, path in MODULES.items()}
+# modules that import what others name: the root package's list, and what users write in suites and configurations
+IMPORT_WHAT_THEY_ARE_GIVEN = {"discovery.py", "benchmark/methods/function.py", "cli/train_errors.py"}
+# arrows that close a circle; nothing may be added
+KNOWN_CIRCLES = {
+    ("inpaint_zoo.layers.ffc_fused", "inpaint_zoo.layers.ffc"),
+    ("inpaint_zoo.models.grig.fused", "inpaint_zoo.models.grig.blocks"),
+    ("inpaint_zoo.training.boundary", "inpaint_zoo.training.module"),
+}
+
+
+def imports(path: Path, code: str | None = None) -> set[str]:
+    """Return the full names of all modules that a file imports, also in functions, for types, and by their names.
+
+    Args:
+        path: The file.
+        code: Its content, if it is not that of the file.
+    """
+    tree = ast.parse(path.read_text() if code is None else code)
+    strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    # a package's own name is no arrow: `PackageLoader(package, ...)` finds its files
+    found = {name for name in strings & MODULES.keys() if not NAMES[path].startswith(name)}
     for node in ast.walk(tree):
-        if id(node) in typing_only:
-            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            found.add(node.module)
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names & MODULES.keys() or {node.module}
+            found |= {node.module} if names - MODULES.keys() else set()
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"importlib.import_module", "import_module"}:
+            found |= imported_by_name(path, node.args[0], strings)
     return found
+
+
+def imported_by_name(path: Path, name: ast.expr, strings: set[str]) -> set[str]:
+    """Return the modules that a call of `import_module` may import.
+
+    For a name such as f"inpaint_zoo.cli.{table[key]}", these are all modules whose names can be put together from the
+    strings in the file. A package that imports f"{__name__}.{child}" may import all of its children.
+    """
+    if isinstance(name, ast.Constant):
+        return {name.value}
+    start = name.values[0] if isinstance(name, ast.JoinedStr) else None
+    if isinstance(start, ast.Constant):
+        return {start.value + string for string in strings} & MODULES.keys()
+    if isinstance(start, ast.FormattedValue) and ast.unparse(start.value) == "__name__":
+        return {module for module in MODULES if module.rpartition(".")[0] == NAMES[path]}
+    where = path.relative_to(PACKAGE).as_posix()
+    assert where in IMPORT_WHAT_THEY_ARE_GIVEN, f"{where}: import_module of a name that this test cannot follow"
+    return set()
 
 
 def top(module: str) -> str:
@@ -81,10 +122,43 @@ def test_imports_point_one_way(path):
     here = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     assert here in LEVEL, f"{here} stands on no level: add it to LEVELS"
     for module in imports(path):
-        if module == "inpaint_zoo" or not module.startswith("inpaint_zoo."):
+        assert module != "inpaint_zoo", f"{path.relative_to(PACKAGE)} imports the root package, which imports all"
+        if not module.startswith("inpaint_zoo."):
             continue
         there = top(module)
         assert there == here or LEVEL[there] < LEVEL[here], f"{path.relative_to(PACKAGE)} imports {module}"
+
+
+def test_no_import_circle():
+    arrows = {(NAMES[path], module) for path in MODULES.values() for module in imports(path) & MODULES.keys()}
+    assert arrows >= KNOWN_CIRCLES, "remove what is no circle any more"
+    graph = {module: set() for module in MODULES}
+    for module, other in arrows - KNOWN_CIRCLES:
+        if module != other:
+            graph[module].add(other)
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError with the modules of a circle
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "module"),
+    [
+        ("registry.py", "import importlib\nimportlib.import_module('inpaint_zoo.models')", "inpaint_zoo.models"),
+        ("registry.py", "from importlib import import_module\nimport_module('inpaint_zoo.cli')", "inpaint_zoo.cli"),
+        ("registry.py", "PROVIDERS = ['inpaint_zoo.models']", "inpaint_zoo.models"),
+        ("registry.py", "H = {'m': 'models'}\nimportlib.import_module(f'inpaint_zoo.{H[0]}')", "inpaint_zoo.models"),
+        ("registry.py", "def f():\n    from inpaint_zoo import models", "inpaint_zoo.models"),
+        ("registry.py", "if TYPE_CHECKING:\n    from inpaint_zoo.models.glama import lama", "inpaint_zoo.models.glama"),
+        ("models/__init__.py", "importlib.import_module(f'{__name__}.{family.name}')", "inpaint_zoo.models.glama"),
+        ("registry.py", "from inpaint_zoo import create_model", "inpaint_zoo"),
+    ],
+)
+def test_every_way_to_import_is_an_arrow(path, code, module):
+    assert module in imports(PACKAGE / path, code)
+
+
+def test_a_name_that_cannot_be_followed_is_refused():
+    with pytest.raises(AssertionError, match=r"registry.py: import_module of a name"):
+        imports(PACKAGE / "registry.py", "importlib.import_module(name)")
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("models/*/network.py")), ids=lambda path: path.parent.name)

@@ -1,5 +1,10 @@
 """Parts of the registry that the models' tests do not cover: discriminators, converters, duplicate names."""
 
+import multiprocessing
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+
 import pytest
 import torch
 from torch import nn
@@ -68,3 +73,16 @@ def test_public_names_resolve():
     assert set(dir(iz)) == set(iz.__all__)
     with pytest.raises(AttributeError, match="no attribute 'create_modle'"):
         _ = iz.create_modle
+
+
+def test_models_are_found_without_the_names_of_the_root_package():
+    code = (
+        "from inpaint_zoo.registry import list_combinators, list_models;"
+        "assert 'telea' in list_models() and 'local_global' in list_combinators()"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_models_are_found_in_a_process_that_is_spawned():
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(registry.list_models).result() == registry.list_models()

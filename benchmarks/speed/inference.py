@@ -29,8 +29,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import inpaint_zoo as iz
-from inpaint_zoo.benchmark.machine import cores, resident_growth_mib
-from inpaint_zoo.benchmark.macs import count_macs
+from inpaint_zoo.analysis.machine import cores, resident_growth_mib
+from inpaint_zoo.analysis.macs import count_macs
 
 SEED = 2026
 TINY = 64

@@ -6,7 +6,7 @@ import platform
 import torch
 from processor import processor
 
-from inpaint_zoo.benchmark.machine import cores
+from inpaint_zoo.analysis.machine import cores
 
 
 def machine(load_before: float, device: str) -> dict[str, object]:

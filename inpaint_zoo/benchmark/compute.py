@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from inpaint_zoo.benchmark.cost import IN_THE_RUN, Alone, ImageCost, watch_memory
+from inpaint_zoo.analysis.cost import IN_THE_RUN, Alone, ImageCost, watch_memory
 from inpaint_zoo.benchmark.images import ImageSet, MaskSet
 from inpaint_zoo.benchmark.methods import MethodInput, MethodOutput
 from inpaint_zoo.benchmark.plan import Cell

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from inpaint_zoo._version import __version__
+from inpaint_zoo.analysis.cost import SPREAD, cell_cost, measure_alone, pool, timed_in_the_run
+from inpaint_zoo.analysis.machine import describe_device, describe_environment
 from inpaint_zoo.benchmark.compute import CellResult, Sample, compute_cell, load_sample, naming
-from inpaint_zoo.benchmark.cost import SPREAD, cell_cost, measure_alone, pool, timed_in_the_run
 from inpaint_zoo.benchmark.identity import code_sha256, git_commit
 from inpaint_zoo.benchmark.images import ImageSet
-from inpaint_zoo.benchmark.machine import describe_device, describe_environment
-from inpaint_zoo.benchmark.methods import Method, MethodInput
+from inpaint_zoo.benchmark.methods import Method, MethodInput, NetworkMethod
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
 from inpaint_zoo.benchmark.plan import Cell, Plan
 from inpaint_zoo.benchmark.store import Store
@@ -77,10 +77,11 @@ class Execution:
             if first is not None:
                 self._warm_up(cell, first)
             device, batch_size = self.device, self.options.batch_size
-            in_the_run = cell.method.computes and timed_in_the_run(cell.method, device, batch_size)
+            in_the_run = cell.method.computes and timed_in_the_run(cell.method.repeats, device, batch_size)
             alone = None
             if cell.method.computes and not in_the_run and first is not None:
-                alone = measure_alone(cell.method, self._spread(cell, first), device)
+                fill = cell.method.fill
+                alone = measure_alone(lambda item: fill([item])[0].seconds, self._spread(cell, first), device)
             result = compute_cell(
                 cell,
                 self.plan.scorer,
@@ -94,7 +95,8 @@ class Execution:
                 advance=self.listener.image,
             )
             alone = result.alone or alone
-            costs = cell_cost(cell.method, result.costs, alone, device) if alone else None
+            network = cell.method if isinstance(cell.method, NetworkMethod) else None
+            costs = cell_cost(network, result.costs, alone, device) if alone else None
         except Exception as error:
             line = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
             line = plain_name(" ".join([*line.split(), *(f"({note})" for note in getattr(error, "__notes__", ()))]))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from inpaint_zoo.benchmark.machine import cores
+from inpaint_zoo.analysis.machine import cores
 from inpaint_zoo.benchmark.store import CellKey
-from inpaint_zoo.errors import ZooError
+from inpaint_zoo.config import checked, whole
 
 __all__ = ["MOST_WORKERS", "Failure", "LeftOut", "Listener", "Options"]
 
@@ -41,8 +41,7 @@ class Options:
 
     def __post_init__(self) -> None:
         for name, least in (("workers", 0), ("batch_size", 1), ("gallery", 0)):
-            if getattr(self, name) < least:
-                raise ZooError(f"--{name.replace('_', '-')} must be {least} or more, got {getattr(self, name)}.")
+            checked(f"--{name.replace('_', '-')}", getattr(self, name), whole(least))
 
     @property
     def num_workers(self) -> int:

@@ -31,8 +31,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from inpaint_zoo.benchmark.document import Table, read_document
 from inpaint_zoo.benchmark.entries import CallableEntry, FolderEntry, MethodEntry, ModelEntry, Mosaic, SourceEntry
+from inpaint_zoo.config import Table, increasing, mapping, read_document, string, whole
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_json
 
@@ -101,13 +101,11 @@ def load_suite(path: str | Path) -> Suite:
         ZooError: If something is invalid; the message gives file, line and key, and the most similar allowed name.
     """
     path = Path(path)
-    top, lists = read_document(path, "the suite", LISTS)
+    document = read_document(path, "the suite", "name: mine")
+    top = Table(document, "the suite", document.values)
     top.allow(("name", "seed", *LISTS), ELSEWHERE)
-    name, seed = top.need("name", str), top.need("seed", int)
-    for key in LISTS:
-        top.need(key, list)
-    if seed < 0:
-        raise top.error(f"'seed' must be 0 or more, got {seed}.", "seed")
+    name, seed = top.need("name", string), top.need("seed", whole(0))
+    lists = {key: top.items(key, title, short) for key, (title, short) in LISTS.items()}
     base = path.parent
     methods = [entry for table in lists["methods"] for entry in _methods(table, base)]
     for table in lists["methods"]:
@@ -149,8 +147,8 @@ def _methods(table: Table, base: Path) -> Iterator[MethodEntry]:
     kind = kinds[0]
     elsewhere = {key: f"a method with '{other}'" for other, keys in METHOD_KEYS.items() for key in keys}
     table.allow(METHOD_KEYS[kind], elsewhere | {key: ELSEWHERE[key] for key in ("root", "crop", "split", "size")})
-    target = table.need(kind, str)
-    label = table.get("label", str)
+    target = table.need(kind, string)
+    label = table.get("label", string)
     if kind == "model":
         yield _model(table, base, target, label or target)
     elif kind == "folder":
@@ -170,11 +168,11 @@ def _model(table: Table, base: Path, name: str, label: str) -> ModelEntry:
         info = model_info(name)
     except ZooError as error:
         raise table.located(error) from error
-    options = {str(key): value for key, value in (table.get("options", dict, {}) or {}).items()}
+    options = dict(table.need("options", mapping)) if "options" in table.values else {}
     if "weights" in table.values and "checkpoint" in table.values:
         raise table.error("give 'weights' or 'checkpoint', not both: they mean the same.", "checkpoint")
     key = "checkpoint" if "checkpoint" in table.values else "weights"
-    weights = table.get(key, str)
+    weights = table.get(key, string)
     if weights and not info.learned:
         raise table.error(f"'{name}' is not learned, so it takes no '{key}'.", key)
     if weights not in (None, "random", "shipped"):
@@ -198,7 +196,7 @@ def _shipped(table: Table) -> Iterator[ModelEntry]:
         return
     from inpaint_zoo.registry import list_models, model_info
 
-    pattern = table.need("shipped", str)
+    pattern = table.need("shipped", string)
     ready = [info for info in map(model_info, list_models()) if info.ready]
     names = [info for info in ready if fnmatch.fnmatchcase(info.name, pattern)]
     if not names:
@@ -226,10 +224,10 @@ def _source(table: Table, base: Path, others: Collection[str] = ()) -> SourceEnt
     spec = {key: value for key, value in table.values.items() if key not in ("label", *others)}
     for key in PATH_KEYS:
         if key in spec:
-            spec[key] = str(base / Path(table.need(key, str)).expanduser())
+            spec[key] = str(base / Path(table.need(key, string)).expanduser())
     if "bank" not in spec:
-        table.need("name", str)
-    label = table.get("label", str) or str(spec["name"] if "name" in spec else Path(spec["bank"]).name)
+        table.need("name", string)
+    label = table.get("label", string) or str(spec["name"] if "name" in spec else Path(spec["bank"]).name)
     if not FOLDER_NAME.fullmatch(label):
         raise table.error(f"the label '{label}' must be a valid folder name: no / \\ : * ? \" < > |.", "label")
     return SourceEntry(label, table, spec)
@@ -243,7 +241,7 @@ def _mask_sets(table: Table, base: Path) -> Iterator[SourceEntry]:
 
 
 def _mosaic(table: Table) -> Mosaic | None:
-    mode = table.get("input_mode", str, "hole")
+    mode = table.get("input_mode", string, "hole")
     if mode not in ("hole", "mosaic"):
         hint = "To pre-fill the hole with Navier-Stokes, set the method to `hole_ns:NAME`."
         raise table.error(str(unknown_name("`input_mode`:", str(mode), ("hole", "mosaic"), hint)), "input_mode")
@@ -253,24 +251,19 @@ def _mosaic(table: Table) -> Mosaic | None:
             raise table.error(f"'{given[0]}' needs 'input_mode: mosaic'.", given[0])
         return None
     default = Mosaic()
-    unit = table.get("mosaic_unit", int) if "mosaic_unit" in given else default.unit
-    if unit is None or unit < 1:
-        raise table.error(f"'mosaic_unit' must be 1 or more, got {unit}.", "mosaic_unit")
-    how = str(table.get("mosaic_interpolation", str, default.interpolation))
+    unit = table.get("mosaic_unit", whole(1), default.unit) or default.unit
+    how = str(table.get("mosaic_interpolation", string, default.interpolation))
     if how not in INTERPOLATIONS:
         raise table.error(str(unknown_name("`mosaic_interpolation`:", how, INTERPOLATIONS)), "mosaic_interpolation")
     return Mosaic(unit, cast("Literal['bilinear', 'nearest']", how))
 
 
 def _binned(table: Table, entry: SourceEntry) -> Iterator[SourceEntry]:
-    edges = table.get("bins", list)
-    if edges is None:
+    if "bins" not in table.values:
         yield entry
         return
-    numbers = all(isinstance(edge, int | float) and not isinstance(edge, bool) for edge in edges)
-    if not numbers or len(edges) < 2 or sorted(set(edges)) != edges or edges[0] < 0 or edges[-1] > 1:
-        raise table.error(f"'bins' must be two or more increasing hole ratios from 0 to 1, got {edges}.", "bins")
-    for low, high in pairwise(edges):
+    table.need("bins", increasing(0, 1))
+    for low, high in pairwise(table.values["bins"]):  # as written: they are part of the suite's identity
         yield SourceEntry(f"{entry.label}_{low:g}-{high:g}", table, {**entry.spec, "bins": [low, high]})
 
 
@@ -278,7 +271,7 @@ def _metric(table: Table) -> str:
     from inpaint_zoo.metrics import metric_info
 
     table.allow(("name",))
-    name = table.need("name", str)
+    name = table.need("name", string)
     try:
         metric_info(name)
     except ZooError as error:

@@ -22,9 +22,10 @@ from inpaint_zoo.cli.common import (
     parse_options,
     progress_bar,
 )
+from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.pictures import MAX_PIXELS
-from inpaint_zoo.masks.checks import doubt_lines
+from inpaint_zoo.masks.read import doubt_lines
 
 if TYPE_CHECKING:
     from inpaint_zoo.inference.folder import FolderReport, Job, Problem
@@ -134,9 +135,8 @@ def _check(options: Any) -> None:  # noqa: ANN401 - a parsed namespace
         "max-pixels": (options.max_pixels, 1, None),
     }
     for name, (value, low, high) in limits.items():
-        if value is not None and (value < low or (high is not None and value > high)):
-            wanted = f"{low} or more" if high is None else f"{low} to {high}"
-            raise ZooError(f"--{name} must be {wanted}, got {value}")
+        if value is not None:
+            checked(f"--{name}", value, whole(low, high))
 
 
 def _check_writable(out: Path) -> None:

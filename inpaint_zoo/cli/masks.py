@@ -16,6 +16,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar
+from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.io.pictures import PictureError, read_picture
@@ -29,11 +30,10 @@ from inpaint_zoo.masks import (
     parse_size,
 )
 from inpaint_zoo.masks.bank import BATCH, write_bank
-from inpaint_zoo.masks.checks import MaskCheck
 from inpaint_zoo.masks.document import is_mask_file
 from inpaint_zoo.masks.kind import KINDS, Mask, Size
-from inpaint_zoo.masks.measure import Measures, measure, summarise
-from inpaint_zoo.masks.read import mask_of
+from inpaint_zoo.masks.overview import Measures, measure, summarise
+from inpaint_zoo.masks.read import MaskCheck, mask_of
 
 __all__ = ["masks_list", "masks_resolve", "masks_show", "masks_stats", "masks_write", "run"]
 
@@ -79,9 +79,9 @@ def masks_show(
     Returns:
         1 if some masks could not be made, such as those of empty files; else 0.
     """
-    from inpaint_zoo.masks.sheet import contact_sheet
+    from inpaint_zoo.masks.overview import contact_sheet
 
-    _check_count(n)
+    checked("--n", n, whole(1))
     _check_png(out)
     generator = _generator(name, seed, stream, args)
     shape = size or generator.size or _SIZE
@@ -139,7 +139,7 @@ def masks_stats(
     Returns:
         1 if some masks could not be made or read; else 0.
     """
-    _check_count(n)
+    checked("--n", n, whole(1))
     if out is not None:
         _check_png(out)
     generator = _generator(name, seed, stream, args)
@@ -160,7 +160,7 @@ def masks_stats(
     title = f"{generator.name}: {len(measures.ratio)} masks {where}"
     _print_stats(title, name if shape == (256, 256) and not args else None, measures)
     if out is not None:
-        from inpaint_zoo.masks.sheet import histogram
+        from inpaint_zoo.masks.overview import histogram
 
         buffer = io.BytesIO()
         histogram(measures.ratio, title).save(buffer, format="PNG")
@@ -289,11 +289,6 @@ def _parse_args(text: str | None) -> dict[str, Any] | None:
     if not isinstance(args, dict):
         raise MaskConfigError(f"--args must be a JSON object such as '{{\"side\": 64}}', got {text!r}.")
     return args
-
-
-def _check_count(n: int) -> None:
-    if n < 1:
-        raise MaskConfigError(f"--n must be at least 1, got {n}.")
 
 
 def _check_png(path: Path) -> None:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from inpaint_zoo.cli.common import Verb, add_option_argument, console, list_and_show, parse_options
+from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.registry import (
     ModelInfo,
@@ -24,7 +25,7 @@ from inpaint_zoo.registry import (
 from inpaint_zoo.weights import WeightsFile, load_weights, shipped_weights
 
 if TYPE_CHECKING:
-    from inpaint_zoo.benchmark.receptive_field import Reach
+    from inpaint_zoo.analysis.receptive_field import Reach
 
 __all__ = ["models_list", "models_rf", "models_show", "run"]
 
@@ -75,7 +76,7 @@ def models_list(pattern: str, markdown: bool) -> None:
 def _macs(info: ModelInfo) -> dict[str, str]:
     import torch
 
-    from inpaint_zoo.benchmark.macs import MACS_CONVENTION, THOP_CONVENTION, count_macs
+    from inpaint_zoo.analysis.macs import MACS_CONVENTION, THOP_CONVENTION, count_macs
 
     with torch.device("meta"):
         macs = count_macs(create_model(info.name, **info.options), SIDE, SIDE)
@@ -186,12 +187,11 @@ def models_rf(
         raise ZooError(
             f"'{name}' is not learned, so it has no receptive field; `inpaint-zoo models` lists those that are."
         )
-    if size < 1:
-        raise ZooError(f"--size must be 1 or more, got {size}.")
+    checked("--size", size, whole(1))
 
     import torch
 
-    from inpaint_zoo.benchmark.receptive_field import WHOLE, effective_field, field_picture, network_reach
+    from inpaint_zoo.analysis.receptive_field import WHOLE, effective_field, field_picture, network_reach
     from inpaint_zoo.io.pictures import write_picture
 
     with torch.random.fork_rng(devices=[]):

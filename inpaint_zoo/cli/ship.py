@@ -115,8 +115,8 @@ def _settings(config: Path) -> dict[str, Any]:
 
 
 def _provenance(settings: Mapping[str, Any], config: Path, out: Path, checkpoint: Path) -> dict[str, Any]:
+    from inpaint_zoo.analysis.machine import cores
     from inpaint_zoo.benchmark.identity import git_commit
-    from inpaint_zoo.benchmark.machine import cores
 
     scores = json.loads((out / "test.json").read_text(encoding="utf-8"))
     data = settings["data"]["init_args"]

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inpaint_zoo.combinators.wrapper import RepeatingNetwork
+from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork, check_pair, check_values
 from inpaint_zoo.ops import composite
@@ -95,8 +96,7 @@ class Progressive(RepeatingNetwork):
             raise ZooError(f"`kernel_size` must be odd and at least 3, got {kernel_size}.")
         if not 0 <= threshold <= 1:
             raise ZooError(f"`threshold` must be a hole ratio from 0 to 1, got {threshold}.")
-        if max_iterations < 0:
-            raise ZooError(f"`max_iterations` must be 0 or more, got {max_iterations}.")
+        checked("`max_iterations`", max_iterations, whole(0))
         self.kernel_size = kernel_size
         self.threshold = threshold
         self.max_iterations = max_iterations

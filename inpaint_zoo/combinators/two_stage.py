@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inpaint_zoo.combinators.refinement import RefinementNetwork
-from inpaint_zoo.errors import ZooError
+from inpaint_zoo.config import checked, whole
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.ops import composite, from_range, to_range
 
@@ -48,8 +48,7 @@ class TwoStage(RefinementNetwork):
         freeze_first: bool = False,
     ) -> None:
         super().__init__(first, freeze_first)
-        if coarse_size < 16:
-            raise ZooError(f"`coarse_size` must be 16 or more, got {coarse_size}.")
+        checked("`coarse_size`", coarse_size, whole(16))
         self.second = second
         self.coarse_size = coarse_size
         self.divisor = second.divisor

@@ -3,6 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING
 
+from inpaint_zoo.data import distortions  # noqa: F401 - registers its steps
 from inpaint_zoo.data.augment import Augmentation, create_augmentation
 from inpaint_zoo.data.crops import CROPS
 from inpaint_zoo.data.packing import write_shards

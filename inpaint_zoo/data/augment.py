@@ -17,10 +17,10 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_zoo.config import args_dict, custom, flag, interval, interval_of, option, parse_args, real, whole
 from inpaint_zoo.data.crops import FILTERS, Size, cut, windows
 from inpaint_zoo.errors import ZooError, unknown_name
-from inpaint_zoo.masks.args import args_dict, flag, integers_of, option, parse_args, real, reals_of
-from inpaint_zoo.masks.draws import Draws
+from inpaint_zoo.random import Draws
 
 __all__ = ["STEPS", "Augmentation", "Cut", "Step", "create_augmentation", "register_step"]
 
@@ -112,15 +112,8 @@ class RandomCrop(Cut):
     (GRIG); GLCIC uses [256, 384]. Without it, only images that are too small are enlarged (Contextual Attention).
     """
 
-    short_side: tuple[int, int] = integers_of((0, 0), low=0)
+    short_side: tuple[int, int] = custom((0, 0), interval(whole(0)))
     slots: ClassVar[int] = 3
-
-    def validate(self) -> None:
-        """Check that `short_side` is an interval."""
-        super().validate()
-        low, high = self.short_side
-        if not 0 <= low <= high:
-            raise ZooError(f"`short_side` of random_crop must be [low, high], got [{low}, {high}]")
 
     def crop(self, rgb: Picture, u: list[float], size: Size) -> Picture:
         """Return the crop. Slots: row, column, short side."""
@@ -143,17 +136,15 @@ class RandomCrop(Cut):
 class RandomResizedCrop(Cut):
     """Random rectangle of random area and aspect ratio, resized to the size, as in torchvision (AOT-GAN)."""
 
-    scale: tuple[float, float] = reals_of((0.08, 1.0), low=0, high=1)
-    ratio: tuple[float, float] = reals_of((3 / 4, 4 / 3), low=0.01, high=100)
+    scale: tuple[float, float] = interval_of((0.08, 1.0), low=0, high=1)
+    ratio: tuple[float, float] = interval_of((3 / 4, 4 / 3), low=0.01, high=100)
     slots: ClassVar[int] = 40
 
     def validate(self) -> None:
-        """Check that `scale` and `ratio` are intervals."""
+        """Check that no crop can be empty."""
         super().validate()
-        for name in ("scale", "ratio"):
-            low, high = getattr(self, name)
-            if not 0 < low <= high:
-                raise ZooError(f"`{name}` of random_resized_crop must be [low, high] above 0, got [{low:g}, {high:g}]")
+        if self.scale[0] == 0:
+            raise ZooError(f"`scale` of random_resized_crop must be above 0, got {list(self.scale)}.")
 
     def box(self, source: Size, u: list[float]) -> tuple[int, int, int, int]:
         """Return (top, left, height, width): the first fit of ten tries, else the center."""
@@ -337,8 +328,6 @@ def create_augmentation(steps: Sequence[str | Mapping[str, Any]], size: Size) ->
         >>> create_augmentation(["random_resized_crop", {"op": "hflip", "p": 0.1}], (64, 64))
         Augmentation(random_resized_crop, hflip)
     """
-    from inpaint_zoo.data import distortions  # noqa: F401 - importing it registers its steps in this module
-
     if isinstance(steps, str | Mapping) or not isinstance(steps, Sequence):
         raise ZooError(f"`augment` must be a list of steps such as [hflip], got {steps!r}")
     found = []

@@ -14,22 +14,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_zoo.config import interval_of, real
 from inpaint_zoo.data.augment import Picture, Step, register_step
-from inpaint_zoo.errors import ZooError
-from inpaint_zoo.masks.args import real, reals_of
 
 __all__: list[str] = []
 
 
 def _between(interval: tuple[float, float], u: float) -> float:
     return interval[0] + u * (interval[1] - interval[0])
-
-
-def _check_interval(step: Step, *names: str) -> None:
-    for name in names:
-        low, high = getattr(step, name)
-        if low > high:
-            raise ZooError(f"`{name}` of {step.op} must be [low, high], got [{low:g}, {high:g}]")
 
 
 def _warp(rgb: Picture, matrix: NDArray[Any]) -> Picture:
@@ -49,12 +41,8 @@ class Perspective(Step):
     """Move the corners inwards by normal numbers; `scale` is the range of their deviation (share of the size)."""
 
     p: float = real(0.5, low=0, high=1)
-    scale: tuple[float, float] = reals_of((0.0, 0.06), low=0, high=0.2)
+    scale: tuple[float, float] = interval_of((0.0, 0.06), low=0, high=0.2)
     slots: ClassVar[int] = 17
-
-    def validate(self) -> None:
-        """Check that `scale` is an interval."""
-        _check_interval(self, "scale")
 
     def change(self, rgb: Picture, u: list[float]) -> Picture:
         """Return the warped image. Slots: deviation, then two for each of the eight coordinates."""
@@ -79,14 +67,10 @@ class Affine(Step):
     """Scale, rotate and shear about the center; angles in degrees."""
 
     p: float = real(0.5, low=0, high=1)
-    scale: tuple[float, float] = reals_of((0.7, 1.3), low=0.1, high=10)
-    rotate: tuple[float, float] = reals_of((-40.0, 40.0), low=-180, high=180)
-    shear: tuple[float, float] = reals_of((-0.1, 0.1), low=-60, high=60)
+    scale: tuple[float, float] = interval_of((0.7, 1.3), low=0.1, high=10)
+    rotate: tuple[float, float] = interval_of((-40.0, 40.0), low=-180, high=180)
+    shear: tuple[float, float] = interval_of((-0.1, 0.1), low=-60, high=60)
     slots: ClassVar[int] = 3
-
-    def validate(self) -> None:
-        """Check that all ranges are intervals."""
-        _check_interval(self, "scale", "rotate", "shear")
 
     def change(self, rgb: Picture, u: list[float]) -> Picture:
         """Return the warped image. Slots: scale, angle, shear."""
@@ -134,12 +118,8 @@ class Clahe(Step):
     """Equalize the lightness within 8 x 8 tiles with limited contrast (CLAHE); `clip_limit` is the limit's range."""
 
     p: float = real(0.5, low=0, high=1)
-    clip_limit: tuple[float, float] = reals_of((1.0, 4.0), low=1, high=100)
+    clip_limit: tuple[float, float] = interval_of((1.0, 4.0), low=1, high=100)
     slots: ClassVar[int] = 1
-
-    def validate(self) -> None:
-        """Check that `clip_limit` is an interval."""
-        _check_interval(self, "clip_limit")
 
     def change(self, rgb: Picture, u: list[float]) -> Picture:
         """Return the changed image. Slot: limit."""

@@ -12,6 +12,7 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.utils.data import DataLoader
 
+from inpaint_zoo.config import checked, whole
 from inpaint_zoo.data.augment import Augmentation, create_augmentation
 from inpaint_zoo.data.crops import Size
 from inpaint_zoo.data.fetching import is_remote
@@ -121,9 +122,8 @@ class InpaintingDataModule(LightningDataModule):
             *(("batch_size", 1), ("eval_batch_size", 1), ("mosaic_unit", 1), ("workers", 0)),
             *(("epoch_samples", 1), ("seed", 0)),
         ):
-            value = getattr(self, key)
-            if value is not None and value < least:
-                raise ZooError(f"`{key}` must be {least} or more, got {value}.")
+            if getattr(self, key) is not None:
+                checked(f"`{key}`", getattr(self, key), whole(least))
         if input_mode not in get_args(InputMode):
             raise unknown_name("`input_mode`:", input_mode, get_args(InputMode))
 

@@ -9,13 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from inpaint_zoo.config import checked, whole
 from inpaint_zoo.data.shards import INDEX, Shard, member_name, scan, write_index
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_folder
 from inpaint_zoo.io.pictures import PictureError, decode_picture
-from inpaint_zoo.masks.draws import Draws
+from inpaint_zoo.random import permutation
 
 __all__ = ["write_shards"]
 
@@ -51,12 +50,10 @@ def write_shards(
     folder = Path(folder)
     if folder.exists():
         raise ZooError(f"{folder}: already exists; shards need a new folder")
-    if per_shard < 1:
-        raise ZooError(f"`per_shard` must be 1 or more, got {per_shard}")
+    checked("`per_shard`", per_shard, whole(1))
     stems = list(files)
     if seed is not None:
-        keys = Draws(seed, "shards", np.arange(len(stems), dtype=np.uint64)).keys
-        stems = [stems[k] for k in np.argsort(keys, kind="stable").tolist()]
+        stems = [stems[k] for k in permutation(seed, "shards", len(stems)).tolist()]
     problems: list[tuple[str, str]] = []
     entries: list[dict[str, Any]] = []
     with atomic_folder(folder) as temporary, ThreadPoolExecutor(max(1, workers)) as pool:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_zoo.config import checked, whole
 from inpaint_zoo.data.crops import CROPS, Size, cut, windows
 from inpaint_zoo.data.sample import sample_files
 from inpaint_zoo.data.shards import Member, Shard, open_shards
@@ -19,7 +20,7 @@ from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_or_unreadable
 from inpaint_zoo.io.listing import by_stem
 from inpaint_zoo.io.pictures import MAX_PIXELS, Picture, PictureError, decode_picture, picture_size, read_picture
-from inpaint_zoo.masks.draws import Draws
+from inpaint_zoo.random import Draws
 
 __all__ = ["PhotoDataset", "PhotoFile", "Problem", "create_dataset", "list_files"]
 
@@ -339,6 +340,4 @@ def _rules(name: str, spec: Mapping[str, Any]) -> tuple[str, Size | None]:
 
 
 def _integer(name: str, key: str, value: object, low: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < low:
-        raise ZooError(f"dataset '{name}': `{key}` must be an integer >= {low}, got {value!r}")
-    return value
+    return checked(f"dataset '{name}': `{key}`", value, whole(low))

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from inpaint_zoo.masks.draws import Draws
+from inpaint_zoo.random import permutation
 
 __all__ = ["Draw", "EvalSampler", "ResumableLoader", "StreamSampler", "quiet_worker", "shuffled"]
 
@@ -53,12 +53,11 @@ def shuffled(seed: int, size: int, number: int, blocks: NDArray[np.int64] | None
         >>> shuffled(0, 5, 0).tolist(), shuffled(0, 5, 1).tolist()
         ([3, 2, 4, 0, 1], [0, 3, 4, 2, 1])
     """
-    keys = Draws(seed, f"order/{number}", np.arange(size, dtype=np.uint64)).keys
+    order = permutation(seed, f"order/{number}", size)
     if blocks is None:
-        return np.argsort(keys, kind="stable")
-    files = Draws(seed, f"order/{number}/files", np.arange(blocks.max() + 1, dtype=np.uint64)).keys
-    ranks = np.argsort(np.argsort(files, kind="stable"), kind="stable")
-    return np.lexsort((keys, ranks[blocks] // MIXED))
+        return order
+    ranks = np.argsort(permutation(seed, f"order/{number}/files", blocks.max() + 1), kind="stable")
+    return order[np.argsort(ranks[blocks[order]] // MIXED, kind="stable")]
 
 
 class StreamSampler(DistributedSampler[Draw]):

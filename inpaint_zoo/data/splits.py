@@ -15,14 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
-
+from inpaint_zoo.config import boolean, checked, list_of, or_null, whole
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.io.formats import FORMATS
 from inpaint_zoo.io.listing import by_stem, natural_key
 from inpaint_zoo.io.names import plain_name
-from inpaint_zoo.masks.draws import Draws
+from inpaint_zoo.random import permutation
 
 __all__ = [
     "SELECT_KEYS",
@@ -58,8 +57,7 @@ class Split(NamedTuple):
 
 
 def _shuffled(stems: list[str], seed: int, stream: str) -> list[str]:
-    keys = Draws(seed, f"split/{stream}", np.arange(len(stems), dtype=np.uint64)).keys
-    return [stems[i] for i in np.argsort(keys, kind="stable").tolist()]
+    return [stems[i] for i in permutation(seed, f"split/{stream}", len(stems)).tolist()]
 
 
 def _parted(stems: list[str], test: Iterable[str]) -> Split:
@@ -119,8 +117,7 @@ def by_class(
         >>> len(split.train), len(split.test), split.test[:5]
         (110, 10, ['cat/2', 'cat/42', 'cat/45', 'cat/55', 'cat/57'])
     """
-    if test < 1 or train < 1:
-        raise ZooError(f"`by_class` must be two integers >= 1, [test, train], got [{test}, {train}]")
+    checked("`by_class` [test, train]", [test, train], list_of(whole(1), 2))
     stems = sorted(stems, key=natural_key)
     classes = _classes_of(stems, labels)
     _need_classes("by_class", classes)
@@ -233,9 +230,7 @@ def select(files: Mapping[str, T], rules: Mapping[str, Any], labels: Mapping[str
 
 
 def _is_flat(rules: Mapping[str, Any], labels: Mapping[str, str] | None) -> bool:
-    flat = rules.get("flat", False)
-    if not isinstance(flat, bool):
-        raise ZooError(f"`flat` of `select` must be true or false, got {flat!r}")
+    flat = checked("`flat` of `select`", rules.get("flat", False), boolean)
     used = [f"`{key}`" for key in _CLASS_KEYS if key in rules] + ["labels"] * (labels is not None)
     if flat and used:
         raise ZooError(f"`flat: true` of `select` means that there are no classes, so it excludes {used[0]}")
@@ -288,10 +283,8 @@ def _part(stems: list[str], rules: Mapping[str, Any], labels: Mapping[str, str] 
     if rule == ["holdout"]:
         split = holdout(stems, _number(rules, "holdout", 1), seed)
     else:
-        ratio = rules["by_class"]
-        if not isinstance(ratio, list | tuple) or len(ratio) != 2 or not all(_whole(value, 1) for value in ratio):
-            raise ZooError(f"`by_class` must be two integers >= 1, [test, train], got {ratio!r}")
-        split = by_class(stems, ratio[0], ratio[1], seed, labels)
+        test, train = checked("`by_class` [test, train]", rules["by_class"], list_of(whole(1), 2))
+        split = by_class(stems, test, train, seed, labels)
     return split.test if part == "test" else split.train
 
 
@@ -322,20 +315,14 @@ def _per_class(stems: list[str], count: int, seed: int | None, labels: Mapping[s
 def _count_and_seed(rules: Mapping[str, Any], key: str) -> tuple[int, int | None]:
     value = rules[key]
     values = list(value) if isinstance(value, list | tuple) else [value, None]
-    if len(values) != 2 or not _whole(values[0], 1) or not (values[1] is None or _whole(values[1], 0)):
+    if len(values) != 2:
         raise ZooError(f"`{key}` must be N, or [N, seed], got {value!r}")
-    return values[0], values[1]
-
-
-def _whole(value: object, low: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= low
+    count = checked(f"`{key}` (N, or [N, seed])", values[0], whole(1))
+    return count, checked(f"the seed of `{key}`", values[1], or_null(whole(0)))
 
 
 def _number(rules: Mapping[str, Any], key: str, low: int, default: int | None = None) -> int:
-    value = rules.get(key, default)
-    if not _whole(value, low):
-        raise ZooError(f"`{key}` of `select` must be an integer >= {low}, got {value!r}")
-    return int(value)
+    return checked(f"`{key}` of `select`", rules.get(key, default), whole(low))
 
 
 def write_list(path: str | Path, names: Iterable[str], note: str = "") -> None:

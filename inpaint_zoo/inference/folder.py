@@ -71,7 +71,7 @@ class FolderReport:
         done: Number of results written.
         problems: Images without a result, in order.
         notes: Conversions and losses -> the images concerned.
-        doubts: Kind of doubt about masks, one of `masks.checks.DOUBTS` -> a sentence for each mask file concerned.
+        doubts: Kind of doubt about masks, one of `masks.read.DOUBTS` -> a sentence for each mask file concerned.
     """
 
     done: int = 0

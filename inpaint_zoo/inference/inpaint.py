@@ -20,7 +20,7 @@ from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.io.listing import refuse_own_masks
 from inpaint_zoo.io.pictures import PICTURE_SUFFIXES, Picture, convert_picture, read_picture
 from inpaint_zoo.masks import MaskWarning, binary_mask, create_generator, create_mask, list_masks, read_mask
-from inpaint_zoo.masks.checks import doubts_about
+from inpaint_zoo.masks.read import doubts_about
 from inpaint_zoo.ops import to_uint8
 from inpaint_zoo.registry import create_model, model_info
 

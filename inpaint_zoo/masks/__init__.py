@@ -1,28 +1,15 @@
 """Mask generators of every protocol. Each mask is a pure function of (seed, stream, index, size); torch is not needed.
 
 Masks are uint8 arrays of shape (H, W) with 1 = hole and 0 = known; in files, 255 = hole. docs/papers/masks.md specifies
-every mask. A new kind is one frozen dataclass in one file (see `masks.kind`); a new preset is one entry of
+every mask. A new kind is one frozen dataclass in `masks.kinds` (see `masks.kind`); a new preset is one entry of
 `masks.presets`.
 """
 
-from inpaint_zoo.masks import (  # noqa: F401 - kinds
-    boxes,
-    brush,
-    files,
-    fixed,
-    lama,
-    mixture,
-    nested,
-    ntire,
-    nvidia,
-    objects,
-    quickdraw,
-    walk,
-)
-from inpaint_zoo.masks.catalogue import MaskInfo, list_masks, mask_info
+from inpaint_zoo.masks import kinds  # noqa: F401 - registers the kinds
+from inpaint_zoo.masks.catalogue import MASK_SUITES, EvalMask, MaskInfo, list_masks, mask_info, mask_suite
+from inpaint_zoo.masks.create import create_generator, create_mask
 from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning, UnknownMaskError
-from inpaint_zoo.masks.evaluation import MASK_SUITES, EvalMask, mask_suite
-from inpaint_zoo.masks.generator import MaskGenerator, create_generator, create_mask, parse_size
+from inpaint_zoo.masks.generator import MaskGenerator, parse_size
 from inpaint_zoo.masks.read import binary_mask, read_mask
 
 __all__ = [

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from inpaint_zoo.masks.args import flag, integer, option, real
-from inpaint_zoo.masks.draws import Draws
+from inpaint_zoo.config import flag, integer, option, real
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.kind import Canvases, Mask, Notes
+from inpaint_zoo.random import Draws
 
 __all__ = ["Accept", "Limits", "redraw", "redraw_component"]
 

@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,22 @@ from inpaint_zoo.io.atomic import TEMPORARY_PREFIX, write_bytes
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.generator import MaskGenerator
 from inpaint_zoo.masks.kind import Mask, Size
-from inpaint_zoo.masks.measure import crc32
 
-__all__ = ["BATCH", "encode_png", "write_bank"]
+__all__ = ["BATCH", "crc32", "encode_png", "write_bank"]
 
 BATCH = 64
 _COLUMNS = ("index", "file", "ratio", "crc32", "name", "seed", "stream", "size", "config_sha256")
 _OURS = re.compile(r"\d{6,}\.png|manifest\.csv|bank\.json")
+
+
+def crc32(mask: Mask) -> int:
+    """Return a checksum: the CRC-32 of the mask's bits, packed in C order.
+
+    Example:
+        >>> crc32(np.eye(8, dtype=np.uint8))
+        2463264601
+    """
+    return zlib.crc32(np.packbits(mask.reshape(-1).astype(bool)).tobytes())
 
 
 def encode_png(mask: Mask) -> bytes:

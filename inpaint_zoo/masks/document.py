@@ -19,41 +19,50 @@ relative to the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from inpaint_zoo.masks.errors import MaskConfigError
+from inpaint_zoo.config import ConfigError, Document, Keys, read_document
 
 __all__ = ["MaskFile", "is_mask_file", "masks_set_by", "read_mask_file", "write_mask_text"]
 
 _SUFFIXES = (".yaml", ".yml")
 _FOLDER_KEYS = ("root", "bank")
 _HEAD, _EVAL_HEAD = "mask", "eval_mask"
-_Keys = tuple[str | int, ...]
 
 
 class MaskFile:
-    """A configuration as plain values, with the line number of each of its keys.
+    """A configuration of masks in a YAML file.
 
     Attributes:
         path: Path of the YAML file.
-        config: The mapping below `mask:` or `eval_mask:`.
+        config: The mapping below `mask:` or `eval_mask:`, or the whole file.
     """
 
-    def __init__(self, path: Path, config: dict[str, Any], lines: Mapping[_Keys, int]) -> None:
-        self.path, self.config, self._lines = path, config, lines
+    def __init__(self, document: Document, head: str | None = None) -> None:
+        self.path = document.path
+        self.config = _anchored(document.values[head] if head else document.values, document.path.parent)
+        self._document = document
+        self._head: Keys = (head,) if head else ()
 
-    def located(self, error: MaskConfigError) -> MaskConfigError:
+    def located(self, error: ConfigError) -> ConfigError:
         """Return the same error, with the file, the line and the key it concerns at the start of its message."""
         # a configuration that names a kind has its arguments at the top level; errors refer to components[0].args
         for keys in (error.keys, error.keys[3:], ("args", *error.keys[3:])):
             for end in range(len(keys), 0, -1):
-                if keys[:end] in self._lines:
-                    return _at(error, self.path, self._lines[keys[:end]], _spelled(keys[:end]))
-        return _at(error, self.path, self._lines[()], "")
+                if (*self._head, *keys[:end]) in self._document.lines:
+                    return self._at(error, keys[:end])
+        return self._at(error, ())
+
+    def _at(self, error: ConfigError, keys: Keys) -> ConfigError:
+        spelled = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+        where = self._document.where((*self._head, *keys))
+        found = type(error)(f"{where}: {f'{spelled}: ' if keys else ''}{error}")
+        found.keys = error.keys
+        return found
 
 
 def is_mask_file(spec: object) -> bool:
@@ -85,88 +94,27 @@ def read_mask_file(path: Path, evaluation: bool = False) -> MaskFile:
         evaluation: Read the mapping below `eval_mask:` if it is present and not null.
 
     Raises:
-        MaskConfigError: If the file is missing, is not valid YAML, repeats a key, or is not a mapping.
+        ConfigError: If the file is missing, is not valid YAML, repeats a key, or is not a mapping.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise MaskConfigError(f"{path}: cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError as error:
-        raise MaskConfigError(f"{path}: is not a text file: {error.reason} at byte {error.start}.") from None
-    loader = yaml.SafeLoader(text)
-    try:
-        root = loader.get_single_node()
-        if not isinstance(root, yaml.MappingNode):
-            raise MaskConfigError(f"{path}:1: a mask configuration must be a mapping, such as `mask: {{name: cmod}}`.")
-        lines = dict(_lines(path, root, ()))
-        config = loader.construct_document(root)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise MaskConfigError(f"{path}:{mark.line + 1 if mark else 1}: invalid YAML: {error.problem}.") from None
-    except yaml.YAMLError as error:
-        raise MaskConfigError(f"{path}:1: invalid YAML: {' '.join(str(error).split())}.") from None
-    finally:
-        loader.dispose()
-    if _HEAD in config or _EVAL_HEAD in config:
-        _check_heads(path, config, lines)
-        head = _EVAL_HEAD if evaluation and config.get(_EVAL_HEAD) is not None else _HEAD
-        config = config[head]
-        lines = {keys[1:]: line for keys, line in lines.items() if keys and keys[0] == head}
-    return MaskFile(path, _anchored(config, path.parent), {**lines, (): lines.get((), 1)})
-
-
-def _check_heads(path: Path, config: Mapping[str, Any], lines: Mapping[_Keys, int]) -> None:
-    """Check that `mask:` and `eval_mask:` are mappings and that no other key is beside them.
-
-    Raises:
-        MaskConfigError: With the line number, if they are not.
-    """
-    for key, value in config.items():
+    document = read_document(path, "a mask configuration", "mask: {name: cmod}")
+    given = document.values
+    if _HEAD not in given and _EVAL_HEAD not in given:
+        return MaskFile(document)
+    for key, value in given.items():
         if key not in (_HEAD, _EVAL_HEAD):
-            raise MaskConfigError(f"{path}:{lines[(key,)]}: {key!r} is beside `mask:`; move it below `mask:`.")
+            raise ConfigError(f"{document.where((key,))}: {key!r} is beside `mask:`; move it below `mask:`.")
         if not isinstance(value, dict) and (key == _HEAD or value is not None):
-            raise MaskConfigError(f"{path}:{lines[(key,)]}: `{key}` must be a mapping.")
-    if _HEAD not in config:
-        line = lines[(_EVAL_HEAD,)]
-        raise MaskConfigError(f"{path}:{line}: `{_EVAL_HEAD}` needs a `{_HEAD}` beside it, the masks of training.")
+            raise ConfigError(f"{document.where((key,))}: `{key}` must be a mapping.")
+    if _HEAD not in given:
+        where = document.where((_EVAL_HEAD,))
+        raise ConfigError(f"{where}: `{_EVAL_HEAD}` needs a `{_HEAD}` beside it, the masks of training.")
+    return MaskFile(document, _EVAL_HEAD if evaluation and given.get(_EVAL_HEAD) is not None else _HEAD)
 
 
 def write_mask_text(config: Mapping[str, Any], sha256: str) -> str:
     """Return a configuration as YAML that `read_mask_file` can read; a comment at the top gives its SHA-256."""
     body = yaml.safe_dump({_HEAD: dict(config)}, sort_keys=False, width=120, allow_unicode=True)
     return f"# sha256 of what makes the masks: {sha256}\n{body}"
-
-
-def _at(error: MaskConfigError, path: Path, line: int, key: str) -> MaskConfigError:
-    found = type(error)(f"{path}:{line}: {f'{key}: ' if key else ''}{error}")
-    found.keys = error.keys
-    return found
-
-
-def _spelled(keys: _Keys) -> str:
-    """Return the keys as text, such as `components[1].args.margin`."""
-    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
-
-
-def _lines(path: Path, node: yaml.Node, keys: _Keys, above: tuple[int, ...] = ()) -> Iterator[tuple[_Keys, int]]:
-    """Yield the line of every key and list item below ``node``; a repeated key raises an error."""
-    if id(node) in above:
-        raise MaskConfigError(f"{path}:{node.start_mark.line + 1}: a YAML alias contains itself.")
-    if keys == () or not isinstance(node, yaml.ScalarNode):
-        yield keys, node.start_mark.line + 1
-    if isinstance(node, yaml.SequenceNode):
-        for k, item in enumerate(node.value):
-            yield (*keys, k), item.start_mark.line + 1
-            yield from _lines(path, item, (*keys, k), (*above, id(node)))
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line, name = key.start_mark.line + 1, str(key.value)
-            if name in seen:
-                raise MaskConfigError(f"{path}:{line}: the key {name!r} is already set in line {seen[name]}.")
-            seen[name] = line
-            yield from _lines(path, value, (*keys, name), (*above, id(node)))
-            yield (*keys, name), line
 
 
 def _anchored(value: Any, base: Path) -> Any:  # noqa: ANN401 - any plain value

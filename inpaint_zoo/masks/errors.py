@@ -1,23 +1,19 @@
-"""Errors and warnings about mask configurations."""
+"""Errors and warnings about masks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from inpaint_zoo.errors import UnknownNameError, ZooError, unknown_name
+from inpaint_zoo.config import ConfigError
+from inpaint_zoo.config import unknown as unknown_key
+from inpaint_zoo.errors import UnknownNameError
 
-__all__ = ["MaskConfigError", "MaskWarning", "UnknownMaskError", "inside", "unknown"]
+__all__ = ["MaskConfigError", "MaskWarning", "UnknownMaskError", "as_mask_errors", "unknown"]
 
 
-class MaskConfigError(ZooError):
-    """A mask cannot be made: a wrong key or value, a size that does not fit, or no accepted attempt.
-
-    Attributes:
-        keys: Position in the configuration: mapping keys and list positions from the top level down.
-    """
-
-    keys: tuple[str | int, ...] = ()
+class MaskConfigError(ConfigError):
+    """A mask cannot be made: a wrong key or value, a size that does not fit, or no accepted attempt."""
 
 
 class UnknownMaskError(MaskConfigError, UnknownNameError):
@@ -30,24 +26,18 @@ class MaskWarning(UserWarning):
 
 def unknown(what: str, name: object, choices: Iterable[str], hint: str = "") -> UnknownMaskError:
     """Return the error for a ``name`` that is not in ``choices``; by default the message lists all choices."""
-    choices = list(choices)
-    return UnknownMaskError(str(unknown_name(what, name, choices, hint or f"Allowed: {', '.join(choices) or 'none'}.")))
+    return UnknownMaskError(str(unknown_key(what, name, choices, hint)))
 
 
 @contextmanager
-def inside(*keys: str | int) -> Iterator[None]:
-    """Add ``keys`` to errors raised in the block, so that they tell which part of the configuration they concern.
-
-    Example:
-        >>> try:
-        ...     with inside("components", 0), inside("weight"):
-        ...         raise MaskConfigError("the weight is too small")
-        ... except MaskConfigError as error:
-        ...     print(error.keys)
-        ('components', 0, 'weight')
-    """
+def as_mask_errors() -> Iterator[None]:
+    """Turn errors about configurations that the block raises into errors about masks."""
     try:
         yield
-    except MaskConfigError as error:
-        error.keys = (*keys, *error.keys)
+    except MaskConfigError:
         raise
+    except ConfigError as error:
+        kind = UnknownMaskError if isinstance(error, UnknownNameError) else MaskConfigError
+        found = kind(str(error))
+        found.keys = error.keys
+        raise found from None

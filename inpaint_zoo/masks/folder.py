@@ -18,16 +18,15 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from inpaint_zoo.config import option, text
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_or_unreadable
 from inpaint_zoo.io.listing import Role, list_pictures
 from inpaint_zoo.io.pictures import PictureError, read_picture
-from inpaint_zoo.masks.args import option, text
-from inpaint_zoo.masks.checks import MaskCheck
-from inpaint_zoo.masks.draws import Draws
 from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning
 from inpaint_zoo.masks.kind import Canvases, Kind, Mask, Notes, Size
-from inpaint_zoo.masks.read import luminance, mask_of
+from inpaint_zoo.masks.read import MaskCheck, luminance, mask_of
+from inpaint_zoo.random import Draws
 
 __all__ = ["Folder", "MaskFolder", "corner", "read_grey"]
 
@@ -158,7 +157,7 @@ class MaskFolder(Folder):
                     notes[k]["doubts"] = list(doubts.values())
 
     def loaded(self, path: Path) -> tuple[Mask, Mapping[str, str]]:
-        """Return a file as a read-only mask at its own resolution, and its doubts (see `masks.checks`)."""
+        """Return a file as a read-only mask at its own resolution, and its doubts (see `masks.read`)."""
         try:
             changed = path.stat().st_mtime_ns
         except OSError as error:

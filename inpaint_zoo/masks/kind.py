@@ -1,8 +1,8 @@
 """Base class of mask kinds, and their registry.
 
-A new kind is one frozen dataclass with the decorator `@register_kind`. Its fields are its arguments (`masks.args`), and
-its method `draw` paints a batch. Streams, attempts, limits, transforms and mixtures are implemented in `masks.mixture`
-for all kinds.
+A new kind is one frozen dataclass in `masks.kinds` with the decorator `@register_kind`. Its fields are its arguments
+(`config.fields`, `masks.args`), and its method `draw` paints a batch. Streams, attempts, limits, transforms and
+mixtures are implemented in `masks.mixture` for all kinds.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_zoo.masks.args import args_dict, parse_args, scale_pixels
-from inpaint_zoo.masks.draws import Draws
+from inpaint_zoo.config import args_dict, parse_args
+from inpaint_zoo.masks.args import scale_pixels
 from inpaint_zoo.masks.errors import MaskConfigError, unknown
+from inpaint_zoo.random import Draws
 
 __all__ = ["KINDS", "Canvases", "Kind", "Mask", "Notes", "Size", "find_kind", "half_up", "register_kind"]
 

@@ -16,14 +16,14 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from inpaint_zoo.config import args_dict, boolean, checked, inside, mapping, number, or_null, parse_args
 from inpaint_zoo.masks.accept import Accept, Limits, redraw
-from inpaint_zoo.masks.args import args_dict, parse_args
-from inpaint_zoo.masks.draws import Draws, integers
-from inpaint_zoo.masks.errors import MaskConfigError, inside, unknown
+from inpaint_zoo.masks.errors import MaskConfigError, unknown
 from inpaint_zoo.masks.folder import MaskFolder
 from inpaint_zoo.masks.kind import Canvases, Kind, Notes, Size, find_kind, register_kind
 from inpaint_zoo.masks.presets import find_preset
 from inpaint_zoo.masks.transforms import Transform, parse_transform
+from inpaint_zoo.random import Draws, integers
 
 __all__ = ["MIXTURE_KEYS", "Component", "Mixture"]
 
@@ -53,13 +53,10 @@ class Component:
         weight = config.get("weight", 1.0)
         args = config.get("args") or {}
         with inside("weight"):
-            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
-                raise MaskConfigError(f"`weight` of {kind.kind} must be a number >= 0, got {weight!r}.")
+            weight = checked(f"`weight` of {kind.kind}", weight, number(0))
         with inside("args"):
-            if not isinstance(args, Mapping):
-                raise MaskConfigError(f"`args` of {kind.kind} must be a mapping, got {args!r}.")
-            parsed = kind.parse(args)
-        return cls(parsed, float(weight), _transforms(config.get("transforms")))
+            parsed = kind.parse(checked(f"`args` of {kind.kind}", args, mapping))
+        return cls(parsed, weight, _transforms(config.get("transforms")))
 
     def config(self, identity: bool) -> dict[str, Any]:
         """Return the component with all defaults filled in."""
@@ -326,15 +323,10 @@ def _each(parse: Callable[[object], T], items: Sequence[object]) -> Iterator[T]:
 def _part(cls: type[T], config: Mapping[str, Any], key: str) -> T | None:
     """Parse the mapping under ``key`` into ``cls``; None if there is none."""
     with inside(key):
-        value = config.get(key)
-        if not isinstance(value, Mapping | None):
-            raise MaskConfigError(f"`{key}` must be a mapping or null, got {value!r}.")
+        value = checked(f"`{key}`", config.get(key), or_null(mapping))
         return None if value is None else parse_args(cls, value, key)
 
 
 def _flag(config: Mapping[str, Any], key: str) -> bool:
-    value = config.get(key, False)
     with inside(key):
-        if not isinstance(value, bool):
-            raise MaskConfigError(f"`{key}` must be true or false, got {value!r}.")
-    return value
+        return checked(f"`{key}`", config.get(key, False), boolean)

@@ -12,10 +12,11 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from inpaint_zoo.masks.args import Attribute, args_dict, attribute, integer, integers_of, option, parse_args, real
-from inpaint_zoo.masks.draws import Draws
+from inpaint_zoo.config import args_dict, integer, integers_of, option, parse_args, real
+from inpaint_zoo.masks.args import Attribute, attribute
 from inpaint_zoo.masks.errors import MaskConfigError, unknown
 from inpaint_zoo.masks.kind import Canvases, Mask, Size
+from inpaint_zoo.random import Draws
 
 __all__ = ["TRANSFORMS", "Transform", "parse_transform", "resize_mask"]
 

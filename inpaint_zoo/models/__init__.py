@@ -18,9 +18,9 @@ for _family in pkgutil.iter_modules(__path__):
 def __getattr__(name: str) -> object:
     if not name.startswith("_"):
         for family in pkgutil.iter_modules(__path__):
-            module = f"{__name__}.{family.name}.module"
-            if importlib.util.find_spec(module) is not None:
-                found = getattr(importlib.import_module(module), name, None)
-                if isinstance(found, type) and found.__module__ == module:
+            if importlib.util.find_spec(f"{__name__}.{family.name}.module") is not None:
+                module = importlib.import_module(f"{__name__}.{family.name}.module")
+                found = getattr(module, name, None)
+                if isinstance(found, type) and found.__module__ == module.__name__:
                     return found
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -15,7 +15,8 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
-from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.config import checked, whole
+from inpaint_zoo.errors import unknown_name
 from inpaint_zoo.io.atomic import TEMPORARY_PREFIX
 from inpaint_zoo.training.boundary import StepBoundary
 from inpaint_zoo.training.checkpoint_files import write_checkpoints_whole
@@ -78,8 +79,7 @@ class Checkpoints(Checkpoint):
         folder: str | None = None,
     ) -> None:
         for name, value in (("every", every), ("keep", keep)):
-            if value < 1:
-                raise ZooError(f"`{name}` must be 1 or more, got {value}.")
+            checked(f"`{name}`", value, whole(1))
         self.every, self.keep, self.monitor, self.mode = every, keep, monitor, mode
         self.folder = Path(folder) if folder else None
         self.best_value: float | None = None

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.losses import OnMissing, unless_missing
-from inpaint_zoo.masks.draws import sample_key
 from inpaint_zoo.metrics import ImageMetric, SetMetric, create_metric
 from inpaint_zoo.ops import composite, to_uint8
+from inpaint_zoo.random import sample_key
 from inpaint_zoo.registry import create_model
 from inpaint_zoo.training.boundary import Undo
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import inpaint_zoo as iz
+from inpaint_zoo.analysis.cost import IN_THE_RUN, OUTSIDE_THE_RUN, SPREAD, distribution, pool, timed_in_the_run
+from inpaint_zoo.analysis.macs import Macs, count_macs
 from inpaint_zoo.benchmark import Options, run_suite
-from inpaint_zoo.benchmark.cost import IN_THE_RUN, OUTSIDE_THE_RUN, SPREAD, distribution, pool, timed_in_the_run
-from inpaint_zoo.benchmark.macs import Macs, count_macs
 from inpaint_zoo.benchmark.methods import create_methods
 from inpaint_zoo.masks import create_mask
 from tests.helpers.suites import photograph, photographs, results_bytes, small_suite
@@ -162,8 +162,8 @@ def test_a_run_is_a_measurement_only_where_nothing_runs_beside_the_method(tmp_pa
     for method in (fixed, repeating):
         method.start(None, cpu, "fp32")
     cases = [(cpu, 1), (cpu, 4), (cuda, 1), (cuda, 4)]
-    assert [timed_in_the_run(fixed, *case) for case in cases] == [True, False, False, False]
-    assert [timed_in_the_run(repeating, *case) for case in cases] == [True] * 4
+    assert [timed_in_the_run(fixed.repeats, *case) for case in cases] == [True, False, False, False]
+    assert [timed_in_the_run(repeating.repeats, *case) for case in cases] == [True] * 4
 
 
 def test_costs_follow_the_size_of_each_image(tmp_path):

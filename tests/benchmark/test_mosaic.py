@@ -121,7 +121,7 @@ def test_labels_and_what_is_written_of_a_suite(tmp_path):
     [
         ({"input_mode": "mosaik"}, r"suite\.yaml:\d+: Unknown `input_mode`: 'mosaik'. Did you mean 'mosaic'"),
         ({"input_mode": "hole_ns"}, "set the method to `hole_ns:NAME`"),
-        ({"mosaic_unit": 0}, "'mosaic_unit' must be 1 or more, got 0"),
+        ({"mosaic_unit": 0}, "'mosaic_unit' of a mask set must be at least 1, got 0"),
         ({"mosaic_interpolation": "linear"}, "Unknown `mosaic_interpolation`: 'linear'"),
         ({"input_mode": "hole"}, "'mosaic_unit' needs 'input_mode: mosaic'"),
     ],

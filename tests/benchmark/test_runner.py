@@ -289,7 +289,7 @@ def test_bf16_is_another_cell(tmp_path):
 
 
 def test_options_are_checked(tmp_path):
-    with pytest.raises(ZooError, match="--batch-size must be 1 or more, got 0"):
+    with pytest.raises(ZooError, match="--batch-size must be at least 1, got 0"):
         Options(batch_size=0)
     with pytest.raises(ZooError, match="--device mps: not available on this machine"):
         run_suite(small_suite(tmp_path), tmp_path / "out", Options(device="mps"))

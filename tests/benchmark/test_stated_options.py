@@ -10,8 +10,8 @@ from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
 import inpaint_zoo as iz
+from inpaint_zoo.analysis.macs import count_macs
 from inpaint_zoo.benchmark import Options, run_suite
-from inpaint_zoo.benchmark.macs import count_macs
 from inpaint_zoo.benchmark.methods import MethodInput, Task, create_methods
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError

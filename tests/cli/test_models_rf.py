@@ -34,7 +34,7 @@ def test_a_global_one_says_why(capsys):
     [
         (["tela"], "Did you mean 'telea'?"),
         (["telea"], "'telea' is not learned"),
-        (["autoencoder_tiny", "--size", "0"], "--size must be 1 or more"),
+        (["autoencoder_tiny", "--size", "0"], "--size must be at least 1"),
     ],
 )
 def test_refusals(capsys, args, message):

@@ -174,7 +174,7 @@ def test_help(capsys):
         (("--model.init_args.network_options", "{widht: 3}"), "Did you mean 'width'?"),
         (("--ckpt_path", "nowhere.ckpt"), "No checkpoint nowhere.ckpt."),
         (("--checkpoints.monitor", "val/psn", "--trainer.num_sanity_val_steps", "1"), "Did you mean 'val/psnr'"),
-        (("--checkpoints.every", "0"), "`every` must be 1 or more, got 0."),
+        (("--checkpoints.every", "0"), "`every` must be at least 1, got 0."),
     ],
 )
 def test_mistakes_are_named_in_one_line(args, message, run):

@@ -264,7 +264,7 @@ def test_the_contract():
         ({"kernel_size": 4}, "`kernel_size` must be odd and at least 3, got 4"),
         ({"kernel_size": 1}, "`kernel_size` must be odd and at least 3, got 1"),
         ({"threshold": 20}, "`threshold` must be a hole ratio from 0 to 1, got 20"),
-        ({"max_iterations": -1}, "`max_iterations` must be 0 or more, got -1"),
+        ({"max_iterations": -1}, "`max_iterations` must be at least 0, got -1"),
     ],
 )
 def test_arguments_out_of_range(options, message):

@@ -130,7 +130,7 @@ def test_a_step_that_cuts_takes_the_place_of_the_crop():
     ("settings", "message"),
     [
         ({"input_mode": "mosaik"}, "Unknown `input_mode`: 'mosaik'. Did you mean 'mosaic'"),
-        ({"mosaic_unit": 0}, "`mosaic_unit` must be 1 or more, got 0"),
+        ({"mosaic_unit": 0}, "`mosaic_unit` must be at least 1, got 0"),
         ({"augment": ["hflop"]}, "Unknown step of `augment`: 'hflop'"),
         ({"train": {"name": "sample"}}, r"the training set needs a `size`: N or \[H, W\], got None"),
         ({"train": {"name": "sample", "size": 8, "crop": "grid"}}, "crop of the training set: 'grid'"),

@@ -244,7 +244,7 @@ def test_nothing_is_packed_where_nothing_can_be(tmp_path, folder):
     assert not (tmp_path / "packed").exists()
     with pytest.raises(ZooError, match="already exists"):
         write_shards(by_stem(folder), folder)
-    with pytest.raises(ZooError, match="`per_shard` must be 1 or more"):
+    with pytest.raises(ZooError, match="`per_shard` must be at least 1"):
         write_shards(by_stem(folder), tmp_path / "packed", per_shard=0)
 
 
@@ -255,7 +255,7 @@ def test_nothing_is_packed_where_nothing_can_be(tmp_path, folder):
         ({"name": "a", "shards": ".", "list": "x"}, "give `shards` or `list`, not both"),
         ({"name": "a", "root": ".", "cache": "x"}, "`cache` applies only to `shards`"),
         ({"name": "a", "shards": 3}, "`shards` must be a folder or pattern, got 3"),
-        ({"name": "a", "shards": ".", "cache_shards": 0}, "`cache_shards` must be an integer >= 1"),
+        ({"name": "a", "shards": ".", "cache_shards": 0}, "`cache_shards` must be at least 1"),
         ({"name": "sample", "shards": "."}, "'sample' has no `shards`"),
         ({"name": "a", "root": ".", "select": 3}, "`select` must be a mapping"),
         ({"name": "a", "list": "no.txt"}, "no.txt: no such list file"),

@@ -16,7 +16,7 @@ import skimage.data
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from inpaint_zoo.benchmark.cost import distribution, pool
+from inpaint_zoo.analysis.cost import distribution, pool
 
 SCRIPT = "<script>alert(1)</script> & Ünïcødé 修復"
 LATEX = r"50%_fill $x$ {a} \b ^~ #1 |"

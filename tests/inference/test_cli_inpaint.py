@@ -135,9 +135,9 @@ def test_quality_and_limits(photos, mask, tmp_path, capsys):
         (["{photos}", "--mask", "cmod", "--model", "tela"], "Did you mean 'telea'"),
         (["{photos}", "--mask", "cmod", "--model", "telea", "--weights", "w.pt"], "takes no `weights`"),
         (["{photos}", "--mask", "{photos}/sub", "--model", "telea"], "3 photographs and 2 masks do not match"),
-        (["{photos}", "--mask", "cmod", "--model", "telea", "--batch-size", "0"], "--batch-size must be 1 or more"),
-        (["{photos}", "--mask", "cmod", "--model", "telea", "--quality", "101"], "--quality must be 1 to 100"),
-        (["{photos}", "--mask", "cmod", "--model", "telea", "--mask-threshold", "255"], "must be 0 to 254"),
+        (["{photos}", "--mask", "cmod", "--model", "telea", "--batch-size", "0"], "--batch-size must be at least 1"),
+        (["{photos}", "--mask", "cmod", "--model", "telea", "--quality", "101"], "--quality must be from 1 to 100"),
+        (["{photos}", "--mask", "cmod", "--model", "telea", "--mask-threshold", "255"], "must be from 0 to 254"),
     ],
 )
 def test_wrong_requests_end_with_2_in_one_line_and_write_nothing(photos, tmp_path, capsys, args, message):

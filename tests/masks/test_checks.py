@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from inpaint_zoo.masks import MaskConfigError, MaskWarning, create_generator
-from inpaint_zoo.masks.checks import DOUBTS, doubts_about
 from inpaint_zoo.masks.index import INDEX_NAME
+from inpaint_zoo.masks.read import DOUBTS, doubts_about
 
 
 def top(rows, side=20):

@@ -169,7 +169,7 @@ WRONG = [
     (SCHEMA.replace("lo: 0.0", "lo: 0.95"), r"m.yaml:18: accept: .*`lo` 0.95 must be less than `hi` 0.9"),
     (SCHEMA.replace("closed: both", "closed: all"), r"m.yaml:18: accept.closed: `closed` of accept must be one of hi"),
     (SCHEMA.replace("min_hole: 1", "min_hole: -1"), r"m.yaml:19: limits.min_hole: "),
-    (SCHEMA.replace("square_crop: false", "square_crop: 1"), r"m.yaml:20: square_crop: "),
+    (SCHEMA.replace("square_crop: false", "square_crop: 2"), r"m.yaml:20: square_crop: "),
     (SCHEMA.replace("[64, 96]", "[64, 96, 3]"), r"m.yaml:6: size: `size` must be \(H, W\)"),
     (SCHEMA.replace("[64, 96]", "[64, 8]"), r"m.yaml:6: size: lama_irregular needs a height and width of at least 16"),
     (SCHEMA.replace("20220101", "yes"), r"m.yaml:4: suite_seed: The seed must be an integer"),

@@ -72,7 +72,7 @@ def test_bins_hold_what_lies_above_the_lower_and_up_to_the_upper_edge(folder):
     with pytest.raises(MaskConfigError, match=r"no mask of .*bank has a hole ratio in \(0.9, 1\]"):
         ratios([0.9, 1.0])
     for bins in ([0.5], [0.5, 0.2], [0.1, 2], "ab", [0.1, None]):
-        with pytest.raises(MaskConfigError, match="`bins` of files must be a list of two or more increasing"):
+        with pytest.raises(MaskConfigError, match="`bins` of files must be a list of at least two increasing"):
             create_generator({"bank": str(folder), "bins": bins})
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from inpaint_zoo.masks import MASK_SUITES, MaskConfigError, create_generator, list_masks, mask_info, mask_suite
 from inpaint_zoo.masks.index import INDEX_NAME
-from inpaint_zoo.masks.nvidia import bin_of
+from inpaint_zoo.masks.kinds.nvidia import bin_of
 from inpaint_zoo.masks.transforms import resize_mask
 from tests.masks import plain
 
@@ -196,7 +196,7 @@ def test_quick_draw_masks_equal_the_steps_one_by_one(tmp_path):
     assert again > 0
     with pytest.raises(MaskConfigError, match="`margin` 10 leaves no pixel of size 20 x 90"):
         generator(0, (20, 90))
-    with pytest.raises(MaskConfigError, match="lo < hi"):
+    with pytest.raises(MaskConfigError, match="low < high"):
         create_generator("qd_imd", root=str(root), hole_range=[0.4, 0.1])
     with pytest.raises(MaskConfigError, match=r"qd_imd with hole_range .*a hole ratio in \[0.98, 0.99\) in 5 attempts"):
         create_generator("qd_imd", root=str(root), hole_range=[0.98, 0.99], max_tries=5)(0, 64)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inpaint_zoo.masks import create_generator, create_mask
-from inpaint_zoo.masks.measure import crc32
+from inpaint_zoo.masks.bank import crc32
 from tests.helpers.fill import read_vector
 
 # suite_seed 0, stream "mask", 256 x 256, indices 0, 1, 2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inpaint_zoo.masks import create_generator
-from inpaint_zoo.masks.walk import _clamped
+from inpaint_zoo.masks.kinds.walk import _clamped
 from tests.masks import plain
 
 SIZES = [(256, 256), (97, 211), (300, 64)]

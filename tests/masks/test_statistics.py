@@ -10,8 +10,8 @@ import pytest
 from scipy.stats import chisquare
 
 from inpaint_zoo.masks import create_generator
-from inpaint_zoo.masks.draws import Draws, integers
-from inpaint_zoo.masks.measure import measure, summarise
+from inpaint_zoo.masks.overview import measure, summarise
+from inpaint_zoo.random import Draws, integers
 
 # generator: N, mean, std, min, quantiles 5 / 25 / 50 / 75 / 95 %, max, c, b, edge
 TABLE_256 = """

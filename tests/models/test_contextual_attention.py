@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import inpaint_zoo as iz
-from inpaint_zoo.benchmark.macs import count_macs
+from inpaint_zoo.analysis.macs import count_macs
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.combinators import hole_ns as hole_ns_of
 from inpaint_zoo.errors import ZooError

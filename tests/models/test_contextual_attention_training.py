@@ -12,10 +12,10 @@ from inpaint_zoo.errors import UnknownNameError, ZooError
 from inpaint_zoo.inference.attention import attention_sheet
 from inpaint_zoo.io.pictures import read_picture
 from inpaint_zoo.masks import create_generator
-from inpaint_zoo.masks.draws import sample_key
 from inpaint_zoo.models import ContextualAttention
 from inpaint_zoo.models.contextual_attention.loss import ContextualAttentionLoss, Window
 from inpaint_zoo.ops import hole_ns
+from inpaint_zoo.random import sample_key
 from inpaint_zoo.training import picture_row
 from inpaint_zoo.training.resume import list_checkpoints
 from inpaint_zoo.weights import WeightsError

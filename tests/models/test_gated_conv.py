@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 import inpaint_zoo as iz
-from inpaint_zoo.benchmark.macs import count_macs
+from inpaint_zoo.analysis.macs import count_macs
 from inpaint_zoo.models import GatedConv
 from inpaint_zoo.models.gated_conv import GatedConvGenerator
 from inpaint_zoo.models.gated_conv.loss import GatedConvLoss

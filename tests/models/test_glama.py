@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import inpaint_zoo as iz
-from inpaint_zoo.benchmark.macs import count_macs
+from inpaint_zoo.analysis.macs import count_macs
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.combinators import TwoStage
 from inpaint_zoo.errors import UnknownNameError

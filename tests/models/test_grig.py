@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 import inpaint_zoo as iz
-from inpaint_zoo.benchmark.macs import count_macs
+from inpaint_zoo.analysis.macs import count_macs
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.layers.aot import AOTBlock
 from inpaint_zoo.models.grig.blocks import Noise, fixed_noise

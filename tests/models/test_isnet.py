@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import inpaint_zoo as iz
-from inpaint_zoo.benchmark.macs import count_macs
+from inpaint_zoo.analysis.macs import count_macs
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.models.isnet import ISNetGenerator, ISNetUNet
 from inpaint_zoo.weights import load_weights

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_zoo.analysis.macs import Macs, count_macs
 from inpaint_zoo.benchmark.entries import ModelEntry
-from inpaint_zoo.benchmark.macs import Macs, count_macs
 from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Task
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from inpaint_zoo.benchmark.cost import pool
+from inpaint_zoo.analysis.cost import pool
 from inpaint_zoo.benchmark.report.charts import SIZES, Mark, Series, scatter, trend
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.typography import DASH, decimal
