@@ -107,7 +107,7 @@ class Scorer:
 
         forms = {"8-bit": self._tensor(pred)}
         forms["unrounded"] = forms["8-bit"] if unrounded is None else torch.from_numpy(unrounded)[None].to(self.device)
-        target = self._tensor(truth)
+        reference = self._tensor(truth)
         hole = torch.from_numpy(mask)[None, None].to(self.device).float()
         values: dict[str, float] = {}
         too_small: dict[str, str] = {}
@@ -115,7 +115,7 @@ class Scorer:
             if min(mask.shape) < metric.min_side:
                 too_small[name] = f"{name} needs sides of at least {metric.min_side} pixels"
             else:
-                values[name] = float(metric.score(forms[metric.result], target, hole)[0])
+                values[name] = float(metric.score(forms[metric.result], reference, hole)[0])
         return Score(values, self.features(pred), too_small)
 
     def features(self, picture: Pixels) -> dict[str, Features]:

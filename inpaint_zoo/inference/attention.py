@@ -44,10 +44,10 @@ def attention_sheet(
     draw.text((_GAP, 10), title, INK, font(18))
     draw.text((_GAP, 36), _LEGEND, FAINT, font(13))
     cells = ((photo, f"image, {W} x {H}"), (result, "result"), (colours, f"attention, positions of {place} px"))
-    for number, (picture, caption) in enumerate(cells):
+    for number, (cell, caption) in enumerate(cells):
         x = _GAP + number * (size[0] + _GAP)
         draw.rectangle((x - 1, _HEAD - 1, x + size[0], _HEAD + size[1]), outline=FAINT)  # maps have white margins
-        sheet.paste(outlined(sized(picture, size), hole), (x, _HEAD))
+        sheet.paste(outlined(sized(cell, size), hole), (x, _HEAD))
         draw.text((x + size[0] / 2, _HEAD + size[1] + 4), caption, FAINT, font(12), anchor="ma")
     x = _GAP + 3 * (size[0] + _GAP)
     sheet.paste(Image.fromarray(colour_key(_KEY)), (x, _HEAD))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from inpaint_zoo.interfaces import MIN_SIDE, InpaintingNetwork
 from inpaint_zoo.ops import composite, crop_to, pad_to_multiple, to_uint8
 
-__all__ = ["Bytes", "Filler", "as_tensor", "fill_batch", "running", "to_pictures", "to_tensors"]
+__all__ = ["Bytes", "Filler", "as_tensor", "fill_batch", "running", "to_bytes", "to_tensors"]
 
 Filler = Callable[..., Tensor]
 """An `InpaintingNetwork`, or a function of image (B, 3, H, W) in [0, 1] and mask (B, 1, H, W) with 1 = hole. It returns
@@ -79,7 +79,7 @@ def running(net: Filler, image: Tensor, hole: Tensor) -> Iterator[tuple[Tensor, 
             module.train()
 
 
-def to_pictures(images: Tensor) -> Bytes:
+def to_bytes(images: Tensor) -> Bytes:
     """Convert images (B, 3, H, W) in [0, 1] to (B, H, W, 3) uint8, rounded, on the CPU.
 
     Pixels that `to_tensors` converted from bytes become the same bytes again.

@@ -43,9 +43,9 @@ def branch_sheet(maps: dict[str, Tensor], photo: Bytes, hole: NDArray[np.bool_],
     draw.text((_GAP, 10), title, INK, font(18))
     draw.text((_GAP, 36), _LEGEND, FAINT, font(13))
 
-    def place(picture: Bytes, x: int, row: int, caption: str) -> None:
+    def place(rgb: Bytes, x: int, row: int, caption: str) -> None:
         y = _HEAD + row * step[1]
-        sheet.paste(outlined(sized(picture, size), hole), (x, y))
+        sheet.paste(outlined(sized(rgb, size), hole), (x, y))
         draw.text((x + size[0] / 2, y + size[1] + 3), caption, FAINT, font(12), anchor="ma")
 
     place(photo, _GAP, 0, f"image, {W} x {H}")

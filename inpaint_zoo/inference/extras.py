@@ -17,7 +17,7 @@ from torch import Tensor
 from inpaint_zoo.combinators import Frame
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.attention import attention_sheet
-from inpaint_zoo.inference.batch import Bytes, Filler, running, to_pictures, to_tensors
+from inpaint_zoo.inference.batch import Bytes, Filler, running, to_bytes, to_tensors
 from inpaint_zoo.inference.branches import branch_sheet
 from inpaint_zoo.inference.inpaint import check_finite, fill_bytes, keep_grey
 from inpaint_zoo.inference.optimize import OptimizedNetwork, fast_form
@@ -207,7 +207,7 @@ def _passes(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[Bytes]
         filled = crop_to(torch.stack([frame.image for frame in frames]), size).cpu()
         truth, part = image[k : k + 1].expand_as(filled), hole[k : k + 1].expand(len(filled), 1, *size)
         check_finite(filled[-1:], part[-1:])
-        found.append(to_pictures(keep_grey(filled, truth, part)))
+        found.append(to_bytes(keep_grey(filled, truth, part)))
     return found
 
 

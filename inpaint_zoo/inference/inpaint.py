@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.inference.batch import Bytes, Filler, as_tensor, fill_batch, to_pictures, to_tensors
+from inpaint_zoo.inference.batch import Bytes, Filler, as_tensor, fill_batch, to_bytes, to_tensors
 from inpaint_zoo.inference.optimize import fast_form
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.io.listing import refuse_own_masks
@@ -165,7 +165,7 @@ def fill_bytes(net: Filler, images: Bytes, holes: NDArray[np.bool_], **options: 
     Returns:
         (B, H, W, 3) uint8.
     """
-    return to_pictures(_run(net, *to_tensors(images, holes), options))
+    return to_bytes(_run(net, *to_tensors(images, holes), options))
 
 
 def keep_grey(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:

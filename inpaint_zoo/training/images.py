@@ -15,7 +15,7 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
 from inpaint_zoo.inference.attention import attention_sheet
-from inpaint_zoo.inference.batch import Bytes, to_pictures
+from inpaint_zoo.inference.batch import Bytes, to_bytes
 from inpaint_zoo.inference.extras import HasAttention
 from inpaint_zoo.io.names import concerns_one_name
 from inpaint_zoo.io.pictures import write_picture
@@ -113,7 +113,7 @@ class ImageGrid(Callback):
             chosen: Batch = {key: batch[key][wanted] for key in ("image", "mask", "hole_fill") if key in batch}
             chosen["name"] = [batch["name"][place] for place in wanted]
             module = cast(TrainingModule, pl_module)
-            columns = [to_pictures(x) for x in picture_row(module, chosen)]
+            columns = [to_bytes(x) for x in picture_row(module, chosen)]
             self._rows += list(np.concatenate(columns, axis=2))  # (H, W * columns, 3) each
             if isinstance(module.network, HasAttention):
                 *_, result, photo = columns
@@ -158,7 +158,7 @@ class PredictionWriter(Callback):
         if trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by Lightning, but not declared
             return
         folder = Path(trainer.default_root_dir) / "predictions"
-        for picture, name, index in zip(to_pictures(cast(Tensor, outputs)), batch["name"], batch["index"], strict=True):
+        for picture, name, index in zip(to_bytes(cast(Tensor, outputs)), batch["name"], batch["index"], strict=True):
             if int(index) < 0:
                 continue
             try:

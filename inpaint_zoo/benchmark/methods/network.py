@@ -159,7 +159,7 @@ class NetworkMethod(Method):
         """Return the answers, and the network's output (B, 3, H, W) before rounding."""
         import torch
 
-        from inpaint_zoo.inference.batch import to_pictures, to_tensors
+        from inpaint_zoo.inference.batch import to_bytes, to_tensors
 
         tensors = to_tensors(np.stack([item.image for item in items]), np.stack([item.mask for item in items]))
         image, hole = (tensor.to(self.device) for tensor in tensors)
@@ -176,8 +176,8 @@ class NetworkMethod(Method):
             if not finite:
                 raise ZooError(f"{self.label} returned NaN or infinity for '{item.key}'.")
         passes = self._passes if self.repeats else None
-        pictures, raw = to_pictures(result), result.cpu().numpy()
-        return [MethodOutput(picture, seconds, passes, each) for picture, each in zip(pictures, raw, strict=True)], raw
+        filled, raw = to_bytes(result), result.cpu().numpy()
+        return [MethodOutput(rgb, seconds, passes, each) for rgb, each in zip(filled, raw, strict=True)], raw
 
     def _run(self, image: torch.Tensor, hole: torch.Tensor, hole_fill: torch.Tensor | None) -> torch.Tensor:
         """Return the output (B, 3, H, W) when the device has computed it."""

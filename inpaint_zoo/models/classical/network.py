@@ -39,9 +39,9 @@ def opencv_inpaint(image: Tensor, mask: Tensor, method: str, radius: float) -> T
     pixels = to_uint8(image).permute(0, 2, 3, 1).cpu().numpy()  # (B, H, W, 3)
     holes = (mask[:, 0] > 0.5).to(torch.uint8).cpu().numpy()  # (B, H, W)
     filled = np.full(pixels.shape, 128, np.uint8)
-    for picture, hole, out in zip(pixels, holes, filled, strict=True):
+    for rgb, hole, out in zip(pixels, holes, filled, strict=True):
         if not hole.all():
-            cv2.inpaint(np.ascontiguousarray(picture), hole, radius, flag, dst=out)
+            cv2.inpaint(np.ascontiguousarray(rgb), hole, radius, flag, dst=out)
     return torch.from_numpy(filled).permute(0, 3, 1, 2).to(image).contiguous() / 255
 
 
