@@ -46,7 +46,7 @@ def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: 
         raise ZooError(f"{folder} is not empty; --export-inputs needs a new folder, so that nothing is overwritten.")
     sources = open_sources(suite, options.num_workers, folder / "cache")
     mention_unreadable(sources, options.allow_missing, listener)
-    pairs = [(photos, masks) for photos in sources.photographs for masks in sources.masks if masks.mosaic is None]
+    pairs = [(photos, masks) for photos in sources.image_sets for masks in sources.masks if masks.mosaic is None]
     count = sum(len(photographs.indices) for photographs, _ in pairs)
     listener.begin(len(pairs), count)
     if folder.is_dir():

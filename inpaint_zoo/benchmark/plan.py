@@ -29,13 +29,13 @@ AXES = ("method", "dataset", "mask")
 class Sources:
     """The datasets and mask sets of a suite."""
 
-    photographs: tuple[ImageSet, ...]
+    image_sets: tuple[ImageSet, ...]
     masks: tuple[MaskSet, ...]
 
     @property
     def unreadable(self) -> list[Unreadable]:
         """Files of all datasets that are not readable images."""
-        return [problem for photographs in self.photographs for problem in photographs.unreadable]
+        return [problem for photographs in self.image_sets for problem in photographs.unreadable]
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,12 @@ def open_sources(suite: Suite, workers: int, cache: Path) -> Sources:
     """
     masks = tuple(MaskSet(entry, suite) for entry in suite.masks)
     memory = ImageCache()
-    photographs = tuple(ImageSet(entry, workers, cache, memory) for entry in suite.datasets)
+    image_sets = tuple(ImageSet(entry, workers, cache, memory) for entry in suite.datasets)
     for mask_set in masks:
-        for dataset in photographs:
+        for dataset in image_sets:
             refuse_own_masks(dataset.files, mask_set.files())
         mask_set.check(cache)
-    return Sources(photographs, masks)
+    return Sources(image_sets, masks)
 
 
 def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: str) -> Plan:
@@ -123,7 +123,7 @@ def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: s
     cells: list[Cell] = []
     refused: list[NotApplicable] = []
     for method in methods:
-        for photographs in sources.photographs:
+        for photographs in sources.image_sets:
             for masks in sources.masks:
                 task = Task(photographs.label, masks.label, photographs.keys, masks.mosaic is not None)
                 refusal = method.refusal(task)

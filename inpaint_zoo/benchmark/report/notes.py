@@ -22,15 +22,15 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def photographs(run: Run, dataset: str) -> tuple[int, int]:
-    """Return the numbers of scored images and of source photographs of a dataset."""
+def image_counts(run: Run, dataset: str) -> tuple[int, int]:
+    """Return the numbers of scored crops and of source images of a dataset."""
     rows = run.results[(run.results["dataset"] == dataset) & run.results["image"].notna()]
     return rows["image"].nunique(), rows["group"].nunique()
 
 
 def headline(run: Run) -> str:
     """Return what was compared on what."""
-    data = " and ".join(f"{count_pictures(*photographs(run, name))} ({name})" for name in run.datasets)
+    data = " and ".join(f"{count_pictures(*image_counts(run, name))} ({name})" for name in run.datasets)
     masks = len({mask for _, mask in run.tables})
     return (
         f"{count(len(run.methods), 'method')} on {data}, under {count(masks, 'mask set')}, "
@@ -59,7 +59,7 @@ def unreadable(run: Run) -> list[str]:
 def caveats(run: Run) -> list[str]:
     """Return the limitations of the numbers of this run."""
     lines = []
-    small = [(name, photographs(run, name)[1]) for name in run.datasets]
+    small = [(name, image_counts(run, name)[1]) for name in run.datasets]
     few = [f"{name}: {number}" for name, number in small if 0 < number < FEW_PHOTOGRAPHS]
     if few:
         lines.append(

@@ -123,19 +123,19 @@ def _resource(name: str) -> str:
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
-    counts = [notes.photographs(run, name) for name in run.datasets]
-    images, photographs = sum(n for n, _ in counts), sum(n for _, n in counts)
+    counts = [notes.image_counts(run, name) for name in run.datasets]
+    crops, images = sum(n for n, _ in counts), sum(n for _, n in counts)
     cells = len(run.methods) * len(run.tables) - run.not_applicable
     done = cells + run.not_applicable - len(run.missing)
     facts = [
         (str(len(run.methods)), "methods"),
-        (str(photographs), "photographs"),
+        (str(images), "images"),
         (str(len({mask for _, mask in run.tables})), "mask sets"),
         (str(len(run.infos)), "metrics"),
         (f"{done}/{cells}", "cells done"),
     ]
-    if images != photographs:
-        facts.insert(2, (str(images), "crops"))
+    if crops != images:
+        facts.insert(2, (str(crops), "crops"))
     return facts
 
 

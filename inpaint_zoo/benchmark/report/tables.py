@@ -167,14 +167,14 @@ def matrices(run: Run, score_tables: Sequence[ScoreTable]) -> list[Matrix]:
 
 
 def count_pictures(n_images: int, n_groups: int) -> str:
-    """Return the number of images and, for crops, of source photographs.
+    """Return the number of images and, for crops, of source images.
 
     Example:
         >>> count_pictures(12, 4), count_pictures(1, 1)
         ('12 crops of 4 photographs', '1 photograph')
     """
-    photographs = f"{n_groups} photograph{'' if n_groups == 1 else 's'}"
-    return photographs if n_images == n_groups else f"{n_images} crops of {photographs}"
+    images = f"{n_groups} image{'' if n_groups == 1 else 's'}"
+    return images if n_images == n_groups else f"{n_images} crops of {images}"
 
 
 def short_title(info: MetricInfo) -> str:
@@ -264,11 +264,11 @@ def _verdict(entries: Sequence[Entry], info: MetricInfo) -> str:
     best = scored[0]
     alike = [entry.method for entry in scored[1:] if entry.tied]
     if len(alike) == len(scored) - 1:
-        photographs = max(entry.n_groups or 0 for entry in scored)
-        counted = f"{photographs} photograph{'' if photographs == 1 else 's'}"
+        images = max(entry.n_groups or 0 for entry in scored)
+        counted = f"{images} image{'' if images == 1 else 's'}"
         needed = fewest_groups(len(alike))
-        if photographs < needed:
-            verb = "is" if photographs == 1 else "are"
+        if images < needed:
+            verb = "is" if images == 1 else "are"
             return f"{counted} {verb} too few to distinguish {len(scored)} methods (at least {needed} are needed)."
         return f"{counted} show no significant difference between these {len(scored)} methods."
     if not alike:
