@@ -49,9 +49,9 @@ def tile(row: int, column: int, values: Tensor) -> Image.Image:
     if column == 0:  # the mask
         shown = [*ROWS.values()][row][1]
         values = values[..., :shown, :shown]
-    grey = Image.fromarray((values[0, 0].clamp(0, 1) * 255).round().to(torch.uint8).numpy())
-    how = Image.Resampling.NEAREST if grey.width <= TILE else Image.Resampling.BOX
-    return grey.resize((TILE, TILE), how)
+    gray = Image.fromarray((values[0, 0].clamp(0, 1) * 255).round().to(torch.uint8).numpy())
+    how = Image.Resampling.NEAREST if gray.width <= TILE else Image.Resampling.BOX
+    return gray.resize((TILE, TILE), how)
 
 
 def place(row: int, column: int) -> tuple[int, int]:

@@ -5,7 +5,7 @@ All models share one interface: images are float tensors (B, 3, H, W), RGB in [0
 
     import inpaint_zoo as iz
     net = iz.create_model("telea")
-    filled = iz.inpaint(net, "photo.jpg", "mask.png")
+    filled = iz.inpaint(net, "image.jpg", "mask.png")
 
 Importing the package is fast: each name below is imported on first use.
 """

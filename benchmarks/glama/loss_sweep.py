@@ -220,7 +220,7 @@ def show(title: str, rows: list[dict[str, Any]], out: Path | None) -> None:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", help="folder of training images; default: the photographs of scikit-image")
+    parser.add_argument("--train", help="folder of training images; default: the images of scikit-image")
     parser.add_argument("--val", help="folder of validation images")
     parser.add_argument("--network", default="lama_small", help="registry name")
     parser.add_argument("--width", type=int, default=8, help="channels of the discriminator's first feature map")

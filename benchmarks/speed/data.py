@@ -1,4 +1,4 @@
-"""Measure the speed of sample loading by stage: 256-pixel samples from 512-pixel JPEGs of scikit-image's photographs.
+"""Measure the speed of sample loading by stage: 256-pixel samples from 512-pixel JPEGs of scikit-image's images.
 
     python benchmarks/speed/data.py [--rounds 7] [--batches 8] [--only PATTERN] [--json FILE]
 
@@ -30,7 +30,7 @@ from rich.table import Table
 from inpaint_zoo.data import InpaintingDataModule, create_dataset
 from inpaint_zoo.data.augment import create_augmentation
 from inpaint_zoo.data.samples import collate, make_sample
-from inpaint_zoo.io.pictures import write_picture
+from inpaint_zoo.io.images import write_image
 
 SIZE, BATCH, FILES = 256, 32, 64
 STAGES = ("decode", "crop", "augment", "mask", "collate")
@@ -48,12 +48,12 @@ SETTINGS = {
 }
 
 
-def write_photographs(folder: Path) -> None:
-    """Write center squares of the sample photographs, also rotated ones, as JPEG files of 512 pixels."""
+def write_images(folder: Path) -> None:
+    """Write center squares of the sample images, also rotated ones, as JPEG files of 512 pixels."""
     data = create_dataset({"name": "sample", "split": "all", "size": 512})
     for n in range(FILES):
         rgb = np.rot90(data.load(n % len(data)), n // len(data))
-        write_picture(folder / f"{n:02d}.jpg", np.ascontiguousarray(rgb), quality=90)
+        write_image(folder / f"{n:02d}.jpg", np.ascontiguousarray(rgb), quality=90)
 
 
 class Watch:
@@ -83,13 +83,13 @@ def by_stage(folder: Path, setting: tuple, first: int, batches: int) -> dict[str
         with watch.stage("mask"):
             holes = generator.batch(positions, size)
         with watch.stage("decode"):
-            pictures = [samples.photos.load(position % FILES) for position in positions]
+            images = [samples.images.load(position % FILES) for position in positions]
         with watch.stage("crop"):
-            pictures = [crop(rgb, 0, position) for rgb, position in zip(pictures, positions, strict=True)]
+            images = [crop(rgb, 0, position) for rgb, position in zip(images, positions, strict=True)]
         with watch.stage("augment"):
-            pictures = [augment(rgb, 0, position) for rgb, position in zip(pictures, positions, strict=True)]
+            images = [augment(rgb, 0, position) for rgb, position in zip(images, positions, strict=True)]
         with watch.stage("collate"):
-            parts = zip(pictures, holes, positions, strict=True)
+            parts = zip(images, holes, positions, strict=True)
             collate([make_sample(rgb, hole, position, "name", "hole", []) for rgb, hole, position in parts])
     del masks
     return {name: 1000 * seconds / (batches * BATCH) for name, seconds in watch.seconds.items()}
@@ -99,7 +99,7 @@ def module(folder: Path, setting: tuple, workers: int, batches: int = 1) -> Inpa
     """Return the data module of a setting."""
     cut, steps, masks, _ = setting
     return InpaintingDataModule(
-        train={"name": "photographs", "root": str(folder), "size": SIZE},
+        train={"name": "images", "root": str(folder), "size": SIZE},
         masks=masks,
         augment=[*cut, *steps],
         batch_size=BATCH,
@@ -178,7 +178,7 @@ def main() -> int:
     cv2.setNumThreads(1)
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
-        write_photographs(Path(folder))
+        write_images(Path(folder))
         names = [name for name in SETTINGS if fnmatchcase(name, args.only)]
         rows = measure(Path(folder), names, args.rounds, args.batches)
     machine = {

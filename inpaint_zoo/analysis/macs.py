@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MACS_CONVENTION", "THOP_CONVENTION", "Macs", "count_macs"]
 
-MACS_CONVENTION = "FLOPs of torch.utils.flop_counter / 2: convolutions, matrix products and attention, one photograph"
+MACS_CONVENTION = "FLOPs of torch.utils.flop_counter / 2: convolutions, matrix products and attention, one image"
 THOP_CONVENTION = (
     "as thop 0.1.1: transposed convolutions at their output's size, 4 for each element of a norm, "
     "11 for each of a bilinear enlargement that is a layer, what is no layer (FFT, attention products) not at all"

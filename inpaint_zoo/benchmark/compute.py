@@ -35,7 +35,7 @@ class Sample(NamedTuple):
     """One image of a cell: its index in the dataset, the ground truth (H, W, 3), and the inputs of the method."""
 
     number: int
-    truth: Pixels
+    target: Pixels
     item: MethodInput
 
 
@@ -102,12 +102,12 @@ def worker_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def load_sample(photographs: ImageSet, masks: MaskSet, index: int) -> Sample:
+def load_sample(image_set: ImageSet, masks: MaskSet, index: int) -> Sample:
     """Decode image ``index``, make its mask, set the hole to 0, and add the filling that the mask set defines."""
-    truth = photographs.load(index)
-    mask = masks.load(index, (truth.shape[0], truth.shape[1]))
-    image = np.where(mask[..., None], np.uint8(0), truth)
-    return Sample(index, truth, MethodInput(photographs.key(index), image, mask, masks.hole_fill(truth, mask)))
+    target = image_set.load(index)
+    mask = masks.load(index, (target.shape[0], target.shape[1]))
+    image = np.where(mask[..., None], np.uint8(0), target)
+    return Sample(index, target, MethodInput(image_set.key(index), image, mask, masks.hole_fill(target, mask)))
 
 
 def compute_cell(
@@ -120,7 +120,7 @@ def compute_cell(
     batch_size: int,
     gallery: int,
     alone: bool,
-    truth_features: Callable[[ImageSet], Features],
+    target_features: Callable[[ImageSet], Features],
     advance: Callable[[], None],
 ) -> CellResult:
     """Complete and score every image of a cell; the method must have been started.
@@ -139,7 +139,7 @@ def compute_cell(
         batch_size: Number of images in one call of the method.
         gallery: Number of results to keep as images.
         alone: Complete images one at a time with nothing running in parallel, and record the peak memory of each.
-        truth_features: Function that returns the features (N, D) of a dataset's original images by key.
+        target_features: Function that returns the features (N, D) of a dataset's original images by key.
         advance: Called after each image.
 
     Raises:
@@ -179,9 +179,9 @@ def compute_cell(
     whole: dict[str, float] = {}
     if scorer.set_metrics:
         features = {key: np.stack([score.features[key] for score in gathered.scores]) for key in scorer.feature_keys}
-        rows = np.flatnonzero(np.isin(cell.photographs.indices, gathered.indices))
-        truth = {key: values[rows] for key, values in truth_features(cell.photographs).items()}
-        whole = scorer.compare_sets(features, truth)
+        rows = np.flatnonzero(np.isin(cell.image_set.indices, gathered.indices))
+        target = {key: values[rows] for key, values in target_features(cell.image_set).items()}
+        whole = scorer.compare_sets(features, target)
     return CellResult(
         values=_values(cell, gathered, whole),
         costs=gathered.costs,
@@ -227,7 +227,7 @@ class _Gathered:
         self, cell: Cell, scorer: Scorer, pool: ThreadPoolExecutor, gallery: int, advance: Callable[[], None]
     ) -> None:
         self._scorer, self._pool, self._advance = scorer, pool, advance
-        self._shown = cell.photographs.gallery(gallery)
+        self._shown = cell.image_set.gallery(gallery)
         self._unscored: list[tuple[Pixels, Floats | None, Sample]] = []
         self.bytes_alone = False  # whether the method returned an 8-bit result
         self._waiting: deque[Future[Score]] = deque()
@@ -243,7 +243,7 @@ class _Gathered:
         """Score the result now or when `collect` is called."""
         mask = sample.item.mask
         self.bytes_alone |= output.unrounded is None
-        self._unscored.append((output.picture, output.unrounded if self._scorer.unrounded else None, sample))
+        self._unscored.append((output.image, output.unrounded if self._scorer.unrounded else None, sample))
         if score_now:
             self._submit()
         self.ratios.append(float(np.count_nonzero(mask)) / mask.size)
@@ -253,11 +253,11 @@ class _Gathered:
             cost = ImageCost(sample.item.key, output.seconds, output.passes, mask.shape[1], mask.shape[0])
             self.costs.append(cost)
         if sample.number in self._shown:
-            self.shown[self._shown[sample.number]] = Shown(sample, output.picture)
+            self.shown[self._shown[sample.number]] = Shown(sample, output.image)
 
     def _submit(self) -> None:
         for completed, unrounded, sample in self._unscored:
-            pair = (completed, sample.truth, sample.item.mask, unrounded)
+            pair = (completed, sample.target, sample.item.mask, unrounded)
             self._waiting.append(self._pool.submit(self._scorer.score, *pair))
         self._unscored.clear()
 
@@ -288,16 +288,16 @@ def _load(cell: Cell, first: Sample | None, index: int) -> Sample | _Missing:
     if first is not None and index == first.number:
         return first
     try:
-        return load_sample(cell.photographs, cell.masks, index)
+        return load_sample(cell.image_set, cell.masks, index)
     except ZooError as error:
-        return _Missing(cell.photographs.key(index), plain_name(" ".join(str(error).split())))
+        return _Missing(cell.image_set.key(index), plain_name(" ".join(str(error).split())))
 
 
 def _samples(
     cell: Cell, pool: ThreadPoolExecutor, first: Sample | None, group: int, ahead: int
 ) -> Iterator[list[Sample | _Missing]]:
     """Yield the samples in groups; ``ahead`` further groups are loaded while the caller works on one."""
-    indices = cell.photographs.indices
+    indices = cell.image_set.indices
     loading: deque[list[Future[Sample | _Missing]]] = deque()
     try:
         for begin in range(0, len(indices), group):
@@ -321,7 +321,7 @@ def _values(cell: Cell, gathered: _Gathered, whole: Mapping[str, float]) -> pa.T
 
     for index, score, ratio in zip(gathered.indices, gathered.scores, gathered.ratios, strict=True):
         for metric, value in score.values.items():
-            add(cell.photographs.key(index), metric, value, cell.photographs.group(index), ratio)
+            add(cell.image_set.key(index), metric, value, cell.image_set.group(index), ratio)
     for metric, value in whole.items():
         add(None, metric, value, None, None)
     text, number = pa.string(), pa.float64()

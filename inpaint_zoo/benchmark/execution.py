@@ -24,8 +24,8 @@ from inpaint_zoo.benchmark.plan import Cell, Plan
 from inpaint_zoo.benchmark.store import Store
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_path, sha256_json, write_bytes
+from inpaint_zoo.io.images import write_image
 from inpaint_zoo.io.names import plain_name
-from inpaint_zoo.io.pictures import write_picture
 from inpaint_zoo.masks.bank import encode_png
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Execution:
                 batch_size=batch_size,
                 gallery=self.options.gallery,
                 alone=in_the_run,
-                truth_features=self._truth_features,
+                target_features=self._target_features,
                 advance=self.listener.image,
             )
             alone = result.alone or alone
@@ -107,7 +107,7 @@ class Execution:
         return None
 
     def _write(self, cell: Cell, result: CellResult, costs: Mapping[str, Any] | None) -> None:
-        self._write_truth(cell, result)  # before the cell, because a stored cell is never visited again
+        self._write_target(cell, result)  # before the cell, because a stored cell is never visited again
         record = self._record(cell, "done", None)
         more = {
             "costs": costs,
@@ -121,9 +121,9 @@ class Execution:
             pq.write_table(result.values, folder / "values.parquet", compression="zstd")
             pq.write_table(result.timings(), folder / "timings.parquet", compression="zstd")
             for position, shown in result.shown.items():
-                write_picture(folder / "pictures" / f"{position}.png", shown.result)
+                write_image(folder / "images" / f"{position}.png", shown.result)
 
-    def _write_truth(self, cell: Cell, result: CellResult) -> None:
+    def _write_target(self, cell: Cell, result: CellResult) -> None:
         """Write the gallery's images and masks as this cell saw them."""
         pair = (cell.key.dataset, cell.key.mask)
         if pair in self._shown:
@@ -131,7 +131,7 @@ class Execution:
         self._shown.add(pair)
         place = self.store.gallery / cell.key.dataset
         for position, (sample, _) in result.shown.items():
-            write_picture(place / f"{position}.png", sample.truth)
+            write_image(place / f"{position}.png", sample.target)
             mask = sample.item.mask.astype(np.uint8)
             write_bytes(place / cell.key.mask / f"{position}.png", encode_png(mask))
 
@@ -147,7 +147,7 @@ class Execution:
                 "git_commit": git_commit(),
                 "suite_seed": self.plan.suite.seed,
                 "mask_identity": cell.masks.identity(),
-                "dataset_identity": cell.photographs.identity(),
+                "dataset_identity": cell.image_set.identity(),
                 "precision": self.options.precision,
                 "device": describe_device(self.device),
                 "metrics": {name: entry["implementation"] for name, entry in self.metrics.items()},
@@ -165,13 +165,13 @@ class Execution:
 
     def _spread(self, cell: Cell, first: Sample) -> Iterator[MethodInput]:
         """Yield some evenly spaced images of a cell; images without a mask are skipped."""
-        indices = cell.photographs.indices
+        indices = cell.image_set.indices
         count = min(SPREAD, len(indices))
         found = 0
         for part in range(count):
             with suppress(ZooError):
                 index = indices[(2 * part + 1) * len(indices) // (2 * count)]
-                sample = first if index == first.number else load_sample(cell.photographs, cell.masks, index)
+                sample = first if index == first.number else load_sample(cell.image_set, cell.masks, index)
                 found += 1
                 yield sample.item
         if not found:
@@ -179,22 +179,22 @@ class Execution:
 
     def _first(self, cell: Cell) -> Sample | None:
         """Return the first image that can be read and gets a mask; None if there is none."""
-        for index in cell.photographs.indices:
+        for index in cell.image_set.indices:
             with suppress(ZooError):
-                return load_sample(cell.photographs, cell.masks, index)
+                return load_sample(cell.image_set, cell.masks, index)
         return None
 
-    def _truth_features(self, photographs: ImageSet) -> Features:
+    def _target_features(self, image_set: ImageSet) -> Features:
         """Return the features (N, D) of the original images by key; they are cached by content."""
         scorer = self.plan.scorer
-        content = {"photographs": photographs.identity(), "metrics": self.metrics, "keys": scorer.feature_keys}
+        content = {"images": image_set.identity(), "metrics": self.metrics, "keys": scorer.feature_keys}
         path = self.store.cache / "features" / f"{sha256_json(content)}.npz"
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return {key: stored[key] for key in scorer.feature_keys}
         except (OSError, ValueError, KeyError):
             pass  # not cached yet, or damaged
-        rows = list(self.pool.map(lambda index: scorer.features(photographs.load(index)), photographs.indices))
+        rows = list(self.pool.map(lambda index: scorer.features(image_set.load(index)), image_set.indices))
         arrays: dict[str, Any] = {key: np.stack([row[key] for row in rows]) for key in scorer.feature_keys}
         with atomic_path(path) as temporary:
             np.savez(temporary, **arrays)

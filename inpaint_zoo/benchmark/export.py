@@ -14,8 +14,8 @@ from inpaint_zoo.benchmark.store import CellKey
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_folder, write_bytes
+from inpaint_zoo.io.images import write_image
 from inpaint_zoo.io.names import concerns_one_name
-from inpaint_zoo.io.pictures import write_picture
 from inpaint_zoo.masks.bank import encode_png
 
 __all__ = ["export_inputs"]
@@ -46,20 +46,20 @@ def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: 
         raise ZooError(f"{folder} is not empty; --export-inputs needs a new folder, so that nothing is overwritten.")
     sources = open_sources(suite, options.num_workers, folder / "cache")
     mention_unreadable(sources, options.allow_missing, listener)
-    pairs = [(photos, masks) for photos in sources.image_sets for masks in sources.masks if masks.mosaic is None]
-    count = sum(len(photographs.indices) for photographs, _ in pairs)
+    pairs = [(images, masks) for images in sources.image_sets for masks in sources.masks if masks.mosaic is None]
+    count = sum(len(image_set.indices) for image_set, _ in pairs)
     listener.begin(len(pairs), count)
     if folder.is_dir():
         folder.rmdir()
     with atomic_folder(folder) as temporary:
-        for photographs, masks in pairs:
-            key = CellKey("inputs", photographs.label, masks.label, "")
+        for image_set, masks in pairs:
+            key = CellKey("inputs", image_set.label, masks.label, "")
             listener.cell(key)
-            place = Path(photographs.label) / masks.label
-            for index in photographs.indices:
+            place = Path(image_set.label) / masks.label
+            for index in image_set.indices:
                 try:
-                    item = load_sample(photographs, masks, index).item
-                    write_picture(temporary / "images" / place / f"{item.key}.png", item.image)
+                    item = load_sample(image_set, masks, index).item
+                    write_image(temporary / "images" / place / f"{item.key}.png", item.image)
                     mask = encode_png(item.mask.astype(np.uint8))
                     write_bytes(temporary / "masks" / place / f"{item.key}.png", mask)
                 except (ZooError, OSError) as error:
@@ -67,7 +67,7 @@ def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: 
                         raise
                     count -= 1
                     reason = error.strerror if isinstance(error, OSError) else error
-                    listener.note(f"left out: {key}: {photographs.key(index)}: {reason}")
+                    listener.note(f"left out: {key}: {image_set.key(index)}: {reason}")
                 listener.image()
             listener.finish(key, None)
     return count

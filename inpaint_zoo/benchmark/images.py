@@ -47,12 +47,12 @@ class ImageCache:
         """Return the image that `keep` stored, or None."""
         return self._kept.get((dataset, index))
 
-    def keep(self, dataset: str, index: int, picture: Pixels) -> None:
+    def keep(self, dataset: str, index: int, image: Pixels) -> None:
         """Store an image if there is room."""
         with self._lock:
-            if picture.nbytes <= self._free and (dataset, index) not in self._kept:
-                self._free -= picture.nbytes
-                self._kept[dataset, index] = picture
+            if image.nbytes <= self._free and (dataset, index) not in self._kept:
+                self._free -= image.nbytes
+                self._kept[dataset, index] = image
 
 
 class ImageSet:
@@ -119,11 +119,11 @@ class ImageSet:
 
     def load(self, index: int) -> Pixels:
         """Return an image (H, W, 3) uint8, read-only; safe to call from several threads."""
-        picture = self._memory.get(self.label, index)
-        if picture is None:
-            picture = self._data.load(index)
-            self._memory.keep(self.label, index, picture)
-        return picture
+        image = self._memory.get(self.label, index)
+        if image is None:
+            image = self._data.load(index)
+            self._memory.keep(self.label, index, image)
+        return image
 
     def gallery(self, size: int) -> dict[int, int]:
         """Return up to ``size`` images to show: first one crop of each source image, then a second one, and so on.
@@ -206,7 +206,7 @@ class MaskSet:
             raise ZooError(f"The mask set '{self.label}' gives masks {mask.shape} for images {size}.")
         return mask.astype(bool)
 
-    def hole_fill(self, truth: Pixels, mask: NDArray[np.bool_]) -> NDArray[np.float32] | None:
+    def hole_fill(self, target: Pixels, mask: NDArray[np.bool_]) -> NDArray[np.float32] | None:
         """Return the filling (3, H, W) in [0, 1] that networks see in the hole; None for an empty hole.
 
         Raises:
@@ -218,5 +218,5 @@ class MaskSet:
 
         from inpaint_zoo.ops import mosaic
 
-        image, hole = torch.tensor(truth).permute(2, 0, 1)[None].float() / 255, torch.tensor(mask)[None, None].float()
+        image, hole = torch.tensor(target).permute(2, 0, 1)[None].float() / 255, torch.tensor(mask)[None, None].float()
         return mosaic(image, hole, self.mosaic.unit, self.mosaic.interpolation)[0].numpy()

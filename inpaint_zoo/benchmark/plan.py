@@ -35,7 +35,7 @@ class Sources:
     @property
     def unreadable(self) -> list[Unreadable]:
         """Files of all datasets that are not readable images."""
-        return [problem for photographs in self.image_sets for problem in photographs.unreadable]
+        return [problem for image_set in self.image_sets for problem in image_set.unreadable]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Cell:
         key: Labels and identity.
         task: Description of the cell for the method.
         method: The method to score.
-        photographs: The dataset.
+        images: The dataset.
         masks: The mask set.
         identity: The method's part of the identity, for the record.
         problem: Why the cell cannot be computed; None if no problem is known.
@@ -55,7 +55,7 @@ class Cell:
     key: CellKey
     task: Task
     method: Method
-    photographs: ImageSet
+    image_set: ImageSet
     masks: MaskSet
     identity: dict[str, Any]
     problem: str | None
@@ -123,9 +123,9 @@ def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: s
     cells: list[Cell] = []
     refused: list[NotApplicable] = []
     for method in methods:
-        for photographs in sources.image_sets:
+        for image_set in sources.image_sets:
             for masks in sources.masks:
-                task = Task(photographs.label, masks.label, photographs.keys, masks.mosaic is not None)
+                task = Task(image_set.label, masks.label, image_set.keys, masks.mosaic is not None)
                 refusal = method.refusal(task)
                 if refusal is not None:
                     refused.append(NotApplicable(method.label, task.dataset, task.mask, refusal))
@@ -139,13 +139,13 @@ def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: s
                 name = cell_id(
                     seed=suite.seed,
                     method=identity,
-                    dataset=photographs.identity(),
+                    dataset=image_set.identity(),
                     mask=masks.identity(),
                     metrics=metrics,
                     precision=precision,
                 )
-                key = CellKey(method.label, photographs.label, masks.label, name)
-                cells.append(Cell(key, task, method, photographs, masks, identity, problem))
+                key = CellKey(method.label, image_set.label, masks.label, name)
+                cells.append(Cell(key, task, method, image_set, masks, identity, problem))
     _refuse_twins(cells)
     return Plan(suite, sources, scorer, tuple(cells), tuple(refused))
 

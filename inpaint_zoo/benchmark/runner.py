@@ -69,8 +69,8 @@ def run_suite(
     for metric, reason in plan.scorer.skipped.items():
         listener.note(f"metric {metric} skipped: {reason}")
     with open_store(out, suite) as store, worker_threads(options.num_workers) as pool, exact(device):
-        for photographs in sources.image_sets:
-            photographs.remember()
+        for image_set in sources.image_sets:
+            image_set.remember()
         for masks in sources.masks:
             masks.remember()
             write_bytes(out / "masks" / f"{masks.label}.yaml", masks.to_yaml().encode())
@@ -113,9 +113,9 @@ def mention_unreadable(sources: Sources, allow_missing: bool, listener: Listener
     for masks in sources.masks:
         for line in masks.doubts:
             listener.note(f"mask set '{masks.label}': {line}")
-    for photographs in sources.image_sets:
-        if not photographs.indices:
-            raise ZooError(f"No image of the dataset '{photographs.label}' can be read.")
+    for image_set in sources.image_sets:
+        if not image_set.indices:
+            raise ZooError(f"No image of the dataset '{image_set.label}' can be read.")
     if sources.unreadable and not allow_missing:
         count, first = len(sources.unreadable), sources.unreadable[0]
         raise ZooError(

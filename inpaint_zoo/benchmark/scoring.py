@@ -93,12 +93,12 @@ class Scorer:
         """Keys of the features that the set metrics use."""
         return tuple(dict.fromkeys(metric.feature_key for metric in self.set_metrics.values()))
 
-    def score(self, pred: Pixels, truth: Pixels, mask: NDArray[np.bool_], unrounded: Floats | None = None) -> Score:
+    def score(self, pred: Pixels, target: Pixels, mask: NDArray[np.bool_], unrounded: Floats | None = None) -> Score:
         """Score one completed image; safe to call from several threads.
 
         Args:
             pred: (H, W, 3) uint8 result with the known pixels already pasted.
-            truth: (H, W, 3) uint8 ground truth.
+            target: (H, W, 3) uint8 ground truth.
             mask: (H, W), True in the hole.
             unrounded: (3, H, W) in [0, 1], ``pred`` before rounding; None for methods that return only 8-bit results.
                 ``pred`` is then used instead.
@@ -107,7 +107,7 @@ class Scorer:
 
         forms = {"8-bit": self._tensor(pred)}
         forms["unrounded"] = forms["8-bit"] if unrounded is None else torch.from_numpy(unrounded)[None].to(self.device)
-        reference = self._tensor(truth)
+        reference = self._tensor(target)
         hole = torch.from_numpy(mask)[None, None].to(self.device).float()
         values: dict[str, float] = {}
         too_small: dict[str, str] = {}
@@ -118,18 +118,18 @@ class Scorer:
                 values[name] = float(metric.score(forms[metric.result], reference, hole)[0])
         return Score(values, self.features(pred), too_small)
 
-    def features(self, picture: Pixels) -> dict[str, Features]:
+    def features(self, image: Pixels) -> dict[str, Features]:
         """Return the features (D,) of an image (H, W, 3) uint8, by key."""
         extractors = {metric.feature_key: metric for metric in self.set_metrics.values()}
-        return {key: metric.extract(self._tensor(picture))[0].cpu().numpy() for key, metric in extractors.items()}
+        return {key: metric.extract(self._tensor(image))[0].cpu().numpy() for key, metric in extractors.items()}
 
-    def compare_sets(self, pred: Mapping[str, Features], truth: Mapping[str, Features]) -> dict[str, float]:
+    def compare_sets(self, pred: Mapping[str, Features], target: Mapping[str, Features]) -> dict[str, float]:
         """Return the values of the set metrics from features (N, D) by key, with rows in the same order."""
         import torch
 
         values: dict[str, float] = {}
         for name, metric in self.set_metrics.items():
-            features = (torch.from_numpy(each[metric.feature_key]) for each in (pred, truth))
+            features = (torch.from_numpy(each[metric.feature_key]) for each in (pred, target))
             values[name] = float(metric.from_features(*features))
         return values
 
@@ -145,7 +145,7 @@ class Scorer:
                 counts[name] = sum(score.values.get(name, -1) >= metric.cap for score in scores)
         return counts
 
-    def _tensor(self, picture: Pixels) -> Tensor:
+    def _tensor(self, image: Pixels) -> Tensor:
         import torch
 
-        return torch.from_numpy(picture).permute(2, 0, 1)[None].to(self.device).float() / 255
+        return torch.from_numpy(image).permute(2, 0, 1)[None].to(self.device).float() / 255

@@ -1,7 +1,7 @@
 """The folder of results: cells, each written atomically, and the tables made from them.
 
 It contains `suite.yaml` and `suite.json`; `cells/<id>/` with `values.parquet`, `timings.parquet`, `cell.json` and
-`pictures/`; `gallery/`; `masks/<label>.yaml`; `cache/`; `results.parquet`, `timings.parquet` and `provenance.json`. If
+`images/`; `gallery/`; `masks/<label>.yaml`; `cache/`; `results.parquet`, `timings.parquet` and `provenance.json`. If
 a run is killed, only the current cell is lost.
 """
 

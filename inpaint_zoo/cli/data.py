@@ -12,7 +12,7 @@ from rich.table import Table
 
 from inpaint_zoo.cli.common import command_parser, console, progress_bar
 from inpaint_zoo.cli.config_files import read_config
-from inpaint_zoo.data import PhotoDataset, create_dataset
+from inpaint_zoo.data import ImageDataset, create_dataset
 from inpaint_zoo.data.fetching import is_remote
 from inpaint_zoo.data.packing import write_shards
 from inpaint_zoo.data.shards import INDEX, index_shards
@@ -44,16 +44,16 @@ def _check(options: Namespace) -> int:
     if options.names_only:
         raise ZooError("--names-only compares the sets of a configuration, so it needs --config FILE")
     where = {"root": options.root} if options.shards is None else {"shards": options.shards}
-    return int(_decode(create_dataset({"name": "photographs", **where}), "photographs", options.workers))
+    return int(_decode(create_dataset({"name": "images", **where}), "images", options.workers))
 
 
-def _decode(data: PhotoDataset, name: str, workers: int) -> bool:
+def _decode(data: ImageDataset, name: str, workers: int) -> bool:
     """Decode every image of a dataset, print those that cannot be read, and return whether there are any."""
     with console.status(f"decoding {len(data)} {name}"):
         problems = data.check(workers)
     if problems:
         table = Table(box=None, pad_edge=False)
-        for heading in ("photograph", "why it cannot be read"):
+        for heading in ("image", "why it cannot be read"):
             table.add_column(heading, overflow="fold")
         for problem in problems:
             table.add_row(problem.key + Path(str(problem.path)).suffix, problem.reason)
@@ -130,8 +130,8 @@ def _list(options: Namespace) -> int:
     labels = None if options.labels is None else read_labels(options.labels, options.label_names)
     chosen = select(files, rules, labels)
     names = [path.relative_to(options.root).as_posix() for path in chosen.values()]
-    write_list(options.out, names, f"{len(names)} of {len(files)} photographs; rule: {options.select}")
-    console.print(f"{len(names)} of {len(files)} photographs: {options.out}", markup=False)
+    write_list(options.out, names, f"{len(names)} of {len(files)} images; rule: {options.select}")
+    console.print(f"{len(names)} of {len(files)} images: {options.out}", markup=False)
     return 0
 
 
@@ -144,9 +144,9 @@ def _shots(options: Namespace) -> int:
     for name, stems in subsets.items():
         names = [files[stem].relative_to(options.root).as_posix() for stem in stems]
         rule = "all" if name == "all" else "the first by name" if seed is None else f"drawn, seed {seed}"
-        note = f"{len(names)} of {len(files)} photographs; rule: {rule}"
+        note = f"{len(names)} of {len(files)} images; rule: {rule}"
         write_list(options.out / f"shots_{name}.txt", names, note)
-    console.print(f"shots of {len(files)} photographs: {', '.join(subsets)}: {options.out}", markup=False)
+    console.print(f"shots of {len(files)} images: {', '.join(subsets)}: {options.out}", markup=False)
     return 0
 
 
@@ -166,7 +166,7 @@ def _shards(options: Namespace) -> int:
         )
     for _, reason in problems:
         console.print(f"left out: {reason}", markup=False, soft_wrap=True)
-    console.print(f"{len(files) - len(problems)} of {len(files)} photographs: {options.out}", markup=False)
+    console.print(f"{len(files) - len(problems)} of {len(files)} images: {options.out}", markup=False)
     return int(bool(problems))
 
 
@@ -178,7 +178,7 @@ def _index(options: Namespace) -> int:
         raise ZooError("remote shards need --out FILE; put that file beside the shards afterwards")
     out = Path(options.out or beside)
     count = index_shards(options.shards, out, cache=options.cache, workers=options.workers)
-    console.print(f"{count} photographs: {out}", markup=False)
+    console.print(f"{count} images: {out}", markup=False)
     return 0
 
 

@@ -24,7 +24,7 @@ from inpaint_zoo.cli.common import (
 )
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.pictures import MAX_PIXELS
+from inpaint_zoo.io.images import MAX_PIXELS
 from inpaint_zoo.masks.read import doubt_lines
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _parser() -> ArgumentParser:
         "Images whose output files all exist are skipped.",
     )
     add = parser.add_argument
-    add("photos", metavar="PHOTO_OR_FOLDER", help="an image file, or a folder that is searched recursively")
+    add("images", metavar="IMAGE_OR_FOLDER", help="an image file, or a folder that is searched recursively")
     add(
         "--mask",
         required=True,
@@ -97,11 +97,11 @@ def run(args: list[str]) -> int:
 
     out = Path(options.out)
     extras = Extras(options.frames, options.branches, options.attention)
-    jobs = plan_jobs(options.photos, out, options.format, extras)
+    jobs = plan_jobs(options.images, out, options.format, extras)
     masks = mask_source(
         options.mask,
         jobs,
-        options.photos,
+        options.images,
         threshold=options.mask_threshold,
         invert=options.invert_mask,
         seed=options.seed,
@@ -123,7 +123,7 @@ def run(args: list[str]) -> int:
             overwrite=options.overwrite,
             finished=finished,
         )
-    _conclude(report, len(jobs) - len(todo), Path(options.photos), out)
+    _conclude(report, len(jobs) - len(todo), Path(options.images), out)
     return 1 if report.problems else 0
 
 
@@ -158,36 +158,36 @@ def _counting(jobs: Sequence[Job]) -> Iterator[Any]:
             count += 1
             progress.advance(task)
             if progress.disable and count * 10 // len(jobs) > (count - 1) * 10 // len(jobs):
-                err_console.print(f"{count}/{len(jobs)} {escape(str(job.photo))}", soft_wrap=True)
+                err_console.print(f"{count}/{len(jobs)} {escape(str(job.image))}", soft_wrap=True)
 
         yield finished
 
 
-def _conclude(report: FolderReport, skipped: int, photos: Path, out: Path) -> None:
+def _conclude(report: FolderReport, skipped: int, images: Path, out: Path) -> None:
     for line in doubt_lines(report.doubts):
         err_console.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True)
     for note, noted in report.notes.items():
         more = f" and {len(noted) - 1} more" if len(noted) > 1 else ""
         err_console.print(f"[dim]note:[/dim] {escape(note)}: {escape(str(noted[0]))}{more}", soft_wrap=True)
     if report.problems:
-        _show_problems(report.problems, photos)
+        _show_problems(report.problems, images)
     words = [f"{report.done} inpainted"]
     words += [f"{skipped} skipped (already exist; --overwrite writes them again)"] if skipped else []
     words += [f"{len(report.problems)} failed"] if report.problems else []
     console.print(f"{', '.join(words)}: {escape(str(out))}", soft_wrap=True)
 
 
-def _show_problems(problems: Sequence[Problem], photos: Path) -> None:
-    root = photos if photos.is_dir() else photos.parent
+def _show_problems(problems: Sequence[Problem], images: Path) -> None:
+    root = images if images.is_dir() else images.parent
     table = Table(title=f"not inpainted, of {escape(str(root))}", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("photograph", overflow="fold")
+    table.add_column("image", overflow="fold")
     table.add_column("why it has no result", overflow="fold")
     for problem in problems:
-        table.add_row(escape(str(problem.photo.relative_to(root))), escape(problem.reason))
+        table.add_row(escape(str(problem.image.relative_to(root))), escape(problem.reason))
     if err_console.is_terminal:
         err_console.print(table)
         return
     # without a terminal nothing is folded, so that every path can be searched for
 
-    longest = max(len(str(problem.photo)) + len(problem.reason) for problem in problems)
+    longest = max(len(str(problem.image)) + len(problem.reason) for problem in problems)
     Console(stderr=True, emoji=False, width=longest + len(str(root)) + 40).print(table)

@@ -19,7 +19,7 @@ from inpaint_zoo.cli.common import command_parser, console, err_console, progres
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_bytes
-from inpaint_zoo.io.pictures import PictureError, read_picture
+from inpaint_zoo.io.images import ImageError, read_image
 from inpaint_zoo.masks import (
     MASK_SUITES,
     MaskConfigError,
@@ -244,8 +244,8 @@ def _native(files: list[Path], check: MaskCheck) -> Iterator[Mask]:
     """Yield masks at their own resolution, and add their doubts to ``check``."""
     for path in files:
         try:
-            mask, doubts = mask_of(read_picture(path))
-        except PictureError as error:
+            mask, doubts = mask_of(read_image(path))
+        except ImageError as error:
             check.add_unreadable(error)
             continue
         check.add(path, mask, doubts)

@@ -191,8 +191,8 @@ def models_rf(
 
     import torch
 
-    from inpaint_zoo.analysis.receptive_field import WHOLE, effective_field, field_picture, network_reach
-    from inpaint_zoo.io.pictures import write_picture
+    from inpaint_zoo.analysis.receptive_field import WHOLE, effective_field, field_image, network_reach
+    from inpaint_zoo.io.images import write_image
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -217,7 +217,7 @@ def models_rf(
     )
     if out:
         title = f"{name}, {shown}, {effective.gradient.shape[0]} x {effective.gradient.shape[1]} px"
-        write_picture(out, field_picture(effective, reach[WHOLE].output.centre, title))
+        write_image(out, field_image(effective, reach[WHOLE].output.centre, title))
         console.print(f"written: {out}", soft_wrap=True)
 
 

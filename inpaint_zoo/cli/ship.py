@@ -42,7 +42,7 @@ CARD = """\
 | seed | {seed} |
 | code | inpaint-zoo {version}, commit `{commit}` |
 
-Held-out photographs, fixed masks, the last weights of a fixed budget (nothing was selected on them):
+Held-out images, fixed masks, the last weights of a fixed budget (nothing was selected on them):
 
 | metric | value |
 | --- | ---: |
@@ -54,7 +54,7 @@ By step, on the validation masks of the configuration:
 | ---: | {curve_rule} |
 {curve}
 
-Limits: trained for minutes on a handful of photographs, to show that the recipe runs and to give the quickstart a
+Limits: trained for minutes on a handful of images, to show that the recipe runs and to give the quickstart a
 learned method. It says nothing about what the architecture reaches on a real data set.
 """
 

@@ -377,7 +377,7 @@ class ZooCLI(LightningCLI):
             self.trainer.predict(
                 model, datamodule=datamodule, ckpt_path=path, weights_only=True, return_predictions=False
             )
-            self._write("predict", {"pictures": "predictions"})
+            self._write("predict", {"images": "predictions"})
         say(f"images: {self.out / 'predictions'}")
 
 

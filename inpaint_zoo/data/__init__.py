@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from inpaint_zoo.data import distortions  # noqa: F401 - registers its steps
 from inpaint_zoo.data.augment import Augmentation, create_augmentation
 from inpaint_zoo.data.crops import CROPS
+from inpaint_zoo.data.datasets import ImageDataset, Problem, create_dataset
 from inpaint_zoo.data.packing import write_shards
-from inpaint_zoo.data.photos import PhotoDataset, Problem, create_dataset
 from inpaint_zoo.data.sample import SAMPLE_SPLITS, sample_files
 from inpaint_zoo.data.shards import open_shards
 from inpaint_zoo.data.splits import read_list, select, write_split
@@ -19,8 +19,8 @@ __all__ = [
     "CROPS",
     "SAMPLE_SPLITS",
     "Augmentation",
+    "ImageDataset",
     "InpaintingDataModule",
-    "PhotoDataset",
     "Problem",
     "create_augmentation",
     "create_dataset",

@@ -24,7 +24,7 @@ from inpaint_zoo.random import Draws
 
 __all__ = ["STEPS", "Augmentation", "Cut", "Step", "create_augmentation", "register_step"]
 
-Picture = NDArray[np.uint8]
+DecodedImage = NDArray[np.uint8]
 T = TypeVar("T", bound="type[Step]")
 STEPS: dict[str, type[Step]] = {}
 """Step classes by name."""
@@ -42,11 +42,11 @@ class Step:
     def validate(self) -> None:
         """Check the arguments against each other; raise ZooError if they are invalid."""
 
-    def change(self, rgb: Picture, u: list[float]) -> Picture:
+    def change(self, rgb: DecodedImage, u: list[float]) -> DecodedImage:
         """Return the changed image, (H, W, 3) uint8 of the same size; ``u`` are uniform numbers in [0, 1)."""
         raise NotImplementedError
 
-    def change_mask(self, mask: Picture) -> Picture:
+    def change_mask(self, mask: DecodedImage) -> DecodedImage:
         """Return the changed mask (H, W). Most steps return it unchanged, because it is made for the final image."""
         return mask
 
@@ -73,12 +73,14 @@ class Cut(Step):
         if self.p != 1:
             raise ZooError(f"`p` of {self.op} must be 1: every sample needs its size")
 
-    def crop(self, rgb: Picture, u: list[float], size: Size) -> Picture:
+    def crop(self, rgb: DecodedImage, u: list[float], size: Size) -> DecodedImage:
         """Return the crop (H, W, 3), with (H, W) = ``size``."""
         raise NotImplementedError
 
 
-def _windowed(rgb: Picture, rule: str, size: Size, filter_name: str, place: Sequence[float] = (0, 0)) -> Picture:
+def _windowed(
+    rgb: DecodedImage, rule: str, size: Size, filter_name: str, place: Sequence[float] = (0, 0)
+) -> DecodedImage:
     draws = (int(place[0] * 2**32), int(place[1] * 2**32))
     return cut(rgb, windows(rule, (rgb.shape[0], rgb.shape[1]), size, draws)[0], filter_name)
 
@@ -88,7 +90,7 @@ def _windowed(rgb: Picture, rule: str, size: Size, filter_name: str, place: Sequ
 class CenterCrop(Cut):
     """Center crop, after resizing the image so that it just covers the size."""
 
-    def crop(self, rgb: Picture, u: list[float], size: Size) -> Picture:
+    def crop(self, rgb: DecodedImage, u: list[float], size: Size) -> DecodedImage:
         """Return the same crop as the rule "center" of `data.crops`."""
         return _windowed(rgb, "center", size, self.filter)
 
@@ -98,7 +100,7 @@ class CenterCrop(Cut):
 class Squash(Cut):
     """Resize the whole image to the size without keeping the aspect ratio."""
 
-    def crop(self, rgb: Picture, u: list[float], size: Size) -> Picture:
+    def crop(self, rgb: DecodedImage, u: list[float], size: Size) -> DecodedImage:
         """Return the same result as the rule "resize" of `data.crops`."""
         return _windowed(rgb, "resize", size, self.filter)
 
@@ -115,7 +117,7 @@ class RandomCrop(Cut):
     short_side: tuple[int, int] = custom((0, 0), interval(whole(0)))
     slots: ClassVar[int] = 3
 
-    def crop(self, rgb: Picture, u: list[float], size: Size) -> Picture:
+    def crop(self, rgb: DecodedImage, u: list[float], size: Size) -> DecodedImage:
         """Return the crop. Slots: row, column, short side."""
         low, high = self.short_side
         if high == 0:
@@ -163,7 +165,7 @@ class RandomResizedCrop(Cut):
             w = max(1, round(H * self.ratio[1]))
         return (H - h) // 2, (W - w) // 2, h, w
 
-    def crop(self, rgb: Picture, u: list[float], size: Size) -> Picture:
+    def crop(self, rgb: DecodedImage, u: list[float], size: Size) -> DecodedImage:
         """Return the rectangle, resized."""
         top, left, h, w = self.box((rgb.shape[0], rgb.shape[1]), u)
         return _windowed(rgb[top : top + h, left : left + w], "resize", size, self.filter)
@@ -177,12 +179,12 @@ class _Flip(Step):
     with_mask: bool = flag(False)
     axis: ClassVar[int]
 
-    def change(self, rgb: Picture, u: list[float]) -> Picture:
+    def change(self, rgb: DecodedImage, u: list[float]) -> DecodedImage:
         import cv2
 
         return np.asarray(cv2.flip(rgb, self.axis))  # ten times faster than NumPy
 
-    def change_mask(self, mask: Picture) -> Picture:
+    def change_mask(self, mask: DecodedImage) -> DecodedImage:
         return np.flip(mask, self.axis) if self.with_mask else mask
 
 
@@ -222,7 +224,7 @@ class ColorJitter(Step):
     slots: ClassVar[int] = 8
     names: ClassVar[tuple[str, ...]] = ("brightness", "contrast", "saturation", "hue")
 
-    def change(self, rgb: Picture, u: list[float]) -> Picture:
+    def change(self, rgb: DecodedImage, u: list[float]) -> DecodedImage:
         """Return the changed image. Slots 0 to 3: strengths; slots 4 to 7: their sorted order is the order of steps."""
         affine = np.eye(3, 4)
         for k in sorted(range(4), key=lambda k: u[4 + k]):
@@ -237,7 +239,7 @@ class ColorJitter(Step):
         return _apply(rgb, affine)
 
 
-def _affine(name: str, factor: float, rgb: Picture, before: NDArray[np.float64]) -> NDArray[np.float64]:
+def _affine(name: str, factor: float, rgb: DecodedImage, before: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``before``, an affine map of RGB as a (3, 4) matrix, followed by one operation."""
     import cv2
 
@@ -252,7 +254,7 @@ def _affine(name: str, factor: float, rgb: Picture, before: NDArray[np.float64])
     return blend @ before
 
 
-def _apply(rgb: Picture, affine: NDArray[np.float64]) -> Picture:
+def _apply(rgb: DecodedImage, affine: NDArray[np.float64]) -> DecodedImage:
     import cv2
 
     if np.array_equal(affine, np.eye(3, 4)):
@@ -260,7 +262,7 @@ def _apply(rgb: Picture, affine: NDArray[np.float64]) -> Picture:
     return np.asarray(cv2.transform(np.ascontiguousarray(rgb), affine))  # rounds and clips to uint8
 
 
-def _turn_hue(rgb: Picture, turns: float) -> Picture:
+def _turn_hue(rgb: DecodedImage, turns: float) -> DecodedImage:
     import cv2
 
     hsv = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2HSV_FULL)  # the hue has 256 steps
@@ -294,7 +296,7 @@ class Augmentation:
         event, *u = draws.table(0, 1 + self.steps[k].slots)[0].tolist()
         return u if event < self.steps[k].p else None
 
-    def __call__(self, rgb: Picture, seed: int, position: int) -> Picture:
+    def __call__(self, rgb: DecodedImage, seed: int, position: int) -> DecodedImage:
         """Return the sample at ``position`` of the stream from its image: (H, W, 3) uint8."""
         for k, step in enumerate(self.steps):
             u = self._draw(k, seed, position)
@@ -302,7 +304,7 @@ class Augmentation:
                 rgb = step.crop(rgb, u, self.size) if isinstance(step, Cut) else step.change(rgb, u)
         return np.ascontiguousarray(rgb)
 
-    def on_mask(self, mask: Picture, seed: int, position: int) -> Picture:
+    def on_mask(self, mask: DecodedImage, seed: int, position: int) -> DecodedImage:
         """Return the mask (H, W) of the sample at ``position``, flipped with its image by steps with `with_mask`."""
         for k, step in enumerate(self.steps):
             if isinstance(step, _Flip) and step.with_mask and self._draw(k, seed, position) is not None:

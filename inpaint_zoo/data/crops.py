@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.pictures import MAX_PIXELS
+from inpaint_zoo.io.images import MAX_PIXELS
 
 __all__ = ["CROPS", "FILTERS", "Size", "Window", "cut", "windows"]
 

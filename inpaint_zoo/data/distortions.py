@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_zoo.config import interval_of, real
-from inpaint_zoo.data.augment import Picture, Step, register_step
+from inpaint_zoo.data.augment import DecodedImage, Step, register_step
 
 __all__: list[str] = []
 
@@ -24,7 +24,7 @@ def _between(interval: tuple[float, float], u: float) -> float:
     return interval[0] + u * (interval[1] - interval[0])
 
 
-def _warp(rgb: Picture, matrix: NDArray[Any]) -> Picture:
+def _warp(rgb: DecodedImage, matrix: NDArray[Any]) -> DecodedImage:
     """Sample ``rgb`` at the positions ``matrix`` (3, 3) times the positions in the result."""
     import cv2
 
@@ -44,7 +44,7 @@ class Perspective(Step):
     scale: tuple[float, float] = interval_of((0.0, 0.06), low=0, high=0.2)
     slots: ClassVar[int] = 17
 
-    def change(self, rgb: Picture, u: list[float]) -> Picture:
+    def change(self, rgb: DecodedImage, u: list[float]) -> DecodedImage:
         """Return the warped image. Slots: deviation, then two for each of the eight coordinates."""
         import cv2
 
@@ -72,7 +72,7 @@ class Affine(Step):
     shear: tuple[float, float] = interval_of((-0.1, 0.1), low=-60, high=60)
     slots: ClassVar[int] = 3
 
-    def change(self, rgb: Picture, u: list[float]) -> Picture:
+    def change(self, rgb: DecodedImage, u: list[float]) -> DecodedImage:
         """Return the warped image. Slots: scale, angle, shear."""
         H, W = rgb.shape[:2]
         scale, angle = _between(self.scale, u[0]), math.radians(_between(self.rotate, u[1]))
@@ -95,7 +95,7 @@ class OpticalDistortion(Step):
     shift: float = real(0.05, low=0, high=1)
     slots: ClassVar[int] = 3
 
-    def change(self, rgb: Picture, u: list[float]) -> Picture:
+    def change(self, rgb: DecodedImage, u: list[float]) -> DecodedImage:
         """Return the warped image. Slots: distortion, shift right, shift down (shifts in pixels, as in the library)."""
         import cv2
 
@@ -121,7 +121,7 @@ class Clahe(Step):
     clip_limit: tuple[float, float] = interval_of((1.0, 4.0), low=1, high=100)
     slots: ClassVar[int] = 1
 
-    def change(self, rgb: Picture, u: list[float]) -> Picture:
+    def change(self, rgb: DecodedImage, u: list[float]) -> DecodedImage:
         """Return the changed image. Slot: limit."""
         import cv2
 
@@ -141,7 +141,7 @@ class BrightnessContrast(Step):
     contrast: float = real(0.2, low=0, high=1)
     slots: ClassVar[int] = 2
 
-    def change(self, rgb: Picture, u: list[float]) -> Picture:
+    def change(self, rgb: DecodedImage, u: list[float]) -> DecodedImage:
         """Return the changed image. Slots: contrast, brightness."""
         gain, offset = 1 + self.contrast * (2 * u[0] - 1), 255 * self.brightness * (2 * u[1] - 1)
         levels = np.rint(np.clip(np.arange(256) * gain + offset, 0, 255)).astype(np.uint8)
@@ -159,7 +159,7 @@ class HueSaturationValue(Step):
     value: float = real(5.0, low=0, high=255)
     slots: ClassVar[int] = 3
 
-    def change(self, rgb: Picture, u: list[float]) -> Picture:
+    def change(self, rgb: DecodedImage, u: list[float]) -> DecodedImage:
         """Return the changed image. Slots: hue, saturation, value."""
         import cv2
 

@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.data.augment import Augmentation, create_augmentation
 from inpaint_zoo.data.crops import Size
+from inpaint_zoo.data.datasets import SAMPLE, ImageDataset, ImageFile, Problem, create_dataset, list_files
 from inpaint_zoo.data.fetching import is_remote
 from inpaint_zoo.data.overlap import Overlap, find_overlaps
-from inpaint_zoo.data.photos import SAMPLE, PhotoDataset, PhotoFile, Problem, create_dataset, list_files
 from inpaint_zoo.data.samples import EvalSamples, InputMode, Replaced, Sample, TrainSamples, collate
 from inpaint_zoo.data.sampling import EvalSampler, ResumableLoader, StreamSampler, quiet_worker
 from inpaint_zoo.errors import ZooError, unknown_name
@@ -116,8 +116,8 @@ class InpaintingDataModule(LightningDataModule):
         self.epoch_samples, self.drop_last, self.seed = epoch_samples, drop_last, seed
         self.replaced: dict[str, int] = {}
         self.replaced_in_training = 0
-        self._photos: dict[str, PhotoDataset] = {}
-        self._listed: dict[str, Mapping[str, PhotoFile]] = {}  # until the dataset is created
+        self._images: dict[str, ImageDataset] = {}
+        self._listed: dict[str, Mapping[str, ImageFile]] = {}  # until the dataset is created
         for key, least in (
             *(("batch_size", 1), ("eval_batch_size", 1), ("mosaic_unit", 1), ("workers", 0)),
             *(("epoch_samples", 1), ("seed", 0)),
@@ -127,28 +127,28 @@ class InpaintingDataModule(LightningDataModule):
         if input_mode not in get_args(InputMode):
             raise unknown_name("`input_mode`:", input_mode, get_args(InputMode))
 
-    def photos(self, split: SplitName) -> PhotoDataset:
+    def images(self, split: SplitName) -> ImageDataset:
         """Return the dataset of a split; training images are whole, without crop.
 
         Raises:
             ZooError: If the configuration has none, or an invalid one.
         """
-        if split not in self._photos:
+        if split not in self._images:
             spec = self._spec(split)
             if split == "train":
                 self.augmentation()
                 spec = {key: value for key, value in spec.items() if key not in ("size", "crop", "seed")}
-            self._photos[split] = create_dataset(spec, self._listed.pop(split, None))
-        return self._photos[split]
+            self._images[split] = create_dataset(spec, self._listed.pop(split, None))
+        return self._images[split]
 
-    def files(self, split: SplitName) -> Mapping[str, PhotoFile]:
+    def files(self, split: SplitName) -> Mapping[str, ImageFile]:
         """Return the files of a split by stem, without opening them.
 
         Raises:
             ZooError: If the configuration has none, or an invalid one.
         """
-        if split in self._photos:
-            return self._photos[split].files
+        if split in self._images:
+            return self._images[split].files
         if split not in self._listed:
             self._listed[split] = list_files(self._spec(split))
         return self._listed[split]
@@ -189,12 +189,12 @@ class InpaintingDataModule(LightningDataModule):
     def _generator(self, spec: str | Mapping[str, Any], stream: str) -> MaskGenerator:
         return create_generator(spec, seed=self.seed, stream=stream, evaluation=stream != "train")
 
-    def _masks(self, spec: str | Mapping[str, Any], stream: str, photos: PhotoDataset) -> MaskGenerator:
+    def _masks(self, spec: str | Mapping[str, Any], stream: str, images: ImageDataset) -> MaskGenerator:
         """Return the mask generator of a stream; mask files are checked before the first batch."""
         masks = self._generator(spec, stream)
-        if photos.size is not None:
-            masks.out_size(photos.size)  # raises an error for a size that suits none of the masks
-        refuse_own_masks((file for file in photos.files.values() if isinstance(file, Path)), masks.files())
+        if images.size is not None:
+            masks.out_size(images.size)  # raises an error for a size that suits none of the masks
+        refuse_own_masks((file for file in images.files.values() if isinstance(file, Path)), masks.files())
         for line in masks.check_files(LOOKED_AT):
             if self.trainer is None or self.trainer.is_global_zero:
                 warnings.warn(line, MaskWarning, stacklevel=2)
@@ -202,25 +202,25 @@ class InpaintingDataModule(LightningDataModule):
 
     def train_samples(self) -> TrainSamples:
         """Return the training samples, indexed by `Draw`."""
-        photos = self.photos("train")
-        masks = self._masks(self.mask_spec, "train", photos)
-        return TrainSamples(photos, masks, self.augmentation(), self.seed, self.input_mode)
+        images = self.images("train")
+        masks = self._masks(self.mask_spec, "train", images)
+        return TrainSamples(images, masks, self.augmentation(), self.seed, self.input_mode)
 
     def eval_samples(self, split: Literal["val", "test"]) -> EvalSamples:
         """Return the fixed samples of a split, indexed by `Draw`."""
-        photos = self.photos(split)
-        if photos.size is None and self.eval_batch_size > 1:
+        images = self.images(split)
+        if images.size is None and self.eval_batch_size > 1:
             raise ZooError(f"the {split} set keeps every size, so `eval_batch_size` must be 1: set it, or a `size`")
-        return EvalSamples(photos, self._masks(self.eval_mask_spec, split, photos), self.input_mode)
+        return EvalSamples(images, self._masks(self.eval_mask_spec, split, images), self.input_mode)
 
     def check(self) -> list[Problem]:
         """Return the unreadable images of all splits."""
-        sets = [self.photos(split) for split in IN_WORDS if self.specs[split] is not None]
-        return [problem for photos in sets for problem in photos.check(max(1, self.workers))]
+        sets = [self.images(split) for split in IN_WORDS if self.specs[split] is not None]
+        return [problem for images in sets for problem in images.check(max(1, self.workers))]
 
     def overlaps(self) -> list[Overlap]:
         """Return the overlaps between training, validation and test files; sets that cannot be listed are skipped."""
-        sets: dict[str, Mapping[str, PhotoFile]] = {}
+        sets: dict[str, Mapping[str, ImageFile]] = {}
         for split, name in IN_WORDS.items():
             if self.specs[split] is not None:
                 with suppress(ZooError):  # the code that reads the dataset reports the error
@@ -288,12 +288,12 @@ class InpaintingDataModule(LightningDataModule):
         """
         samples = self.train_samples()
         sampler = StreamSampler(
-            len(samples.photos),
+            len(samples.images),
             length=self.epoch_samples,
             batch_size=self.batch_size,
             seed=self.seed,
             drop_last=self.drop_last,
-            blocks=samples.photos.blocks,
+            blocks=samples.images.blocks,
             **self._ranks(),
         )
         if not len(sampler):
@@ -308,7 +308,7 @@ class InpaintingDataModule(LightningDataModule):
 
     def _eval_loader(self, split: Literal["val", "test"]) -> DataLoader[Sample]:
         samples = self.eval_samples(split)
-        sampler = EvalSampler(len(samples.photos), **self._ranks())
+        sampler = EvalSampler(len(samples.images), **self._ranks())
         return DataLoader(
             samples, batch_size=self.eval_batch_size, sampler=sampler, worker_init_fn=quiet_worker, **self._loading()
         )

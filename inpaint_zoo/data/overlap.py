@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from inpaint_zoo.data.photos import PhotoFile
+from inpaint_zoo.data.datasets import ImageFile
 from inpaint_zoo.data.shards import Member
 
 __all__ = ["Overlap", "find_overlaps"]
@@ -40,7 +40,7 @@ class Overlap:
         return f"{self.count} of the {self.size} {self.smaller} images are {self.larger} images too: {shown}{more}"
 
 
-def find_overlaps(sets: Mapping[str, Mapping[str, PhotoFile]]) -> list[Overlap]:
+def find_overlaps(sets: Mapping[str, Mapping[str, ImageFile]]) -> list[Overlap]:
     """Return the overlaps of every two of ``sets``, in their order; no file is opened.
 
     Two files are the same if their paths are equal after links are resolved, or if they are the same member of the same
@@ -72,7 +72,7 @@ def find_overlaps(sets: Mapping[str, Mapping[str, PhotoFile]]) -> list[Overlap]:
     return sorted(found, key=lambda entry: sorted((places[entry.smaller], places[entry.larger])))
 
 
-def _keys(files: Mapping[str, PhotoFile]) -> Iterator[tuple[_Key, str]]:
+def _keys(files: Mapping[str, ImageFile]) -> Iterator[tuple[_Key, str]]:
     """Yield what identifies each file, and its path for messages. Each folder is resolved and listed once."""
     folders: dict[str, tuple[str, set[str]]] = {}
     for file in files.values():

@@ -13,7 +13,7 @@ from inpaint_zoo.config import checked, whole
 from inpaint_zoo.data.shards import INDEX, Shard, member_name, scan, write_index
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_folder
-from inpaint_zoo.io.pictures import PictureError, decode_picture
+from inpaint_zoo.io.images import ImageError, decode_image
 from inpaint_zoo.random import permutation
 
 __all__ = ["write_shards"]
@@ -78,8 +78,8 @@ def _checked(path: Path) -> bytes | str:
     """Return the file's bytes, or why it cannot be decoded."""
     try:
         data = path.read_bytes()
-        decode_picture(data, path)
-    except PictureError as error:
+        decode_image(data, path)
+    except ImageError as error:
         return str(error)
     except OSError as error:
         return f"{path}: cannot be read: {error.strerror}"

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from inpaint_zoo.data.augment import Augmentation
-from inpaint_zoo.data.photos import PhotoDataset
+from inpaint_zoo.data.datasets import ImageDataset
 from inpaint_zoo.data.sampling import PADDING, Draw
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import MIN_SIDE
@@ -66,7 +66,7 @@ class TrainSamples(Dataset[Sample]):
     An unreadable image is replaced by the next readable one.
 
     Args:
-        photos: Whole images.
+        images: Whole images.
         masks: Mask generator; mask i belongs to position i.
         augmentation: Augmentation with a step that crops.
         seed: Seed of the augmentation.
@@ -75,13 +75,13 @@ class TrainSamples(Dataset[Sample]):
 
     def __init__(
         self,
-        photos: PhotoDataset,
+        images: ImageDataset,
         masks: MaskGenerator,
         augmentation: Augmentation,
         seed: int,
         mode: InputMode = "hole",
     ) -> None:
-        self.photos, self.masks, self.augmentation = photos, masks, augmentation
+        self.images, self.masks, self.augmentation = images, masks, augmentation
         self.seed, self.mode = seed, mode
         if masks.out_size(augmentation.size) != augmentation.size:
             H, W = augmentation.size
@@ -90,7 +90,7 @@ class TrainSamples(Dataset[Sample]):
             )
 
     def __len__(self) -> int:
-        return len(self.photos)
+        return len(self.images)
 
     def __getitem__(self, draw: Draw) -> Sample:
         """Return the sample at ``draw.position`` of the stream, from image ``draw.item``."""
@@ -104,17 +104,17 @@ class TrainSamples(Dataset[Sample]):
     def _make(self, draw: Draw, mask: NDArray[np.uint8]) -> Sample:
         item, rgb, bad = self._usable(draw)
         mask = self.augmentation.on_mask(mask, self.seed, draw.position)
-        return make_sample(rgb, mask, item, self.photos.keys[item], self.mode, bad)
+        return make_sample(rgb, mask, item, self.images.keys[item], self.mode, bad)
 
     def _usable(self, draw: Draw) -> tuple[int, NDArray[np.uint8], list[Replaced]]:
         """Return the first readable item from ``draw.item`` on, its augmented image, and the unreadable ones before."""
         bad: list[Replaced] = []
-        for step in range(min(PATIENCE, len(self.photos))):
-            item = (draw.item + step) % len(self.photos)
+        for step in range(min(PATIENCE, len(self.images))):
+            item = (draw.item + step) % len(self.images)
             try:
-                return item, self.augmentation(self.photos.load(item), self.seed, draw.position), bad
+                return item, self.augmentation(self.images.load(item), self.seed, draw.position), bad
             except ZooError as error:
-                bad.append(Replaced(self.photos.keys[item], self.photos.blame(item, error)))
+                bad.append(Replaced(self.images.keys[item], self.images.blame(item, error)))
         raise ZooError(f"{len(bad)} images in a row cannot be read; the first: {bad[0].reason}")
 
 
@@ -125,31 +125,31 @@ class EvalSamples(Dataset[Sample]):
     metric counts it.
 
     Args:
-        photos: Images, cropped by their own rule.
+        images: Images, cropped by their own rule.
         masks: Mask generator; mask i belongs to item i.
         mode: As in `TrainSamples`.
     """
 
-    def __init__(self, photos: PhotoDataset, masks: MaskGenerator, mode: InputMode = "hole") -> None:
-        self.photos, self.masks, self.mode = photos, masks, mode
+    def __init__(self, images: ImageDataset, masks: MaskGenerator, mode: InputMode = "hole") -> None:
+        self.images, self.masks, self.mode = images, masks, mode
         self._hole_fills: dict[int, Tensor] = {}
         self._room = ROOM
 
     def __len__(self) -> int:
-        return len(self.photos)
+        return len(self.images)
 
     def __getitem__(self, draw: Draw) -> Sample:
         """Return item ``draw.item``; if it is negative (padding of a rank), return the first item with index -1."""
         item = max(draw.item, 0)
         bad: list[Replaced] = []
-        index, name = draw.item, self.photos.keys[item] if draw.item >= 0 else ""
+        index, name = draw.item, self.images.keys[item] if draw.item >= 0 else ""
         try:
             rgb, mask = self._drawn(item)
         except ZooError as error:
             if index != PADDING:
-                bad.append(Replaced(name, self.photos.blame(item, error)))
+                bad.append(Replaced(name, self.images.blame(item, error)))
             index, name = PADDING, ""
-            rgb = np.zeros((*(self.photos.size or BLANK), 3), np.uint8)
+            rgb = np.zeros((*(self.images.size or BLANK), 3), np.uint8)
             mask = np.zeros(rgb.shape[:2], np.uint8)
             mask[: rgb.shape[0] // 2] = 1
         if item in self._hole_fills:
@@ -162,7 +162,7 @@ class EvalSamples(Dataset[Sample]):
 
     def _drawn(self, item: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Return image and mask of an item."""
-        rgb = self.photos.load(item)
+        rgb = self.images.load(item)
         H, W = rgb.shape[:2]
         if min(H, W) < MIN_SIDE:
             raise ZooError(f"is {W} x {H}; networks need at least {MIN_SIDE} px in height and width, set a `size`")

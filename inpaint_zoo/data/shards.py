@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 from inpaint_zoo.data.fetching import NO_WEBDATASET, Cache, fetch_bytes, is_remote
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_bytes
+from inpaint_zoo.io.images import PICTURE_SUFFIXES, ImageError
 from inpaint_zoo.io.listing import natural_key
 from inpaint_zoo.io.names import plain_name
-from inpaint_zoo.io.pictures import PICTURE_SUFFIXES, PictureError
 
 __all__ = ["INDEX", "Member", "Shard", "index_shards", "member_name", "open_shards", "scan", "write_index"]
 
@@ -95,11 +95,11 @@ class Member(NamedTuple):
         return f"{self.shard.url if self.shard.cache is None else self.shard.name}:{self.name}"
 
     def read(self) -> bytes:
-        """Return the image file's bytes; errors of `Shard.read` become a PictureError that names the member."""
+        """Return the image file's bytes; errors of `Shard.read` become a ImageError that names the member."""
         try:
             return self.shard.read(self.offset, self.size)
         except ZooError as error:
-            raise PictureError(f"{self}: {error}") from None
+            raise ImageError(f"{self}: {error}") from None
 
 
 def _stem(name: str) -> str | None:

@@ -347,7 +347,7 @@ def write_split(folder: str | Path, files: Mapping[str, Path], root: str | Path,
     """Write `train.txt` and `test.txt` with paths relative to ``root``, below a comment with the rule."""
     for part, stems in split._asdict().items():
         names = [files[stem].relative_to(root).as_posix() for stem in stems]
-        write_list(Path(folder) / f"{part}.txt", names, f"{part} part of {len(files)} photographs; rule: {rule}")
+        write_list(Path(folder) / f"{part}.txt", names, f"{part} part of {len(files)} images; rule: {rule}")
 
 
 def read_list(path: str | Path, root: str | Path | None = None) -> dict[str, Path]:

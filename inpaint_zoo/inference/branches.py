@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inpaint_zoo.inference.drawing import FAINT, INK, PAPER, Bytes, font, outlined, sized
 
-__all__ = ["branch_sheet", "principal_colours"]
+__all__ = ["branch_sheet", "principal_colors"]
 
 _CELL, _GAP, _HEAD, _CAPTION, _SIDE = 256, 12, 84, 22, 64
 _LEGEND = (
@@ -18,13 +18,13 @@ _LEGEND = (
 )
 
 
-def branch_sheet(maps: dict[str, Tensor], photo: Bytes, hole: NDArray[np.bool_], result: Bytes, title: str) -> Bytes:
+def branch_sheet(maps: dict[str, Tensor], image: Bytes, hole: NDArray[np.bool_], result: Bytes, title: str) -> Bytes:
     """Return a sheet (H', W', 3): image and result, then a column for each phase and a row for each branch.
 
     Args:
         maps: Feature maps (C, h, w) by name. Names `<column>_<row>` that share a column, such as `phase_1_high` and
             `phase_1_low`, form one column; any other name gets its own column.
-        photo: (H, W, 3) uint8 input image.
+        image: (H, W, 3) uint8 input image.
         hole: (H, W), True = hole.
         result: (H, W, 3) uint8 result.
         title: The line at the top.
@@ -48,7 +48,7 @@ def branch_sheet(maps: dict[str, Tensor], photo: Bytes, hole: NDArray[np.bool_],
         sheet.paste(outlined(sized(rgb, size), hole), (x, y))
         draw.text((x + size[0] / 2, y + size[1] + 3), caption, FAINT, font(12), anchor="ma")
 
-    place(photo, _GAP, 0, f"image, {W} x {H}")
+    place(image, _GAP, 0, f"image, {W} x {H}")
     place(result, _GAP, 1, "result")
     left = _GAP + step[0] + _SIDE
     for number, row in enumerate(rows):
@@ -57,9 +57,9 @@ def branch_sheet(maps: dict[str, Tensor], photo: Bytes, hole: NDArray[np.bool_],
     for number, (column, cells) in enumerate(columns.items()):
         x = left + number * step[0]
         draw.text((x + size[0] / 2, _HEAD - 6), column.replace("_", " "), INK, font(15), anchor="md")
-        for row, (channels, colours) in cells.items():
-            caption = f"{channels} channels, {colours.shape[1]} x {colours.shape[0]}"
-            place(colours, x, rows.index(row) if row else 0, caption)
+        for row, (channels, colors) in cells.items():
+            caption = f"{channels} channels, {colors.shape[1]} x {colors.shape[0]}"
+            place(colors, x, rows.index(row) if row else 0, caption)
     return np.asarray(sheet, dtype=np.uint8)
 
 
@@ -71,11 +71,11 @@ def _columns(maps: dict[str, Tensor]) -> dict[str, dict[str, tuple[int, Bytes]]]
     for name, (column, _, row) in split.items():
         if shared.count(column) < 2:
             column, row = name, ""
-        columns.setdefault(column, {})[row] = (maps[name].shape[0], principal_colours(maps[name]))
+        columns.setdefault(column, {})[row] = (maps[name].shape[0], principal_colors(maps[name]))
     return columns
 
 
-def principal_colours(features: Tensor) -> Bytes:
+def principal_colors(features: Tensor) -> Bytes:
     """Return the first three principal components of a feature map (C, h, w) as an RGB image (h, w, 3) uint8.
 
     Each component is scaled from its 1st to its 99th percentile. Its sign makes the largest weight positive. If there

@@ -19,11 +19,11 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.attention import attention_sheet
 from inpaint_zoo.inference.batch import Bytes, Filler, running, to_bytes, to_tensors
 from inpaint_zoo.inference.branches import branch_sheet
-from inpaint_zoo.inference.inpaint import check_finite, fill_bytes, keep_grey
+from inpaint_zoo.inference.inpaint import check_finite, fill_bytes, keep_gray
 from inpaint_zoo.inference.optimize import OptimizedNetwork, fast_form
 from inpaint_zoo.io.animation import write_gif
+from inpaint_zoo.io.images import DecodedImage, write_image
 from inpaint_zoo.io.names import exists
-from inpaint_zoo.io.pictures import Picture, write_picture
 from inpaint_zoo.ops import crop_to
 
 __all__ = ["Extras", "FrameFormat", "HasAttention", "HasBranches", "HasFrames", "Painted", "paint"]
@@ -106,17 +106,17 @@ class Extras(NamedTuple):
         found = re.fullmatch(f"(.+)({pattern})", path.name) if pattern else None
         return path.with_name(found[1]) if found else None
 
-    def write(self, target: Path, painted: Painted, picture: Picture, fresh: bool) -> None:
+    def write(self, target: Path, painted: Painted, image: DecodedImage, fresh: bool) -> None:
         """Write the additional files of ``target``.
 
         Args:
             target: The result's path.
             painted: The outputs.
-            picture: The input image. Images of passes get its alpha channel and color profile, and are gray if it is.
+            image: The input image. Images of passes get its alpha channel and color profile, and are gray if it is.
             fresh: Overwrite existing files, and delete images of surplus passes from an earlier run.
 
         Raises:
-            PictureError: If an image cannot be encoded, as in `write_picture`.
+            ImageError: If an image cannot be encoded, as in `write_image`.
             OSError: If a file cannot be written.
         """
 
@@ -126,7 +126,7 @@ class Extras(NamedTuple):
 
         for ending, sheet in painted.sheets.items():
             if path := wanted(ending):
-                write_picture(path, sheet)
+                write_image(path, sheet)
         if painted.passes is None:
             return
         if self.frames == "gif" and (path := wanted(PASSES)):
@@ -136,8 +136,8 @@ class Extras(NamedTuple):
                 _remove_beyond(target, len(painted.passes))
             for number in range(len(painted.passes), 0, -1):  # the first one is written last: if it exists, all do
                 if path := wanted(PASS.format(number)):
-                    rgb, profile = painted.passes[number - 1], picture.icc_profile
-                    write_picture(path, rgb, picture.alpha, icc_profile=profile, grey=picture.grey)
+                    rgb, profile = painted.passes[number - 1], image.icc_profile
+                    write_image(path, rgb, image.alpha, icc_profile=profile, gray=image.gray)
 
     def _endings(self) -> list[str]:
         frames = {"png": [PASS.format(1)], "gif": [PASSES], None: []}[self.frames]
@@ -205,9 +205,9 @@ def _passes(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[Bytes]
     found = []
     for k, frames in enumerate(samples):
         filled = crop_to(torch.stack([frame.image for frame in frames]), size).cpu()
-        truth, part = image[k : k + 1].expand_as(filled), hole[k : k + 1].expand(len(filled), 1, *size)
+        target, part = image[k : k + 1].expand_as(filled), hole[k : k + 1].expand(len(filled), 1, *size)
         check_finite(filled[-1:], part[-1:])
-        found.append(to_bytes(keep_grey(filled, truth, part)))
+        found.append(to_bytes(keep_gray(filled, target, part)))
     return found
 
 

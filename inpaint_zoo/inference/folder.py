@@ -20,18 +20,18 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.batch import Filler
 from inpaint_zoo.inference.extras import Extras, Painted, paint
 from inpaint_zoo.inference.inpaint import is_mask_name
-from inpaint_zoo.io.listing import by_stem, list_pictures, pair_masks, refuse_own_masks, relative_stem
-from inpaint_zoo.io.names import concerns_one_name, exists, real_path
-from inpaint_zoo.io.pictures import (
+from inpaint_zoo.io.images import (
     ALPHA_SUFFIXES,
     MAX_PIXELS,
     PICTURE_SUFFIXES,
     WRITABLE_SUFFIXES,
-    Picture,
-    PictureError,
-    read_picture,
-    write_picture,
+    DecodedImage,
+    ImageError,
+    read_image,
+    write_image,
 )
+from inpaint_zoo.io.listing import by_stem, list_images, pair_masks, refuse_own_masks, relative_stem
+from inpaint_zoo.io.names import concerns_one_name, exists, real_path
 from inpaint_zoo.io.pixels import GREY_NOTE
 from inpaint_zoo.masks import create_generator
 from inpaint_zoo.masks.read import mask_of
@@ -47,7 +47,7 @@ class Job(NamedTuple):
     """An image to fill: its number in the folder, its path, the path of its result, and the additional files."""
 
     number: int
-    photo: Path
+    image: Path
     target: Path
     extras: Extras = NO_EXTRAS
 
@@ -59,7 +59,7 @@ class Job(NamedTuple):
 class Problem(NamedTuple):
     """An image that could not be filled, and the reason."""
 
-    photo: Path
+    image: Path
     reason: str
 
 
@@ -80,15 +80,15 @@ class FolderReport:
     doubts: dict[str, list[str]] = field(default_factory=dict)
 
 
-MaskSource = Callable[[Job, Picture], tuple[NDArray[np.uint8], dict[str, str]]]
+MaskSource = Callable[[Job, DecodedImage], tuple[NDArray[np.uint8], dict[str, str]]]
 """Function that returns the mask (H, W), 1 = hole, of an image that was read, and doubts about its file by kind."""
 
 
-def plan_jobs(photos: str | Path, out: str | Path, form: str = "same", extras: Extras = NO_EXTRAS) -> list[Job]:
+def plan_jobs(images: str | Path, out: str | Path, form: str = "same", extras: Extras = NO_EXTRAS) -> list[Job]:
     """Find the images and assign each a path below ``out``, with the same sub-folders.
 
     Args:
-        photos: An image file or a folder; files of the folder that are below ``out`` are not used as input.
+        images: An image file or a folder; files of the folder that are below ``out`` are not used as input.
         out: Folder of the results.
         form: "png", "jpg", or "same": the image's own suffix, or .png if that format cannot be written (GIF).
         extras: Files to write beside each result.
@@ -97,14 +97,14 @@ def plan_jobs(photos: str | Path, out: str | Path, form: str = "same", extras: E
         ZooError: If the path does not exist or has no images, two images would get the same result path, or a result
             would replace an input image.
     """
-    photos, out = Path(photos), Path(out)
+    images, out = Path(images), Path(out)
     if out.suffix.lower() in PICTURE_SUFFIXES and not out.is_dir():
         raise ZooError(f"{out}: the results need a folder, but this is the name of an image file")
     if out.exists() and not out.is_dir():
         raise ZooError(f"{out}: is a file, but the results need a folder")
-    if not photos.exists():
-        raise ZooError(f"{photos}: no such file or folder")
-    root, found = (photos, _outside(photos, out)) if photos.is_dir() else (photos.parent, [photos])
+    if not images.exists():
+        raise ZooError(f"{images}: no such file or folder")
+    root, found = (images, _outside(images, out)) if images.is_dir() else (images.parent, [images])
     taken: dict[str, Path] = {}
     jobs = []
     for index, path in enumerate(found):
@@ -115,7 +115,7 @@ def plan_jobs(photos: str | Path, out: str | Path, form: str = "same", extras: E
             raise ZooError(f"{taken[name]} and {path} would both be written to {target}; rename one of them")
         taken[name] = path
         jobs.append(Job(index, path, target, extras))
-    _spare(found, jobs, "photograph")
+    _spare(found, jobs, "image")
     _keep_apart(jobs, extras)
     return jobs
 
@@ -129,32 +129,32 @@ def _keep_apart(jobs: Sequence[Job], extras: Extras) -> None:
         base = job.target.with_suffix("")
         if base in owners:
             raise ZooError(
-                f"{owners[base]} and {job.photo} would get the same files beside their results; rename one of them"
+                f"{owners[base]} and {job.image} would get the same files beside their results; rename one of them"
             )
-        owners[base] = job.photo
+        owners[base] = job.image
     for job in jobs:
         beside = extras.base(job.target)
         if beside in owners:
             raise ZooError(
-                f"{job.target}: the result of {job.photo} would have the name of a file beside {owners[beside]}'s; "
+                f"{job.target}: the result of {job.image} would have the name of a file beside {owners[beside]}'s; "
                 "rename one of them"
             )
 
 
-def _outside(photos: Path, out: Path) -> list[Path]:
+def _outside(images: Path, out: Path) -> list[Path]:
     inside = real_path(out)
-    if inside == real_path(photos):
+    if inside == real_path(images):
         raise ZooError(f"{out}: the results must not be written to the folder of the input images")
-    found = [path for path in list_pictures(photos, "images") if not real_path(path).is_relative_to(inside)]
+    found = [path for path in list_images(images, "images") if not real_path(path).is_relative_to(inside)]
     if not found:
-        raise ZooError(f"{photos}: contains no images except those in {out}")
+        raise ZooError(f"{images}: contains no images except those in {out}")
     return found
 
 
 def mask_source(
     mask: str | Path,
     jobs: Sequence[Job],
-    photos: str | Path,
+    images: str | Path,
     *,
     threshold: int = 127,
     invert: bool = False,
@@ -167,7 +167,7 @@ def mask_source(
         mask: A name of `list_masks()`, a mask file for all images, or a folder whose masks are paired with the images
             by stem. A name takes precedence (`./center` is a file of that name).
         jobs: All images of the run.
-        photos: The file or folder that they came from.
+        images: The file or folder that they came from.
         threshold: Gray values of mask files above it are hole.
         invert: Use dark pixels of mask files, or the known pixels of a generator's masks, as hole.
         seed: Seed of a generator; image i gets mask i.
@@ -180,35 +180,35 @@ def mask_source(
     if is_mask_name(mask):
         generator = create_generator(mask, seed=seed)
 
-        def drawn(job: Job, picture: Picture) -> tuple[NDArray[np.uint8], dict[str, str]]:
-            values = generator(job.number, picture.size)
+        def drawn(job: Job, image: DecodedImage) -> tuple[NDArray[np.uint8], dict[str, str]]:
+            values = generator(job.number, image.size)
             return (1 - values if invert else values), {}
 
         return drawn
 
     path = Path(mask)
     if path.is_dir():
-        files = _paired(path, jobs, Path(photos))
+        files = _paired(path, jobs, Path(images))
         _spare(files.values(), jobs, "mask")
 
-        def own(job: Job, _: Picture) -> tuple[NDArray[np.uint8], dict[str, str]]:
-            file = files[job.photo]
-            values, doubts = mask_of(read_picture(file, max_pixels=max_pixels), threshold=threshold, invert=invert)
+        def own(job: Job, _: DecodedImage) -> tuple[NDArray[np.uint8], dict[str, str]]:
+            file = files[job.image]
+            values, doubts = mask_of(read_image(file, max_pixels=max_pixels), threshold=threshold, invert=invert)
             return values, {kind: f"{file}: {text}" for kind, text in doubts.items()}
 
         return own
 
-    refuse_own_masks((job.photo for job in jobs), [path])
-    values, doubts = mask_of(read_picture(path, max_pixels=max_pixels), threshold=threshold, invert=invert)
+    refuse_own_masks((job.image for job in jobs), [path])
+    values, doubts = mask_of(read_image(path, max_pixels=max_pixels), threshold=threshold, invert=invert)
     _spare([path], jobs, "mask")
     texts = {kind: f"{path}: {text}" for kind, text in doubts.items()}
-    return lambda job, picture: (values, texts)
+    return lambda job, image: (values, texts)
 
 
-def _paired(folder: Path, jobs: Sequence[Job], photos: Path) -> dict[Path, Path]:
+def _paired(folder: Path, jobs: Sequence[Job], images: Path) -> dict[Path, Path]:
     masks = by_stem(folder, role="masks")
-    single = not photos.is_dir()  # a single image may use its mask from a folder with many masks
-    stems = by_stem(photos.parent if single else photos, [job.photo for job in jobs])
+    single = not images.is_dir()  # a single image may use its mask from a folder with many masks
+    stems = by_stem(images.parent if single else images, [job.image for job in jobs])
     return pair_masks(stems, masks, allow_extra=single)
 
 
@@ -248,7 +248,7 @@ def fill_folder(
         masks: Function from `mask_source`.
         batch_size: Maximum number of consecutive images of one size that run as one batch; the result does not depend
             on it.
-        quality: Quality of JPEG and WebP files, as in `write_picture`.
+        quality: Quality of JPEG and WebP files, as in `write_image`.
         max_pixels: Images with more pixels raise an error.
         overwrite: If False, keep existing results and add only their missing additional files.
         finished: Called after each job, whether it succeeded or failed.
@@ -260,32 +260,32 @@ def fill_folder(
     report = FolderReport()
 
     def load(job: Job) -> _Loaded:
-        picture = read_picture(job.photo, max_pixels=max_pixels)
-        mask, doubts = masks(job, picture)
-        if mask.shape != picture.size:
-            raise ZooError(_sizes(picture, mask))
-        return _Loaded(job, picture, mask.astype(bool), doubts)
+        image = read_image(job.image, max_pixels=max_pixels)
+        mask, doubts = masks(job, image)
+        if mask.shape != image.size:
+            raise ZooError(_sizes(image, mask))
+        return _Loaded(job, image, mask.astype(bool), doubts)
 
     def write(loaded: _Loaded, painted: Painted) -> None:
-        target, picture = loaded.job.target, loaded.picture
+        target, image = loaded.job.target, loaded.image
         fresh = overwrite or not exists(target)
-        loaded.job.extras.write(target, painted, picture, fresh)
+        loaded.job.extras.write(target, painted, image, fresh)
         if fresh:  # written last, so that a result with incomplete additional files is made again
-            alpha = picture.alpha if target.suffix.lower() in ALPHA_SUFFIXES else None
-            profile, grey = picture.icc_profile, picture.grey
-            write_picture(target, painted.result, alpha, quality=quality, icc_profile=profile, grey=grey)
+            alpha = image.alpha if target.suffix.lower() in ALPHA_SUFFIXES else None
+            profile, gray = image.icc_profile, image.gray
+            write_image(target, painted.result, alpha, quality=quality, icc_profile=profile, gray=gray)
 
     def fail(job: Job, error: Exception) -> None:
         text = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
         if isinstance(error, OSError):
             text = f"the result cannot be written: {error.strerror}: {job.target.name}"
-        report.problems.append(Problem(job.photo, " ".join(text.split()).removeprefix(f"{job.photo}: ")))
+        report.problems.append(Problem(job.image, " ".join(text.split()).removeprefix(f"{job.image}: ")))
         finished(job)
 
     def settle(job: Job, writing: Future[None]) -> None:
         try:
             writing.result()
-        except (PictureError, OSError) as error:
+        except (ImageError, OSError) as error:
             if isinstance(error, OSError) and not concerns_one_name(error):
                 raise
             fail(job, error)
@@ -305,32 +305,32 @@ def fill_folder(
                 settle(*written.popleft())
         for entry in written:
             settle(*entry)
-    order = {job.photo: job.number for job in jobs}
-    report.problems.sort(key=lambda problem: order[problem.photo])
+    order = {job.image: job.number for job in jobs}
+    report.problems.sort(key=lambda problem: order[problem.image])
     return report
 
 
 class _Loaded(NamedTuple):
     job: Job
-    picture: Picture
+    image: DecodedImage
     hole: NDArray[np.bool_]
     doubts: dict[str, str]
 
 
-def _sizes(picture: Picture, mask: NDArray[np.uint8]) -> str:
-    (H, W), (h, w) = picture.size, mask.shape
+def _sizes(image: DecodedImage, mask: NDArray[np.uint8]) -> str:
+    (H, W), (h, w) = image.size, mask.shape
     text = f"the image is {W} x {H}, its mask {w} x {h} (width x height)"
-    if (h, w) == (W, H) and picture.exif_orientation >= 5:
+    if (h, w) == (W, H) and image.exif_orientation >= 5:
         text += "; the image is rotated by its EXIF orientation, and the mask must match the rotated image"
     return text
 
 
 def _take_notes(report: FolderReport, loaded: _Loaded) -> None:
-    notes = [note for note in loaded.picture.notes if note != GREY_NOTE]  # the result is gray again
-    if loaded.picture.alpha is not None and loaded.job.target.suffix.lower() not in ALPHA_SUFFIXES:
+    notes = [note for note in loaded.image.notes if note != GREY_NOTE]  # the result is gray again
+    if loaded.image.alpha is not None and loaded.job.target.suffix.lower() not in ALPHA_SUFFIXES:
         notes.append(f"transparency lost, since {loaded.job.target.suffix} cannot store it")
     for note in notes:
-        report.notes.setdefault(note, []).append(loaded.job.photo)
+        report.notes.setdefault(note, []).append(loaded.job.image)
     for kind, text in loaded.doubts.items():
         known = report.doubts.setdefault(kind, [])
         if text not in known:  # one mask file may be used for all images
@@ -367,7 +367,7 @@ def _groups(loaded: Iterator[_Loaded], batch_size: int) -> Iterator[list[_Loaded
     """Yield groups of consecutive images of one size, with at most ``batch_size`` images each."""
     group: list[_Loaded] = []
     for item in loaded:
-        if group and (len(group) == batch_size or group[0].picture.size != item.picture.size):
+        if group and (len(group) == batch_size or group[0].image.size != item.image.size):
             yield group
             group = []
         group.append(item)
@@ -377,7 +377,7 @@ def _groups(loaded: Iterator[_Loaded], batch_size: int) -> Iterator[list[_Loaded
 
 def _fill(net: Filler, group: list[_Loaded], fail: Fail) -> Iterator[tuple[_Loaded, Painted]]:
     try:
-        images, holes = np.stack([x.picture.rgb for x in group]), np.stack([x.hole for x in group])
+        images, holes = np.stack([x.image.rgb for x in group]), np.stack([x.hole for x in group])
         painted = paint(net, images, holes, group[0].job.extras)
     except Exception as error:  # any error of the model is recorded for its image, and the other images continue
         if len(group) == 1:

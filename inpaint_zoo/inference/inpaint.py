@@ -17,16 +17,16 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.batch import Bytes, Filler, as_tensor, fill_batch, to_bytes, to_tensors
 from inpaint_zoo.inference.optimize import fast_form
 from inpaint_zoo.interfaces import InpaintingNetwork
+from inpaint_zoo.io.images import PICTURE_SUFFIXES, DecodedImage, convert_image, read_image
 from inpaint_zoo.io.listing import refuse_own_masks
-from inpaint_zoo.io.pictures import PICTURE_SUFFIXES, Picture, convert_picture, read_picture
 from inpaint_zoo.masks import MaskWarning, binary_mask, create_generator, create_mask, list_masks, read_mask
 from inpaint_zoo.masks.read import doubts_about
 from inpaint_zoo.ops import to_uint8
 from inpaint_zoo.registry import create_model, model_info
 
-__all__ = ["check_finite", "fill_bytes", "inpaint", "is_mask_name", "keep_grey", "ready_model"]
+__all__ = ["check_finite", "fill_bytes", "inpaint", "is_mask_name", "keep_gray", "ready_model"]
 
-Photo = str | Path | Image.Image | NDArray[Any] | Tensor
+ImageRow = str | Path | Image.Image | NDArray[Any] | Tensor
 
 
 def ready_model(name: str, weights: str | Path | None = None, **overrides: Any) -> InpaintingNetwork:
@@ -52,7 +52,7 @@ def ready_model(name: str, weights: str | Path | None = None, **overrides: Any) 
 def inpaint(
     net: Filler | str,
     image: str | Path | Image.Image,
-    mask: Photo,
+    mask: ImageRow,
     *,
     mask_threshold: int = 127,
     invert_mask: bool = False,
@@ -66,7 +66,7 @@ def inpaint(
 def inpaint(
     net: Filler | str,
     image: NDArray[Any],
-    mask: Photo,
+    mask: ImageRow,
     *,
     mask_threshold: int = 127,
     invert_mask: bool = False,
@@ -80,7 +80,7 @@ def inpaint(
 def inpaint(
     net: Filler | str,
     image: Tensor,
-    mask: Photo,
+    mask: ImageRow,
     *,
     mask_threshold: int = 127,
     invert_mask: bool = False,
@@ -92,8 +92,8 @@ def inpaint(
 
 def inpaint(
     net: Filler | str,
-    image: Photo,
-    mask: Photo,
+    image: ImageRow,
+    mask: ImageRow,
     *,
     mask_threshold: int = 127,
     invert_mask: bool = False,
@@ -126,10 +126,10 @@ def inpaint(
         ZooError: If an argument is invalid; the message names it, what it is, and what was expected.
 
     Example:
-        >>> grey = np.full((5, 7, 3), 90, np.uint8)
+        >>> gray = np.full((5, 7, 3), 90, np.uint8)
         >>> hole = np.zeros((5, 7), bool)
         >>> hole[2, 3] = True
-        >>> inpaint("telea", grey, hole)[2, 3]
+        >>> inpaint("telea", gray, hole)[2, 3]
         array([90, 90, 90], dtype=uint8)
     """
     model = ready_model(net) if isinstance(net, str) else net
@@ -145,9 +145,9 @@ def inpaint(
     if isinstance(image, np.ndarray):
         return _inpaint_array(model, image, hole_of, options)
     if isinstance(image, Image.Image):
-        return _inpaint_picture(model, convert_picture(image), hole_of, options)
+        return _inpaint_image(model, convert_image(image), hole_of, options)
     if isinstance(image, str | Path):
-        return _inpaint_picture(model, read_picture(image), hole_of, options)
+        return _inpaint_image(model, read_image(image), hole_of, options)
     raise ZooError(f"`image` must be a path, PIL image, numpy array or tensor, got {type(image).__name__}.")
 
 
@@ -168,7 +168,7 @@ def fill_bytes(net: Filler, images: Bytes, holes: NDArray[np.bool_], **options: 
     return to_bytes(_run(net, *to_tensors(images, holes), options))
 
 
-def keep_grey(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:
+def keep_gray(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:
     """Convert ``filled`` to gray for those images whose known pixels are all gray, so that no color is introduced.
 
     Args:
@@ -176,26 +176,26 @@ def keep_grey(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:
         image: (B, 3, H, W); in gray images, all channels are equal.
         hole: (B, 1, H, W) bool. For a fully masked image, the pixels under the hole decide.
     """
-    colour = (image != image[:, :1]).any(1, keepdim=True)
+    color = (image != image[:, :1]).any(1, keepdim=True)
     seen = ~hole | hole.flatten(1).all(1)[:, None, None, None]
-    grey = ~(colour & seen).flatten(1).any(1)[:, None, None, None]
-    if not bool(grey.any()):
+    gray = ~(color & seen).flatten(1).any(1)[:, None, None, None]
+    if not bool(gray.any()):
         return filled
     weights = filled.new_tensor([0.299, 0.587, 0.114])[:, None, None]  # ITU-R BT.601, as Pillow's mode L
     brightness = (filled * weights).sum(1, keepdim=True)
-    return torch.where(grey & (filled != filled[:, :1]).any(1, keepdim=True), brightness, filled)
+    return torch.where(gray & (filled != filled[:, :1]).any(1, keepdim=True), brightness, filled)
 
 
 _Hole = Callable[[int, int], NDArray[np.bool_]]
 
 
-def _inpaint_picture(net: Filler, picture: Picture, hole_of: _Hole, options: dict[str, Any]) -> Image.Image:
-    rgb = fill_bytes(net, picture.rgb[None], _single(hole_of(*picture.size))[None], **options)[0]
-    channels = [rgb[..., :1] if picture.grey else rgb] + ([] if picture.alpha is None else [picture.alpha[..., None]])
+def _inpaint_image(net: Filler, image: DecodedImage, hole_of: _Hole, options: dict[str, Any]) -> Image.Image:
+    rgb = fill_bytes(net, image.rgb[None], _single(hole_of(*image.size))[None], **options)[0]
+    channels = [rgb[..., :1] if image.gray else rgb] + ([] if image.alpha is None else [image.alpha[..., None]])
     values = np.concatenate(channels, axis=2)
     result = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
-    if picture.icc_profile is not None:
-        result.info["icc_profile"] = picture.icc_profile  # Image.save writes it to the file
+    if image.icc_profile is not None:
+        result.info["icc_profile"] = image.icc_profile  # Image.save writes it to the file
     return result
 
 
@@ -238,7 +238,7 @@ def _run(net: Filler, image: Tensor, hole: Tensor, options: dict[str, Any]) -> T
     """Return the completed images, float32 on the device of ``image``."""
     filled = fill_batch(net, image, hole, **options)
     check_finite(filled, hole)
-    return keep_grey(filled, image, hole)
+    return keep_gray(filled, image, hole)
 
 
 def check_finite(filled: Tensor, hole: Tensor) -> None:
@@ -257,7 +257,7 @@ def _single(holes: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return holes[0]
 
 
-def _hole(mask: Photo, size: tuple[int, int], threshold: int, invert: bool, seed: int) -> NDArray[np.bool_]:
+def _hole(mask: ImageRow, size: tuple[int, int], threshold: int, invert: bool, seed: int) -> NDArray[np.bool_]:
     """Return the masks as (N, H, W) bool, True = hole."""
     if is_mask_name(mask):
         values: NDArray[Any] = create_mask(mask, size=size, seed=seed)
@@ -265,7 +265,7 @@ def _hole(mask: Photo, size: tuple[int, int], threshold: int, invert: bool, seed
     elif isinstance(mask, str | Path):
         values = read_mask(mask, threshold=threshold, invert=invert)
     elif isinstance(mask, Image.Image):
-        values = binary_mask(convert_picture(mask, "mask"), threshold=threshold, invert=invert)
+        values = binary_mask(convert_image(mask, "mask"), threshold=threshold, invert=invert)
     else:
         values = _array_mask(mask, threshold, invert)
     holes = values.reshape(-1, *values.shape[-2:]).astype(bool)
@@ -300,14 +300,14 @@ def _array_mask(mask: NDArray[Any] | Tensor, threshold: int, invert: bool) -> ND
     if values.ndim < 2 or values.size == 0 or (values.ndim == 4 and values.shape[1] != 1) or values.ndim > 4:
         raise ZooError(f"`mask` must be (H, W), (1, H, W) or (B, 1, H, W), got {values.shape}.")
     if values.dtype == np.uint8 and values.max() > 1:
-        hole, grey = values > threshold, values
+        hole, gray = values > threshold, values
     else:
         binary = (values == 0) | (values == 1)
         if not binary.all():
             worst = values[~binary].flat[0]
             raise ZooError(f"`mask` must hold only 0 (known) and 1 (hole), got {worst:g}. Gray masks: `mask > 0.5`.")
-        hole, grey = values.astype(bool), None
+        hole, gray = values.astype(bool), None
     hole = ~hole if invert else hole
-    for text in doubts_about(hole, grey, threshold=threshold, invert=invert).values():
+    for text in doubts_about(hole, gray, threshold=threshold, invert=invert).values():
         warnings.warn(f"`mask`: {text}", MaskWarning, stacklevel=5)
     return hole

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inpaint_zoo.io.atomic import write_bytes
-from inpaint_zoo.io.pixels import PictureError
+from inpaint_zoo.io.pixels import ImageError
 
 __all__ = ["write_gif"]
 
@@ -30,14 +30,12 @@ def write_gif(path: str | Path, frames: NDArray[np.uint8], *, shown_ms: int = 70
         last_ms: Duration of the last frame, in milliseconds.
 
     Raises:
-        PictureError: Height or width exceeds 65,535 pixels.
+        ImageError: Height or width exceeds 65,535 pixels.
         OSError: The file cannot be written, for example because the disk is full; no file is left behind.
     """
     N, H, W, _ = frames.shape
     if max(H, W) > LONGEST_SIDE:
-        raise PictureError(
-            f"{path}: {W} x {H} cannot be written as GIF; the maximum width and height is {LONGEST_SIDE}"
-        )
+        raise ImageError(f"{path}: {W} x {H} cannot be written as GIF; the maximum width and height is {LONGEST_SIDE}")
     palette = Image.fromarray(frames.reshape(N * H, W, 3)).quantize(256)
     first, *others = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     durations = [shown_ms] * (N - 1) + [last_ms]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["colour_key", "flow_colours"]
+__all__ = ["color_key", "flow_colors"]
 
 SEGMENTS = (15, 6, 4, 11, 13, 6)  # number of colors from red to yellow, green, cyan, blue, magenta and back to red
 EPSILON = 2.220446049250313e-16
@@ -18,17 +18,17 @@ def _wheel() -> NDArray[np.float64]:
     parts = []
     for k, count in enumerate(SEGMENTS):
         ramp = np.floor(255 * np.arange(count) / count)
-        colours = np.zeros((count, 3))
+        colors = np.zeros((count, 3))
         # even segments: the next channel rises; odd segments: this channel falls
         if k % 2 == 0:
-            colours[:, k // 2], colours[:, (k // 2 + 1) % 3] = 255, ramp
+            colors[:, k // 2], colors[:, (k // 2 + 1) % 3] = 255, ramp
         else:
-            colours[:, k // 2], colours[:, (k // 2 + 1) % 3] = 255 - ramp, 255
-        parts.append(colours)
+            colors[:, k // 2], colors[:, (k // 2 + 1) % 3] = 255 - ramp, 255
+        parts.append(colors)
     return np.concatenate(parts) / 255
 
 
-def flow_colours(offsets: NDArray[Any], batch_running_max: bool = False) -> NDArray[np.uint8]:
+def flow_colors(offsets: NDArray[Any], batch_running_max: bool = False) -> NDArray[np.uint8]:
     """Return offsets color-coded with the Middlebury color wheel. An offset of zero is white.
 
     The row offset is the wheel's horizontal component, as in the released code of Contextual Attention.
@@ -50,7 +50,7 @@ def flow_colours(offsets: NDArray[Any], batch_running_max: bool = False) -> NDAr
     return _colours(u / (longest + EPSILON), v / (longest + EPSILON))
 
 
-def colour_key(side: int) -> NDArray[np.uint8]:
+def color_key(side: int) -> NDArray[np.uint8]:
     """Return a color key (side, side, 3): each pixel of a disc has the color of its offset from the center."""
     rows, columns = np.meshgrid(*[np.linspace(-1, 1, side)] * 2, indexing="ij")
     outside = np.sqrt(rows**2 + columns**2) > 1

@@ -25,7 +25,7 @@ __all__ = [
     "FolderWarning",
     "Role",
     "by_stem",
-    "list_pictures",
+    "list_images",
     "natural_key",
     "pair_by_stem",
     "pair_masks",
@@ -70,7 +70,7 @@ def relative_stem(path: Path, root: Path) -> str:
     return plain_name(path.relative_to(root).with_suffix("").as_posix())
 
 
-def list_pictures(root: str | Path, role: Role = "any") -> list[Path]:
+def list_images(root: str | Path, role: Role = "any") -> list[Path]:
     """Return all image files in a folder and its subfolders, selected by extension, in natural order.
 
     Hidden files and folders are skipped, and so are folders with thumbnails or system data (`@eaDir`, `__MACOSX`).
@@ -186,15 +186,15 @@ def by_stem(root: str | Path, paths: Iterable[Path] | None = None, role: Role = 
 
     Args:
         root: The folder that stems are relative to.
-        paths: Files in it; by default `list_pictures(root, role)`.
-        role: See `list_pictures`.
+        paths: Files in it; by default `list_images(root, role)`.
+        role: See `list_images`.
 
     Raises:
-        ZooError: Two files have the same stem (the message names both), or `list_pictures` raises it.
+        ZooError: Two files have the same stem (the message names both), or `list_images` raises it.
     """
     root = Path(root)
     found: dict[str, Path] = {}
-    for path in list_pictures(root, role) if paths is None else paths:
+    for path in list_images(root, role) if paths is None else paths:
         stem = relative_stem(path, root)
         if stem in found:
             raise ZooError(
@@ -208,7 +208,7 @@ def by_stem(root: str | Path, paths: Iterable[Path] | None = None, role: Role = 
 def pair_by_stem(
     first: Mapping[str, Path],
     second: Mapping[str, Path],
-    names: tuple[str, str] = ("pictures", "masks"),
+    names: tuple[str, str] = ("images", "masks"),
     *,
     allow_extra: bool = False,
 ) -> list[tuple[str, Path, Path]]:
@@ -252,7 +252,7 @@ def pair_masks(images: Mapping[str, Path], masks: Mapping[str, Path], *, allow_e
         if key in named:
             raise ZooError(f"{named[key]} and {path} are both masks of '{key}'. Keep only one of them.")
         named[key] = path
-    pairs = pair_by_stem(images, named, ("photographs", "masks"), allow_extra=allow_extra)
+    pairs = pair_by_stem(images, named, ("images", "masks"), allow_extra=allow_extra)
     refuse_own_masks((path for _, path, _ in pairs), (path for _, _, path in pairs))
     return {image: mask for _, image, mask in pairs}
 

@@ -1,4 +1,4 @@
-"""Conversion of pixels in any of Pillow's modes to 8-bit RGB and alpha, for `pictures.read_picture`."""
+"""Conversion of pixels in any of Pillow's modes to 8-bit RGB and alpha, for `images.read_image`."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from PIL import Image
 
 from inpaint_zoo.errors import ZooError
 
-__all__ = ["GREY_MODES", "GREY_NOTE", "PictureError", "brightness", "sixteen_bit_colour", "to_rgb", "upright"]
+__all__ = ["GREY_MODES", "GREY_NOTE", "ImageError", "brightness", "sixteen_bit_color", "to_rgb", "upright"]
 
 Bytes = NDArray[np.uint8]
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 """Grayscale modes of Pillow."""
-GREY_NOTE = "grey repeated to RGB"
+GREY_NOTE = "gray repeated to RGB"
 
 _log_level = threading.Lock()  # OpenCV has one log level for the whole process
 
 
-class PictureError(ZooError):
+class ImageError(ZooError):
     """A file cannot be read or written as an image; the message starts with its path."""
 
 
@@ -39,19 +39,17 @@ def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[st
         RGB (H, W, 3), alpha (H, W) or None, and notes that describe the conversions.
 
     Raises:
-        PictureError: The values have no defined meaning as RGB: 32-bit integers or floats outside [0, 1].
+        ImageError: The values have no defined meaning as RGB: 32-bit integers or floats outside [0, 1].
     """
     mode = image.mode
     transparent = "transparency" in image.info or mode in {"LA", "La", "PA", "RGBA", "RGBa"}
     if mode in {"I;16", "I;16B", "I;16L"} or (mode == "I" and image.format in {"PNG", "PPM"}):
-        grey = _eight_bits(np.array(image).astype(np.uint16))
-        return _stack(grey), None, ["16-bit grey scaled to 8 bits", GREY_NOTE]
+        gray = _eight_bits(np.array(image).astype(np.uint16))
+        return _stack(gray), None, ["16-bit gray scaled to 8 bits", GREY_NOTE]
     if mode == "F":
-        return _stack(_from_float(path, np.array(image))), None, ["float grey in [0, 1] scaled to 8 bits"]
+        return _stack(_from_float(path, np.array(image))), None, ["float gray in [0, 1] scaled to 8 bits"]
     if mode == "I":
-        raise PictureError(
-            f"{path}: 32-bit integers have no defined white level. Save it with 8 or 16 bits per channel."
-        )
+        raise ImageError(f"{path}: 32-bit integers have no defined white level. Save it with 8 or 16 bits per channel.")
     notes = []
     if mode in {"P", "PA"}:
         notes.append(
@@ -62,7 +60,7 @@ def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[st
     elif mode in {"L", "LA", "La"}:
         notes.append(GREY_NOTE)
     elif mode == "CMYK":
-        notes.append("CMYK converted to RGB without its colour profile")
+        notes.append("CMYK converted to RGB without its color profile")
     elif mode == "LAB":
         notes.append("Lab converted to sRGB")
     elif mode not in {"RGB", "RGBA"}:
@@ -73,7 +71,7 @@ def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[st
     return rgba[..., :3], rgba[..., 3], notes
 
 
-def sixteen_bit_colour(
+def sixteen_bit_color(
     file: bytes, rgb: Bytes, alpha: Bytes | None, applied: int
 ) -> tuple[Bytes, Bytes | None, list[str]]:
     """Convert 16-bit color channels to 8 bits by rounding. Pillow reads only their high bytes, so OpenCV decodes them.
@@ -112,12 +110,12 @@ def _eight_bits(values: NDArray[np.uint16]) -> Bytes:
 def _from_float(path: Path, values: NDArray[np.float32]) -> Bytes:
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= 1):  # also true for NaN
-        raise PictureError(f"{path}: float values must be in [0, 1], got values from {low:g} to {high:g}")
+        raise ImageError(f"{path}: float values must be in [0, 1], got values from {low:g} to {high:g}")
     return np.rint(values * np.float32(255)).astype(np.uint8)
 
 
-def _stack(grey: Bytes) -> Bytes:
-    return np.repeat(grey[..., None], 3, axis=2)
+def _stack(gray: Bytes) -> Bytes:
+    return np.repeat(gray[..., None], 3, axis=2)
 
 
 def upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:

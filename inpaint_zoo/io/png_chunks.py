@@ -21,7 +21,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _FOR_PIXELS = frozenset({b"tRNS", b"acTL", b"fcTL", b"fdAT"})  # ancillary chunks that affect the decoded image
 _LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"tIME": 7}
 _TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt"})
-_NAMES = {b"iCCP": "colour profile", b"eXIf": "EXIF block", **dict.fromkeys(_TEXT, "text")}
+_NAMES = {b"iCCP": "color profile", b"eXIf": "EXIF block", **dict.fromkeys(_TEXT, "text")}
 
 
 class _Chunk(NamedTuple):

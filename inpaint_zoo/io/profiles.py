@@ -12,25 +12,25 @@ from functools import cache
 __all__ = ["profile_of_space", "srgb_profile"]
 
 _HEADER = 128
-_DEVICE_CLASSES = {b"scnr", b"mntr", b"prtr", b"spac"}  # not device links, abstract profiles and named colours
+_DEVICE_CLASSES = {b"scnr", b"mntr", b"prtr", b"spac"}  # not device links, abstract profiles and named colors
 
 
-def profile_of_space(profile: bytes | None, grey: bool) -> bytes | None:
+def profile_of_space(profile: bytes | None, gray: bool) -> bytes | None:
     """Return ``profile`` if it fits the pixels, else None.
 
     Args:
         profile: Bytes of an ICC profile, or None.
-        grey: Whether the pixels are grayscale; otherwise they are RGB.
+        gray: Whether the pixels are grayscale; otherwise they are RGB.
 
     Example:
-        >>> profile_of_space(srgb_profile(), grey=False) == srgb_profile(), profile_of_space(srgb_profile(), grey=True)
+        >>> profile_of_space(srgb_profile(), gray=False) == srgb_profile(), profile_of_space(srgb_profile(), gray=True)
         (True, None)
     """
     if not profile:
         return None
     if len(profile) < _HEADER or profile[36:40] != b"acsp":  # no valid header, so the color space is unknown
-        return None if grey else profile
-    fits = profile[16:20] == (b"GRAY" if grey else b"RGB ") and profile[12:16] in _DEVICE_CLASSES
+        return None if gray else profile
+    fits = profile[16:20] == (b"GRAY" if gray else b"RGB ") and profile[12:16] in _DEVICE_CLASSES
     return profile if fits else None
 
 

@@ -33,8 +33,8 @@ def focal_frequency(
     """Reduce w |F(pred) - F(target)|^2 over patches, channels and frequencies; see `FocalFrequencyLoss`.
 
     Example:
-        >>> black, grey = torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5)
-        >>> focal_frequency(grey, black).item()  # one of four frequencies differs, by 2 * 0.5, and its weight is 1
+        >>> black, gray = torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5)
+        >>> focal_frequency(gray, black).item()  # one of four frequencies differs, by 2 * 0.5, and its weight is 1
         0.25
     """
     check_same_shape(pred, target)

@@ -21,14 +21,14 @@ import numpy as np
 from inpaint_zoo.config import option, text
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_or_unreadable
-from inpaint_zoo.io.listing import Role, list_pictures
-from inpaint_zoo.io.pictures import PictureError, read_picture
+from inpaint_zoo.io.images import ImageError, read_image
+from inpaint_zoo.io.listing import Role, list_images
 from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning
 from inpaint_zoo.masks.kind import Canvases, Kind, Mask, Notes, Size
 from inpaint_zoo.masks.read import MaskCheck, luminance, mask_of
 from inpaint_zoo.random import Draws
 
-__all__ = ["Folder", "MaskFolder", "corner", "read_grey"]
+__all__ = ["Folder", "MaskFolder", "corner", "read_gray"]
 
 T = TypeVar("T")
 _PATIENCE = 100
@@ -64,7 +64,7 @@ class Folder(Kind):
     def listing(self) -> list[Path]:
         """Return all image files of the folder that match its role, in natural order."""
         try:
-            return list_pictures(self.folder, self.role)
+            return list_images(self.folder, self.role)
         except ZooError as error:
             raise MaskConfigError(f"{self.kind}: {error}") from None
 
@@ -91,12 +91,12 @@ class Folder(Kind):
         """
         paths = self.paths
         count = min(_PATIENCE, len(paths))
-        errors: list[PictureError] = []
+        errors: list[ImageError] = []
         for step in range(count):
             path = paths[(pick + step) % len(paths)]
             try:
                 found = read(path)
-            except PictureError as error:
+            except ImageError as error:
                 errors.append(error)
                 continue
             for passed in errors:
@@ -161,7 +161,7 @@ class MaskFolder(Folder):
         try:
             changed = path.stat().st_mtime_ns
         except OSError as error:
-            raise PictureError(f"{path}: cannot be opened: {error.strerror}") from None
+            raise ImageError(f"{path}: cannot be opened: {error.strerror}") from None
         return _load(path, changed, *self.reading)
 
     def native(self, path: Path) -> Mask:
@@ -182,7 +182,7 @@ class MaskFolder(Folder):
         look = partial(self._looked_at, flipped=bool(flipped))
         with ThreadPoolExecutor() as pool:  # decoding releases Python's global interpreter lock
             for path, found in zip(paths, pool.map(look, paths), strict=True):
-                if isinstance(found, PictureError):
+                if isinstance(found, ImageError):
                     check.add_unreadable(found)
                 else:
                     check.add(path, *found)
@@ -191,25 +191,25 @@ class MaskFolder(Folder):
         self.told.update(check.unreadable)
         return check
 
-    def _looked_at(self, path: Path, flipped: bool) -> tuple[Mask, Mapping[str, str]] | PictureError:
+    def _looked_at(self, path: Path, flipped: bool) -> tuple[Mask, Mapping[str, str]] | ImageError:
         threshold, invert = self.reading
         try:
             if not flipped:
                 return self.loaded(path)
-            return mask_of(read_picture(path), threshold=threshold, invert=not invert)
-        except PictureError as error:
+            return mask_of(read_image(path), threshold=threshold, invert=not invert)
+        except ImageError as error:
             return error
 
 
-def read_grey(path: Path) -> Mask:
+def read_gray(path: Path) -> Mask:
     """Return the gray values of a file as (H, W) uint8."""
-    return luminance(read_picture(path))
+    return luminance(read_image(path))
 
 
 @lru_cache(maxsize=128)
 def _load(path: Path, changed: int, threshold: int, invert: bool) -> tuple[Mask, Mapping[str, str]]:
     """Return a file's mask at its own resolution and its doubts; ``changed``, its mtime, is part of the cache key."""
-    mask, doubts = mask_of(read_picture(path), threshold=threshold, invert=invert)
+    mask, doubts = mask_of(read_image(path), threshold=threshold, invert=invert)
     mask.flags.writeable = False
     return mask, doubts
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from inpaint_zoo.io.atomic import write_bytes
-from inpaint_zoo.io.pictures import PictureError
-from inpaint_zoo.masks.folder import read_grey
+from inpaint_zoo.io.images import ImageError
+from inpaint_zoo.masks.folder import read_gray
 from inpaint_zoo.masks.read import binarise
 
 __all__ = ["INDEX_NAME", "IndexEntry", "index_folder"]
@@ -45,7 +45,7 @@ class IndexEntry:
 
 def index_folder(
     root: Path, paths: list[Path], *, write: bool = True
-) -> tuple[dict[Path, IndexEntry], list[PictureError]]:
+) -> tuple[dict[Path, IndexEntry], list[ImageError]]:
     """Measure files, or read the values of unchanged files from the folder's table.
 
     Args:
@@ -57,14 +57,14 @@ def index_folder(
         The entries of the readable files, in their order, and the errors of the others.
     """
     known = _read(root / INDEX_NAME)
-    found: dict[Path, IndexEntry | PictureError] = {}
+    found: dict[Path, IndexEntry | ImageError] = {}
     missing = []
     for path in paths:
         entry = known.get(path.relative_to(root).as_posix())
         try:
             status = path.stat()
         except OSError as error:
-            found[path] = PictureError(f"{path}: cannot be opened: {error.strerror}")
+            found[path] = ImageError(f"{path}: cannot be opened: {error.strerror}")
             continue
         if entry is not None and (entry.bytes, entry.changed) == (status.st_size, status.st_mtime_ns):
             found[path] = entry
@@ -76,14 +76,14 @@ def index_folder(
     measured = {path: one for path in paths if isinstance(one := found[path], IndexEntry)}
     if missing and write:
         _write(root / INDEX_NAME, list(measured.values()))
-    return measured, [one for path in paths if isinstance(one := found[path], PictureError)]
+    return measured, [one for path in paths if isinstance(one := found[path], ImageError)]
 
 
-def _measure(root: Path, path: Path) -> IndexEntry | PictureError:
+def _measure(root: Path, path: Path) -> IndexEntry | ImageError:
     try:
         status = path.stat()
-        mask = binarise(read_grey(path))
-    except PictureError as error:
+        mask = binarise(read_gray(path))
+    except ImageError as error:
         return error
     name = path.relative_to(root).as_posix()
     return IndexEntry(name, int(np.count_nonzero(mask)), mask.size, status.st_size, status.st_mtime_ns)

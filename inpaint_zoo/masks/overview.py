@@ -108,8 +108,8 @@ def contact_sheet(masks: Sequence[Mask], captions: Sequence[str], title: str, ce
 
 
 def _tile(mask: Mask, cell: int) -> Image.Image:
-    colours = np.array([_KNOWN, _HOLE], dtype=np.uint8)[mask]
-    image = Image.fromarray(colours)
+    colors = np.array([_KNOWN, _HOLE], dtype=np.uint8)[mask]
+    image = Image.fromarray(colors)
     H, W = mask.shape
     if max(H, W) <= cell:
         factor = cell // max(H, W)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_zoo.io.pictures import Picture, read_picture
+from inpaint_zoo.io.images import DecodedImage, read_image
 from inpaint_zoo.io.pixels import brightness
 from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning
 from inpaint_zoo.masks.kind import Mask
@@ -47,7 +47,7 @@ _GREY = 0.01
 
 def doubts_about(
     mask: NDArray[np.generic],
-    grey: Mask | None = None,
+    gray: Mask | None = None,
     *,
     alpha: Mask | None = None,
     threshold: int = 127,
@@ -57,33 +57,33 @@ def doubts_about(
 
     Args:
         mask: (H, W), nonzero = hole, as it will be used.
-        grey: (H, W) uint8 gray values from which the mask was thresholded; None for masks that were always binary.
+        gray: (H, W) uint8 gray values from which the mask was thresholded; None for masks that were always binary.
         alpha: (H, W) uint8 alpha channel of the file, which masks do not use.
         threshold: Gray values above it were taken as hole, or as known if ``invert`` is True.
         invert: Whether dark pixels are the hole.
     """
-    binary = grey is not None and int(grey.max()) == 1  # labels 0 and 1, which a threshold of 0 reads correctly
+    binary = gray is not None and int(gray.max()) == 1  # labels 0 and 1, which a threshold of 0 reads correctly
     if binary and threshold > 0:
         text = f"the mask holds only 0 and 1 (largest value 1), and above {threshold} is hole; multiply it by 255."
         return {"values": text}
-    if grey is not None and alpha is not None and grey.min() == grey.max() and alpha.min() != alpha.max():
+    if gray is not None and alpha is not None and gray.min() == gray.max() and alpha.min() != alpha.max():
         return {"alpha": "the mask has one color, its shape is in the alpha channel, which is not read."}
     doubts = {}
     ratio = np.count_nonzero(mask) / mask.size
     unread = "" if alpha is None else " Its alpha channel is not read."
-    colour = "black" if invert else "white"
+    color = "black" if invert else "white"
     if ratio == 0:
-        why = "" if grey is None else f", nothing is {colour} (largest value {grey.max()})"
+        why = "" if gray is None else f", nothing is {color} (largest value {gray.max()})"
         doubts["empty"] = f"the mask is empty{why}.{unread}"
     elif ratio > _LARGE:
         left = " Hardly any pixel is known." if ratio > _NEARLY_FULL else ""
-        taken = "1" if grey is None else colour
+        taken = "1" if gray is None else color
         doubts["large"] = (
             f"{100 * ratio:.1f} % of the mask is hole, {taken} taken as hole; is it inverted?{left}{unread}"
         )
-    share = 0.0 if grey is None or binary else np.count_nonzero((grey != 0) & (grey != 255)) / grey.size
+    share = 0.0 if gray is None or binary else np.count_nonzero((gray != 0) & (gray != 255)) / gray.size
     if share > _GREY:
-        doubts["grey"] = f"{100 * share:.1f} % of the mask is grey; above {threshold} was taken as white."
+        doubts["grey"] = f"{100 * share:.1f} % of the mask is gray; above {threshold} was taken as white."
     return doubts
 
 
@@ -136,30 +136,30 @@ class MaskCheck:
         return told + doubt_lines({kind: texts for kind, texts in self.doubts.items() if kind not in rule})
 
 
-def luminance(picture: Picture) -> Mask:
+def luminance(image: DecodedImage) -> Mask:
     """Return the gray values of an image as (H, W) uint8, as in Pillow's mode L; the alpha channel is ignored."""
-    return brightness(picture.rgb)
+    return brightness(image.rgb)
 
 
-def binarise(grey: Mask, threshold: int = 127, invert: bool = False) -> Mask:
-    """Return (H, W) uint8, 1 where ``grey`` is above ``threshold``, or not above it if ``invert`` is True."""
-    return ((grey <= threshold) if invert else (grey > threshold)).astype(np.uint8)
+def binarise(gray: Mask, threshold: int = 127, invert: bool = False) -> Mask:
+    """Return (H, W) uint8, 1 where ``gray`` is above ``threshold``, or not above it if ``invert`` is True."""
+    return ((gray <= threshold) if invert else (gray > threshold)).astype(np.uint8)
 
 
 def read_mask(path: str | Path, *, threshold: int = 127, invert: bool = False) -> Mask:
     """Read a mask file as (H, W) uint8, 1 = hole where the file is white; options and warnings as in `binary_mask`.
 
     Raises:
-        PictureError: If the file cannot be read.
+        ImageError: If the file cannot be read.
     """
-    return binary_mask(read_picture(path), threshold=threshold, invert=invert)
+    return binary_mask(read_image(path), threshold=threshold, invert=invert)
 
 
-def binary_mask(picture: Picture, *, threshold: int = 127, invert: bool = False) -> Mask:
+def binary_mask(image: DecodedImage, *, threshold: int = 127, invert: bool = False) -> Mask:
     """Convert an image to a mask (H, W) uint8, 1 = hole where it is white.
 
     Args:
-        picture: The image. Colors are converted to gray values; the alpha channel is ignored.
+        image: The image. Colors are converted to gray values; the alpha channel is ignored.
         threshold: Gray values above it are hole.
         invert: Use dark pixels as hole instead.
 
@@ -170,13 +170,13 @@ def binary_mask(picture: Picture, *, threshold: int = 127, invert: bool = False)
         MaskWarning: If no pixel is hole, more than 60 % are hole, more than 1 % are gray, the values are 0 and 1, or
             the shape is in the alpha channel.
     """
-    mask, doubts = mask_of(picture, threshold=threshold, invert=invert)
+    mask, doubts = mask_of(image, threshold=threshold, invert=invert)
     for text in doubts.values():
-        warnings.warn(f"{picture.path}: {text}", MaskWarning, stacklevel=2)
+        warnings.warn(f"{image.path}: {text}", MaskWarning, stacklevel=2)
     return mask
 
 
-def mask_of(picture: Picture, *, threshold: int = 127, invert: bool = False) -> tuple[Mask, dict[str, str]]:
+def mask_of(image: DecodedImage, *, threshold: int = 127, invert: bool = False) -> tuple[Mask, dict[str, str]]:
     """Return the mask of an image and its doubts; arguments and errors are those of `binary_mask`.
 
     Returns:
@@ -184,6 +184,6 @@ def mask_of(picture: Picture, *, threshold: int = 127, invert: bool = False) -> 
     """
     if not 0 <= threshold <= 254:
         raise MaskConfigError(f"`threshold` must lie in 0 .. 254, got {threshold}.")
-    grey = luminance(picture)
-    mask = binarise(grey, threshold, invert)
-    return mask, doubts_about(mask, grey, alpha=picture.alpha, threshold=threshold, invert=invert)
+    gray = luminance(image)
+    mask = binarise(gray, threshold, invert)
+    return mask, doubts_about(mask, gray, alpha=image.alpha, threshold=threshold, invert=invert)

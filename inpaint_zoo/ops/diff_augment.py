@@ -66,8 +66,8 @@ def change_colors(x: Tensor, colors: Colors) -> Tensor:
     """
     brightness, saturation, contrast = (value.to(x.device, x.dtype).view(-1, 1, 1, 1) for value in colors)
     x = x + brightness
-    grey = x.mean(1, keepdim=True)
-    x = (x - grey) * saturation + grey
+    gray = x.mean(1, keepdim=True)
+    x = (x - gray) * saturation + gray
     mean = x.mean((1, 2, 3), keepdim=True)
     return (x - mean) * contrast + mean
 
@@ -133,7 +133,7 @@ def check_augment_steps(name: str, steps: Sequence[str]) -> None:
 
 
 def diff_augment(
-    pictures: Sequence[Tensor],
+    images: Sequence[Tensor],
     steps: Sequence[AugmentStep],
     moved: Sequence[Tensor] = (),
     generator: torch.Generator | None = None,
@@ -141,7 +141,7 @@ def diff_augment(
     """Augment several batches that belong together, with independent color changes and common translations.
 
     Args:
-        pictures: Batches of images, each (B, 3, H, W) in [-1, 1]; the results may exceed this range.
+        images: Batches of images, each (B, 3, H, W) in [-1, 1]; the results may exceed this range.
         steps: The steps to apply; "color" always precedes "translation".
         moved: Batches (B, C, H, W), such as masks, that are translated with the images but otherwise unchanged.
         generator: CPU random generator; None uses PyTorch's global one.
@@ -149,8 +149,8 @@ def diff_augment(
     Returns:
         The augmented images, then the translated ``moved``.
     """
-    first = pictures[0]
-    changed = list(pictures)
+    first = images[0]
+    changed = list(images)
     if "color" in steps:
         changed = [change_colors(x, draw_colors(len(x), generator=generator)) for x in changed]
     changed += moved

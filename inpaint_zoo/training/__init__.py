@@ -4,7 +4,7 @@ from inpaint_zoo.training.adversarial import AdversarialModule
 from inpaint_zoo.training.checkpoints import Checkpoints, TrainingStoppedError
 from inpaint_zoo.training.ema import NetworkEMA
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
-from inpaint_zoo.training.images import ImageGrid, PredictionWriter, picture_row
+from inpaint_zoo.training.images import ImageGrid, PredictionWriter, image_row
 from inpaint_zoo.training.logs import CSVLog, MetricsLog, ProgressLines
 from inpaint_zoo.training.module import InpaintingModule, TrainingModule
 from inpaint_zoo.training.phases import (
@@ -45,6 +45,6 @@ __all__ = [
     "TrainingModule",
     "TrainingStoppedError",
     "completed",
+    "image_row",
     "newest_readable",
-    "picture_row",
 ]

@@ -17,21 +17,21 @@ from torch import Tensor
 from inpaint_zoo.inference.attention import attention_sheet
 from inpaint_zoo.inference.batch import Bytes, to_bytes
 from inpaint_zoo.inference.extras import HasAttention
+from inpaint_zoo.io.images import write_image
 from inpaint_zoo.io.names import concerns_one_name
-from inpaint_zoo.io.pictures import write_picture
 from inpaint_zoo.ops import composite
 from inpaint_zoo.training.module import TrainingModule, hole_fill_of
 from inpaint_zoo.training.phases import Batch
 
-__all__ = ["ImageGrid", "PredictionWriter", "picture_row"]
+__all__ = ["ImageGrid", "PredictionWriter", "image_row"]
 
 GREY = 0.5
 
 
-def picture_row(module: TrainingModule, batch: Batch) -> list[Tensor]:
+def image_row(module: TrainingModule, batch: Batch) -> list[Tensor]:
     """Return the images of one row of `ImageGrid`, each (B, 3, H, W) in [0, 1].
 
-    These are the masked input (the hole is grey, or ``hole_fill`` if the batch has it), the prediction of every stage
+    These are the masked input (the hole is gray, or ``hole_fill`` if the batch has it), the prediction of every stage
     (clamped, not composited), the result (composited) and the ground truth.
     """
     image, mask = batch["image"], batch["mask"]
@@ -40,29 +40,29 @@ def picture_row(module: TrainingModule, batch: Batch) -> list[Tensor]:
     return [masked, *stages, composite(stages[-1], image, mask), image]
 
 
-def _attention(network: HasAttention, batch: Batch, result: Bytes, photo: Bytes, step: int) -> list[Bytes]:
+def _attention(network: HasAttention, batch: Batch, result: Bytes, image: Bytes, step: int) -> list[Bytes]:
     """Return for each sample an attention image as `inpaint --attention` writes it.
 
     Args:
         network: The network, in evaluation.
         batch: B samples.
         result: (B, H, W, 3), composited.
-        photo: (B, H, W, 3), ground truth.
+        image: (B, H, W, 3), ground truth.
         step: Number of generator steps done, for the title.
     """
     offsets = network.attention_offsets(batch["image"], batch["mask"], **hole_fill_of(batch)).cpu().numpy()
     holes = (batch["mask"][:, 0] > 0.5).cpu().numpy()
     return [
         attention_sheet(*sample, f"step {step}: {name}", place=network.attention_place)
-        for name, sample in zip(batch["name"], zip(offsets, photo, holes, result, strict=True), strict=True)
+        for name, sample in zip(batch["name"], zip(offsets, image, holes, result, strict=True), strict=True)
     ]
 
 
-def _stacked(pictures: list[Bytes], margin: int) -> Bytes:
-    """Stack images (H, W, 3) vertically, and pad narrower ones on the right with the grey value ``margin``."""
-    widest = max(picture.shape[1] for picture in pictures)
-    sides = [((0, 0), (0, widest - picture.shape[1]), (0, 0)) for picture in pictures]
-    rows = [np.pad(picture, side, constant_values=margin) for picture, side in zip(pictures, sides, strict=True)]
+def _stacked(images: list[Bytes], margin: int) -> Bytes:
+    """Stack images (H, W, 3) vertically, and pad narrower ones on the right with the gray value ``margin``."""
+    widest = max(image.shape[1] for image in images)
+    sides = [((0, 0), (0, widest - image.shape[1]), (0, 0)) for image in images]
+    rows = [np.pad(image, side, constant_values=margin) for image, side in zip(images, sides, strict=True)]
     return np.concatenate(rows)
 
 
@@ -113,11 +113,11 @@ class ImageGrid(Callback):
             chosen: Batch = {key: batch[key][wanted] for key in ("image", "mask", "hole_fill") if key in batch}
             chosen["name"] = [batch["name"][place] for place in wanted]
             module = cast(TrainingModule, pl_module)
-            columns = [to_bytes(x) for x in picture_row(module, chosen)]
+            columns = [to_bytes(x) for x in image_row(module, chosen)]
             self._rows += list(np.concatenate(columns, axis=2))  # (H, W * columns, 3) each
             if isinstance(module.network, HasAttention):
-                *_, result, photo = columns
-                self._sheets += _attention(module.network, chosen, result, photo, trainer.global_step)
+                *_, result, image = columns
+                self._sheets += _attention(module.network, chosen, result, image, trainer.global_step)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the images, except after the sanity check."""
@@ -128,15 +128,15 @@ class ImageGrid(Callback):
             _publish(trainer, "attention", "attention", _stacked(self._sheets, margin=255))
 
 
-def _publish(trainer: Trainer, file: str, name: str, picture: Bytes) -> None:
+def _publish(trainer: Trainer, file: str, name: str, image: Bytes) -> None:
     """Write an image to the run's folder, and log it to TensorBoard and W&B if they are used."""
     step = trainer.global_step
-    write_picture(Path(trainer.default_root_dir) / "images" / f"{file}_{step:08d}.png", picture)
+    write_image(Path(trainer.default_root_dir) / "images" / f"{file}_{step:08d}.png", image)
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_image(name, picture, step, dataformats="HWC")
+            logger.experiment.add_image(name, image, step, dataformats="HWC")
         elif isinstance(logger, WandbLogger):
-            logger.log_image(name, [picture], step=step)
+            logger.log_image(name, [image], step=step)
 
 
 class PredictionWriter(Callback):
@@ -158,11 +158,11 @@ class PredictionWriter(Callback):
         if trainer.fast_dev_run:  # type: ignore[attr-defined]  # set by Lightning, but not declared
             return
         folder = Path(trainer.default_root_dir) / "predictions"
-        for picture, name, index in zip(to_bytes(cast(Tensor, outputs)), batch["name"], batch["index"], strict=True):
+        for image, name, index in zip(to_bytes(cast(Tensor, outputs)), batch["name"], batch["index"], strict=True):
             if int(index) < 0:
                 continue
             try:
-                write_picture(folder / f"{name}.png", picture)
+                write_image(folder / f"{name}.png", image)
             except OSError as error:
                 if not concerns_one_name(error):
                     raise

@@ -12,7 +12,7 @@ from inpaint_zoo.analysis.receptive_field import (
     WHOLE,
     EffectiveField,
     effective_field,
-    field_picture,
+    field_image,
     network_reach,
     part_reach,
 )
@@ -310,13 +310,13 @@ def test_the_square_of_the_gradient():
     assert _side(gradient) == 9
 
 
-def test_the_picture_of_a_field():
+def test_the_image_of_a_field():
     gradient = np.full((64, 96), 1 / (64 * 96))
-    picture = field_picture(EffectiveField(gradient, 21, 1), ((8, 55), (0, 95)), "toy")
-    head = picture.shape[0] - 8 * 64
-    assert picture.shape == (head + 512, 768, 3)
-    assert picture[head + 8 * 8, 400].tolist() == [255, 255, 255]
-    assert picture[head + 8 * 22, 400].tolist() == [80, 220, 120]
+    image = field_image(EffectiveField(gradient, 21, 1), ((8, 55), (0, 95)), "toy")
+    head = image.shape[0] - 8 * 64
+    assert image.shape == (head + 512, 768, 3)
+    assert image[head + 8 * 8, 400].tolist() == [255, 255, 255]
+    assert image[head + 8 * 22, 400].tolist() == [80, 220, 120]
 
 
 def test_a_dead_network_has_no_effective_field():

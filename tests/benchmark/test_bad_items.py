@@ -10,7 +10,7 @@ from PIL import Image
 from inpaint_zoo.benchmark import Options, export_inputs, run_suite
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
-from tests.helpers.suites import Diary, photograph, photographs, results_bytes, small_suite, write_suite
+from tests.helpers.suites import Diary, image_set, photograph, results_bytes, small_suite, write_suite
 from tests.helpers.toy import registered_toy
 
 ONE = Options(workers=1, device="cpu")
@@ -33,7 +33,7 @@ def test_an_image_without_a_mask_is_left_out_for_every_method_and_named(tmp_path
     tiny(tmp_path / "photos")  # the first image is smaller than the 16 px that lama_box needs
     assert main([*command, str(tmp_path / "out")]) == 1
     err = capsys.readouterr().err
-    assert err.count("left out: photos, lama_box: a_tiny: ") == 1
+    assert err.count("left out: images, lama_box: a_tiny: ") == 1
     assert "8 x 10" in err
     found = rows(tmp_path / "out", "psnr")
     assert sorted(found["mean_fill", "center"].index) == ["a_tiny", "more/p4", "p0", "p1", "p2", "p3"]
@@ -46,7 +46,7 @@ def test_an_image_without_a_mask_is_left_out_for_every_method_and_named(tmp_path
     report = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert r"a\_tiny: lama\_box needs a height and width of at least 16" in report
     assert main([*command, str(tmp_path / "out")]) == 1  # nothing is computed, and the message is repeated
-    assert capsys.readouterr().err.count("left out: photos, lama_box: a_tiny: ") == 1
+    assert capsys.readouterr().err.count("left out: images, lama_box: a_tiny: ") == 1
     assert main([*command, str(tmp_path / "out"), "--allow-missing"]) == 0
 
 
@@ -62,10 +62,10 @@ def test_networks_get_small_images_padded_as_inpaint_pads_them(tmp_path):
         tiny(tmp_path / "photos", (9, 17))
         outcome = run_suite(suite, tmp_path / "out", ONE)
     assert (outcome.computed, outcome.failed, outcome.left_out) == (2, (), ())
-    truth = photograph(9, (9, 17))
+    target = photograph(9, (9, 17))
     hole = create_mask("center", size=(9, 17), seed=7, args={"size": 4})
-    filled = iz.inpaint("navier_stokes", truth, hole)
-    error = ((filled / 255.0 - truth / 255.0) ** 2).mean()
+    filled = iz.inpaint("navier_stokes", target, hole)
+    error = ((filled / 255.0 - target / 255.0) ** 2).mean()
     assert rows(tmp_path / "out", "psnr")["navier_stokes", "center", "a_tiny"] == pytest.approx(
         -10 * np.log10(error), abs=1e-4
     )
@@ -105,7 +105,7 @@ def test_inputs_without_a_mask_are_not_exported_and_their_results_not_asked_for(
     tiny(tmp_path / "photos")
     diary = Diary()
     assert export_inputs(suite, tmp_path / "inputs", ONE, diary) == 5
-    assert any("left out: inputs on photos, lama_box: a_tiny: " in note for note in diary.notes)
+    assert any("left out: inputs on images, lama_box: a_tiny: " in note for note in diary.notes)
     (tmp_path / "inputs" / "images").rename(tmp_path / "theirs")
     outcome = run_suite(suite, tmp_path / "out", ONE)
     assert outcome.failed == ()
@@ -156,7 +156,7 @@ def test_a_bank_without_a_mask_is_refused_with_file_line_and_cause(tmp_path):
 
 def test_bad_files_of_a_bank_cost_their_images_alone(tmp_path):
     bank(tmp_path / "bank", HOLE, HOLE * 0, HOLE)
-    (tmp_path / "bank" / "2.png").write_bytes(b"no picture")
+    (tmp_path / "bank" / "2.png").write_bytes(b"no image")
     suite = small_suite(tmp_path, methods=["mean_fill", "telea"], masks=[{"bank": "bank"}])
     diary = Diary()
     outcome = run_suite(suite, tmp_path / "out", ONE, diary)
@@ -170,7 +170,7 @@ def test_bad_files_of_a_bank_cost_their_images_alone(tmp_path):
 def test_images_are_never_their_own_masks(tmp_path):
     with pytest.raises(ZooError, match=r"p4\.png: is used both as image and as mask"):
         run_suite(small_suite(tmp_path, masks=[{"bank": "photos"}]), tmp_path / "out", ONE)
-    folder = photographs(tmp_path / "lama", count=3)
+    folder = image_set(tmp_path / "lama", count=3)
     for path in list(folder.rglob("*.png")):
         Image.fromarray(HOLE).save(path.with_name(f"{path.stem}_mask001.png"))
     datasets = [{"name": "lama", "root": "lama"}]

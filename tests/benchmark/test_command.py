@@ -22,10 +22,10 @@ def benchmark(*words):
 def test_a_run_ends_with_a_ranking_and_the_report(tmp_path, suite, capsys):
     assert benchmark(suite, "--out", tmp_path / "out") == 0
     shown = capsys.readouterr()
-    assert re.search(r"photos, center.*\n.*telea.*\n.*mean_fill", shown.out)
+    assert re.search(r"images, center.*\n.*telea.*\n.*mean_fill", shown.out)
     assert "cells: 4 computed, 0 done before" in shown.out
     assert f"report: {tmp_path / 'out' / 'report.html'}" in shown.out
-    assert "4/4 telea on photos, lama_box" in shown.err
+    assert "4/4 telea on images, lama_box" in shown.err
     assert benchmark(suite, "--out", tmp_path / "out") == 0
     assert "cells: 0 computed, 4 done before" in capsys.readouterr().out
     assert len(pd.read_csv(tmp_path / "out" / "summary.csv")) == 2 * 2 * 3
@@ -41,12 +41,12 @@ def test_a_failed_cell_is_one_line_and_exit_code_1(tmp_path, capsys):
     suite = write_suite(tmp_path, methods=["telea", {"callable": "fails_in_the_command:fill", "label": "[Mine]"}])
     assert benchmark(suite, "--out", tmp_path / "out") == 1
     shown = capsys.readouterr()
-    assert shown.err.count("failed: [Mine] on photos, center: KeyError: 'out of [luck]'") == 1
+    assert shown.err.count("failed: [Mine] on images, center: KeyError: 'out of [luck]'") == 1
     assert "cells: 2 computed, 0 done before, 2 failed" in shown.out
     assert "Traceback" not in shown.out + shown.err
 
 
-def test_unreadable_photographs(tmp_path, suite, capsys):
+def test_unreadable_images(tmp_path, suite, capsys):
     (tmp_path / "photos" / "p2.png").write_bytes(b"")
     assert benchmark(suite, "--out", tmp_path / "out") == 2
     shown = capsys.readouterr()

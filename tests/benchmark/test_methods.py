@@ -33,18 +33,18 @@ def network_method(tmp_path, **entry):
 
 
 def test_random_weights_come_from_the_suite_alone(tmp_path):
-    def picture(seed, global_seed):
+    def image(seed, global_seed):
         suite = small_suite(tmp_path, methods=[{"model": "autoencoder_tiny", "weights": "random"}], seed=seed)
         method = create_methods(suite)[0]
         torch.manual_seed(global_seed)
         state = torch.random.get_rng_state()
         method.start(TASK, CPU, "fp32")
         assert torch.equal(torch.random.get_rng_state(), state)
-        return method.fill([item()])[0].picture
+        return method.fill([item()])[0].image
 
-    first = picture(7, 0)
-    np.testing.assert_array_equal(first, picture(7, 99))
-    assert (first != picture(8, 0)).any()
+    first = image(7, 0)
+    np.testing.assert_array_equal(first, image(7, 99))
+    assert (first != image(8, 0)).any()
 
 
 def test_weights_are_known_by_their_content(tmp_path):
@@ -85,13 +85,13 @@ def test_batches_are_used_only_where_they_change_no_bit(tmp_path):
     with registered_toy():
         method = network_method(tmp_path, weights="random")
     assert isinstance(method, NetworkMethod)
-    singles = [method.fill([each])[0].picture for each in items]
-    for picture, output in zip(singles, method.fill(items), strict=True):
-        np.testing.assert_array_equal(picture, output.picture)
+    singles = [method.fill([each])[0].image for each in items]
+    for image, output in zip(singles, method.fill(items), strict=True):
+        np.testing.assert_array_equal(image, output.image)
     method.network = drifts = Drifts()
     method.close()
     method.network = drifts
-    assert (method.fill(items)[3].picture[items[3].mask] == 128).all()
+    assert (method.fill(items)[3].image[items[3].mask] == 128).all()
     assert method._same_in_batches == {(4, 64, 64): False}
     before = drifts.calls
     method.fill(items)
@@ -102,7 +102,7 @@ def test_sizes_may_differ_in_one_batch(tmp_path):
     with registered_toy():
         method = network_method(tmp_path, weights="random")
     items = [item(0), item(1, (48, 80)), item(2, (48, 80)), item(3)]
-    assert [output.picture.shape for output in method.fill(items)] == [
+    assert [output.image.shape for output in method.fill(items)] == [
         (64, 64, 3),
         (48, 80, 3),
         (48, 80, 3),
@@ -146,12 +146,12 @@ def function_method(tmp_path, name):
     return create_methods(small_suite(tmp_path, methods=[{"callable": f"functions_of_the_test:{name}"}]))[0]
 
 
-def test_functions_see_no_truth_and_may_write_into_their_arguments(tmp_path):
+def test_functions_see_no_ground_truth_and_may_write_into_their_arguments(tmp_path):
     """What they return for known pixels is not used."""
     method = function_method(tmp_path, "copy")
     asked = item()
     output = method.fill([asked])[0]
-    np.testing.assert_array_equal(output.picture, np.where(asked.mask[..., None], 9, asked.image))
+    np.testing.assert_array_equal(output.image, np.where(asked.mask[..., None], 9, asked.image))
     assert output.seconds > 0
     np.testing.assert_array_equal(asked.image, item().image)
     assert len(method.identity(TASK)["source_sha256"]) == 64
@@ -192,27 +192,27 @@ def fill_grey(source, target, ending=".png"):
     """Imitate another program: read exported inputs and masks, fill holes with gray, and change a known pixel."""
     for path in sorted((source / "images").rglob("*.png")):
         relative = path.relative_to(source / "images")
-        picture = np.asarray(Image.open(path)).copy()
+        image = np.asarray(Image.open(path)).copy()
         mask = np.asarray(Image.open(source / "masks" / relative).convert("L")) > 127
-        picture[mask] = 128
-        picture[0, 0] = 255
+        image[mask] = 128
+        image[0, 0] = 255
         (target / relative).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save((target / relative).with_suffix(ending))
+        Image.fromarray(image).save((target / relative).with_suffix(ending))
 
 
 def test_a_folder_made_by_another_program_is_scored(tmp_path):
     suite = theirs(tmp_path)
     diary = Diary()
-    assert export_inputs(suite, tmp_path / "inputs", ONE, diary) == diary.images == 10  # 5 photographs, 2 mask sets
+    assert export_inputs(suite, tmp_path / "inputs", ONE, diary) == diary.images == 10  # 5 images, 2 mask sets
     fill_grey(tmp_path / "inputs", tmp_path / "theirs")
-    (tmp_path / "theirs" / "photos" / "center" / "notes.txt").write_text("not a picture")
+    (tmp_path / "theirs" / "photos" / "center" / "notes.txt").write_text("not a image")
     outcome = run_suite(suite, tmp_path / "out", ONE)
     assert outcome.failed == ()
     results = pd.read_parquet(tmp_path / "out" / "results.parquet")
     assert len(results) == 2 * 5 * 3
     assert len(pd.read_parquet(tmp_path / "out" / "timings.parquet")) == 0
-    (tmp_path / "grey_of_the_test.py").write_text("def fill(image, mask):\n    image[mask] = 128\n    return image\n")
-    mine = small_suite(tmp_path, methods=[{"callable": "grey_of_the_test:fill", "label": "Theirs"}])
+    (tmp_path / "gray_of_the_test.py").write_text("def fill(image, mask):\n    image[mask] = 128\n    return image\n")
+    mine = small_suite(tmp_path, methods=[{"callable": "gray_of_the_test:fill", "label": "Theirs"}])
     run_suite(mine, tmp_path / "mine", ONE)  # known pixels come from the ground truth, so the changed one has no effect
     assert results_bytes(tmp_path / "out") == results_bytes(tmp_path / "mine")
 
@@ -221,8 +221,8 @@ def test_exported_inputs_are_the_suites_own(tmp_path):
     suite = small_suite(tmp_path, masks=["lama_box"])
     export_inputs(suite, tmp_path / "inputs", ONE, Diary())
     run_suite(suite, tmp_path / "out", ONE)
-    mask = np.asarray(Image.open(tmp_path / "inputs/masks/photos/lama_box/p0.png").convert("L"))
-    image = np.asarray(Image.open(tmp_path / "inputs/images/photos/lama_box/p0.png"))
+    mask = np.asarray(Image.open(tmp_path / "inputs/masks/images/lama_box/p0.png").convert("L"))
+    image = np.asarray(Image.open(tmp_path / "inputs/images/images/lama_box/p0.png"))
     number = sorted(["p0", "p1", "p2", "p3", "more/p4"]).index("p0")
     shown = np.asarray(Image.open(tmp_path / f"out/gallery/photos/lama_box/{number}.png").convert("L"))
     np.testing.assert_array_equal(mask, shown)
@@ -253,8 +253,8 @@ def test_what_is_wrong_with_a_folder_is_said_and_other_cells_finish(tmp_path):
         return [failure.error for failure in outcome.failed]
 
     first, second = errors()
-    assert first == "The results of 'Theirs' are wanted in theirs/photos/center/ or theirs/center/, which is not there."
-    assert "theirs/photos/lama_box/ or theirs/lama_box/" in second
+    assert first == "The results of 'Theirs' are wanted in theirs/images/center/ or theirs/center/, which is not there."
+    assert "theirs/images/lama_box/ or theirs/lama_box/" in second
     export_inputs(suite, tmp_path / "inputs", ONE, Diary())
     fill_grey(tmp_path / "inputs", tmp_path / "theirs")
     assert errors() == []
@@ -262,7 +262,7 @@ def test_what_is_wrong_with_a_folder_is_said_and_other_cells_finish(tmp_path):
     (place / "p1.png").unlink()
     (place / "more" / "p4.png").unlink()
     (missing,) = errors()
-    assert "5 photographs and 3 results do not match" in missing
+    assert "5 images and 3 results do not match" in missing
     assert "2 without a partner among the results" in missing
     assert "p1" in missing
     assert "more/p4" in missing
@@ -276,7 +276,7 @@ def test_what_is_wrong_with_a_folder_is_said_and_other_cells_finish(tmp_path):
     assert "p1.jpg" in twins
     assert "p1.png" in twins
     (place / "p1.jpg").unlink()
-    (place / "p1.png").write_bytes(b"no picture")
+    (place / "p1.png").write_bytes(b"no image")
     (damaged,) = errors()
     assert "p1.png" in damaged
     methods = pd.read_parquet(out / "results.parquet")["method"]
@@ -290,7 +290,7 @@ def test_several_datasets_need_the_whole_layout(tmp_path):
         {"name": "photos", "root": "photos", "size": 48, "label": "small"},
     ]
     outcome = run_suite(theirs(tmp_path, datasets=datasets), tmp_path / "out", ONE)
-    assert "wanted in theirs/photos/center/, which" in outcome.failed[0].error
+    assert "wanted in theirs/images/center/, which" in outcome.failed[0].error
 
 
 def test_a_folder_that_is_not_there(tmp_path):

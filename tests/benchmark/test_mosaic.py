@@ -15,9 +15,9 @@ from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.benchmark.report.tables import matrices, tables
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.pictures import read_picture
+from inpaint_zoo.io.images import read_image
 from inpaint_zoo.ops import mosaic, to_uint8
-from tests.helpers.suites import Diary, photographs, small_suite, write_suite
+from tests.helpers.suites import Diary, image_set, small_suite, write_suite
 
 NET = "autoencoder_tiny"
 CENTER = {"name": "center", "size": 24}
@@ -31,7 +31,7 @@ REFUSING = {"mean_fill", f"hole_ns:{NET}", "theirs"}
 def runs(tmp_path_factory):
     """Run a suite with the mosaic and one without; the `folder` method has results for the mask set that both share."""
     folder = tmp_path_factory.mktemp("mosaic")
-    photographs(folder / "theirs")
+    image_set(folder / "theirs")
     for name, masks in (("both", [CENTER, MOSAIC]), ("alone", [CENTER])):
         suite = write_suite(folder, methods=METHODS, masks=masks)
         assert main(["benchmark", str(suite), "--out", str(folder / name)]) == 0
@@ -42,14 +42,14 @@ def test_networks_find_the_mosaic_and_others_are_not_asked(runs):
     run, _ = runs
     net = iz.create_model(NET, weights="shipped")
     for number in run.gallery_numbers("photos"):
-        truth = read_picture(run.truth_file("photos", number)).rgb
-        hole = read_picture(run.mask_file("photos", LABEL, number)).rgb[..., 0] > 127
-        image = torch.from_numpy(truth.copy()).permute(2, 0, 1)[None].float() / 255
+        target = read_image(run.target_file("photos", number)).rgb
+        hole = read_image(run.mask_file("photos", LABEL, number)).rgb[..., 0] > 127
+        image = torch.from_numpy(target.copy()).permute(2, 0, 1)[None].float() / 255
         mask = torch.from_numpy(hole)[None, None].float()
         with torch.no_grad():
             filled = net(image, mask, hole_fill=mosaic(image, mask, 6, "nearest"))
         expected = to_uint8(filled)[0].permute(1, 2, 0).numpy()
-        found = read_picture(run.result_file((NET, "photos", LABEL), number)).rgb
+        found = read_image(run.result_file((NET, "photos", LABEL), number)).rgb
         assert np.abs(found.astype(int) - expected).max() <= 1  # the suite uses the network's fast form
     assert run.missing.keys() == {(method, "photos", LABEL) for method in REFUSING}
     assert run.missing["mean_fill", "photos", LABEL] == (
@@ -92,7 +92,7 @@ def test_the_report_says_what_it_is(runs):
     first = scores[1].rows[0]
     assert (first.method, first.missing, first.entries[0].rank) == (NET, None, 1)
     text = markdown(run, scores, matrices(run, scores))
-    assert f"## photos, {LABEL}" in text
+    assert f"## images, {LABEL}" in text
     assert f"{LABEL}: the hole shows a mosaic of the ground truth. This is deblurring, not inpainting" in text
     page = (run.folder / "report.html").read_text()
     assert LABEL in page
@@ -131,7 +131,7 @@ def test_wrong_keys_name_their_line(tmp_path, change, message):
         small_suite(tmp_path, masks=[{**MOSAIC, **change}])
 
 
-def test_a_photograph_smaller_than_a_block_fails_by_name(tmp_path, capsys):
+def test_a_image_smaller_than_a_block_fails_by_name(tmp_path, capsys):
     suite = write_suite(tmp_path, methods=[NET], masks=[{**MOSAIC, "mosaic_unit": 65}])
     assert main(["benchmark", str(suite), "--out", str(tmp_path / "out")]) == 1
     assert "must be at least the mosaic's `unit` of 65 px, got 64 x 64 px" in capsys.readouterr().err

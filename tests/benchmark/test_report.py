@@ -36,7 +36,7 @@ VOID = {"meta", "link", "img", "br", "wbr", "input"}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Seven methods on 9 photographs (some differ significantly) and on 4 (too few); one cell failed, one not run."""
+    """Seven methods on 9 images (some differ significantly) and on 4 (too few); one cell failed, one not run."""
     out = write_run(
         tmp_path_factory.mktemp("run"),
         methods=7,
@@ -50,7 +50,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def small(tmp_path):
-    """Three methods on four photographs; every cell done."""
+    """Three methods on four images; every cell done."""
     return write_run(tmp_path / "run", methods=3, size=32, failed=(), missing=(), gallery=1)
 
 
@@ -70,7 +70,7 @@ def gallery_data(folder):
     return json.loads(re.search(r'<script type="application/json" id="gallery-data">(.*?)</script>', text, re.S)[1])
 
 
-def picture(uri):
+def image(uri):
     return Image.open(io.BytesIO(base64.b64decode(uri.split(",", 1)[1])))
 
 
@@ -219,13 +219,13 @@ def test_a_metric_that_is_nowhere_is_named_without_a_reason(small):
     assert ("kid", "no finished cell contains it") in read_run(small).skipped_metrics
 
 
-def test_four_photographs_are_too_few_and_nothing_is_bold(folder):
+def test_four_images_are_too_few_and_nothing_is_bold(folder):
     few = [table for table in tables(read_run(folder)) if table.dataset == "sample"]
     for table in few:
-        assert table.pictures == "4 photographs"
+        assert table.images == "4 images"
         titles, verdict = table.verdicts[0]
         assert titles == "PSNR, SSIM, L1 in the hole"
-        assert re.fullmatch(r"4 photographs are too few to distinguish 7 methods \(at least 8 are needed\)\.", verdict)
+        assert re.fullmatch(r"4 images are too few to distinguish 7 methods \(at least 8 are needed\)\.", verdict)
         assert not any(entry.bold for column in table.columns for entry in column.entries)
 
 
@@ -234,7 +234,7 @@ def test_bold_is_the_best_and_what_is_not_told_from_it(folder):
     table = next(table for table in tables(run) if (table.dataset, table.mask) == ("photographs", "center"))
     column = next(column for column in table.columns if column.info.name == "psnr")
     bold = {entry.method for entry in column.entries if entry.bold}
-    rows = run.summary.query("dataset == 'photographs' and mask == 'center' and metric == 'psnr'")
+    rows = run.summary.query("dataset == 'images' and mask == 'center' and metric == 'psnr'")
     assert bold == set(rows.loc[rows["tied_with_best"].astype(bool), "method"])
     assert 0 < len(bold) < 7
     for method in bold:
@@ -260,7 +260,7 @@ def test_values_of_whole_sets_are_never_bold(folder):
     [
         ((10.0, 20.0, 20.0), "telea is best; no significant difference: navier_stokes. Different: 1 of 2."),
         ((10.0, 20.0, 30.0), "navier_stokes is best; it differs significantly from every other method."),
-        ((10.0, 10.0, 10.0), "12 photographs show no significant difference between these 3 methods."),
+        ((10.0, 10.0, 10.0), "12 images show no significant difference between these 3 methods."),
         ((np.nan, np.nan, np.nan), "no method has a value."),
     ],
 )
@@ -288,11 +288,11 @@ def test_one_method_alone_is_compared_with_nothing(tmp_path):
 def test_crops_are_called_crops(tmp_path):
     out = write_run(tmp_path / "run", methods=2, size=32, crops=2, failed=(), missing=())
     write_report(out)
-    assert tables(read_run(out))[0].pictures == "8 crops of 4 photographs"
-    assert "8 crops of 4 photographs" in (out / "report.html").read_text()
+    assert tables(read_run(out))[0].images == "8 crops of 4 images"
+    assert "8 crops of 4 images" in (out / "report.html").read_text()
 
 
-def test_values_left_out_and_pictures_missing_are_noted(small):
+def test_values_left_out_and_images_missing_are_noted(small):
     def change(results):
         results = results.copy()
         first = results.index[(results["method"] == "telea") & (results["metric"] == "psnr")]
@@ -342,9 +342,9 @@ def test_difference_maps_are_computed_from_the_pngs(folder):
     assert len(data["scenes"]) == 2 * 2 * 2  # two images, two mask sets, two datasets
     scene = next(s for s in data["scenes"] if (s["dataset"], s["mask"]) == ("photographs", "lama_thick"))
     root = folder / "gallery" / "photographs"
-    truth = np.asarray(Image.open(root / "0.png").convert("RGB")).astype(int)
+    target = np.asarray(Image.open(root / "0.png").convert("RGB")).astype(int)
     hole = np.asarray(Image.open(root / "lama_thick" / "0.png").convert("L")) > 127
-    colours = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in DIFFERENCE_COLOURS])
+    colors = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in DIFFERENCE_COLOURS])
     for entry in scene["methods"]:
         method = run.methods[entry["method"]]
         if "missing" in entry:
@@ -352,24 +352,24 @@ def test_difference_maps_are_computed_from_the_pngs(folder):
             continue
         cell = run.cells[(method, "photographs", "lama_thick")][0]
         result = np.asarray(Image.open(folder / "cells" / cell / "pictures" / "0.png").convert("RGB")).astype(int)
-        difference = np.abs(result - truth).mean(axis=2)
-        shown = np.asarray(picture(data["pictures"][entry["difference"]]).convert("RGBA"))
+        difference = np.abs(result - target).mean(axis=2)
+        shown = np.asarray(image(data["pictures"][entry["difference"]]).convert("RGBA"))
         np.testing.assert_array_equal(shown[..., 3] > 0, hole | (difference > 0))
         classes = np.searchsorted(DIFFERENCE_STEPS, difference, side="right") - 1
-        np.testing.assert_array_equal(shown[hole][:, :3], colours[classes[hole]])
+        np.testing.assert_array_equal(shown[hole][:, :3], colors[classes[hole]])
         assert entry["mean_difference"] == pytest.approx(difference[hole].mean(), abs=0.006)
         assert [title for title, _ in entry["scores"]] == ["PSNR", "SSIM", "L1 in the hole"]
 
 
-def test_copies_lie_over_the_truth_and_show_the_result(folder):
+def test_copies_lie_over_the_ground_truth_and_show_the_result(folder):
     run, data = read_run(folder), gallery_data(folder)
     scene = data["scenes"][0]
-    truth = picture(data["pictures"][scene["truth"]]).convert("RGBA")
+    target = image(data["pictures"][scene["truth"]]).convert("RGBA")
     for entry in scene["methods"]:
-        part = picture(data["pictures"][entry["picture"]]).convert("RGBA")
+        part = image(data["pictures"][entry["picture"]]).convert("RGBA")
         cell = run.cells[(run.methods[entry["method"]], scene["dataset"], scene["mask"])][0]
         result = Image.open(folder / "cells" / cell / "pictures" / "0.png").convert("RGB")
-        shown = Image.alpha_composite(truth, part).convert("RGB")
+        shown = Image.alpha_composite(target, part).convert("RGB")
         error = np.asarray(shown).astype(float) - np.asarray(result)
         assert 10 * np.log10(255**2 / (error**2).mean()) > 28
         assert np.asarray(part)[0, 0, 3] == 0  # known pixels are not stored again
@@ -384,8 +384,8 @@ def test_a_known_pixel_that_a_method_changed_is_shown(small):
     Image.fromarray(pixels).save(path)
     gallery = build_gallery(run)
     entry = gallery.scenes[0]["methods"][run.methods.index("telea")]
-    assert picture(gallery.pictures[entry["picture"]]).convert("RGBA").getpixel((0, 0))[3] == 255
-    assert picture(gallery.pictures[entry["difference"]]).convert("RGBA").getpixel((0, 0))[3] == 255
+    assert image(gallery.images[entry["picture"]]).convert("RGBA").getpixel((0, 0))[3] == 255
+    assert image(gallery.images[entry["difference"]]).convert("RGBA").getpixel((0, 0))[3] == 255
 
 
 def test_gallery_keeps_to_its_budget_and_says_so(folder, tmp_path):
@@ -396,14 +396,14 @@ def test_gallery_keeps_to_its_budget_and_says_so(folder, tmp_path):
     assert {scene["picture"] for scene in bounded.scenes} == {"astronaut"}
 
 
-def test_large_pictures_are_shown_smaller(tmp_path):
+def test_large_images_are_shown_smaller(tmp_path):
     out = write_run(tmp_path / "run", methods=1, size=LONGEST_SIDE + 100, gallery=1, failed=(), missing=())
     gallery = build_gallery(read_run(out))
     assert gallery.reduced
-    assert picture(gallery.pictures[gallery.scenes[0]["truth"]]).size == (LONGEST_SIDE, LONGEST_SIDE)
+    assert image(gallery.images[gallery.scenes[0]["truth"]]).size == (LONGEST_SIDE, LONGEST_SIDE)
 
 
-def test_a_picture_that_is_gone_is_said_to_be(small):
+def test_a_image_that_is_gone_is_said_to_be(small):
     cell = read_run(small).cells[("telea", "sample", "center")][0]
     (small / "cells" / cell / "pictures" / "0.png").unlink()
     write_report(small)
@@ -463,7 +463,7 @@ def test_costs_of_several_devices_do_not_mix(small):
 # --- plots ---
 
 
-def test_markers_and_colours_tell_36_methods_apart():
+def test_markers_and_colors_tell_36_methods_apart():
     looks = {(style_class(index), marker(index, 4.0)) for index in range(36)}
     assert len(looks) == 36
 
@@ -511,11 +511,11 @@ def test_labels_may_wrap_after_signs():
 
 
 @pytest.mark.parametrize(("theme", "position"), [("light", 0), ("dark", 1)])
-def test_colours_have_contrast(theme, position):
+def test_colors_have_contrast(theme, position):
     style = files("inpaint_zoo.benchmark.report").joinpath("templates", "style.css").read_text()
 
-    def luminance(colour):
-        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    def luminance(color):
+        channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -524,14 +524,14 @@ def test_colours_have_contrast(theme, position):
         return (high + 0.05) / (low + 0.05)
 
     found = re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", style)
-    colours = {name: pair[position] for name, *pair in found if name != "c"}
+    colors = {name: pair[position] for name, *pair in found if name != "c"}
     series = re.findall(r"\.c\d \{ --c: light-dark\((#\w{6}), (#\w{6})\)", style)
     assert len(series) == 6
     for name in ("ink", "muted", "accent", "warn"):
-        assert ratio(colours[name], colours["paper"]) >= 4.5, name
-    assert ratio(colours["warn"], colours["warn-paper"]) >= 4.5
-    assert ratio(colours["ink"], colours["tint"]) >= 4.5
-    assert all(ratio(pair[position], colours["paper"]) >= 4.5 for pair in series)
+        assert ratio(colors[name], colors["paper"]) >= 4.5, name
+    assert ratio(colors["warn"], colors["warn-paper"]) >= 4.5
+    assert ratio(colors["ink"], colors["tint"]) >= 4.5
+    assert all(ratio(pair[position], colors["paper"]) >= 4.5 for pair in series)
 
 
 # --- bad folders and the command ---
@@ -624,8 +624,8 @@ def test_page_fits_the_screen(open_page, width, scheme):
         page.check(f"input[name=overview-metric][value={metric}]", force=True)
     page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert colour == ("rgb(251, 250, 247)" if scheme == "light" else "rgb(21, 23, 27)")
+    color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert color == ("rgb(251, 250, 247)" if scheme == "light" else "rgb(21, 23, 27)")
 
 
 @pytest.mark.slow
@@ -655,15 +655,15 @@ def test_divider_follows_pointer_and_keys(open_page):
 
 
 @pytest.mark.slow
-def test_any_two_versions_of_any_picture(open_page):
+def test_any_two_versions_of_any_image(open_page):
     page = open_page()
     assert page.locator("#strip li").count() == 2 + 7
     page.check("input[name=gallery-mask][value=lama_thick]", force=True)
     assert page.locator("#strip .card").count() == 2  # the failed and the missing cell are shown as such
     assert "failed: RuntimeError: out of memory <b>here</b>" in page.locator("#strip").inner_text()
-    page.locator("#gallery-controls .photos button").nth(1).click()
+    page.locator("#gallery-controls .images button").nth(1).click()
     assert "chelsea" in page.locator("#about").inner_text()
-    assert "photographs · lama_thick" in page.locator("#about").inner_text()
+    assert "images · lama_thick" in page.locator("#about").inner_text()
     page.select_option("#pick-left", label="Truth")
     page.select_option("#pick-right", label=f"Difference: {SCRIPT}")
     assert page.locator("#tag-right").inner_text() == f"Difference: {SCRIPT}"

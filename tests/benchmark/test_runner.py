@@ -50,20 +50,20 @@ def test_results_hold_every_cell_in_suite_order(tmp_path):
     assert outcome.report.is_file()
 
 
-def test_values_are_those_of_the_pictures_and_masks_of_the_public_api(tmp_path):
+def test_values_are_those_of_the_images_and_masks_of_the_public_api(tmp_path):
     out = tmp_path / "out"
     run_suite(small_suite(tmp_path), out, Options(workers=1, device="cpu", gallery=5))
     record = next(r for r in provenance(out)["cells"].values() if (r["method"], r["mask"]) == ("telea", "lama_box"))
     results = pd.read_parquet(out / "results.parquet")
     rows = results[(results["method"] == "telea") & (results["mask"] == "lama_box") & (results["metric"] == "psnr")]
     for index, row in enumerate(rows.itertuples()):
-        truth = np.asarray(Image.open(out / "gallery" / "photos" / f"{index}.png").convert("RGB"))
-        picture = np.asarray(Image.open(out / "cells" / record["id"] / "pictures" / f"{index}.png").convert("RGB"))
+        target = np.asarray(Image.open(out / "gallery" / "photos" / f"{index}.png").convert("RGB"))
+        image = np.asarray(Image.open(out / "cells" / record["id"] / "pictures" / f"{index}.png").convert("RGB"))
         mask = np.asarray(Image.open(out / "gallery" / "photos" / "lama_box" / f"{index}.png").convert("L")) > 127
         np.testing.assert_array_equal(mask, create_mask("lama_box", size=(64, 64), seed=7, index=index))
-        np.testing.assert_array_equal(picture[~mask], truth[~mask])
+        np.testing.assert_array_equal(image[~mask], target[~mask])
         assert row.hole_ratio == mask.mean()
-        mse = np.mean((picture / 255.0 - truth / 255.0) ** 2)
+        mse = np.mean((image / 255.0 - target / 255.0) ** 2)
         assert row.value == pytest.approx(10 * np.log10(1 / mse), abs=1e-4)
 
 
@@ -105,10 +105,10 @@ def test_only_restricts_and_results_keep_what_is_done(tmp_path):
     suite = small_suite(tmp_path)
     diary = Diary()
     run_suite(suite, out, Options(workers=1, device="cpu", only=("method=tel*", "mask=cent*")), diary)
-    assert diary.cells == ["telea on photos, center"]
+    assert diary.cells == ["telea on images, center"]
     diary = Diary()
     run_suite(suite, out, Options(workers=1, device="cpu", only=("mean_fill",)), diary)
-    assert diary.cells == ["mean_fill on photos, center", "mean_fill on photos, lama_box"]
+    assert diary.cells == ["mean_fill on images, center", "mean_fill on images, lama_box"]
     results = pd.read_parquet(out / "results.parquet")
     assert set(zip(results["method"], results["mask"], strict=True)) == {
         ("telea", "center"),
@@ -127,11 +127,11 @@ def test_adding_and_renaming_methods_recomputes_only_what_is_new(tmp_path):
     diary = Diary()
     suite = small_suite(tmp_path, methods=["mean_fill", {"model": "telea", "label": "Telea (2004)"}])
     run_suite(suite, out, ONE, diary)
-    assert diary.cells == ["mean_fill on photos, center", "mean_fill on photos, lama_box"]
+    assert diary.cells == ["mean_fill on images, center", "mean_fill on images, lama_box"]
     assert list(pd.read_parquet(out / "results.parquet")["method"].unique()) == ["mean_fill", "Telea (2004)"]
 
 
-def test_changed_photographs_options_and_metrics_are_new_cells(tmp_path):
+def test_changed_images_options_and_metrics_are_new_cells(tmp_path):
     out = tmp_path / "out"
     run_suite(small_suite(tmp_path, methods=["telea"]), out, ONE)
     for change in ({"methods": [{"model": "telea", "options": {"radius": 3}}]}, {"metrics": ["psnr"]}):
@@ -142,7 +142,7 @@ def test_changed_photographs_options_and_metrics_are_new_cells(tmp_path):
 
 def test_the_same_method_twice_is_refused(tmp_path):
     suite = small_suite(tmp_path, methods=["telea", {"model": "telea", "label": "again"}])
-    with pytest.raises(ZooError, match="'telea on photos, center' and 'again on photos, center' have the same content"):
+    with pytest.raises(ZooError, match="'telea on images, center' and 'again on images, center' have the same content"):
         run_suite(suite, tmp_path / "out", ONE)
     assert not (tmp_path / "out").exists()
 
@@ -183,7 +183,7 @@ def test_when_every_cell_fails_there_is_no_report(tmp_path):
     assert "99 does not fit" in outcome.failed[0].error
 
 
-def test_unreadable_photographs_are_listed_and_the_others_keep_their_masks(tmp_path):
+def test_unreadable_images_are_listed_and_the_others_keep_their_masks(tmp_path):
     out = tmp_path / "out"
     suite = small_suite(tmp_path, methods=["mean_fill"], masks=["lama_box"])
     run_suite(suite, tmp_path / "whole", ONE)
@@ -208,8 +208,8 @@ def test_unreadable_photographs_are_listed_and_the_others_keep_their_masks(tmp_p
 def test_nothing_readable_is_an_error_even_when_missing_is_allowed(tmp_path):
     suite = small_suite(tmp_path)
     for path in (tmp_path / "photos").rglob("*.png"):
-        path.write_bytes(b"no picture")
-    with pytest.raises(ZooError, match="No image of the dataset 'photos' can be read"):
+        path.write_bytes(b"no image")
+    with pytest.raises(ZooError, match="No image of the dataset 'images' can be read"):
         run_suite(suite, tmp_path / "out", Options(allow_missing=True))
 
 
@@ -227,7 +227,7 @@ def test_metrics_without_weights_are_skipped_and_counted(tmp_path, monkeypatch):
         run_suite(small_suite(tmp_path, metrics=["lpips_vgg"]), tmp_path / "other", ONE)
 
 
-def test_metrics_of_sets_use_features_of_the_truth_once(tmp_path, monkeypatch):
+def test_metrics_of_sets_use_features_of_the_ground_truth_once(tmp_path, monkeypatch):
     import inpaint_zoo.metrics
     from inpaint_zoo.metrics import FID
 
@@ -295,7 +295,7 @@ def test_options_are_checked(tmp_path):
         run_suite(small_suite(tmp_path), tmp_path / "out", Options(device="mps"))
 
 
-def test_gallery_shows_each_photograph_before_any_second_crop(tmp_path):
+def test_gallery_shows_each_image_before_any_second_crop(tmp_path):
     suite = small_suite(
         tmp_path,
         datasets=[{"name": "photos", "root": "photos", "size": 32, "crop": "grid"}],
@@ -309,8 +309,8 @@ def test_gallery_shows_each_photograph_before_any_second_crop(tmp_path):
     assert len(shown) == 6
     assert len({keys[number].rsplit("_", 1)[0] for number in shown}) == 5
     for record in provenance(out)["cells"].values():
-        pictures = (out / "cells" / record["id"] / "pictures").glob("*.png")
-        assert sorted(int(path.stem) for path in pictures) == shown
+        images = (out / "cells" / record["id"] / "pictures").glob("*.png")
+        assert sorted(int(path.stem) for path in images) == shown
 
 
 def test_mask_sets_are_spelled_out_beside_the_results(tmp_path):

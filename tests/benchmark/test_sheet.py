@@ -14,7 +14,7 @@ def tile(canvas, row, column, size):
     return np.asarray(canvas)[y : y + size, x : x + size]
 
 
-def test_rows_are_photographs_and_columns_methods(tmp_path):
+def test_rows_are_images_and_columns_methods(tmp_path):
     out = write_run(tmp_path / "run", methods=3, size=64, failed=(), missing=(), gallery=3)
     write_report(out)
     run = read_run(out)
@@ -24,18 +24,18 @@ def test_rows_are_photographs_and_columns_methods(tmp_path):
     masks = [mask for _, mask in run.tables]
     for row, number in enumerate(numbers):
         mask = masks[row % len(masks)]  # the rows cycle through the mask sets
-        truth = np.asarray(Image.open(run.truth_file("sample", number)).convert("RGB"))
+        target = np.asarray(Image.open(run.target_file("sample", number)).convert("RGB"))
         hole = np.asarray(Image.open(run.mask_file("sample", mask, number)).convert("L")) > 127
-        assert np.array_equal(tile(canvas, row, 4, 64), truth)
+        assert np.array_equal(tile(canvas, row, 4, 64), target)
         masked = tile(canvas, row, 0, 64)
-        assert np.array_equal(masked[~hole], truth[~hole])
+        assert np.array_equal(masked[~hole], target[~hole])
         assert len(np.unique(masked[hole], axis=0)) == 2  # the two stripes
         for column, method in enumerate(run.methods, start=1):
             result = np.asarray(Image.open(run.result_file((method, "sample", mask), number)).convert("RGB"))
             assert np.array_equal(tile(canvas, row, column, 64), result)
 
 
-def test_missing_cells_stay_blank_and_no_pictures_no_sheet(tmp_path):
+def test_missing_cells_stay_blank_and_no_images_no_sheet(tmp_path):
     out = write_run(tmp_path / "run", methods=3, size=64, gallery=2)  # one cell failed, one never ran
     run = read_run(out)
     assert run.missing

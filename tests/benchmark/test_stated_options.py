@@ -15,7 +15,7 @@ from inpaint_zoo.benchmark import Options, run_suite
 from inpaint_zoo.benchmark.methods import MethodInput, Task, create_methods
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.pictures import read_picture, write_picture
+from inpaint_zoo.io.images import read_image, write_image
 from tests.helpers.suites import photograph, small_suite, write_suite
 from tests.helpers.toy import registered_repeating, write_checkpoint
 
@@ -121,7 +121,7 @@ def test_an_option_of_the_suite_overrides_the_files(checkpoint, bare, tmp_path):
     def fill_one(**entry):
         made = method(tmp_path, **entry)
         made.start(TASK, torch.device("cpu"), "fp32")
-        return made.fill([asked])[0].picture, made.count_macs(64, 64)
+        return made.fill([asked])[0].image, made.count_macs(64, 64)
 
     overridden, macs = fill_one(weights="last.ckpt", options={"rounds": 1})
     once, macs_of_one = fill_one(weights="bare.pth", options={"width": 4})
@@ -151,16 +151,16 @@ def test_wrong_options_and_files_fail_their_cells_alone(checkpoint, tmp_path):
 @pytest.fixture
 def fill(tmp_path):
     """Fill an image by the command; return the result."""
-    write_picture(tmp_path / "photo.png", photograph(3))
+    write_image(tmp_path / "photo.png", photograph(3))
     mask = np.zeros((64, 64, 3), np.uint8)
     mask[16:48, 20:44] = 255
-    write_picture(tmp_path / "mask.png", mask)
+    write_image(tmp_path / "mask.png", mask)
 
     def filled(name, *words, model="repeating"):
         out = tmp_path / name
         command = ["inpaint", tmp_path / "photo.png", "--mask", tmp_path / "mask.png", "--model", model, "--out", out]
         assert main([*map(str, command), "--device", "cpu", *words]) == 0
-        return read_picture(out / "photo.png").rgb
+        return read_image(out / "photo.png").rgb
 
     return filled
 
@@ -180,7 +180,7 @@ def test_inpaint_uses_them_and_takes_others(checkpoint, bare, fill):
 
 
 def test_inpaint_refuses_what_does_not_fit(checkpoint, tmp_path, capsys):
-    write_picture(tmp_path / "photo.png", photograph(3))
+    write_image(tmp_path / "photo.png", photograph(3))
     command = ["inpaint", str(tmp_path / "photo.png"), "--mask", "center", "--device", "cpu"]
     file = ["--weights", str(checkpoint)]
     for more, wrong in (

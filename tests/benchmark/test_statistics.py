@@ -34,25 +34,25 @@ def test_interval_of_independent_images_is_scipys():
     assert abs(high[0] - theirs.high) < 0.1 * spread
 
 
-def test_interval_of_two_photographs_is_known_by_hand():
+def test_interval_of_two_images_is_known_by_hand():
     # means of a resample: 0 (1/4), 5 (1/2), 10 (1/4): both ends of the 95 % interval are the extremes
     low, high = bootstrap_interval([[0.0], [10.0]], ["a", "b"])
     assert (low[0], high[0]) == (0.0, 10.0)
     assert [float(end[0]) for end in bootstrap_interval([[0.0], [10.0]], ["a", "b"], level=0.4)] == [5.0, 5.0]
 
 
-def test_crops_of_one_photograph_are_drawn_together():
+def test_crops_of_one_image_are_drawn_together():
     rng = np.random.default_rng(0)
-    photographs = np.repeat(rng.normal(size=25), 8)  # 8 equal crops of each of 25 photographs
+    image_set = np.repeat(rng.normal(size=25), 8)  # 8 equal crops of each of 25 images
     groups = np.repeat(np.arange(25), 8)
-    low, high = bootstrap_interval(photographs[:, None], groups)
-    once = bootstrap_interval(photographs[::8, None], np.arange(25))
-    naive = bootstrap_interval(photographs[:, None], np.arange(200))
+    low, high = bootstrap_interval(image_set[:, None], groups)
+    once = bootstrap_interval(image_set[::8, None], np.arange(25))
+    naive = bootstrap_interval(image_set[:, None], np.arange(200))
     assert (low[0], high[0]) == pytest.approx((once[0][0], once[1][0]), rel=1e-12)
     assert high[0] - low[0] > 2 * (naive[1][0] - naive[0][0])  # sqrt(8) in expectation
 
 
-def test_interval_is_of_the_mean_over_images_when_photographs_differ_in_size():
+def test_interval_is_of_the_mean_over_images_when_images_differ_in_size():
     low, high = bootstrap_interval([[0.0], [0.0], [0.0], [8.0]], ["a", "a", "a", "b"], level=0.4)
     assert (low[0], high[0]) == (2.0, 2.0)  # the middle resample holds all four images once: 8 / 4, not (0 + 8) / 2
 
@@ -70,7 +70,7 @@ def test_missing_values_are_left_out_column_by_column():
     rng = np.random.default_rng(4)
     values, groups = rng.normal(size=(12, 3)), np.repeat(list("abcdef"), 2)
     holes = values.copy()
-    holes[0:2, 1] = np.nan  # photograph a is missing for method 1
+    holes[0:2, 1] = np.nan  # image a is missing for method 1
     holes[:, 2] = np.inf
     low, high = bootstrap_interval(holes, groups)
     without = bootstrap_interval(values[2:, [1]], groups[2:])
@@ -79,7 +79,7 @@ def test_missing_values_are_left_out_column_by_column():
     assert np.isnan([low[2], high[2]]).all()
 
 
-def test_one_photograph_gives_no_interval():
+def test_one_image_gives_no_interval():
     assert np.isnan(bootstrap_interval(np.arange(6.0)[:, None], ["a"] * 6)).all()
 
 
@@ -126,7 +126,7 @@ def test_no_difference_at_all_is_p_one():
     np.testing.assert_array_equal(sign_flip_test(np.zeros((40, 1)), np.arange(40)), [1.0])
 
 
-def test_monte_carlo_agrees_with_the_t_test_on_many_photographs():
+def test_monte_carlo_agrees_with_the_t_test_on_many_images():
     d = np.random.default_rng(8).normal(0.15, size=(120, 1))
     p = sign_flip_test(d, np.arange(120))[0]
     assert p == pytest.approx(stats.ttest_1samp(d[:, 0], 0).pvalue, abs=0.015)
@@ -224,19 +224,19 @@ def test_direction_turns_the_ranking():
     assert down["tied_with_best"].tolist() == [True, False, False, pd.NA]
 
 
-def test_four_photographs_separate_nothing():
+def test_four_images_separate_nothing():
     values = np.array([[10.0, 40.0], [12.0, 42.0], [11.0, 39.0], [9.0, 41.0]])
     table = summarise(long_form(values), {"psnr": True})
     assert table["p_value"].tolist()[0] == 0.125
     assert table["tied_with_best"].all()
 
 
-def test_crops_count_as_one_photograph():
+def test_crops_count_as_one_image():
     values = np.random.default_rng(11).normal(size=(24, 2)) + np.array([0, 3])
     table = summarise(long_form(values, groups=[f"p{i // 6}" for i in range(24)]), {"psnr": True})
     assert table["n_groups"].tolist() == [4, 4]
     assert table["n_images"].tolist() == [24, 24]
-    assert table["tied_with_best"].all()  # 24 crops of 4 photographs are still too few
+    assert table["tied_with_best"].all()  # 24 crops of 4 images are still too few
 
 
 def test_nan_is_counted_and_left_out():
@@ -289,7 +289,7 @@ def test_bad_results_are_refused():
         summarise(results.drop(columns="group"), {"psnr": True})
     with pytest.raises(ZooError, match=r"Unknown metric 'psnr'\. Did you mean 'psnr_hole'"):
         summarise(results, {"psnr_hole": True})
-    with pytest.raises(ZooError, match="two values for method 'm0', dataset 'photos'"):
+    with pytest.raises(ZooError, match="two values for method 'm0', dataset 'images'"):
         summarise(pd.concat([results, results]), {"psnr": True})
 
 

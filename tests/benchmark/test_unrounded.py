@@ -15,7 +15,7 @@ from inpaint_zoo.benchmark.scoring import Scorer
 from inpaint_zoo.masks import create_mask
 from inpaint_zoo.metrics import list_metrics, metric_info
 from inpaint_zoo.metrics.definitions import PAPER_ENTRIES
-from tests.helpers.suites import photograph, photographs, results_bytes, small_suite
+from tests.helpers.suites import image_set, photograph, results_bytes, small_suite
 from tests.helpers.toy import registered_toy
 
 ONE = Options(workers=1, device="cpu", gallery=3)
@@ -54,30 +54,30 @@ def ssim(x, y, border, **options):
     return structural_similarity(x, y, data_range=1.0, channel_axis=-1, **options)
 
 
-def expected_values(result, truth):
+def expected_values(result, target):
     """Return every metric by NumPy, from the float result (H, W, 3) and the 8-bit ground truth."""
-    truth = truth / 255.0
+    target = target / 255.0
     rounded = np.round(result * np.float32(255)).astype(np.float64) / 255
     truncated = np.floor(result * np.float32(255)).astype(np.float64) / 255
     result = result.astype(np.float64)
-    l1 = np.abs(rounded - truth).mean()
-    mse = np.mean((rounded - truth) ** 2)
+    l1 = np.abs(rounded - target).mean()
+    mse = np.mean((rounded - target) ** 2)
     return {
-        "psnr": psnr(rounded, truth),
-        "psnr_grig": psnr(rounded, truth),
-        "psnr_isnet": psnr(truncated, truth),
-        "psnr_lgnet": psnr(truncated, truth),
-        "ssim": ssim(rounded, truth, "reflect"),
-        "ssim_isnet": ssim(result, truth, "constant"),
-        "ssim_lama": ssim(truncated, truth, "constant"),
-        "ssim_grig": ssim(rounded, truth, None, win_size=51),
+        "psnr": psnr(rounded, target),
+        "psnr_grig": psnr(rounded, target),
+        "psnr_isnet": psnr(truncated, target),
+        "psnr_lgnet": psnr(truncated, target),
+        "ssim": ssim(rounded, target, "reflect"),
+        "ssim_isnet": ssim(result, target, "constant"),
+        "ssim_lama": ssim(truncated, target, "constant"),
+        "ssim_grig": ssim(rounded, target, None, win_size=51),
         "l1": l1,
         "l1_percent": 100 * l1,
         "l1_255": 255 * l1,
         "l1_lgnet": 200 * l1,
-        "mae_isnet": np.abs(result - truth).mean(),
-        "mae_relative_isnet": np.abs(result - truth).sum() / truth.sum(),
-        "mae_grig": np.abs(rounded - truth).sum() / (rounded.sum() + truth.sum()),
+        "mae_isnet": np.abs(result - target).mean(),
+        "mae_relative_isnet": np.abs(result - target).sum() / target.sum(),
+        "mae_grig": np.abs(rounded - target).sum() / (rounded.sum() + target.sum()),
         "mse": mse,
         "mse_255": 255**2 * mse,
     }
@@ -87,11 +87,11 @@ def float_results(count):
     """Yield (result, truth) of the toy network, in the fast form that suites use, with 8-bit known pixels."""
     net = iz.optimize(iz.create_model("toy"))
     for index in range(count):
-        truth = photograph(index)
+        target = photograph(index)
         mask = create_mask(MASK, size=(64, 64), seed=7, index=index)
-        image = torch.from_numpy(np.where(mask[..., None], 0, truth)).permute(2, 0, 1)[None].float() / 255
+        image = torch.from_numpy(np.where(mask[..., None], 0, target)).permute(2, 0, 1)[None].float() / 255
         result = net(image, torch.from_numpy(mask)[None, None].float())[0].permute(1, 2, 0).numpy()
-        yield np.where(mask[..., None], result, truth.astype(np.float32) / np.float32(255)), truth
+        yield np.where(mask[..., None], result, target.astype(np.float32) / np.float32(255)), target
 
 
 def values(out, method):
@@ -109,7 +109,7 @@ def records(out):
 def toy_run(tmp_path_factory):
     """Run a suite of the toy network with all metric variants."""
     folder = tmp_path_factory.mktemp("toy")
-    photographs(folder / "photos", 3)
+    image_set(folder / "photos", 3)
     with registered_toy():
         suite = small_suite(folder, methods=[{"model": "toy", "weights": "random"}], masks=[MASK], metrics=METRICS)
         run_suite(suite, folder / "out", ONE)
@@ -158,10 +158,10 @@ def test_files_give_the_same_ordinary_metrics_and_say_that_variants_measured_byt
     folder, _ = toy_run
     cell = records(folder / "out")["toy"]["id"]
     for position, key in enumerate(("more/p2", "p0", "p1")):
-        picture = Image.open(folder / "out" / "cells" / cell / "pictures" / f"{position}.png")
+        image = Image.open(folder / "out" / "cells" / cell / "pictures" / f"{position}.png")
         (tmp_path / "theirs" / key).parent.mkdir(parents=True, exist_ok=True)
-        picture.save(tmp_path / "theirs" / f"{key}.png")
-    photographs(tmp_path / "photos", 3)
+        image.save(tmp_path / "theirs" / f"{key}.png")
+    image_set(tmp_path / "photos", 3)
     theirs = {"folder": "theirs", "label": "Theirs"}
     run_suite(small_suite(tmp_path, methods=[theirs], masks=[MASK], metrics=METRICS), tmp_path / "out", ONE)
     network, files = values(folder / "out", "toy"), values(tmp_path / "out", "Theirs")

@@ -7,7 +7,7 @@ import pytest
 
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.data import create_dataset
-from inpaint_zoo.io.pictures import write_picture
+from inpaint_zoo.io.images import write_image
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (8, 10, 3), dtype=np.uint8)
 
@@ -15,7 +15,7 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (8, 10, 3), dtype=np.uint8)
 @pytest.fixture
 def folder(tmp_path):
     for name in [f"{animal}/{n}.png" for animal in ("cat", "dog") for n in range(12)]:
-        write_picture(tmp_path / "photos" / name, PICTURE)
+        write_image(tmp_path / "photos" / name, PICTURE)
     return tmp_path / "photos"
 
 
@@ -56,10 +56,10 @@ def test_few_shot_lists_lie_in_each_other(folder, tmp_path, capsys):
         return {name: lines[0] for name, lines in files.items()}, {n: lines[1:] for n, lines in files.items()}
 
     notes, lists = written()
-    assert "shots of 24 photographs: 5, 10, all" in capsys.readouterr().out  # 30 and 50 are more than there are
+    assert "shots of 24 images: 5, 10, all" in capsys.readouterr().out  # 30 and 50 are more than there are
     assert {name: len(lines) for name, lines in lists.items()} == {"shots_5": 5, "shots_10": 10, "shots_all": 24}
     assert set(lists["shots_5"]) < set(lists["shots_10"]) < set(lists["shots_all"])
-    assert notes["shots_5"] == "# 5 of 24 photographs; rule: drawn, seed 0"
+    assert notes["shots_5"] == "# 5 of 24 images; rule: drawn, seed 0"
     assert written() == (notes, lists)
     assert written("--seed", "1")[1]["shots_5"] != lists["shots_5"]
     rules = {"few_shot": [5, 0]}
@@ -77,9 +77,9 @@ def test_shards_are_packed_checked_and_indexed(folder, tmp_path, capsys):
     assert main(["data", "shards", str(folder), "--out", str(out), "--per-shard", "10", "--name", "train"]) == 1
     told = capsys.readouterr().out
     assert "left out: " in told
-    assert "23 of 24 photographs" in told
+    assert "23 of 24 images" in told
     assert main(["data", "check", "--shards", str(out)]) == 0
-    assert "23 of 23 photographs can be read" in capsys.readouterr().out
+    assert "23 of 23 images can be read" in capsys.readouterr().out
     before = json.loads((out / "index.json").read_text())
     (out / "index.json").unlink()
     assert main(["data", "index", str(out)]) == 0
@@ -99,7 +99,7 @@ def test_check_names_what_cannot_be_read(folder, capsys):
     told = capsys.readouterr().out
     assert "dog/7" in told
     assert "is empty (0 bytes)" in told
-    assert "23 of 24 photographs can be read" in told
+    assert "23 of 24 images can be read" in told
 
 
 def test_check_compares_the_sets_of_a_configuration(folder, tmp_path, capsys):

@@ -8,7 +8,7 @@ from inpaint_zoo.cli.main import main
 from tests.helpers.toy import registered_toy
 
 
-def test_the_table_and_the_picture(capsys, tmp_path):
+def test_the_table_and_the_image(capsys, tmp_path):
     out = tmp_path / "field.png"
     with registered_toy():
         assert main(["models", "rf", "toy", "--size", "60", "--out", str(out)]) == 0
@@ -17,8 +17,8 @@ def test_the_table_and_the_picture(capsys, tmp_path):
     assert "whole network 32 x 32 3 px 64 x 64 8 px" in text
     assert "95 % of the gradient" in text
     assert "random weights, mean over 4 noise images" in text
-    with Image.open(out) as picture:
-        assert len(np.unique(np.asarray(picture))) > 10
+    with Image.open(out) as image:
+        assert len(np.unique(np.asarray(image))) > 10
 
 
 def test_a_global_one_says_why(capsys):

@@ -64,9 +64,9 @@ def test_tables_and_bars_are_printed_in_any_encoding(run, args):
 def test_names_of_any_script_are_named_in_any_encoding(tmp_path, run):
     names = ["\u732b.png", "\u05d7\u05ea\u05d5\u05dc.png", "caf\u00e9.png"]
     for name in names:
-        (tmp_path / name).write_bytes(b"no picture")
+        (tmp_path / name).write_bytes(b"no image")
     try:
-        (tmp_path / "caf\udce9.png").write_bytes(b"no picture")
+        (tmp_path / "caf\udce9.png").write_bytes(b"no image")
     except (OSError, UnicodeError):
         pass
     else:
@@ -89,7 +89,7 @@ def test_a_name_that_is_no_text_goes_through_a_benchmark(tmp_path, capsys):
         (tmp_path / "photos" / "p0.png").rename(tmp_path / "photos" / "caf\udce9.png")
     except (OSError, UnicodeError):
         pytest.skip("this file system takes UTF-8 names only")
-    (tmp_path / "photos" / "x\udce9.png").write_bytes(b"no picture")
+    (tmp_path / "photos" / "x\udce9.png").write_bytes(b"no image")
     options = ["--out", str(tmp_path / "out"), "--device", "cpu", "--allow-missing"]
     assert main(["benchmark", str(suite), *options]) == 0
     assert "unreadable images, left out: 1" in capsys.readouterr().out

@@ -11,7 +11,7 @@ import yaml
 from lightning.fabric.loggers import tensorboard
 
 from inpaint_zoo.cli.main import main
-from inpaint_zoo.io.pictures import write_picture
+from inpaint_zoo.io.images import write_image
 from tests.helpers.cli_run import CONFIG
 from tests.helpers.toys import painter_registered
 
@@ -47,7 +47,7 @@ def run(config, tmp_path, capsys):
     return call
 
 
-def test_from_nothing_to_pictures(run, tmp_path):
+def test_from_nothing_to_images(run, tmp_path):
     folder = tmp_path / "run"
     code, out, _ = run("fit")
     assert code == 0
@@ -169,7 +169,7 @@ def test_help(capsys):
             ("--model.init_args.lrr", "1"),
             "Unknown argument of tests.helpers.toys.Reconstruction: 'lrr'. Did you mean 'lr'",
         ),
-        (("--data.batch_sise", "1"), "Unknown argument of tests.helpers.toys.PictureData: 'batch_sise'. Did you mean"),
+        (("--data.batch_sise", "1"), "Unknown argument of tests.helpers.toys.ImageData: 'batch_sise'. Did you mean"),
         (("--trainer.mx_steps", "1"), "unrecognized arguments: --trainer.mx_steps"),
         (("--model.init_args.network_options", "{widht: 3}"), "Did you mean 'width'?"),
         (("--ckpt_path", "nowhere.ckpt"), "No checkpoint nowhere.ckpt."),
@@ -195,7 +195,7 @@ def test_a_logger_whose_package_is_missing_is_named_in_one_line(run, monkeypatch
 def test_a_folder_with_broken_files(tmp_path, capfd):
     """Two of six images are damaged: they are reported, counted in metrics.csv (also after resuming), not validated."""
     for n in range(6):
-        write_picture(tmp_path / "photos" / f"{n}.png", np.full((20, 20, 3), 40 * n, np.uint8))
+        write_image(tmp_path / "photos" / f"{n}.png", np.full((20, 20, 3), 40 * n, np.uint8))
     (tmp_path / "photos" / "1.png").write_bytes(b"")
     (tmp_path / "photos" / "4.png").write_bytes((tmp_path / "photos" / "4.png").read_bytes()[:50])
     data = {
@@ -214,7 +214,7 @@ def test_a_folder_with_broken_files(tmp_path, capfd):
             for last in steps:
                 assert main([*words, "--ckpt_path", "last", "--trainer.max_steps", last]) == 0
         texts = [str(entry.message) for entry in told]
-        assert len(texts) == 3 * len(steps)  # each photograph once, and how many at the end
+        assert len(texts) == 3 * len(steps)  # each image once, and how many at the end
         assert sum("1.png: is empty (0 bytes) (another takes its place in training" in text for text in texts) == len(
             steps
         )

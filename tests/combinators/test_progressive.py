@@ -44,7 +44,7 @@ def hole(rows, columns, side=64):
     return mask
 
 
-def picture(batch, side=64, seed=0):
+def scene(batch, side=64, seed=0):
     return torch.rand(batch, 3, side, side, generator=torch.Generator().manual_seed(seed))
 
 
@@ -78,7 +78,7 @@ COUNTED = [
 
 @pytest.mark.parametrize(("rows", "columns", "passes", "pixels", "share"), COUNTED)
 def test_schedules_of_the_specification(rows, columns, passes, pixels, share):
-    frames = iz.progressive(iz.create_model("mean_fill")).frames(picture(1, 256), hole(rows, columns, 256))[0]
+    frames = iz.progressive(iz.create_model("mean_fill")).frames(scene(1, 256), hole(rows, columns, 256))[0]
     assert len(frames) == passes
     assert int(frames[-1].hole.sum()) == pixels
     assert frames[-1].hole.mean().item() == pytest.approx(share, abs=1e-6)
@@ -88,7 +88,7 @@ def test_one_stray_known_pixel_opens_a_window():
     mask = hole((48, 208), (48, 208), 256)
     mask[..., 128, 128] = 0
     net = iz.progressive(iz.create_model("mean_fill"))
-    frames = net.frames(picture(1, 256), mask)[0]
+    frames = net.frames(scene(1, 256), mask)[0]
     assert (len(frames), int(frames[-1].hole.sum())) == (4, 12_075)
 
 
@@ -99,7 +99,7 @@ def test_every_sample_goes_as_the_released_code(kernel_size, threshold, limit):
     net = iz.progressive(toy().eval(), kernel_size, threshold, limit)
     noise = (torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(3)) > 0.02).float()
     masks = [hole((8, 56), (10, 58)), hole((0, 64), (0, 30)), hole((3, 5), (7, 20)), noise, hole((0, 50), (20, 64))]
-    image, mask = picture(len(masks)), torch.cat(masks)
+    image, mask = scene(len(masks)), torch.cat(masks)
     with torch.no_grad():
         together = net.frames(image, mask)
         out = net(image, mask)
@@ -128,7 +128,7 @@ def test_the_recorded_output_around_isnet():
 
 def test_a_rim_that_is_known_never_changes_again():
     net = iz.progressive(Recorder(), kernel_size=7, threshold=0.1)
-    frames = net.frames(picture(1), hole((4, 60), (6, 61)))[0]
+    frames = net.frames(scene(1), hole((4, 60), (6, 61)))[0]
     assert len(frames) > 4
     for before, after in pairwise(frames):
         kept = (after.hole == 0).expand_as(after.image)
@@ -138,7 +138,7 @@ def test_a_rim_that_is_known_never_changes_again():
 
 def test_the_share_is_compared_strictly_and_by_whole_pixels():
     def passes(mask, threshold):
-        return len(iz.progressive(Recorder(), threshold=threshold).frames(picture(1, 40), mask)[0])
+        return len(iz.progressive(Recorder(), threshold=threshold).frames(scene(1, 40), mask)[0])
 
     fifth = hole((16, 24), (0, 40), 40)  # 320 of 1600 pixels: 0.2 in float32 is more than 0.2 in double
     assert passes(fifth, 0.2) == 1
@@ -153,7 +153,7 @@ def test_the_share_is_compared_strictly_and_by_whole_pixels():
 def test_finished_samples_are_not_passed_again_and_the_network_sees_its_own_range_and_sides():
     net = iz.progressive(Recorder(), kernel_size=7, threshold=0.2)
     masks = [hole((3, 5), (3, 5), 40), hole((2, 38), (2, 38), 40), hole((8, 32), (8, 32), 40)]
-    image, mask = picture(3, 40), torch.cat(masks)
+    image, mask = scene(3, 40), torch.cat(masks)
     counts = [len(frames) for frames in net.frames(image, mask)]
     assert counts == [1, 5, 3]  # 30, 24, 18 and 12 pixels a side of 40; 18 and 12
     net.network.fed.clear()
@@ -171,7 +171,7 @@ def test_finished_samples_are_not_passed_again_and_the_network_sees_its_own_rang
 def test_a_cpu_is_given_what_its_caches_hold(side, together):
     net = iz.progressive(Recorder(), max_iterations=0)
     masks = torch.cat([hole((8, 20 * k), (8, 100), side) for k in (1, 2, 3)])
-    image = picture(3, side)
+    image = scene(3, side)
     out = net(image, masks)
     assert [len(images) for images, _ in net.network.fed] == together
     singles = torch.cat([net(image[k : k + 1], masks[k : k + 1]) for k in range(3)])
@@ -200,7 +200,7 @@ def test_the_device_is_waited_for_once(batch, limit):
 
     net = iz.progressive(toy().eval(), kernel_size=5, threshold=0.05, max_iterations=limit)
     mask = torch.cat([hole((2, 12 + 10 * k), (4, 60)) for k in range(batch)])
-    image = picture(batch)
+    image = scene(batch)
     with torch.no_grad(), Operations(), Functions():
         net.stages_unchecked(image, mask)
         assert waits == ["tolist"]
@@ -212,7 +212,7 @@ def test_the_device_is_waited_for_once(batch, limit):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_cuda_waits_once_and_gives_the_same():
     net = iz.progressive(toy().eval(), kernel_size=5)
-    image, mask = picture(3), torch.cat([hole((2, 60), (4, 60)), hole((8, 40), (4, 60)), hole((8, 9), (4, 60))])
+    image, mask = scene(3), torch.cat([hole((2, 60), (4, 60)), hole((8, 40), (4, 60)), hole((8, 9), (4, 60))])
     with torch.no_grad():
         expected = net(image, mask)
         net.cuda()
@@ -231,7 +231,7 @@ def test_cuda_waits_once_and_gives_the_same():
 def test_where_nothing_is_known_one_pass_and_a_warning():
     net = iz.progressive(Recorder())
     mask = torch.cat([hole((8, 56), (8, 56)), torch.ones(1, 1, 64, 64)])
-    image = picture(2)
+    image = scene(2)
     with pytest.warns(UserWarning, match=r"Sample 1 has no known pixels .* one pass"):
         counts = [len(frames) for frames in net.frames(image, mask)]
     assert counts == [3, 1]
@@ -242,7 +242,7 @@ def test_where_nothing_is_known_one_pass_and_a_warning():
 
 def test_the_contract():
     net = iz.progressive(toy().eval(), kernel_size=5)
-    image, mask = picture(2)[..., :41], torch.cat([hole((2, 60), (4, 39)), hole((8, 20), (4, 30))])[..., :41]
+    image, mask = scene(2)[..., :41], torch.cat([hole((2, 60), (4, 39)), hole((8, 20), (4, 30))])[..., :41]
     with torch.no_grad():
         out = net(image, mask)
         assert list(net.stages(image, mask)) == ["prediction"]
@@ -279,7 +279,7 @@ def test_by_name_it_takes_the_weights_of_the_network(tmp_path):
     assert info.parameters == iz.model_info("autoencoder_tiny").parameters
     assert not iz.model_info("progressive:telea").learned
     assert not iz.model_info("progressive:local_global:autoencoder_tiny").ready
-    image, mask = picture(1), hole((8, 56), (10, 58))
+    image, mask = scene(1), hole((8, 56), (10, 58))
     alone = iz.create_model("autoencoder_tiny", weights="shipped")
     path = iz.save_weights(alone, tmp_path / "alone.safetensors", licence="Apache-2.0", training={"data": "none"})
     with torch.no_grad():
@@ -315,6 +315,6 @@ def test_its_state_dict_is_the_networks_wherever_it_stands():
 
 def test_the_fast_form_gives_the_same():
     net = iz.create_model("progressive:autoencoder_tiny", weights="shipped", kernel_size=9)
-    image, mask = picture(2), torch.cat([hole((8, 56), (10, 58)), hole((8, 30), (10, 58))])
+    image, mask = scene(2), torch.cat([hole((8, 56), (10, 58)), hole((8, 30), (10, 58))])
     with torch.no_grad():
         torch.testing.assert_close(iz.optimize(net)(image, mask), net(image, mask), atol=1e-4, rtol=0)

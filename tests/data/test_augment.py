@@ -69,7 +69,7 @@ def test_flips_are_exact_and_as_often_as_asked(op, axis):
     assert abs(flipped - 300) < 5 * np.sqrt(1000 * 0.3 * 0.7)
 
 
-def test_a_mask_is_flipped_with_its_picture_only_where_asked():
+def test_a_mask_is_flipped_with_its_image_only_where_asked():
     mask = np.random.default_rng(1).integers(0, 2, RGB.shape[:2], dtype=np.uint8)
     own = create_augmentation(["hflip", "vflip"], RGB.shape[:2])
     shared = create_augmentation([{"op": "hflip", "with_mask": True}, "vflip"], RGB.shape[:2])
@@ -137,14 +137,14 @@ def test_color_jitter_is_torchvisions_one_by_one(cat, name, u):
     jitter = step("color_jitter", **{name: strength})
     drawn = strength * (2 * u - 1)
     ours = jitter.change(cat, [u] * 8)
-    picture = torch.from_numpy(cat.copy()).permute(2, 0, 1) / 255
+    image = torch.from_numpy(cat.copy()).permute(2, 0, 1) / 255
     change = {
         "brightness": tv.adjust_brightness,
         "contrast": tv.adjust_contrast,
         "saturation": tv.adjust_saturation,
         "hue": tv.adjust_hue,
     }[name]
-    theirs = (change(picture, drawn if name == "hue" else 1 + drawn) * 255).permute(1, 2, 0).numpy()
+    theirs = (change(image, drawn if name == "hue" else 1 + drawn) * 255).permute(1, 2, 0).numpy()
     difference = np.abs(ours - theirs)
     if name == "hue":  # ours works on uint8, with 256 hues
         assert difference.mean() < 1.5
@@ -156,12 +156,12 @@ def test_color_jitter_is_torchvisions_one_by_one(cat, name, u):
 def test_color_jitter_composes_without_loss(cat):
     jitter = step("color_jitter", brightness=0.2, contrast=0.2, saturation=0.2)
     u = [0.7, 0.2, 0.9, 0.5, 0.3, 0.1, 0.2, 0.0]  # order: contrast, saturation, brightness
-    grey = 0.5 * cat.astype(np.float64) + 64  # mid-tones, which are not clipped
-    low = np.rint(grey).astype(np.uint8)
-    picture = torch.from_numpy(low.copy()).permute(2, 0, 1).double() / 255
+    gray = 0.5 * cat.astype(np.float64) + 64  # mid-tones, which are not clipped
+    low = np.rint(gray).astype(np.uint8)
+    image = torch.from_numpy(low.copy()).permute(2, 0, 1).double() / 255
     for change, value in ((tv.adjust_contrast, 0.2), (tv.adjust_saturation, 0.9), (tv.adjust_brightness, 0.7)):
-        picture = change(picture, 1 + 0.2 * (2 * value - 1))
-    theirs = (picture * 255).permute(1, 2, 0).numpy()
+        image = change(image, 1 + 0.2 * (2 * value - 1))
+    theirs = (image * 255).permute(1, 2, 0).numpy()
     assert np.abs(jitter.change(low, u) - theirs).max() < 0.6
 
 

@@ -60,7 +60,7 @@ def test_grid_crops_do_not_overlap_and_are_all_that_fit(source, size):
 
 
 @given(sources, sizes, draws)
-def test_random_keeps_the_resolution_of_large_photographs(source, size, draw):
+def test_random_keeps_the_resolution_of_large_images(source, size, draw):
     (window,) = found("random", source, size, draw)
     large = source[0] >= size[0] and source[1] >= size[1]
     assert window.resized == source if large else window.resized != source
@@ -72,7 +72,7 @@ def test_random_reaches_every_place_evenly():
 
 
 @pytest.mark.parametrize("rule", ["center", "resize", "grid", "random"])
-def test_a_photograph_that_fits_is_not_touched(rule):
+def test_a_image_that_fits_is_not_touched(rule):
     rgb = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     size = (32, 32) if rule == "grid" else (64, 64)
     crops = [cut(rgb, window) for window in windows(rule, (64, 64), size)]

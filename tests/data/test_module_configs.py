@@ -11,7 +11,7 @@ from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.data.sampling import Draw
 from inpaint_zoo.data.splits import select
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.pictures import write_picture
+from inpaint_zoo.io.images import write_image
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
 DATA, AUGMENT = (sorted((CONFIGS / part).glob("*.yaml")) for part in ("data", "augment"))
@@ -91,27 +91,27 @@ def test_ffhq_is_split_by_number_and_at_random():
 def test_folders_are_found_below_the_root(name, tmp_path):
     counts = {"places2": (503, 3), "paris_streetview": (103, 3), "train_test_folders": (3, 3)}[name]
     for folder, count in zip(FOLDERS[name], counts, strict=True):
-        write_picture(tmp_path / folder / "0.png", PICTURE)
+        write_image(tmp_path / folder / "0.png", PICTURE)
         for n in range(1, count):
             (tmp_path / folder / f"{n}.png").touch()
     data = InpaintingDataModule(**settings(CONFIGS / "data" / f"{name}.yaml"), root=str(tmp_path), size=32, workers=0)
     held_out = counts[0] - 3
     for split, count in (("train", 3), ("val", held_out or 3), ("test", 3)):
-        assert len(data.photos(split)) == count
-    assert data.photos("test").load(0).shape == (32, 32, 3)
+        assert len(data.images(split)) == count
+    assert data.images("test").load(0).shape == (32, 32, 3)
     without = InpaintingDataModule(**settings(CONFIGS / "data" / f"{name}.yaml"), size=32)
     with pytest.raises(ZooError, match="no such folder"):
-        without.photos("train")
+        without.images("train")
 
 
 def test_the_root_is_asked_for():
     data = InpaintingDataModule(**settings(CONFIGS / "data" / "animals90.yaml"), size=32)
     with pytest.raises(ZooError, match=r"A folder needs `root: FOLDER`"):
-        data.photos("train")
+        data.images("train")
 
 
 def test_the_root_leaves_alone_what_lies_elsewhere(tmp_path):
-    write_picture(tmp_path / "a" / "1.png", PICTURE)
+    write_image(tmp_path / "a" / "1.png", PICTURE)
     far = {"name": "far", "shards": "https://example.org/x-{0..1}.tar"}
     data = InpaintingDataModule(
         train={"name": "near", "root": str(tmp_path / "a")},
@@ -123,7 +123,7 @@ def test_the_root_leaves_alone_what_lies_elsewhere(tmp_path):
     )
     assert data.specs["train"]["root"] == str(tmp_path / "a")
     assert data.specs["val"] == {**far, "size": [16, 24], "crop": "grid"}
-    assert data.photos("test").crop == "grid"
+    assert data.images("test").crop == "grid"
     assert "root" not in data.specs["test"]
 
 
@@ -146,7 +146,7 @@ def test_augmentations_make_samples(path):
     assert given.get("eval_batch_size") == (1 if whole else None)
     for item in (0, 2):  # of 512 x 512 and 640 x 427 pixels
         original = (512, 512) if item == 0 else (427, 640)
-        assert data.photos("val").load(item).shape == (*(original if whole else (size, size)), 3)
+        assert data.images("val").load(item).shape == (*(original if whole else (size, size)), 3)
 
 
 MASKS = [path for path in sorted((CONFIGS / "masks").glob("*.yaml")) if "root:" not in path.read_text()]

@@ -10,7 +10,7 @@ from PIL import Image
 from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.data.sampling import Draw
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.pictures import write_picture
+from inpaint_zoo.io.images import write_image
 from inpaint_zoo.masks import MaskWarning
 from tests.helpers.odd_files import BASE
 
@@ -19,7 +19,7 @@ from tests.helpers.odd_files import BASE
 def folder(tmp_path):
     """Write eight images, of which 2, 3 and 7 are broken in three ways; each pixel value is the image's number."""
     for n in range(8):
-        write_picture(tmp_path / f"{n}.png", np.full_like(BASE, n))
+        write_image(tmp_path / f"{n}.png", np.full_like(BASE, n))
     (tmp_path / "2.png").write_bytes(b"")
     (tmp_path / "3.png").write_bytes((tmp_path / "3.png").read_bytes()[:60])
     (tmp_path / "7.png").unlink()
@@ -34,7 +34,7 @@ def data_module(folder, **more):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_the_next_readable_photograph_takes_the_place(folder, workers):
+def test_the_next_readable_image_takes_the_place(folder, workers):
     data = data_module(folder, workers=workers)
     loader = data.train_dataloader()
     drawn = [loader.stream.draw(position).item for position in range(8)]
@@ -83,7 +83,7 @@ def test_a_folder_that_is_gone_ends_the_run_with_one_line(tmp_path):
 
 def test_many_bad_files_are_counted_without_a_flood(tmp_path):
     for n in range(60):
-        write_picture(tmp_path / f"{n}.png", BASE)
+        write_image(tmp_path / f"{n}.png", BASE)
         if n % 2:
             (tmp_path / f"{n}.png").write_bytes(b"")
     data = data_module(tmp_path)
@@ -114,7 +114,7 @@ HOLE[4:12, 4:12] = 255
 
 def photographs(folder, count):
     for n in range(count):
-        write_picture(folder / f"{n}.png", np.full_like(BASE, n))
+        write_image(folder / f"{n}.png", np.full_like(BASE, n))
     return folder
 
 
@@ -146,7 +146,7 @@ def test_evaluation_leaves_out_images_without_a_mask(tmp_path):
 
 def test_evaluation_leaves_out_images_that_networks_do_not_take(tmp_path):
     folder = photographs(tmp_path / "in", 2)
-    write_picture(folder / "0_small.png", BASE[:8, :10])
+    write_image(folder / "0_small.png", BASE[:8, :10])
     spec = {"name": "mine", "root": str(folder)}
     data = InpaintingDataModule(val=spec, masks={"name": "center", "size": 4}, eval_batch_size=1, workers=0)
     with pytest.warns(UserWarning, match=r"0_small\.png: is 10 x 8; networks need at least 16 px"):
@@ -156,7 +156,7 @@ def test_evaluation_leaves_out_images_that_networks_do_not_take(tmp_path):
 
 def test_training_passes_over_images_that_cannot_be_cut(tmp_path):
     folder = photographs(tmp_path / "in", 3)
-    write_picture(
+    write_image(
         folder / "1.png", np.tile(BASE[:1, :1], (1, 60_000, 1))
     )  # covering 64 px would exceed the maximum number of pixels
     spec = {"name": "mine", "root": str(folder), "size": 64}

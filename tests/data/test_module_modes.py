@@ -54,7 +54,7 @@ def test_hole_ns_is_filled_by_those_who_load(workers):
     )  # known pixels are unchanged
 
 
-def test_the_truth_never_shows_in_what_is_filled():
+def test_the_ground_truth_never_shows_in_what_is_filled():
     data = data_module(input_mode="hole_ns", masks={"name": "center", "size": 48, "limits": {"min_known": 0}})
     assert float(batch(data)["hole_fill"].abs().max()) == 0
 
@@ -87,19 +87,19 @@ def test_whole_images_of_different_sizes_are_evaluated():
     generator = create_generator("general_mask_by_size", seed=0, stream="val")
     for index, batch in enumerate(batches):
         assert torch.equal(batch["mask"][0, 0], torch.from_numpy(generator(index, sizes[index][2:])).float())
-        assert torch.equal(batch["image"][0], whole_image(data.photos("val"), index))
-    assert data.photos("test").load(0).shape == (32, 32, 3)  # a dataset with its own crop keeps it
+        assert torch.equal(batch["image"][0], whole_image(data.images("val"), index))
+    assert data.images("test").load(0).shape == (32, 32, 3)  # a dataset with its own crop keeps it
     assert data.train_samples()[Draw(0, 0)]["image"].shape == (3, 48, 48)
     with pytest.raises(ZooError, match="the val set keeps every size, so `eval_batch_size` must be 1"):
         data_module(val={"name": "sample"}, size=48, eval_crop="none").val_dataloader()
 
 
-def whole_image(photos, index):
-    with Image.open(photos.files[photos.keys[index]]) as file:
+def whole_image(images, index):
+    with Image.open(images.files[images.keys[index]]) as file:
         return torch.from_numpy(np.asarray(file.convert("RGB")).copy()).permute(2, 0, 1).float() / 255
 
 
-def test_a_shared_flip_turns_the_mask_with_the_photograph():
+def test_a_shared_flip_turns_the_mask_with_the_image():
     def samples(with_mask):
         data = data_module(augment=[{"op": "hflip", "with_mask": with_mask}])
         return data.train_samples()

@@ -82,7 +82,7 @@ def test_epochs_and_seeds_differ():
 def test_evaluation_masks_follow_the_item():
     data = data_module(0, BATCH)
     batches = taken(data.val_dataloader())
-    assert torch.cat([batch["index"] for batch in batches]).tolist() == list(range(len(data.photos("val"))))
+    assert torch.cat([batch["index"] for batch in batches]).tolist() == list(range(len(data.images("val"))))
     masks = data._generator("cmod", "val").batch([0, 1, 2], (32, 40))
     np.testing.assert_array_equal(batches[0]["mask"][:, 0].numpy(), masks)
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from inpaint_zoo.data import InpaintingDataModule, create_dataset
+from inpaint_zoo.data.datasets import list_files
 from inpaint_zoo.data.overlap import find_overlaps
 from inpaint_zoo.data.packing import write_shards
-from inpaint_zoo.data.photos import list_files
+from inpaint_zoo.io.images import write_image
 from inpaint_zoo.io.listing import by_stem
-from inpaint_zoo.io.pictures import write_picture
 
 PICTURE = np.zeros((6, 6, 3), np.uint8)
 
@@ -21,7 +21,7 @@ PICTURE = np.zeros((6, 6, 3), np.uint8)
 @pytest.fixture
 def pool(tmp_path):
     for n in range(12):
-        write_picture(tmp_path / "pool" / f"{n}.png", PICTURE)
+        write_image(tmp_path / "pool" / f"{n}.png", PICTURE)
     return tmp_path / "pool"
 
 
@@ -140,5 +140,5 @@ def test_the_files_that_were_compared_are_not_listed_again(pool):
     data = InpaintingDataModule(train=spec(pool, first=8), val=spec(pool, after=8), size=4)
     assert data.overlaps() == []
     (pool / "12.png").write_bytes((pool / "0.png").read_bytes())
-    assert len(data.photos("val")) == len(data.files("val")) == 4
+    assert len(data.images("val")) == len(data.files("val")) == 4
     assert list(create_dataset(data.specs["val"]).files) == ["8", "9", "10", "11", "12"]

@@ -19,8 +19,8 @@ from inpaint_zoo.data.packing import write_shards
 from inpaint_zoo.data.sampling import MIXED, shuffled
 from inpaint_zoo.data.shards import INDEX, index_shards, member_name, open_shards
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.images import write_image
 from inpaint_zoo.io.listing import by_stem
-from inpaint_zoo.io.pictures import write_picture
 from tests.helpers.loading import load_all
 from tests.helpers.odd_files import BASE, write_bad, write_odd
 
@@ -31,7 +31,7 @@ STEMS = ["cat/1", "cat/2", "dog/1.front", "dog/50%", "ein Hund/größer", f"deep
 def folder(tmp_path):
     root = tmp_path / "photos"
     for n, stem in enumerate(STEMS):
-        write_picture(root / f"{stem}{'.png' if n % 2 else '.PNG'}", np.roll(BASE, n, axis=0))
+        write_image(root / f"{stem}{'.png' if n % 2 else '.PNG'}", np.roll(BASE, n, axis=0))
     return root
 
 
@@ -47,7 +47,7 @@ def remote(folder, log=None):
     return f"pipe:{note}cat {folder}/shard-{{000000..000002}}.tar"
 
 
-def test_shards_hold_the_photographs_of_the_folder(folder, packed):
+def test_shards_hold_the_images_of_the_folder(folder, packed):
     assert sorted(path.name for path in packed.iterdir()) == [INDEX, *(f"shard-{n:06d}.tar" for n in range(3))]
     of_folder = create_dataset({"name": "a", "root": str(folder)})
     of_shards = create_dataset({"name": "b", "shards": str(packed)})
@@ -62,7 +62,7 @@ def test_shards_hold_the_photographs_of_the_folder(folder, packed):
     assert of_shards.blocks.tolist() == [0, 0, 0, 1, 1, 1, 2]
 
 
-def test_the_same_photographs_give_the_same_shards(folder, packed, tmp_path):
+def test_the_same_images_give_the_same_shards(folder, packed, tmp_path):
     write_shards(by_stem(folder), tmp_path / "again", per_shard=3, workers=1)
     for path in packed.iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
@@ -98,7 +98,7 @@ def test_shards_of_webdataset_are_read_without_an_index(folder, tmp_path):
     }
 
 
-def test_any_picture_file_survives_packing_and_bad_ones_are_left_out(tmp_path):
+def test_any_image_file_survives_packing_and_bad_ones_are_left_out(tmp_path):
     odd, bad = write_odd(tmp_path / "odd"), write_bad(tmp_path / "bad")
     files = {f"{kind}/{name}": tmp_path / kind / name for kind, names in (("odd", odd), ("bad", bad)) for name in names}
     problems = write_shards(files, tmp_path / "packed", per_shard=7)

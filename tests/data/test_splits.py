@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 
 from inpaint_zoo.data import splits
 from inpaint_zoo.errors import UnknownNameError, ZooError
+from inpaint_zoo.io.images import write_image
 from inpaint_zoo.io.listing import by_stem
-from inpaint_zoo.io.pictures import write_picture
 
 GREY = np.full((4, 5, 3), 128, np.uint8)
 ANIMALS = [f"{animal}/img{n}" for animal in ("antelope", "badger", "zebra") for n in range(60)]
 
 
-def photos(root, names):
+def images(root, names):
     for name in names:
-        write_picture(root / name, GREY)
+        write_image(root / name, GREY)
     return by_stem(root)
 
 
@@ -285,11 +285,11 @@ def test_class_rules_need_classes():
 
 
 def test_a_split_written_out_is_read_back(tmp_path):
-    files = photos(tmp_path / "photos", [f"{c}/{n} v.2.png" for c in "ab" for n in range(12)])
+    files = images(tmp_path / "photos", [f"{c}/{n} v.2.png" for c in "ab" for n in range(12)])
     split = splits.by_class(files)
     splits.write_split(tmp_path / "lists", files, tmp_path / "photos", split, "by_class 1:11, seed 0")
     text = (tmp_path / "lists" / "test.txt").read_text()
-    assert text.splitlines()[0] == "# test part of 24 photographs; rule: by_class 1:11, seed 0"
+    assert text.splitlines()[0] == "# test part of 24 images; rule: by_class 1:11, seed 0"
     for part in split._fields:
         found = splits.read_list(tmp_path / "lists" / f"{part}.txt", tmp_path / "photos")
         assert list(found) == getattr(split, part)
@@ -297,7 +297,7 @@ def test_a_split_written_out_is_read_back(tmp_path):
 
 
 def test_list_files_of_other_hands_are_read(tmp_path):
-    photos(tmp_path, ["a/1.png", "a/2.png", "b c/3.png"])
+    images(tmp_path, ["a/1.png", "a/2.png", "b c/3.png"])
     text = f"\ufeff# by hand\r\n/a/2.png\r\n\r\n{tmp_path}/a/1.png\n  b c/3.png  \n"
     (tmp_path / "list.txt").write_text(text, encoding="utf-8", newline="")
     assert list(splits.read_list(tmp_path / "list.txt")) == ["a/2", "a/1", "b c/3"]
@@ -314,7 +314,7 @@ def test_list_files_of_other_hands_are_read(tmp_path):
     ],
 )
 def test_wrong_lists_are_answered_with_the_way_out(tmp_path, text, message):
-    photos(tmp_path, ["a/1.png"])
+    images(tmp_path, ["a/1.png"])
     (tmp_path / "list.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ZooError, match=message):
         splits.read_list(tmp_path / "list.txt")
@@ -331,18 +331,18 @@ def test_lists_that_are_not_there_or_cannot_hold_a_name(tmp_path):
 
 
 def test_labels_behind_the_paths_are_passed_over(tmp_path):
-    photos(tmp_path, ["a/1.png", "a/2 b.png", "a/3.JPG", "my.png photo.png", "a/4.png 5.png"])
-    lines = ["/a/1.png 0", "a/2 b.png\t12", "a/3.JPG,cat,1", "my.png photo.png 7", "a/4.png 5.png"]
+    images(tmp_path, ["a/1.png", "a/2 b.png", "a/3.JPG", "my.png image.png", "a/4.png 5.png"])
+    lines = ["/a/1.png 0", "a/2 b.png\t12", "a/3.JPG,cat,1", "my.png image.png 7", "a/4.png 5.png"]
     (tmp_path / "list.txt").write_text("\n".join(lines))
-    assert list(splits.read_list(tmp_path / "list.txt")) == ["a/1", "a/2 b", "a/3", "my.png photo", "a/4.png 5"]
+    assert list(splits.read_list(tmp_path / "list.txt")) == ["a/1", "a/2 b", "a/3", "my.png image", "a/4.png 5"]
     (tmp_path / "list.txt").write_text("a/1.png 0\na/9.png 3\n")
     with pytest.raises(ZooError, match=r"1 of 2 files are not below .*: a/9\.png$"):
         splits.read_list(tmp_path / "list.txt")
 
 
 def test_absolute_paths_may_lie_anywhere(tmp_path):
-    photos(tmp_path / "far", ["a/1.png", "b/2.png"])
-    photos(tmp_path / "near", ["3.png", "a/1.png"])
+    images(tmp_path / "far", ["a/1.png", "b/2.png"])
+    images(tmp_path / "near", ["3.png", "a/1.png"])
     listed = tmp_path / "near" / "list.txt"
     listed.write_text(f"{tmp_path}/far/b/2.png 1\n3.png\n{tmp_path}/far/a/1.png 0\n")
     found = splits.read_list(listed)
@@ -359,7 +359,7 @@ def test_absolute_paths_may_lie_anywhere(tmp_path):
 
 
 def test_accents_of_a_list_are_found_however_the_disk_spells_them(tmp_path):
-    photos(tmp_path, ["cafe\u0301/u\u0308.png"])
+    images(tmp_path, ["cafe\u0301/u\u0308.png"])
     (tmp_path / "list.txt").write_text("caf\u00e9/\u00fc.png 3\n", encoding="utf-8")
     ((stem, path),) = splits.read_list(tmp_path / "list.txt").items()
     assert stem == "caf\u00e9/\u00fc"

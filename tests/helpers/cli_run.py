@@ -1,6 +1,6 @@
 """A small configuration for the command-line tests."""
 
-from tests.helpers.toys import PictureData
+from tests.helpers.toys import ImageData
 
 CONFIG = {
     "model": {"class_path": "tests.helpers.toys.Reconstruction", "init_args": {"metrics": ["psnr", "l1"]}},
@@ -10,7 +10,7 @@ CONFIG = {
 }
 
 
-class Held(PictureData):
+class Held(ImageData):
     """Data module that uses its validation set as test set."""
 
     def test_dataloader(self):

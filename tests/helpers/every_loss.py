@@ -89,8 +89,8 @@ def _perceived(loss: PerceptualLoss | StyleLoss, batch: Samples) -> Tensor:
 
 
 def _matched(loss: FeatureMatching, batch: Samples) -> Tensor:
-    pred, truth = _features(batch)
-    return loss([*pred.values()], [*truth.values()])
+    pred, target = _features(batch)
+    return loss([*pred.values()], [*target.values()])
 
 
 def _game(loss: AdversarialLoss, batch: Samples) -> Tensor:

@@ -126,6 +126,6 @@ def _find(kind: str, name: str) -> Path | None:
 def losses_batch(H: int, W: int, low: float) -> tuple[Tensor, Tensor, Tensor]:
     """Return ground truth, prediction and mask of the batch of two for most recorded losses; images in [low, 1]."""
     x = vector_image(H, W) * (1 - low) + low
-    truth = torch.cat([x, x.flip(3)])
+    target = torch.cat([x, x.flip(3)])
     mask = vector_mask(H, W)
-    return truth, 0.5 * truth.flip(2), torch.cat([mask, mask.roll(11, 3)])
+    return target, 0.5 * target.flip(2), torch.cat([mask, mask.roll(11, 3)])

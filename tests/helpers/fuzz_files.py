@@ -109,7 +109,7 @@ class Generator:
         height, width = self.chance.choice(SIZES), self.chance.choice(SIZES)
         rgb = self.pixels.integers(0, 256, (height, width, 3), dtype=np.uint8)
         if self.chance.random() < 0.2:
-            rgb[:] = rgb[:1, :1]  # a single colour
+            rgb[:] = rgb[:1, :1]  # a single color
         mode = mode or self.chance.choice(MODES)
         if mode == "I;16":
             return Image.fromarray(rgb[..., 0].astype(np.uint16) * 257)

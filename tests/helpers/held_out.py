@@ -8,10 +8,10 @@ from inpaint_zoo.masks import create_generator
 
 def held_out_psnr(net, mask):
     """Return the mean PSNR of each stage's composite on every second 256 px crop of the test images, by stage."""
-    photos = create_dataset({"name": "sample", "size": 256, "crop": "grid"})
+    files = create_dataset({"name": "sample", "size": 256, "crop": "grid"})
     holes = create_generator(mask, seed=2026, stream="test")
-    chosen = range(0, len(photos), 2)
-    images = torch.stack([torch.from_numpy(photos.load(k)).permute(2, 0, 1) / 255 for k in chosen])
+    chosen = range(0, len(files), 2)
+    images = torch.stack([torch.from_numpy(files.load(k)).permute(2, 0, 1) / 255 for k in chosen])
     masks = torch.stack([torch.from_numpy(holes(k, (256, 256)))[None].float() for k in chosen])
     with torch.no_grad():
         stages = net.stages(images, masks)

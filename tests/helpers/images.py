@@ -25,7 +25,7 @@ def check_hole_fill(net):
     image, mask = sample((40, 48))
     hole_fill = torch.where(mask > 0, 0.9, image)
     low, high = net.value_range
-    grey = torch.full_like(image, (net.hole_value - low) / (high - low))
+    gray = torch.full_like(image, (net.hole_value - low) / (high - low))
     with torch.no_grad():
         seen = [net.predict(*net.preprocess(image, mask, found)) for found in (None, hole_fill)]
         assert net.takes_hole_fill != all(map(torch.equal, *(stages.values() for stages in seen)))
@@ -35,7 +35,7 @@ def check_hole_fill(net):
             return
         plain, filled = net(image, mask), net(image, mask, hole_fill=hole_fill)
         assert torch.equal(net(hole_fill, mask), plain)
-        assert torch.equal(net(image, mask, hole_fill=grey), plain)  # what it finds where nothing is given
+        assert torch.equal(net(image, mask, hole_fill=gray), plain)  # what it finds where nothing is given
         known_differs = torch.where(mask > 0, hole_fill, 7.0)
         assert torch.equal(net(image, mask, hole_fill=known_differs), filled)
         torch.testing.assert_close(iz.optimize(net)(image, mask, hole_fill=hole_fill), filled, atol=1e-4, rtol=0)

@@ -31,39 +31,39 @@ def exif(orientation: int) -> Image.Exif:
 def write_odd(folder: Path) -> dict[str, str]:
     """Write files that can be converted. Return by name the text that their notes must contain ("" for no notes)."""
     folder.mkdir(parents=True, exist_ok=True)
-    picture = Image.fromarray(BASE)
+    image = Image.fromarray(BASE)
     grey16 = BASE[..., 0].astype(np.uint16) * 257
-    with_alpha = picture.copy()
+    with_alpha = image.copy()
     with_alpha.putalpha(Image.fromarray(BASE[..., 1]))
-    turned = [picture.rotate(180)]
+    turned = [image.rotate(180)]
 
-    picture.save(folder / "plain.png")
-    picture.save(folder / "plain.webp", lossless=True)
-    picture.save(folder / "plain.bmp")
-    picture.save(folder / "plain.ppm")
-    picture.save(folder / "UPPER.JPG", quality=100)
-    picture.convert("CMYK").save(folder / "cmyk.jpg", quality=100)
-    picture.convert("CMYK").save(folder / "cmyk.tif")
-    picture.convert("YCbCr").save(folder / "ycbcr.tif")
-    picture.quantize(16).save(folder / "palette.png")
-    picture.quantize(16).save(folder / "palette_index.png", transparency=3)
-    picture.quantize(16).save(folder / "palette_bytes.png", transparency=bytes(range(0, 160, 10)))
-    picture.save(folder / "colour_key.png", transparency=tuple(BASE[0, 0].tolist()))
-    picture.convert("1").save(folder / "one_bit.png")
-    picture.convert("L").save(folder / "grey.jpg")
+    image.save(folder / "plain.png")
+    image.save(folder / "plain.webp", lossless=True)
+    image.save(folder / "plain.bmp")
+    image.save(folder / "plain.ppm")
+    image.save(folder / "UPPER.JPG", quality=100)
+    image.convert("CMYK").save(folder / "cmyk.jpg", quality=100)
+    image.convert("CMYK").save(folder / "cmyk.tif")
+    image.convert("YCbCr").save(folder / "ycbcr.tif")
+    image.quantize(16).save(folder / "palette.png")
+    image.quantize(16).save(folder / "palette_index.png", transparency=3)
+    image.quantize(16).save(folder / "palette_bytes.png", transparency=bytes(range(0, 160, 10)))
+    image.save(folder / "color_key.png", transparency=tuple(BASE[0, 0].tolist()))
+    image.convert("1").save(folder / "one_bit.png")
+    image.convert("L").save(folder / "grey.jpg")
     with_alpha.save(folder / "rgba.png")
     with_alpha.save(folder / "rgba.tif")
-    with_alpha.convert("LA").save(folder / "grey_alpha.png")
+    with_alpha.convert("LA").save(folder / "gray_alpha.png")
     Image.fromarray(grey16).save(folder / "grey16.png")
     Image.fromarray(grey16).save(folder / "grey16.tif")
     Image.fromarray(grey16).save(folder / "portable.pgm")
     cv2.imwrite(str(folder / "rgb16.png"), BASE[..., ::-1].astype(np.uint16) * 257)
     cv2.imwrite(str(folder / "rgb16.tif"), BASE[..., ::-1].astype(np.uint16) * 257)
     Image.fromarray((BASE[..., 0] / 255).astype(np.float32)).save(folder / "float.tif")
-    picture.save(folder / "animated.gif", save_all=True, append_images=turned)
-    picture.save(folder / "pages.tif", save_all=True, append_images=turned)
-    picture.save(folder / "rotated.jpg", exif=exif(6), quality=100)
-    picture.save(folder / "wrong_name.jpg", format="PNG")
+    image.save(folder / "animated.gif", save_all=True, append_images=turned)
+    image.save(folder / "pages.tif", save_all=True, append_images=turned)
+    image.save(folder / "rotated.jpg", exif=exif(6), quality=100)
+    image.save(folder / "wrong_name.jpg", format="PNG")
     Image.fromarray(BASE[:1, :1]).save(folder / "one_pixel.png")
     Image.fromarray(np.tile(BASE[:1, :1], (1, 5000, 1))).save(folder / "thin.png")
     return {
@@ -78,12 +78,12 @@ def write_odd(folder: Path) -> dict[str, str]:
         "palette.png": "palette",
         "palette_index.png": "palette with transparency",
         "palette_bytes.png": "palette with transparency",
-        "colour_key.png": "",
+        "color_key.png": "",
         "one_bit.png": "1-bit",
         "grey.jpg": "grey",
         "rgba.png": "",
         "rgba.tif": "",
-        "grey_alpha.png": "grey",
+        "gray_alpha.png": "grey",
         "grey16.png": "16-bit",
         "grey16.tif": "16-bit",
         "portable.pgm": "16-bit",

@@ -4,10 +4,10 @@ import json
 
 from inpaint_zoo.cli.main import main
 from tests.helpers.small_runs import REPOSITORY, TINY
-from tests.helpers.toys import PictureData
+from tests.helpers.toys import ImageData
 
 
-class Pictures64(PictureData):
+class Pictures64(ImageData):
     """The toy's images at 64 px, large enough for known pixels at 1/4 resolution."""
 
     def train_dataloader(self):

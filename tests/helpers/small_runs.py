@@ -16,7 +16,7 @@ TINY = [
 ]
 
 
-CRITICS = [  # of pictures of 64 px, two batches a step
+CRITICS = [  # of images of 64 px, two batches a step
     "--model.init_args.size=64",
     "--model.init_args.window=32",
     "--model.init_args.num_critics=2",

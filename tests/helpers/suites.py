@@ -17,8 +17,8 @@ def photograph(number, size=(64, 64)):
     height, width = size
     y, x = np.mgrid[0:height, 0:width] / max(size)
     waves = [np.sin(rng.uniform(2, 9) * x + rng.uniform(2, 9) * y + rng.uniform(0, 6)) for _ in range(3)]
-    picture = np.stack(waves, axis=-1) * 90 + 128 + 30 * (x + y > rng.uniform(0.5, 1.5))[..., None]
-    return picture.clip(0, 255).astype(np.uint8)
+    image = np.stack(waves, axis=-1) * 90 + 128 + 30 * (x + y > rng.uniform(0.5, 1.5))[..., None]
+    return image.clip(0, 255).astype(np.uint8)
 
 
 def photographs(folder, count=5, size=(64, 64)):

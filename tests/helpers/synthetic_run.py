@@ -40,9 +40,9 @@ def telea(radius):
 def mixed(weight, seed):
     """Return a pseudo-method that mixes the ground truth with noise and blur, so that some results look good."""
 
-    def fill(image, hole, truth):
-        noise = np.random.default_rng(seed).normal(0, 12 * (1 - weight), truth.shape)
-        return (weight * truth + (1 - weight) * blurred(image, hole) + noise).clip(0, 255).astype(np.uint8)
+    def fill(image, hole, target):
+        noise = np.random.default_rng(seed).normal(0, 12 * (1 - weight), target.shape)
+        return (weight * target + (1 - weight) * blurred(image, hole) + noise).clip(0, 255).astype(np.uint8)
 
     return fill
 
@@ -65,16 +65,16 @@ FILLS = {
 
 def photographs(count, size):
     """Return center crops {key: uint8 (size, size, 3)}."""
-    pictures = {}
+    images = {}
     for name in PHOTOGRAPHS[: min(count, 7)]:
-        pictures[name] = getattr(skimage.data, name)()
+        images[name] = getattr(skimage.data, name)()
     if count > 7:
-        pictures["motorcycle_left"], pictures["motorcycle_right"], _ = skimage.data.stereo_motorcycle()
+        images["motorcycle_left"], images["motorcycle_right"], _ = skimage.data.stereo_motorcycle()
     crops = {}
-    for name, picture in pictures.items():
-        side = min(picture.shape[:2])
-        top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
-        crop = picture[top : top + side, left : left + side, :3]
+    for name, image in images.items():
+        side = min(image.shape[:2])
+        top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
+        crop = image[top : top + side, left : left + side, :3]
         crops[name] = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
     return crops
 
@@ -96,11 +96,11 @@ def save(path, pixels):
     Image.fromarray(pixels).save(path, compress_level=1)
 
 
-def scores_of(metrics, result, truth, hole):
-    difference = np.abs(result.astype(float) - truth)
+def scores_of(metrics, result, target, hole):
+    difference = np.abs(result.astype(float) - target)
     every = {
-        "psnr": min(peak_signal_noise_ratio(truth, result), 100.0),
-        "ssim": structural_similarity(truth, result, channel_axis=2),
+        "psnr": min(peak_signal_noise_ratio(target, result), 100.0),
+        "ssim": structural_similarity(target, result, channel_axis=2),
         "l1_percent": difference.mean() / 2.55,
         "l1_hole": difference[hole].mean() / 255,
     }
@@ -145,20 +145,20 @@ def write_run(
 ):
     """Write the folder; `failed` and `missing` are (method, index of mask set) cells of the first dataset.
 
-    With `crops` > 1, each photograph counts as that many images (flipped), all in one group.
+    With `crops` > 1, each image counts as that many images (flipped), all in one group.
     """
     out = Path(out)
     labels = list(FILLS)[:methods]
     rows, timings, cells, failures = [], [], {}, []
-    pictures = {}
+    images = {}
     for dataset, count in datasets:
-        pictures[dataset] = [
-            (f"{key}_{n}" if crops > 1 else key, key, np.ascontiguousarray(photo[:, ::-1] if n else photo))
-            for key, photo in photographs(count, size).items()
+        images[dataset] = [
+            (f"{key}_{n}" if crops > 1 else key, key, np.ascontiguousarray(scene[:, ::-1] if n else scene))
+            for key, scene in photographs(count, size).items()
             for n in range(crops)
         ]
-        for index, (_, _, truth) in enumerate(pictures[dataset][:gallery]):
-            save(out / "gallery" / dataset / f"{index}.png", truth)
+        for index, (_, _, target) in enumerate(images[dataset][:gallery]):
+            save(out / "gallery" / dataset / f"{index}.png", target)
             for mask in masks:
                 save(out / "gallery" / dataset / mask / f"{index}.png", hole_of(mask, index, size) * np.uint8(255))
     for method in labels:
@@ -169,7 +169,7 @@ def write_run(
                 if first and any(name == method and at == cell % len(masks) for name, cell in missing):
                     continue
                 record = {"id": identifier, "method": method, "dataset": dataset, "mask": mask, "error": None}
-                record |= {"status": "done", "n_images": len(pictures[dataset]), "provenance": PROVENANCE}
+                record |= {"status": "done", "n_images": len(images[dataset]), "provenance": PROVENANCE}
                 record["set_metric_notes"] = (
                     {"fid": "biased, small N: 4 images for 2048 features"} if "fid" in metrics else {}
                 )
@@ -178,17 +178,17 @@ def write_run(
                     record |= {"status": "failed", "error": "RuntimeError: out of memory <b>here</b>", "n_images": 0}
                     failures.append({key: record[key] for key in ("method", "dataset", "mask", "error")})
                     continue
-                record["costs"] = costs_of(labels.index(method), method, at, len(pictures[dataset]), size)
-                for index, (key, group, truth) in enumerate(pictures[dataset]):
+                record["costs"] = costs_of(labels.index(method), method, at, len(images[dataset]), size)
+                for index, (key, group, target) in enumerate(images[dataset]):
                     hole = hole_of(mask, index, size)
-                    image = np.where(hole[..., None], np.uint8(0), truth)
+                    image = np.where(hole[..., None], np.uint8(0), target)
                     start = time.perf_counter()
                     fill = FILLS[method]
-                    raw = fill(image, hole, truth) if fill.__code__.co_argcount == 3 else fill(image, hole)
+                    raw = fill(image, hole, target) if fill.__code__.co_argcount == 3 else fill(image, hole)
                     seconds = time.perf_counter() - start
-                    result = np.where(hole[..., None], raw, truth)
+                    result = np.where(hole[..., None], raw, target)
                     timings.append((method, dataset, mask, key, seconds, size, size))
-                    for metric, value in scores_of(metrics, result, truth, hole).items():
+                    for metric, value in scores_of(metrics, result, target, hole).items():
                         rows.append((method, dataset, mask, key, metric, value, group, hole.mean()))
                     if index < gallery:
                         save(out / "cells" / identifier / "pictures" / f"{index}.png", result)

@@ -55,7 +55,7 @@ def painter_registered() -> AbstractContextManager[None]:
     return registered(painter)
 
 
-class Pictures(Dataset[dict[str, Any]]):
+class Images(Dataset[dict[str, Any]]):
     """Images of waves that depend on the item, with a square hole whose position depends on the position in the stream.
 
     With ``uneven``, the hole's size does as well.
@@ -78,7 +78,7 @@ class Pictures(Dataset[dict[str, Any]]):
         return {"image": torch.stack(waves) / 2 + 0.5, "mask": mask, "index": draw.item, "name": f"item{item}"}
 
 
-class PictureData(LightningDataModule):
+class ImageData(LightningDataModule):
     """Data module with a number of training batches and five validation images."""
 
     def __init__(
@@ -99,12 +99,12 @@ class PictureData(LightningDataModule):
             ranks=ranks,
         )
         sampler.set_epoch(trainer.fit_loop.epoch_progress.current.processed)
-        return ResumableLoader(Pictures(self.size, uneven=self.uneven), sampler, num_workers=self.workers)
+        return ResumableLoader(Images(self.size, uneven=self.uneven), sampler, num_workers=self.workers)
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
         trainer = self.trainer
         sampler = EvalSampler(5, rank=trainer.global_rank, ranks=trainer.world_size)
-        return DataLoader(Pictures(5), batch_size=2, sampler=sampler)
+        return DataLoader(Images(5), batch_size=2, sampler=sampler)
 
 
 class Reconstruction(InpaintingModule):
@@ -234,7 +234,7 @@ def make_trainer(folder: Any, callbacks: Any = (), every: int = 2, **options: An
 def fit(folder: Any, module: Any, data: Any = None, ckpt_path: Any = None, **options: Any) -> Trainer:
     """Train, from the start or from a checkpoint."""
     trainer = make_trainer(folder, **options)
-    trainer.fit(module, datamodule=data or PictureData(), ckpt_path=ckpt_path, weights_only=True)
+    trainer.fit(module, datamodule=data or ImageData(), ckpt_path=ckpt_path, weights_only=True)
     return trainer
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from inpaint_zoo.cli.main import main
-from inpaint_zoo.io.pictures import read_picture, write_picture
+from inpaint_zoo.io.images import read_image, write_image
 from tests.helpers.odd_files import BASE, write_bad, write_odd
 
 
@@ -18,10 +18,10 @@ def run(*args):
 
 
 @pytest.fixture
-def photos(tmp_path):
+def images(tmp_path):
     root = tmp_path / "photos"
     for name in ("a.png", "sub/b.png", "sub/c.jpg"):
-        write_picture(root / name, np.tile(BASE, (2, 2, 1)))
+        write_image(root / name, np.tile(BASE, (2, 2, 1)))
     return root
 
 
@@ -63,19 +63,19 @@ def test_a_folder_of_odd_and_bad_files_end_to_end(tmp_path):
     assert second.returncode == 1
 
 
-def test_the_tree_is_mirrored_and_known_pixels_stay(photos, mask, tmp_path, capsys):
-    assert run(photos, "--mask", mask, "--model", "mean_fill", "--out", tmp_path / "out", "--format", "png") == 0
+def test_the_tree_is_mirrored_and_known_pixels_stay(images, mask, tmp_path, capsys):
+    assert run(images, "--mask", mask, "--model", "mean_fill", "--out", tmp_path / "out", "--format", "png") == 0
     assert capsys.readouterr().out == f"3 inpainted: {tmp_path / 'out'}\n"
-    hole = read_picture(mask).rgb[..., 0] == 255
+    hole = read_image(mask).rgb[..., 0] == 255
     for name in ("a.png", "sub/b.png", "sub/c.jpg"):
-        source = read_picture(photos / name).rgb
-        result = read_picture((tmp_path / "out" / name).with_suffix(".png")).rgb
+        source = read_image(images / name).rgb
+        result = read_image((tmp_path / "out" / name).with_suffix(".png")).rgb
         np.testing.assert_array_equal(result[~hole], source[~hole])
         assert (result[hole] == result[hole][0]).all()
 
 
-def test_existing_results_are_skipped_unless_told(photos, mask, tmp_path, capsys):
-    args = (photos, "--mask", mask, "--model", "mean_fill", "--out", tmp_path / "out")
+def test_existing_results_are_skipped_unless_told(images, mask, tmp_path, capsys):
+    args = (images, "--mask", mask, "--model", "mean_fill", "--out", tmp_path / "out")
     assert run(*args) == 0
     (tmp_path / "out" / "a.png").write_bytes(b"mine")
     (tmp_path / "out" / "sub" / "b.png").unlink()
@@ -87,35 +87,35 @@ def test_existing_results_are_skipped_unless_told(photos, mask, tmp_path, capsys
     assert (tmp_path / "out" / "a.png").read_bytes() != b"mine"
 
 
-def test_one_photograph_and_a_generator(photos, tmp_path):
-    args = (photos / "a.png", "--mask", "cmod", "--model", "telea", "--seed", 5, "--batch-size", 2)
+def test_one_image_and_a_generator(images, tmp_path):
+    args = (images / "a.png", "--mask", "cmod", "--model", "telea", "--seed", 5, "--batch-size", 2)
     for out in ("one", "two"):
         assert run(*args, "--out", tmp_path / out) == 0
     assert (tmp_path / "one" / "a.png").read_bytes() == (tmp_path / "two" / "a.png").read_bytes()
 
 
-def test_inverted_masks(photos, mask, tmp_path):
-    Image.fromarray(255 - read_picture(mask).rgb[..., 0]).save(tmp_path / "inverted.png")
-    args = (photos / "a.png", "--model", "telea")
+def test_inverted_masks(images, mask, tmp_path):
+    Image.fromarray(255 - read_image(mask).rgb[..., 0]).save(tmp_path / "inverted.png")
+    args = (images / "a.png", "--model", "telea")
     assert run(*args, "--mask", mask, "--out", tmp_path / "one") == 0
     assert run(*args, "--mask", tmp_path / "inverted.png", "--invert-mask", "--out", tmp_path / "two") == 0
     assert (tmp_path / "one" / "a.png").read_bytes() == (tmp_path / "two" / "a.png").read_bytes()
 
 
-def test_doubtful_masks_are_told_once_per_kind_with_their_number(photos, tmp_path, capsys):
+def test_doubtful_masks_are_told_once_per_kind_with_their_number(images, tmp_path, capsys):
     for name in ("a", "sub/b", "sub/c"):
         path = tmp_path / "masks" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((48, 64), 255 if name == "a" else 0, np.uint8)).save(path)
-    assert run(photos, "--mask", tmp_path / "masks", "--model", "mean_fill", "--out", tmp_path / "out") == 0
+    assert run(images, "--mask", tmp_path / "masks", "--model", "mean_fill", "--out", tmp_path / "out") == 0
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning:")]
     assert len(lines) == 2
     assert lines[0].startswith("warning: a mask file looks wrong (more than 60 % hole), e.g. ")
     assert lines[1].startswith("warning: 2 mask files look wrong (empty), e.g. ")
 
 
-def test_quality_and_limits(photos, mask, tmp_path, capsys):
-    args = (photos / "sub" / "c.jpg", "--mask", mask, "--model", "mean_fill")
+def test_quality_and_limits(images, mask, tmp_path, capsys):
+    args = (images / "sub" / "c.jpg", "--mask", mask, "--model", "mean_fill")
     assert run(*args, "--out", tmp_path / "fine") == 0
     assert run(*args, "--out", tmp_path / "coarse", "--quality", 10) == 0
     sizes = [(tmp_path / out / "c.jpg").stat().st_size for out in ("coarse", "fine")]
@@ -134,15 +134,15 @@ def test_quality_and_limits(photos, mask, tmp_path, capsys):
         (["{photos}", "--mask", "no.png", "--model", "telea"], "no.png: no such file"),
         (["{photos}", "--mask", "cmod", "--model", "tela"], "Did you mean 'telea'"),
         (["{photos}", "--mask", "cmod", "--model", "telea", "--weights", "w.pt"], "takes no `weights`"),
-        (["{photos}", "--mask", "{photos}/sub", "--model", "telea"], "3 photographs and 2 masks do not match"),
+        (["{photos}", "--mask", "{photos}/sub", "--model", "telea"], "3 images and 2 masks do not match"),
         (["{photos}", "--mask", "cmod", "--model", "telea", "--batch-size", "0"], "--batch-size must be at least 1"),
         (["{photos}", "--mask", "cmod", "--model", "telea", "--quality", "101"], "--quality must be from 1 to 100"),
         (["{photos}", "--mask", "cmod", "--model", "telea", "--mask-threshold", "255"], "must be from 0 to 254"),
     ],
 )
-def test_wrong_requests_end_with_2_in_one_line_and_write_nothing(photos, tmp_path, capsys, args, message):
+def test_wrong_requests_end_with_2_in_one_line_and_write_nothing(images, tmp_path, capsys, args, message):
     (tmp_path / "empty").mkdir()
-    filled = [arg.format(photos=photos, empty=tmp_path / "empty") for arg in args]
+    filled = [arg.format(images=images, empty=tmp_path / "empty") for arg in args]
     assert run(*filled, "--out", tmp_path / "out") == 2
     captured = capsys.readouterr()
     assert message in captured.err
@@ -151,19 +151,19 @@ def test_wrong_requests_end_with_2_in_one_line_and_write_nothing(photos, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
-def test_unusable_places_are_one_line(photos, mask, tmp_path, capsys):
+def test_unusable_places_are_one_line(images, mask, tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    for out in (tmp_path / "file", tmp_path / "file" / "below", photos):
-        assert run(photos, "--mask", mask, "--model", "telea", "--out", out) == 2
+    for out in (tmp_path / "file", tmp_path / "file" / "below", images):
+        assert run(images, "--mask", mask, "--model", "telea", "--out", out) == 2
         error = capsys.readouterr().err
         assert error.startswith("error: ")
         assert error.count("\n") == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_place_without_permission_is_one_line(photos, mask, tmp_path, capsys):
+def test_a_place_without_permission_is_one_line(images, mask, tmp_path, capsys):
     (tmp_path / "locked").mkdir(mode=0o500)
-    assert run(photos, "--mask", mask, "--model", "telea", "--out", tmp_path / "locked") == 2
+    assert run(images, "--mask", mask, "--model", "telea", "--out", tmp_path / "locked") == 2
     assert "permission denied" in capsys.readouterr().err.lower()
 
 
@@ -196,53 +196,53 @@ def test_the_help_explains_every_option(capsys):
 def lama_layout(folder, hole):
     """Write images and masks into one folder, in the layout of LaMa's prediction script."""
     for name in ("x", "sub/y"):
-        write_picture(folder / f"{name}.png", np.tile(BASE, (2, 2, 1)))
+        write_image(folder / f"{name}.png", np.tile(BASE, (2, 2, 1)))
         Image.fromarray(hole.astype(np.uint8) * 255).save(folder / f"{name}_mask001.png")
 
 
 @pytest.mark.filterwarnings("ignore::inpaint_zoo.io.listing.FolderWarning")
-def test_masks_beside_their_images_are_recognised(photos, mask, tmp_path, capsys):
-    hole = read_picture(mask).rgb[..., 0] == 255
+def test_masks_beside_their_images_are_recognised(files, mask, tmp_path, capsys):
+    hole = read_image(mask).rgb[..., 0] == 255
     (tmp_path / "lama" / "sub").mkdir(parents=True)
     lama_layout(tmp_path / "lama", hole)
     args = ("--mask", tmp_path / "lama", "--model", "mean_fill", "--out", tmp_path / "out")
     assert run(tmp_path / "lama", *args) == 0
     assert capsys.readouterr().out == f"2 inpainted: {tmp_path / 'out'}\n"
     for name in ("x.png", "sub/y.png"):
-        source, result = read_picture(tmp_path / "lama" / name).rgb, read_picture(tmp_path / "out" / name).rgb
+        source, result = read_image(tmp_path / "lama" / name).rgb, read_image(tmp_path / "out" / name).rgb
         np.testing.assert_array_equal(result[~hole], source[~hole])
         assert (result[hole] == result[hole][0]).all()
     assert run(tmp_path / "lama" / "x.png", *args) == 0  # a single image; its mask is found beside it
-    for images, masks in ((photos, photos), (photos / "a.png", photos / "a.png"), (photos, photos / "a.png")):
+    for images, masks in ((files, files), (files / "a.png", files / "a.png"), (files, files / "a.png")):
         assert run(images, "--mask", masks, "--model", "mean_fill", "--out", tmp_path / "own") == 2
         assert "a.png: is used both as image and as mask" in capsys.readouterr().err
     assert not (tmp_path / "own").exists()
 
 
-def test_a_name_that_cannot_be_written_costs_its_image_alone(photos, mask, tmp_path, capsys):
-    (photos / "a.png").rename(photos / ("b" * 251 + ".png"))
-    args = (photos, "--mask", mask, "--model", "mean_fill", "--out", tmp_path / "out")
+def test_a_name_that_cannot_be_written_costs_its_image_alone(images, mask, tmp_path, capsys):
+    (images / "a.png").rename(images / ("b" * 251 + ".png"))
+    args = (images, "--mask", mask, "--model", "mean_fill", "--out", tmp_path / "out")
     assert run(*args) == 0  # the longest possible name
-    (photos / "sub" / "b.png").rename(photos / "sub" / ("b" * 249 + ".gif"))
+    (images / "sub" / "b.png").rename(images / "sub" / ("b" * 249 + ".gif"))
     (tmp_path / "out" / "sub" / "c.jpg").unlink()
     (tmp_path / "out" / "sub" / "c.jpg").mkdir()
     assert run(*args, "--overwrite") == 1
     shown = capsys.readouterr()
     assert "2 inpainted, 1 failed" in shown.out
     assert "the result cannot be written: Is a directory: c.jpg" in shown.err
-    progressive = (photos, "--mask", mask, "--model", "progressive:telea", "--out", tmp_path / "passes", "--frames")
+    progressive = (images, "--mask", mask, "--model", "progressive:telea", "--out", tmp_path / "passes", "--frames")
     assert run(*progressive) == 1  # the suffix _pass_01.png makes two of the names too long
     shown = capsys.readouterr()
     assert "1 inpainted, 2 failed" in shown.out
     assert "File name too long" in shown.err
 
 
-def test_grey_images_stay_grey(mask, tmp_path):
-    grey = Image.fromarray(np.tile(BASE[..., 0], (2, 2)))
-    alpha = grey.copy()
+def test_gray_images_stay_gray(mask, tmp_path):
+    gray = Image.fromarray(np.tile(BASE[..., 0], (2, 2)))
+    alpha = gray.copy()
     alpha.putalpha(Image.fromarray(np.tile(BASE[..., 1], (2, 2))))
     (tmp_path / "in").mkdir()
-    images = {"l.png": grey, "j.jpg": grey, "t.tif": grey, "la.png": alpha, "rgb.png": grey.convert("RGB")}
+    images = {"l.png": gray, "j.jpg": gray, "t.tif": gray, "la.png": alpha, "rgb.png": gray.convert("RGB")}
     for name, image in images.items():
         image.save(tmp_path / "in" / name)
     args = ("--mask", mask, "--model", "autoencoder_tiny", "--device", "cpu", "--out", tmp_path / "out")
@@ -255,12 +255,12 @@ def test_grey_images_stay_grey(mask, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::inpaint_zoo.io.listing.FolderWarning")
-def test_every_image_of_a_folder_is_filled_or_named(photos, mask, tmp_path, capsys):
-    (photos / "r.nef").write_bytes(b"MM\0*" + bytes(100))
-    (photos / "@eaDir").mkdir()
-    (photos / "a.png").rename(photos / "@eaDir" / "thumb.png")
-    Image.fromarray(np.tile(BASE, (2, 2, 1))).save(photos / "j.jp2")
-    assert run(photos, "--mask", mask, "--model", "mean_fill", "--out", tmp_path / "out") == 1
+def test_every_image_of_a_folder_is_filled_or_named(images, mask, tmp_path, capsys):
+    (images / "r.nef").write_bytes(b"MM\0*" + bytes(100))
+    (images / "@eaDir").mkdir()
+    (images / "a.png").rename(images / "@eaDir" / "thumb.png")
+    Image.fromarray(np.tile(BASE, (2, 2, 1))).save(images / "j.jp2")
+    assert run(images, "--mask", mask, "--model", "mean_fill", "--out", tmp_path / "out") == 1
     shown = capsys.readouterr()
     assert "3 inpainted, 1 failed" in shown.out
     assert "r.nef" in shown.err

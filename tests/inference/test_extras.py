@@ -9,13 +9,13 @@ import inpaint_zoo as iz
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.attention import attention_sheet
-from inpaint_zoo.inference.branches import branch_sheet, principal_colours
+from inpaint_zoo.inference.branches import branch_sheet, principal_colors
 from inpaint_zoo.inference.extras import Extras, paint
 from inpaint_zoo.inference.folder import fill_folder, mask_source, plan_jobs
 from inpaint_zoo.inference.inpaint import fill_bytes
 from inpaint_zoo.io.animation import write_gif
-from inpaint_zoo.io.flow import flow_colours
-from inpaint_zoo.io.pictures import read_picture, write_picture
+from inpaint_zoo.io.flow import flow_colors
+from inpaint_zoo.io.images import read_image, write_image
 from inpaint_zoo.ops import to_uint8
 from tests.helpers.odd_files import BASE
 from tests.helpers.toy import toy
@@ -31,11 +31,11 @@ def run(*args):
 
 
 @pytest.fixture
-def photos(tmp_path):
+def images(tmp_path):
     for name in ("a.png", "sub/b.jpg"):
-        write_picture(tmp_path / "photos" / name, PHOTO)
+        write_image(tmp_path / "photos" / name, PHOTO)
     alpha = np.arange(48 * 64, dtype=np.uint8).reshape(48, 64)
-    write_picture(tmp_path / "photos" / "c.png", PHOTO[::-1], alpha)
+    write_image(tmp_path / "photos" / "c.png", PHOTO[::-1], alpha)
     return tmp_path / "photos"
 
 
@@ -57,8 +57,8 @@ def passes(stem, count):
     return [f"{stem}_pass_{number:02d}.png" for number in range(1, count + 1)]
 
 
-def test_each_pass_is_a_picture_and_the_last_one_the_result(photos, masks, tmp_path, capsys):
-    args = (photos, "--mask", masks / "large.png", "--model", LEARNED)
+def test_each_pass_is_a_image_and_the_last_one_the_result(images, masks, tmp_path, capsys):
+    args = (images, "--mask", masks / "large.png", "--model", LEARNED)
     assert run(*args, "--out", tmp_path / "out", "--frames", "--batch-size", 2) == 0
     assert capsys.readouterr().out == f"3 inpainted: {tmp_path / 'out'}\n"
     count = 3
@@ -70,28 +70,28 @@ def test_each_pass_is_a_picture_and_the_last_one_the_result(photos, masks, tmp_p
     known = np.ones((48, 64), bool)
     known[LARGE] = False
     for name in passes("c", count):
-        frame = read_picture(tmp_path / "out" / name)
+        frame = read_image(tmp_path / "out" / name)
         np.testing.assert_array_equal(frame.rgb[known], PHOTO[::-1][known])
-        np.testing.assert_array_equal(frame.alpha, read_picture(photos / "c.png").alpha)
+        np.testing.assert_array_equal(frame.alpha, read_image(images / "c.png").alpha)
     image = torch.from_numpy(PHOTO).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
         net = iz.create_model(LEARNED, weights="shipped")
         (frames,) = net.frames(image, torch.from_numpy(~known)[None, None].float())
     for frame, name in zip(frames, passes("a", count), strict=True):
-        off = to_uint8(frame.image).permute(1, 2, 0).numpy().astype(int) - read_picture(tmp_path / "out" / name).rgb
+        off = to_uint8(frame.image).permute(1, 2, 0).numpy().astype(int) - read_image(tmp_path / "out" / name).rgb
         assert np.abs(off).max() <= 1  # the command uses the fast form
 
 
-def test_one_animation(photos, masks, tmp_path):
-    args = (photos / "a.png", "--mask", masks / "large.png", "--model", LEARNED, "--out", tmp_path / "out")
+def test_one_animation(images, masks, tmp_path):
+    args = (images / "a.png", "--mask", masks / "large.png", "--model", LEARNED, "--out", tmp_path / "out")
     assert run(*args, "--frames", "gif") == 0
     assert files(tmp_path / "out") == ["a.png", "a_passes.gif"]
     with Image.open(tmp_path / "out" / "a_passes.gif") as gif:
         assert (gif.n_frames, gif.size, gif.info["loop"]) == (3, (64, 48), 0)
 
 
-def test_what_exists_is_kept_and_what_lacks_is_added(photos, masks, tmp_path, capsys):
-    args = (photos, "--mask", masks / "large.png", "--model", MODEL, "--out", tmp_path / "out")
+def test_what_exists_is_kept_and_what_lacks_is_added(images, masks, tmp_path, capsys):
+    args = (images, "--mask", masks / "large.png", "--model", MODEL, "--out", tmp_path / "out")
     out = tmp_path / "out"
     assert run(*args) == 0
     (out / "a.png").write_bytes(b"mine")
@@ -110,11 +110,11 @@ def test_what_exists_is_kept_and_what_lacks_is_added(photos, masks, tmp_path, ca
     (out / "c.png").unlink()  # a missing result is made again with its additional files
     (out / "c_pass_02.png").write_bytes(b"of an older run")
     assert run(*args, "--frames") == 0
-    assert read_picture(out / "c_pass_02.png").size == (48, 64)
+    assert read_image(out / "c_pass_02.png").size == (48, 64)
 
 
-def test_overwriting_leaves_no_pass_of_an_older_run(photos, masks, tmp_path):
-    args = (photos / "a.png", "--model", MODEL, "--out", tmp_path / "out", "--frames")
+def test_overwriting_leaves_no_pass_of_an_older_run(images, masks, tmp_path):
+    args = (images / "a.png", "--model", MODEL, "--out", tmp_path / "out", "--frames")
     assert run(*args, "--mask", masks / "large.png") == 0
     assert run(*args, "--mask", masks / "small.png", "--overwrite") == 0
     assert files(tmp_path / "out") == ["a.png", "a_pass_01.png"]
@@ -129,9 +129,9 @@ def test_overwriting_leaves_no_pass_of_an_older_run(photos, masks, tmp_path):
     ],
 )
 def test_models_that_have_nothing_to_show_are_refused_before_anything_is_written(
-    photos, masks, tmp_path, capsys, args, message
+    images, masks, tmp_path, capsys, args, message
 ):
-    assert run(photos, "--mask", masks / "large.png", *args, "--out", tmp_path / "out") == 2
+    assert run(images, "--mask", masks / "large.png", *args, "--out", tmp_path / "out") == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -142,7 +142,7 @@ def test_no_file_of_a_run_takes_the_place_of_another(tmp_path):
     def plan(*names, extras=BOTH):
         root = tmp_path / "-".join(names).replace("/", "-")
         for name in names:
-            write_picture(root / name, BASE)
+            write_image(root / name, BASE)
         return plan_jobs(root, tmp_path / "out", extras=extras)
 
     assert len(plan("a.png", "a.jpg", extras=Extras())) == 2
@@ -153,7 +153,7 @@ def test_no_file_of_a_run_takes_the_place_of_another(tmp_path):
             plan("b.jpg", name)
     assert len(plan("b.jpg", "b_pass_02.jpg", "b_pass_2.png", "sub/b_pass_01.png", "d_pass_01.png")) == 5
     assert len(plan("b.jpg", "b_pass_02.png", extras=Extras("gif"))) == 2
-    write_picture(tmp_path / "out" / "e_branches.png", BASE)
+    write_image(tmp_path / "out" / "e_branches.png", BASE)
     jobs = plan("e.png")
     with pytest.raises(ZooError, match=r"e_branches\.png: a file written beside .*e\.png would replace this mask"):
         mask_source(tmp_path / "out" / "e_branches.png", jobs, tmp_path)
@@ -169,15 +169,15 @@ class Branching(type(toy())):
 
 def test_branches_are_one_sheet_beside_each_result(tmp_path):
     for name in ("a.png", "b.png"):
-        write_picture(tmp_path / "in" / name, PHOTO)
+        write_image(tmp_path / "in" / name, PHOTO)
     jobs = plan_jobs(tmp_path / "in", tmp_path / "out", extras=Extras(branches=True))
     hole = np.zeros((48, 64), np.uint8)
     hole[SMALL] = 1
-    report = fill_folder(Branching().eval(), jobs, lambda job, picture: (hole, {}), batch_size=2)
+    report = fill_folder(Branching().eval(), jobs, lambda job, image: (hole, {}), batch_size=2)
     assert (report.done, report.problems) == (2, [])
     assert files(tmp_path / "out") == ["a.png", "a_branches.png", "b.png", "b_branches.png"]
     assert all(job.done() for job in jobs)
-    sheets = [read_picture(tmp_path / "out" / f"{name}_branches.png").rgb for name in "ab"]
+    sheets = [read_image(tmp_path / "out" / f"{name}_branches.png").rgb for name in "ab"]
     np.testing.assert_array_equal(*sheets)
 
 
@@ -210,7 +210,7 @@ def tensors(image, hole):
     ].float()
 
 
-def test_small_pictures_are_padded_and_their_passes_cropped():
+def test_small_images_are_padded_and_their_passes_cropped():
     images, holes = PHOTO[None, :11, :9], np.ones((1, 11, 9), bool)
     holes[:, :, :2] = False
     (painted,) = paint(iz.progressive(toy().eval(), kernel_size=3), images, holes, Extras("png"))
@@ -219,18 +219,18 @@ def test_small_pictures_are_padded_and_their_passes_cropped():
     np.testing.assert_array_equal(painted.passes[:, :, :2], np.repeat(images[:, :, :2], len(painted.passes), 0))
 
 
-def test_colours_are_principal_components():
+def test_colors_are_principal_components():
     ramp = torch.linspace(0, 1, 101).expand(5, 101)  # along x
     wave = torch.tensor([1.0, -1.0]).repeat(51)[:101].expand(5, 101) * 0.01
     features = torch.stack([3 * ramp, 4 * ramp, wave])
-    colours = principal_colours(features)
-    assert colours.shape == (5, 101, 3)
+    colors = principal_colors(features)
+    assert colors.shape == (5, 101, 3)
     expected = np.clip((np.linspace(0, 1, 101) - 0.01) / 0.98, 0, 1) * 255  # the ramp, for any mixture of channels
-    assert np.abs(colours[0, :, 0] - expected).max() <= 2
-    assert set(np.unique(colours[..., 1])) <= {0, 255}
-    flat = principal_colours(torch.ones(1, 4, 4))
+    assert np.abs(colors[0, :, 0] - expected).max() <= 2
+    assert set(np.unique(colors[..., 1])) <= {0, 255}
+    flat = principal_colors(torch.ones(1, 4, 4))
     assert (flat == flat[0, 0]).all()
-    alone = principal_colours(torch.linspace(0, 1, 16).reshape(1, 4, 4))
+    alone = principal_colors(torch.linspace(0, 1, 16).reshape(1, 4, 4))
     assert (alone[..., :1] == alone).all()
 
 
@@ -256,9 +256,9 @@ def test_animations_are_whole_and_do_not_flicker(tmp_path):
     assert files(tmp_path) == ["new/a.gif"]
 
 
-def test_attention_is_painted_beside_the_result(photos, masks, tmp_path, capsys):
+def test_attention_is_painted_beside_the_result(images, masks, tmp_path, capsys):
     weights = iz.save_weights(iz.create_model("contextual_attention_tiny"), tmp_path / "a.safetensors", licence="none")
-    args = (photos, "--mask", masks / "large.png", "--weights", weights, "--out", tmp_path / "out", "--attention")
+    args = (images, "--mask", masks / "large.png", "--weights", weights, "--out", tmp_path / "out", "--attention")
     assert run(*args, "--model", "contextual_attention_tiny") == 0
     results = ["a.png", "c.png", "sub/b.jpg"]
     assert set(files(tmp_path / "out")) == {*results, *(f"{name.split('.')[0]}_attention.png" for name in results)}
@@ -269,21 +269,21 @@ def test_attention_is_painted_beside_the_result(photos, masks, tmp_path, capsys)
     assert "1 inpainted, 2 skipped" in capsys.readouterr().out
     assert (tmp_path / "out" / "a_attention.png").is_file()
     weights = iz.save_weights(iz.create_model("glcic_tiny"), tmp_path / "g.safetensors", licence="none")
-    args = (photos, "--mask", masks / "large.png", "--weights", weights, "--out", tmp_path / "out", "--attention")
+    args = (images, "--mask", masks / "large.png", "--weights", weights, "--out", tmp_path / "out", "--attention")
     for name in ("glcic_tiny", "hole_ns:glcic_tiny"):
         assert run(*args, "--model", name) == 2
         assert f"--attention: '{name}' has no attention to show" in capsys.readouterr().err
 
 
-def test_attention_sheet_shows_each_place_in_its_colour():
+def test_attention_sheet_shows_each_place_in_its_color():
     offsets = np.zeros((2, 3, 4), int)
     offsets[0, 1, 2], offsets[1, 2, 3] = -2, 3
-    photo, hole = np.zeros((24, 27, 3), np.uint8), np.zeros((24, 27), bool)
-    sheet = attention_sheet(offsets, photo, hole, photo, "title", place=8)
-    colours = flow_colours(offsets[None])[0]
+    image, hole = np.zeros((24, 27, 3), np.uint8), np.zeros((24, 27), bool)
+    sheet = attention_sheet(offsets, image, hole, image, "title", place=8)
+    colors = flow_colors(offsets[None])[0]
     scale = 384 / 27
     left = 12 + 2 * (384 + 12)
     for row in range(3):
         for column in range(4):
             y, x = 60 + int((8 * row + 1) * scale), left + int((8 * column + 1) * scale)
-            np.testing.assert_array_equal(sheet[y, x], colours[row, column])
+            np.testing.assert_array_equal(sheet[y, x], colors[row, column])

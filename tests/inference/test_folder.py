@@ -10,18 +10,18 @@ from PIL import Image
 
 from inpaint_zoo.errors import UnknownNameError, ZooError
 from inpaint_zoo.inference.folder import fill_folder, mask_source, plan_jobs
-from inpaint_zoo.io.pictures import read_picture, write_picture
+from inpaint_zoo.io.images import read_image, write_image
 from inpaint_zoo.masks import create_mask
 from tests.helpers.odd_files import BASE, exif, write_bad, write_odd
 
 
-def grey(image, mask):
+def gray(image, mask):
     return torch.where(mask > 0.5, 0.5, image)
 
 
-def whole(job, picture):
+def whole(job, image):
     """Mask source that returns full masks."""
-    return np.ones(picture.size, np.uint8), {}
+    return np.ones(image.size, np.uint8), {}
 
 
 def names(jobs, root):
@@ -30,7 +30,7 @@ def names(jobs, root):
 
 def test_the_tree_is_mirrored_in_natural_order(tmp_path):
     for name in ("b/img10.png", "b/img2.jpg", "a.bmp"):
-        write_picture(tmp_path / "in" / name, BASE)
+        write_image(tmp_path / "in" / name, BASE)
     Image.fromarray(BASE).save(tmp_path / "in" / "c.gif")
     jobs = plan_jobs(tmp_path / "in", tmp_path / "out")
     assert names(jobs, tmp_path / "out") == ["a.bmp", "b/img2.jpg", "b/img10.png", "c.png"]
@@ -40,20 +40,20 @@ def test_the_tree_is_mirrored_in_natural_order(tmp_path):
     assert names(plan_jobs(tmp_path / "in" / "a.bmp", tmp_path / "out", "jpg"), tmp_path / "out") == ["a.jpg"]
 
 
-def test_results_inside_the_folder_are_no_photographs(tmp_path):
-    write_picture(tmp_path / "a.png", BASE)
-    write_picture(tmp_path / "out" / "a.png", BASE)
-    assert [job.photo for job in plan_jobs(tmp_path, tmp_path / "out")] == [tmp_path / "a.png"]
+def test_results_inside_the_folder_are_no_images(tmp_path):
+    write_image(tmp_path / "a.png", BASE)
+    write_image(tmp_path / "out" / "a.png", BASE)
+    assert [job.image for job in plan_jobs(tmp_path, tmp_path / "out")] == [tmp_path / "a.png"]
 
 
 def test_no_input_is_ever_a_target(tmp_path):
-    write_picture(tmp_path / "in" / "a.png", BASE)
-    write_picture(tmp_path / "masks" / "a.png", BASE)
+    write_image(tmp_path / "in" / "a.png", BASE)
+    write_image(tmp_path / "masks" / "a.png", BASE)
     (tmp_path / "alias").symlink_to(tmp_path / "in")
     for out in (tmp_path / "in", tmp_path / "alias"):
         with pytest.raises(ZooError, match="must not be written to the folder of the input images"):
             plan_jobs(tmp_path / "in", out)
-        with pytest.raises(ZooError, match="would replace a photograph that is read"):
+        with pytest.raises(ZooError, match="would replace a image that is read"):
             plan_jobs(tmp_path / "in" / "a.png", out)
     jobs = plan_jobs(tmp_path / "in", tmp_path / "masks")
     for mask in (tmp_path / "masks", tmp_path / "masks" / "a.png"):
@@ -61,16 +61,16 @@ def test_no_input_is_ever_a_target(tmp_path):
             mask_source(mask, jobs, tmp_path / "in")
 
 
-def test_two_photographs_of_one_target_are_named(tmp_path):
-    write_picture(tmp_path / "in" / "a.png", BASE)
-    write_picture(tmp_path / "in" / "a.jpg", BASE)
+def test_two_images_of_one_target_are_named(tmp_path):
+    write_image(tmp_path / "in" / "a.png", BASE)
+    write_image(tmp_path / "in" / "a.jpg", BASE)
     assert len(plan_jobs(tmp_path / "in", tmp_path / "out")) == 2
     with pytest.raises(ZooError, match=r"a\.jpg and .*a\.png would both be written to .*out/a\.png"):
         plan_jobs(tmp_path / "in", tmp_path / "out", "png")
 
 
 def test_requests_that_cannot_be_meant_are_refused(tmp_path):
-    write_picture(tmp_path / "in" / "a.png", BASE)
+    write_image(tmp_path / "in" / "a.png", BASE)
     (tmp_path / "file").write_text("")
     with pytest.raises(ZooError, match="this is the name of an image"):
         plan_jobs(tmp_path / "in", tmp_path / "result.png")
@@ -78,7 +78,7 @@ def test_requests_that_cannot_be_meant_are_refused(tmp_path):
         plan_jobs(tmp_path / "in", tmp_path / "file")
     with pytest.raises(ZooError, match="nowhere: no such file or folder"):
         plan_jobs(tmp_path / "nowhere", tmp_path / "out")
-    write_picture(tmp_path / "only" / "out" / "a.png", BASE)
+    write_image(tmp_path / "only" / "out" / "a.png", BASE)
     with pytest.raises(ZooError, match="contains no images except those in"):
         plan_jobs(tmp_path / "only", tmp_path / "only" / "out")
 
@@ -87,27 +87,27 @@ def test_odd_files_are_filled_and_bad_ones_reported(tmp_path):
     odd, bad = write_odd(tmp_path / "in" / "odd"), write_bad(tmp_path / "in" / "bad")
     jobs = plan_jobs(tmp_path / "in", tmp_path / "out")
     seen = []
-    report = fill_folder(grey, jobs, whole, batch_size=3, finished=seen.append)
+    report = fill_folder(gray, jobs, whole, batch_size=3, finished=seen.append)
     assert report.done == len(odd)
     assert sorted(seen) == jobs
-    assert [problem.photo for problem in report.problems] == [
-        job.photo for job in jobs if job.photo.parent.name == "bad"
+    assert [problem.image for problem in report.problems] == [
+        job.image for job in jobs if job.image.parent.name == "bad"
     ]
     for problem in report.problems:
-        assert bad[problem.photo.name] in problem.reason
-        assert str(problem.photo) not in problem.reason
+        assert bad[problem.image.name] in problem.reason
+        assert str(problem.image) not in problem.reason
     for job in jobs:
-        assert job.target.exists() == (job.photo.parent.name == "odd")
+        assert job.target.exists() == (job.image.parent.name == "odd")
         if job.target.exists():
-            source, result = read_picture(job.photo), read_picture(job.target)
+            source, result = read_image(job.image), read_image(job.target)
             assert result.size == source.size
             assert np.abs(result.rgb.astype(int) - 128).max() <= 1
             assert result.exif_orientation == 1
             if source.alpha is not None and job.target.suffix != ".jpg":
                 np.testing.assert_array_equal(result.alpha, source.alpha)
-            assert result.grey == source.grey
-    assert {"16-bit grey scaled to 8 bits", "palette converted to RGB"} <= report.notes.keys()
-    assert "grey repeated to RGB" not in report.notes  # the results are gray again
+            assert result.gray == source.gray
+    assert {"16-bit gray scaled to 8 bits", "palette converted to RGB"} <= report.notes.keys()
+    assert "gray repeated to RGB" not in report.notes  # the results are gray again
 
 
 @pytest.mark.parametrize("name", ["plain.png", "plain.webp", "plain.bmp", "plain.ppm", "rgba.tif", "rgba.png"])
@@ -116,9 +116,9 @@ def test_known_pixels_are_bit_identical_in_lossless_files(tmp_path, name):
     jobs = plan_jobs(tmp_path / "in" / name, tmp_path / "out")
     mask = np.zeros((24, 32), np.uint8)
     mask[3:9, 4:] = 1
-    fill_folder(grey, jobs, lambda job, picture: (mask, {}))
+    fill_folder(gray, jobs, lambda job, image: (mask, {}))
     wanted = np.where(mask[..., None] == 1, 128, BASE)
-    result = read_picture(tmp_path / "out" / name)
+    result = read_image(tmp_path / "out" / name)
     np.testing.assert_array_equal(result.rgb, wanted)
     assert (result.alpha is None) == (not name.startswith("rgba"))
 
@@ -126,19 +126,19 @@ def test_known_pixels_are_bit_identical_in_lossless_files(tmp_path, name):
 def test_lost_transparency_is_noted(tmp_path):
     write_odd(tmp_path / "in")
     jobs = plan_jobs(tmp_path / "in" / "rgba.png", tmp_path / "out", "jpg")
-    report = fill_folder(grey, jobs, whole)
+    report = fill_folder(gray, jobs, whole)
     assert report.notes == {"transparency lost, since .jpg cannot store it": [tmp_path / "in" / "rgba.png"]}
 
 
 def test_batches_change_nothing(tmp_path):
     sizes = [(24, 32), (24, 32), (24, 32), (20, 20), (24, 32), (20, 20), (20, 20)]
     for number, (H, W) in enumerate(sizes):
-        write_picture(tmp_path / "in" / f"{number}.png", np.roll(BASE, number, axis=1)[:H, :W])
+        write_image(tmp_path / "in" / f"{number}.png", np.roll(BASE, number, axis=1)[:H, :W])
     calls = []
 
     def counting(image, mask):
         calls.append(len(image))
-        return grey(image, mask)
+        return gray(image, mask)
 
     results = []
     for batch_size in (1, 2, 8):
@@ -150,51 +150,51 @@ def test_batches_change_nothing(tmp_path):
     assert calls == [1] * 7 + [2, 1, 1, 1, 2] + [3, 1, 1, 2]
 
 
-def test_masks_of_a_generator_follow_the_photograph_and_not_the_run(tmp_path):
+def test_masks_of_a_generator_follow_the_image_and_not_the_run(tmp_path):
     for number in range(3):
-        write_picture(tmp_path / "in" / f"{number}.png", BASE)
+        write_image(tmp_path / "in" / f"{number}.png", BASE)
     jobs = plan_jobs(tmp_path / "in", tmp_path / "out")
     masks = mask_source("cmod", jobs, tmp_path / "in", seed=3)
-    fill_folder(grey, jobs[2:], masks)  # as if the first two results existed
+    fill_folder(gray, jobs[2:], masks)  # as if the first two results existed
     hole = create_mask("cmod", size=(24, 32), seed=3, index=2)[..., None]
-    np.testing.assert_array_equal(read_picture(jobs[2].target).rgb, np.where(hole == 1, 128, BASE))
+    np.testing.assert_array_equal(read_image(jobs[2].target).rgb, np.where(hole == 1, 128, BASE))
     inverted = mask_source("cmod", jobs, tmp_path / "in", seed=3, invert=True)
-    np.testing.assert_array_equal(inverted(jobs[2], read_picture(jobs[2].photo))[0], 1 - hole[..., 0])
+    np.testing.assert_array_equal(inverted(jobs[2], read_image(jobs[2].image))[0], 1 - hole[..., 0])
 
 
 def test_one_mask_serves_all_and_is_doubted_once(tmp_path):
     for number in range(3):
-        write_picture(tmp_path / "in" / f"{number}.png", BASE)
+        write_image(tmp_path / "in" / f"{number}.png", BASE)
     Image.fromarray(np.full((24, 32), 200, np.uint8)).save(tmp_path / "mask.png")
     jobs = plan_jobs(tmp_path / "in", tmp_path / "out")
-    report = fill_folder(grey, jobs, mask_source(tmp_path / "mask.png", jobs, tmp_path / "in"))
+    report = fill_folder(gray, jobs, mask_source(tmp_path / "mask.png", jobs, tmp_path / "in"))
     assert report.done == 3
     assert {kind: len(texts) for kind, texts in report.doubts.items()} == {"large": 1, "grey": 1}
     assert "100.0 % of the mask is hole" in report.doubts["large"][0]
-    report = fill_folder(grey, jobs, mask_source(tmp_path / "mask.png", jobs, tmp_path / "in", threshold=200))
+    report = fill_folder(gray, jobs, mask_source(tmp_path / "mask.png", jobs, tmp_path / "in", threshold=200))
     assert list(report.doubts) == ["empty", "grey"]
 
 
 def test_masks_of_a_folder_are_paired_by_stem(tmp_path):
     for number, name in enumerate(("b/x", "a")):
-        write_picture(tmp_path / "in" / f"{name}.jpg", BASE)
+        write_image(tmp_path / "in" / f"{name}.jpg", BASE)
         mask = np.zeros((24, 32), np.uint8)
         mask[:, number] = 255
         (tmp_path / "masks" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(mask).save(tmp_path / "masks" / f"{name}.png")
     jobs = plan_jobs(tmp_path / "in", tmp_path / "out", "png")
     masks = mask_source(tmp_path / "masks", jobs, tmp_path / "in")
-    columns = {job.photo.stem: int(masks(job, read_picture(job.photo))[0].argmax(axis=1)[0]) for job in jobs}
+    columns = {job.image.stem: int(masks(job, read_image(job.image))[0].argmax(axis=1)[0]) for job in jobs}
     assert columns == {"x": 0, "a": 1}
     Image.fromarray(mask).save(tmp_path / "masks" / "extra.png")
-    with pytest.raises(ZooError, match=r"2 photographs and 3 masks do not match: 1 without a partner .*: extra"):
+    with pytest.raises(ZooError, match=r"2 images and 3 masks do not match: 1 without a partner .*: extra"):
         mask_source(tmp_path / "masks", jobs, tmp_path / "in")
     single = plan_jobs(tmp_path / "in" / "a.jpg", tmp_path / "out")
     assert mask_source(tmp_path / "masks", single, tmp_path / "in" / "a.jpg")
 
 
 def test_masks_that_do_not_exist_are_named(tmp_path):
-    write_picture(tmp_path / "in" / "a.png", BASE)
+    write_image(tmp_path / "in" / "a.png", BASE)
     jobs = plan_jobs(tmp_path / "in", tmp_path / "out")
     with pytest.raises(UnknownNameError, match="Did you mean 'lama_thick_256'"):
         mask_source("lama_thik_256", jobs, tmp_path / "in")
@@ -204,13 +204,13 @@ def test_masks_that_do_not_exist_are_named(tmp_path):
         mask_source(tmp_path / "masks", jobs, tmp_path / "in")
 
 
-def test_a_mask_of_another_size_is_an_error_of_its_photograph(tmp_path):
-    write_picture(tmp_path / "in" / "a.png", BASE)
-    write_picture(tmp_path / "in" / "b.png", BASE[:20])
+def test_a_mask_of_another_size_is_an_error_of_its_image(tmp_path):
+    write_image(tmp_path / "in" / "a.png", BASE)
+    write_image(tmp_path / "in" / "b.png", BASE[:20])
     Image.fromarray(BASE).save(tmp_path / "in" / "c.png", exif=exif(6))
     Image.fromarray(np.full((24, 32), 255, np.uint8)).save(tmp_path / "mask.png")
     jobs = plan_jobs(tmp_path / "in", tmp_path / "out")
-    report = fill_folder(grey, jobs, mask_source(tmp_path / "mask.png", jobs, tmp_path / "in"))
+    report = fill_folder(gray, jobs, mask_source(tmp_path / "mask.png", jobs, tmp_path / "in"))
     assert report.done == 1
     assert [problem.reason for problem in report.problems] == [
         "the image is 32 x 20, its mask 32 x 24 (width x height)",
@@ -219,27 +219,27 @@ def test_a_mask_of_another_size_is_an_error_of_its_photograph(tmp_path):
     ]
 
 
-def test_a_model_that_fails_on_one_photograph_fills_the_others(tmp_path):
+def test_a_model_that_fails_on_one_image_fills_the_others(tmp_path):
     for number in range(4):
-        write_picture(tmp_path / "in" / f"{number}.png", np.full((16, 16, 3), 10 * number, np.uint8))
+        write_image(tmp_path / "in" / f"{number}.png", np.full((16, 16, 3), 10 * number, np.uint8))
 
     def picky(image, mask):
         if bool((image == 20 / 255).any()):
             raise RuntimeError("this one\nis too much")
-        return grey(image, mask)
+        return gray(image, mask)
 
     jobs = plan_jobs(tmp_path / "in", tmp_path / "out")
     right = np.eye(16, dtype=np.uint8)
-    report = fill_folder(picky, jobs, lambda job, picture: (right, {}), batch_size=4)
+    report = fill_folder(picky, jobs, lambda job, scene: (right, {}), batch_size=4)
     assert report.done == 3
-    assert [(p.photo.name, p.reason) for p in report.problems] == [("2.png", "RuntimeError: this one is too much")]
+    assert [(p.image.name, p.reason) for p in report.problems] == [("2.png", "RuntimeError: this one is too much")]
 
 
 def test_a_result_too_large_for_its_format_is_reported(tmp_path):
-    write_picture(tmp_path / "in" / "a.png", np.zeros((1, 70_000, 3), np.uint8))
-    write_picture(tmp_path / "in" / "b.png", BASE)
+    write_image(tmp_path / "in" / "a.png", np.zeros((1, 70_000, 3), np.uint8))
+    write_image(tmp_path / "in" / "b.png", BASE)
     jobs = plan_jobs(tmp_path / "in", tmp_path / "out", "jpg")
-    report = fill_folder(grey, jobs, whole)
+    report = fill_folder(gray, jobs, whole)
     assert report.done == 1
     assert "70000 x 1 cannot be written as JPEG" in report.problems[0].reason
 
@@ -248,17 +248,17 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_whole(tmp_path):
     resource = pytest.importorskip("resource", reason="file size limits need a POSIX system")
     import signal
 
-    write_picture(tmp_path / "in" / "0.png", np.zeros((16, 16, 3), np.uint8))
+    write_image(tmp_path / "in" / "0.png", np.zeros((16, 16, 3), np.uint8))
     noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
     for number in range(1, 12):
-        write_picture(tmp_path / "in" / f"{number}.png", noise)
+        write_image(tmp_path / "in" / f"{number}.png", noise)
     jobs = plan_jobs(tmp_path / "in", tmp_path / "out")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
         with pytest.raises(OSError, match="File too large") as caught:
-            fill_folder(grey, jobs, lambda job, picture: (np.zeros(picture.size, np.uint8), {}))
+            fill_folder(gray, jobs, lambda job, image: (np.zeros(image.size, np.uint8), {}))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, previous)
@@ -267,7 +267,7 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_whole(tmp_path):
 
 
 def test_threads_end_with_the_run(tmp_path):
-    write_picture(tmp_path / "in" / "a.png", BASE)
+    write_image(tmp_path / "in" / "a.png", BASE)
     before = threading.active_count()
-    fill_folder(grey, plan_jobs(tmp_path / "in", tmp_path / "out"), whole)
+    fill_folder(gray, plan_jobs(tmp_path / "in", tmp_path / "out"), whole)
     assert threading.active_count() == before

@@ -11,7 +11,7 @@ from torch import nn
 
 import inpaint_zoo as iz
 from inpaint_zoo.inference.inpaint import fill_bytes, ready_model
-from inpaint_zoo.io.pictures import write_picture
+from inpaint_zoo.io.images import write_image
 from inpaint_zoo.masks import MaskWarning
 from tests.helpers.odd_files import BASE, exif
 
@@ -19,7 +19,7 @@ HOLE = np.zeros((24, 32), bool)
 HOLE[5:12, 8:20] = True
 
 
-def grey(image, mask):
+def gray(image, mask):
     """Model that fills the hole with the middle of the range, rounded up: 128."""
     return torch.where(mask > 0.5, 0.5, image)
 
@@ -27,13 +27,13 @@ def grey(image, mask):
 FILLED = np.where(HOLE[..., None], 128, BASE).astype(np.uint8)
 
 
-def mask_picture():
+def mask_image():
     return Image.fromarray(HOLE.astype(np.uint8) * 255)
 
 
 def test_arrays_of_bytes():
     before = BASE.copy()
-    out = iz.inpaint(grey, BASE, HOLE)
+    out = iz.inpaint(gray, BASE, HOLE)
     np.testing.assert_array_equal(out, FILLED)
     assert out.dtype == np.uint8
     np.testing.assert_array_equal(BASE, before)
@@ -43,7 +43,7 @@ def test_arrays_of_bytes():
 def test_arrays_of_floats_keep_their_type_and_known_bits(dtype):
     image = np.random.default_rng(0).random((24, 32, 3)).astype(dtype)
     image[HOLE] = np.nan  # values under the hole are not used
-    out = iz.inpaint(grey, image, HOLE)
+    out = iz.inpaint(gray, image, HOLE)
     assert out.dtype == dtype
     np.testing.assert_array_equal(out[~HOLE], image[~HOLE])
     np.testing.assert_array_equal(out[HOLE], dtype(0.5))
@@ -51,7 +51,7 @@ def test_arrays_of_floats_keep_their_type_and_known_bits(dtype):
 
 def test_arrays_keep_alpha():
     image = np.concatenate([BASE, BASE[..., :1]], axis=2)
-    out = iz.inpaint(grey, image, HOLE)
+    out = iz.inpaint(gray, image, HOLE)
     np.testing.assert_array_equal(out[..., :3], FILLED)
     np.testing.assert_array_equal(out[..., 3], BASE[..., 0])
 
@@ -61,8 +61,8 @@ def test_tensors_keep_type_and_rank(dtype):
     image = torch.from_numpy(BASE).permute(2, 0, 1).contiguous()
     image = image if dtype == torch.uint8 else (image / 255).to(dtype)
     hole = torch.from_numpy(HOLE)
-    single = iz.inpaint(grey, image, hole)
-    batch = iz.inpaint(grey, torch.stack([image, image.flip(1)]), torch.stack([hole, hole.flip(0)])[:, None])
+    single = iz.inpaint(gray, image, hole)
+    batch = iz.inpaint(gray, torch.stack([image, image.flip(1)]), torch.stack([hole, hole.flip(0)])[:, None])
     assert single.dtype == dtype
     assert single.shape == image.shape
     assert torch.equal(batch[0], single)
@@ -72,11 +72,11 @@ def test_tensors_keep_type_and_rank(dtype):
 
 
 def test_pillow_images_and_paths(tmp_path):
-    write_picture(tmp_path / "photo.png", BASE)
-    mask_picture().save(tmp_path / "mask.png")
+    write_image(tmp_path / "photo.png", BASE)
+    mask_image().save(tmp_path / "mask.png")
     for image in (Image.fromarray(BASE), tmp_path / "photo.png", str(tmp_path / "photo.png")):
-        for mask in (mask_picture(), tmp_path / "mask.png", str(tmp_path / "mask.png"), HOLE, torch.from_numpy(HOLE)):
-            out = iz.inpaint(grey, image, mask)
+        for mask in (mask_image(), tmp_path / "mask.png", str(tmp_path / "mask.png"), HOLE, torch.from_numpy(HOLE)):
+            out = iz.inpaint(gray, image, mask)
             assert isinstance(out, Image.Image)
             assert out.mode == "RGB"
             np.testing.assert_array_equal(np.asarray(out), FILLED)
@@ -85,14 +85,14 @@ def test_pillow_images_and_paths(tmp_path):
 def test_pillow_images_keep_alpha_and_turn_upright():
     image = Image.fromarray(np.concatenate([BASE, BASE[..., :1]], axis=2))
     image.getexif()[0x0112] = 6
-    out = np.asarray(iz.inpaint(grey, image, np.rot90(HOLE, -1)))
+    out = np.asarray(iz.inpaint(gray, image, np.rot90(HOLE, -1)))
     np.testing.assert_array_equal(out[..., :3], np.rot90(FILLED, -1))
     np.testing.assert_array_equal(out[..., 3], np.rot90(BASE[..., 0], -1))
 
 
 def test_paths_are_turned_upright(tmp_path):
     Image.fromarray(BASE).save(tmp_path / "a.png", exif=exif(8))
-    np.testing.assert_array_equal(np.asarray(iz.inpaint(grey, tmp_path / "a.png", np.rot90(HOLE))), np.rot90(FILLED))
+    np.testing.assert_array_equal(np.asarray(iz.inpaint(gray, tmp_path / "a.png", np.rot90(HOLE))), np.rot90(FILLED))
 
 
 @pytest.mark.filterwarnings("ignore::inpaint_zoo.masks.MaskWarning")  # one of the masks is gray
@@ -111,22 +111,22 @@ def test_paths_are_turned_upright(tmp_path):
     ],
 )
 def test_masks_of_every_kind(mask):
-    np.testing.assert_array_equal(iz.inpaint(grey, BASE, mask), FILLED)
+    np.testing.assert_array_equal(iz.inpaint(gray, BASE, mask), FILLED)
 
 
 @pytest.mark.filterwarnings("ignore::inpaint_zoo.masks.MaskWarning")  # one of the masks is gray
 def test_masks_can_be_inverted_and_thresholded(tmp_path):
     soft = np.where(HOLE, 90, 20).astype(np.uint8)
-    np.testing.assert_array_equal(iz.inpaint(grey, BASE, soft, mask_threshold=50), FILLED)
+    np.testing.assert_array_equal(iz.inpaint(gray, BASE, soft, mask_threshold=50), FILLED)
     inverted = Image.fromarray((~HOLE).astype(np.uint8) * 255)
     inverted.save(tmp_path / "mask.png")
     for mask in (inverted, tmp_path / "mask.png", ~HOLE, (~HOLE).astype(np.uint8) * 255):
-        np.testing.assert_array_equal(iz.inpaint(grey, BASE, mask, invert_mask=True), FILLED)
+        np.testing.assert_array_equal(iz.inpaint(gray, BASE, mask, invert_mask=True), FILLED)
 
 
 def test_masks_by_name_depend_on_the_seed():
     image = np.tile(BASE, (4, 4, 1))
-    out = [iz.inpaint(grey, image, "lama_thick_256", seed=seed) for seed in (1, 1, 2)]
+    out = [iz.inpaint(gray, image, "lama_thick_256", seed=seed) for seed in (1, 1, 2)]
     hole = iz.create_mask("lama_thick_256", size=(96, 128), seed=1).astype(bool)
     np.testing.assert_array_equal(out[0], np.where(hole[..., None], 128, image))
     np.testing.assert_array_equal(out[0], out[1])
@@ -136,7 +136,7 @@ def test_masks_by_name_depend_on_the_seed():
 def test_doubtful_mask_files_warn(tmp_path):
     Image.fromarray(np.zeros((24, 32), np.uint8)).save(tmp_path / "mask.png")
     with pytest.warns(MaskWarning, match="the mask is empty"):
-        np.testing.assert_array_equal(np.asarray(iz.inpaint(grey, BASE, tmp_path / "mask.png")), BASE)
+        np.testing.assert_array_equal(np.asarray(iz.inpaint(gray, BASE, tmp_path / "mask.png")), BASE)
 
 
 @pytest.mark.filterwarnings("ignore::inpaint_zoo.masks.MaskWarning")  # holes of any size
@@ -219,7 +219,7 @@ def test_bytes_are_rounded_and_batches_equal_singles():
         (BASE, 3, "`mask` must be a path, name, PIL image"),
         (BASE, "lama_thik_256", "lama_thick_256"),
         (BASE, "no/such/mask.png", r"no/such/mask\.png: no such file"),
-        ("no/such/photo.png", HOLE, r"no/such/photo\.png: no such file"),
+        ("no/such/photo.png", HOLE, r"no/such/image\.png: no such file"),
         (3, HOLE, "`image` must be a path, PIL image, numpy array or tensor, got int"),
         (torch.zeros(24, 32), HOLE, r"must be \(3, H, W\) or \(B, 3, H, W\)"),
         (torch.zeros(3, 24, 32, dtype=torch.int64), HOLE, "must be uint8, or float"),
@@ -257,7 +257,7 @@ def coloured(image, mask):
     return torch.where(mask > 0.5, fill, image)
 
 
-def test_grey_in_grey_out():
+def test_gray_in_gray_out():
     grey_base = BASE[..., 0]
     three = np.repeat(grey_base[..., None], 3, axis=2)
     luma = round(255 * (0.299 * 0.9 + 0.587 * 0.5 + 0.114 * 0.1))
@@ -276,34 +276,34 @@ def test_grey_in_grey_out():
     np.testing.assert_array_equal(iz.inpaint(coloured, scribbled, HOLE), np.repeat(wanted[..., None], 3, axis=2))
 
 
-def test_a_colour_profile_stays_with_the_image(tmp_path):
+def test_a_color_profile_stays_with_the_image(tmp_path):
     from inpaint_zoo.io.profiles import srgb_profile
 
     Image.fromarray(BASE).save(tmp_path / "a.png", icc_profile=srgb_profile())
-    out = iz.inpaint(grey, tmp_path / "a.png", HOLE)
+    out = iz.inpaint(gray, tmp_path / "a.png", HOLE)
     assert out.info["icc_profile"] == srgb_profile()
-    assert "icc_profile" not in iz.inpaint(grey, Image.fromarray(BASE), HOLE).info
+    assert "icc_profile" not in iz.inpaint(gray, Image.fromarray(BASE), HOLE).info
 
 
 def test_arrays_that_cannot_be_written_are_taken_without_a_warning():
     image, mask = BASE.copy(), HOLE.copy()
     image.flags.writeable = mask.flags.writeable = False
-    np.testing.assert_array_equal(iz.inpaint(grey, image, mask), FILLED)
+    np.testing.assert_array_equal(iz.inpaint(gray, image, mask), FILLED)
     floats = (BASE / 255).astype(np.float32)
     floats.flags.writeable = False
-    np.testing.assert_allclose(iz.inpaint(grey, floats, mask)[~HOLE], floats[~HOLE])
-    np.testing.assert_array_equal(iz.inpaint(grey, BASE[::-1, ::-1], HOLE[::-1, ::-1]), FILLED[::-1, ::-1])
+    np.testing.assert_allclose(iz.inpaint(gray, floats, mask)[~HOLE], floats[~HOLE])
+    np.testing.assert_array_equal(iz.inpaint(gray, BASE[::-1, ::-1], HOLE[::-1, ::-1]), FILLED[::-1, ::-1])
 
 
 def test_arrays_are_doubted_as_files_are():
     for mask, kind in ((HOLE * False, "the mask is empty"), (~HOLE, "89.1 % of the mask is hole, 1 taken as hole")):
         with pytest.warns(MaskWarning, match=f"^`mask`: {kind}"):
-            iz.inpaint(grey, BASE, mask)
-    with pytest.warns(MaskWarning, match=r"10\.9 % of the mask is grey; above 127"):
-        iz.inpaint(grey, BASE, HOLE * np.uint8(200))
+            iz.inpaint(gray, BASE, mask)
+    with pytest.warns(MaskWarning, match=r"10\.9 % of the mask is gray; above 127"):
+        iz.inpaint(gray, BASE, HOLE * np.uint8(200))
 
 
 def test_an_image_is_not_its_own_mask(tmp_path):
-    write_picture(tmp_path / "a.png", BASE)
+    write_image(tmp_path / "a.png", BASE)
     with pytest.raises(ValueError, match=r"a\.png: is used both as image and as mask"):
-        iz.inpaint(grey, tmp_path / "a.png", str(tmp_path / "a.png"))
+        iz.inpaint(gray, tmp_path / "a.png", str(tmp_path / "a.png"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inpaint_zoo.io.atomic import TEMPORARY_PREFIX, atomic_folder, atomic_path, remove_leftovers, write_bytes
-from inpaint_zoo.io.pictures import read_picture, write_picture
+from inpaint_zoo.io.images import read_image, write_image
 
 LONGEST = 255  # bytes of a file name on ext4, XFS, APFS and NTFS
 
@@ -16,8 +16,8 @@ def test_the_longest_names_can_be_written(name, tmp_path):
     target = tmp_path / name
     assert len(os.fsencode(name)) in (254, LONGEST)
     if name.endswith(".png"):
-        write_picture(target, np.full((4, 4, 3), 7, np.uint8))  # Pillow chooses the format by the temporary name
-        assert read_picture(target).rgb.shape == (4, 4, 3)
+        write_image(target, np.full((4, 4, 3), 7, np.uint8))  # Pillow chooses the format by the temporary name
+        assert read_image(target).rgb.shape == (4, 4, 3)
     else:
         write_bytes(target, b"whole")
     assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -10,7 +10,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.listing import (
     FolderWarning,
     by_stem,
-    list_pictures,
+    list_images,
     natural_key,
     pair_by_stem,
     pair_masks,
@@ -26,7 +26,7 @@ def make(root, *names):
 
 
 def names(root):
-    return [path.relative_to(root).as_posix() for path in list_pictures(root)]
+    return [path.relative_to(root).as_posix() for path in list_images(root)]
 
 
 def test_order_is_natural_and_folders_are_searched(tmp_path):
@@ -50,12 +50,12 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
 
 def test_empty_missing_and_wrong_folders_are_named(tmp_path):
     with pytest.raises(ZooError, match=r"contains no images \(searched all its subfolders for .apng .avif .bmp .gif"):
-        list_pictures(tmp_path)
+        list_images(tmp_path)
     with pytest.raises(ZooError, match="nothing: no such folder"):
-        list_pictures(tmp_path / "nothing")
+        list_images(tmp_path / "nothing")
     make(tmp_path, "a.png")
     with pytest.raises(ZooError, match=r"a.png: is a file, but a folder of images was expected"):
-        list_pictures(tmp_path / "a.png")
+        list_images(tmp_path / "a.png")
 
 
 def test_stems_keep_folders_and_inner_dots(tmp_path):
@@ -78,15 +78,15 @@ def test_pairs_follow_the_first_folder(tmp_path):
 
 def test_missing_partners_are_counted_and_named(tmp_path):
     make(tmp_path, *(f"photos/{i}.jpg" for i in range(9)), "masks/0.png", "masks/extra.png")
-    photos, masks = by_stem(tmp_path / "photos"), by_stem(tmp_path / "masks")
+    images, masks = by_stem(tmp_path / "photos"), by_stem(tmp_path / "masks")
     message = (
-        r"9 pictures and 2 masks do not match: 8 without a partner among the masks: 1, 2, 3, 4, 5, \.\.\.; "
-        r"1 without a partner among the pictures: extra"
+        r"9 images and 2 masks do not match: 8 without a partner among the masks: 1, 2, 3, 4, 5, \.\.\.; "
+        r"1 without a partner among the images: extra"
     )
     with pytest.raises(ZooError, match=message):
-        pair_by_stem(photos, masks)
-    few = {"0": photos["0"]}
-    with pytest.raises(ZooError, match="1 pictures and 2 masks do not match"):
+        pair_by_stem(images, masks)
+    few = {"0": images["0"]}
+    with pytest.raises(ZooError, match="1 images and 2 masks do not match"):
         pair_by_stem(few, masks)
     assert len(pair_by_stem(few, masks, allow_extra=True)) == 1
 
@@ -109,13 +109,13 @@ def test_folders_of_thumbnails_are_left_out_and_named(tmp_path):
     assert names(tmp_path / "@eaDir") == ["a.png/SYNOPHOTO_THUMB_M.png"]  # given by name, it is meant
 
 
-def test_image_files_that_are_not_photographs_are_named(tmp_path):
+def test_image_files_that_are_not_images_are_named(tmp_path):
     make(tmp_path, "a.png", "b.psd", "c/d.EXR", "notes.txt")
     with pytest.warns(FolderWarning, match=r"files of formats that are not read left out \(2\): b\.psd, c/d\.EXR$"):
         assert names(tmp_path) == ["a.png"]
 
 
-def test_a_raw_file_counts_unless_its_picture_lies_beside_it(tmp_path):
+def test_a_raw_file_counts_unless_its_image_lies_beside_it(tmp_path):
     make(tmp_path, "a.nef", "b.NEF", "b.jpg", "c/b.cr2")
     with pytest.warns(FolderWarning, match=r"with the same image in another format, left out \(1\): b\.NEF$"):
         assert names(tmp_path) == ["a.nef", "b.jpg", "c/b.cr2"]
@@ -124,23 +124,23 @@ def test_a_raw_file_counts_unless_its_picture_lies_beside_it(tmp_path):
 def test_masks_beside_their_images_are_told_apart(tmp_path):
     make(tmp_path, "x.png", "x_mask001.png", "s/y.jpg", "s/y_mask.png", "gas_mask.png", "z_mask001.png")
     with pytest.warns(FolderWarning, match=r"masks stored next to their image left out \(2\): s/y_mask\.png, x"):
-        images = list_pictures(tmp_path, "images")
+        images = list_images(tmp_path, "images")
     assert [path.name for path in images] == ["gas_mask.png", "y.jpg", "x.png", "z_mask001.png"]
     with pytest.warns(FolderWarning, match=r"files other than masks stored next to their image left out \(4\)"):
-        masks = list_pictures(tmp_path, "masks")
+        masks = list_images(tmp_path, "masks")
     assert [path.name for path in masks] == ["y_mask.png", "x_mask001.png"]
-    assert len(list_pictures(tmp_path)) == 6
+    assert len(list_images(tmp_path)) == 6
     make(tmp_path / "plain", "a.png", "b.png")
-    assert list_pictures(tmp_path / "plain", "masks") == list_pictures(tmp_path / "plain", "images")
+    assert list_images(tmp_path / "plain", "masks") == list_images(tmp_path / "plain", "images")
 
 
 def test_composed_and_decomposed_accents_are_one_name(tmp_path):
     make(tmp_path, "photos/caf\u00e9/\u00fc.png", "masks/cafe\u0301/u\u0308.png")
-    photos, masks = by_stem(tmp_path / "photos"), by_stem(tmp_path / "masks")
-    assert list(photos) == list(masks) == ["caf\u00e9/\u00fc"]
-    assert len(pair_by_stem(photos, masks)) == 1
+    images, masks = by_stem(tmp_path / "photos"), by_stem(tmp_path / "masks")
+    assert list(images) == list(masks) == ["caf\u00e9/\u00fc"]
+    assert len(pair_by_stem(images, masks)) == 1
     make(tmp_path, "photos/cafe\u0301/\u00fc.png")
-    if len(list_pictures(tmp_path / "photos")) == 2:  # some file systems hold one name only
+    if len(list_images(tmp_path / "photos")) == 2:  # some file systems hold one name only
         with pytest.raises(ZooError, match="have the same stem 'caf\u00e9/\u00fc'"):
             by_stem(tmp_path / "photos")
 

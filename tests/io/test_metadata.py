@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from inpaint_zoo.io.pictures import PictureError, decode_picture, picture_size, read_picture, write_picture
+from inpaint_zoo.io.images import ImageError, decode_image, image_size, read_image, write_image
 from inpaint_zoo.io.profiles import profile_of_space, srgb_profile
 from tests.helpers.odd_files import BASE, exif, png_chunk
 
@@ -46,12 +46,12 @@ ZTXT = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(TWO_MIB))
     [
         ([ZTXT], "oversized text left out"),
         ([itxt(TWO_MIB)], "oversized text left out"),
-        ([png_chunk(b"iCCP", b"icc\0\0" + zlib.compress(TWO_MIB))], "oversized colour profile left out"),
+        ([png_chunk(b"iCCP", b"icc\0\0" + zlib.compress(TWO_MIB))], "oversized color profile left out"),
         ([damaged(png_chunk(b"tEXt", b"Comment\0hello"))], "damaged text left out"),
         ([damaged(png_chunk(b"eXIf", b"MM\0*"))], "damaged EXIF block left out"),
         ([png_chunk(b"pHYs", b"12345")], "damaged pHYs left out"),
         ([png_chunk(b"zTXt", b"Comment\0\7" + zlib.compress(b"hello"))], "damaged text left out"),
-        ([png_chunk(b"iCCP", b"icc")], "damaged colour profile left out"),
+        ([png_chunk(b"iCCP", b"icc")], "damaged color profile left out"),
         ([damaged(png_chunk(b"tIME", bytes(7))), ZTXT], "damaged tIME and oversized text left out"),
         ([png_chunk(b"tEXt", b"Comment\0" + TWO_MIB)], None),  # 2 MiB that are not compressed are no bomb
         ([itxt(b"<x/>"), png_chunk(b"tEXt", b"a\0b"), png_chunk(b"teSt", b"private")], None),
@@ -61,32 +61,32 @@ ZTXT = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(TWO_MIB))
 def test_pixels_are_read_whatever_the_metadata(tmp_path, chunks, note, last):
     data = with_chunks(*chunks, last=last)
     (tmp_path / "a.png").write_bytes(data)
-    for picture in (read_picture(tmp_path / "a.png"), decode_picture(data, "a.png")):
-        np.testing.assert_array_equal(picture.rgb, BASE)
-        assert picture.notes == (() if note is None else (note,))
-    assert picture_size(tmp_path / "a.png") == BASE.shape[:2]
+    for image in (read_image(tmp_path / "a.png"), decode_image(data, "a.png")):
+        np.testing.assert_array_equal(image.rgb, BASE)
+        assert image.notes == (() if note is None else (note,))
+    assert image_size(tmp_path / "a.png") == BASE.shape[:2]
 
 
 def test_only_the_bad_part_of_the_metadata_is_lost(tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     data = with_chunks(ZTXT, data=encoded(Image.fromarray(BASE), icc_profile=profile, exif=exif(3)))
-    picture = decode_picture(data, "a.png")
-    assert picture.icc_profile == profile
-    assert picture.exif_orientation == 3
-    np.testing.assert_array_equal(picture.rgb, BASE[::-1, ::-1])
+    image = decode_image(data, "a.png")
+    assert image.icc_profile == profile
+    assert image.exif_orientation == 3
+    np.testing.assert_array_equal(image.rgb, BASE[::-1, ::-1])
 
 
 def test_text_beyond_what_pillow_keeps_in_all_is_left_out():
     part = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2**20)))
-    picture = decode_picture(with_chunks(*[part] * 70), "a.png")
-    np.testing.assert_array_equal(picture.rgb, BASE)
-    assert picture.notes == ("oversized text left out",)
+    image = decode_image(with_chunks(*[part] * 70), "a.png")
+    np.testing.assert_array_equal(image.rgb, BASE)
+    assert image.notes == ("oversized text left out",)
 
 
 def test_damage_to_the_pixels_is_still_named():
     for chunk in (damaged(png_chunk(b"PLTE", bytes(3))), damaged(png_chunk(b"tRNS", bytes(6)))):
-        with pytest.raises(PictureError, match=r"^a\.png: begins like a PNG file but is damaged"):
-            decode_picture(with_chunks(chunk, ZTXT), "a.png")
+        with pytest.raises(ImageError, match=r"^a\.png: begins like a PNG file but is damaged"):
+            decode_image(with_chunks(chunk, ZTXT), "a.png")
 
 
 def profile_for(space, kind=b"mntr"):
@@ -110,25 +110,25 @@ SAVED = {
 @pytest.mark.parametrize("mode", SAVED)
 def test_a_profile_is_kept_only_if_it_describes_the_pixels(tmp_path, mode):
     space, kept = SAVED[mode]
-    grey = Image.fromarray(BASE[..., 0].astype(np.uint16) * 257)
-    image = grey if mode == "I;16" else Image.fromarray(BASE).convert(mode)
+    gray = Image.fromarray(BASE[..., 0].astype(np.uint16) * 257)
+    image = gray if mode == "I;16" else Image.fromarray(BASE).convert(mode)
     for declared in (space, b"RGB ", b"GRAY", b"CMYK", b"Lab "):
         image.save(tmp_path / "a.tif", icc_profile=profile_for(declared))
-        picture = read_picture(tmp_path / "a.tif")
+        scene = read_image(tmp_path / "a.tif")
         fits = (declared == space and kept) or (mode == "YCbCr" and declared == b"RGB ")
-        assert picture.icc_profile == (profile_for(declared) if fits else None), declared
-        told = any("a colour profile of another colour space left out" in note for note in picture.notes)
+        assert scene.icc_profile == (profile_for(declared) if fits else None), declared
+        told = any("a color profile of another color space left out" in note for note in scene.notes)
         assert told == (not fits and mode != "CMYK"), declared
-        write_picture(tmp_path / "b.png", picture.rgb, icc_profile=picture.icc_profile, grey=picture.grey)
+        write_image(tmp_path / "b.png", scene.rgb, icc_profile=scene.icc_profile, gray=scene.gray)
         with Image.open(tmp_path / "b.png") as written:
-            assert written.info.get("icc_profile") == picture.icc_profile
-            assert written.mode == ("L" if picture.grey else "RGB")
+            assert written.info.get("icc_profile") == scene.icc_profile
+            assert written.mode == ("L" if scene.gray else "RGB")
 
 
 def test_a_profile_that_is_none_of_a_device_is_left_out():
-    assert profile_of_space(profile_for(b"RGB ", b"link"), grey=False) is None
-    assert profile_of_space(b"declares nothing", grey=False) == b"declares nothing"
-    assert profile_of_space(None, grey=False) is None
+    assert profile_of_space(profile_for(b"RGB ", b"link"), gray=False) is None
+    assert profile_of_space(b"declares nothing", gray=False) == b"declares nothing"
+    assert profile_of_space(None, gray=False) is None
     assert srgb_profile()[24:36] == struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
     assert "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile())))
 
@@ -150,15 +150,15 @@ def srgb_of(lab):
 
 
 def test_lab_becomes_srgb_and_says_so(tmp_path):
-    colours = [(50, 0, 0), (60, 20, 30), (70, -20, 40), (40, 10, -30), (95, 0, 5)]
-    stored = np.array([[(round(L * 255 / 100), a & 255, b & 255) for L, a, b in colours]], np.uint8)
-    lab = Image.frombytes("LAB", (len(colours), 1), stored.tobytes())
+    colors = [(50, 0, 0), (60, 20, 30), (70, -20, 40), (40, 10, -30), (95, 0, 5)]
+    stored = np.array([[(round(L * 255 / 100), a & 255, b & 255) for L, a, b in colors]], np.uint8)
+    lab = Image.frombytes("LAB", (len(colors), 1), stored.tobytes())
     lab.save(tmp_path / "lab.tif", icc_profile=profile_for(b"Lab ", b"abst"))
-    picture = read_picture(tmp_path / "lab.tif")
-    wanted = [srgb_of((round(L * 255 / 100) * 100 / 255, a, b)) for L, a, b in colours]
-    np.testing.assert_allclose(picture.rgb[0], wanted, atol=2)
-    assert picture.icc_profile == srgb_profile()
-    assert picture.notes == ("Lab converted to sRGB",)
-    write_picture(tmp_path / "b.png", picture.rgb, icc_profile=picture.icc_profile)
+    image = read_image(tmp_path / "lab.tif")
+    wanted = [srgb_of((round(L * 255 / 100) * 100 / 255, a, b)) for L, a, b in colors]
+    np.testing.assert_allclose(image.rgb[0], wanted, atol=2)
+    assert image.icc_profile == srgb_profile()
+    assert image.notes == ("Lab converted to sRGB",)
+    write_image(tmp_path / "b.png", image.rgb, icc_profile=image.icc_profile)
     with Image.open(tmp_path / "b.png") as written:
         assert written.info["icc_profile"] == srgb_profile()

@@ -30,13 +30,15 @@ def test_recorded_loss(encoder_file, side):
     recorded = read_vector("lama_resnet_pl")["cases"][side]
     features = ADE20KFeatures(encoder_file)
     pred, target = vector_image(int(side), int(side), 0.7).requires_grad_(), vector_image(int(side), int(side))
-    maps, truth = features(pred), features(target)
-    loss = PerceptualLoss(ADE20K_TAPS, "mse")(maps, truth)
+    maps, expected = features(pred), features(target)
+    loss = PerceptualLoss(ADE20K_TAPS, "mse")(maps, expected)
     loss.backward()
     assert loss.item() == pytest.approx(recorded["loss"], rel=1e-4)
     assert pred.grad.double().norm().item() == pytest.approx(recorded["grad_l2"], rel=1e-3)
-    assert [list(x.shape) for x in truth.values()] == recorded["shapes"]
-    means, stds = ([f(x.double()).item() for x in truth.values()] for f in (torch.mean, lambda x: x.std(correction=0)))
+    assert [list(x.shape) for x in expected.values()] == recorded["shapes"]
+    means, stds = (
+        [f(x.double()).item() for x in expected.values()] for f in (torch.mean, lambda x: x.std(correction=0))
+    )
     assert means == pytest.approx(recorded["stage_mean"], rel=1e-4)
     assert stds == pytest.approx(recorded["stage_std"], rel=1e-4)
 

@@ -8,7 +8,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers.restormer import GDFN, MDTA, ChannelNorm, TransformerBlock
 
 
-def picture(*shape):
+def image(*shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
 
 
@@ -28,7 +28,7 @@ def test_norm_is_over_the_channels_of_a_pixel():
     with torch.no_grad():
         norm.weight.copy_(torch.arange(6.0))
         norm.bias.copy_(torch.arange(6.0) / 10)
-        x = picture(2, 6, 3, 4)
+        x = image(2, 6, 3, 4)
         out = norm(x)
         pixel = x[1, :, 2, 3]
         by_hand = (pixel - pixel.mean()) / (pixel.var(correction=0) + 1e-5).sqrt() * norm.weight + norm.bias
@@ -39,7 +39,7 @@ def test_norm_is_over_the_channels_of_a_pixel():
 def test_attention_head_by_head():
     torch.manual_seed(0)
     layer = MDTA(8, 2).eval()
-    x = picture(2, 8, 3, 5)
+    x = image(2, 8, 3, 5)
     with torch.no_grad():
         layer.temperature.copy_(torch.tensor([0.5, 3.0]).view(2, 1, 1))
         mixed = F.conv2d(F.conv2d(x, layer.qkv.weight), layer.qkv_dwconv.weight, padding=1, groups=24)
@@ -58,7 +58,7 @@ def test_attention_head_by_head():
 def test_feed_forward_network():
     torch.manual_seed(0)
     layer = GDFN(4, expansion=2.0).eval()
-    x = picture(1, 4, 5, 3)
+    x = image(1, 4, 5, 3)
     with torch.no_grad():
         hidden = F.conv2d(F.conv2d(x, layer.project_in.weight), layer.dwconv.weight, padding=1, groups=16)
         first, second = hidden[:, :8], hidden[:, 8:]
@@ -69,7 +69,7 @@ def test_feed_forward_network():
 def test_block_adds_both_in_turn_and_has_true_gradients():
     torch.manual_seed(0)
     block = TransformerBlock(4, 2).double()
-    x = picture(1, 4, 3, 3).double().requires_grad_()
+    x = image(1, 4, 3, 3).double().requires_grad_()
     with torch.no_grad():
         middle = x + block.attn(block.norm1(x))
         torch.testing.assert_close(block(x), middle + block.ffn(block.norm2(middle)))
@@ -79,7 +79,7 @@ def test_block_adds_both_in_turn_and_has_true_gradients():
 def test_attention_stays_in_float32_under_autocast():
     torch.manual_seed(0)
     block = TransformerBlock(8, 2).eval()
-    x = picture(1, 8, 8, 8)
+    x = image(1, 8, 8, 8)
     with torch.no_grad():
         expected = block(x)
         with torch.autocast("cpu", torch.bfloat16):

@@ -161,7 +161,7 @@ def test_grig_on_given_logits():
 def test_grig_with_its_patch_discriminator(case):
     recorded = read_vector("grig_losses")["networks"][case]
     side = int(case.split("_")[0])
-    truth, pred, mask = losses_batch(side, side, low=-1)
+    target, pred, mask = losses_batch(side, side, low=-1)
     if case.endswith("corner"):
         corner = torch.zeros(1, 1, side, side)
         corner[..., :16, :16] = 1
@@ -170,7 +170,7 @@ def test_grig_with_its_patch_discriminator(case):
     assert label.sum() == recorded["label sum"]
     network, loss = authors.grig_patch_discriminator(), AdversarialLoss("hinge")
     with torch.no_grad():
-        real, fake = network(truth), network(truth * (1 - mask) + pred * mask)
+        real, fake = network(target), network(target * (1 - mask) + pred * mask)
     got = {
         "D real": loss.real(real),
         "D forged-patch (known + forged)": loss.fake(fake, label),
@@ -185,10 +185,10 @@ def test_grig_with_its_patch_discriminator(case):
 
 def test_isnet():
     named = read_vector("isnet_losses_64")["values_named"]
-    truth, pred, _ = losses_batch(64, 64, low=0)
+    target, pred, _ = losses_batch(64, 64, low=0)
     network = authors.isnet_discriminator()
     with torch.no_grad():
-        real, fake = network(truth)[0], network(pred)[0]
+        real, fake = network(target)[0], network(pred)[0]
     hinge, bce = AdversarialLoss("hinge", halve=True), AdversarialLoss("non_saturating", halve=True)
     got = {
         "hinge_D_real_textbook": hinge.real(real),
@@ -206,9 +206,9 @@ def test_isnet():
 
 def test_aot_gan_nsgan():
     recorded = read_vector("aot_gan_losses")["networks"]["64"]
-    truth, pred, mask = losses_batch(64, 64, low=-1)
+    target, pred, mask = losses_batch(64, 64, low=-1)
     network, loss = authors.aot_discriminator(), AdversarialLoss("non_saturating")
     with torch.no_grad():
-        real, fake = network(truth), network(truth * (1 - mask) + pred * mask)
+        real, fake = network(target), network(target * (1 - mask) + pred * mask)
     assert loss.discriminator(real, fake).item() == pytest.approx(recorded["nsgan D"], abs=1e-5)
     assert loss.generator(fake).item() == pytest.approx(recorded["nsgan G"], abs=1e-5)

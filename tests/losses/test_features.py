@@ -130,13 +130,13 @@ def test_lpips_heads_stay_out_of_checkpoints():
 
 def test_lgnet(filled_vgg16):
     named = read_vector("lgnet_losses_64")["values_named"]
-    truth, pred, mask = losses_batch(64, 64, low=0)
-    merged = truth * (1 - mask) + losses_batch(64, 64, low=-1)[1].add(1).div(2) * mask
+    target, pred, mask = losses_batch(64, 64, low=0)
+    merged = target * (1 - mask) + losses_batch(64, 64, low=-1)[1].add(1).div(2) * mask
     pred = losses_batch(64, 64, low=-1)[1].add(1).div(2)
     vgg = VGGFeatures("vgg16", POOLS, input_norm="minus_one_one", weights=filled_vgg16)
     perceptual, style = PerceptualLoss(POOLS), StyleLoss(POOLS)
     with torch.no_grad():
-        real = vgg(truth)
+        real = vgg(target)
         raw, completed = vgg.each(pred, merged)
     got = {
         "perceptual_pred": perceptual(raw, real).item(),
@@ -149,12 +149,12 @@ def test_lgnet(filled_vgg16):
 
 def test_isnet(filled_vgg19):
     named = read_vector("isnet_losses_64")["values_named"]
-    truth, pred, _ = losses_batch(64, 64, low=0)
+    target, pred, _ = losses_batch(64, 64, low=0)
     vgg = VGGFeatures("vgg19", PERCEPTUAL_19 + STYLE_19, input_norm="zero_one", weights=filled_vgg19)
     network = authors.isnet_discriminator()
     with torch.no_grad():
-        raw, real = vgg.each(pred, truth)
-        matching = FeatureMatching("l1", "sum")(network(pred)[1], network(truth)[1])
+        raw, real = vgg.each(pred, target)
+        matching = FeatureMatching("l1", "sum")(network(pred)[1], network(target)[1])
     got = {
         "perceptual": PerceptualLoss(PERCEPTUAL_19)(raw, real).item(),
         "style": StyleLoss(STYLE_19)(raw, real).item(),
@@ -170,10 +170,10 @@ def test_isnet(filled_vgg19):
 @pytest.mark.parametrize("side", [64, 256])
 def test_aot_gan(filled_vgg19, side):
     recorded = read_vector("aot_gan_losses")["networks"][str(side)]
-    truth, pred, _ = ((x + 1) / 2 for x in losses_batch(side, side, low=-1))
+    target, pred, _ = ((x + 1) / 2 for x in losses_batch(side, side, low=-1))
     vgg = VGGFeatures("vgg19", PERCEPTUAL_19 + STYLE_19, input_norm="imagenet", weights=filled_vgg19)
     with torch.no_grad():
-        raw, real = vgg.each(pred, truth)
+        raw, real = vgg.each(pred, target)
     perceptual, style = PerceptualLoss(PERCEPTUAL_19)(raw, real).item(), StyleLoss(STYLE_19)(raw, real).item()
     assert perceptual == pytest.approx(recorded["Perceptual (VGG19 filled by the rule)"], rel=1e-5)
     assert style == pytest.approx(recorded["Style (VGG19 filled by the rule)"], rel=1e-5)
@@ -182,25 +182,25 @@ def test_aot_gan(filled_vgg19, side):
 @pytest.mark.parametrize("side", [64, 256])
 def test_grig_lpips(filled_vgg16, side):
     recorded = read_vector("grig_losses")["lpips_vgg_filled"][str(side)]
-    truth, pred, mask = losses_batch(side, side, low=-1)
-    completed = truth * (1 - mask) + pred * mask
+    target, pred, mask = losses_batch(side, side, low=-1)
+    completed = target * (1 - mask) + pred * mask
     vgg = VGGFeatures("vgg16", LPIPS_TAPS, input_norm="imagenet", weights=filled_vgg16, full_precision=True)
     with torch.no_grad():
-        fake, real = vgg.each((completed + 1) / 2, (truth + 1) / 2)
+        fake, real = vgg.each((completed + 1) / 2, (target + 1) / 2)
         summed, mean = (1.5 * LPIPSLoss(batch)(fake, real).item() for batch in ("sum", "mean"))
     assert summed == pytest.approx(recorded["G LPIPS term: 1.5 * sum over the batch"], rel=1e-4)
     assert mean == pytest.approx(recorded["1.5 * mean over the batch"], rel=1e-4)
 
 
-def test_real_features_prefer_the_nearer_picture(shared):
+def test_real_features_prefer_the_nearer_image(shared):
     """With a pretrained VGG-19, a light blur costs less than a heavy one, and a shift less than another texture."""
     data = pytest.importorskip("skimage.data")
     taps = ("relu1_2", "relu2_2", "relu3_1")
     file = shared / "weights" / "vgg19_caffe_relu3_1.pth"
     vgg = VGGFeatures("vgg19", taps, input_norm="imagenet", weights=file)
     cat, coffee = (
-        torch.from_numpy(picture[:128, 100:228].copy()).permute(2, 0, 1)[None] / 255
-        for picture in (data.chelsea(), data.coffee())
+        torch.from_numpy(image[:128, 100:228].copy()).permute(2, 0, 1)[None] / 255
+        for image in (data.chelsea(), data.coffee())
     )
 
     def blur(x, k):

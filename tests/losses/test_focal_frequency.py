@@ -122,7 +122,7 @@ def test_a_batch_costs_the_mean_of_its_images(reduction, normalize):
         assert mixing(pred, target).item() != pytest.approx(sum(alone) / 4, rel=1e-2)
 
 
-def test_the_same_pictures_cost_nothing_and_give_no_nan():
+def test_the_same_images_cost_nothing_and_give_no_nan():
     image = torch.rand(1, 3, 16, 16).requires_grad_()
     loss = FocalFrequencyLoss()(image, image.detach())
     loss.backward()

@@ -38,9 +38,9 @@ def test_a_linear_critic():
     assert r1_penalty(critic(images), images).item() == pytest.approx(weight.square().sum().item(), rel=1e-5)
 
 
-def test_alpha_is_the_share_of_the_truth():
+def test_alpha_is_the_share_of_the_ground_truth():
     def critic(x):
-        return (x**2).flatten(1).sum(1) / 2  # its gradient is the picture itself
+        return (x**2).flatten(1).sum(1) / 2  # its gradient is the image itself
 
     real, fake, alpha = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4), torch.tensor([0.25, 0.75])
     between = [a * r + (1 - a) * f for a, r, f in zip(alpha, real, fake, strict=True)]
@@ -95,8 +95,8 @@ def test_contextual_attention():
     """Both critics with the recorded alpha: scores, penalties with and without mask, gradients of the total loss."""
     recorded = read_vector("ca_losses")
     named, variants = recorded["synthetic"]["values_named"], recorded["synthetic_variants"]
-    truth, _, fine, mask, box = contextual_case()
-    completed = fine * mask + truth * (1 - mask)
+    target, _, fine, mask, box = contextual_case()
+    completed = fine * mask + target * (1 - mask)
     alpha, gan_loss = torch.tensor([0.25, 0.75]), AdversarialLoss("wgan")
     d_total = torch.zeros(())
     wgan_d, wgan_g = 0.0, 0.0
@@ -104,12 +104,12 @@ def test_contextual_attention():
         ("local", authors.contextual_critic(128), box),
         ("global", authors.contextual_critic(256), ...),
     ):
-        real, fake = critic(truth[crop]), critic(completed[crop])
+        real, fake = critic(target[crop]), critic(completed[crop])
         assert real.flatten().tolist() == pytest.approx(named[f"{name}_real"], abs=1e-5)
         assert fake.flatten().tolist() == pytest.approx(named[f"{name}_fake"], abs=1e-5)
-        penalty = wgan_gradient_penalty(critic, truth[crop], completed[crop], alpha=alpha)
+        penalty = wgan_gradient_penalty(critic, target[crop], completed[crop], alpha=alpha)
         assert penalty.item() == pytest.approx(named[f"gp_{name}"], abs=1e-5)
-        masked = wgan_gradient_penalty(critic, truth[crop], completed[crop], alpha=alpha, mask=mask[crop])
+        masked = wgan_gradient_penalty(critic, target[crop], completed[crop], alpha=alpha, mask=mask[crop])
         assert masked.item() == pytest.approx(variants[f"gp_{name}_masked"], abs=1e-5)
         loss = gan_loss.discriminator(real, fake) + 10 * penalty
         for key, norm in recorded["synthetic"]["grad_norms_of_d_total"][name].items():

@@ -16,7 +16,7 @@ def test_every_tile_of_the_figure_is_current():
         for column, (title, values) in enumerate(columns.items()):
             x, y = script["place"](row, column)
             shown = np.asarray(figure.crop((x, y, x + side, y + side)), np.int16)
-            # a share is rounded to a grey level, on either side of a tie
+            # a share is rounded to a gray level, on either side of a tie
             difference = np.abs(shown - np.asarray(script["tile"](row, column, values), np.int16))
             assert difference.max() <= 1, title
     assert (len(rows), len(columns)) == (8, 7)

@@ -10,7 +10,7 @@ from tests.helpers.fill import losses_batch, read_vector, vector_image, vector_m
 DIVISORS = ("pixels", "area_per_image", "area", "hole_fraction")
 
 
-def pictures(B=3, side=6, dtype=torch.float32):
+def images(B=3, side=6, dtype=torch.float32):
     generator = torch.Generator().manual_seed(1)
     pred, target = torch.rand(2, B, 3, side, side, generator=generator, dtype=dtype)
     mask = (torch.rand(B, 1, side, side, generator=generator) < 0.3).to(dtype)
@@ -46,7 +46,7 @@ def slow_l1(pred, target, mask, known, hole, divisor):
 @pytest.mark.parametrize("divisor", DIVISORS)
 @pytest.mark.parametrize(("known", "hole"), [(1, 6), (10, 0), (0, 1)])
 def test_against_a_slow_version(divisor, known, hole):
-    pred, target, mask = pictures()
+    pred, target, mask = images()
     mask[1] = 0  # one image without a hole
     got = MaskedL1(known, hole, divisor)(pred, target, mask).item()
     assert got == pytest.approx(slow_l1(pred, target, mask, known, hole, divisor), rel=1e-5)
@@ -66,7 +66,7 @@ def test_by_hand():
 
 @pytest.mark.parametrize("divisor", DIVISORS)
 def test_empty_regions_add_nothing_and_give_finite_gradients(divisor):
-    pred, target, mask = pictures()
+    pred, target, mask = images()
     pred.requires_grad_()
     for region, known, hole in ((torch.zeros_like(mask), 0, 1), (torch.ones_like(mask), 1, 0)):
         value = masked_l1(pred, target, region, known, hole, divisor)
@@ -78,20 +78,20 @@ def test_empty_regions_add_nothing_and_give_finite_gradients(divisor):
 
 @pytest.mark.parametrize("divisor", DIVISORS)
 def test_gradients(divisor):
-    pred, target, mask = pictures(2, 3, torch.float64)
+    pred, target, mask = images(2, 3, torch.float64)
     loss = MaskedL1(1, 6, divisor)
     assert torch.autograd.gradcheck(lambda x: loss(x, target, mask), pred.requires_grad_())
 
 
 def test_half_precision_is_summed_in_float32():
-    pred, target, mask = pictures(2, 128)
+    pred, target, mask = images(2, 128)
     exact = masked_l1(pred.half(), target.half(), mask, 1, 6, "area_per_image")
     assert exact.dtype == torch.float32
     assert exact.item() == pytest.approx(masked_l1(pred, target, mask, 1, 6, "area_per_image").item(), rel=1e-3)
 
 
 def test_wrong_arguments():
-    pred, target, mask = pictures()
+    pred, target, mask = images()
     with pytest.raises(UnknownNameError, match=r"Unknown L1 divisor 'pixel'\. Did you mean 'pixels'"):
         MaskedL1(divisor="pixel")
     with pytest.raises(ZooError, match=r"`target` must be \(3, 3, 6, 6\) to match the prediction, got \(1, 3, 6, 6\)"):
@@ -104,22 +104,22 @@ def test_wrong_arguments():
 
 def test_lgnet():
     named = read_vector("lgnet_losses_64")["values_named"]
-    truth, pred, mask = losses_batch(64, 64, low=-1)
-    assert masked_l1(pred, truth, mask, 1, 0, "area_per_image").item() == pytest.approx(named["valid"], rel=1e-6)
-    assert masked_l1(pred, truth, mask, 0, 1, "area_per_image").item() == pytest.approx(named["hole"], rel=1e-6)
-    both = MaskedL1(1, 6, "area_per_image")(pred, truth, mask).item()
+    target, pred, mask = losses_batch(64, 64, low=-1)
+    assert masked_l1(pred, target, mask, 1, 0, "area_per_image").item() == pytest.approx(named["valid"], rel=1e-6)
+    assert masked_l1(pred, target, mask, 0, 1, "area_per_image").item() == pytest.approx(named["hole"], rel=1e-6)
+    both = MaskedL1(1, 6, "area_per_image")(pred, target, mask).item()
     assert both == pytest.approx(named["valid"] + 6 * named["hole"], rel=1e-6)
 
 
 def test_isnet_and_aot_gan():
     named = read_vector("isnet_losses_64")["values_named"]
-    truth, pred, mask = losses_batch(64, 64, low=0)
-    assert MaskedL1(divisor="hole_fraction")(pred, truth, mask).item() == pytest.approx(named["l1_weight1"], rel=1e-6)
-    assert MaskedL1()(pred, truth, mask).item() == pytest.approx(named["l1_plain"], rel=1e-6)
+    target, pred, mask = losses_batch(64, 64, low=0)
+    assert MaskedL1(divisor="hole_fraction")(pred, target, mask).item() == pytest.approx(named["l1_weight1"], rel=1e-6)
+    assert MaskedL1()(pred, target, mask).item() == pytest.approx(named["l1_plain"], rel=1e-6)
     for side in (64, 256):
-        truth, pred, mask = losses_batch(side, side, low=-1)
+        target, pred, mask = losses_batch(side, side, low=-1)
         recorded = read_vector("aot_gan_losses")["networks"][str(side)]["L1(pred, gt)"]
-        assert MaskedL1()(pred, truth, mask).item() == pytest.approx(recorded, rel=1e-6)
+        assert MaskedL1()(pred, target, mask).item() == pytest.approx(recorded, rel=1e-6)
 
 
 @pytest.mark.parametrize("side", [64, 256])
@@ -132,19 +132,19 @@ def test_lama(side):
 
 def contextual_case():
     """Return ground truth, both predictions, mask and the crop of the box from `ca_losses`."""
-    truth, flipped, mask = losses_batch(256, 256, low=-1)
+    target, flipped, mask = losses_batch(256, 256, low=-1)
     mask = torch.zeros_like(mask)
     mask[:, :, 67:181, 81:187] = 1
-    return truth, flipped, 1.6 * flipped + 0.1, mask, (..., slice(60, 188), slice(70, 198))
+    return target, flipped, 1.6 * flipped + 0.1, mask, (..., slice(60, 188), slice(70, 198))
 
 
 def test_contextual_attention():
     recorded = read_vector("ca_losses")
-    truth, coarse, fine, mask, box = contextual_case()
+    target, coarse, fine, mask, box = contextual_case()
     discount = spatial_discount(128, 128)
-    crops = [(x * mask + truth * (1 - mask))[box] for x in (coarse, fine)]
-    l1 = [weighted_l1(x, truth[box], discount).item() for x in crops]
-    ae = [masked_l1(x, truth, mask, 1, 0).item() for x in (coarse, fine)]
+    crops = [(x * mask + target * (1 - mask))[box] for x in (coarse, fine)]
+    l1 = [weighted_l1(x, target[box], discount).item() for x in crops]
+    ae = [masked_l1(x, target, mask, 1, 0).item() for x in (coarse, fine)]
     named = recorded["synthetic"]["values_named"]
     expected = [
         named["l1_coarse_without_factor"],
@@ -154,8 +154,8 @@ def test_contextual_attention():
     ]
     assert [*l1, *ae] == pytest.approx(expected, rel=2e-6)
     assert [1.2 * l1[0] + l1[1], 1.2 * ae[0] + ae[1]] == pytest.approx([named["l1"], named["ae"]], rel=2e-6)
-    tensorflow = [masked_l1(x, truth, mask, 1, 0, "area").item() for x in (coarse, fine)]
-    raw = [weighted_l1(x[box], truth[box], discount).item() for x in (coarse, fine)]
+    tensorflow = [masked_l1(x, target, mask, 1, 0, "area").item() for x in (coarse, fine)]
+    raw = [weighted_l1(x[box], target[box], discount).item() for x in (coarse, fine)]
     variants = recorded["synthetic_variants"]
     assert 1.2 * tensorflow[0] + tensorflow[1] == pytest.approx(variants["ae_tf"], rel=2e-6)
     assert 1.2 * raw[0] + raw[1] == pytest.approx(variants["l1_tf"], rel=2e-6)

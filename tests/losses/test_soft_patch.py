@@ -58,10 +58,10 @@ def test_recorded_labels(side):
 @pytest.mark.parametrize("side", [64, 256])
 def test_recorded_game(side):
     recorded = read_vector("aot_gan_losses")["networks"][str(side)]
-    truth, pred, mask = losses_batch(side, side, low=-1)
+    target, pred, mask = losses_batch(side, side, low=-1)
     network = authors.aot_discriminator().requires_grad_(False)
     pred.requires_grad_()
-    real, fake = network(truth), network(truth * (1 - mask) + pred * mask)
+    real, fake = network(target), network(target * (1 - mask) + pred * mask)
     ours, released = SoftPatchLoss(), SoftPatchLoss("released")
     got = {
         "SM D total": ours.discriminator(real, fake, mask).item(),

@@ -99,8 +99,8 @@ def test_wrong_arguments():
 
 
 def test_lgnet():
-    truth, pred, mask = losses_batch(64, 64, low=-1)
-    merged = truth * (1 - mask) + pred * mask
+    target, pred, mask = losses_batch(64, 64, low=-1)
+    merged = target * (1 - mask) + pred * mask
     recorded = read_vector("lgnet_losses_64")["values_named"]["tv"]
     assert TotalVariation("masked")(merged, mask).item() == pytest.approx(recorded, rel=1e-6)
 

@@ -126,7 +126,7 @@ def test_an_unreadable_file_gives_its_place_to_the_next(tmp_path):
     for number in range(4):
         save(tmp_path / f"{number}.png", top(number + 1) * 255)
     whole = create_generator({"bank": str(tmp_path)}).batch(range(4), 20)
-    (tmp_path / "1.png").write_bytes(b"no picture")
+    (tmp_path / "1.png").write_bytes(b"no image")
     (tmp_path / "2.png").unlink()
     (tmp_path / "2.png").symlink_to(tmp_path / "gone.png")
     generator = create_generator({"bank": str(tmp_path)})
@@ -149,7 +149,7 @@ def test_bins_leave_out_what_cannot_be_read(tmp_path):
                 tmp_path / f"mask{10 * k}-{10 * k + 10}" / f"{j}.png",
                 255 * (np.arange(400) < round(400 * ratio)).reshape(20, 20),
             )
-    (tmp_path / "mask10-20" / "1.png").write_bytes(b"no picture")
+    (tmp_path / "mask10-20" / "1.png").write_bytes(b"no image")
     with pytest.warns(MaskWarning, match=r"mask10-20/1\.png: is not a PNG, .*; it is left out"):
         generator = create_generator("nvidia_10_20", root=str(tmp_path))
     assert sorted({int(mask.sum()) for mask in generator.batch(range(9), 20)}) == [48, 56, 60]

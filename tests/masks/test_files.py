@@ -89,7 +89,7 @@ def test_polarity_and_threshold(tmp_path):
     with pytest.warns(MaskWarning, match=r"70.0 % of the mask is hole, black taken as hole; is it inverted\?"):
         assert create_generator({"bank": str(tmp_path), "hole_value": "black"})(0, (20, 20)).sum() == 280
     Image.fromarray(np.array([[127, 128], [0, 255]], dtype=np.uint8)).save(tmp_path / "a.png")
-    with pytest.warns(MaskWarning, match=r"50.0 % of the mask is grey"):
+    with pytest.warns(MaskWarning, match=r"50.0 % of the mask is gray"):
         assert create_generator({"bank": str(tmp_path)})(0, 16)[:8].tolist() == [[0] * 8 + [1] * 8] * 8
 
 
@@ -111,7 +111,7 @@ def test_bad_folders_are_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(MaskConfigError, match="empty: contains no images"):
         create_generator({"bank": str(tmp_path / "empty")})
-    (tmp_path / "empty" / "a.png").write_bytes(b"no picture")
+    (tmp_path / "empty" / "a.png").write_bytes(b"no image")
     message = r"none of 1 files in .*empty is a mask: a mask file cannot be read: .*a\.png: is not a PNG"
     with pytest.raises(MaskConfigError, match=message):
         create_generator({"bank": str(tmp_path / "empty")})(0, 16)
@@ -145,10 +145,10 @@ def test_read_mask_warns_of_what_looks_wrong(tmp_path):
     with pytest.warns(MaskWarning) as caught:
         read_mask(tmp_path / "ones.png")
     assert any("largest value 1" in str(item.message) for item in caught)
-    grey = top(3) * 255
-    grey[10, :8] = 100
-    Image.fromarray(grey.astype(np.uint8)).save(tmp_path / "grey.png")
-    with pytest.warns(MaskWarning, match=r"2.0 % of the mask is grey; above 127"):
+    gray = top(3) * 255
+    gray[10, :8] = 100
+    Image.fromarray(gray.astype(np.uint8)).save(tmp_path / "grey.png")
+    with pytest.warns(MaskWarning, match=r"2.0 % of the mask is gray; above 127"):
         read_mask(tmp_path / "grey.png")
 
 

@@ -181,13 +181,13 @@ def test_quick_draw_masks_equal_the_steps_one_by_one(tmp_path):
         for attempt in range(1000):
             s = plain.Sample(2, "mask/0", index, [0, attempt])
             with Image.open(root / f"{index % 6}.png") as image:
-                grey = np.asarray(image)
+                gray = np.asarray(image)
             turn = cv2.getRotationMatrix2D((150, 150), s.whole(4, -180, 180), 1.5)
-            grey = cv2.warpAffine(grey, turn, (300, 300), borderValue=255)
+            gray = cv2.warpAffine(gray, turn, (300, 300), borderValue=255)
             side = s.whole(5, 14, 27)
-            grey = cv2.erode(grey, np.ones((side, side), np.uint8))
+            gray = cv2.erode(gray, np.ones((side, side), np.uint8))
             top, left = s.whole(6, 0, 300 - 128), s.whole(7, 0, 300 - 128)
-            wanted = (grey[top : top + 128, left : left + 128] < 127.5).astype(np.uint8)
+            wanted = (gray[top : top + 128, left : left + 128] < 127.5).astype(np.uint8)
             wanted[:10] = wanted[-10:] = wanted[:, :10] = wanted[:, -10:] = 0
             if 0.05 <= wanted.mean() < 0.5:
                 break
@@ -243,18 +243,18 @@ def slow_objects(labels, s):
 
 
 def test_object_masks_equal_the_rules_one_by_one(tmp_path):
-    pictures = [
+    images = [
         labels_with((10, 20, 40, 30), (70, 100, 30, 40)),
         labels_with((0, 0, 120, 100), (60, 110, 50, 30)),  # the first object is too large to be used, but is foreground
         labels_with((5, 5, 100, 20), (5, 60, 30, 90), (60, 60, 20, 20)),
     ]
-    for k, labels in enumerate(pictures):
+    for k, labels in enumerate(images):
         save(tmp_path / f"{k}.png", labels)
     generator = create_generator("segm_objects", root=str(tmp_path), seed=6)
     attempts = []
     for index in range(15):
         for attempt in range(100):
-            wanted = slow_objects(pictures[index % 3], plain.Sample(6, "mask/0", index, [0, attempt]))
+            wanted = slow_objects(images[index % 3], plain.Sample(6, "mask/0", index, [0, attempt]))
             if wanted is not None:
                 break
         assert np.array_equal(generator(index, (120, 160)), wanted)
@@ -264,7 +264,7 @@ def test_object_masks_equal_the_rules_one_by_one(tmp_path):
     assert generator.meta(1, (120, 160))["object"] == 2
 
 
-def test_labels_are_values_not_colours(tmp_path):
+def test_labels_are_values_not_colors(tmp_path):
     labels = labels_with((10, 20, 40, 30), (70, 100, 30, 40))
     save(tmp_path / "grey" / "0.png", labels)
     wanted = create_generator("segm_objects", root=str(tmp_path / "grey")).batch(range(5), 100)
@@ -294,7 +294,7 @@ def test_labels_that_cannot_be_used(tmp_path, pixels, message):
 
 
 def test_a_damaged_label_file_is_named(tmp_path):
-    (tmp_path / "0.png").write_bytes(b"no picture")
+    (tmp_path / "0.png").write_bytes(b"no image")
     with pytest.raises(
         MaskConfigError, match=r"segm_objects: 1 files in a row cannot be read; the first: .*0.png: is not a PNG"
     ):

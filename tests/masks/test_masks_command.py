@@ -232,7 +232,7 @@ def test_bad_files_of_a_folder_are_named_and_the_others_measured(run, tmp_path):
     for number in range(4):
         save(tmp_path / "bank" / f"{number}.png", top(10 + number))
     save(tmp_path / "bank" / "4.png", top(0))
-    (tmp_path / "bank" / "5.png").write_bytes(b"no picture")
+    (tmp_path / "bank" / "5.png").write_bytes(b"no image")
     code, out, error = run("stats", tmp_path / "bank")
     assert code == 1
     assert "bank:bank: 5 masks at their own resolution" in out

@@ -7,20 +7,20 @@ from torch import nn
 
 
 @pytest.fixture(scope="session")
-def photos():
+def images():
     """Return two 8-bit images of 96 x 120 and a degraded copy of each: (pred, target, mask), float32 k/255."""
-    truth = torch.stack(
+    target = torch.stack(
         [
-            torch.from_numpy(picture[60:156, 100:220].copy()).permute(2, 0, 1)
-            for picture in (data.chelsea(), data.astronaut())
+            torch.from_numpy(image[60:156, 100:220].copy()).permute(2, 0, 1)
+            for image in (data.chelsea(), data.astronaut())
         ]
     )
-    noise = torch.randint(-40, 41, truth.shape, generator=torch.Generator().manual_seed(3))
-    pred = (truth.int() + noise).clamp(0, 255)
+    noise = torch.randint(-40, 41, target.shape, generator=torch.Generator().manual_seed(3))
+    pred = (target.int() + noise).clamp(0, 255)
     mask = torch.zeros(2, 1, 96, 120)
     mask[0, :, 20:60, 30:90] = 1
     mask[1, :, 50:, :40] = 1
-    return pred.float() / 255, truth.float() / 255, mask
+    return pred.float() / 255, target.float() / 255, mask
 
 
 @pytest.fixture

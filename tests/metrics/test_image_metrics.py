@@ -22,8 +22,8 @@ def as_arrays(batch):
     return batch.double().permute(0, 2, 3, 1).numpy()
 
 
-def test_pixel_errors_match_numpy(photos):
-    pred, target, mask = photos
+def test_pixel_errors_match_numpy(images):
+    pred, target, mask = images
     x, y, hole = as_arrays(pred), as_arrays(target), mask[:, 0].numpy() > 0.5
     for name, values in (("l1", np.abs(x - y)), ("mse", (x - y) ** 2)):
         whole = [value.mean() for value in values]
@@ -37,15 +37,15 @@ def test_pixel_errors_match_numpy(photos):
     assert torch.equal(create_metric("mae_isnet").score(pred, target), l1)
 
 
-def test_byte_scale_matches_integer_arithmetic(photos):
-    pred, target, _ = photos
+def test_byte_scale_matches_integer_arithmetic(images):
+    pred, target, _ = images
     k, j = ((image * 255).round().long() for image in (pred, target))
     expected = ((k - j) ** 2).sum((1, 2, 3)).double() / k[0].numel()
     assert torch.allclose(create_metric("mse_255").score(pred, target), expected, rtol=1e-6)
 
 
-def test_psnr_matches_scikit_image(photos):
-    pred, target, _ = photos
+def test_psnr_matches_scikit_image(images):
+    pred, target, _ = images
     k, j = ((as_arrays(image) * 255).round().astype(np.uint8) for image in (pred, target))
     expected = [peak_signal_noise_ratio(b, a) for a, b in zip(k, j, strict=True)]
     for name in ("psnr", "psnr_grig"):
@@ -60,14 +60,14 @@ def test_psnr_by_hand():
     assert create_metric("psnr").score(pred, target).item() == pytest.approx(20, abs=1e-5)
 
 
-def test_ssim_matches_torchmetrics(photos):
-    pred, target, _ = photos
+def test_ssim_matches_torchmetrics(images):
+    pred, target, _ = images
     expected = structural_similarity_index_measure(pred.double(), target.double(), data_range=1.0, reduction="none")
     assert torch.allclose(create_metric("ssim").score(pred, target), expected, rtol=0, atol=1e-12)
 
 
-def test_ssim_matches_scikit_image(photos):
-    pred, target, _ = photos
+def test_ssim_matches_scikit_image(images):
+    pred, target, _ = images
     options = {"data_range": 1.0, "gaussian_weights": True, "use_sample_covariance": False, "channel_axis": -1}
     for x, y, ours in zip(as_arrays(pred), as_arrays(target), create_metric("ssim").score(pred, target), strict=True):
         # scikit-image drops the 5 pixels of its border: give it ours, so that it drops that
@@ -78,15 +78,15 @@ def test_ssim_matches_scikit_image(photos):
     assert cropped[0].item() == pytest.approx(structural_similarity(x, y, **options), abs=1e-12)
 
 
-def test_ssim_of_grig_is_scikit_images_on_bytes(photos):
-    pred, target, _ = photos
+def test_ssim_of_grig_is_scikit_images_on_bytes(images):
+    pred, target, _ = images
     k, j = ((as_arrays(image) * 255).round().astype(np.uint8) for image in (pred, target))
     expected = [structural_similarity(a, b, channel_axis=-1, win_size=51) for a, b in zip(k, j, strict=True)]
     assert create_metric("ssim_grig").score(pred, target).tolist() == pytest.approx(expected, abs=1e-12)
 
 
-def test_ssim_in_the_hole_is_the_mean_of_the_map(photos):
-    pred, target, mask = photos
+def test_ssim_in_the_hole_is_the_mean_of_the_map(images):
+    pred, target, mask = images
     values = ssim_map(pred.double(), target.double(), gaussian_window(), "reflect", False)
     expected = torch.stack([v[:, m[0] > 0.5].mean() for v, m in zip(values, mask, strict=True)])
     assert torch.allclose(create_metric("ssim_hole").score(pred, target, mask), expected, rtol=1e-12)
@@ -182,9 +182,11 @@ def test_identical_images_are_capped_and_counted(random_batch):
 def test_known_pixels_never_reach_a_hole_metric(random_batch):
     pred, target, mask = random_batch(2)
     other = torch.where(mask > 0.5, pred, torch.rand_like(pred))
-    truth = torch.where(mask > 0.5, target, torch.rand_like(target))
+    expected = torch.where(mask > 0.5, target, torch.rand_like(target))
     for name in ("l1_hole", "l1_percent_hole", "mse_hole", "psnr_hole", "tv_hole"):
-        assert torch.equal(create_metric(name).score(pred, target, mask), create_metric(name).score(other, truth, mask))
+        assert torch.equal(
+            create_metric(name).score(pred, target, mask), create_metric(name).score(other, expected, mask)
+        )
     completed = torch.where(mask > 0.5, pred, target)
     assert create_metric("l1_known").score(completed, target, mask).tolist() == [0, 0]
     assert (create_metric("l1_known").score(pred, target, mask) > 0.2).all()

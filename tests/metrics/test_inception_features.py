@@ -36,9 +36,9 @@ def network(tmp_path_factory):
 
 
 @torch.no_grad()
-def test_features_equal_torch_fidelitys(network, photos):
+def test_features_equal_torch_fidelitys(network, files):
     theirs, path = network
-    pred, _, _ = photos
+    pred, _, _ = files
     images = (pred * 255).round().to(torch.uint8)
     ours = InceptionFeatures("tensorflow", path)(pred)
     assert ours.shape == (2, 2048)
@@ -46,8 +46,8 @@ def test_features_equal_torch_fidelitys(network, photos):
 
 
 @pytest.mark.slow
-def test_named_metrics_find_the_file(network, photos, monkeypatch):
-    pred, target, mask = photos
+def test_named_metrics_find_the_file(network, images, monkeypatch):
+    pred, target, mask = images
     monkeypatch.setenv("INPAINT_ZOO_WEIGHTS", str(network[1].parent))
     values = {}
     for name in ("fid", "fid_clean", "fid_pytorch", "kid", "p_ids", "u_ids"):
@@ -67,13 +67,13 @@ def test_clean_resize_matches_clean_fid(size):
     image = torch.randint(0, 256, (3, *size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     expected = torch.from_numpy(resize(image.permute(1, 2, 0).numpy())).permute(2, 0, 1)
     ours = resize_images(image[None] / 255, "clean")[0] * 128 + 128
-    assert (ours - expected).abs().max() < 1e-4  # on 0..255; noise, the hardest picture
+    assert (ours - expected).abs().max() < 1e-4  # on 0..255; noise, the hardest image
 
 
-def test_resizings_of_a_flat_picture_differ_in_scale_alone():
-    grey = torch.full((1, 3, 40, 50), 200 / 255)
+def test_resizings_of_a_flat_image_differ_in_scale_alone():
+    gray = torch.full((1, 3, 40, 50), 200 / 255)
     for how, value in (("tensorflow", 72 / 128), ("clean", 72 / 128), ("pytorch", 200 / 127.5 - 1)):
-        resized = resize_images(grey, how)
+        resized = resize_images(gray, how)
         assert resized.shape == (1, 3, 299, 299)
         assert torch.allclose(resized, torch.full_like(resized, value), atol=1e-5)
 

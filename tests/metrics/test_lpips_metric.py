@@ -37,8 +37,8 @@ def known_answers(shared_weights):
 
 
 @torch.no_grad()
-def test_equals_lpips(official, photos):
-    pred, target, mask = photos
+def test_equals_lpips(official, images):
+    pred, target, mask = images
     expected = official[False](pred * 2 - 1, target * 2 - 1).flatten()
     assert torch.allclose(create_metric("lpips_squeeze").score(pred, target).float(), expected, atol=1e-6)
     maps = official[True](pred * 2 - 1, target * 2 - 1)
@@ -47,8 +47,8 @@ def test_equals_lpips(official, photos):
 
 
 @torch.no_grad()
-def test_agrees_with_torchmetrics(shared_weights, photos):
-    pred, target, _ = photos
+def test_agrees_with_torchmetrics(shared_weights, images):
+    pred, target, _ = images
     state = torch.load(shared_weights / "squeezenet1_1_imagenet_fp16.pth", weights_only=True)
     with torch.random.fork_rng():
         theirs = _LPIPS(net="squeeze", pnet_rand=True)
@@ -73,18 +73,18 @@ def test_known_answers(shared, shared_weights, known_answers):
     assert scores.tolist() == pytest.approx(known_answers["lpips_squeeze_rand_seed42"], abs=2e-4)
 
 
-def test_known_answers_of_a_photograph(shared, shared_weights, known_answers):
+def test_known_answers_of_a_image(shared, shared_weights, known_answers):
     expected = known_answers["lpips_squeeze_kodim23_crop256_y128_x256_mask_ff256a_02"]
-    photo = np.asarray(Image.open(shared / "data" / "kodak18" / "kodim23.png").convert("RGB"))[128:384, 256:512]
+    image = np.asarray(Image.open(shared / "data" / "kodak18" / "kodim23.png").convert("RGB"))[128:384, 256:512]
     hole = np.asarray(Image.open(shared / "data" / "masks_freeform" / "ff256a_02.png").convert("L")) > 127
     assert hole.mean() == pytest.approx(expected["hole_ratio"], abs=1e-4)
-    mean_fill = np.where(hole[..., None], photo[~hole].mean(0), photo).round().astype(np.uint8)
+    mean_fill = np.where(hole[..., None], image[~hole].mean(0), image).round().astype(np.uint8)
     telea = cv2.inpaint(
-        np.where(hole[..., None], 0, photo).astype(np.uint8), hole.astype(np.uint8) * 255, 3, cv2.INPAINT_TELEA
+        np.where(hole[..., None], 0, image).astype(np.uint8), hole.astype(np.uint8) * 255, 3, cv2.INPAINT_TELEA
     )
     metric = create_metric("lpips_squeeze")
     for filled, key in ((mean_fill, "mean_fill"), (telea, "telea_r3")):
-        score = metric.score(to_tensor(filled)[None], to_tensor(photo.copy())[None]).item()
+        score = metric.score(to_tensor(filled)[None], to_tensor(image.copy())[None]).item()
         assert score == pytest.approx(expected[key], abs=2e-3)  # OpenCV's fill drifts with its version
 
 
@@ -105,8 +105,8 @@ def test_smallest_side_is_the_smallest_that_works(shared_weights, random_batch):
     assert create_metric("lpips_squeeze").score(*random_batch(1, 17, 17)).isfinite().all()
 
 
-def test_training_mode_and_global_random_state_are_left_alone(shared_weights, photos):
-    pred, target, _ = photos
+def test_training_mode_and_global_random_state_are_left_alone(shared_weights, images):
+    pred, target, _ = images
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)

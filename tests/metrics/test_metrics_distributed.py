@@ -25,7 +25,7 @@ def images():
     pred, target = torch.rand(2, sum(SIZES), 3, 52, 52, generator=generator)
     mask = (torch.rand(sum(SIZES), 1, 52, 52, generator=generator) > 0.5).float()
     mask[6] = 0  # an empty hole, in the second process
-    pred[1] = target[1]  # a perfect picture, in the first
+    pred[1] = target[1]  # a perfect image, in the first
     return pred, target, mask
 
 

@@ -105,7 +105,7 @@ def test_hole_content_is_ignored(name, rubbish):
         assert torch.equal(net(image, mask), net(image.masked_fill(mask > 0, rubbish), mask))
 
 
-# OpenCV's methods take none, though Telea's colours do depend on what it is told to replace
+# OpenCV's methods take none, though Telea's colors do depend on what it is told to replace
 @pytest.mark.parametrize(
     "name",
     [n for n in iz.list_models() if iz.model_info(n).learned and iz.model_info(n).parameters <= LARGE] + ["toy"],
@@ -243,7 +243,7 @@ def broken():
         "too small": (image[..., :15, :], mask[..., :15, :], r"at least 16 px, got \(2, 3, 15, 32\)"),
         "empty batch": (image[:0], mask[:0], r"at least one image"),
         "device": (image, mask.to("meta"), r"`mask` must be on the device of `image` \(cpu\), got meta"),
-        "grey mask": (image, clear * 0.5, r"`mask` must hold only 0 \(known\) and 1 \(hole\), got 0\.5"),
+        "gray mask": (image, clear * 0.5, r"`mask` must hold only 0 \(known\) and 1 \(hole\), got 0\.5"),
         "nan mask": (image, clear * float("nan"), r"`mask` must hold only 0"),
         "known above 1": (bad_known, clear, r"`image` must lie in \[0, 1\] wherever the mask is 0, got 1\.5"),
         "known nan": (nan_known, clear, r"`image` must lie in \[0, 1\].*got nan"),

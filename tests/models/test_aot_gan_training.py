@@ -36,9 +36,9 @@ def small(metrics=(), **options):
 @pytest.mark.parametrize("side", [64, pytest.param(256, marks=pytest.mark.slow)])
 def test_recorded_losses(filled_vgg19, side):
     recorded = read_vector("aot_gan_losses")["networks"][str(side)]
-    truth, pred, mask = losses_batch(side, side, low=-1)
+    target, pred, mask = losses_batch(side, side, low=-1)
     pred.requires_grad_()
-    raw, batch = from_range(pred, -1, 1), {"image": from_range(truth, -1, 1), "mask": mask}
+    raw, batch = from_range(pred, -1, 1), {"image": from_range(target, -1, 1), "mask": mask}
     critic = fill_module(iz.create_discriminator("aot_gan")).requires_grad_(False)
     vgg = VGGFeatures("vgg19", PERCEPTUAL_TAPS + STYLE_TAPS, input_norm="imagenet", weights=filled_vgg19)
     released = AOTGANLoss(vgg, "released")
@@ -92,8 +92,8 @@ class ByHand:
     def players(self):
         return self.generator, self.critic
 
-    def judged(self, picture):
-        return F.interpolate(self.critic(picture), picture.shape[-2:], mode="bilinear", align_corners=True)
+    def judged(self, image):
+        return F.interpolate(self.critic(image), image.shape[-2:], mode="bilinear", align_corners=True)
 
     def step(self, batch, l1, adversarial):
         x, hole = batch["image"].double() * 2 - 1, batch["mask"].double()

@@ -51,13 +51,13 @@ def given(net, image, mask):
     return seen[0], stages["prediction"]
 
 
-def test_holes_are_of_the_mean_colour():
+def test_holes_are_of_the_mean_color():
     net = iz.create_model("context_encoder_tiny")
     image, mask = sample((64, 64), batch=2)
     torch.testing.assert_close(given(net, image, mask)[0], torch.where(mask > 0, COLOR, image), atol=1e-6, rtol=0)
 
 
-def test_another_size_keeps_the_hole_out_of_known_colours():
+def test_another_size_keeps_the_hole_out_of_known_colors():
     """An image of one color, four times as large, keeps this color around the hole after resizing."""
     net = iz.create_model("context_encoder_tiny")
     color = torch.tensor([0.9, 0.1, 0.4]).view(1, 3, 1, 1)
@@ -96,7 +96,7 @@ def test_wrong_options_are_refused():
 
 def test_losses_written_out():
     generator = torch.Generator().manual_seed(0)
-    pred, truth = (torch.rand(2, 3, 8, 8, generator=generator) * 2 - 1 for _ in range(2))
+    pred, target = (torch.rand(2, 3, 8, 8, generator=generator) * 2 - 1 for _ in range(2))
     mask = torch.zeros(2, 1, 8, 8)
     mask[..., 1:7, 1:7] = 1
     losses = ContextEncoderLoss(overlap_weight=10.0)
@@ -104,19 +104,19 @@ def test_losses_written_out():
     def critic(region):
         return region.mean((1, 2, 3), keepdim=True)
 
-    terms = losses.generator(critic, pred, truth, mask)
-    error = (pred - truth).square()
+    terms = losses.generator(critic, pred, target, mask)
+    error = (pred - target).square()
     inner = error[..., 1:7, 1:7].sum()
     assert terms["l2"].item() == pytest.approx(((10 * (error.sum() - inner) + inner) / error.numel()).item())
-    real, fake = (torch.sigmoid(critic(x)).flatten() for x in (truth, pred))
+    real, fake = (torch.sigmoid(critic(x)).flatten() for x in (target, pred))
     one = torch.ones(2)
     assert terms["adversarial"].item() == pytest.approx(F.binary_cross_entropy(fake, one).item(), rel=1e-5)
-    sides = losses.discriminator(critic, pred, truth)
+    sides = losses.discriminator(critic, pred, target)
     assert sides["real"].item() == pytest.approx(F.binary_cross_entropy(real, one).item(), rel=1e-5)
     assert sides["fake"].item() == pytest.approx(F.binary_cross_entropy(fake, 0 * one).item(), rel=1e-5)
 
 
-@pytest.mark.parametrize(("region", "known"), [("picture", 1.0), ("center", 10.0)])
+@pytest.mark.parametrize(("region", "known"), [("image", 1.0), ("center", 10.0)])
 def test_a_step_trains_all_but_the_biases(region, known, tmp_path):
     module = ContextEncoder(
         "context_encoder_tiny", network_options={"region": region}, discriminator_width=8, metrics=[]
@@ -147,3 +147,19 @@ def test_it_learns(tmp_path):
     args = ["--model.init_args.network=context_encoder_tiny", "--model.init_args.discriminator_width=8"]
     config = "context_encoder/random_regions_paris_streetview.yaml"
     assert psnr_by_heart(config, tmp_path, *args, "--checkpoints.every=150") > 24
+
+
+def test_files_of_earlier_versions_load(tmp_path):
+    """Earlier versions called the region "image" differently, and weight files and checkpoints store it."""
+    net = iz.create_model("context_encoder_tiny", region="image")
+    path = iz.save_weights(net, tmp_path / "old.safetensors", licence="Apache-2.0", training={"data": "none"})
+    content = path.read_bytes()
+    assert content.count(b'{\\"region\\": \\"image\\"}') + content.count(b'\\"region\\":\\"image\\"') == 1
+    old = content.replace(b'\\"image\\"', b'\\"picture\\"')
+    size = int.from_bytes(content[:8], "little") + len(old) - len(content)
+    (tmp_path / "old.safetensors").write_bytes(size.to_bytes(8, "little") + old[8:])
+    loaded = iz.create_model("context_encoder_tiny", weights=tmp_path / "old.safetensors")
+    assert loaded.region == "image"
+    image, mask = sample((64, 64))
+    with torch.no_grad():
+        assert torch.equal(loaded.eval()(image, mask), net.eval()(image, mask))

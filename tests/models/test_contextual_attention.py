@@ -45,14 +45,14 @@ def test_recorded_chain():
     net.load_state_dict(iz.convert_official("contextual_attention", official("generator")))
     recorded = read_vector("ca_losses")["chain"]
     x = vector_image(256, 256) * 2 - 1
-    truth = torch.cat([x, x.flip(3)])
+    target = torch.cat([x, x.flip(3)])
     mask = torch.zeros(2, 1, 256, 256)
     mask[..., 67:181, 81:187] = 1
     with torch.no_grad():
-        stages = net.predict(truth * (1 - mask), mask)
+        stages = net.predict(target * (1 - mask), mask)
     assert list(stages) == ["coarse", "fine"]
-    close(composite(stages["fine"], truth, mask), recorded["x2_composite"], 1e-5)
-    l1_known = {name: ((stage - truth) * (1 - mask)).abs().mean().item() for name, stage in stages.items()}
+    close(composite(stages["fine"], target, mask), recorded["x2_composite"], 1e-5)
+    l1_known = {name: ((stage - target) * (1 - mask)).abs().mean().item() for name, stage in stages.items()}
     assert 1.2 * l1_known["coarse"] + l1_known["fine"] == pytest.approx(recorded["values_named"]["ae"], abs=1e-5)
 
 

@@ -10,13 +10,13 @@ from inpaint_zoo.combinators import hole_ns as hole_ns_of
 from inpaint_zoo.combinators import two_stage
 from inpaint_zoo.errors import UnknownNameError, ZooError
 from inpaint_zoo.inference.attention import attention_sheet
-from inpaint_zoo.io.pictures import read_picture
+from inpaint_zoo.io.images import read_image
 from inpaint_zoo.masks import create_generator
 from inpaint_zoo.models import ContextualAttention
 from inpaint_zoo.models.contextual_attention.loss import ContextualAttentionLoss, Window
 from inpaint_zoo.ops import hole_ns
 from inpaint_zoo.random import sample_key
-from inpaint_zoo.training import picture_row
+from inpaint_zoo.training import image_row
 from inpaint_zoo.training.resume import list_checkpoints
 from inpaint_zoo.weights import WeightsError
 from tests.helpers.fill import fill_module, read_vector, vector_image
@@ -68,8 +68,8 @@ def test_recorded_losses(recorded_case):
     """Losses of synthetic predictions, and gradients of the critics' total loss."""
     batch, critics = recorded_case
     recorded = read_vector("ca_losses")
-    truth = batch["image"] * 2 - 1
-    stages = {"coarse": (0.5 * truth.flip(2) + 1) / 2, "fine": (0.8 * truth.flip(2) + 1.1) / 2}
+    target = batch["image"] * 2 - 1
+    stages = {"coarse": (0.5 * target.flip(2) + 1) / 2, "fine": (0.8 * target.flip(2) + 1.1) / 2}
     terms = totals(ContextualAttention("glcic_tiny"), batch, stages, critics)
     named = recorded["synthetic"]["values_named"]
     for which in ("local", "global"):  # of two images: the norms' mean is 1 off by no more than the penalty's root
@@ -166,11 +166,11 @@ class ByHand:
     @staticmethod
     def near(x, mask):
         crops = []
-        for picture, hole in zip(x, mask[:, 0], strict=True):
+        for image, hole in zip(x, mask[:, 0], strict=True):
             rows, columns = hole.nonzero().T
             top, left = ((int(places.min()) + int(places.max()) + 1) // 2 - 16 for places in (rows, columns))
             top, left = (min(max(start, 0), 64 - 32) for start in (top, left))
-            crops.append(picture[:, top : top + 32, left : left + 32])
+            crops.append(image[:, top : top + 32, left : left + 32])
         return torch.stack(crops)
 
     def critics_gradients(self, x, made, mask):
@@ -276,7 +276,7 @@ def test_what_the_study_trains_with(tmp_path):
     assert value["generator/loss"] == pytest.approx(terms)
 
 
-def test_pictures_of_another_size_are_refused(tmp_path):
+def test_images_of_another_size_are_refused(tmp_path):
     with pytest.raises(ZooError, match=r"must be \(B, 3, 128, 128\), got \(4, 3, 64, 64\)\. Create the critic"):
         fit(tmp_path, ContextualAttention("glcic_tiny", size=128, window=32, critic_width=8), Pictures64(), max_steps=1)
 
@@ -329,7 +329,7 @@ def test_training_and_validation_find_what_the_data_put_there(tmp_path):
     batch = {"image": image, "mask": mask, "hole_fill": filled, "index": torch.tensor([0]), "name": ["a"]}
     module.eval()
     with torch.no_grad():
-        assert torch.equal(picture_row(module, batch)[0], filled)
+        assert torch.equal(image_row(module, batch)[0], filled)
         assert torch.equal(module.predict_step(batch, 0), module.network(image, mask, hole_fill=filled))
 
 
@@ -365,20 +365,20 @@ def test_attention_is_drawn_at_each_validation(tmp_path, monkeypatch):
     words += [f"--trainer.logger.init_args.save_dir={tmp_path}", *TINY, *CRITICS]
     assert main([*words, "--images.count=2", "--trainer.max_steps=4"]) == 0
     samples, attention = (
-        read_picture(tmp_path / "run" / "images" / f"{name}_00000004.png").rgb for name in ("step", "attention")
+        read_image(tmp_path / "run" / "images" / f"{name}_00000004.png").rgb for name in ("step", "attention")
     )
     for name, drawn in (("samples", samples), ("attention", attention)):
         (logged,) = tmp_path.glob(f"wandb/offline-run-*/files/media/images/{name}_*.png")
-        assert np.array_equal(read_picture(logged).rgb, drawn)
+        assert np.array_equal(read_image(logged).rgb, drawn)
     net = iz.create_model("contextual_attention_tiny", weights=tmp_path / "run" / "checkpoints" / "last.ckpt")
     hole = np.zeros((64, 64), bool)
     hole[16:48, 16:48] = True
     for row, sheet in zip(np.split(samples, 2), np.split(attention, 2), strict=True):
-        *_, result, photo = np.split(row, row.shape[1] // 64, axis=1)
-        image = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float() / 255
+        *_, result, scene = np.split(row, row.shape[1] // 64, axis=1)
+        image = torch.from_numpy(scene.copy()).permute(2, 0, 1)[None].float() / 255
         with torch.no_grad():
             (offsets,) = net.attention_offsets(image, torch.from_numpy(hole)[None, None].float()).numpy()
-        expected = attention_sheet(offsets, photo, hole, result, "", place=8)
+        expected = attention_sheet(offsets, scene, hole, result, "", place=8)
         assert np.array_equal(sheet[60:], expected[60:])  # below the title, which names step and sample
 
 

@@ -45,7 +45,7 @@ def test_parameters_and_macs():
     assert (true - convolutions) / 1e9 == pytest.approx(1024**2 * 96 * (9 + 16) / 1e9, rel=0.01)
 
 
-def test_the_second_stage_sees_the_filled_picture_alone():
+def test_the_second_stage_sees_the_filled_image_alone():
     net = iz.create_model("gated_conv_tiny")
     image, mask = sample((32, 40))
     x = torch.where(mask > 0, 0.0, image * 2 - 1)
@@ -94,8 +94,8 @@ def test_losses_written_out():
     mask = (torch.rand(2, 1, 16, 16, generator=generator) > 0.5).float()
     batch = {"image": image, "mask": mask}
 
-    def critic(picture, hole):
-        return 2 * picture.sum(1, keepdim=True) + 0.7 * hole
+    def critic(scene, hole):
+        return 2 * scene.sum(1, keepdim=True) + 0.7 * hole
 
     losses = GatedConvLoss()
     terms = losses.reconstruction({"coarse": coarse, "fine": fine}, batch)

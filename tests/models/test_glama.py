@@ -166,7 +166,7 @@ def test_optimised_form_on_lively_weights(precision, largest, mean):
     assert difference.mean() < mean
 
 
-def test_fourier_unit_is_a_convolution_with_a_picture_wide_kernel():
+def test_fourier_unit_is_a_convolution_with_a_image_wide_kernel():
     """With identity weights and no norm, it is ReLU of the spectrum's parts, computed by an explicit DFT."""
     unit = FourierUnit(1).eval()
     with torch.no_grad():
@@ -300,7 +300,7 @@ def test_two_stage_works_at_the_coarse_size_and_takes_any_network():
         assert small.shape == (1, 3, 64, 96)
         touched = nn.functional.max_pool2d(mask, 2)
         assert torch.equal(small_mask, touched)
-        # known colours are means over known pixels alone, so what is far from the hole is the plain average
+        # known colors are means over known pixels alone, so what is far from the hole is the plain average
         average = nn.functional.avg_pool2d(image, 2)
         torch.testing.assert_close(small * (1 - touched), average * (1 - touched))
         assert torch.equal(net(image, mask)[(mask == 0).expand_as(image)], image[(mask == 0).expand_as(image)])
@@ -450,7 +450,7 @@ def test_the_weights_of_the_paper_stay_available(files, tmp_path):
     assert model.network.origin.name == model.hparams["network"]
 
 
-def test_released_forms_take_fillings_and_those_that_begin_with_spread_colours_none():
+def test_released_forms_take_fillings_and_those_that_begin_with_spread_colors_none():
     for from_spread in (False, True):
         net = fill_module(LaMaGenerator(blocks=1, width=8, from_spread=from_spread))
         assert net.takes_hole_fill != from_spread

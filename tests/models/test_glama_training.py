@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from inpaint_zoo.cli.main import main
-from inpaint_zoo.io.pictures import read_picture, write_picture
+from inpaint_zoo.io.images import read_image, write_image
 from inpaint_zoo.training.resume import list_checkpoints
 from tests.helpers.overfit import psnr_by_heart
 from tests.helpers.runs import load
@@ -105,12 +105,12 @@ def test_whole_images_are_finished_at_their_own_sizes(tmp_path):
     """Evaluation at the original size, as in the paper: the network pads, and known pixels do not change."""
     sizes = {"wide": (75, 101), "tall": (133, 70), "square": (64, 64)}
     for n, (name, size) in enumerate(sizes.items()):
-        write_picture(tmp_path / "images" / f"{name}.png", np.full((*size, 3), 60 * n, np.uint8))
+        write_image(tmp_path / "images" / f"{name}.png", np.full((*size, 3), 60 * n, np.uint8))
     test = json.dumps({"name": "mine", "root": str(tmp_path / "images")})
     words = ["--config", str(CONFIGS / "glama_ffhq.yaml"), "--out", str(tmp_path), f"--data.test={test}"]
     words += ["--model.init_args.network=glama_tiny", "--data.init_args.workers=0", "--trainer.accelerator=cpu"]
     assert main(["predict", *words, "--ckpt_path", "random"]) == 0
     for name, size in sizes.items():
-        found = read_picture(tmp_path / "predictions" / f"{name}.png").rgb
+        found = read_image(tmp_path / "predictions" / f"{name}.png").rgb
         assert found.shape == (*size, 3)
-        assert (found == read_picture(tmp_path / "images" / f"{name}.png").rgb).all(2).any()
+        assert (found == read_image(tmp_path / "images" / f"{name}.png").rgb).all(2).any()

@@ -131,7 +131,7 @@ def test_recorded_outputs(recorded_net, size):
     vector = read_vector(f"grig_{size}")
     H, W = vector["output_shape"][-2:]
     image, mask = vector_image(H, W), vector_mask(H, W)
-    truth = image * 2 - 1
+    target = image * 2 - 1
     seen: dict[str, torch.Tensor] = {}
     hooks = []
     for name in vector.get("intermediates", {}):
@@ -147,12 +147,12 @@ def test_recorded_outputs(recorded_net, size):
         for hook in hooks:
             hook.remove()
     assert list(stages) == list(vector["stages"])
-    before = truth * (1 - mask)
+    before = target * (1 - mask)
     for number, (name, recorded) in enumerate(vector["stages"].items(), 1):
         raw, atol = stages[name] * 2 - 1, TOLERANCE.get(number, 1e-3)
         close(raw - before, recorded["residual"], atol)
         close(raw, recorded["raw"], atol)
-        before = torch.where(mask > 0, raw, truth)
+        before = torch.where(mask > 0, raw, target)
         close(before, recorded["composite"], atol)
         if number == 1:
             close(before, vector["T1"], atol)
@@ -294,7 +294,7 @@ def test_fixed_noise_is_standard_normal_and_a_function_of_the_place():
 
 
 @pytest.mark.parametrize("size", [(40, 56), (16, 16), (64, 72)])
-def test_padding_reflects_the_emptied_picture_and_knows_what_it_added(size):
+def test_padding_reflects_the_emptied_image_and_knows_what_it_added(size):
     net = loud(small())
     image, mask = sample(size)
     padded, hole = net.preprocess(image, mask)

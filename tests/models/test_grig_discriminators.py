@@ -116,16 +116,16 @@ def test_recorded_outputs(name, side):
 def test_recorded_losses(case):
     recorded = read_vector("grig_losses")["networks"][case]
     side = int(case.split("_")[0])
-    truth, pred, mask = losses_batch(side, side, low=-1)
+    target, pred, mask = losses_batch(side, side, low=-1)
     if case.endswith("corner"):
         corner = hole(side, slice(16), slice(16))
         mask = torch.cat([corner, corner.roll(11, 3)])
     pred.requires_grad_()
-    fake = composite(pred, truth, mask)
+    fake = composite(pred, target, mask)
     on_whole, on_patches = (recorded_net(name) for name in NAMES)
     label, hinge = on_patches.label_map(mask), AdversarialLoss("hinge")
     with torch.no_grad():
-        e_real, d_real = on_whole(truth), on_patches(truth)
+        e_real, d_real = on_whole(target), on_patches(target)
     e_fake, d_fake = on_whole(fake), on_patches(fake)
     hoped = hinge.generator(e_fake) + hinge.generator(d_fake, label)
     got = {
@@ -285,7 +285,7 @@ def test_phases_train_the_head_alone():
     assert learned(module.projected) == module._parameters_of["projected"]
 
 
-def test_gradients_reach_the_picture_through_the_patch_discriminator():
+def test_gradients_reach_the_image_through_the_patch_discriminator():
     net = iz.create_discriminator("patchgan70", width=4)
     image = torch.rand(2, 3, 64, 64, requires_grad=True)
     net(image).mean().backward()

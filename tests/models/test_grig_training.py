@@ -47,12 +47,12 @@ def small(steps=2, **options):
 @pytest.mark.parametrize("case", ["64", "64_corner"])
 def test_recorded_losses(case):
     recorded = read_vector("grig_losses")["networks"][case]
-    truth, pred, mask = losses_batch(64, 64, low=-1)
+    target, pred, mask = losses_batch(64, 64, low=-1)
     if case == "64_corner":
         corner = torch.zeros(1, 1, 64, 64)
         corner[..., :16, :16] = 1
         mask = torch.cat([corner, corner.roll(11, 3)])
-    batch = {"image": from_range(truth, -1, 1), "mask": mask}
+    batch = {"image": from_range(target, -1, 1), "mask": mask}
     pred = from_range(pred, -1, 1).requires_grad_()
     projected, patch = (fill_module(critic) for critic in (ProjectedDiscriminator(), GRIGPatchDiscriminator()))
     loss = GRIGLoss(None)
@@ -79,20 +79,20 @@ def test_recorded_losses(case):
 
 def test_recorded_lpips(filled_vgg16):
     recorded = read_vector("grig_losses")["lpips_vgg_filled"]["64"]
-    truth, pred, mask = (x if x.shape[1] == 1 else from_range(x, -1, 1) for x in losses_batch(64, 64, low=-1))
+    target, pred, mask = (x if x.shape[1] == 1 else from_range(x, -1, 1) for x in losses_batch(64, 64, low=-1))
     vgg = VGGFeatures("vgg16", LPIPS_TAPS, input_norm="imagenet", full_precision=True, weights=filled_vgg16)
-    batch = {"image": truth, "mask": mask}
+    batch = {"image": target, "mask": mask}
     for reduction in ("sum", "mean"):
         loss = GRIGLoss(vgg, reduction)
-        seen = [loss.reconstruction(pred, b)["lpips"] for b in (batch, batch | {"truth": loss.lpips_features(truth)})]
+        seen = [loss.reconstruction(pred, b)["lpips"] for b in (batch, batch | {"truth": loss.lpips_features(target)})]
         name = "G LPIPS term: 1.5 * sum over the batch" if reduction == "sum" else "1.5 * mean over the batch"
         assert [1.5 * value.item() for value in seen] == pytest.approx([recorded[name]] * 2, rel=1e-5)
 
 
 def test_l1_is_that_of_the_composite():
-    truth, pred, mask = losses_batch(16, 16, low=0)
-    term = GRIGLoss(None).reconstruction(pred, {"image": truth, "mask": mask})["l1"]
-    seen = [to_range(x, -1, 1) for x in (composite(pred, truth, mask), truth)]
+    target, pred, mask = losses_batch(16, 16, low=0)
+    term = GRIGLoss(None).reconstruction(pred, {"image": target, "mask": mask})["l1"]
+    seen = [to_range(x, -1, 1) for x in (composite(pred, target, mask), target)]
     assert term.item() == pytest.approx(F.l1_loss(*seen).item())
 
 
@@ -109,9 +109,9 @@ class Recorder(nn.Module):
 
 
 def test_labels_of_the_ablations():
-    truth, pred, mask = losses_batch(16, 16, low=0)
-    batch, critic = {"image": truth, "mask": mask}, Recorder()
-    logits = critic(to_range(composite(pred, truth, mask), -1, 1))
+    target, pred, mask = losses_batch(16, 16, low=0)
+    batch, critic = {"image": target, "mask": mask}, Recorder()
+    logits = critic(to_range(composite(pred, target, mask), -1, 1))
     fake, real = F.relu(1 + logits), F.relu(1 - logits)
     wanted = {"forged": (mask * fake + (1 - mask) * real).mean(), "all": fake.mean()}
     wanted["nearest"] = wanted["forged"]  # as many logits as pixels
@@ -123,16 +123,16 @@ def test_labels_of_the_ablations():
         assert set(played) == {"patch"}
     soft = GRIGLoss(None, labels="soft")
     assert sum(soft.patch(critic, pred, batch).values()).item() == pytest.approx(
-        SoftPatchLoss().discriminator(to_range(truth, -1, 1).mean(1, keepdim=True), logits, mask).item()
+        SoftPatchLoss().discriminator(to_range(target, -1, 1).mean(1, keepdim=True), logits, mask).item()
     )
 
 
 @pytest.mark.parametrize("labels", ["area", "coverage"])
 def test_shares_as_labels(labels):
     """Both hinge losses, weighted by the hole ratio in each of 6 x 6 cells or in receptive fields of up to 70 px."""
-    truth, pred, mask = losses_batch(64, 64, low=0)
-    batch, critic = {"image": truth, "mask": mask}, iz.create_discriminator("patchgan70", width=4).eval()
-    logits = critic(to_range(composite(pred, truth, mask), -1, 1))
+    target, pred, mask = losses_batch(64, 64, low=0)
+    batch, critic = {"image": target, "mask": mask}, iz.create_discriminator("patchgan70", width=4).eval()
+    logits = critic(to_range(composite(pred, target, mask), -1, 1))
     finer = mask.repeat_interleave(3, 2).repeat_interleave(3, 3)
     if labels == "area":
         share = F.avg_pool2d(finer, 32)
@@ -354,11 +354,11 @@ class Looking(GRIG):
     """Records the ground truth of its batches."""
 
     def carry(self, batch, stages):
-        self.truths = [*getattr(self, "truths", []), batch["image"]]
+        self.targets = [*getattr(self, "truths", []), batch["image"]]
         return super().carry(batch, stages)
 
 
-def test_the_truth_is_changed_before_the_hole_and_alike_in_all_rounds(tmp_path):
+def test_the_ground_truth_is_changed_before_the_hole_and_alike_in_all_rounds(tmp_path):
     def trained(folder, augment):
         torch.manual_seed(0)
         module = Looking("grig_tiny", network_options={"steps": 3}, augment=augment, **SMALL, **ALONE)
@@ -369,13 +369,13 @@ def test_the_truth_is_changed_before_the_hole_and_alike_in_all_rounds(tmp_path):
         trained(name, steps)
         for name, steps in (("a", []), ("b", ["color", "translation"]), ("c", ["color", "translation"]))
     )
-    for truth in (plain.truths, changed.truths):
-        assert truth[0] is truth[1]  # of one batch
-    assert not torch.equal(changed.truths[0], changed.truths[2])
-    assert all(torch.equal(a, b) for a, b in zip(changed.truths, again.truths, strict=True))
+    for target in (plain.targets, changed.targets):
+        assert target[0] is target[1]  # of one batch
+    assert not torch.equal(changed.targets[0], changed.targets[2])
+    assert all(torch.equal(a, b) for a, b in zip(changed.targets, again.targets, strict=True))
     changed.seed_batch("augment", 1)
-    by_hand = diff_augment([to_range(plain.truths[2], -1, 1)], BOTH)[0]
-    assert torch.allclose(to_range(changed.truths[2], -1, 1), by_hand, atol=1e-6)
+    by_hand = diff_augment([to_range(plain.targets[2], -1, 1)], BOTH)[0]
+    assert torch.allclose(to_range(changed.targets[2], -1, 1), by_hand, atol=1e-6)
 
 
 def test_what_the_data_put_into_the_hole_is_not_changed_along():
@@ -416,10 +416,10 @@ def test_a_missing_backbone_leaves_its_player_out_if_the_config_says_so(no_weigh
     assert resumed.optimizer_names == ["patch", "generator"]
 
 
-# Few photographs
+# Few images
 
 
-def test_a_batch_of_eight_from_five_photographs():
+def test_a_batch_of_eight_from_five_images():
     five = {"name": "sample", "split": "train", "select": {"few_shot": 5}}
     data = InpaintingDataModule(five, size=64, masks="cmod", batch_size=8, epoch_samples=16, workers=0)
     batches = list(data.train_dataloader())

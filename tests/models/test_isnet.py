@@ -131,7 +131,7 @@ def test_branches(design):
         torch.testing.assert_close(fast[name], x, atol=1e-5, rtol=1e-5)
         assert torch.equal(hidden[name], x)
     with torch.no_grad():
-        # the last map is what the picture is made of: a convolution of reach 1 at most, so all but the border agrees
+        # the last map is what the image is made of: a convolution of reach 1 at most, so all but the border agrees
         rgb = (net.to_rgb(list(maps.values())[-1 if net.fusion else -2]).tanh() + 1) / 2
     torch.testing.assert_close(rgb[..., :-1, :-1], prediction[..., :-1, :-1], atol=1e-6, rtol=0)
     with pytest.raises(ValueError, match="`mask` must hold only 0"):

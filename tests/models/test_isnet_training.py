@@ -18,7 +18,7 @@ from inpaint_zoo.weights import WeightsNotFoundError
 from tests.helpers.fill import fill_module, losses_batch, read_vector
 from tests.helpers.held_out import held_out_psnr
 from tests.helpers.small_runs import REPOSITORY, TINY
-from tests.helpers.toys import PictureData, fit, make_trainer
+from tests.helpers.toys import ImageData, fit, make_trainer
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),
@@ -37,7 +37,7 @@ def small(metrics=(), **options):
 
 def test_recorded_losses(filled_vgg19):
     recorded = read_vector("isnet_losses_64")["values_named"]
-    truth, pred, mask = losses_batch(64, 64, low=0)
+    target, pred, mask = losses_batch(64, 64, low=0)
     critic = fill_module(iz.create_discriminator("isnet"))
     vgg = VGGFeatures("vgg19", PERCEPTUAL_TAPS + STYLE_TAPS, input_norm="zero_one", weights=filled_vgg19)
     names = {
@@ -46,11 +46,11 @@ def test_recorded_losses(filled_vgg19):
         "lsgan": (None, None, "lsgan_G_sigmoid"),  # the other side was not recorded
     }
     with torch.no_grad():
-        terms = ISNetLoss(vgg).reconstruction(pred, {"image": truth, "mask": mask})
+        terms = ISNetLoss(vgg).reconstruction(pred, {"image": target, "mask": mask})
         found = {"l1_weight1": terms["l1"], "perceptual": terms["perceptual"], "style": terms["style"]}
         for gan_type, (real, fake, generator) in names.items():
             loss = ISNetLoss(None, gan_type)
-            sides, maps = loss.discriminator(critic, pred, truth)
+            sides, maps = loss.discriminator(critic, pred, target)
             played = loss.generator(critic, pred, maps)
             found |= {real: sides["real"], fake: sides["fake"], generator: played["adversarial"]}
             found["feature_matching"] = played["feature_matching"]
@@ -139,12 +139,12 @@ def test_two_steps_equal_those_written_out_by_hand(tmp_path):
     )
     before = {name: value.clone() for name, value in module.state_dict().items()}
     right, wrong = ByHand(module, rates), ByHand(module, rates, fresh_critic=True)
-    data = PictureData()
+    data = ImageData()
     data.trainer = make_trainer(tmp_path / "order")
     for batch, _ in zip(data.train_dataloader(), range(2), strict=False):
         right.step(batch, **weights)
         wrong.step(batch, **weights)
-    trainer = fit(tmp_path, module, PictureData(), max_steps=2, limit_val_batches=0)
+    trainer = fit(tmp_path, module, ImageData(), max_steps=2, limit_val_batches=0)
     assert trainer.global_step == 2
     for player, by_hand, other in zip(("network", "discriminator"), right.players, wrong.players, strict=True):
         trained = getattr(module, player).state_dict()
@@ -181,7 +181,7 @@ def test_what_the_authors_train_with(tmp_path):
 def test_half_precision_and_a_running_average_are_finite(tmp_path):
     module = small(preset="eq4", metrics=["psnr"], **NO_VGG)
     options = {"max_steps": 3, "limit_val_batches": 1, "precision": "bf16-mixed"}
-    fit(tmp_path, module, PictureData(batches=3), callbacks=[NetworkEMA(decay=0.9)], **options)
+    fit(tmp_path, module, ImageData(batches=3), callbacks=[NetworkEMA(decay=0.9)], **options)
     assert all(value.isfinite().all() for value in module.state_dict().values())
     assert {parameter.dtype for parameter in module.parameters()} == {torch.float32}
     assert all(value.isfinite() for value in module.values.values())
@@ -235,7 +235,7 @@ def test_it_learns(tmp_path):
     assert json.loads((tmp_path / "validate.json").read_text())["metrics"]["val/psnr"] > 25
 
 
-def test_the_shipped_weights_fill_better_than_the_mean_colour():
+def test_the_shipped_weights_fill_better_than_the_mean_color():
     learned, floor = (
         held_out_psnr(iz.create_model(name, weights=weights), "lgnet_train")["prediction"]
         for name, weights in (("isnet_tiny", "shipped"), ("mean_fill", None))

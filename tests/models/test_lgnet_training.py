@@ -18,8 +18,8 @@ from tests.helpers.recorded import official_lgnet, released_lgnet
 
 def test_recorded_losses(filled_vgg16):
     expected = read_vector("lgnet_losses_64")["values_named"]
-    truth, pred, mask = losses_batch(64, 64, -1)
-    batch = {"image": from_range(truth, -1, 1), "mask": mask}
+    target, pred, mask = losses_batch(64, 64, -1)
+    batch = {"image": from_range(target, -1, 1), "mask": mask}
     vgg = VGGFeatures("vgg16", TAPS, input_norm="minus_one_one", weights=filled_vgg16)
     terms = LGNetLoss(vgg).reconstruction({"local": from_range(pred, -1, 1)}, batch, ("local",))
     assert terms.keys() == {f"local_{name}" for name in ("valid", "hole", "tv", "perceptual", "style")}

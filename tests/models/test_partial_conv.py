@@ -109,11 +109,11 @@ def test_losses_written_out():
     def gram(maps):
         return torch.einsum("bchw,bdhw->bcd", maps, maps) / maps[0].numel()
 
-    truth = vgg(image)
-    for picture in (pred, mask * pred + (1 - mask) * image):
-        for tap, maps in vgg(picture).items():
-            expected["perceptual"] += (maps - truth[tap]).abs().mean()
-            expected["style"] += (gram(maps) - gram(truth[tap])).abs().mean()
+    target = vgg(image)
+    for scene in (pred, mask * pred + (1 - mask) * image):
+        for tap, maps in vgg(scene).items():
+            expected["perceptual"] += (maps - target[tap]).abs().mean()
+            expected["style"] += (gram(maps) - gram(target[tap])).abs().mean()
     assert terms.keys() == expected.keys()
     for name, value in expected.items():
         assert terms[name].item() == pytest.approx(value.item(), rel=1e-4), name

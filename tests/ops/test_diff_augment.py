@@ -21,13 +21,13 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def pictures(B=3, H=9, W=12, dtype=torch.float32, seed=1):
+def images(B=3, H=9, W=12, dtype=torch.float32, seed=1):
     return 2 * torch.rand(B, 3, H, W, generator=seeded(seed), dtype=dtype) - 1
 
 
-def slow(picture, brightness, saturation, contrast, down, right):
+def slow(image, brightness, saturation, contrast, down, right):
     """Augment one image, pixel by pixel for the translation."""
-    x = picture + brightness
+    x = image + brightness
     x = torch.stack([saturation * (channel - x.mean(0)) + x.mean(0) for channel in x])
     x = contrast * (x - x.mean()) + x.mean()
     _, H, W = x.shape
@@ -41,8 +41,8 @@ def slow(picture, brightness, saturation, contrast, down, right):
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**31), st.integers(2, 20), st.integers(2, 20))
-def test_batches_equal_the_slow_version_picture_by_picture(seed, H, W):
-    x = pictures(3, H, W, torch.float64, seed)
+def test_batches_equal_the_slow_version_image_by_image(seed, H, W):
+    x = images(3, H, W, torch.float64, seed)
     colors, shifts = draw_colors(3, generator=seeded(seed)), draw_shifts(3, (H, W), generator=seeded(seed))
     fast = translate(change_colors(x, colors), shifts)
     by_hand = [
@@ -63,22 +63,22 @@ def test_draws_lie_where_the_policy_says():
 
 
 def test_no_strength_changes_nothing():
-    x = pictures()
+    x = images()
     assert torch.allclose(change_colors(x, draw_colors(3, 0.0)), x, atol=1e-6)
     assert torch.equal(translate(x, draw_shifts(3, (9, 12), 0.0)), x)
     assert torch.equal(diff_augment([x], [])[0], x)
 
 
-def test_each_picture_has_numbers_of_its_own_and_a_seed_repeats_them():
-    x = pictures(1).expand(4, -1, -1, -1)
+def test_each_image_has_numbers_of_its_own_and_a_seed_repeats_them():
+    x = images(1).expand(4, -1, -1, -1)
     one, again, other = (diff_augment([x], ["color", "translation"], generator=seeded(n))[0] for n in (0, 0, 1))
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
     assert all(not torch.equal(one[0], one[n]) for n in range(1, 4))
 
 
-def test_what_belongs_together_moves_together_in_colours_of_its_own():
-    x, mask = pictures(4, 16, 16), (torch.rand(4, 1, 16, 16, generator=seeded()) > 0.5).float()
+def test_what_belongs_together_moves_together_in_colors_of_its_own():
+    x, mask = images(4, 16, 16), (torch.rand(4, 1, 16, 16, generator=seeded()) > 0.5).float()
     real, fake, hole = diff_augment([x, x], ["color", "translation"], moved=[mask], generator=seeded())
     only_moved = diff_augment([x, x], ["translation"], moved=[mask], generator=seeded(3))
     assert torch.equal(only_moved[0], only_moved[1])
@@ -99,7 +99,7 @@ def test_values_may_leave_the_range():
 
 
 def test_it_is_differentiable():
-    x = pictures(2, 4, 5, torch.float64).requires_grad_()
+    x = images(2, 4, 5, torch.float64).requires_grad_()
     colors, shifts = draw_colors(2, generator=seeded()), torch.tensor([[1, -2], [0, 1]])
     assert torch.autograd.gradcheck(lambda x: translate(change_colors(x, colors), shifts), (x,))
     grad = torch.autograd.grad(translate(x, shifts).sum(), x)[0]
@@ -112,5 +112,5 @@ def _stays(shifts, H, W):
 
 def test_an_unknown_step_is_refused():
     check_augment_steps("augment", ["color", "translation"])
-    with pytest.raises(UnknownNameError, match=r"Unknown `augment`: 'colour'\. Did you mean 'color'"):
+    with pytest.raises(UnknownNameError, match=r"Unknown `augment`: 'color'\. Did you mean 'color'"):
         check_augment_steps("augment", ["colour"])

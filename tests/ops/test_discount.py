@@ -46,7 +46,7 @@ def test_nothing_known_and_nothing_missing():
     assert discount_from_mask(torch.zeros(1, 1, 4, 4, dtype=torch.uint8)).dtype == torch.float32
 
 
-def test_the_border_of_the_picture_is_no_known_pixel():
+def test_the_border_of_the_image_is_no_known_pixel():
     mask = torch.ones(1, 1, 5, 5)
     mask[..., 0] = 0
     assert discount_from_mask(mask, 0.5)[0, 0, 2].tolist() == [1, 0.5, 0.25, 0.125, 0.0625]

@@ -62,7 +62,7 @@ def test_the_filling_never_sees_the_hole():
     assert torch.equal(filled * (1 - mask), image * (1 - mask))
     assert torch.equal(hole_ns(image.masked_fill(mask > 0, float("nan")), mask), filled)
     rim = (filled - image).abs()[..., 12, 20:50]
-    assert rim.mean() < 0.05  # a smooth picture is continued smoothly
+    assert rim.mean() < 0.05  # a smooth image is continued smoothly
     assert torch.equal(hole_ns(image, torch.zeros_like(mask)), image)
     assert hole_ns(image, torch.ones_like(mask)).eq(0).all()
     both = hole_ns(torch.cat([image, image.flip(1)]), torch.cat([mask, mask]))

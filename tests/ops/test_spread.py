@@ -9,13 +9,13 @@ from inpaint_zoo.masks import create_mask
 from inpaint_zoo.ops import spread_known
 
 
-def picture(H, W, seed=0):
+def scene(H, W, seed=0):
     return torch.rand(1, 3, H, W, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("every", [2, 3, 4, 5])
 def test_a_line_becomes_the_mean_of_both_sides(every):
-    image, mask = picture(24, 31), torch.zeros(1, 1, 24, 31)
+    image, mask = scene(24, 31), torch.zeros(1, 1, 24, 31)
     mask[..., every:-1:every] = 1
     filled = spread_known(image, mask)
     for column in range(every, 30, every):
@@ -24,7 +24,7 @@ def test_a_line_becomes_the_mean_of_both_sides(every):
 
 
 def test_every_second_pixel_becomes_the_bilinear_interpolation():
-    coarse = picture(9, 9)
+    coarse = scene(9, 9)
     mask = torch.ones(1, 1, 17, 17)
     mask[..., ::2, ::2] = 0
     image = torch.zeros(1, 3, 17, 17)
@@ -34,8 +34,8 @@ def test_every_second_pixel_becomes_the_bilinear_interpolation():
 
 
 @given(H=st.integers(16, 70), W=st.integers(16, 70), share=st.floats(0, 1), seed=st.integers(0, 99))
-def test_any_hole_stays_within_the_known_colours(H, W, share, seed):
-    image = picture(H, W, seed)
+def test_any_hole_stays_within_the_known_colors(H, W, share, seed):
+    image = scene(H, W, seed)
     mask = (torch.rand(1, 1, H, W, generator=torch.Generator().manual_seed(seed + 1)) < share).float()
     mask[..., : H // 2, : W // 2] = 1
     mask[..., -1, -1] = 0
@@ -47,8 +47,8 @@ def test_any_hole_stays_within_the_known_colours(H, W, share, seed):
     assert (filled.amax((0, 2, 3)) <= high + 1e-5).all()
 
 
-def test_without_known_pixels_grey_and_each_picture_alone():
-    image = torch.cat([picture(40, 20), picture(40, 20, 1)])
+def test_without_known_pixels_gray_and_each_image_alone():
+    image = torch.cat([scene(40, 20), scene(40, 20, 1)])
     mask = torch.stack([torch.ones(1, 40, 20), torch.from_numpy(create_mask("cmod", (40, 20), seed=1))[None].float()])
     filled = spread_known(image, mask)
     assert (filled[0] == 0.5).all()

@@ -3,7 +3,7 @@
 import pytest
 
 from inpaint_zoo.training.resume import list_checkpoints
-from tests.helpers.toys import PictureData, Reconstruction, build, fit
+from tests.helpers.toys import ImageData, Reconstruction, build, fit
 
 
 class Seen(Reconstruction):
@@ -19,7 +19,7 @@ class Seen(Reconstruction):
 
 
 def data(batch_size, samples=12):
-    return PictureData(batches=samples // batch_size, batch_size=batch_size)
+    return ImageData(batches=samples // batch_size, batch_size=batch_size)
 
 
 def validations(folder):

@@ -7,7 +7,7 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from inpaint_zoo.training import NetworkEMA
 from inpaint_zoo.training.resume import list_checkpoints
 from tests.helpers.runs import assert_same, load, steps
-from tests.helpers.toys import PictureData, Reconstruction, ToyGAN, build, fit
+from tests.helpers.toys import ImageData, Reconstruction, ToyGAN, build, fit
 
 STEPS = 13  # of six batches an epoch
 NEVER = 1000
@@ -71,7 +71,7 @@ def train(folder, kind, options, callbacks=(), ckpt_path=None, **trainer_options
     module = build(kind, **options)
     module.__dict__.update(trainer_options.pop("attributes", {}))
     trainer_options = {"every": NEVER, "max_steps": STEPS} | trainer_options
-    fit(folder, module, PictureData(), ckpt_path, callbacks=callbacks, **trainer_options)
+    fit(folder, module, ImageData(), ckpt_path, callbacks=callbacks, **trainer_options)
     return module
 
 

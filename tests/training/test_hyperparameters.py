@@ -13,7 +13,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.models import LocalGlobalRefinement
 from inpaint_zoo.training import InpaintingModule, NetworkEMA
 from inpaint_zoo.weights import WeightsError, load_weights
-from tests.helpers.toys import PictureData, fit, make_trainer
+from tests.helpers.toys import ImageData, fit, make_trainer
 
 SGD = functools.partial(torch.optim.SGD, lr=0.01)
 BEHIND = {"width": 4, "levels": 6, "local_width": 4, "blocks": 1}
@@ -84,7 +84,7 @@ def test_checkpoints_that_only_name_the_network_load_as_before(tmp_path):
     torch.save(content, path)
     assert equal(Painting.load_from_checkpoint(path).state_dict(), built.state_dict())
     trainer = make_trainer(tmp_path / "again")
-    trainer.validate(module(), PictureData(), ckpt_path=path, weights_only=True, verbose=False)
+    trainer.validate(module(), ImageData(), ckpt_path=path, weights_only=True, verbose=False)
 
 
 def test_code_in_a_checkpoint_is_refused(tmp_path):
@@ -119,7 +119,7 @@ def test_options_of_the_first_network_to_start_from_are_its_own(tmp_path, monkey
     built = LocalGlobalRefinement(name, network_options=small, **base)
     assert built.network.origin.options == {**small, "plain": True, "freeze_first": True}
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, limit_val_batches=0)
-    trainer.validate(built, PictureData(), verbose=False)
+    trainer.validate(built, ImageData(), verbose=False)
     trainer.save_checkpoint(tmp_path / "last.ckpt")
     first.unlink()
     loaded = LocalGlobalRefinement.load_from_checkpoint(tmp_path / "last.ckpt")
@@ -137,7 +137,7 @@ def test_a_checkpoint_of_another_network_or_with_another_option_is_refused(tmp_p
     trainer = make_trainer(tmp_path / "again")
 
     def validate(built):
-        trainer.validate(built, PictureData(), ckpt_path=path, weights_only=True, verbose=False)
+        trainer.validate(built, ImageData(), ckpt_path=path, weights_only=True, verbose=False)
 
     with pytest.raises(ZooError, match="network 'painter', but the network to load it into is 'autoencoder_tiny'"):
         validate(Painting("autoencoder_tiny"))

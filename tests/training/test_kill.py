@@ -27,8 +27,8 @@ def assert_equal_runs(folder, other):
     assert newest.name == theirs.name == f"step_{STEPS:08d}.ckpt"
     assert_same(load(newest), load(theirs))
     assert (folder / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
-    pictures = {path.name: path.read_bytes() for path in (other / "images").iterdir()}
-    assert {path.name: path.read_bytes() for path in (folder / "images").iterdir()} == pictures
+    images = {path.name: path.read_bytes() for path in (other / "images").iterdir()}
+    assert {path.name: path.read_bytes() for path in (folder / "images").iterdir()} == images
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch import callbacks as lightning_callbacks
 
 from inpaint_zoo.cli.main import main
-from inpaint_zoo.io.pictures import write_picture
+from inpaint_zoo.io.images import write_image
 from inpaint_zoo.training.lightning_options import CALLBACKS, TRAINER_OPTIONS, options_page
 from tests.helpers.toys import painter_registered
 
@@ -244,7 +244,7 @@ def test_weights_and_biases_without_a_key_is_a_mistake(fit, monkeypatch, tmp_pat
 def plateau_config(tmp_path, scheduler):
     for number in range(8):
         part = "train" if number < 4 else "val"
-        write_picture(tmp_path / part / f"{number}.png", np.full((32, 32, 3), 30 * number, np.uint8))
+        write_image(tmp_path / part / f"{number}.png", np.full((32, 32, 3), 30 * number, np.uint8))
     train, val = ({"name": "mine", "root": str(tmp_path / part), "size": 32} for part in ("train", "val"))
     data = {"train": train, "val": val, "masks": {"name": "center", "size": 8}, "batch_size": 2, "workers": 0}
     model = {

@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.pictures import read_picture
+from inpaint_zoo.io.images import read_image
 from inpaint_zoo.layers.features import VGGFeatures
 from inpaint_zoo.losses import MissingWeightsWarning
 from inpaint_zoo.models.autoencoder.module import Autoencoder
@@ -18,12 +18,12 @@ from inpaint_zoo.ops import composite
 from inpaint_zoo.training import CSVLog, ImageGrid, LossGuard, NetworkEMA, NonFiniteLossError
 from inpaint_zoo.training.module import without_padding
 from inpaint_zoo.weights import WeightsNotFoundError, load_state
-from tests.helpers.toys import PictureData, Reconstruction, ToyGAN, build, fit, make_trainer
+from tests.helpers.toys import ImageData, Reconstruction, ToyGAN, build, fit, make_trainer
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* images are .* images too")  # by heart
-def test_autoencoder_learns_a_few_photographs(tmp_path):
+def test_autoencoder_learns_a_few_images(tmp_path):
     """The PSNR on five images with a central hole rises from 20 dB (after 20 steps) to more than 25 dB."""
     photographs = {"name": "sample", "split": "train", "size": 32, "crop": "center"}
     data = InpaintingDataModule(
@@ -45,7 +45,7 @@ def test_autoencoder_learns_a_few_photographs(tmp_path):
 
 def test_toy_learns(tmp_path):
     module = build(Reconstruction)
-    fit(tmp_path, module, PictureData(batches=20), max_steps=80, every=100, val_check_interval=20)
+    fit(tmp_path, module, ImageData(batches=20), max_steps=80, every=100, val_check_interval=20)
     rows = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
     scores = [float(row[-1]) for row in rows[1:] if row[-1]]
     assert len(scores) == 4
@@ -157,7 +157,7 @@ def test_padding_of_ranks_is_not_scored():
 
 def test_every_stage_is_scored_as_its_own_composite(tmp_path):
     module = build(Reconstruction)
-    data = PictureData()
+    data = ImageData()
     fit(tmp_path, module, data, max_steps=6)
     network = module.network.eval()
     for prefix, stage in (("val/", "fine"), ("val/coarse/", "coarse")):
@@ -175,25 +175,25 @@ def test_metrics_of_unrounded_results_are_not_given_rounded_ones(tmp_path):
     """`psnr_lgnet` truncates to bytes, so its value would be different for results that were rounded before."""
     module = build(Reconstruction)
     module.metric_names = ("psnr", "psnr_lgnet", "mae_isnet", "l1")
-    data = PictureData()
+    data = ImageData()
     fit(tmp_path, module, data, max_steps=6)
     network = module.network.eval()
     expected = {"psnr": [], "psnr_lgnet": [], "mae_isnet": [], "l1": [], "rounded, then truncated": []}
     for batch in data.val_dataloader():
-        truth = batch["image"]
+        target = batch["image"]
         with torch.no_grad():
-            result = network(truth, batch["mask"])
+            result = network(target, batch["mask"])
         rounded = (result * 255).round() / 255
 
         def psnr(x, y):
             return (-10 * ((x.double() - y.double()) ** 2).mean((1, 2, 3)).log10()).tolist()
 
-        floors = {name: (image * 255).floor() / 255 for name, image in (("truth", truth), ("result", result))}
-        expected["psnr"] += psnr(rounded, truth)
+        floors = {name: (image * 255).floor() / 255 for name, image in (("truth", target), ("result", result))}
+        expected["psnr"] += psnr(rounded, target)
         expected["psnr_lgnet"] += psnr(floors["result"], floors["truth"])
         expected["rounded, then truncated"] += psnr(rounded, floors["truth"])
-        expected["mae_isnet"] += (result - truth).abs().double().mean((1, 2, 3)).tolist()
-        expected["l1"] += (rounded - truth).abs().double().mean((1, 2, 3)).tolist()
+        expected["mae_isnet"] += (result - target).abs().double().mean((1, 2, 3)).tolist()
+        expected["l1"] += (rounded - target).abs().double().mean((1, 2, 3)).tolist()
     wrong = sum(expected.pop("rounded, then truncated"))
     means = {f"val/{name}": sum(values) / len(values) for name, values in expected.items()}
     assert {name: module.results[name] for name in means} == pytest.approx(means, rel=1e-6)
@@ -211,12 +211,12 @@ def test_channels_last_trains_the_same(tmp_path):
         assert torch.allclose(value, last[name], atol=1e-5), name
 
 
-def test_pictures_of_the_same_samples_at_each_validation(tmp_path):
+def test_images_of_the_same_samples_at_each_validation(tmp_path):
     module = build(Reconstruction)
     fit(tmp_path, module, callbacks=[ImageGrid(count=3)], max_steps=6, val_check_interval=3)
-    pictures = sorted((tmp_path / "images").iterdir())
-    assert [path.name for path in pictures] == ["step_00000003.png", "step_00000006.png"]
-    first, second = (read_picture(path).rgb for path in pictures)
+    images = sorted((tmp_path / "images").iterdir())
+    assert [path.name for path in images] == ["step_00000003.png", "step_00000006.png"]
+    first, second = (read_image(path).rgb for path in images)
     assert first.shape == (3 * 32, 5 * 32, 3)  # masked, coarse, fine, result, truth
     assert np.array_equal(first[:, :32], second[:, :32])
     assert np.array_equal(first[:, -32:], second[:, -32:])
@@ -238,7 +238,7 @@ def test_checkpoints_load_without_code_and_as_weights(tmp_path):
 
 def test_best_is_by_the_metric_that_was_asked_for(tmp_path):
     module = build(Reconstruction)
-    trainer = fit(tmp_path, module, PictureData(batches=2), max_steps=12)
+    trainer = fit(tmp_path, module, ImageData(batches=2), max_steps=12)
     rows = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
     scores = {int(row[0]): float(row[-1]) for row in rows[1:] if row[-1]}
     checkpoints = trainer.checkpoint_callbacks[0]
@@ -275,7 +275,7 @@ def test_speed_and_memory_are_logged_apart(tmp_path):
     assert all(float(value) > 0 for row in rows for value in row.split(","))
 
 
-def test_tensorboard_gets_numbers_and_pictures(tmp_path):
+def test_tensorboard_gets_numbers_and_images(tmp_path):
     pytest.importorskip("tensorboard", reason="the extra `tensorboard` is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -283,7 +283,7 @@ def test_tensorboard_gets_numbers_and_pictures(tmp_path):
     module = build(Reconstruction)
     trainer = make_trainer(tmp_path, [ImageGrid()], max_steps=6)
     trainer.loggers = [*trainer.loggers, logger]
-    trainer.fit(module, datamodule=PictureData())
+    trainer.fit(module, datamodule=ImageData())
     events = EventAccumulator(logger.log_dir)
     events.Reload()
     assert "train/loss" in events.Tags()["scalars"]

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import StepLR
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.training import ConstantThenLinear, NetworkEMA, Phase, Recipe
-from tests.helpers.toys import PictureData, Reconstruction, ToyGAN, build, fit, make_trainer
+from tests.helpers.toys import ImageData, Reconstruction, ToyGAN, build, fit, make_trainer
 
 
 def phase(name, *trains, **options):
@@ -133,7 +133,7 @@ def test_a_step_equals_the_one_written_out_by_hand(tmp_path):
     options = {"sgd": True, "lr": 0.1, "form": {"forward": "shared"}}
     trained = build(ToyGAN, **options)
     trainer = make_trainer(tmp_path, max_steps=1, limit_val_batches=0)
-    data = PictureData()
+    data = ImageData()
     trainer.fit(trained, datamodule=data)
     by_hand = build(ToyGAN, **options)
     by_hand.trainer = data.trainer = make_trainer(tmp_path / "fresh")
@@ -148,7 +148,7 @@ def test_accumulation_equals_the_large_batch(tmp_path):
         form = {"accumulate": accumulate, "forward": "shared", "step_jointly": True}
         module = build(ToyGAN, sgd=True, lr=0.1, form=form)
         module.network.encode = module.network.encode[0]  # BatchNorm and dropout look at the batch as a whole
-        data = PictureData(batches=12 // batch_size, batch_size=batch_size)
+        data = ImageData(batches=12 // batch_size, batch_size=batch_size)
         fit(tmp_path / str(number), module, data, max_steps=3, limit_val_batches=0)
         states.append(module.state_dict())
     for name, value in states[0].items():
@@ -212,7 +212,7 @@ def test_generator_updates_are_what_everything_follows(critics, tmp_path):
         trainer = fit(
             tmp_path,
             module,
-            PictureData(batches=30),
+            ImageData(batches=30),
             callbacks=[ema, Rates(), theirs],
             max_steps=6,
             limit_val_batches=0,
@@ -234,7 +234,7 @@ def test_generator_updates_are_what_everything_follows(critics, tmp_path):
 def test_schedule_that_counts_epochs(tmp_path):
     form = {"critics_per_step": 2}
     module = build(ToyGAN, scheduler=lambda o: ConstantThenLinear(o, constant=1, decay=1), interval="epoch", form=form)
-    trainer = fit(tmp_path, module, PictureData(batches=4), max_steps=-1, max_epochs=2, limit_val_batches=0)
+    trainer = fit(tmp_path, module, ImageData(batches=4), max_steps=-1, max_epochs=2, limit_val_batches=0)
     assert trainer.global_step == 4
     rates = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
     column = rates[0].index("lr/generator")
@@ -275,7 +275,7 @@ def test_ema_is_the_average_and_is_what_validation_sees(tmp_path):
             seen.append(pl_module.network.fine.bias.detach().clone())
 
     module = build(ToyGAN)
-    fit(tmp_path, module, PictureData(batches=4), callbacks=[ema, Keep()], max_steps=4)
+    fit(tmp_path, module, ImageData(batches=4), callbacks=[ema, Keep()], max_steps=4)
     expected = current[0]
     for bias in current[1:]:
         expected = 0.75 * expected + 0.25 * bias
@@ -292,7 +292,7 @@ def test_ema_is_the_average_and_is_what_validation_sees(tmp_path):
 
 def test_ema_that_starts_late_leaves_the_weights_in_training_evaluated(tmp_path):
     module = build(ToyGAN)
-    fit(tmp_path, module, PictureData(batches=2), callbacks=[NetworkEMA(start=3)], max_steps=4)
+    fit(tmp_path, module, ImageData(batches=2), callbacks=[NetworkEMA(start=3)], max_steps=4)
     rows = [line.split(",")[-1] for line in (tmp_path / "metrics.csv").read_text().splitlines()]
     assert [row for row in rows if row] == ["val/ema", "0.0", "1.0"]
 

@@ -36,7 +36,7 @@ def test_two_processes_do_what_one_does(tmp_path):
     assert ours["global_step"] == theirs["global_step"] == 6
     for name, value in ours["state_dict"].items():
         assert torch.allclose(value, theirs["state_dict"][name], atol=1e-5), name
-    # five pictures over two processes: the one that evens them out is not counted
+    # five images over two processes: the one that evens them out is not counted
     for line, other in zip(*((folder / "metrics.csv").read_text().splitlines() for folder in (one, two)), strict=True):
         for a, b in zip(line.split(","), other.split(","), strict=True):
             assert a == b or float(a) == pytest.approx(float(b), abs=1e-4), (line, other)

@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import StepLR
 from inpaint_zoo.training import NetworkEMA
 from inpaint_zoo.training.resume import list_checkpoints
 from tests.helpers.runs import assert_same, load, steps
-from tests.helpers.toys import PictureData, Reconstruction, ToyGAN, build, fit
+from tests.helpers.toys import ImageData, Reconstruction, ToyGAN, build, fit
 
 SCENARIOS = {
     "single optimizer": (Reconstruction, {}, {}),
@@ -63,7 +63,7 @@ def run(scenario, folder, workers=0, ckpt_path=None):
         trainer_options["every"] = 1000  # the last step is saved all the same
     callbacks = [NetworkEMA(decay=0.9, **arguments) for _, arguments in trainer_options.pop("callbacks", [])]
     module = build(kind, **options)
-    fit(folder, module, PictureData(workers=workers), ckpt_path, callbacks=callbacks, **trainer_options)
+    fit(folder, module, ImageData(workers=workers), ckpt_path, callbacks=callbacks, **trainer_options)
     return module
 
 
@@ -114,7 +114,7 @@ def test_resume_from_lightnings_own_checkpoints(save_on_train_epoch_end, tmp_pat
             enable_version_counter=False,
         )
         module = build(Reconstruction, scheduler=steps)
-        fit(tmp_path, module, PictureData(workers=1), ckpt_path, callbacks=[theirs], max_steps=15)
+        fit(tmp_path, module, ImageData(workers=1), ckpt_path, callbacks=[theirs], max_steps=15)
         return module
 
     module = train()

@@ -6,7 +6,7 @@ reach.deepest.extent, reach.output.extent  # (76, 76), (121, 121)
 ```
 """
 
-from inpaint_zoo.analysis.receptive_field.effective import EffectiveField, effective_field, field_picture
+from inpaint_zoo.analysis.receptive_field.effective import EffectiveField, effective_field, field_image
 from inpaint_zoo.analysis.receptive_field.walk import WHOLE, PartReach, Reach, network_reach, part_reach, sides_for
 
 __all__ = [
@@ -15,7 +15,7 @@ __all__ = [
     "PartReach",
     "Reach",
     "effective_field",
-    "field_picture",
+    "field_image",
     "network_reach",
     "part_reach",
     "sides_for",

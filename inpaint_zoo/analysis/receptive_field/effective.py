@@ -17,7 +17,7 @@ from inpaint_zoo.analysis.receptive_field.walk import sides_for
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork
 
-__all__ = ["MASS", "EffectiveField", "effective_field", "field_picture"]
+__all__ = ["MASS", "EffectiveField", "effective_field", "field_image"]
 
 MASS = 0.95
 _DECADES = 4  # decades of the image's logarithmic scale
@@ -86,7 +86,7 @@ def _side(gradient: NDArray[np.float64]) -> int:
     return min(2 * int(np.argmax(held >= MASS * held[-1])) + 1, max(gradient.shape))
 
 
-def field_picture(
+def field_image(
     field: EffectiveField, centre: tuple[tuple[int, int], tuple[int, int]], title: str
 ) -> NDArray[np.uint8]:
     """Return an image (H', W', 3) of the gradient on a logarithmic scale, with two outlines.
@@ -102,17 +102,17 @@ def field_picture(
     H, W = field.gradient.shape
     factor = max(1, -(-_PICTURE // min(H, W)))
     decades = np.log10(np.maximum(field.gradient / field.gradient.max(), 10.0**-_DECADES)) / _DECADES + 1
-    colours = cv2.applyColorMap((decades * 255).round().astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
-    large = np.repeat(np.repeat(colours, factor, axis=0), factor, axis=1)
+    colors = cv2.applyColorMap((decades * 255).round().astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    large = np.repeat(np.repeat(colors, factor, axis=0), factor, axis=1)
     head = 52
     sheet = Image.new("RGB", (W * factor, H * factor + head), _PAPER)
     sheet.paste(Image.fromarray(np.ascontiguousarray(large)), (0, head))
     draw = ImageDraw.Draw(sheet)
     reach = field.side // 2
     square = tuple((max(side // 2 - reach, 0), min(side // 2 + reach, side - 1)) for side in (H, W))
-    for ((top, bottom), (left, right)), colour in ((centre, _THEORY), (square, _MASS)):
+    for ((top, bottom), (left, right)), color in ((centre, _THEORY), (square, _MASS)):
         box = (left * factor, top * factor + head, (right + 1) * factor - 1, (bottom + 1) * factor - 1 + head)
-        draw.rectangle(box, outline=colour, width=2)
+        draw.rectangle(box, outline=color, width=2)
     draw.text((10, 8), title, _INK, ImageFont.load_default(size=15))
     legend = [
         ("white: theoretical receptive field", _THEORY),
@@ -120,7 +120,7 @@ def field_picture(
         (f"log scale, {_DECADES} decades", _INK),
     ]
     font, left = ImageFont.load_default(size=12), 10.0
-    for text, colour in legend:
-        draw.text((left, 30), text, colour, font)
+    for text, color in legend:
+        draw.text((left, 30), text, color, font)
         left += draw.textlength(text, font) + 20
     return np.asarray(sheet, dtype=np.uint8)

@@ -41,21 +41,21 @@ class MethodOutput(NamedTuple):
     """A completed image.
 
     Attributes:
-        picture: (H, W, 3) uint8, with the known pixels of the input; see `composited`.
+        image: (H, W, 3) uint8, with the known pixels of the input; see `composited`.
         seconds: Time to compute it; None if it was only read.
         passes: Number of times that a `RepeatingNetwork` ran its network for it; None for every other method.
-        unrounded: (3, H, W) in [0, 1], ``picture`` before rounding; None for methods that return only 8-bit results.
+        unrounded: (3, H, W) in [0, 1], ``image`` before rounding; None for methods that return only 8-bit results.
     """
 
-    picture: Pixels
+    image: Pixels
     seconds: float | None
     passes: int | None = None
     unrounded: Floats | None = None
 
 
-def composited(picture: Pixels, item: MethodInput) -> Pixels:
+def composited(image: Pixels, item: MethodInput) -> Pixels:
     """Return a result from outside the package with the known pixels of the input, as every network returns it."""
-    return np.where(item.mask[..., None], picture, item.image)
+    return np.where(item.mask[..., None], image, item.image)
 
 
 class Task(NamedTuple):

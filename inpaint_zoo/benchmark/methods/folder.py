@@ -11,8 +11,8 @@ from inpaint_zoo.benchmark.entries import FolderEntry
 from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Pixels, Task, composited
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_json, sha256_or_unreadable
+from inpaint_zoo.io.images import read_image
 from inpaint_zoo.io.listing import by_stem, pair_by_stem
-from inpaint_zoo.io.pictures import read_picture
 
 if TYPE_CHECKING:
     import torch
@@ -64,7 +64,7 @@ class FolderMethod(Method):
         if item.key not in self._files and self._problem is not None:
             raise self._problem
         path = self._files[item.key]
-        rgb = read_picture(path).rgb
+        rgb = read_image(path).rgb
         if rgb.shape != item.image.shape:
             (height, width), (wanted_height, wanted_width) = rgb.shape[:2], item.mask.shape
             raise ZooError(
@@ -93,7 +93,7 @@ class FolderMethod(Method):
 def _mismatch(task: Task, files: Mapping[str, Path]) -> ZooError | None:
     """Return an error that names the missing results of a task; None if there are none."""
     try:
-        pair_by_stem({key: Path(key) for key in task.keys}, files, ("photographs", "results"), allow_extra=True)
+        pair_by_stem({key: Path(key) for key in task.keys}, files, ("images", "results"), allow_extra=True)
     except ZooError as error:
         return error
     return None

@@ -32,7 +32,7 @@ def write_report(out_dir: str | Path) -> Path:
     write_bytes(run.folder / "summary.csv", run.summary.to_csv(index=False, lineterminator="\n").encode())
     write_bytes(run.folder / "report.md", markdown(run, scores, overview).encode())
     write_bytes(run.folder / "tables.tex", latex(run, scores).encode())
-    if pictures := sheet(run):
-        write_bytes(run.folder / "gallery.png", pictures)
+    if images := sheet(run):
+        write_bytes(run.folder / "gallery.png", images)
     write_bytes(run.folder / "report.html", page(run, scores, overview).encode())
     return run.folder / "report.html"

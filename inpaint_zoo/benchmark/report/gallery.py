@@ -38,7 +38,7 @@ LONGEST_SIDE = 768  # larger images are shown smaller
 BUDGET = 24_000_000  # bytes of images in the page; further images stay in the folder, which the page states
 DIFFERENCE_STEPS = (0, 4, 8, 16, 32, 64, 128)  # lower ends of the classes, in 8-bit steps, mean of |R|, |G|, |B|
 DIFFERENCE_COLOURS = ("#160b39", "#420a68", "#6a176e", "#a92e5e", "#dd513a", "#f98e09", "#fcd34b")  # one per class
-HOLE_COLOURS = ("#f3efe6", "#c9c1b2")  # two stripes, a pattern that photographs do not have
+HOLE_COLOURS = ("#f3efe6", "#c9c1b2")  # two stripes, a pattern that images do not have
 _MARGIN = 9  # MaxFilter size: four pixels on every side
 
 Pixels = NDArray[np.uint8]
@@ -51,14 +51,14 @@ class Gallery:
 
     Attributes:
         scenes: One per (dataset, mask set, image): names of its images, and the scores of each method.
-        pictures: Name -> data URI.
+        images: Name -> data URI.
         shown, available: Numbers of images in the page and in the folder, summed over datasets.
         worst_copy_db: PSNR of the worst copy to its PNG; infinite if there is none.
         reduced: Whether some image is shown smaller than it is.
     """
 
     scenes: list[dict[str, Any]] = field(default_factory=list)
-    pictures: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
     shown: int = 0
     available: int = 0
     worst_copy_db: float = math.inf
@@ -66,13 +66,13 @@ class Gallery:
 
     def add(self, name: str, data: bytes, kind: str) -> str:
         """Store an image as a data URI and return its name."""
-        self.pictures[name] = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+        self.images[name] = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
         return name
 
     @property
     def size(self) -> int:
         """Total length of all data URIs in characters."""
-        return sum(map(len, self.pictures.values()))
+        return sum(map(len, self.images.values()))
 
 
 def build_gallery(run: Run, budget: int = BUDGET) -> Gallery:
@@ -106,13 +106,13 @@ def _scene(
     mask_file = run.mask_file(dataset, mask, number)
     if not mask_file.is_file():
         return None
-    truth = read_rgb(run.truth_file(dataset, number))
+    target = read_rgb(run.target_file(dataset, number))
     hole = np.asarray(Image.open(mask_file).convert("L")) > 127
     prefix = f"{run.datasets.index(dataset)}-{number}"
     scale = min(1.0, LONGEST_SIDE / max(hole.shape))
     gallery.reduced |= scale < 1
-    if prefix not in gallery.pictures:
-        gallery.add(prefix, _webp(gallery, _shrink(truth, scale)), "webp")
+    if prefix not in gallery.images:
+        gallery.add(prefix, _webp(gallery, _shrink(target, scale)), "webp")
     prefix_mask = f"{prefix}-{run.tables.index(table)}"
     gallery.add(f"{prefix_mask}-hole", _hole_png(_shrink(hole.astype(np.uint8) * 255, scale) > 127), "png")
     methods = []
@@ -123,18 +123,18 @@ def _scene(
         if file is None:
             entry["missing"] = run.missing.get(cell, "no image was kept")
         else:
-            _add_result(gallery, entry, f"{prefix_mask}-{index}", read_rgb(file), truth, hole, scale)
+            _add_result(gallery, entry, f"{prefix_mask}-{index}", read_rgb(file), target, hole, scale)
             entry["scores"] = _texts(run, scores.get((*cell, key), {}))
         methods.append(entry)
     return {
         "dataset": dataset,
         "mask": mask,
-        "picture": key,
+        "image": key,
         "hole": f"{prefix_mask}-hole",
         "truth": prefix,
         "ratio": round(float(hole.mean()), 4),
-        "width": truth.shape[1],
-        "height": truth.shape[0],
+        "width": target.shape[1],
+        "height": target.shape[0],
         "methods": methods,
     }
 
@@ -144,15 +144,15 @@ def _add_result(
     entry: dict[str, Any],
     name: str,
     result: Pixels,
-    truth: Pixels,
+    target: Pixels,
     hole: NDArray[np.bool_],
     scale: float,
 ) -> None:
-    difference = np.abs(result.astype(np.int16) - truth).mean(axis=2)
+    difference = np.abs(result.astype(np.int16) - target).mean(axis=2)
     touched = hole | (difference > 0)
     widened = np.asarray(Image.fromarray(touched).convert("L").filter(ImageFilter.MaxFilter(_MARGIN)))
     alpha = _shrink(widened, scale)
-    entry["picture"] = gallery.add(f"{name}-result", _webp(gallery, np.dstack([_shrink(result, scale), alpha])), "webp")
+    entry["image"] = gallery.add(f"{name}-result", _webp(gallery, np.dstack([_shrink(result, scale), alpha])), "webp")
     classes = np.where(touched, np.digitize(difference, DIFFERENCE_STEPS), 0).astype(np.uint8)
     if scale < 1:  # the maximum class in a neighborhood would exaggerate and a mean would blur, so use the nearest
         classes = np.asarray(Image.fromarray(classes).resize(alpha.shape[::-1], Image.Resampling.NEAREST))
@@ -217,10 +217,10 @@ def _hole_png(hole: NDArray[np.bool_]) -> bytes:
     return _palette_png(hole_stripes(hole), ("#000000", *HOLE_COLOURS))
 
 
-def _palette_png(classes: Pixels, colours: tuple[str, ...]) -> bytes:
+def _palette_png(classes: Pixels, colors: tuple[str, ...]) -> bytes:
     """Encode classes as a lossless PNG; class 0 is transparent."""
-    picture = Image.fromarray(classes, mode="P")
-    picture.putpalette(bytes.fromhex("".join(colour[1:] for colour in colours)))
+    image = Image.fromarray(classes, mode="P")
+    image.putpalette(bytes.fromhex("".join(color[1:] for color in colors)))
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True, transparency=0, bits=4 if len(colours) > 4 else 2)
+    image.save(buffer, "PNG", optimize=True, transparency=0, bits=4 if len(colors) > 4 else 2)
     return buffer.getvalue()

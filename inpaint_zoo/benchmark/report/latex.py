@@ -57,7 +57,7 @@ def _table(table: ScoreTable, number: int) -> str:
     header = " & ".join(
         ["Method", *(f"{escape(short_title(column.info))} {escape(column.arrow)}" for column in table.columns)]
     )
-    caption = f"{table.dataset}, {table.mask}: {table.pictures}; means and 95 % bootstrap intervals."
+    caption = f"{table.dataset}, {table.mask}: {table.images}; means and 95 % bootstrap intervals."
     verdicts = " ".join(f"{titles}: {verdict}" for titles, verdict in table.verdicts)
     lines = [
         r"\begin{table}",

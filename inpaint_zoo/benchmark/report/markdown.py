@@ -29,7 +29,7 @@ def markdown(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix])
         parts += [part for matrix in overview for part in _matrix(matrix)]
     for table in tables:
         parts.append(f"## {escape(table.dataset)}, {escape(table.mask)}")
-        parts.append(f"{table.pictures}.")
+        parts.append(f"{table.images}.")
         parts.append(_scores(table))
         parts.append(_bullets([f"{titles}: {verdict}" for titles, verdict in table.verdicts] + list(table.notes)))
     parts += ["## How to read this", _bullets(how_to_read())]

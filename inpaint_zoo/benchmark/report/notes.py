@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inpaint_zoo.benchmark.report.run_folder import Run
-from inpaint_zoo.benchmark.report.tables import count_pictures
+from inpaint_zoo.benchmark.report.tables import count_images
 from inpaint_zoo.benchmark.report.typography import NBSP
 from inpaint_zoo.benchmark.statistics import DRAWS, EXACT_GROUPS
 
@@ -30,7 +30,7 @@ def image_counts(run: Run, dataset: str) -> tuple[int, int]:
 
 def headline(run: Run) -> str:
     """Return what was compared on what."""
-    data = " and ".join(f"{count_pictures(*image_counts(run, name))} ({name})" for name in run.datasets)
+    data = " and ".join(f"{count_images(*image_counts(run, name))} ({name})" for name in run.datasets)
     masks = len({mask for _, mask in run.tables})
     return (
         f"{count(len(run.methods), 'method')} on {data}, under {count(masks, 'mask set')}, "
@@ -63,7 +63,7 @@ def caveats(run: Run) -> list[str]:
     few = [f"{name}: {number}" for name, number in small if 0 < number < FEW_PHOTOGRAPHS]
     if few:
         lines.append(
-            f"Few photographs ({', '.join(few)}): bootstrap intervals are then too narrow; with 4 photographs, a "
+            f"Few images ({', '.join(few)}): bootstrap intervals are then too narrow; with 4 images, a "
             f"95{NBSP}% interval covers about 80{NBSP}%."
         )
     if run.deblurring:
@@ -78,7 +78,7 @@ def caveats(run: Run) -> list[str]:
         if number and name in run.infos:
             info = run.infos[name]
             lines.append(
-                f"{info.title}: {count(number, 'value')} at the cap of {info.cap:g}, for results equal to the truth."
+                f"{info.title}: {count(number, 'value')} at the cap of {info.cap:g} (result equals ground truth)."
             )
     return lines
 
@@ -87,10 +87,10 @@ def how_to_read() -> list[str]:
     """Return the explanation of the statistics."""
     return [
         f"Numbers are means over images; brackets are 95{NBSP}% percentile bootstrap intervals that resample whole "
-        f"photographs ({DRAWS:,} resamples), because crops of one photograph are not independent.",
+        f"images ({DRAWS:,} resamples), because crops of one image are not independent.",
         "Bold: the best method and every method that does not differ significantly from it, by a paired sign-flip test "
-        f"(all sign patterns up to {EXACT_GROUPS} photographs, {DRAWS:,} random ones above) at 5{NBSP}% after Holm's "
+        f"(all sign patterns up to {EXACT_GROUPS} images, {DRAWS:,} random ones above) at 5{NBSP}% after Holm's "
         "correction over the table. If no difference is significant, nothing is bold.",
-        "The tests are paired: intervals of two methods may overlap even if one is better on every photograph.",
+        "The tests are paired: intervals of two methods may overlap even if one is better on every image.",
         "Ranks follow the means, whether or not the differences are significant.",
     ]

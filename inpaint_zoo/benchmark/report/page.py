@@ -188,7 +188,7 @@ def _shade(entry: Entry, ranked: int) -> int:
 def _gallery_data(run: Run, gallery: Gallery, overview: Sequence[Matrix]) -> dict[str, Any]:
     """Return the script's data; `first` is the method selected at first: the best by the suite's first metric."""
     first = run.methods.index(overview[0].rows[0].method) if overview else 0
-    return {"methods": list(run.methods), "first": first, "scenes": gallery.scenes, "pictures": gallery.pictures}
+    return {"methods": list(run.methods), "first": first, "scenes": gallery.scenes, "images": gallery.images}
 
 
 def _gallery_note(gallery: Gallery) -> str:

@@ -97,7 +97,7 @@ class Run:
         files = (self.folder / "gallery" / dataset).glob("*.png")
         return sorted(int(path.stem) for path in files if path.stem.isdigit())
 
-    def truth_file(self, dataset: str, number: int) -> Path:
+    def target_file(self, dataset: str, number: int) -> Path:
         """Return the path of the ground truth at a position."""
         return self.folder / "gallery" / dataset / f"{number}.png"
 
@@ -109,7 +109,7 @@ class Run:
         """Return the path of a method's result at a position; None if it was not kept."""
         if cell in self.missing or cell not in self.cells:
             return None
-        path = self.folder / "cells" / self.cells[cell][0] / "pictures" / f"{number}.png"
+        path = self.folder / "cells" / self.cells[cell][0] / "images" / f"{number}.png"
         return path if path.is_file() else None
 
 

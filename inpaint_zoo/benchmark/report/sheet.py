@@ -39,13 +39,13 @@ def sheet(run: Run) -> bytes | None:
         label = Image.new("RGB", (_CELL, _SIDE), _PAPER)
         ImageDraw.Draw(label).text((_CELL / 2, _SIDE / 2), mask, _INK, _font(13), anchor="mm")
         canvas.paste(label.rotate(90, expand=True), (0, y))
-        truth = read_rgb(run.truth_file(dataset, number))
+        target = read_rgb(run.target_file(dataset, number))
         results = [run.result_file((method, dataset, mask), number) for method in methods]
         filled = [None if file is None else read_rgb(file) for file in results]
-        pictures = [_masked(run, truth, dataset, mask, number), *filled, truth]
-        for column, picture in enumerate(pictures):
-            if picture is not None:
-                tile = Image.fromarray(picture)
+        images = [_masked(run, target, dataset, mask, number), *filled, target]
+        for column, image in enumerate(images):
+            if image is not None:
+                tile = Image.fromarray(image)
                 tile.thumbnail((_CELL, _CELL), Image.Resampling.LANCZOS)
                 canvas.paste(tile, (_SIDE + column * (_CELL + _GAP), y))
     buffer = io.BytesIO()
@@ -54,7 +54,7 @@ def sheet(run: Run) -> bytes | None:
 
 
 def _scenes(run: Run) -> Iterator[tuple[str, str, int]]:
-    """Yield (dataset, mask set, position): each source photograph once, cycling through the mask sets."""
+    """Yield (dataset, mask set, position): each source image once, cycling through the mask sets."""
     turn = 0
     for dataset in run.datasets:
         masks = [mask for name, mask in run.tables if name == dataset]
@@ -70,10 +70,10 @@ def _scenes(run: Run) -> Iterator[tuple[str, str, int]]:
                 yield dataset, mask, number
 
 
-def _masked(run: Run, truth: Pixels, dataset: str, mask: str, number: int) -> Pixels:
+def _masked(run: Run, target: Pixels, dataset: str, mask: str, number: int) -> Pixels:
     stripes = hole_stripes(read_rgb(run.mask_file(dataset, mask, number))[..., 0] > 127)
-    colours = np.array([bytes.fromhex(colour[1:]) for colour in HOLE_COLOURS]).view(np.uint8).reshape(-1, 3)
-    return np.where(stripes[..., None] > 0, colours[stripes.clip(1) - 1], truth)
+    colors = np.array([bytes.fromhex(color[1:]) for color in HOLE_COLOURS]).view(np.uint8).reshape(-1, 3)
+    return np.where(stripes[..., None] > 0, colors[stripes.clip(1) - 1], target)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -24,7 +24,7 @@ __all__ = [
     "MatrixRow",
     "MethodRow",
     "ScoreTable",
-    "count_pictures",
+    "count_images",
     "matrices",
     "short_title",
     "tables",
@@ -43,7 +43,7 @@ class Entry:
         p_value: Holm-adjusted p-value against the best method; None if not tested.
         tied: Whether it does not differ significantly from the best method; None if not tested.
         bold: Whether it is printed in bold; see the module's docstring.
-        n_images, n_groups: Numbers of images and source photographs; None if unknown.
+        n_images, n_groups: Numbers of images and source images; None if unknown.
         n_nan: Number of values that were left out because they were not finite.
         digits: Number of decimals to print.
     """
@@ -115,7 +115,7 @@ class ScoreTable:
     Attributes:
         dataset, mask: Labels.
         deblurring: Whether the holes show a mosaic of the ground truth.
-        pictures: Number of images, such as "12 crops of 4 photographs".
+        images: Number of images, such as "12 crops of 4 images".
         columns: One per metric.
         rows: Best first by the suite's first metric; rows without numbers come last.
         verdicts: (metric titles, sentence); metrics with the same verdict are grouped.
@@ -125,7 +125,7 @@ class ScoreTable:
     dataset: str
     mask: str
     deblurring: bool
-    pictures: str
+    images: str
     columns: tuple[Column, ...]
     rows: tuple[MethodRow, ...]
     verdicts: tuple[tuple[str, str], ...]
@@ -166,12 +166,12 @@ def matrices(run: Run, score_tables: Sequence[ScoreTable]) -> list[Matrix]:
     return [_matrix(run, name, score_tables) for name in run.infos]
 
 
-def count_pictures(n_images: int, n_groups: int) -> str:
+def count_images(n_images: int, n_groups: int) -> str:
     """Return the number of images and, for crops, of source images.
 
     Example:
-        >>> count_pictures(12, 4), count_pictures(1, 1)
-        ('12 crops of 4 photographs', '1 photograph')
+        >>> count_images(12, 4), count_images(1, 1)
+        ('12 crops of 4 images', '1 image')
     """
     images = f"{n_groups} image{'' if n_groups == 1 else 's'}"
     return images if n_images == n_groups else f"{n_images} crops of {images}"
@@ -200,7 +200,7 @@ def _table(run: Run, dataset: str, mask: str) -> ScoreTable:
         dataset=dataset,
         mask=mask,
         deblurring=mask in run.deblurring,
-        pictures=count_pictures(n_images, images["group"].nunique()),
+        images=count_images(n_images, images["group"].nunique()),
         columns=columns,
         rows=tuple(sorted(rows, key=_row_order)),
         verdicts=_together(columns),

@@ -10,7 +10,7 @@ from inpaint_zoo.inference.fusion.folding import fold, fold_affine, without_spec
 from inpaint_zoo.inference.fusion.forms import fuse, fuse_children
 from inpaint_zoo.inference.fusion.hole_crop import predict_hole_crop
 from inpaint_zoo.inference.fusion.onednn import Activation, FusedConv2d, FusedConvTranspose2d
-from inpaint_zoo.inference.fusion.padding import pad_as_it_is
+from inpaint_zoo.inference.fusion.padding import pad_unchanged
 
 __all__ = [
     "Activation",
@@ -25,7 +25,7 @@ __all__ = [
     "fuse_children",
     "gated_conv",
     "local_resnet",
-    "pad_as_it_is",
+    "pad_unchanged",
     "partial_conv",
     "predict_hole_crop",
     "sequential",

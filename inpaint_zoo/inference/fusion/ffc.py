@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from inpaint_zoo.inference.fusion.folding import fold, fold_affine
 from inpaint_zoo.inference.fusion.forms import fuse
 from inpaint_zoo.inference.fusion.onednn import FusedConv2d
-from inpaint_zoo.inference.fusion.padding import pad_as_it_is
+from inpaint_zoo.inference.fusion.padding import pad_unchanged
 from inpaint_zoo.layers.ffc import Branches, FFCNormAct, FourierUnit, SpectralTransform, quadrants
 from inpaint_zoo.ops import without_autocast
 
@@ -110,7 +110,7 @@ class FusedFFC(nn.Module):
         return _joined(self.l2l, local, self.g2l, context), _joined(self.l2g, local, self.g2g, x[1])
 
     def _pad(self, x: Tensor) -> Tensor:
-        return pad_as_it_is(x, [self.padding] * 4, self.mode) if self.padding else x
+        return pad_unchanged(x, [self.padding] * 4, self.mode) if self.padding else x
 
 
 def _unpadded(convolution: nn.Conv2d) -> FusedConv2d:

@@ -11,16 +11,16 @@ __all__ = ["predict_hole_crop"]
 
 
 def predict_hole_crop(
-    predict: Callable[[slice, slice], Tensor], picture: Tensor, mask: Tensor, reach: int, multiple: int = 4
+    predict: Callable[[slice, slice], Tensor], image: Tensor, mask: Tensor, reach: int, multiple: int = 4
 ) -> Tensor:
     """Predict only the bounding box of all holes of the batch, extended by the receptive field.
 
-    The result elsewhere is ``picture``. Under compile and export, where shapes must not depend on values, the whole
+    The result elsewhere is ``image``. Under compile and export, where shapes must not depend on values, the whole
     image is predicted.
 
     Args:
         predict: Function that takes slices of rows and columns and returns the prediction (B, 3, h, w) of that box.
-        picture: Image (B, 3, H, W), H and W multiples of ``multiple``.
+        image: Image (B, 3, H, W), H and W multiples of ``multiple``.
         mask: (B, 1, H, W), 1 = hole.
         reach: Radius of the receptive field in pixels.
         multiple: The box starts and ends at multiples of this number.
@@ -28,17 +28,17 @@ def predict_hole_crop(
     Returns:
         (B, 3, H, W), which holds the prediction wherever the mask is 1.
     """
-    H, W = picture.shape[-2:]
+    H, W = image.shape[-2:]
     if torch.compiler.is_compiling():
         return predict(slice(0, H), slice(0, W))
     hole = mask[:, 0].amax(0) > 0.5
     sides = [_grown(hole.any(axis), reach, multiple) for axis in (1, 0)]
     if None in sides:
-        return picture
+        return image
     rows, columns = (slice(*side) for side in sides if side)
     if rows.stop - rows.start == H and columns.stop - columns.start == W:
         return predict(rows, columns)
-    out = picture.clone()
+    out = image.clone()
     out[..., rows, columns] = predict(rows, columns).to(out.dtype)
     return out
 

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 from inpaint_zoo.inference.fusion.forms import fuse
 from inpaint_zoo.ops import without_autocast
 
-__all__ = ["FusedReflection", "pad_as_it_is"]
+__all__ = ["FusedReflection", "pad_unchanged"]
 
 
-def pad_as_it_is(x: Tensor, padding: Sequence[int], mode: str = "reflect") -> Tensor:
+def pad_unchanged(x: Tensor, padding: Sequence[int], mode: str = "reflect") -> Tensor:
     """Pad by `F.pad` in the dtype of ``x``; under autocast, `F.pad` itself converts to float32 for reflection.
 
     Args:
@@ -27,7 +27,7 @@ def pad_as_it_is(x: Tensor, padding: Sequence[int], mode: str = "reflect") -> Te
 
 @fuse.register(nn.ReflectionPad2d)
 class FusedReflection(nn.Module):
-    """`nn.ReflectionPad2d` that keeps the dtype of its input, see `pad_as_it_is`."""
+    """`nn.ReflectionPad2d` that keeps the dtype of its input, see `pad_unchanged`."""
 
     def __init__(self, pad: nn.ReflectionPad2d) -> None:
         super().__init__()
@@ -35,4 +35,4 @@ class FusedReflection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the padded feature map."""
-        return pad_as_it_is(x, self.padding)
+        return pad_unchanged(x, self.padding)

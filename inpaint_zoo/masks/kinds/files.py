@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from inpaint_zoo.config import custom, increasing, option, or_null
-from inpaint_zoo.io.pictures import PictureError
+from inpaint_zoo.io.images import ImageError
 from inpaint_zoo.masks.errors import MaskConfigError
-from inpaint_zoo.masks.folder import MaskFolder, read_grey
+from inpaint_zoo.masks.folder import MaskFolder, read_gray
 from inpaint_zoo.masks.kind import Mask, Size, register_kind
 from inpaint_zoo.masks.transforms import resize_mask
 
@@ -69,29 +69,29 @@ class Files(MaskFolder):
         with ThreadPoolExecutor() as pool:  # decoding releases Python's global interpreter lock
             ratios = list(pool.map(self._ratio, paths))
         for path, ratio in zip(paths, ratios, strict=True):
-            if isinstance(ratio, PictureError):
+            if isinstance(ratio, ImageError):
                 self.tell(str(path), f"{ratio}; it belongs to no bin")
-        known = [(path, r) for path, r in zip(paths, ratios, strict=True) if not isinstance(r, PictureError)]
+        known = [(path, r) for path, r in zip(paths, ratios, strict=True) if not isinstance(r, ImageError)]
         strict = self.compat == "isnet"  # the authors' file lists exclude both bounds
         found = [path for path, r in known if low < r < high or (r == high and not strict)]
         if not found:
             spread = [r for _, r in known] or [0.0]
-            colour = "black" if self._invert else "white"
+            color = "black" if self._invert else "white"
             raise MaskConfigError(
-                f"files: no mask of {self.root} has a hole ratio in ({low:g}, {high:g}]. With {colour} as hole, ratios "
+                f"files: no mask of {self.root} has a hole ratio in ({low:g}, {high:g}]. With {color} as hole, ratios "
                 f"lie from {min(spread):.4g} to {max(spread):.4g}; `hole_value` sets the color of holes."
             )
         return found
 
-    def _ratio(self, path: Path) -> float | PictureError:
+    def _ratio(self, path: Path) -> float | ImageError:
         try:
             return float(self.loaded(path)[0].mean(dtype=np.float64))
-        except PictureError as error:
+        except ImageError as error:
             return error
 
     def _lit(self, path: Path) -> Mask:
         """Return a file's gray values with dark holes."""
-        return read_grey(path) if self._invert else 255 - read_grey(path)
+        return read_gray(path) if self._invert else 255 - read_gray(path)
 
     def by_turn(self, train: bool) -> bool:
         return self.pairing == "mod" if self.compat == "isnet" else super().by_turn(train)
@@ -103,11 +103,11 @@ class Files(MaskFolder):
 
     def cut(self, path: Path, size: Size, u: list[float], train: bool) -> Mask:
         if self.compat == "isnet":
-            grey = self._lit(path)
+            gray = self._lit(path)
             if self.pairing != "mod":
-                top, left = ((length - min(grey.shape)) // 2 for length in grey.shape)
-                grey = grey[top : top + min(grey.shape), left : left + min(grey.shape)]
-            return (_resize_grey(grey, size, "BILINEAR") == 0).astype(np.uint8)
+                top, left = ((length - min(gray.shape)) // 2 for length in gray.shape)
+                gray = gray[top : top + min(gray.shape), left : left + min(gray.shape)]
+            return (_resize_grey(gray, size, "BILINEAR") == 0).astype(np.uint8)
         if self.compat == "lgnet" and train:
             return (_resize_grey(255 - self._lit(path), size, "BICUBIC") > 127).astype(np.uint8)
         mask = self.native(path)
@@ -119,9 +119,9 @@ class Files(MaskFolder):
         return resize_mask(mask, size)
 
 
-def _resize_grey(grey: Mask, size: Size, filter_name: str) -> Mask:
+def _resize_grey(gray: Mask, size: Size, filter_name: str) -> Mask:
     """Resize gray values (H, W) uint8 with one of Pillow's filters."""
     from PIL import Image
 
-    image = Image.fromarray(np.ascontiguousarray(grey))
+    image = Image.fromarray(np.ascontiguousarray(gray))
     return np.asarray(image.resize((size[1], size[0]), Image.Resampling[filter_name]))

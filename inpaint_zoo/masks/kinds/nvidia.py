@@ -203,10 +203,10 @@ def find_polarity(what: str, root: str, sample: list[tuple[IndexEntry, int | Non
         MaskConfigError: If neither color fits, or both do.
     """
     shares = {}
-    for colour, invert in (("white", False), ("black", True)):
+    for color, invert in (("white", False), ("black", True)):
         found = [(bin_of(entry.hole(invert), entry.area), claim) for entry, claim in sample]
-        shares[colour] = sum(k is not None and claim in (None, k) for k, claim in found) / len(sample)
-    good = [colour for colour, share in shares.items() if share >= _AGREE]
+        shares[color] = sum(k is not None and claim in (None, k) for k, claim in found) / len(sample)
+    good = [color for color, share in shares.items() if share >= _AGREE]
     if len(good) != 1:
         raise MaskConfigError(
             f"{what}: cannot tell which color of {root} is hole. Of {len(sample)} files, the ratio fits "

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_zoo.config import integer, option
-from inpaint_zoo.io.pictures import PictureError, read_values
+from inpaint_zoo.io.images import ImageError, read_values
 from inpaint_zoo.masks.accept import Accept, redraw_component
 from inpaint_zoo.masks.errors import MaskConfigError
 from inpaint_zoo.masks.folder import Folder
@@ -107,7 +107,7 @@ def _objects_of(path: Path, size: Size) -> tuple[_Labels, list[int]]:
     try:
         changed = path.stat().st_mtime_ns
     except OSError as error:
-        raise PictureError(f"{path}: cannot be opened: {error.strerror}") from None
+        raise ImageError(f"{path}: cannot be opened: {error.strerror}") from None
     return _objects(path, changed, size)
 
 

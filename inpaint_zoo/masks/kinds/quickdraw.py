@@ -14,7 +14,7 @@ import numpy as np
 from inpaint_zoo.config import integer, interval_of, option
 from inpaint_zoo.masks.accept import Accept, redraw_component
 from inpaint_zoo.masks.errors import MaskConfigError
-from inpaint_zoo.masks.folder import MaskFolder, corner, read_grey
+from inpaint_zoo.masks.folder import MaskFolder, corner, read_gray
 from inpaint_zoo.masks.kind import Canvases, Mask, Notes, Size, register_kind
 from inpaint_zoo.random import Draws
 
@@ -57,11 +57,11 @@ class QdImd(MaskFolder):
     def cut(self, path: Path, size: Size, u: list[float], train: bool) -> Mask:
         import cv2
 
-        grey = read_grey(path) if self.hole_value == "black" else 255 - read_grey(path)
-        H, W = grey.shape
+        gray = read_gray(path) if self.hole_value == "black" else 255 - read_gray(path)
+        H, W = gray.shape
         side = 14 + int(14 * u[5])
         turn = cv2.getRotationMatrix2D((W / 2, H / 2), -180 + int(361 * u[4]), 1.5)
-        turned = cv2.warpAffine(grey, turn, (W, H), borderMode=cv2.BORDER_CONSTANT, borderValue=255)
+        turned = cv2.warpAffine(gray, turn, (W, H), borderMode=cv2.BORDER_CONSTANT, borderValue=255)
         # thresholding commutes with dilation: this equals the script's erosion of the gray known region
         hole = (np.asarray(turned) <= 127).astype(np.uint8)
         thick = np.asarray(cv2.dilate(hole, np.ones((side, side), dtype=np.uint8)), dtype=np.uint8)

@@ -47,9 +47,9 @@ class AOTGANLoss(nn.Module):
         terms = {"l1": self.l1(to_range(pred, -1, 1), to_range(image, -1, 1), batch["mask"])}
         if self.features is not None:
             with torch.no_grad():
-                truth = self.features(image)
+                target = self.features(image)
             seen = self.features(pred)
-            terms |= {"perceptual": self.perceptual(seen, truth), "style": self.style(seen, truth)}
+            terms |= {"perceptual": self.perceptual(seen, target), "style": self.style(seen, target)}
         return terms
 
     def generator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Tensor:

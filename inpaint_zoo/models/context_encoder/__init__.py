@@ -29,13 +29,13 @@ SOURCE = "docs/papers/glcic_ca.md; pathak22/context-encoder"
 
 
 @register_model(source=SOURCE, paper=CONTEXT)
-def context_encoder(region: Region = "picture", size: int = 128, bottleneck: int = 4000) -> ContextEncoderGenerator:
+def context_encoder(region: Region = "image", size: int = 128, bottleneck: int = 4000) -> ContextEncoderGenerator:
     """Context Encoder: encodes a 128x128 image into a vector of length 4,000 and decodes it."""
     return ContextEncoderGenerator(region, size, bottleneck)
 
 
 @register_model(source=SOURCE, paper=CONTEXT)
-def context_encoder_tiny(region: Region = "picture") -> ContextEncoderGenerator:
+def context_encoder_tiny(region: Region = "image") -> ContextEncoderGenerator:
     """Small Context Encoder for tests and the quickstart: 64x64 images, a quarter of the channels, vector of 128."""
     return ContextEncoderGenerator(region, size=64, bottleneck=128, width=16)
 

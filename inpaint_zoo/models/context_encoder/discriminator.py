@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from inpaint_zoo.models.context_encoder.network import halvings
+from inpaint_zoo.models.context_encoder.network import downsamplings
 
 __all__ = ["ContextEncoderDiscriminator"]
 
@@ -29,7 +29,7 @@ class ContextEncoderDiscriminator(nn.Module):
 
     def __init__(self, size: int = 128, width: int = 64) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*halvings(size, width), nn.Conv2d(8 * width, 1, 4))
+        self.layers = nn.Sequential(*downsamplings(size, width), nn.Conv2d(8 * width, 1, 4))
 
     def forward(self, region: Tensor) -> Tensor:
         """Return the logits (B, 1, 1, 1)."""

@@ -24,20 +24,20 @@ class ContextEncoderLoss:
         self.overlap_weight = overlap_weight
         self.gan_loss = AdversarialLoss("non_saturating")
 
-    def generator(self, discriminator: nn.Module, pred: Tensor, truth: Tensor, mask: Tensor) -> Terms:
+    def generator(self, discriminator: nn.Module, pred: Tensor, target: Tensor, mask: Tensor) -> Terms:
         """Return the terms ``l2``, a mean over all elements, and ``adversarial``.
 
         Args:
             discriminator: Discriminator of the region.
             pred: Raw prediction of the region, (B, 3, h, w) in [-1, 1].
-            truth: Ground truth of the region, (B, 3, h, w) in [-1, 1].
+            target: Ground truth of the region, (B, 3, h, w) in [-1, 1].
             mask: Mask of the region, (B, 1, h, w), 1 = hole.
         """
         weight = mask + self.overlap_weight * (1 - mask)
-        l2 = (weight * (pred - truth).square()).mean()
+        l2 = (weight * (pred - target).square()).mean()
         return {"l2": l2, "adversarial": self.gan_loss.generator(discriminator(pred))}
 
-    def discriminator(self, discriminator: nn.Module, pred: Tensor, truth: Tensor) -> Terms:
+    def discriminator(self, discriminator: nn.Module, pred: Tensor, target: Tensor) -> Terms:
         """Return the terms ``real`` and ``fake``, each a mean over the logits.
 
         Real and fake regions pass through the discriminator separately, because it contains batch norms.
@@ -45,6 +45,6 @@ class ContextEncoderLoss:
         Args:
             discriminator: Discriminator of the region.
             pred: Raw prediction of the region, detached.
-            truth: Ground truth of the region.
+            target: Ground truth of the region.
         """
-        return {"real": self.gan_loss.real(discriminator(truth)), "fake": self.gan_loss.fake(discriminator(pred))}
+        return {"real": self.gan_loss.real(discriminator(target)), "fake": self.gan_loss.fake(discriminator(pred))}

@@ -96,8 +96,8 @@ class ContextEncoder(AdversarialModule):
 
     def generator_loss(self, batch: Batch, stages: Stages) -> Terms:
         """Return the generator's loss terms on the predicted region."""
-        pred, truth = self._regions(batch, stages)
-        return self.losses.generator(self.discriminator, pred, truth, self.network.predicted(batch["mask"]))
+        pred, target = self._regions(batch, stages)
+        return self.losses.generator(self.discriminator, pred, target, self.network.predicted(batch["mask"]))
 
     def discriminator_loss(self, batch: Batch, stages: Stages) -> Terms:
         """Return the discriminator's loss terms on the predicted region."""
@@ -111,5 +111,5 @@ class ContextEncoder(AdversarialModule):
                 f"The Context Encoder trains at its own size: set --data.init_args.size={size}, "
                 f"got images of shape {tuple(batch['image'].shape)}."
             )
-        pred, truth = (to_range(x, -1, 1) for x in (stages["prediction"], batch["image"]))
-        return self.network.predicted(pred), self.network.predicted(truth)
+        pred, target = (to_range(x, -1, 1) for x in (stages["prediction"], batch["image"]))
+        return self.network.predicted(pred), self.network.predicted(target)

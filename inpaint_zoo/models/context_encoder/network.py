@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.interfaces import InpaintingNetwork
 
-__all__ = ["ContextEncoderGenerator", "Region", "halvings"]
+__all__ = ["ContextEncoderGenerator", "Region", "downsamplings"]
 
-Region = Literal["picture", "center"]
+Region = Literal["image", "center"]
 MEAN_COLOR = (117 / 255, 104 / 255, 123 / 255)  # the authors' color for hole pixels, in [0, 1]
 
 
@@ -26,7 +26,7 @@ def _widths(size: int, width: int) -> list[int]:
     return [width] * (levels - 3) + [2 * width, 4 * width, 8 * width]
 
 
-def halvings(size: int, width: int) -> list[nn.Module]:
+def downsamplings(size: int, width: int) -> list[nn.Module]:
     """Return the layers that downsample an image from ``size`` to 4 px.
 
     Each step is a strided 4x4 convolution, batch norm (except in the first step) and LeakyReLU.
@@ -55,7 +55,7 @@ class ContextEncoderGenerator(InpaintingNetwork):
     region.
 
     Args:
-        region: Region that the network predicts. "picture" is the whole image, as in the authors' training on random
+        region: Region that the network predicts. "image" is the whole image, as in the authors' training on random
             regions. "center" is the central half of height and width, as in their training on central regions; outside
             it the prediction equals the network's input, so a hole there keeps the mean color.
         size: Height and width at which the network works, a power of two of at least 32 (64 for "center").
@@ -74,19 +74,23 @@ class ContextEncoderGenerator(InpaintingNetwork):
     value_range = (-1.0, 1.0)
     color: Tensor
 
-    def __init__(self, region: Region = "picture", size: int = 128, bottleneck: int = 4000, width: int = 64) -> None:
+    def __init__(
+        self, region: Region | Literal["picture"] = "image", size: int = 128, bottleneck: int = 4000, width: int = 64
+    ) -> None:
         super().__init__()
+        if region == "picture":  # the name that earlier versions stored in files
+            region = "image"
         if region not in get_args(Region):
             raise unknown_name("region", region, get_args(Region))
         self.region = region
         self.size = size
         self.encoder = nn.Sequential(
-            *halvings(size, width),
+            *downsamplings(size, width),
             nn.Conv2d(8 * width, bottleneck, 4),
             nn.BatchNorm2d(bottleneck),
             nn.LeakyReLU(0.2, inplace=True),
         )
-        upwards = _widths(size if region == "picture" else size // 2, width)[::-1]
+        upwards = _widths(size if region == "image" else size // 2, width)[::-1]
         layers: list[nn.Module] = []
         for source, target in pairwise([bottleneck, *upwards]):
             up = nn.ConvTranspose2d(source, target, 4, 2, 1) if layers else nn.ConvTranspose2d(source, target, 4)
@@ -96,7 +100,7 @@ class ContextEncoderGenerator(InpaintingNetwork):
 
     def predicted(self, x: Tensor) -> Tensor:
         """Crop (B, C, H, W) to the region that the network predicts: the whole, or the central half of both axes."""
-        if self.region == "picture":
+        if self.region == "image":
             return x
         rows, columns = (slice(side // 4, side // 4 + side // 2) for side in x.shape[-2:])
         return x[..., rows, columns]

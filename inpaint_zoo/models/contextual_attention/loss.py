@@ -108,14 +108,14 @@ class ContextualAttentionLoss:
             stages: Raw predictions ``coarse`` and ``fine``, scaled to [0, 1].
             batch: Batch with the ground truth ``image`` in [0, 1] and ``mask``, 1 = hole.
         """
-        truth, mask = to_range(batch["image"], -1, 1), batch["mask"]
+        target, mask = to_range(batch["image"], -1, 1), batch["mask"]
         window = Window(mask, self.window)
-        weight, real = self._weights(mask, window), window.crop(truth)
+        weight, real = self._weights(mask, window), window.crop(target)
         l1, ae = [], []
         for stage in (stages["coarse"], stages["fine"]):
             pred = to_range(stage, -1, 1)
-            l1.append(weighted_l1(window.crop(composite(pred, truth, mask)), real, weight))
-            ae.append(masked_l1(pred, truth, mask, known=1, hole=0))
+            l1.append(weighted_l1(window.crop(composite(pred, target, mask)), real, weight))
+            ae.append(masked_l1(pred, target, mask, known=1, hole=0))
         return {"l1": self.coarse_l1 * l1[0] + l1[1], "ae": self.coarse_l1 * ae[0] + ae[1]}
 
     def _weights(self, mask: Tensor, window: Window) -> Tensor:

@@ -28,8 +28,8 @@ class GatedConvLoss:
             stages: Raw predictions in [0, 1].
             batch: Batch with the ground truth ``image`` in [0, 1].
         """
-        truth = to_range(batch["image"], -1, 1)
-        return {f"{name}_l1": (to_range(stage, -1, 1) - truth).abs().mean() for name, stage in stages.items()}
+        target = to_range(batch["image"], -1, 1)
+        return {f"{name}_l1": (to_range(stage, -1, 1) - target).abs().mean() for name, stage in stages.items()}
 
     def generator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Tensor:
         """Return the generator's GAN loss on the composite of the raw prediction ``pred``, in [0, 1]."""
@@ -37,6 +37,6 @@ class GatedConvLoss:
 
     def discriminator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Terms:
         """Return the terms ``real`` and ``fake``, each a mean over the logits; both pass in one batch."""
-        pictures = torch.cat([to_range(batch["image"], -1, 1), completed(pred, batch).detach()])
-        real, fake = discriminator(pictures, batch["mask"].repeat(2, 1, 1, 1)).chunk(2)
+        images = torch.cat([to_range(batch["image"], -1, 1), completed(pred, batch).detach()])
+        real, fake = discriminator(images, batch["mask"].repeat(2, 1, 1, 1)).chunk(2)
         return {"real": self.gan_loss.real(real), "fake": self.gan_loss.fake(fake)}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inpaint_zoo.inference.fusion import FusedConv2d, FusedFFC, fold, fuse, pad_as_it_is
+from inpaint_zoo.inference.fusion import FusedConv2d, FusedFFC, fold, fuse, pad_unchanged
 from inpaint_zoo.layers.ffc import Branches, FFCNormAct
 from inpaint_zoo.models.glama.network import LaMaGenerator
 
@@ -58,13 +58,13 @@ class FusedStem(nn.Module):
     def forward(self, x: Tensor) -> Branches:
         """Map (B, 4, H, W), H and W even, to the local and global branch of size (H/2, W/2); the latter may be None."""
         H, W = x.shape[-2:]
-        wide = pad_as_it_is(x, [self.halo] * 4)
+        wide = pad_unchanged(x, [self.halo] * 4)
         locals_, contexts = [], []
         for first, end in _bands(H // 2, 2 * W * len(self.first.weight) * len(x)):
             low = max(2 * first - 1, 0)  # the band reads rows [low, 2 * end) of the full-resolution map
             full = self.first(_rows(wide, low, 2 * end + 2 * self.halo), relu=True)
             # stride 2 on an even size never reads the right and bottom padding
-            full = pad_as_it_is(full, (1, 0, 1 if first == 0 else 0, 0))
+            full = pad_unchanged(full, (1, 0, 1 if first == 0 else 0, 0))
             locals_.append(self.local(full, relu=True))
             if self.context is not None:
                 contexts.append(self.context(full, relu=True))
@@ -130,7 +130,7 @@ class FusedTail(nn.Module):
             source = (low // 2, min(high // 2 + 1, H))
             full = self.up(_rows(x, *source)).relu_()[..., low - 2 * source[0] : high - 2 * source[0], :]
             above, below = self.halo - (first - low), self.halo - (high - end)
-            parts.append(self.head(pad_as_it_is(full, (self.halo, self.halo, above, below))))
+            parts.append(self.head(pad_unchanged(full, (self.halo, self.halo, above, below))))
         return _stacked(parts)
 
 

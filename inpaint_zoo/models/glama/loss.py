@@ -71,8 +71,8 @@ class LaMaLoss(nn.Module):
         }
         if self.features is not None:
             with torch.no_grad():
-                truth = self.features(image)
-            terms["perceptual"] = self.perceptual(self.features(pred), truth)
+                target = self.features(image)
+            terms["perceptual"] = self.perceptual(self.features(pred), target)
         return terms
 
     def discriminator(self, discriminator: LaMaDiscriminator, pred: Tensor, image: Tensor, mask: Tensor) -> Terms:

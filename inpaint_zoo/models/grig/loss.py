@@ -65,13 +65,13 @@ class GRIGLoss(nn.Module):
         Args:
             pred: Raw prediction (B, 3, H, W) in [0, 1].
             batch: Batch with the (augmented) ground truth ``image`` in [0, 1], ``mask``, 1 = hole, and optionally
-                ``truth``, the features of the ground truth from `look`.
+                ``target``, the features of the ground truth from `look`.
         """
         image, mask = batch["image"], batch["mask"]
         terms = {"l1": 2 * masked_l1(pred, image, mask, known=0, hole=1)}
         if self.features is not None and self.lpips is not None:
-            truth = batch["truth"] if "truth" in batch else self.features(image)
-            terms["lpips"] = self.lpips(self.features(composite(pred, image, mask)), truth)
+            target = batch["truth"] if "truth" in batch else self.features(image)
+            terms["lpips"] = self.lpips(self.features(composite(pred, image, mask)), target)
         return terms
 
     def projected(
@@ -130,5 +130,5 @@ class GRIGLoss(nn.Module):
 
     def _seen(self, pred: Tensor, batch: Batch, generator: torch.Generator | None) -> list[Tensor]:
         """Return ground truth and composite in [-1, 1], and the mask, augmented for the discriminators."""
-        pictures = [to_range(batch["image"], -1, 1), completed(pred, batch)]
-        return diff_augment(pictures, self.augment, moved=[batch["mask"]], generator=generator)
+        images = [to_range(batch["image"], -1, 1), completed(pred, batch)]
+        return diff_augment(images, self.augment, moved=[batch["mask"]], generator=generator)

@@ -107,9 +107,9 @@ class GRIGGenerator(InpaintingNetwork):
         self.steps = _checked(steps)
         self.checkpoint = checkpoint
         self.levels = levels
-        halvings = 1 if im_size == 512 else 0
-        self.divisor = 2 ** (2 + levels + halvings)
-        self.min_size = 2 ** (2 + halvings) * (max(RATES) + 1)
+        downsamplings = 1 if im_size == 512 else 0
+        self.divisor = 2 ** (2 + levels + downsamplings)
+        self.min_size = 2 ** (2 + downsamplings) * (max(RATES) + 1)
         self._build_encoder(width, dim, aot, strided=im_size == 512)
         self._build_core(width, dim, blocks, heads, refinement, core)
         self._build_decoder(width, dim, aot, larger=im_size == 512)

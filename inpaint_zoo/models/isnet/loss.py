@@ -78,9 +78,9 @@ class ISNetLoss(nn.Module):
         terms = {"l1": self.l1(pred, batch["image"], batch["mask"])}
         if self.features is not None:
             with torch.no_grad():
-                truth = self.features(batch["image"])
+                target = self.features(batch["image"])
             seen = self.features(pred)
-            terms |= {"perceptual": self.perceptual(seen, truth), "style": self.style(seen, truth)}
+            terms |= {"perceptual": self.perceptual(seen, target), "style": self.style(seen, target)}
         return terms
 
     def discriminator(

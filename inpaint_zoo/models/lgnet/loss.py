@@ -105,15 +105,15 @@ class LGNetLoss(nn.Module):
 
     def _perceived(self, features: VGGFeatures, pairs: dict[str, tuple[Tensor, Tensor]], batch: Batch) -> Terms:
         """Return the perceptual and style terms; VGG sees each image once, and the ground truth once for all stages."""
-        truth = features.each(batch["image"].detach())[0]
-        truth = {tap: value.detach() for tap, value in truth.items()}
-        pictures = [picture for raw, merged in pairs.values() for picture in (raw, from_range(merged, -1, 1))]
-        seen = iter(features.each(*pictures))
+        target = features.each(batch["image"].detach())[0]
+        target = {tap: value.detach() for tap, value in target.items()}
+        images = [image for raw, merged in pairs.values() for image in (raw, from_range(merged, -1, 1))]
+        seen = iter(features.each(*images))
         terms: Terms = {}
         for name in pairs:
             raw, merged = next(seen), next(seen)
-            terms[f"{name}_perceptual"] = self.perceptual(raw, truth) + self.perceptual(merged, truth)
-            terms[f"{name}_style"] = self.style(raw, truth) + self.style(merged, truth)
+            terms[f"{name}_perceptual"] = self.perceptual(raw, target) + self.perceptual(merged, target)
+            terms[f"{name}_style"] = self.style(raw, target) + self.style(merged, target)
         return terms
 
     def generator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Tensor:

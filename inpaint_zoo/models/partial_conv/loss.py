@@ -51,16 +51,16 @@ class PartialConvLoss(nn.Module):
         image, mask = batch["image"], batch["mask"]
         merged = composite(pred, image, mask)
         # the terms use only differences, so ImageNet's mean cancels
-        scaled, truth = pred / self.deviation, image / self.deviation
+        scaled, target = pred / self.deviation, image / self.deviation
         terms = {
-            "valid": self.valid(scaled, truth, mask),
-            "hole": self.hole(scaled, truth, mask),
+            "valid": self.valid(scaled, target, mask),
+            "hole": self.hole(scaled, target, mask),
             "tv": self.variation(merged / self.deviation, mask),
         }
         if self.features is not None:
             with torch.no_grad():
-                seen_truth = self.features(image)
+                seen_target = self.features(image)
             sides = self.features.each(pred, merged)
             for name, term in (("perceptual", self.perceptual), ("style", self.style)):
-                terms[name] = torch.stack([term(side, seen_truth) for side in sides]).sum()
+                terms[name] = torch.stack([term(side, seen_target) for side in sides]).sum()
         return terms

@@ -3,10 +3,10 @@
 (() => {
   const source = document.getElementById("gallery-data");
   if (!source) return;
-  const { methods, first, scenes, pictures } = JSON.parse(source.textContent);
+  const { methods, first, scenes, images } = JSON.parse(source.textContent);
   const byId = (id) => document.getElementById(id);
   const unique = (values) => [...new Set(values)];
-  const state = { dataset: scenes[0].dataset, mask: scenes[0].mask, picture: scenes[0].picture, left: "masked", right: String(first), view: "result", at: 50 };
+  const state = { dataset: scenes[0].dataset, mask: scenes[0].mask, image: scenes[0].image, left: "masked", right: String(first), view: "result", at: 50 };
   byId("gallery").hidden = false;
 
   function element(tag, attributes = {}, ...children) {
@@ -20,9 +20,9 @@
     return node;
   }
   const breakable = (label) => label.split(/(?<=[_:/.])(?=.)/).flatMap((part) => [part, element("wbr")]);
-  const image = (name, kind = "") => element("img", { src: pictures[name], alt: "", class: kind, draggable: "false" });
+  const image = (name, kind = "") => element("img", { src: images[name], alt: "", class: kind, draggable: "false" });
   const swatchOf = (index) => byId("chart-methods").querySelectorAll(".swatch")[index].cloneNode(true);
-  const scene = () => scenes.find((one) => one.dataset === state.dataset && one.mask === state.mask && one.picture === state.picture);
+  const scene = () => scenes.find((one) => one.dataset === state.dataset && one.mask === state.mask && one.image === state.image);
   const entryOf = (choice) => scene().methods[Number(choice.replace("difference-", ""))];
 
   function title(choice) {
@@ -38,7 +38,7 @@
     if (choice === "masked") return [image(truth), image(hole, "crisp")];
     const entry = entryOf(choice);
     if (choice.startsWith("difference-")) return [image(truth, "faint"), image(entry.difference, "crisp")];
-    return [image(truth), image(entry.picture)];
+    return [image(truth), image(entry.image)];
   }
 
   function moveTo(at) {
@@ -62,8 +62,8 @@
   }
 
   function drawPickers() {
-    const usable = scene().methods.filter((entry) => entry.picture);
-    const missing = scene().methods.filter((entry) => !entry.picture);
+    const usable = scene().methods.filter((entry) => entry.image);
+    const missing = scene().methods.filter((entry) => !entry.image);
     for (const side of ["left", "right"]) {
       const select = byId(`pick-${side}`);
       const option = (value) => element("option", { value }, title(value));
@@ -86,26 +86,26 @@
 
   function drawScores() {
     const now = scene();
-    byId("about").textContent = `${now.picture}, ${now.dataset} · ${now.mask}, ${(100 * now.ratio).toFixed(1)} % hole, ${now.width} × ${now.height} px`;
+    byId("about").textContent = `${now.image}, ${now.dataset} · ${now.mask}, ${(100 * now.ratio).toFixed(1)} % hole, ${now.width} × ${now.height} px`;
     const shown = unique([state.left, state.right]).filter((choice) => choice !== "truth" && choice !== "masked").map(entryOf);
-    const entries = unique(shown).filter((entry) => entry.picture);
+    const entries = unique(shown).filter((entry) => entry.image);
     const titles = unique(entries.flatMap((entry) => entry.scores.map(([name]) => name)));
     const row = (name, value) => element("tr", {}, element("th", { scope: "row" }, name), ...entries.map((entry) => element("td", {}, value(entry))));
-    byId("picture-scores").replaceChildren(
+    byId("image-scores").replaceChildren(
       element("thead", {}, element("tr", {}, element("td", {}), ...entries.map((entry) => element("th", { scope: "col" }, methods[entry.method])))),
       element("tbody", {},
         ...titles.map((name) => row(name, (entry) => (entry.scores.find(([other]) => other === name) || ["", "–"])[1])),
         row("mean 8-bit difference in the hole", (entry) => entry.mean_difference.toFixed(1)),
       ),
     );
-    byId("picture-scores").hidden = entries.length === 0;
+    byId("image-scores").hidden = entries.length === 0;
   }
 
   function drawStrip() {
     const now = scene();
     const who = (entry) => element("span", { class: "name" }, swatchOf(entry.method), element("bdi", {}, ...breakable(methods[entry.method])));
     const card = (entry) => {
-      if (!entry.picture) {
+      if (!entry.image) {
         return element("div", { class: "card" }, element("span", { class: "thumb" }, entry.missing), who(entry));
       }
       const choice = state.view === "difference" ? `difference-${entry.method}` : String(entry.method);
@@ -131,10 +131,10 @@
       return element("label", {}, input, element("span", {}, element("bdi", {}, value)));
     }));
     const here = scenes.filter((one) => one.dataset === state.dataset && one.mask === state.mask);
-    const photos = element("div", { class: "photos", role: "group", "aria-label": "Image" }, ...here.map((one) =>
-      element("button", { type: "button", "aria-label": one.picture, title: one.picture, "aria-pressed": String(one.picture === state.picture), "data-choice": `picture=${one.picture}`, onclick: () => choose({ picture: one.picture }) },
+    const images = element("div", { class: "images", role: "group", "aria-label": "Image" }, ...here.map((one) =>
+      element("button", { type: "button", "aria-label": one.image, title: one.image, "aria-pressed": String(one.image === state.image), "data-choice": `image=${one.image}`, onclick: () => choose({ image: one.image }) },
         element("span", { class: "thumb" }, image(one.truth)))));
-    const parts = [pills("mask", "Mask set"), photos];
+    const parts = [pills("mask", "Mask set"), images];
     if (options.dataset.length > 1) parts.unshift(pills("dataset", "Dataset"));
     byId("gallery-controls").replaceChildren(...parts);
     const again = [...byId("gallery-controls").querySelectorAll("[data-choice]")].find((node) => node.dataset.choice === focused);
@@ -144,8 +144,8 @@
   function choose(change) {
     Object.assign(state, change);
     const wish = (...keys) => scenes.find((one) => keys.every((key) => one[key] === state[key]));
-    const found = wish("dataset", "mask", "picture") || wish("dataset", "mask") || wish("dataset");
-    Object.assign(state, { mask: found.mask, picture: found.picture });
+    const found = wish("dataset", "mask", "image") || wish("dataset", "mask") || wish("dataset");
+    Object.assign(state, { mask: found.mask, image: found.image });
     drawControls();
     draw();
   }

@@ -1,4 +1,4 @@
-"""Datasets: the sample photographs, folders with any content, identity, and errors of invalid entries."""
+"""Datasets: the sample images, folders with any content, identity, and errors of invalid entries."""
 
 import pickle
 import re
@@ -12,7 +12,7 @@ from PIL import Image
 
 from inpaint_zoo.data import create_dataset
 from inpaint_zoo.errors import UnknownNameError, ZooError
-from inpaint_zoo.io.pictures import PictureError, write_picture
+from inpaint_zoo.io.images import ImageError, write_image
 from tests.helpers.odd_files import BASE, write_bad, write_odd
 
 
@@ -20,8 +20,8 @@ from tests.helpers.odd_files import BASE, write_bad, write_odd
 def folder(tmp_path):
     """Write two images, one of them in a sub-folder."""
     root = tmp_path / "photos"
-    write_picture(root / "a" / "img10.png", BASE)
-    write_picture(root / "img2.png", np.flipud(BASE))
+    write_image(root / "a" / "img10.png", BASE)
+    write_image(root / "img2.png", np.flipud(BASE))
     return root
 
 
@@ -43,7 +43,7 @@ def test_items_have_the_size_asked_for(crop):
     assert data.keys == data.groups
 
 
-def test_grid_gives_several_crops_of_each_photograph():
+def test_grid_gives_several_crops_of_each_image():
     data = create_dataset({"name": "sample", "size": 64, "crop": "grid"})
     assert data.keys[:5] == [
         "astronaut_crop0",
@@ -98,7 +98,7 @@ def test_every_unreadable_file_is_listed_and_nothing_else(tmp_path):
     for problem in problems[1]:
         assert str(problem.path) not in problem.reason
         assert "\n" not in problem.reason
-        with pytest.raises(PictureError, match=re.escape(f"{problem.path}: {problem.reason}")):
+        with pytest.raises(ImageError, match=re.escape(f"{problem.path}: {problem.reason}")):
             data.load(data.keys.index(problem.key))
     assert data.load(data.keys.index("rgba_png/rgba")).shape == (16, 16, 3)
     assert "alpha left out" in data.notes["rgba_png/rgba"]
@@ -118,7 +118,7 @@ def test_identity_is_content_and_rules_but_not_place(folder, tmp_path):
     assert create_dataset({**spec, "name": "other", "root": str(tmp_path / "copy")}).identity() == identity
     assert create_dataset({**spec, "size": 17}).identity() != identity
     assert create_dataset({**spec, "crop": "resize"}).identity() != identity
-    write_picture(folder / "img2.png", BASE)
+    write_image(folder / "img2.png", BASE)
     assert create_dataset(spec).identity() != identity
     (folder / "gone.png").symlink_to(folder / "nothing.png")
     assert create_dataset(spec).identity()["files"]["gone"] == "unreadable"
@@ -130,7 +130,7 @@ def test_a_dataset_goes_to_other_processes(folder):
     np.testing.assert_array_equal(copy.load(1), data.load(1))
 
 
-def test_kept_photographs_are_decoded_once_and_cannot_be_changed(folder):
+def test_kept_images_are_decoded_once_and_cannot_be_changed(folder):
     room = 2 * BASE.nbytes - 1  # enough for one of the two
     data = create_dataset({"name": "mine", "root": str(folder), "keep_mib": 1})
     data._room = room
@@ -139,12 +139,12 @@ def test_kept_photographs_are_decoded_once_and_cannot_be_changed(folder):
     (folder / data.keys[1]).with_suffix(".png").unlink()
     first[:] = 0
     assert data.load(0).any()
-    with pytest.raises(PictureError, match="img"):
+    with pytest.raises(ImageError, match="img"):
         data.load(1)
     assert second.any()
 
 
-def test_photographs_are_upright_before_they_are_cropped(tmp_path):
+def test_images_are_upright_before_they_are_cropped(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(BASE).save(tmp_path / "a.png", exif=exif)
@@ -196,19 +196,19 @@ def test_wrong_names_are_unknown_names():
 def test_empty_folders_and_equal_stems_are_refused(tmp_path):
     with pytest.raises(ZooError, match="contains no images"):
         create_dataset({"name": "mine", "root": str(tmp_path)})
-    write_picture(tmp_path / "a.png", BASE)
-    write_picture(tmp_path / "a.jpg", BASE)
+    write_image(tmp_path / "a.png", BASE)
+    write_image(tmp_path / "a.jpg", BASE)
     with pytest.raises(ZooError, match=r"a\.jpg and a\.png have the same stem"):
         create_dataset({"name": "mine", "root": str(tmp_path)})
 
 
 def test_keys_stay_unique_beside_files_named_like_crops(tmp_path):
     for name in ("a", "a_crop1", "a_crop1_crop0"):
-        write_picture(tmp_path / f"{name}.png", BASE)
+        write_image(tmp_path / f"{name}.png", BASE)
     data = create_dataset({"name": "mine", "root": str(tmp_path), "size": 8, "crop": "grid"})
     assert len(set(data.keys)) == len(data) == 12
 
 
-def test_photographs_load_without_torch():
+def test_images_load_without_torch():
     code = "import sys; from inpaint_zoo.data import create_dataset as c; c({'name': 'sample', 'size': 32}).load(0)"
     subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True)

@@ -18,25 +18,25 @@ from inpaint_zoo.data.shards import Member, Shard, open_shards
 from inpaint_zoo.data.splits import read_labels, read_list, select
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_or_unreadable
+from inpaint_zoo.io.images import MAX_PIXELS, DecodedImage, ImageError, decode_image, image_size, read_image
 from inpaint_zoo.io.listing import by_stem
-from inpaint_zoo.io.pictures import MAX_PIXELS, Picture, PictureError, decode_picture, picture_size, read_picture
 from inpaint_zoo.random import Draws
 
-__all__ = ["PhotoDataset", "PhotoFile", "Problem", "create_dataset", "list_files"]
+__all__ = ["ImageDataset", "ImageFile", "Problem", "create_dataset", "list_files"]
 
 SAMPLE = "sample"
 KEYS = (
     *("name", "root", "list", "shards", "cache", "cache_shards", "split", "labels", "select"),
     *("size", "crop", "seed", "max_pixels", "keep_mib"),
 )
-PhotoFile = Path | Member
+ImageFile = Path | Member
 
 
 class Problem(NamedTuple):
     """An unreadable image: its stem (the ``groups`` entry of its items), its file, and the reason."""
 
     key: str
-    path: PhotoFile
+    path: ImageFile
     reason: str
 
 
@@ -46,7 +46,7 @@ class _Item(NamedTuple):
     crop: int  # index of the image's window
 
 
-class PhotoDataset:
+class ImageDataset:
     """Images cropped by one rule, by index. Reading is thread-safe, and the object can be sent to other processes.
 
     Args:
@@ -69,7 +69,7 @@ class PhotoDataset:
     def __init__(
         self,
         name: str,
-        files: Mapping[str, PhotoFile],
+        files: Mapping[str, ImageFile],
         *,
         crop: str = "none",
         size: Size | None = None,
@@ -93,9 +93,7 @@ class PhotoDataset:
 
     def __repr__(self) -> str:
         size = "" if self.size is None else f" to {self.size[0]} x {self.size[1]}"
-        return (
-            f"PhotoDataset({self.name!r}: {len(self)} items of {len(self.files)} photographs, crop {self.crop}{size})"
-        )
+        return f"ImageDataset({self.name!r}: {len(self)} items of {len(self.files)} images, crop {self.crop}{size})"
 
     def _items_of(self, stem: str) -> list[_Item]:
         if self.crop != "grid":
@@ -111,7 +109,7 @@ class PhotoDataset:
         """Return item ``index`` as upright RGB (H, W, 3) uint8; transparency is dropped.
 
         Raises:
-            PictureError: If the file cannot be read; the message starts with its path.
+            ImageError: If the file cannot be read; the message starts with its path.
         """
         item = self._items[index]
         rgb = self._read(item.stem)
@@ -131,20 +129,20 @@ class PhotoDataset:
         return rgb
 
     def _decoded(self, stem: str) -> NDArray[np.uint8]:
-        picture = _read(self.files[stem], self.max_pixels)
-        notes = list(picture.notes)
-        if picture.alpha is not None:
+        image = _read(self.files[stem], self.max_pixels)
+        notes = list(image.notes)
+        if image.alpha is not None:
             notes.append("alpha left out")
-        H, W = picture.size
+        H, W = image.size
         try:
             resized = windows(self.crop, (H, W), self.size)[0].resized
         except ZooError as error:
-            raise PictureError(f"{picture.path}: {error}") from None
+            raise ImageError(f"{image.path}: {error}") from None
         if resized[0] > H or resized[1] > W:
             notes.append(f"enlarged from {W} x {H} to {resized[1]} x {resized[0]}")
         if notes:
             self.notes[stem] = tuple(notes)
-        return picture.rgb
+        return image.rgb
 
     def blame(self, index: int, error: ZooError) -> str:
         """Return what is wrong with item ``index``, in one line that starts with its file."""
@@ -189,7 +187,7 @@ class PhotoDataset:
         def reason(stem: str) -> str:
             try:
                 self._read(stem)
-            except PictureError as error:
+            except ImageError as error:
                 return str(error).removeprefix(f"{self.files[stem]}: ")
             return ""
 
@@ -202,30 +200,30 @@ class PhotoDataset:
             ]
 
 
-def _read(file: PhotoFile, max_pixels: int) -> Picture:
+def _read(file: ImageFile, max_pixels: int) -> DecodedImage:
     if isinstance(file, Member):
-        return decode_picture(file.read(), str(file), max_pixels=max_pixels)
-    return read_picture(file, max_pixels=max_pixels)
+        return decode_image(file.read(), str(file), max_pixels=max_pixels)
+    return read_image(file, max_pixels=max_pixels)
 
 
-def _size(file: PhotoFile, max_pixels: int) -> Size:
-    return _read(file, max_pixels).size if isinstance(file, Member) else picture_size(file, max_pixels=max_pixels)
+def _size(file: ImageFile, max_pixels: int) -> Size:
+    return _read(file, max_pixels).size if isinstance(file, Member) else image_size(file, max_pixels=max_pixels)
 
 
-def _sha256(file: PhotoFile) -> str:
+def _sha256(file: ImageFile) -> str:
     if isinstance(file, Path):
         return sha256_or_unreadable(file)
     try:
         return hashlib.sha256(file.read()).hexdigest()
-    except (OSError, PictureError):
+    except (OSError, ImageError):
         return "unreadable"
 
 
-def create_dataset(spec: Mapping[str, Any], files: Mapping[str, PhotoFile] | None = None) -> PhotoDataset:
+def create_dataset(spec: Mapping[str, Any], files: Mapping[str, ImageFile] | None = None) -> ImageDataset:
     """Create the dataset that an entry of a suite describes.
 
     Args:
-        spec: ``name``: "sample" for the photographs of scikit-image, or any name together with ``root``, a folder that
+        spec: ``name``: "sample" for the images of scikit-image, or any name together with ``root``, a folder that
             is searched recursively, or ``shards`` with ``cache`` and ``cache_shards``, as in `open_shards`.
             ``list``: a file with the paths of the images to use, relative to ``root`` (`read_list`). ``select``: rules
             for a subset (`splits.select`). ``labels``: for ``select``, a file with the class of each image if the
@@ -241,7 +239,7 @@ def create_dataset(spec: Mapping[str, Any], files: Mapping[str, PhotoFile] | Non
 
     Example:
         >>> create_dataset({"name": "sample", "size": 256})
-        PhotoDataset('sample': 4 items of 4 photographs, crop center to 256 x 256)
+        ImageDataset('sample': 4 items of 4 images, crop center to 256 x 256)
     """
     files = list_files(spec) if files is None else files
     name = spec["name"]
@@ -251,10 +249,10 @@ def create_dataset(spec: Mapping[str, Any], files: Mapping[str, PhotoFile] | Non
     if "seed" in spec and crop != "random":
         raise ZooError(f"dataset '{name}': `seed` applies only to `crop: random`, but this is `crop: {crop}`")
     keep_mib = _integer(name, "keep_mib", spec.get("keep_mib", 0), 0)
-    return PhotoDataset(name, files, crop=crop, size=size, seed=seed, max_pixels=max_pixels, keep_mib=keep_mib)
+    return ImageDataset(name, files, crop=crop, size=size, seed=seed, max_pixels=max_pixels, keep_mib=keep_mib)
 
 
-def list_files(spec: Mapping[str, Any]) -> Mapping[str, PhotoFile]:
+def list_files(spec: Mapping[str, Any]) -> Mapping[str, ImageFile]:
     """Return relative stem -> file of the images that an entry of a suite describes, without opening them.
 
     Args:
@@ -269,7 +267,7 @@ def list_files(spec: Mapping[str, Any]) -> Mapping[str, PhotoFile]:
     name = spec.get("name")
     if not isinstance(name, str) or not name:
         raise ZooError(f"a dataset needs a `name`: 'sample', or any other together with `root`; got {name!r}")
-    files: Mapping[str, PhotoFile] = _sample(spec) if name == SAMPLE else _given(name, spec)
+    files: Mapping[str, ImageFile] = _sample(spec) if name == SAMPLE else _given(name, spec)
     if "select" not in spec:
         if "labels" in spec:
             raise ZooError(f"dataset '{name}': `labels` applies only together with `select`")
@@ -296,7 +294,7 @@ def _sample(spec: Mapping[str, Any]) -> dict[str, Path]:
     return sample_files(spec.get("split", "test"))
 
 
-def _given(name: str, spec: Mapping[str, Any]) -> Mapping[str, PhotoFile]:
+def _given(name: str, spec: Mapping[str, Any]) -> Mapping[str, ImageFile]:
     """Return the user's images: a folder, a list, or shards."""
     for key in ("root", "list", "shards", "cache"):
         if key in spec and (not isinstance(spec[key], str | Path) or not str(spec[key])):

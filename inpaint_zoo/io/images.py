@@ -31,7 +31,7 @@ from inpaint_zoo.io.formats import (
     readable_formats,
     why_not_read,
 )
-from inpaint_zoo.io.pixels import GREY_MODES, PictureError, sixteen_bit_colour, to_rgb, upright
+from inpaint_zoo.io.pixels import GREY_MODES, ImageError, sixteen_bit_color, to_rgb, upright
 from inpaint_zoo.io.png_chunks import without_bad_metadata
 from inpaint_zoo.io.profiles import profile_of_space, srgb_profile
 
@@ -39,12 +39,12 @@ __all__ = [
     "ALPHA_SUFFIXES",
     "MAX_PIXELS",
     "PICTURE_SUFFIXES",
-    "Picture",
-    "PictureError",
-    "decode_picture",
-    "read_picture",
+    "DecodedImage",
+    "ImageError",
+    "decode_image",
+    "read_image",
     "read_values",
-    "write_picture",
+    "write_image",
 ]
 
 MAX_PIXELS = 89_478_485
@@ -53,9 +53,9 @@ MAX_PIXELS = 89_478_485
 WRITABLE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}  # formats that hold RGB
 )
-"""Extensions that `write_picture` supports."""
+"""Extensions that `write_image` supports."""
 ALPHA_SUFFIXES = frozenset({".png", ".webp", ".tif", ".tiff"})
-"""Extensions for which `write_picture` supports an alpha channel."""
+"""Extensions for which `write_image` supports an alpha channel."""
 
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "PNG": {"compress_level": 1},  # a quarter of the time of level 6; files are only a few percent larger
@@ -68,7 +68,7 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class DecodedImage:
     """A decoded image in upright orientation.
 
     Attributes:
@@ -80,8 +80,8 @@ class Picture:
             counts as JPEG.
         exif_orientation: EXIF orientation of the file, 1 to 8; it is already applied to the arrays.
         icc_profile: ICC color profile to write with the pixels: the embedded one if it describes `rgb` (or its only
-            channel if `grey`), the sRGB profile for a file in Lab, otherwise None.
-        grey: Whether the file is grayscale; all channels of `rgb` are then equal.
+            channel if `gray`), the sRGB profile for a file in Lab, otherwise None.
+        gray: Whether the file is grayscale; all channels of `rgb` are then equal.
     """
 
     path: Path
@@ -91,7 +91,7 @@ class Picture:
     format: str
     exif_orientation: int
     icc_profile: bytes | None
-    grey: bool = False
+    gray: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -99,7 +99,7 @@ class Picture:
         return self.rgb.shape[0], self.rgb.shape[1]
 
 
-def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     """Read the first image of a file. It is thread-safe and suppresses Pillow's warnings.
 
     Args:
@@ -108,7 +108,7 @@ def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
         max_pixels: Maximum H*W. Larger images are refused by their header, before they are decoded.
 
     Raises:
-        PictureError: The file is missing, a folder, empty, not an image, truncated, damaged, too large, of a format
+        ImageError: The file is missing, a folder, empty, not an image, truncated, damaged, too large, of a format
             that is not supported here, or has values without a defined meaning as RGB (float values outside [0, 1],
             32-bit integers). The message is one line.
     """
@@ -117,25 +117,25 @@ def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
         return _decode(path, image, note)
 
 
-def decode_picture(data: bytes, name: str | Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def decode_image(data: bytes, name: str | Path, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     """Decode the bytes of an image file, for example from an archive. ``name`` is used in place of its path.
 
     Raises:
-        PictureError: The same errors as `read_picture`.
+        ImageError: The same errors as `read_image`.
     """
     path = Path(name)
     if not data:
-        raise PictureError(f"{path}: is empty (0 bytes)")
+        raise ImageError(f"{path}: is empty (0 bytes)")
     _refuse_unread(path)
     with _Pillow.quiet(max_pixels), _blaming(path), _parsed(path, io.BytesIO(data), max_pixels) as (image, note):
         return _decode(path, image, note)
 
 
-def picture_size(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+def image_size(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """Return (H, W) from the header of a file, without decoding it and without applying the EXIF orientation.
 
     Raises:
-        PictureError: The same errors as `read_picture`.
+        ImageError: The same errors as `read_image`.
     """
     with _opened(Path(path), max_pixels) as (image, _):
         return image.height, image.width
@@ -145,20 +145,20 @@ def read_values(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[An
     """Read an image with one channel as the stored values (H, W), such as palette indices, 16-bit values or labels.
 
     Raises:
-        PictureError: The same errors as `read_picture`; or the image has several channels or float values.
+        ImageError: The same errors as `read_image`; or the image has several channels or float values.
     """
     path = Path(path)
     with _opened(path, max_pixels) as (image, _):
         if len(image.getbands()) > 1 or image.mode == "F":
-            raise PictureError(f"{path}: must have one channel of whole numbers, got {image.mode}")
+            raise ImageError(f"{path}: must have one channel of whole numbers, got {image.mode}")
         return np.array(image)
 
 
-def convert_picture(image: Image.Image, name: str = "image") -> Picture:
-    """Convert a Pillow image like `read_picture` does. ``name`` is used in place of a path.
+def convert_image(image: Image.Image, name: str = "image") -> DecodedImage:
+    """Convert a Pillow image like `read_image` does. ``name`` is used in place of a path.
 
     Raises:
-        PictureError: The same errors as `read_picture`. A lazily opened file is decoded here, so it may be damaged.
+        ImageError: The same errors as `read_image`. A lazily opened file is decoded here, so it may be damaged.
     """
     with _Pillow.quiet(MAX_PIXELS), _blaming(Path(name)):
         return _decode(Path(name), image, None)
@@ -166,14 +166,14 @@ def convert_picture(image: Image.Image, name: str = "image") -> Picture:
 
 @contextmanager
 def _opened(path: Path, max_pixels: int) -> Iterator[tuple[Image.Image, str | None]]:
-    """Open a file and check its header. All errors, also those while the caller decodes, become a `PictureError`."""
+    """Open a file and check its header. All errors, also those while the caller decodes, become a `ImageError`."""
     _check_is_readable_file(path)
     _refuse_unread(path)
     with _Pillow.quiet(max_pixels), _blaming(path), ExitStack() as stack:
         try:
             file = stack.enter_context(path.open("rb"))
         except OSError as error:
-            raise PictureError(f"{path}: cannot be opened: {error.strerror}") from None
+            raise ImageError(f"{path}: cannot be opened: {error.strerror}") from None
         yield stack.enter_context(_parsed(path, file, max_pixels))
 
 
@@ -189,7 +189,7 @@ def _parsed(path: Path, file: IO[bytes], max_pixels: int) -> Iterator[tuple[Imag
             number = re.search(r"\((\d+) pixels", str(error))
             raise _too_large(path, int(number[1]) if number else 2 * max_pixels, max_pixels) from None
         except UnidentifiedImageError:
-            raise PictureError(f"{path}: {_why_unidentified(file)}") from None
+            raise ImageError(f"{path}: {_why_unidentified(file)}") from None
         if max_pixels < image.height * image.width:
             raise _too_large(path, image.height * image.width, max_pixels)
         yield image, note
@@ -199,21 +199,21 @@ def _parsed(path: Path, file: IO[bytes], max_pixels: int) -> Iterator[tuple[Imag
 def _blaming(path: Path) -> Iterator[None]:
     try:
         yield
-    except PictureError:
+    except ImageError:
         raise
     except Exception as error:  # decoders raise many kinds of exceptions for damaged or malicious files
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"{path}: damaged or truncated image: {reason}") from error
+        raise ImageError(f"{path}: damaged or truncated image: {reason}") from error
 
 
-def write_picture(
+def write_image(
     path: str | Path,
     rgb: NDArray[np.uint8],
     alpha: NDArray[np.uint8] | None = None,
     *,
     quality: int | None = None,
     icc_profile: bytes | None = None,
-    grey: bool = False,
+    gray: bool = False,
 ) -> None:
     """Write an image atomically. The extension of ``path`` selects the format.
 
@@ -225,40 +225,40 @@ def write_picture(
         rgb: (H, W, 3) uint8.
         alpha: (H, W) uint8; only for PNG, WebP and TIFF.
         quality: 1 to 100 for JPEG (95 if None) and WebP (lossless if None); other formats ignore it.
-        icc_profile: ICC color profile to embed, such as `Picture.icc_profile`. It is ignored if it is for another color
-            space, and for formats that cannot hold it.
-        grey: Whether to write only the first channel, as a grayscale image.
+        icc_profile: ICC color profile to embed, such as `DecodedImage.icc_profile`. It is ignored if it is for another
+            color space, and for formats that cannot hold it.
+        gray: Whether to write only the first channel, as a grayscale image.
 
     Raises:
-        PictureError: The format does not support the request, or the arrays have a wrong shape or dtype.
+        ImageError: The format does not support the request, or the arrays have a wrong shape or dtype.
         OSError: The file cannot be written, for example because the disk is full; no file is left behind.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     name = FORMATS.get(suffix, "")
     if suffix not in WRITABLE_SUFFIXES:
-        raise PictureError(f"{path}: cannot be written: the name must end in .png, .jpg, .webp, .bmp, .tif or .ppm")
+        raise ImageError(f"{path}: cannot be written: the name must end in .png, .jpg, .webp, .bmp, .tif or .ppm")
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
-        raise PictureError(f"{path}: `rgb` must be (H, W, 3) uint8, got {rgb.shape} {rgb.dtype}")
+        raise ImageError(f"{path}: `rgb` must be (H, W, 3) uint8, got {rgb.shape} {rgb.dtype}")
     if alpha is not None:
         if alpha.dtype != np.uint8 or alpha.shape != rgb.shape[:2]:
-            raise PictureError(f"{path}: `alpha` must be {rgb.shape[:2]} uint8, got {alpha.shape} {alpha.dtype}")
+            raise ImageError(f"{path}: `alpha` must be {rgb.shape[:2]} uint8, got {alpha.shape} {alpha.dtype}")
         if suffix not in ALPHA_SUFFIXES:
-            raise PictureError(f"{path}: {name} has no alpha channel. Write PNG, WebP or TIFF, or omit `alpha`.")
-    channels = [rgb[..., :1] if grey else rgb] + ([] if alpha is None else [alpha[..., None]])
+            raise ImageError(f"{path}: {name} has no alpha channel. Write PNG, WebP or TIFF, or omit `alpha`.")
+    channels = [rgb[..., :1] if gray else rgb] + ([] if alpha is None else [alpha[..., None]])
     values = np.concatenate(channels, axis=2)
     values = np.ascontiguousarray(values[..., 0] if values.shape[2] == 1 else values)
     options = dict(_SAVE_OPTIONS[name])
     if quality is not None and name in {"JPEG", "WEBP"}:
         options = {"quality": quality, "subsampling": 0} if name == "JPEG" else {"quality": quality, "exact": True}
-    profile = profile_of_space(icc_profile, grey)
-    if profile is not None and name in {"PNG", "JPEG", "TIFF", *(() if grey else ("WEBP",))}:  # WebP is always RGB
+    profile = profile_of_space(icc_profile, gray)
+    if profile is not None and name in {"PNG", "JPEG", "TIFF", *(() if gray else ("WEBP",))}:  # WebP is always RGB
         options["icc_profile"] = profile
     buffer = io.BytesIO()
     try:
         Image.fromarray(values).save(buffer, format=name, **options)
     except (OSError, ValueError, SystemError) as error:  # such as more than 65,500 JPEG or 16,383 WebP pixels on a side
-        raise PictureError(f"{path}: {rgb.shape[1]} x {rgb.shape[0]} cannot be written as {name}: {error}") from None
+        raise ImageError(f"{path}: {rgb.shape[1]} x {rgb.shape[0]} cannot be written as {name}: {error}") from None
     write_bytes(path, buffer.getvalue())
 
 
@@ -267,20 +267,20 @@ def _check_is_readable_file(path: Path) -> None:
         mode = path.stat().st_mode
         size = path.stat().st_size
     except FileNotFoundError:
-        raise PictureError(f"{path}: no such file") from None
+        raise ImageError(f"{path}: no such file") from None
     except OSError as error:
-        raise PictureError(f"{path}: cannot be opened: {error.strerror}") from None
+        raise ImageError(f"{path}: cannot be opened: {error.strerror}") from None
     if stat.S_ISDIR(mode):
-        raise PictureError(f"{path}: is a folder, but an image file was expected")
+        raise ImageError(f"{path}: is a folder, but an image file was expected")
     if not stat.S_ISREG(mode):  # opening a pipe could block forever
-        raise PictureError(f"{path}: is not a regular file")
+        raise ImageError(f"{path}: is not a regular file")
     if size == 0:
-        raise PictureError(f"{path}: is empty (0 bytes)")
+        raise ImageError(f"{path}: is empty (0 bytes)")
 
 
 def _refuse_unread(path: Path) -> None:
     if reason := why_not_read(path):
-        raise PictureError(f"{path}: {reason}")
+        raise ImageError(f"{path}: {reason}")
 
 
 def _why_unidentified(file: IO[bytes]) -> str:
@@ -294,9 +294,9 @@ def _why_unidentified(file: IO[bytes]) -> str:
     return f"begins like a {name} file but is {kinds}"
 
 
-def _too_large(path: Path, pixels: int, max_pixels: int) -> PictureError:
+def _too_large(path: Path, pixels: int, max_pixels: int) -> ImageError:
     text = f"{path}: {pixels:,} pixels are more than the {max_pixels:,} allowed; not decoded"
-    return PictureError(f"{text} (max_pixels raises the limit)")
+    return ImageError(f"{text} (max_pixels raises the limit)")
 
 
 class _Pillow:
@@ -330,7 +330,7 @@ class _Pillow:
                     cls.restore.close()
 
 
-def _decode(path: Path, image: Image.Image, note: str | None) -> Picture:
+def _decode(path: Path, image: Image.Image, note: str | None) -> DecodedImage:
     notes = [note] if note else []
     rawmode = str(image.tile[0].args) if getattr(image, "tile", None) else ""  # type: ignore[attr-defined]
     whole = _file_of(image) if ";16" in rawmode else b""
@@ -345,14 +345,14 @@ def _decode(path: Path, image: Image.Image, note: str | None) -> Picture:
 
     rgb, alpha, converted = to_rgb(path, image)
     if ";16" in rawmode and image.mode in {"RGB", "RGBA", "LA"}:
-        rgb, alpha, converted = sixteen_bit_colour(whole, rgb, alpha, orientation if image.format == "TIFF" else 1)
+        rgb, alpha, converted = sixteen_bit_color(whole, rgb, alpha, orientation if image.format == "TIFF" else 1)
     notes.extend(converted)
     profile = _profile(image)
     if profile is None and image.info.get("icc_profile") and image.mode != "CMYK":
-        notes.append("a colour profile of another colour space left out")
+        notes.append("a color profile of another color space left out")
     if getattr(image, "is_animated", False):
         notes.append(f"first of {image.n_frames} frames taken")  # type: ignore[attr-defined]
-    return Picture(
+    return DecodedImage(
         path=path,
         rgb=np.ascontiguousarray(upright(rgb, pending)),
         alpha=None if alpha is None else np.ascontiguousarray(upright(alpha, pending)),
@@ -360,7 +360,7 @@ def _decode(path: Path, image: Image.Image, note: str | None) -> Picture:
         format="JPEG" if image.format == "MPO" else str(image.format),
         exif_orientation=orientation,
         icc_profile=profile,
-        grey=image.mode in GREY_MODES,
+        gray=image.mode in GREY_MODES,
     )
 
 
