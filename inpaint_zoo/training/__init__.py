@@ -9,9 +9,7 @@ from inpaint_zoo.training.logs import CSVLog, MetricsLog, ProgressLines
 from inpaint_zoo.training.module import InpaintingModule, TrainingModule
 from inpaint_zoo.training.phases import (
     Batch,
-    BatchSchedule,
     LossFunction,
-    Penalty,
     Phase,
     Recipe,
     Stages,
@@ -24,7 +22,6 @@ from inpaint_zoo.training.schedules import ConstantThenLinear
 __all__ = [
     "AdversarialModule",
     "Batch",
-    "BatchSchedule",
     "CSVLog",
     "Checkpoints",
     "ConstantThenLinear",
@@ -35,7 +32,6 @@ __all__ = [
     "MetricsLog",
     "NetworkEMA",
     "NonFiniteLossError",
-    "Penalty",
     "Phase",
     "PredictionWriter",
     "ProgressLines",

@@ -21,7 +21,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.ops import without_autocast
 from inpaint_zoo.training.ema import NetworkEMA
 from inpaint_zoo.training.module import TrainingModule, gradient_norm
-from inpaint_zoo.training.phases import Batch, BatchSchedule, Phase, Recipe, Stages
+from inpaint_zoo.training.phases import Batch, Phase, Recipe, Stages
 
 __all__ = ["AdversarialModule"]
 
@@ -30,7 +30,8 @@ class AdversarialModule(TrainingModule):
     """LightningModule for adversarial training with manual optimization. A family implements `recipe`.
 
     Only generator updates advance Lightning's ``global_step``; discriminator updates do not. The recipe sets gradient
-    accumulation and clipping. Lightning refuses the Trainer options for them under manual optimization.
+    clipping, and there is no gradient accumulation. Lightning refuses the Trainer options for them under manual
+    optimization.
 
     Args:
         network: Registry name of the inpainting network.
@@ -79,7 +80,7 @@ class AdversarialModule(TrainingModule):
     @property
     def batches_per_step(self) -> int:
         """Batches from one generator update to the next."""
-        return self.plan.batches_per_step
+        return self.plan.critics_per_step
 
     @property
     def trained_modules(self) -> dict[str, nn.Module]:
@@ -143,22 +144,20 @@ class AdversarialModule(TrainingModule):
         """Run all active phases of the recipe on one batch."""
         self.seed_batch("train", self.batches)
         self._step_in_progress = self.step
-        schedule = self.plan.schedule(self.batches)
-        active = [phase for phase in self.plan.phases if phase.runs(schedule, self._step_in_progress)]
+        completes_step = self.plan.completes_step(self.batches)
+        active = [phase for phase in self.plan.phases if phase.runs(completes_step)]
         for number in range(self.plan.repeats):
             last_round = number == self.plan.repeats - 1
-            stages = self._round(batch, active, schedule, counts=schedule.completes_step and last_round)
+            stages = self._round(batch, active, counts=completes_step and last_round)
             if not last_round:
                 batch = self.carry(batch, stages)
         self.batches += 1
-        if schedule.completes_step:
-            if self.plan.generator not in active:
-                self._count_step()
+        if completes_step:
             self._step_schedulers("step")
             self.undo.complete()
         self._step_in_progress = None
 
-    def _round(self, batch: Batch, active: list[Phase], schedule: BatchSchedule, counts: bool) -> Stages:
+    def _round(self, batch: Batch, active: list[Phase], counts: bool) -> Stages:
         """Run the active phases once and return the stages of the last forward pass, detached."""
         shared: Stages | None = None
         if self.plan.forward == "shared" and active:
@@ -168,11 +167,10 @@ class AdversarialModule(TrainingModule):
         for phase in active:
             with self._only(phase):
                 stages = shared if shared is not None else self._fresh_stages(phase, batch)
-                total = self._phase_loss(phase, batch, stages)
-                self.manual_backward(total / self.plan.accumulate)
-            if schedule.updates and not self.plan.step_jointly:
+                self.manual_backward(self._phase_loss(phase, batch, stages))
+            if not self.plan.step_jointly:
                 self._update(phase, counts, completes=counts and phase is active[-1])
-        if schedule.updates and self.plan.step_jointly:
+        if self.plan.step_jointly:
             for phase in active:
                 self._update(phase, counts, completes=counts and phase is active[-1])
         return {name: stage.detach() for name, stage in stages.items()}
@@ -185,11 +183,9 @@ class AdversarialModule(TrainingModule):
         if not phase.is_generator:
             stages = {name: stage.detach() for name, stage in stages.items()}
         terms = phase.loss(batch, stages)
-        if phase.penalty is not None and self.step % phase.penalty.every == 0:
+        if phase.penalty is not None:
             with without_autocast(self.device):
-                terms = terms | phase.penalty.function(
-                    batch, {name: stage.detach().float() for name, stage in stages.items()}
-                )
+                terms = terms | phase.penalty(batch, {name: stage.detach().float() for name, stage in stages.items()})
         return self.weighted_sum(phase.name, terms, phase.weights, batch)
 
     @contextmanager
@@ -254,12 +250,6 @@ class AdversarialModule(TrainingModule):
             for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
                 if isinstance(callback, NetworkEMA) and callback.each_update:
                     self.undo.keep(callback.tensors)
-
-    def _count_step(self) -> None:
-        """Advance ``global_step`` without a generator update, so that windows of phases and schedules proceed."""
-        *_, optimizer = self._optimizers(self.plan.generator)
-        optimizer._on_before_step()
-        optimizer._on_after_step()
 
     def _step_schedulers(self, interval: str) -> None:
         with warnings.catch_warnings():

@@ -112,7 +112,7 @@ def parts(module: TrainingModule) -> list[Part]:
 
     def terms(phase: Any) -> Any:
         def compute(batch: Batch, stages: Stages) -> Terms:
-            penalty = {} if phase.penalty is None else phase.penalty.function(batch, stages)
+            penalty = {} if phase.penalty is None else phase.penalty(batch, stages)
             return phase.loss(batch, stages) | penalty
 
         return compute

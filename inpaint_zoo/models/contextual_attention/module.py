@@ -11,7 +11,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from inpaint_zoo.layers.init import init_scaled
 from inpaint_zoo.models.contextual_attention.loss import GRADIENT_NORMS, ContextualAttentionLoss, Discount
 from inpaint_zoo.registry import create_discriminator
-from inpaint_zoo.training import AdversarialModule, Batch, Penalty, Phase, Recipe, Stages, Terms
+from inpaint_zoo.training import AdversarialModule, Batch, Phase, Recipe, Stages, Terms
 from inpaint_zoo.weights import load_state, match_state
 
 __all__ = ["ContextualAttention"]
@@ -118,7 +118,7 @@ class ContextualAttention(AdversarialModule):
                     self.critics_loss,
                     self.optimizers_of["critics"],
                     weights={"wgan_gp": self.wgan_gp_lambda} | dict.fromkeys(GRADIENT_NORMS, 0.0),
-                    penalty=Penalty(self.critics_penalty),
+                    penalty=self.critics_penalty,
                     scheduler=self.schedulers["critics"],
                 ),
                 Phase(
