@@ -15,6 +15,7 @@ from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.layers.fusion import Fusable
 from inpaint_zoo.ops import crop_to, without_autocast
+from inpaint_zoo.ops.precision import full_precision
 
 __all__ = ["AttendingNetwork", "ContextualAttention", "MaskReduce", "PatchNorm"]
 
@@ -106,7 +107,7 @@ class ContextualAttention(Fusable):
         """Return the weighted means of background patches, (B, C, H, W)."""
         self._check(foreground, background, mask)
         with without_autocast(foreground.device):
-            foreground, background = _full(foreground), _full(background)
+            foreground, background = full_precision(foreground), full_precision(background)
             r = self.rate
             before, after = r // 2, r - r // 2
             padded = F.pad(background, (before, after, before, after))
@@ -127,7 +128,7 @@ class ContextualAttention(Fusable):
         """
         self._check(foreground, background, mask)
         with without_autocast(foreground.device):
-            foreground, background = _full(foreground), _full(background)
+            foreground, background = full_precision(foreground), full_precision(background)
             valid = self._valid(mask, background)
             heaviest = [
                 (weights if valid is None else weights * valid).argmax(-1)
@@ -208,10 +209,6 @@ def _onednn_product(a: Tensor, b: Tensor) -> Tensor:
     linear = torch.ops.mkldnn._linear_pointwise
     rows = zip(a.contiguous(), b.mT.contiguous(), strict=True)
     return torch.stack([linear(x, weight, None, "none", [], "") for x, weight in rows])
-
-
-def _full(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def _fused(

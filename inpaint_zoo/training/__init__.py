@@ -8,6 +8,7 @@ from inpaint_zoo.training.images import ImageGrid, PredictionWriter, picture_row
 from inpaint_zoo.training.logs import CSVLog, MetricsLog, ProgressLines
 from inpaint_zoo.training.module import InpaintingModule, TrainingModule
 from inpaint_zoo.training.phases import (
+    HALVED,
     Batch,
     LossFunction,
     Phase,
@@ -20,6 +21,7 @@ from inpaint_zoo.training.resume import newest_readable
 from inpaint_zoo.training.schedules import ConstantThenLinear
 
 __all__ = [
+    "HALVED",
     "AdversarialModule",
     "Batch",
     "CSVLog",

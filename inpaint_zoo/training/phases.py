@@ -16,9 +16,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.ops import composite, to_range
+from inpaint_zoo.ops import composite
 
-__all__ = ["Batch", "LossFunction", "Phase", "Recipe", "Stages", "Terms", "completed"]
+__all__ = ["HALVED", "Batch", "LossFunction", "Phase", "Recipe", "Stages", "Terms", "completed"]
 
 Batch = dict[str, Any]
 """A batch of B samples by name.
@@ -27,25 +27,28 @@ Batch = dict[str, Any]
 ``name``, a list of B strings. If the data's ``input_mode`` fills the hole, also ``hole_fill`` (B, 3, H, W) in [0, 1].
 """
 Stages = dict[str, Tensor]
-"""Raw predictions (B, 3, H, W) by stage name, in [0, 1], not composited; see `InpaintingNetwork.stages`."""
+"""Raw predictions (B, 3, H, W) by stage name, not composited; see `InpaintingNetwork.stages`.
+
+Losses receive them, and the batch's ``image``, in the module's ``loss_range``.
+"""
 Terms = dict[str, Tensor]
 """Unweighted loss terms by name, each a scalar."""
-LossFunction = Callable[[Batch, Stages], Terms]
+LossFunction = Callable[..., Terms]
+"""Function of a batch, its stages, and what `AdversarialModule.prepare` returned for the batch."""
+HALVED: Mapping[str, float] = {"real": 0.5, "fake": 0.5}
+"""Weights of a discriminator whose loss is the mean, not the sum, of its real and its fake term."""
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
 
 
 def completed(pred: Tensor, batch: Batch) -> Tensor:
-    """Return the composited prediction in [-1, 1], the input of discriminators that see composites.
+    """Return the composited prediction, (B, 3, H, W): the prediction in the hole, the image elsewhere.
 
     Args:
-        pred: Raw prediction, (B, 3, H, W) in [0, 1].
-        batch: The batch with ``image`` and ``mask``.
-
-    Returns:
-        (B, 3, H, W) in [-1, 1]: the prediction in the hole, the image elsewhere.
+        pred: Raw prediction, (B, 3, H, W).
+        batch: The batch with ``image``, in the value range of ``pred``, and ``mask``.
     """
-    return to_range(composite(pred, batch["image"], batch["mask"]), -1, 1)
+    return composite(pred, batch["image"], batch["mask"])
 
 
 @dataclass(frozen=True)
