@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.ops import composite, crop_to, from_range, pad_to_multiple, to_range
+from inpaint_zoo.ops import change_range, composite, crop_to, describe, pad_to_multiple, to_range
 from inpaint_zoo.ops.padding import Padding
 
 __all__ = ["MIN_SIDE", "InpaintingNetwork", "Origin", "check_pair", "check_values"]
@@ -27,12 +27,6 @@ class Origin(NamedTuple):
 
     name: str
     options: dict[str, Any]
-
-
-def _describe(value: object) -> str:
-    if isinstance(value, Tensor):
-        return f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
-    return type(value).__name__
 
 
 def check_pair(image: Tensor, mask: Tensor) -> None:
@@ -48,28 +42,26 @@ def check_pair(image: Tensor, mask: Tensor) -> None:
     for name, value, channels in (("image", image, 3), ("mask", mask, 1)):
         if not isinstance(value, Tensor):
             raise ZooError(
-                f"`{name}` must be a tensor (B, {channels}, H, W), got {_describe(value)}. "
+                f"`{name}` must be a tensor (B, {channels}, H, W), got {describe(value)}. "
                 "Use inpaint() for PIL images, arrays and paths."
             )
         if value.ndim != 4:
             raise ZooError(
-                f"`{name}` must be (B, {channels}, H, W), got {_describe(value)}. For a single one: `{name}[None]`."
+                f"`{name}` must be (B, {channels}, H, W), got {describe(value)}. For a single one: `{name}[None]`."
             )
         if value.shape[1] != channels:
             way_out = "If it came from an RGB file, keep one channel: `mask[:, :1]`." if name == "mask" else "Use RGB."
-            raise ZooError(
-                f"`{name}` must have {channels} channel(s) in dimension 1, got {_describe(value)}. {way_out}"
-            )
+            raise ZooError(f"`{name}` must have {channels} channel(s) in dimension 1, got {describe(value)}. {way_out}")
         if not value.is_floating_point():
             scale = "`image.float() / 255`" if name == "image" else "`mask.float()`"
-            raise ZooError(f"`{name}` must be a floating-point tensor, got {_describe(value)}. Convert it: {scale}.")
+            raise ZooError(f"`{name}` must be a floating-point tensor, got {describe(value)}. Convert it: {scale}.")
     B, _, H, W = image.shape
     if mask.shape[0] != B or mask.shape[2:] != image.shape[2:]:
-        raise ZooError(f"`mask` must be ({B}, 1, {H}, {W}) to match `image`, got {_describe(mask)}.")
+        raise ZooError(f"`mask` must be ({B}, 1, {H}, {W}) to match `image`, got {describe(mask)}.")
     if B < 1 or min(H, W) < MIN_SIDE:
         raise ZooError(
             f"`image` must hold at least one image with height and width of at least {MIN_SIDE} px, "
-            f"got {_describe(image)}. Use inpaint() for smaller images: it pads them."
+            f"got {describe(image)}. Use inpaint() for smaller images: it pads them."
         )
     if image.device != mask.device:
         raise ZooError(f"`mask` must be on the device of `image` ({image.device}), got {mask.device}.")
@@ -151,15 +143,22 @@ class InpaintingNetwork(nn.Module, ABC):
         return {}
 
     def stages(
-        self, image: Tensor, mask: Tensor, *, hole_fill: Tensor | None = None, **options: Any
+        self,
+        image: Tensor,
+        mask: Tensor,
+        *,
+        hole_fill: Tensor | None = None,
+        scaled_to: tuple[float, float] = (0.0, 1.0),
+        **options: Any,
     ) -> dict[str, Tensor]:
-        """Return the raw predictions by stage name, before compositing and clamping, scaled to [0, 1].
+        """Return the raw predictions by stage name, before compositing and clamping, by default scaled to [0, 1].
 
         Args:
             image: (B, 3, H, W), RGB, known pixels in [0, 1].
             mask: (B, 1, H, W), 1 = hole.
             hole_fill: (B, 3, H, W), in [0, 1] in the hole. It replaces ``hole_value`` in the network's input; its known
                 pixels are ignored. For networks trained with a filling (`ops.mosaic`).
+            scaled_to: (low, high) of the results. With the network's own ``value_range``, they are not converted.
             options: Model-specific keyword arguments of `predict`.
 
         Returns:
@@ -170,7 +169,7 @@ class InpaintingNetwork(nn.Module, ABC):
                 calls. In training, under compile and under export, this check would stall the device.
         """
         self.check(image, mask, hole_fill)
-        return self.stages_unchecked(image, mask, hole_fill=hole_fill, **options)
+        return self.stages_unchecked(image, mask, hole_fill=hole_fill, scaled_to=scaled_to, **options)
 
     def check(self, image: Tensor, mask: Tensor, hole_fill: Tensor | None) -> None:
         """Check the arguments of `stages`.
@@ -193,17 +192,25 @@ class InpaintingNetwork(nn.Module, ABC):
                 f"'{name}' ignores the content of the hole and takes no `hole_fill`: use `input_mode: hole`."
             )
         if hole_fill.shape != image.shape or hole_fill.dtype != image.dtype or hole_fill.device != image.device:
-            wanted = f"{_describe(image)} on {image.device} like `image`"
-            raise ZooError(f"`hole_fill` must be {wanted}, got {_describe(hole_fill)} on {hole_fill.device}.")
+            wanted = f"{describe(image)} on {image.device} like `image`"
+            raise ZooError(f"`hole_fill` must be {wanted}, got {describe(hole_fill)} on {hole_fill.device}.")
 
     def stages_unchecked(
-        self, image: Tensor, mask: Tensor, *, hole_fill: Tensor | None = None, **options: Any
+        self,
+        image: Tensor,
+        mask: Tensor,
+        *,
+        hole_fill: Tensor | None = None,
+        scaled_to: tuple[float, float] = (0.0, 1.0),
+        **options: Any,
     ) -> dict[str, Tensor]:
         """Return `stages` without checks, for arguments that are already checked; does not synchronize the device."""
         size = (image.shape[-2], image.shape[-1])
-        low, high = self.value_range
         predictions = self.predict(*self.preprocess(image, mask, hole_fill), **options)
-        return {name: from_range(crop_to(x, size).to(image.dtype), low, high) for name, x in predictions.items()}
+        return {
+            name: change_range(crop_to(x, size).to(image.dtype), self.value_range, scaled_to)
+            for name, x in predictions.items()
+        }
 
     def preprocess(self, image: Tensor, mask: Tensor, hole_fill: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the arguments of `predict`: image in the native range with the hole filled, and mask, both padded."""

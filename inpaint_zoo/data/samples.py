@@ -16,6 +16,7 @@ from inpaint_zoo.data.datasets import ImageDataset
 from inpaint_zoo.data.sampling import PADDING, Draw
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import MIN_SIDE
+from inpaint_zoo.io.bounded_cache import BoundedCache
 from inpaint_zoo.masks import MaskGenerator
 from inpaint_zoo.ops import to_uint8
 from inpaint_zoo.ops.mosaic import hole_ns
@@ -132,8 +133,7 @@ class EvalSamples(Dataset[Sample]):
 
     def __init__(self, images: ImageDataset, masks: MaskGenerator, mode: InputMode = "hole") -> None:
         self.images, self.masks, self.mode = images, masks, mode
-        self._hole_fills: dict[int, Tensor] = {}
-        self._room = ROOM
+        self._hole_fills: BoundedCache[int, Tensor] = BoundedCache(ROOM)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -152,12 +152,11 @@ class EvalSamples(Dataset[Sample]):
             rgb = np.zeros((*(self.images.size or BLANK), 3), np.uint8)
             mask = np.zeros(rgb.shape[:2], np.uint8)
             mask[: rgb.shape[0] // 2] = 1
-        if item in self._hole_fills:
-            return make_sample(rgb, mask, index, name, "hole", bad) | {"hole_fill": self._hole_fills[item]}
+        if (hole_fill := self._hole_fills.get(item)) is not None:
+            return make_sample(rgb, mask, index, name, "hole", bad) | {"hole_fill": hole_fill}
         sample = make_sample(rgb, mask, index, name, self.mode, bad)
-        if self.mode == "hole_ns" and index != PADDING and rgb.nbytes <= self._room:
-            self._room -= rgb.nbytes
-            self._hole_fills[item] = sample["hole_fill"]
+        if self.mode == "hole_ns" and index != PADDING:
+            self._hole_fills.keep(item, sample["hole_fill"])
         return sample
 
     def _drawn(self, item: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inpaint_zoo.errors import unknown_name
-from inpaint_zoo.ops import without_autocast
+from inpaint_zoo.ops.precision import full_precision, without_autocast
 
 __all__ = ["AttentionVariant", "SelfPatchAttention"]
 
@@ -62,5 +62,5 @@ class SelfPatchAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the combined feature map, (B, C, H, W)."""
         with without_autocast(x.device):
-            x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+            x = full_precision(x)
             return self.combiner(torch.cat([self.attended(x), x], dim=1))

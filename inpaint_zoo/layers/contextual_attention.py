@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.ops import crop_to, without_autocast
+from inpaint_zoo.ops.precision import full_precision
 
 __all__ = ["AttendingNetwork", "ContextualAttention", "MaskReduce", "PatchNorm"]
 
@@ -108,7 +109,7 @@ class ContextualAttention(nn.Module):
         """Return the weighted means of background patches, (B, C, H, W)."""
         self._check(foreground, background, mask)
         with without_autocast(foreground.device):
-            foreground, background = _full(foreground), _full(background)
+            foreground, background = full_precision(foreground), full_precision(background)
             r = self.rate
             before, after = r // 2, r - r // 2
             padded = F.pad(background, (before, after, before, after))
@@ -129,7 +130,7 @@ class ContextualAttention(nn.Module):
         """
         self._check(foreground, background, mask)
         with without_autocast(foreground.device):
-            foreground, background = _full(foreground), _full(background)
+            foreground, background = full_precision(foreground), full_precision(background)
             valid = self._valid(mask, background)
             heaviest = [
                 (weights if valid is None else weights * valid).argmax(-1)
@@ -196,10 +197,6 @@ class ContextualAttention(nn.Module):
         if self.norm == "tf":
             return key.square().sum(1, keepdim=True).sqrt().clamp_min(EPSILON)
         return (key.square() + EPSILON).sum(1, keepdim=True).sqrt()
-
-
-def _full(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def _fused(

@@ -70,13 +70,14 @@ class VGGFeatures(FrozenFeatures):
         input_norm: Input normalization. The papers differ, and their loss weights depend on it: images in [0, 1]
             without normalization (ISNet), scaled to [-1, 1] (LGNet), or normalized by ImageNet's mean and standard
             deviation (AOT-GAN, partial convolution, LPIPS).
+        value_range: (low, high) of the images. They are converted together with the normalization.
         weights: Weight file with torchvision's keys; None searches with `find_backbone`; "random" is for tests.
         full_precision: Compute in float32 even under autocast. LPIPS needs it: its epsilon of 1e-10 vanishes in half
             precision.
 
     Shape:
-        (B, 3, H, W) in [0, 1] -> {tap: (B, C, H / 2^k, W / 2^k)} in the order of ``taps``, where k is the number of
-        pooling layers up to the tap.
+        (B, 3, H, W) in ``value_range`` -> {tap: (B, C, H / 2^k, W / 2^k)} in the order of ``taps``, where k is the
+        number of pooling layers up to the tap.
 
     Raises:
         WeightsNotFoundError: If there is no file; the message names the file and the folders.
@@ -100,6 +101,7 @@ class VGGFeatures(FrozenFeatures):
         taps: Sequence[str],
         *,
         input_norm: VGGInput,
+        value_range: tuple[float, float] = (0.0, 1.0),
         weights: str | Path | None = None,
         full_precision: bool = False,
     ) -> None:
@@ -117,8 +119,9 @@ class VGGFeatures(FrozenFeatures):
         super().__init__(trunk, _load(trunk, backbone, weights))
         self.taps = {tap: indices[tap] for tap in taps}
         self.full_precision = full_precision
-        shift, scale = AFFINE[input_norm]
-        self.register_buffer("shift", torch.tensor(shift).view(1, -1, 1, 1), persistent=False)
+        low, high = value_range
+        shift, scale = ([x * (high - low) for x in part] for part in AFFINE[input_norm])
+        self.register_buffer("shift", torch.tensor([x + low for x in shift]).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("scale", torch.tensor(scale).view(1, -1, 1, 1), persistent=False)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:

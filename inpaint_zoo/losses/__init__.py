@@ -12,7 +12,7 @@ from inpaint_zoo.losses.gradient_penalty import (
 from inpaint_zoo.losses.lpips import LPIPS_TAPS, LPIPSLoss, lpips_distance
 from inpaint_zoo.losses.masked_l1 import L1Divisor, MaskedL1, masked_l1, weighted_l1
 from inpaint_zoo.losses.missing import MissingWeightsWarning, OnMissing, unless_missing
-from inpaint_zoo.losses.perceptual import PerceptualLoss
+from inpaint_zoo.losses.perceptual import PERCEPTUAL_TAPS, POOL_TAPS, STYLE_TAPS, PerceptualLoss
 from inpaint_zoo.losses.soft_patch import SoftPatchLoss, soft_label
 from inpaint_zoo.losses.style import StyleLoss, gram_matrix
 from inpaint_zoo.losses.total_variation import TotalVariation, TVReduction, total_variation
@@ -20,6 +20,9 @@ from inpaint_zoo.ops.discount import spatial_discount
 
 __all__ = [
     "LPIPS_TAPS",
+    "PERCEPTUAL_TAPS",
+    "POOL_TAPS",
+    "STYLE_TAPS",
     "AdversarialLoss",
     "Distance",
     "FeatureMatching",

@@ -109,7 +109,6 @@ class AdversarialLoss:
 
     Args:
         name: Name of the GAN loss, see the table.
-        halve: Whether the discriminator's loss is the mean of its real and its fake term instead of their sum.
 
     Example:
         >>> loss = AdversarialLoss("hinge")
@@ -119,7 +118,6 @@ class AdversarialLoss:
     """
 
     name: GANName
-    halve: bool = False
 
     def __post_init__(self) -> None:
         """Refuse an unknown name."""
@@ -148,9 +146,8 @@ class AdversarialLoss:
         return (hole_map * fake + (1 - hole_map) * SIDES[self.name].real(logits)).mean()
 
     def discriminator(self, real: Tensor, fake: Tensor, hole_map: Tensor | None = None) -> Tensor:
-        """Return the discriminator's loss, the sum (or, with ``halve``, the mean) of `real` and `fake`."""
-        total = self.real(real) + self.fake(fake, hole_map)
-        return total / 2 if self.halve else total
+        """Return the discriminator's loss, the sum of `real` and `fake`."""
+        return self.real(real) + self.fake(fake, hole_map)
 
     def generator(self, logits: Tensor, hole_map: Tensor | None = None) -> Tensor:
         """Return the generator's loss.

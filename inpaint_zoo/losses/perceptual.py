@@ -10,7 +10,14 @@ from inpaint_zoo.errors import unknown_name
 from inpaint_zoo.losses.checks import check_choice
 from inpaint_zoo.losses.feature_matching import DISTANCES, Distance, feature_distance
 
-__all__ = ["PerceptualLoss", "select"]
+__all__ = ["PERCEPTUAL_TAPS", "POOL_TAPS", "STYLE_TAPS", "PerceptualLoss", "select"]
+
+POOL_TAPS = ("pool1", "pool2", "pool3")
+"""Layers of VGG-16 for the perceptual and the style loss of LGNet and of partial convolutions."""
+PERCEPTUAL_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+"""Layers of VGG-19 for the perceptual loss of ISNet and AOT-GAN."""
+STYLE_TAPS = ("relu2_2", "relu3_4", "relu4_4", "relu5_2")
+"""Layers of VGG-19 for the style loss of ISNet and AOT-GAN."""
 
 
 def select(features: Mapping[str, Tensor], taps: Sequence[str]) -> list[Tensor]:

@@ -15,17 +15,11 @@ from torchmetrics import Metric
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.metrics.definitions import Result
 from inpaint_zoo.metrics.inception import InceptionFeatures, Resize
-from inpaint_zoo.ops import without_autocast
+from inpaint_zoo.ops import describe, without_autocast
 
 __all__ = ["ImageMetric", "Region", "SetMetric", "check_images", "fixed_sum", "region_mean", "to_float64"]
 
 Region = Literal["image", "hole", "known"]
-
-
-def _describe(value: object) -> str:
-    if isinstance(value, Tensor):
-        return f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
-    return type(value).__name__
 
 
 def check_images(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
@@ -43,13 +37,13 @@ def check_images(pred: Tensor, target: Tensor, mask: Tensor | None = None) -> No
     """
     for name, value in (("pred", pred), ("target", target)):
         if not isinstance(value, Tensor) or value.ndim != 4 or value.shape[1] != 3 or not value.is_floating_point():
-            raise ZooError(f"`{name}` must be a float tensor (B, 3, H, W) in [0, 1], got {_describe(value)}.")
+            raise ZooError(f"`{name}` must be a float tensor (B, 3, H, W) in [0, 1], got {describe(value)}.")
     if pred.shape != target.shape:
-        raise ZooError(f"`target` must be {tuple(pred.shape)} to match `pred`, got {_describe(target)}.")
+        raise ZooError(f"`target` must be {tuple(pred.shape)} to match `pred`, got {describe(target)}.")
     B, _, H, W = pred.shape
     if mask is not None and (not isinstance(mask, Tensor) or mask.shape != (B, 1, H, W)):
         raise ZooError(
-            f"`mask` must be ({B}, 1, {H}, {W}) to match `pred`, got {_describe(mask)}. "
+            f"`mask` must be ({B}, 1, {H}, {W}) to match `pred`, got {describe(mask)}. "
             "If it came from an RGB file, keep one channel: `mask[:, :1]`."
         )
     if not pred.numel():
@@ -271,7 +265,7 @@ class SetMetric(_ZooMetric):
         """
         if pred.ndim != 2 or target.ndim != 2 or pred.shape[1] != target.shape[1]:
             raise ZooError(
-                f"Features must be (N, D) and (M, D) with the same D, got {_describe(pred)}, {_describe(target)}."
+                f"Features must be (N, D) and (M, D) with the same D, got {describe(pred)}, {describe(target)}."
             )
         self.biased, self.note = False, ""
         if min(len(pred), len(target)) < 2:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["from_range", "to_range", "to_uint8"]
+__all__ = ["change_range", "from_range", "to_range", "to_uint8"]
 
 
 def to_range(image: Tensor, low: float, high: float) -> Tensor:
@@ -16,6 +16,11 @@ def to_range(image: Tensor, low: float, high: float) -> Tensor:
 def from_range(x: Tensor, low: float, high: float) -> Tensor:
     """Map [low, high] linearly to [0, 1], without clamping."""
     return x if (low, high) == (0.0, 1.0) else (x - low) / (high - low)
+
+
+def change_range(x: Tensor, source: tuple[float, float], target: tuple[float, float]) -> Tensor:
+    """Map the range ``source`` linearly to ``target``, without clamping; if they are equal, return ``x`` itself."""
+    return x if source == target else to_range(from_range(x, *source), *target)
 
 
 def to_uint8(image: Tensor) -> Tensor:

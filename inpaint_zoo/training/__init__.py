@@ -8,10 +8,9 @@ from inpaint_zoo.training.images import ImageGrid, PredictionWriter, image_row
 from inpaint_zoo.training.logs import CSVLog, MetricsLog, ProgressLines
 from inpaint_zoo.training.module import InpaintingModule, TrainingModule
 from inpaint_zoo.training.phases import (
+    HALVED,
     Batch,
-    BatchSchedule,
     LossFunction,
-    Penalty,
     Phase,
     Recipe,
     Stages,
@@ -22,9 +21,9 @@ from inpaint_zoo.training.resume import newest_readable
 from inpaint_zoo.training.schedules import ConstantThenLinear
 
 __all__ = [
+    "HALVED",
     "AdversarialModule",
     "Batch",
-    "BatchSchedule",
     "CSVLog",
     "Checkpoints",
     "ConstantThenLinear",
@@ -35,7 +34,6 @@ __all__ = [
     "MetricsLog",
     "NetworkEMA",
     "NonFiniteLossError",
-    "Penalty",
     "Phase",
     "PredictionWriter",
     "ProgressLines",

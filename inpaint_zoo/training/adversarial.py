@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -18,40 +19,161 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.layers import init_normal
 from inpaint_zoo.ops import without_autocast
+from inpaint_zoo.registry import create_discriminator
 from inpaint_zoo.training.ema import NetworkEMA
 from inpaint_zoo.training.module import TrainingModule, gradient_norm
-from inpaint_zoo.training.phases import Batch, BatchSchedule, Phase, Recipe, Stages
+from inpaint_zoo.training.phases import Batch, Phase, Recipe, Stages, Terms
 
 __all__ = ["AdversarialModule"]
 
 
 class AdversarialModule(TrainingModule):
-    """LightningModule for adversarial training with manual optimization. A family implements `recipe`.
+    """LightningModule for adversarial training with manual optimization.
+
+    The default recipe has two phases, "generator" and "discriminator". A family states their order by the attributes
+    below, and implements `generator_loss` and `discriminator_loss`. For other recipes, it overrides `generator_phase`,
+    `discriminator_phase` or `recipe`.
 
     Only generator updates advance Lightning's ``global_step``; discriminator updates do not. The recipe sets gradient
-    accumulation and clipping. Lightning refuses the Trainer options for them under manual optimization.
+    clipping, and there is no gradient accumulation. Lightning refuses the Trainer options for them under manual
+    optimization.
 
     Args:
         network: Registry name of the inpainting network.
+        generator_optimizer: Optimizer of the generator.
+        discriminator_optimizer: Optimizer of the discriminator.
+        generator_scheduler: Learning-rate schedule of the generator, stepped per training step; None keeps the learning
+            rate constant.
+        discriminator_scheduler: Learning-rate schedule of the discriminator, stepped per training step.
         base: Arguments of `TrainingModule`.
+
+    Attributes:
+        discriminator: The discriminator, see `add_discriminator`.
+        discriminator_weights: Loss weights of the discriminator's terms; 1 for terms that are absent.
+        gradient_clip: Maximum gradient norm of each phase; None disables clipping.
+        generator_first: Whether the generator is updated before the discriminator.
+        forward_passes: See `Recipe.forward`.
+        step_jointly: See `Recipe.step_jointly`.
+        critics_per_step: See `Recipe.critics_per_step`.
+        interval: Unit of the schedules: generator steps or epochs.
     """
 
-    def __init__(self, network: str, **base: Any) -> None:
+    discriminator: nn.Module
+    discriminator_weights: Mapping[str, float] = {}
+    gradient_clip: float | None = None
+    generator_first: ClassVar[bool] = False
+    forward_passes: ClassVar[Literal["fresh", "shared"]] = "shared"
+    step_jointly: ClassVar[bool] = False
+    critics_per_step: int = 1
+    interval: ClassVar[Literal["step", "epoch"]] = "step"
+
+    def __init__(
+        self,
+        network: str,
+        generator_optimizer: OptimizerCallable = torch.optim.Adam,
+        discriminator_optimizer: OptimizerCallable = torch.optim.Adam,
+        generator_scheduler: LRSchedulerCallable | None = None,
+        discriminator_scheduler: LRSchedulerCallable | None = None,
+        **base: Any,
+    ) -> None:
         super().__init__(network, **base)
         self.automatic_optimization = False
+        self.generator_optimizer = generator_optimizer
+        self.discriminator_optimizer = discriminator_optimizer
+        self.generator_scheduler = generator_scheduler
+        self.discriminator_scheduler = discriminator_scheduler
         self._step_in_progress: int | None = None
 
-    @abstractmethod
+    # Methods that a family may override or use
+
+    def add_discriminator(self, name: str, init_std: float | None = None, **options: Any) -> None:
+        """Create the discriminator.
+
+        Args:
+            name: Registry name of the discriminator.
+            init_std: Standard deviation of the initial weights of the discriminator and, unless it starts from trained
+                weights, of the network; see `init_normal`. None keeps their default initialization.
+            options: Options of `create_discriminator`.
+        """
+        self.discriminator = create_discriminator(name, **options)
+        if init_std is not None:
+            init_normal(self.discriminator, init_std)
+            if not self.starts_trained:
+                init_normal(self.network, init_std)
+
+    def generator_loss(self, *args: Any, **kwargs: Any) -> Terms:
+        """Return the unweighted loss terms of the generator by name.
+
+        Its arguments are the batch, the stages with their graph, both in ``loss_range``, and what `prepare` returned.
+        """
+        raise NotImplementedError
+
+    def discriminator_loss(self, *args: Any, **kwargs: Any) -> Terms:
+        """Return the unweighted loss terms of the discriminator; as `generator_loss`, but with detached stages."""
+        raise NotImplementedError
+
+    def prepare(self, batch: Batch) -> tuple[Any, ...]:
+        """Return further arguments for the losses of all phases, computed once per batch, such as features of images.
+
+        Args:
+            batch: The batch that the losses receive.
+        """
+        return ()
+
+    def generator_phase(self, **changes: Any) -> Phase:
+        """Return the phase that trains the network.
+
+        Args:
+            changes: Attributes of the `Phase` that differ from the defaults.
+        """
+        phase = Phase(
+            "generator",
+            ("network",),
+            self.generator_loss,
+            self.generator_optimizer,
+            weights=self.weights,
+            scheduler=self.generator_scheduler,
+            interval=self.interval,
+            clip=self.gradient_clip,
+        )
+        return replace(phase, **changes)
+
+    def discriminator_phase(self, **changes: Any) -> Phase:
+        """Return the phase that trains the discriminator.
+
+        Args:
+            changes: Attributes of the `Phase` that differ from the defaults.
+        """
+        phase = Phase(
+            "discriminator",
+            ("discriminator",),
+            self.discriminator_loss,
+            self.discriminator_optimizer,
+            weights=self.discriminator_weights,
+            scheduler=self.discriminator_scheduler,
+            interval=self.interval,
+            clip=self.gradient_clip,
+        )
+        return replace(phase, **changes)
+
     def recipe(self) -> Recipe:
         """Return the phases and their order. It is called once, after `build_losses`."""
+        generator, discriminator = self.generator_phase(), self.discriminator_phase()
+        return Recipe(
+            (generator, discriminator) if self.generator_first else (discriminator, generator),
+            forward=self.forward_passes,
+            critics_per_step=self.critics_per_step,
+            step_jointly=self.step_jointly,
+        )
 
     def carry(self, batch: Batch, stages: Stages) -> Batch:
         """Return the batch of the next inner round, built from detached stages. Needed if the recipe repeats rounds.
 
         Args:
-            batch: The batch of the round that has just finished.
-            stages: The generator's stages of that round, detached.
+            batch: The batch of the round that has just finished, with ``image`` in [0, 1].
+            stages: The generator's stages of that round in ``loss_range``, detached.
         """
         raise NotImplementedError(
             f"The recipe of {type(self).__name__} repeats rounds. Implement `carry`, which builds the batch of the "
@@ -79,7 +201,7 @@ class AdversarialModule(TrainingModule):
     @property
     def batches_per_step(self) -> int:
         """Batches from one generator update to the next."""
-        return self.plan.batches_per_step
+        return self.plan.critics_per_step
 
     @property
     def trained_modules(self) -> dict[str, nn.Module]:
@@ -143,36 +265,35 @@ class AdversarialModule(TrainingModule):
         """Run all active phases of the recipe on one batch."""
         self.seed_batch("train", self.batches)
         self._step_in_progress = self.step
-        schedule = self.plan.schedule(self.batches)
-        active = [phase for phase in self.plan.phases if phase.runs(schedule, self._step_in_progress)]
+        completes_step = self.plan.completes_step(self.batches)
+        active = [phase for phase in self.plan.phases if phase.runs(completes_step)]
+        prepared = self.prepare(self.in_loss_range(batch))
         for number in range(self.plan.repeats):
             last_round = number == self.plan.repeats - 1
-            stages = self._round(batch, active, schedule, counts=schedule.completes_step and last_round)
+            stages = self._round(batch, prepared, active, counts=completes_step and last_round)
             if not last_round:
                 batch = self.carry(batch, stages)
         self.batches += 1
-        if schedule.completes_step:
-            if self.plan.generator not in active:
-                self._count_step()
+        if completes_step:
             self._step_schedulers("step")
             self.undo.complete()
         self._step_in_progress = None
 
-    def _round(self, batch: Batch, active: list[Phase], schedule: BatchSchedule, counts: bool) -> Stages:
+    def _round(self, batch: Batch, prepared: tuple[Any, ...], active: list[Phase], counts: bool) -> Stages:
         """Run the active phases once and return the stages of the last forward pass, detached."""
         shared: Stages | None = None
         if self.plan.forward == "shared" and active:
             with torch.set_grad_enabled(self.plan.generator in active):
                 shared = self.predict_stages(batch)
         stages: Stages = shared or {}
+        seen = self.in_loss_range(batch)
         for phase in active:
             with self._only(phase):
                 stages = shared if shared is not None else self._fresh_stages(phase, batch)
-                total = self._phase_loss(phase, batch, stages)
-                self.manual_backward(total / self.plan.accumulate)
-            if schedule.updates and not self.plan.step_jointly:
+                self.manual_backward(self._phase_loss(phase, seen, stages, prepared))
+            if not self.plan.step_jointly:
                 self._update(phase, counts, completes=counts and phase is active[-1])
-        if schedule.updates and self.plan.step_jointly:
+        if self.plan.step_jointly:
             for phase in active:
                 self._update(phase, counts, completes=counts and phase is active[-1])
         return {name: stage.detach() for name, stage in stages.items()}
@@ -181,15 +302,14 @@ class AdversarialModule(TrainingModule):
         with torch.set_grad_enabled(phase.is_generator):
             return self.predict_stages(batch)
 
-    def _phase_loss(self, phase: Phase, batch: Batch, stages: Stages) -> Tensor:
+    def _phase_loss(self, phase: Phase, batch: Batch, stages: Stages, prepared: tuple[Any, ...]) -> Tensor:
         if not phase.is_generator:
             stages = {name: stage.detach() for name, stage in stages.items()}
-        terms = phase.loss(batch, stages)
-        if phase.penalty is not None and self.step % phase.penalty.every == 0:
+        terms = phase.loss(batch, stages, *prepared)
+        if phase.penalty is not None:
             with without_autocast(self.device):
-                terms = terms | phase.penalty.function(
-                    batch, {name: stage.detach().float() for name, stage in stages.items()}
-                )
+                precise = {name: stage.detach().float() for name, stage in stages.items()}
+                terms = terms | phase.penalty(batch, precise, *prepared)
         return self.weighted_sum(phase.name, terms, phase.weights, batch)
 
     @contextmanager
@@ -255,12 +375,6 @@ class AdversarialModule(TrainingModule):
                 if isinstance(callback, NetworkEMA) and callback.each_update:
                     self.undo.keep(callback.tensors)
 
-    def _count_step(self) -> None:
-        """Advance ``global_step`` without a generator update, so that windows of phases and schedules proceed."""
-        *_, optimizer = self._optimizers(self.plan.generator)
-        optimizer._on_before_step()
-        optimizer._on_after_step()
-
     def _step_schedulers(self, interval: str) -> None:
         with warnings.catch_warnings():
             # The warning is wrong here: torch counts optimizer steps per process, and a resumed run may start with
@@ -278,7 +392,9 @@ class AdversarialModule(TrainingModule):
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         """Return the weighted loss of each phase by the phase's name, for a forward pass without updates."""
         sums = {}
+        seen = self.in_loss_range(batch)
+        prepared = self.prepare(seen)
         for phase in self.plan.phases:
             with self._only(phase):
-                sums[phase.name] = self._phase_loss(phase, batch, self._fresh_stages(phase, batch))
+                sums[phase.name] = self._phase_loss(phase, seen, self._fresh_stages(phase, batch), prepared)
         return sums

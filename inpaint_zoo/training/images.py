@@ -35,7 +35,7 @@ def image_row(module: TrainingModule, batch: Batch) -> list[Tensor]:
     (clamped, not composited), the result (composited) and the ground truth.
     """
     image, mask = batch["image"], batch["mask"]
-    stages = [stage.clamp(0, 1) for stage in module.predict_stages(batch).values()]
+    stages = [stage.clamp(0, 1) for stage in module.network.stages(image, mask, **hole_fill_of(batch)).values()]
     masked = batch["hole_fill"] if "hole_fill" in batch else torch.where(mask > 0.5, GREY, image)
     return [masked, *stages, composite(stages[-1], image, mask), image]
 

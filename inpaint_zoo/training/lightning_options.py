@@ -177,7 +177,7 @@ CALLBACKS: dict[str, Verdict] = {
     "GradientAccumulationScheduler": Verdict(
         "Works with one optimizer.",
         _is_adversarial,
-        "In adversarial training, the recipe of the family sets the accumulation. Remove the callback.",
+        "Adversarial training has no gradient accumulation. Remove the callback.",
     ),
     "LambdaCallback": Verdict("Works in Python; YAML cannot hold its functions."),
     "LearningRateFinder": Verdict(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.losses import OnMissing, unless_missing
 from inpaint_zoo.metrics import ImageMetric, SetMetric, create_metric
-from inpaint_zoo.ops import composite, to_uint8
+from inpaint_zoo.ops import composite, to_range, to_uint8
 from inpaint_zoo.random import sample_key
 from inpaint_zoo.registry import create_model
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
@@ -26,7 +26,7 @@ from inpaint_zoo.training.lightning_options import check_settings, check_trainer
 from inpaint_zoo.training.phases import Batch, Stages, Terms
 from inpaint_zoo.training.resume import make_exact
 from inpaint_zoo.training.undo import Undo
-from inpaint_zoo.weights import read_header
+from inpaint_zoo.weights import match_state, read_header
 
 __all__ = ["InpaintingModule", "TrainingModule", "gradient_norm", "hole_fill_of", "is_logged", "without_padding"]
 
@@ -77,7 +77,7 @@ def without_padding(batch: Batch) -> Batch | None:
     }
 
 
-def hole_fill_of(batch: Batch) -> dict[str, Tensor]:
+def hole_fill_of(batch: Batch) -> dict[str, Any]:
     """Return ``hole_fill`` as keyword argument of the network if the data's ``input_mode`` fills the hole, else {}."""
     return {"hole_fill": batch["hole_fill"]} if "hole_fill" in batch else {}
 
@@ -118,9 +118,13 @@ class TrainingModule(LightningModule):
         evaluates_average: Whether the latest metrics are those of the EMA; None if there is no EMA.
         start_arguments: Names of constructor arguments that are weight files to start from. A family adds its own.
         starts_trained: Whether the network's weights come from a weight file or a checkpoint.
+        loss_range: (low, high) of the predictions and of the ground truth that the losses receive. If it is the
+            network's own ``value_range``, predictions are not converted.
+        weights: Loss weights of the network's terms; 1 for terms that are absent.
     """
 
     start_arguments: ClassVar[frozenset[str]] = frozenset({"init_weights"})
+    loss_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __init__(
         self,
@@ -152,6 +156,7 @@ class TrainingModule(LightningModule):
         self.undo = Undo()
         self.evaluates_average: bool | None = None
         self.dropped: set[str] = set()
+        self.weights: dict[str, float] = {}
         # keys: "psnr" for the result, "coarse/psnr" for the composite of an earlier stage
         self._metrics: dict[str, ImageMetric | SetMetric] = {}
 
@@ -161,23 +166,46 @@ class TrainingModule(LightningModule):
         """Build the pretrained networks of the losses, with `unless_missing`. Called before training only."""
 
     def predict_stages(self, batch: Batch) -> Stages:
-        """Return the raw predictions (B, 3, H, W) in [0, 1] by stage name, for the losses."""
-        return self.network.stages(batch["image"], batch["mask"], **hole_fill_of(batch))
+        """Return the raw predictions (B, 3, H, W) in ``loss_range`` by stage name, for the losses."""
+        return self.network.stages(batch["image"], batch["mask"], scaled_to=self.loss_range, **hole_fill_of(batch))
+
+    def in_loss_range(self, batch: Batch) -> Batch:
+        """Return the batch that the losses receive, with ``image`` in ``loss_range`` instead of [0, 1]."""
+        return batch | {"image": to_range(batch["image"], *self.loss_range)}
 
     def unless_missing(self, build: Callable[[], Built], *terms: str) -> Built | None:
-        """Return ``build()``; if its weights are missing and ``on_missing`` is "drop", drop the terms and return None.
+        """Return ``build()``, or None if no term needs it or if its weights are missing and ``on_missing`` is "drop".
+
+        In the second case, the terms are dropped.
 
         Args:
             build: Builds a network with pretrained weights.
-            terms: Names of the loss terms that need it.
+            terms: Names of the loss terms that need it. A term with weight 0 does not need it.
 
         Raises:
             WeightsNotFoundError: The weights are missing, and ``on_missing`` is "refuse".
         """
+        if not any(self.weights.get(term, 1.0) for term in terms):
+            return None
         built = unless_missing(build, self.on_missing, " and ".join(terms))
         if built is None:
             self.dropped.update(terms)
         return built
+
+    def start_first(self, state: Mapping[str, Tensor], file: str) -> None:
+        """Load the weights that the first network of a combinator starts from.
+
+        Args:
+            state: State dict of the first network.
+            file: Its source, for errors.
+
+        Raises:
+            ZooError: The state dict belongs to another network.
+        """
+        first = self.network.get_submodule("first")
+        source = f"the first network of '{self.hparams['network']}': {file}"
+        first.load_state_dict(match_state(state, first.state_dict(), source))
+        self.starts_trained = True
 
     # Steps
 
@@ -264,14 +292,22 @@ class TrainingModule(LightningModule):
     # Lightning's hooks
 
     def check_trainer(self, trainer: Trainer) -> None:
-        """Refuse a Trainer that cannot fit this module. The command line calls this before it starts other processes.
+        """Refuse to fit with a Trainer that does not support it, or with a frozen first network that is untrained.
+
+        The command line calls this before it starts other processes.
 
         Raises:
-            ZooError: An option or a callback of the Trainer is not supported; see `training.lightning_options`.
+            ZooError: An option or a callback of the Trainer is not supported, see `training.lightning_options`; or
+                the network's first network is frozen and has no trained weights.
         """
         settings = {"precision": trainer.precision, "overfit_batches": trainer.overfit_batches}  # type: ignore[attr-defined]
         check_settings(settings)
         check_trainer(trainer, self)
+        frozen = "first_weights" in self.start_arguments and getattr(self.network, "freeze_first", False)
+        if frozen and not self.starts_trained:
+            raise ZooError(
+                "The first network is frozen but has no trained weights. Set --model.init_args.first_weights FILE."
+            )
 
     def setup(self, stage: str) -> None:
         """Check the Trainer and build the losses before training; compile the network if ``compile`` is set.
@@ -456,8 +492,8 @@ class InpaintingModule(TrainingModule):
         """Return the unweighted loss terms by name, each a scalar.
 
         Args:
-            batch: The batch.
-            stages: Raw predictions by stage name, in [0, 1].
+            batch: The batch, with ``image`` in ``loss_range``.
+            stages: Raw predictions by stage name, in ``loss_range``.
         """
         raise NotImplementedError
 
@@ -473,7 +509,8 @@ class InpaintingModule(TrainingModule):
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
         """Return the weighted loss under the name ``train``."""
-        return {"train": self.weighted_sum("train", self.loss(batch, self.predict_stages(batch)), self.weights, batch)}
+        terms = self.loss(self.in_loss_range(batch), self.predict_stages(batch))
+        return {"train": self.weighted_sum("train", terms, self.weights, batch)}
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the weighted loss of one batch. Lightning runs the backward pass and the update."""

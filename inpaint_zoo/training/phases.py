@@ -16,9 +16,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.ops import composite, to_range
+from inpaint_zoo.ops import composite
 
-__all__ = ["Batch", "BatchSchedule", "LossFunction", "Penalty", "Phase", "Recipe", "Stages", "Terms", "completed"]
+__all__ = ["HALVED", "Batch", "LossFunction", "Phase", "Recipe", "Stages", "Terms", "completed"]
 
 Batch = dict[str, Any]
 """A batch of B samples by name.
@@ -27,39 +27,28 @@ Batch = dict[str, Any]
 ``name``, a list of B strings. If the data's ``input_mode`` fills the hole, also ``hole_fill`` (B, 3, H, W) in [0, 1].
 """
 Stages = dict[str, Tensor]
-"""Raw predictions (B, 3, H, W) by stage name, in [0, 1], not composited; see `InpaintingNetwork.stages`."""
+"""Raw predictions (B, 3, H, W) by stage name, not composited; see `InpaintingNetwork.stages`.
+
+Losses receive them, and the batch's ``image``, in the module's ``loss_range``.
+"""
 Terms = dict[str, Tensor]
 """Unweighted loss terms by name, each a scalar."""
-LossFunction = Callable[[Batch, Stages], Terms]
+LossFunction = Callable[..., Terms]
+"""Function of a batch, its stages, and what `AdversarialModule.prepare` returned for the batch."""
+HALVED: Mapping[str, float] = {"real": 0.5, "fake": 0.5}
+"""Weights of a discriminator whose loss is the mean, not the sum, of its real and its fake term."""
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
 
 
 def completed(pred: Tensor, batch: Batch) -> Tensor:
-    """Return the composited prediction in [-1, 1], the input of discriminators that see composites.
+    """Return the composited prediction, (B, 3, H, W): the prediction in the hole, the image elsewhere.
 
     Args:
-        pred: Raw prediction, (B, 3, H, W) in [0, 1].
-        batch: The batch with ``image`` and ``mask``.
-
-    Returns:
-        (B, 3, H, W) in [-1, 1]: the prediction in the hole, the image elsewhere.
+        pred: Raw prediction, (B, 3, H, W).
+        batch: The batch with ``image``, in the value range of ``pred``, and ``mask``.
     """
-    return to_range(composite(pred, batch["image"], batch["mask"]), -1, 1)
-
-
-@dataclass(frozen=True)
-class Penalty:
-    """A gradient penalty. It is computed in fp32 outside autocast, because it needs second derivatives.
-
-    Attributes:
-        function: Function that returns the penalty terms, like `Phase.loss`. Its stages are detached and in fp32.
-        every: Number of generator steps between two evaluations. 1 evaluates it at every step; lazy regularization
-            uses a larger value.
-    """
-
-    function: LossFunction
-    every: int = 1
+    return composite(pred, batch["image"], batch["mask"])
 
 
 @dataclass(frozen=True)
@@ -76,13 +65,13 @@ class Phase:
         separate_optimizers: Whether each entry of ``trains`` has its own optimizer and schedule, logged as
             ``<name>/<last part of the attribute>``. All of them step at the same time.
         weights: Loss weights by term; 1 for terms that are absent. A term of weight 0 is logged but not optimized.
-        penalty: Gradient penalty. Its terms are weighted by ``weights``, too.
+        penalty: Function that returns the terms of a gradient penalty. It runs in fp32 outside autocast, because it
+            needs second derivatives; its stages are detached and in fp32. Its terms are weighted by ``weights``, too.
         scheduler: Function that builds the learning-rate schedule from the optimizer.
         interval: Unit of the schedule: generator steps or epochs.
         clip: Maximum norm of the gradient of all its parameters; None disables clipping.
         on: Batches of a cycle on which it runs: "every", "last" or "but_last". None means "last" for the generator and
             "every" for other phases.
-        window: Generator steps [first, end) in which it runs, counted from 0. Outside, it is not computed.
     """
 
     name: str
@@ -90,12 +79,11 @@ class Phase:
     loss: LossFunction
     optimizer: OptimizerFactory
     weights: Mapping[str, float] = field(default_factory=dict)
-    penalty: Penalty | None = None
+    penalty: LossFunction | None = None
     scheduler: SchedulerFactory | None = None
     interval: Literal["step", "epoch"] = "step"
     clip: float | None = None
     on: Literal["every", "last", "but_last"] | None = None
-    window: tuple[int, int | None] = (0, None)
     separate_optimizers: bool = False
 
     @property
@@ -110,35 +98,10 @@ class Phase:
             return {self.name: self.trains}
         return {f"{self.name}/{attribute.split('.')[-1]}": (attribute,) for attribute in self.trains}
 
-    def runs(self, schedule: BatchSchedule, step: int) -> bool:
-        """Return whether it runs on a batch.
-
-        Args:
-            schedule: Position of the batch, from `Recipe.schedule`.
-            step: Number of generator steps done before the batch.
-        """
+    def runs(self, completes_step: bool) -> bool:
+        """Return whether it runs on a batch that completes a step, see `Recipe.completes_step`, or on another one."""
         on = self.on or ("last" if self.is_generator else "every")
-        first, end = self.window
-        inside = step >= first and (end is None or step < end)
-        return inside and (on == "every" or (on == "last") == schedule.last_of_cycle)
-
-
-@dataclass(frozen=True)
-class BatchSchedule:
-    """Position of a batch within a step; see `Recipe.schedule`.
-
-    Attributes:
-        updates: Whether the optimizers step on this batch, because it is the last of an accumulation.
-        last_of_cycle: Whether the batch belongs to the last slot of the cycle, in which the generator runs.
-    """
-
-    updates: bool
-    last_of_cycle: bool
-
-    @property
-    def completes_step(self) -> bool:
-        """Whether the generator's step is complete after this batch."""
-        return self.updates and self.last_of_cycle
+        return on == "every" or (on == "last") == completes_step
 
 
 @dataclass(frozen=True)
@@ -149,11 +112,10 @@ class Recipe:
         phases: The phases, in the order of their updates.
         forward: "shared" runs the generator once per batch, and all phases use that prediction. "fresh" runs it again
             for each phase, with the current weights. Phases that do not train it run it without a graph, in train mode.
-        critics_per_step: Number of batches (or accumulations) in a cycle. The generator's phase runs on the last one.
+        critics_per_step: Number of batches in a cycle, which is one step. The generator's phase runs on the last one.
         step_jointly: Whether all gradients are computed before the first optimizer steps, so that every loss uses the
             old weights.
         repeats: Number of inner rounds on one batch. `AdversarialModule.carry` builds the batch of the next round.
-        accumulate: Number of batches whose gradients are averaged into one update.
 
     Raises:
         ZooError: Not exactly one phase trains ``network``, two phases have the same name, the generator's phase does
@@ -165,7 +127,6 @@ class Recipe:
     critics_per_step: int = 1
     step_jointly: bool = False
     repeats: int = 1
-    accumulate: int = 1
 
     def __post_init__(self) -> None:
         names = [phase.name for phase in self.phases]
@@ -175,7 +136,7 @@ class Recipe:
             raise ZooError(f"Exactly one phase must train 'network', got {[phase.trains for phase in self.phases]}.")
         if (self.generator.on or "last") != "last":
             raise ZooError("The phase that trains 'network' must run on the last batch of a cycle. Leave `on` unset.")
-        for key in ("critics_per_step", "repeats", "accumulate"):
+        for key in ("critics_per_step", "repeats"):
             if getattr(self, key) < 1:
                 raise ZooError(f"`{key}` must be 1 or more, got {getattr(self, key)}.")
 
@@ -184,22 +145,6 @@ class Recipe:
         """The phase that trains ``network``."""
         return next(phase for phase in self.phases if phase.is_generator)
 
-    @property
-    def batches_per_step(self) -> int:
-        """Number of batches per step: ``critics_per_step * accumulate``."""
-        return self.critics_per_step * self.accumulate
-
-    def schedule(self, batches: int) -> BatchSchedule:
-        """Return the position within a step of the batch with index ``batches``, counted from 0.
-
-        Example:
-            >>> from types import SimpleNamespace
-            >>> recipe = SimpleNamespace(accumulate=2, critics_per_step=3)
-            >>> [Recipe.schedule(recipe, n).completes_step for n in range(6)]
-            [False, False, False, False, False, True]
-        """
-        slot, part = divmod(batches, self.accumulate)
-        return BatchSchedule(
-            updates=part == self.accumulate - 1,
-            last_of_cycle=slot % self.critics_per_step == self.critics_per_step - 1,
-        )
+    def completes_step(self, batches: int) -> bool:
+        """Return whether the batch with index ``batches``, counted from 0, is the last one of a cycle."""
+        return batches % self.critics_per_step == self.critics_per_step - 1

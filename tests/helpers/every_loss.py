@@ -137,8 +137,8 @@ def cases() -> dict[str, Case]:
 
     for divisor, (known, hole) in itertools.product(get_args(L1Divisor), ((1, 6), (0, 1))):
         add(MaskedL1, partial(_l1, MaskedL1(known, hole, divisor)), divisor, known, hole)
-    for name, halve in itertools.product(get_args(GANName), (False, True)):
-        add(AdversarialLoss, partial(_game, AdversarialLoss(name, halve)), name, halve)
+    for name in get_args(GANName):
+        add(AdversarialLoss, partial(_game, AdversarialLoss(name)), name)
     for target in get_args(SoftTarget):
         add(SoftPatchLoss, partial(_soft, SoftPatchLoss(target, kernel=5, sigma=1.0)), target)
     for options in itertools.product(get_args(TVRegion), (1.0, 1.5), (False, True), get_args(TVReduction)):

@@ -105,15 +105,16 @@ class Part(NamedTuple):
 
 
 def parts(module: TrainingModule) -> list[Part]:
-    """Return the parts in order; a penalty belongs to its phase."""
+    """Return the parts in order; a penalty belongs to its phase. Their batch and stages are in ``loss_range``."""
     if isinstance(module, InpaintingModule):
         return [Part("train", module.loss, module.weights, ("network",))]
     assert isinstance(module, AdversarialModule)
 
     def terms(phase: Any) -> Any:
         def compute(batch: Batch, stages: Stages) -> Terms:
-            penalty = {} if phase.penalty is None else phase.penalty.function(batch, stages)
-            return phase.loss(batch, stages) | penalty
+            prepared = module.prepare(batch)
+            penalty = {} if phase.penalty is None else phase.penalty(batch, stages, *prepared)
+            return phase.loss(batch, stages, *prepared) | penalty
 
         return compute
 

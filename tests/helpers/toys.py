@@ -20,7 +20,6 @@ from inpaint_zoo.training import (
     CSVLog,
     InpaintingModule,
     MetricsLog,
-    Penalty,
     Phase,
     Recipe,
     Stages,
@@ -148,7 +147,6 @@ class ToyGAN(AdversarialModule):
         scheduler: Any = None,
         interval: str = "step",
         clip: float | None = None,
-        windows: dict[str, tuple[int, int | None]] | None = None,
         form: dict[str, Any] | None = None,
         sgd: bool = False,
         **base: Any,
@@ -157,7 +155,7 @@ class ToyGAN(AdversarialModule):
         self.critic = Critic()
         self.lr, self.penalty, self.critic_first = lr, penalty, critic_first
         self.scheduler, self.interval, self.clip = scheduler, interval, clip
-        self.windows, self.form = windows or {}, form or {}
+        self.form = form or {}
         self.sgd = sgd
         self.log_of_calls: list[str] = []
         self.forwards = 0
@@ -173,13 +171,11 @@ class ToyGAN(AdversarialModule):
             return torch.optim.Adam(parameters, lr=self.lr, betas=(0.5, 0.9))
 
         shared = {"optimizer": optimizer, "scheduler": self.scheduler, "interval": self.interval, "clip": self.clip}
-        whole = (0, None)
         generator = Phase(
             "generator",
             ("network",),
             self.generator_loss,
             weights={"adversarial": 0.1},
-            window=self.windows.get("generator", whole),
             **shared,
         )
         critic = Phase(
@@ -187,8 +183,7 @@ class ToyGAN(AdversarialModule):
             ("critic",),
             self.critic_loss,
             weights={"penalty": 10.0},
-            penalty=Penalty(self.critic_penalty) if self.penalty else None,
-            window=self.windows.get("critic", whole),
+            penalty=self.critic_penalty if self.penalty else None,
             **shared,
         )
         return Recipe((critic, generator) if self.critic_first else (generator, critic), **self.form)

@@ -7,10 +7,9 @@ from torch.nn import functional as F
 import inpaint_zoo as iz
 from inpaint_zoo.errors import UnknownNameError
 from inpaint_zoo.layers import VGGFeatures
-from inpaint_zoo.losses import MissingWeightsWarning, soft_label
+from inpaint_zoo.losses import PERCEPTUAL_TAPS, STYLE_TAPS, MissingWeightsWarning, soft_label
 from inpaint_zoo.models import AOTGAN
-from inpaint_zoo.models.aot_gan.loss import PERCEPTUAL_TAPS, STYLE_TAPS, AOTGANLoss
-from inpaint_zoo.ops import from_range
+from inpaint_zoo.models.aot_gan.loss import AOTGANLoss
 from inpaint_zoo.training import NetworkEMA
 from inpaint_zoo.weights import WeightsNotFoundError
 from tests.helpers.authors_losses import gradient_norm
@@ -38,15 +37,15 @@ def test_recorded_losses(filled_vgg19, side):
     recorded = read_vector("aot_gan_losses")["networks"][str(side)]
     target, pred, mask = losses_batch(side, side, low=-1)
     pred.requires_grad_()
-    raw, batch = from_range(pred, -1, 1), {"image": from_range(target, -1, 1), "mask": mask}
+    batch, taps = {"image": target, "mask": mask}, PERCEPTUAL_TAPS + STYLE_TAPS
     critic = fill_module(iz.create_discriminator("aot_gan")).requires_grad_(False)
-    vgg = VGGFeatures("vgg19", PERCEPTUAL_TAPS + STYLE_TAPS, input_norm="imagenet", weights=filled_vgg19)
+    vgg = VGGFeatures("vgg19", taps, input_norm="imagenet", value_range=(-1, 1), weights=filled_vgg19)
     released = AOTGANLoss(vgg, "released")
     with torch.no_grad():
-        terms = released.reconstruction(raw, batch)
-        sides = released.discriminator(critic, raw, batch)
-        intended = AOTGANLoss(None).generator(critic, raw, batch)
-    terms["adversarial"] = released.generator(critic, raw, batch)
+        terms = released.reconstruction(pred, batch)
+        sides = released.discriminator(critic, pred, batch)
+        intended = AOTGANLoss(None).generator(critic, pred, batch)
+    terms["adversarial"] = released.generator(critic, pred, batch)
     (gradient,) = torch.autograd.grad(terms["adversarial"], pred, retain_graph=True)
     weights = AOTGAN("aot_gan_tiny", discriminator_width=8).weights
     found = {

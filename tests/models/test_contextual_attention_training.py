@@ -43,8 +43,8 @@ def small(network="glcic_tiny", metrics=(), **options):
 
 @pytest.fixture(scope="module")
 def recorded_case():
-    """Return ground truth in [0, 1] and mask from `ca_losses`, and both critics."""
-    x = vector_image(256, 256)
+    """Return ground truth in [-1, 1] and mask from `ca_losses`, and both critics."""
+    x = vector_image(256, 256) * 2 - 1
     mask = torch.zeros(2, 1, 256, 256)
     mask[..., 67:181, 81:187] = 1
     critics = [fill_module(iz.create_discriminator(f"ca_{name}")) for name in ("local", "global")]
@@ -68,8 +68,8 @@ def test_recorded_losses(recorded_case):
     """Losses of synthetic predictions, and gradients of the critics' total loss."""
     batch, critics = recorded_case
     recorded = read_vector("ca_losses")
-    target = batch["image"] * 2 - 1
-    stages = {"coarse": (0.5 * target.flip(2) + 1) / 2, "fine": (0.8 * target.flip(2) + 1.1) / 2}
+    mirrored = batch["image"].flip(2)
+    stages = {"coarse": 0.5 * mirrored, "fine": 0.8 * mirrored + 0.1}
     terms = totals(ContextualAttention("glcic_tiny"), batch, stages, critics)
     named = recorded["synthetic"]["values_named"]
     for which in ("local", "global"):  # of two images: the norms' mean is 1 off by no more than the penalty's root
@@ -92,7 +92,8 @@ def test_recorded_chain(recorded_case):
     batch, critics = recorded_case
     recorded = read_vector("ca_losses")["chain"]
     net = fill_module(iz.create_model("contextual_attention"))
-    terms = totals(ContextualAttention("glcic_tiny"), batch, net.stages(batch["image"], batch["mask"]), critics)
+    stages = net.stages((batch["image"] + 1) / 2, batch["mask"], scaled_to=(-1.0, 1.0))
+    terms = totals(ContextualAttention("glcic_tiny"), batch, stages, critics)
     for name, value in recorded["values_named"].items():
         assert terms[name].item() == pytest.approx(value, abs=1e-5, rel=1e-5), name
     norms = recorded["grad_norms_of_g_total"]
@@ -135,7 +136,7 @@ def test_discounts_of_free_form_holes():
         discount: ContextualAttentionLoss(32, 0.5, 0.0, discount=discount).reconstruction(stages, batch)["l1"].item()
         for discount in ("distance", "none")
     }
-    error = 2 * (fine - image).abs()[0, :, 10:14, 5:25]
+    error = (fine - image).abs()[0, :, 10:14, 5:25]
     weight = torch.full((4, 20), 0.25)
     weight[[0, -1]] = weight[:, [0, -1]] = 0.5
     assert found["none"] == pytest.approx(error.sum().item() / (3 * 32 * 32), rel=1e-5)

@@ -9,9 +9,9 @@ from torch.utils.data import DataLoader
 
 import inpaint_zoo as iz
 from inpaint_zoo.layers import VGGFeatures
+from inpaint_zoo.losses import POOL_TAPS
 from inpaint_zoo.models import LGNet
-from inpaint_zoo.models.lgnet.loss import TAPS, LGNetLoss
-from inpaint_zoo.ops import from_range
+from inpaint_zoo.models.lgnet.loss import LGNetLoss
 from tests.helpers.fill import losses_batch, read_vector, vector_image, vector_mask
 from tests.helpers.recorded import official_lgnet, released_lgnet
 
@@ -19,9 +19,10 @@ from tests.helpers.recorded import official_lgnet, released_lgnet
 def test_recorded_losses(filled_vgg16):
     expected = read_vector("lgnet_losses_64")["values_named"]
     target, pred, mask = losses_batch(64, 64, -1)
-    batch = {"image": from_range(target, -1, 1), "mask": mask}
-    vgg = VGGFeatures("vgg16", TAPS, input_norm="minus_one_one", weights=filled_vgg16)
-    terms = LGNetLoss(vgg).reconstruction({"local": from_range(pred, -1, 1)}, batch, ("local",))
+    batch = {"image": target, "mask": mask}
+    norm = {"input_norm": "minus_one_one", "value_range": (-1, 1)}
+    vgg = VGGFeatures("vgg16", POOL_TAPS, weights=filled_vgg16, **norm)
+    terms = LGNetLoss(vgg).reconstruction({"local": pred}, batch, ("local",))
     assert terms.keys() == {f"local_{name}" for name in ("valid", "hole", "tv", "perceptual", "style")}
     for name, term in terms.items():
         assert term.item() == pytest.approx(expected[name.removeprefix("local_")], rel=1e-4), name

@@ -8,9 +8,10 @@ from torch.nn import functional as F
 import inpaint_zoo as iz
 from inpaint_zoo.layers import VGGFeatures
 from inpaint_zoo.layers.features import IMAGENET_MEAN, IMAGENET_STD
+from inpaint_zoo.losses import POOL_TAPS
 from inpaint_zoo.models import PartialConv
 from inpaint_zoo.models.partial_conv import PartialConvGenerator
-from inpaint_zoo.models.partial_conv.loss import TAPS, PartialConvLoss
+from inpaint_zoo.models.partial_conv.loss import PartialConvLoss
 from tests.helpers.images import sample, shaken
 from tests.helpers.overfit import psnr_by_heart
 from tests.helpers.toys import fit
@@ -93,7 +94,7 @@ def test_losses_written_out():
     generator = torch.Generator().manual_seed(0)
     image, pred = (torch.rand(2, 3, 32, 32, generator=generator) for _ in range(2))
     mask = (torch.rand(2, 1, 32, 32, generator=generator) > 0.5).float()
-    vgg = VGGFeatures("vgg16", TAPS, input_norm="imagenet", weights="random")
+    vgg = VGGFeatures("vgg16", POOL_TAPS, input_norm="imagenet", weights="random")
     terms = PartialConvLoss(vgg)(pred, {"image": image, "mask": mask})
     x, y = (image - MEAN) / STD, (pred - MEAN) / STD
     merged = mask * y + (1 - mask) * x

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import inpaint_zoo as iz
+from inpaint_zoo.ops import to_range
 from tests.helpers.families import BACKBONES, SIDE, SIDES, SMALL, arguments, parts, small, training_modules
 from tests.helpers.images import sample
 
@@ -104,14 +105,16 @@ def test_every_familys_losses(kind, no_weights):
     for by in (-4.0, 4.0):
         with raised(module.network, by) as raw:
             stages = module.predict_stages(batch)
-        total = generator_total(module, batch, stages)
+        total = generator_total(module, module.in_loss_range(batch), stages)
         assert reached(total, raw, mask) > 0.5
     generator = torch.Generator().manual_seed(0)
-    outside = {  # -0.5 or 1.5
-        name: (torch.randint(0, 2, stage.shape, generator=generator) * 2 - 0.5).requires_grad_()
+    outside = {  # -0.5 or 1.5 of the range
+        name: to_range(torch.randint(0, 2, stage.shape, generator=generator) * 2 - 0.5, *module.loss_range)
         for name, stage in stages.items()
     }
-    total = generator_total(module, batch, outside)
+    for stage in outside.values():
+        stage.requires_grad_()
+    total = generator_total(module, module.in_loss_range(batch), outside)
     gradients = torch.autograd.grad(total, [*outside.values()], allow_unused=True, retain_graph=True)
     used = [stage for stage, gradient in zip(outside.values(), gradients, strict=True) if gradient is not None]
     assert used[-1] is [*outside.values()][-1]

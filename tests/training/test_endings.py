@@ -130,15 +130,6 @@ FAILURES = {
         4,
         (),
     ),
-    "accumulation": (
-        FailsInLoss,
-        {"form": {"accumulate": 3}},
-        {"fails": ("critic", 8)},
-        {"max_steps": 4, "check_val_every_n_epoch": None},
-        None,
-        2,
-        (),
-    ),
     "second round": (
         FailsInLoss,
         {"form": {"repeats": 3}},

@@ -38,9 +38,9 @@ SCENARIOS = {
         {"penalty": True, "form": {"critics_per_step": 5}},
         {"callbacks": [("ema", {"start": 2})], "max_steps": 4, "every": 1, "check_val_every_n_epoch": None},
     ),
-    "accumulation over epochs": (
+    "cycles over epochs": (
         ToyGAN,
-        {"scheduler": steps, "form": {"accumulate": 4}},
+        {"scheduler": steps, "form": {"critics_per_step": 4}},
         {"max_steps": 5, "every": 1, "check_val_every_n_epoch": None, "val_check_interval": 4},
     ),
     "together, epoch schedule": (

@@ -6,25 +6,21 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.layers import VGGFeatures
-from inpaint_zoo.losses import MaskedL1, PerceptualLoss, SoftPatchLoss, StyleLoss
+from inpaint_zoo.losses import PERCEPTUAL_TAPS, STYLE_TAPS, MaskedL1, PerceptualLoss, SoftPatchLoss, StyleLoss
 from inpaint_zoo.losses.soft_patch import SoftTarget
-from inpaint_zoo.ops import to_range
 from inpaint_zoo.training import Batch, Terms, completed
 
-__all__ = ["PERCEPTUAL_TAPS", "STYLE_TAPS", "AOTGANLoss"]
-
-PERCEPTUAL_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-STYLE_TAPS = ("relu2_2", "relu3_4", "relu4_4", "relu5_2")
+__all__ = ["AOTGANLoss"]
 
 
 class AOTGANLoss(nn.Module):
     """Unweighted loss terms: reconstruction terms on the raw prediction, SM-PatchGAN terms on the composite.
 
-    L1 and the discriminator use images in [-1, 1].
+    Images and predictions are in [-1, 1].
 
     Args:
-        features: VGG-19 that returns features at all nine taps and normalizes images by ImageNet's mean and standard
-            deviation; None disables the perceptual and the style loss.
+        features: VGG-19 that returns features at all nine taps, takes images in [-1, 1] and normalizes them by
+            ImageNet's mean and standard deviation; None disables the perceptual and the style loss.
         target: Target labels of the generator's GAN loss, see `SoftPatchLoss`.
     """
 
@@ -40,11 +36,11 @@ class AOTGANLoss(nn.Module):
         """Return the terms ``l1`` and, if ``features`` is given, ``perceptual`` and ``style``.
 
         Args:
-            pred: Raw prediction (B, 3, H, W) in [0, 1].
-            batch: Batch with the ground truth ``image`` in [0, 1] and ``mask``, 1 = hole.
+            pred: Raw prediction (B, 3, H, W).
+            batch: Batch with the ground truth ``image`` and ``mask``, 1 = hole.
         """
         image = batch["image"]
-        terms = {"l1": self.l1(to_range(pred, -1, 1), to_range(image, -1, 1), batch["mask"])}
+        terms = {"l1": self.l1(pred, image, batch["mask"])}
         if self.features is not None:
             with torch.no_grad():
                 target = self.features(image)
@@ -57,8 +53,8 @@ class AOTGANLoss(nn.Module):
 
         Args:
             discriminator: Discriminator whose parameters the caller has frozen.
-            pred: Raw prediction (B, 3, H, W) in [0, 1], with its graph.
-            batch: Batch with the ground truth ``image`` in [0, 1] and ``mask``, 1 = hole.
+            pred: Raw prediction (B, 3, H, W), with its graph.
+            batch: Batch with the ground truth ``image`` and ``mask``, 1 = hole.
         """
         return self.gan_loss.generator(discriminator(completed(pred, batch)), batch["mask"])
 
@@ -70,8 +66,8 @@ class AOTGANLoss(nn.Module):
 
         Args:
             discriminator: Discriminator with trainable parameters.
-            pred: Raw prediction (B, 3, H, W) in [0, 1], detached.
-            batch: Batch with the ground truth ``image`` in [0, 1] and ``mask``, 1 = hole.
+            pred: Raw prediction (B, 3, H, W), detached.
+            batch: Batch with the ground truth ``image`` and ``mask``, 1 = hole.
         """
         fake = self.gan_loss.fake(discriminator(completed(pred, batch)), batch["mask"])
-        return {"fake": fake, "real": self.gan_loss.real(discriminator(to_range(batch["image"], -1, 1)), batch["mask"])}
+        return {"fake": fake, "real": self.gan_loss.real(discriminator(batch["image"]), batch["mask"])}

@@ -6,13 +6,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.cli import OptimizerCallable
 
-from inpaint_zoo.layers import VGGFeatures, init_normal
+from inpaint_zoo.layers import VGGFeatures
+from inpaint_zoo.losses import PERCEPTUAL_TAPS, STYLE_TAPS
 from inpaint_zoo.losses.soft_patch import SoftTarget
-from inpaint_zoo.models.aot_gan.loss import PERCEPTUAL_TAPS, STYLE_TAPS, AOTGANLoss
-from inpaint_zoo.registry import create_discriminator
-from inpaint_zoo.training import AdversarialModule, Batch, Phase, Recipe, Stages, Terms
+from inpaint_zoo.models.aot_gan.loss import AOTGANLoss
+from inpaint_zoo.training import AdversarialModule, Batch, Stages, Terms
 
 __all__ = ["AOTGAN"]
 
@@ -31,8 +31,6 @@ class AOTGAN(AdversarialModule):
         network: Registry name of the generator.
         generator_optimizer: Optimizer of the generator; the default learning rate is constant.
         discriminator_optimizer: Optimizer of the discriminator.
-        generator_scheduler: Learning-rate schedule of the generator, stepped per training step.
-        discriminator_scheduler: Learning-rate schedule of the discriminator, stepped per training step.
         discriminator_width: Channels of the discriminator's first feature map.
         l1: Weight of the L1 loss, computed on images in [-1, 1].
         style: Weight of the style loss on Gram matrices of VGG-19 features.
@@ -42,19 +40,21 @@ class AOTGAN(AdversarialModule):
             what their code computes; see `SoftPatchLoss`.
         init_std: Standard deviation of the initial weights.
         vgg_weights: Weight file of VGG-19; None searches the weight folders; "random" is for tests.
-        base: Arguments of `TrainingModule`.
+        base: Arguments of `AdversarialModule`.
 
     Raises:
         UnknownNameError: If ``target`` is unknown.
     """
+
+    loss_range = (-1.0, 1.0)
+    generator_first = True
+    step_jointly = True
 
     def __init__(
         self,
         network: str = "aot_gan",
         generator_optimizer: OptimizerCallable = _ADAM,
         discriminator_optimizer: OptimizerCallable = _ADAM,
-        generator_scheduler: LRSchedulerCallable | None = None,
-        discriminator_scheduler: LRSchedulerCallable | None = None,
         discriminator_width: int = 64,
         l1: float = 1.0,
         style: float = 250.0,
@@ -65,49 +65,19 @@ class AOTGAN(AdversarialModule):
         vgg_weights: str | None = None,
         **base: Any,
     ) -> None:
-        super().__init__(network, **base)
-        self.discriminator = create_discriminator("aot_gan", width=discriminator_width)
-        init_normal(self.discriminator, init_std)
-        if base.get("init_weights") is None:
-            init_normal(self.network, init_std)
-        self.optimizers_of = {"generator": generator_optimizer, "discriminator": discriminator_optimizer}
-        self.schedulers = {"generator": generator_scheduler, "discriminator": discriminator_scheduler}
+        super().__init__(network, generator_optimizer, discriminator_optimizer, **base)
+        self.add_discriminator("aot_gan", init_std, width=discriminator_width)
         self.weights = {"l1": l1, "style": style, "perceptual": perceptual, "adversarial": adversarial}
         self.vgg_weights = vgg_weights
         self.losses = AOTGANLoss(None, target)
 
     def build_losses(self) -> None:
         """Load VGG-19 unless the perceptual and the style weight are 0."""
-        if self.weights["perceptual"] or self.weights["style"]:
-            taps = PERCEPTUAL_TAPS + STYLE_TAPS
-            self.losses.features = self.unless_missing(
-                lambda: VGGFeatures("vgg19", taps, input_norm="imagenet", weights=self.vgg_weights),
-                "perceptual",
-                "style",
-            )
-
-    def recipe(self) -> Recipe:
-        """Return the update phases: one shared forward pass; both networks are updated after both backward passes."""
-        return Recipe(
-            (
-                Phase(
-                    "generator",
-                    ("network",),
-                    self.generator_loss,
-                    self.optimizers_of["generator"],
-                    weights=self.weights,
-                    scheduler=self.schedulers["generator"],
-                ),
-                Phase(
-                    "discriminator",
-                    ("discriminator",),
-                    self.discriminator_loss,
-                    self.optimizers_of["discriminator"],
-                    scheduler=self.schedulers["discriminator"],
-                ),
-            ),
-            forward="shared",
-            step_jointly=True,
+        taps, file = PERCEPTUAL_TAPS + STYLE_TAPS, self.vgg_weights
+        self.losses.features = self.unless_missing(
+            lambda: VGGFeatures("vgg19", taps, input_norm="imagenet", value_range=self.loss_range, weights=file),
+            "perceptual",
+            "style",
         )
 
     def generator_loss(self, batch: Batch, stages: Stages) -> Terms:

@@ -17,9 +17,11 @@ class Autoencoder(InpaintingModule):
         base: Arguments of `InpaintingModule`.
     """
 
+    loss_range = (-1.0, 1.0)
+
     def __init__(self, network: str = "autoencoder", **base: Any) -> None:
         super().__init__(network, **base)
 
     def loss(self, batch: Batch, stages: Stages) -> Terms:
-        """Return the term ``mse``; the factor 2 converts differences in [0, 1] to differences in [-1, 1]."""
-        return {"mse": (2 * (stages["prediction"] - batch["image"])).square().mean()}
+        """Return the term ``mse``."""
+        return {"mse": (stages["prediction"] - batch["image"]).square().mean()}

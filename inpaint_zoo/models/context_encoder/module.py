@@ -10,12 +10,9 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.layers import init_normal
 from inpaint_zoo.models.context_encoder.loss import ContextEncoderLoss
 from inpaint_zoo.models.context_encoder.network import ContextEncoderGenerator
-from inpaint_zoo.ops import to_range
-from inpaint_zoo.registry import create_discriminator
-from inpaint_zoo.training import AdversarialModule, Batch, Phase, Recipe, Stages, Terms
+from inpaint_zoo.training import AdversarialModule, Batch, Stages, Terms
 
 __all__ = ["ContextEncoder"]
 
@@ -41,13 +38,14 @@ class ContextEncoder(AdversarialModule):
         overlap_weight: Weight of known pixels in the squared error. None means, as in the authors' runs, 10 if only the
             center is predicted and 1 if the whole image is. For the center, the hole must be smaller than the region by
             the overlap, 4 px on each side.
-        base: Arguments of `TrainingModule`.
+        base: Arguments of `AdversarialModule`.
 
     Raises:
         ZooError: If ``l2`` is not in (0, 1], or, when training runs, if an image does not have the network's size.
     """
 
     network: ContextEncoderGenerator
+    loss_range = (-1.0, 1.0)
 
     def __init__(
         self,
@@ -59,40 +57,25 @@ class ContextEncoder(AdversarialModule):
         overlap_weight: float | None = None,
         **base: Any,
     ) -> None:
-        super().__init__(network, **base)
+        super().__init__(
+            network,
+            generator_optimizer,
+            discriminator_optimizer,
+            generator_scheduler=None,
+            discriminator_scheduler=None,
+            **base,
+        )
         if not 0 < l2 <= 1:
             raise ZooError(f"`l2` must be above 0 and at most 1, got {l2}.")
         central = self.network.region == "center"
-        self.discriminator = create_discriminator(
-            "context_encoder", size=self.network.size // (2 if central else 1), width=discriminator_width
-        )
-        init_normal(self.discriminator, INIT_STD)
-        if base.get("init_weights") is None:
-            init_normal(self.network, INIT_STD)
+        region = self.network.size // (2 if central else 1)
+        self.add_discriminator("context_encoder", INIT_STD, size=region, width=discriminator_width)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.bias is not None:
                 nn.init.zeros_(layer.bias.requires_grad_(False))
-        self.generator_optimizer = generator_optimizer
-        self.discriminator_optimizer = discriminator_optimizer
-        self.l2 = l2
+        self.weights = {"l2": l2, "adversarial": 1 - l2}
         known = overlap_weight if overlap_weight is not None else 10.0 if central else 1.0
         self.losses = ContextEncoderLoss(known)
-
-    def recipe(self) -> Recipe:
-        """Return the update phases: discriminator, then generator, on one shared forward pass."""
-        return Recipe(
-            (
-                Phase("discriminator", ("discriminator",), self.discriminator_loss, self.discriminator_optimizer),
-                Phase(
-                    "generator",
-                    ("network",),
-                    self.generator_loss,
-                    self.generator_optimizer,
-                    weights={"l2": self.l2, "adversarial": 1 - self.l2},
-                ),
-            ),
-            forward="shared",
-        )
 
     def generator_loss(self, batch: Batch, stages: Stages) -> Terms:
         """Return the generator's loss terms on the predicted region."""
@@ -104,12 +87,11 @@ class ContextEncoder(AdversarialModule):
         return self.losses.discriminator(self.discriminator, *self._regions(batch, stages))
 
     def _regions(self, batch: Batch, stages: Stages) -> tuple[Tensor, Tensor]:
-        """Return prediction and ground truth of the predicted region, in [-1, 1]."""
+        """Return prediction and ground truth of the predicted region."""
         size = self.network.size
         if batch["image"].shape[-2:] != (size, size):
             raise ZooError(
                 f"The Context Encoder trains at its own size: set --data.init_args.size={size}, "
                 f"got images of shape {tuple(batch['image'].shape)}."
             )
-        pred, target = (to_range(x, -1, 1) for x in (stages["prediction"], batch["image"]))
-        return self.network.predicted(pred), self.network.predicted(target)
+        return self.network.predicted(stages["prediction"]), self.network.predicted(batch["image"])

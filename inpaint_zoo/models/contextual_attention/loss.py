@@ -15,7 +15,7 @@ from inpaint_zoo.losses import (
     masked_l1,
     weighted_l1,
 )
-from inpaint_zoo.ops import composite, discount_from_mask, spatial_discount, to_range
+from inpaint_zoo.ops import discount_from_mask, spatial_discount
 from inpaint_zoo.training import Batch, Stages, Terms, completed
 
 __all__ = ["GRADIENT_NORMS", "ContextualAttentionLoss", "Discount", "Window"]
@@ -105,16 +105,15 @@ class ContextualAttentionLoss:
         ``ae`` uses the raw predictions. Both terms sum the coarse stage, weighted by ``coarse_l1``, and the fine stage.
 
         Args:
-            stages: Raw predictions ``coarse`` and ``fine``, scaled to [0, 1].
-            batch: Batch with the ground truth ``image`` in [0, 1] and ``mask``, 1 = hole.
+            stages: Raw predictions ``coarse`` and ``fine``.
+            batch: Batch with the ground truth ``image`` and ``mask``, 1 = hole.
         """
-        target, mask = to_range(batch["image"], -1, 1), batch["mask"]
+        target, mask = batch["image"], batch["mask"]
         window = Window(mask, self.window)
         weight, real = self._weights(mask, window), window.crop(target)
         l1, ae = [], []
-        for stage in (stages["coarse"], stages["fine"]):
-            pred = to_range(stage, -1, 1)
-            l1.append(weighted_l1(window.crop(composite(pred, target, mask)), real, weight))
+        for pred in (stages["coarse"], stages["fine"]):
+            l1.append(weighted_l1(window.crop(completed(pred, batch)), real, weight))
             ae.append(masked_l1(pred, target, mask, known=1, hole=0))
         return {"l1": self.coarse_l1 * l1[0] + l1[1], "ae": self.coarse_l1 * ae[0] + ae[1]}
 
@@ -126,14 +125,14 @@ class ContextualAttentionLoss:
         return mask.new_ones(1, 1, self.window, self.window)
 
     def generator(self, local: nn.Module, whole: nn.Module, pred: Tensor, batch: Batch) -> Tensor:
-        """Return the generator's GAN loss ``wgan_g``: both critics on the composite of ``pred``, raw in [0, 1]."""
+        """Return the generator's GAN loss ``wgan_g``: both critics on the composite of the raw ``pred``."""
         fake = completed(pred, batch)
         near = Window(batch["mask"], self.window).crop(fake)
         return self.gan_loss.generator(local(near)) + self.global_wgan * self.gan_loss.generator(whole(fake))
 
     def critics(self, local: nn.Module, whole: nn.Module, pred: Tensor, batch: Batch) -> Terms:
         """Return the critics' term ``wgan_d``; each critic takes ground truth and composite in one batch."""
-        both = torch.cat([to_range(batch["image"], -1, 1), completed(pred, batch).detach()])
+        both = torch.cat([batch["image"], completed(pred, batch).detach()])
         near = Window(batch["mask"].repeat(2, 1, 1, 1), self.window).crop(both)
         costs = [self.gan_loss.discriminator(*critic(seen).chunk(2)) for critic, seen in ((local, near), (whole, both))]
         return {"wgan_d": costs[0] + self.global_wgan * costs[1]}
@@ -152,7 +151,7 @@ class ContextualAttentionLoss:
         Args:
             local: Critic of windows.
             whole: Critic of whole images.
-            pred: Raw prediction in [0, 1].
+            pred: Raw prediction.
             batch: See `reconstruction`.
             alpha: Position (B,) between ground truth and composite, in [0, 1]; None draws it for each critic.
             generator: Random generator for alpha; see `critic_gradient_norms`.
@@ -161,7 +160,7 @@ class ContextualAttentionLoss:
             The term ``wgan_gp`` and, for logging, the mean gradient norm of each critic by its name in
             `GRADIENT_NORMS`. The penalty pulls these norms towards 1.
         """
-        real, fake, mask = to_range(batch["image"], -1, 1), completed(pred, batch), batch["mask"]
+        real, fake, mask = batch["image"], completed(pred, batch), batch["mask"]
         window = Window(mask, self.window)
         norms = [
             critic_gradient_norms(

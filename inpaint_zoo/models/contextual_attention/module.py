@@ -11,7 +11,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from inpaint_zoo.layers.init import init_scaled
 from inpaint_zoo.models.contextual_attention.loss import GRADIENT_NORMS, ContextualAttentionLoss, Discount
 from inpaint_zoo.registry import create_discriminator
-from inpaint_zoo.training import AdversarialModule, Batch, Penalty, Phase, Recipe, Stages, Terms
+from inpaint_zoo.training import AdversarialModule, Batch, Phase, Stages, Terms
 from inpaint_zoo.weights import load_state, match_state
 
 __all__ = ["ContextualAttention"]
@@ -51,7 +51,7 @@ class ContextualAttention(AdversarialModule):
         init_critics: Checkpoint of another training of this kind, whose critics this training starts from; None starts
             from random weights.
         init_gain: Gain for `init_scaled`, which initializes the generator; None keeps its default initialization.
-        base: Arguments of `TrainingModule`.
+        base: Arguments of `AdversarialModule`.
 
     Raises:
         UnknownNameError: If ``discount`` is unknown.
@@ -60,6 +60,7 @@ class ContextualAttention(AdversarialModule):
     """
 
     start_arguments = AdversarialModule.start_arguments | {"init_critics"}
+    loss_range = (-1.0, 1.0)
 
     def __init__(
         self,
@@ -86,8 +87,8 @@ class ContextualAttention(AdversarialModule):
         init_gain: float | None = None,
         **base: Any,
     ) -> None:
-        super().__init__(network, **base)
-        if init_gain is not None and base.get("init_weights") is None:
+        super().__init__(network, generator_optimizer, critic_optimizer, generator_scheduler, critic_scheduler, **base)
+        if init_gain is not None and not self.starts_trained:
             init_scaled(self.network, init_gain)
         self.local_critic = create_discriminator("ca_local", size=window, width=critic_width, local_conv4=local_conv4)
         self.global_critic = create_discriminator("ca_global", size=size, width=critic_width)
@@ -96,50 +97,23 @@ class ContextualAttention(AdversarialModule):
                 critic = self.get_submodule(name)
                 state = load_state(init_critics, name)
                 critic.load_state_dict(match_state(state, critic.state_dict(), f"'{name}': {init_critics}"))
-        self.optimizers_of = {"generator": generator_optimizer, "critics": critic_optimizer}
-        self.schedulers = {"generator": generator_scheduler, "critics": critic_scheduler}
         self.weights = {"l1": l1_loss_alpha, "ae": ae_loss_alpha, "wgan_g": gan_loss_alpha}
-        self.wgan_gp_lambda = wgan_gp_lambda
-        self.num_critics = num_critics
+        self.discriminator_weights = {"wgan_gp": wgan_gp_lambda} | dict.fromkeys(GRADIENT_NORMS, 0.0)
+        self.critics_per_step = num_critics
         self.losses = ContextualAttentionLoss(
             window, spatial_discounting_gamma, coarse_l1_alpha, global_wgan_loss_alpha, discount, gp_mask
         )
 
-    def recipe(self) -> Recipe:
-        """Return the update phases: critics on every batch, then the generator on the last batch of each step.
-
-        Both phases use the same forward pass.
-        """
-        return Recipe(
-            (
-                Phase(
-                    "critics",
-                    CRITICS,
-                    self.critics_loss,
-                    self.optimizers_of["critics"],
-                    weights={"wgan_gp": self.wgan_gp_lambda} | dict.fromkeys(GRADIENT_NORMS, 0.0),
-                    penalty=Penalty(self.critics_penalty),
-                    scheduler=self.schedulers["critics"],
-                ),
-                Phase(
-                    "generator",
-                    ("network",),
-                    self.generator_loss,
-                    self.optimizers_of["generator"],
-                    weights=self.weights,
-                    scheduler=self.schedulers["generator"],
-                ),
-            ),
-            forward="shared",
-            critics_per_step=self.num_critics,
-        )
+    def discriminator_phase(self, **changes: Any) -> Phase:
+        """Return the phase of both critics, with their gradient penalties."""
+        return super().discriminator_phase(name="critics", trains=CRITICS, penalty=self.critics_penalty, **changes)
 
     def generator_loss(self, batch: Batch, stages: Stages) -> Terms:
         """Return the L1 terms of both stages and the GAN loss of the fine stage."""
         adversarial = self.losses.generator(self.local_critic, self.global_critic, stages["fine"], batch)
         return self.losses.reconstruction(stages, batch) | {"wgan_g": adversarial}
 
-    def critics_loss(self, batch: Batch, stages: Stages) -> Terms:
+    def discriminator_loss(self, batch: Batch, stages: Stages) -> Terms:
         """Return the critics' WGAN loss, without the gradient penalty."""
         return self.losses.critics(self.local_critic, self.global_critic, stages["fine"], batch)
 

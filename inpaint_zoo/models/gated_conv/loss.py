@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.losses import AdversarialLoss
-from inpaint_zoo.ops import to_range
 from inpaint_zoo.training import Batch, Stages, Terms, completed
 
 __all__ = ["GatedConvLoss"]
@@ -25,18 +24,17 @@ class GatedConvLoss:
         """Return the terms ``<stage>_l1``, each a mean over all elements.
 
         Args:
-            stages: Raw predictions in [0, 1].
-            batch: Batch with the ground truth ``image`` in [0, 1].
+            stages: Raw predictions.
+            batch: Batch with the ground truth ``image``.
         """
-        target = to_range(batch["image"], -1, 1)
-        return {f"{name}_l1": (to_range(stage, -1, 1) - target).abs().mean() for name, stage in stages.items()}
+        return {f"{name}_l1": (stage - batch["image"]).abs().mean() for name, stage in stages.items()}
 
     def generator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Tensor:
-        """Return the generator's GAN loss on the composite of the raw prediction ``pred``, in [0, 1]."""
+        """Return the generator's GAN loss on the composite of the raw prediction ``pred``."""
         return self.gan_loss.generator(discriminator(completed(pred, batch), batch["mask"]))
 
     def discriminator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Terms:
         """Return the terms ``real`` and ``fake``, each a mean over the logits; both pass in one batch."""
-        images = torch.cat([to_range(batch["image"], -1, 1), completed(pred, batch).detach()])
+        images = torch.cat([batch["image"], completed(pred, batch).detach()])
         real, fake = discriminator(images, batch["mask"].repeat(2, 1, 1, 1)).chunk(2)
         return {"real": self.gan_loss.real(real), "fake": self.gan_loss.fake(fake)}

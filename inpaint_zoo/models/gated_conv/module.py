@@ -6,11 +6,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.cli import OptimizerCallable
 
 from inpaint_zoo.models.gated_conv.loss import GatedConvLoss
-from inpaint_zoo.registry import create_discriminator
-from inpaint_zoo.training import AdversarialModule, Batch, Phase, Recipe, Stages, Terms
+from inpaint_zoo.training import HALVED, AdversarialModule, Batch, Phase, Stages, Terms
 
 __all__ = ["GatedConv"]
 
@@ -26,57 +25,35 @@ class GatedConv(AdversarialModule):
         network: Registry name of the generator.
         generator_optimizer: Optimizer of the generator; the default learning rate is constant.
         discriminator_optimizer: Optimizer of the discriminator.
-        generator_scheduler: Learning-rate schedule of the generator, stepped per training step.
-        discriminator_scheduler: Learning-rate schedule of the discriminator, stepped per training step.
         discriminator_width: Channels of the discriminator's first feature map.
         l1: Weight of the L1 loss of each stage.
         adversarial: Weight of the generator's GAN loss.
-        base: Arguments of `TrainingModule`.
+        base: Arguments of `AdversarialModule`.
     """
+
+    loss_range = (-1.0, 1.0)
+    discriminator_weights = HALVED
+    forward_passes = "fresh"
+    critics_per_step = 2
 
     def __init__(
         self,
         network: str = "gated_conv",
         generator_optimizer: OptimizerCallable = _ADAM,
         discriminator_optimizer: OptimizerCallable = _ADAM,
-        generator_scheduler: LRSchedulerCallable | None = None,
-        discriminator_scheduler: LRSchedulerCallable | None = None,
         discriminator_width: int = 64,
         l1: float = 1.0,
         adversarial: float = 1.0,
         **base: Any,
     ) -> None:
-        super().__init__(network, **base)
-        self.discriminator = create_discriminator("gated_conv", width=discriminator_width)
-        self.optimizers_of = {"generator": generator_optimizer, "discriminator": discriminator_optimizer}
-        self.schedulers = {"generator": generator_scheduler, "discriminator": discriminator_scheduler}
+        super().__init__(network, generator_optimizer, discriminator_optimizer, **base)
+        self.add_discriminator("gated_conv", width=discriminator_width)
         self.weights = {"coarse_l1": l1, "fine_l1": l1, "adversarial": adversarial}
         self.losses = GatedConvLoss()
 
-    def recipe(self) -> Recipe:
-        """Return the update phases: discriminator on the first of two batches, generator on the second."""
-        return Recipe(
-            (
-                Phase(
-                    "discriminator",
-                    ("discriminator",),
-                    self.discriminator_loss,
-                    self.optimizers_of["discriminator"],
-                    weights={"real": 0.5, "fake": 0.5},
-                    scheduler=self.schedulers["discriminator"],
-                    on="but_last",
-                ),
-                Phase(
-                    "generator",
-                    ("network",),
-                    self.generator_loss,
-                    self.optimizers_of["generator"],
-                    weights=self.weights,
-                    scheduler=self.schedulers["generator"],
-                ),
-            ),
-            critics_per_step=2,
-        )
+    def discriminator_phase(self, **changes: Any) -> Phase:
+        """Return the discriminator's phase, which runs on the first of the two batches of a step."""
+        return super().discriminator_phase(on="but_last", **changes)
 
     def generator_loss(self, batch: Batch, stages: Stages) -> Terms:
         """Return the L1 terms of both stages, and the GAN loss of the last stage."""

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict
 
 import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.cli import OptimizerCallable
 
 from inpaint_zoo.combinators import TwoStage
-from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers import ADE20KFeatures
 from inpaint_zoo.losses import FocalFrequencyLoss, FrequencyReduction, MaskMode, TotalVariation, TVReduction
 from inpaint_zoo.models.glama.discriminator import LaMaDiscriminator
 from inpaint_zoo.models.glama.loss import GLaMaLoss, LaMaLoss
-from inpaint_zoo.registry import create_discriminator
-from inpaint_zoo.training import AdversarialModule, Batch, Phase, Recipe, Stages, Terms
-from inpaint_zoo.weights import load_state, match_state
+from inpaint_zoo.training import AdversarialModule, Batch, Stages, Terms
+from inpaint_zoo.weights import load_state
 
 __all__ = ["FocalOptions", "GLaMa", "GLaMa2Stage", "LaMa"]
 
@@ -47,9 +44,6 @@ class LaMa(AdversarialModule):
         network: Registry name of the generator.
         generator_optimizer: Optimizer of the generator.
         discriminator_optimizer: Optimizer of the discriminator.
-        generator_scheduler: Learning-rate schedule of the generator, stepped per optimizer step; None (as released)
-            keeps the learning rate constant.
-        discriminator_scheduler: Learning-rate schedule of the discriminator, stepped per optimizer step.
         discriminator_width: Channels of the discriminator's first feature map.
         gradient_clip: Maximum gradient norm, applied to generator and discriminator; None disables clipping.
         l1: Weight of the L1 loss on known pixels.
@@ -64,16 +58,18 @@ class LaMa(AdversarialModule):
         perceptual_weights: Weight file of the ADE20K encoder; None searches the weight folders; "random" is for tests.
         mask_mode: How the mask is resized to the discriminator's label map, see `mask_to_logits`; the released code
             uses "nearest".
-        base: Arguments of `TrainingModule`.
+        base: Arguments of `AdversarialModule`. The released code has no learning-rate schedules.
     """
+
+    discriminator: LaMaDiscriminator
+    generator_first = True
+    forward_passes = "fresh"
 
     def __init__(
         self,
         network: str = "lama",
         generator_optimizer: OptimizerCallable = _adam(1e-3),  # noqa: B008 a function, never changed
         discriminator_optimizer: OptimizerCallable = _adam(1e-4),  # noqa: B008
-        generator_scheduler: LRSchedulerCallable | None = None,
-        discriminator_scheduler: LRSchedulerCallable | None = None,
         discriminator_width: int = 64,
         gradient_clip: float | None = 1.0,
         l1: float = 10.0,
@@ -87,11 +83,8 @@ class LaMa(AdversarialModule):
         mask_mode: MaskMode = "nearest",
         **base: Any,
     ) -> None:
-        super().__init__(network, **base)
-        self.discriminator = cast(LaMaDiscriminator, create_discriminator("lama", width=discriminator_width))
-        self.schedulers = {"generator": generator_scheduler, "discriminator": discriminator_scheduler}
-        self.generator_optimizer = generator_optimizer
-        self.discriminator_optimizer = discriminator_optimizer
+        super().__init__(network, generator_optimizer, discriminator_optimizer, **base)
+        self.add_discriminator("lama", width=discriminator_width)
         self.gradient_clip = gradient_clip
         self.weights = {
             "l1": l1,
@@ -100,44 +93,16 @@ class LaMa(AdversarialModule):
             "feature_matching": perceptual if paper_weights else feature_matching,
             "perceptual": feature_matching if paper_weights else perceptual,
         }
-        self.r1 = r1
+        self.discriminator_weights = {"r1": r1}
         self.perceptual_weights = perceptual_weights
         self.mask_mode = mask_mode
 
     def _features(self) -> ADE20KFeatures | None:
-        if self.weights["perceptual"] == 0:
-            return None
         return self.unless_missing(lambda: ADE20KFeatures(self.perceptual_weights), "perceptual")
 
     def build_losses(self) -> None:
         """Create the losses; load the ADE20K encoder unless the perceptual weight is 0."""
         self.losses = LaMaLoss(self._features(), self.mask_mode)
-
-    def recipe(self) -> Recipe:
-        """Return the update phases: generator, then discriminator, each with its own forward pass."""
-        return Recipe(
-            (
-                Phase(
-                    "generator",
-                    ("network",),
-                    self.generator_loss,
-                    self.generator_optimizer,
-                    weights=self.weights,
-                    scheduler=self.schedulers["generator"],
-                    clip=self.gradient_clip,
-                ),
-                Phase(
-                    "discriminator",
-                    ("discriminator",),
-                    self.discriminator_loss,
-                    self.discriminator_optimizer,
-                    weights={"r1": self.r1},
-                    scheduler=self.schedulers["discriminator"],
-                    clip=self.gradient_clip,
-                ),
-            ),
-            forward="fresh",
-        )
 
     def generator_loss(self, batch: Batch, stages: Stages) -> Terms:
         """Return the generator's loss terms on the last stage's prediction."""
@@ -207,19 +172,4 @@ class GLaMa2Stage(GLaMa):
     def __init__(self, network: str = "glama_2stage", first_weights: str | None = None, **glama: Any) -> None:
         super().__init__(network, **glama)
         if first_weights is not None:
-            first = self.network.first
-            source = f"the first stage of '{network}': {first_weights}"
-            first.load_state_dict(match_state(load_state(first_weights), first.state_dict(), source))
-            self.starts_trained = True
-
-    def check_trainer(self, trainer: Trainer) -> None:
-        """Run the base class's checks and require trained weights for a frozen first stage.
-
-        Raises:
-            ZooError: The first stage is frozen and has no trained weights.
-        """
-        super().check_trainer(trainer)
-        if self.network.freeze_first and not self.starts_trained:
-            raise ZooError(
-                "The first stage is frozen but has no trained weights. Set --model.init_args.first_weights FILE."
-            )
+            self.start_first(load_state(first_weights), first_weights)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from inpaint_zoo.layers import VGGFeatures
 from inpaint_zoo.losses import AdversarialLoss, LPIPSLoss, MaskMode, SoftPatchLoss, mask_to_logits, masked_l1
 from inpaint_zoo.models.grig.patch_discriminator import GRIGPatchDiscriminator
-from inpaint_zoo.ops import AugmentStep, composite, diff_augment, to_range
+from inpaint_zoo.ops import AugmentStep, diff_augment
 from inpaint_zoo.training import Batch, Terms, completed
 
 __all__ = ["GRIGLoss", "PatchLabels"]
@@ -22,10 +22,11 @@ PatchLabels = Literal["forged", "all", "nearest", "area", "coverage", "soft"]
 class GRIGLoss(nn.Module):
     """Unweighted loss terms of GRIG's generator, projected discriminator and patch discriminator.
 
-    All terms use the composite, so known pixels of the raw prediction get no gradient.
+    All terms use the composite, so known pixels of the raw prediction get no gradient. Images and predictions are in
+    [-1, 1].
 
     Args:
-        features: VGG-16 that returns the features for LPIPS; None disables LPIPS.
+        features: VGG-16 that returns the features for LPIPS of images in [-1, 1]; None disables LPIPS.
         lpips: Reduction of LPIPS: mean over the images, or sum over the batch of all processes; see `LPIPSLoss`.
         labels: Logits that the patch discriminator learns to classify as forged.
             "forged": logits whose receptive field contains a hole pixel (Eq. 4).
@@ -57,21 +58,19 @@ class GRIGLoss(nn.Module):
         """Return VGG's features of the ground truth, which all steps of a batch reuse; None if LPIPS is disabled."""
         return None if self.features is None else self.features(image)
 
-    def reconstruction(self, pred: Tensor, batch: Batch) -> Terms:
+    def reconstruction(self, pred: Tensor, batch: Batch, target: Mapping[str, Tensor] | None) -> Terms:
         """Return the terms ``l1`` and ``lpips``, both between composite and ground truth.
 
-        ``l1`` is the mean absolute difference over all pixels, for images in [-1, 1].
+        ``l1`` is the mean absolute difference over all pixels.
 
         Args:
-            pred: Raw prediction (B, 3, H, W) in [0, 1].
-            batch: Batch with the (augmented) ground truth ``image`` in [0, 1], ``mask``, 1 = hole, and optionally
-                ``target``, the features of the ground truth from `look`.
+            pred: Raw prediction (B, 3, H, W).
+            batch: Batch with the (augmented) ground truth ``image`` and ``mask``, 1 = hole.
+            target: Features of the ground truth, from `lpips_features`.
         """
-        image, mask = batch["image"], batch["mask"]
-        terms = {"l1": 2 * masked_l1(pred, image, mask, known=0, hole=1)}
-        if self.features is not None and self.lpips is not None:
-            target = batch["truth"] if "truth" in batch else self.features(image)
-            terms["lpips"] = self.lpips(self.features(composite(pred, image, mask)), target)
+        terms = {"l1": masked_l1(pred, batch["image"], batch["mask"], known=0, hole=1)}
+        if self.features is not None and self.lpips is not None and target is not None:
+            terms["lpips"] = self.lpips(self.features(completed(pred, batch)), target)
         return terms
 
     def projected(
@@ -129,6 +128,7 @@ class GRIGLoss(nn.Module):
         return mask_to_logits(mask, logits, cast(MaskMode, self.labels), critic)
 
     def _seen(self, pred: Tensor, batch: Batch, generator: torch.Generator | None) -> list[Tensor]:
-        """Return ground truth and composite in [-1, 1], and the mask, augmented for the discriminators."""
-        images = [to_range(batch["image"], -1, 1), completed(pred, batch)]
-        return diff_augment(images, self.augment, moved=[batch["mask"]], generator=generator)
+        """Return ground truth, composite and mask, augmented for the discriminators."""
+        return diff_augment(
+            [batch["image"], completed(pred, batch)], self.augment, moved=[batch["mask"]], generator=generator
+        )

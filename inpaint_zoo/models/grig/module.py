@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, cast, get_args
 
 import torch
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
 
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.layers import VGGFeatures
@@ -17,7 +18,7 @@ from inpaint_zoo.models.grig.network import GRIGGenerator
 from inpaint_zoo.models.grig.patch_discriminator import GRIGPatchDiscriminator
 from inpaint_zoo.models.grig.projected_discriminator import BackboneName, ProjectedDiscriminator
 from inpaint_zoo.ops import AugmentStep, check_augment_steps, diff_augment, from_range, to_range
-from inpaint_zoo.training import AdversarialModule, Batch, LossFunction, Phase, Recipe, Stages, Terms
+from inpaint_zoo.training import AdversarialModule, Batch, Recipe, Stages, Terms
 
 __all__ = ["GRIG", "UpdateOrder"]
 
@@ -38,8 +39,6 @@ class GRIG(AdversarialModule):
         network: Registry name of the generator.
         generator_optimizer: Optimizer of the generator; the default learning rate is constant.
         discriminator_optimizer: Optimizer, created once per discriminator for its trainable parameters.
-        generator_scheduler: Learning-rate schedule of the generator, stepped per training step.
-        discriminator_scheduler: Learning-rate schedule of each discriminator, stepped per training step.
         update_order: Order of the updates in a round. "code": projected discriminator, patch discriminator, generator,
             as in the released code. "paper": generator first, as in the paper's Algorithm 1.
         lambda_adv: Weight of the generator's GAN loss with the projected discriminator; 0 trains without this
@@ -65,19 +64,19 @@ class GRIG(AdversarialModule):
             not GRIG's. A checkpoint already contains the backbone's weights.
         bug_compatible_reinit: Re-initialize the pretrained backbone randomly, as the released code does.
         vgg_weights: Weight file of VGG-16; None searches the weight folders; "random" is for tests.
-        base: Arguments of `TrainingModule`.
+        base: Arguments of `AdversarialModule`.
 
     Raises:
         UnknownNameError: If the update order, the labels or a step of DiffAugment is unknown.
     """
+
+    loss_range = (-1.0, 1.0)
 
     def __init__(
         self,
         network: str = "grig",
         generator_optimizer: OptimizerCallable = _ADAM,
         discriminator_optimizer: OptimizerCallable = _ADAM,
-        generator_scheduler: LRSchedulerCallable | None = None,
-        discriminator_scheduler: LRSchedulerCallable | None = None,
         update_order: UpdateOrder = "code",
         lambda_adv: float = 1.0,
         lambda_patch: float = 1.0,
@@ -103,7 +102,7 @@ class GRIG(AdversarialModule):
                 raise unknown_name(f"`{name}`:", value, get_args(known))
         check_augment_steps("augment", augment)
         check_augment_steps("augment_discriminators", augment_discriminators)
-        super().__init__(network, **base)
+        super().__init__(network, generator_optimizer, discriminator_optimizer, **base)
         self.projected: ProjectedDiscriminator | None = None
         self.patch: GRIGPatchDiscriminator | None = None
         if lambda_adv:
@@ -112,8 +111,6 @@ class GRIG(AdversarialModule):
             )
         if lambda_patch:
             self.patch = GRIGPatchDiscriminator(patch_width)
-        self.optimizers_of = {"generator": generator_optimizer, "discriminator": discriminator_optimizer}
-        self.schedulers = {"generator": generator_scheduler, "discriminator": discriminator_scheduler}
         self.update_order = update_order
         self.weights = {"adversarial": lambda_adv, "patch": lambda_patch, "lpips": lambda_lpips, "l1": lambda_l1}
         self.augment = tuple(augment)
@@ -125,17 +122,18 @@ class GRIG(AdversarialModule):
 
     def build_losses(self) -> None:
         """Create the losses; load VGG-16 unless LPIPS has weight 0."""
-        self.losses = GRIGLoss(self._features(), self.lpips_reduction, self.patch_labels, self.augment_discriminators)
-
-    def _features(self) -> VGGFeatures | None:
-        if not self.weights["lpips"]:
-            return None
-        return self.unless_missing(
+        features = self.unless_missing(
             lambda: VGGFeatures(
-                "vgg16", LPIPS_TAPS, input_norm="imagenet", full_precision=True, weights=self.vgg_weights
+                "vgg16",
+                LPIPS_TAPS,
+                input_norm="imagenet",
+                value_range=self.loss_range,
+                full_precision=True,
+                weights=self.vgg_weights,
             ),
             "lpips",
         )
+        self.losses = GRIGLoss(features, self.lpips_reduction, self.patch_labels, self.augment_discriminators)
 
     def _projecting(self) -> ProjectedDiscriminator | None:
         """Return the projected discriminator, or None if it is disabled.
@@ -165,27 +163,17 @@ class GRIG(AdversarialModule):
         projected, patch = self._projecting(), self.patch
         critics = []
         if projected is not None:
-            critics.append(self._phase("projected", partial(self.projected_loss, projected)))
+            loss = partial(self.projected_loss, projected)
+            critics.append(self.discriminator_phase(name="projected", trains=("projected",), loss=loss))
         if patch is not None:
-            critics.append(self._phase("patch", partial(self.patch_loss, patch)))
-        generator = self._phase("generator", partial(self.generator_loss, projected, patch))
+            loss = partial(self.patch_loss, patch)
+            critics.append(self.discriminator_phase(name="patch", trains=("patch",), loss=loss))
+        generator = self.generator_phase(loss=partial(self.generator_loss, projected, patch))
         phases = (*critics, generator) if self.update_order == "code" else (generator, *critics)
-        return Recipe(phases, forward="shared", repeats=cast(GRIGGenerator, self.network).steps)
-
-    def _phase(self, name: str, loss: LossFunction) -> Phase:
-        generates = name == "generator"
-        kind = "generator" if generates else "discriminator"
-        return Phase(
-            name,
-            ("network" if generates else name,),
-            loss,
-            self.optimizers_of[kind],
-            weights=self.weights if generates else {},
-            scheduler=self.schedulers[kind],
-        )
+        return Recipe(phases, forward=self.forward_passes, repeats=cast(GRIGGenerator, self.network).steps)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """Augment the ground truth, compute its VGG features once, and run the recipe.
+        """Augment the ground truth and run the recipe.
 
         Raises:
             ZooError: If ``augment`` is used together with the data module's ``input_mode``.
@@ -199,25 +187,32 @@ class GRIG(AdversarialModule):
             generator = self.common_generator("augment", self.batches)
             (image,) = diff_augment([to_range(batch["image"], -1, 1)], self.augment, generator=generator)
             batch = batch | {"image": from_range(image, -1, 1)}
-        super().training_step(batch | {"truth": self.losses.lpips_features(batch["image"])}, batch_idx)
+        super().training_step(batch, batch_idx)
+
+    def prepare(self, batch: Batch) -> tuple[Mapping[str, Tensor] | None]:
+        """Return VGG's features of the ground truth, which the losses of all rounds use; None if LPIPS is disabled."""
+        return (self.losses.lpips_features(batch["image"]),)
 
     def predict_stages(self, batch: Batch) -> Stages:
-        """Return one step in training mode, starting from the previous round's result; all steps in eval mode."""
-        if not self.training:
-            return super().predict_stages(batch)
-        return self.network.stages(batch["image"], batch["mask"], hole_fill=batch.get("hole_fill"), steps=1)
+        """Return one step, starting from the previous round's result."""
+        image, mask, fill = batch["image"], batch["mask"], batch.get("hole_fill")
+        return self.network.stages(image, mask, hole_fill=fill, scaled_to=self.loss_range, steps=1)
 
     def carry(self, batch: Batch, stages: Stages) -> Batch:
         """Return the batch for the next round, with this round's unclamped prediction in the hole."""
-        return batch | {"hole_fill": stages[STEP]}
+        return batch | {"hole_fill": from_range(stages[STEP], *self.loss_range)}
 
     # Losses
 
-    def projected_loss(self, critic: ProjectedDiscriminator, batch: Batch, stages: Stages) -> Terms:
+    def projected_loss(
+        self, critic: ProjectedDiscriminator, batch: Batch, stages: Stages, target: Mapping[str, Tensor] | None
+    ) -> Terms:
         """Return the projected discriminator's hinge loss terms."""
         return self.losses.projected(critic, stages[STEP], batch, self.loss_generator)
 
-    def patch_loss(self, critic: GRIGPatchDiscriminator, batch: Batch, stages: Stages) -> Terms:
+    def patch_loss(
+        self, critic: GRIGPatchDiscriminator, batch: Batch, stages: Stages, target: Mapping[str, Tensor] | None
+    ) -> Terms:
         """Return the patch discriminator's loss terms."""
         return self.losses.patch(critic, stages[STEP], batch, self.loss_generator)
 
@@ -227,11 +222,12 @@ class GRIG(AdversarialModule):
         patch: GRIGPatchDiscriminator | None,
         batch: Batch,
         stages: Stages,
+        target: Mapping[str, Tensor] | None,
     ) -> Terms:
-        """Return the generator's loss terms on the composite."""
+        """Return the generator's loss terms on the composite; ``target`` are VGG's features of the ground truth."""
         pred = stages[STEP]
         adversarial = self.losses.generator(projected, patch, pred, batch, self.loss_generator)
-        return adversarial | self.losses.reconstruction(pred, batch)
+        return adversarial | self.losses.reconstruction(pred, batch, target)
 
     # Checkpoints
 

@@ -8,14 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.layers import VGGFeatures
-from inpaint_zoo.losses import AdversarialLoss, FeatureMatching, GANName, MaskedL1, PerceptualLoss, StyleLoss
+from inpaint_zoo.losses import (
+    PERCEPTUAL_TAPS,
+    STYLE_TAPS,
+    AdversarialLoss,
+    FeatureMatching,
+    GANName,
+    MaskedL1,
+    PerceptualLoss,
+    StyleLoss,
+)
 from inpaint_zoo.models.isnet.discriminator import ISNetDiscriminator
 from inpaint_zoo.training import Batch, Terms
 
-__all__ = ["PERCEPTUAL_TAPS", "PRESETS", "STYLE_TAPS", "GANType", "ISNetLoss", "LossWeights", "Preset"]
-
-PERCEPTUAL_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-STYLE_TAPS = ("relu2_2", "relu3_4", "relu4_4", "relu5_2")
+__all__ = ["PRESETS", "GANType", "ISNetLoss", "LossWeights", "Preset"]
 
 GANType = Literal["hinge", "nsgan", "lsgan"]
 Preset = Literal["eq5", "eq4", "journal_config"]
@@ -83,23 +89,18 @@ class ISNetLoss(nn.Module):
             terms |= {"perceptual": self.perceptual(seen, target), "style": self.style(seen, target)}
         return terms
 
-    def discriminator(
-        self, discriminator: ISNetDiscriminator, pred: Tensor, image: Tensor
-    ) -> tuple[Terms, list[Tensor]]:
-        """Return the terms ``real`` and ``fake``, and the discriminator's feature maps of the ground truth.
+    def discriminator(self, discriminator: ISNetDiscriminator, pred: Tensor, real: Tensor) -> Terms:
+        """Return the terms ``real`` and ``fake``, each a mean over the logits.
 
-        Both terms are means over the logits; `generator` takes the feature maps. The ground truth passes through the
-        discriminator before the prediction. The order matters, because each pass in training mode updates the vectors
-        of the spectral norm.
+        The ground truth passes through the discriminator before the prediction does. The order matters, because each
+        pass in training mode updates the vectors of the spectral norm.
 
         Args:
             discriminator: Discriminator with trainable parameters.
             pred: Raw prediction (B, 3, H, W) in [0, 1], detached.
-            image: Ground truth (B, 3, H, W) in [0, 1].
+            real: The discriminator's logits of the ground truth, with their graph.
         """
-        logits, maps = discriminator.forward_features(image)
-        fake = self.gan_loss.fake(discriminator(pred))
-        return {"real": self.gan_loss.real(logits), "fake": fake}, [layer.detach() for layer in maps]
+        return {"real": self.gan_loss.real(real), "fake": self.gan_loss.fake(discriminator(pred))}
 
     def generator(self, discriminator: ISNetDiscriminator, pred: Tensor, real_maps: list[Tensor]) -> Terms:
         """Return the terms ``adversarial`` and ``feature_matching``.
@@ -109,7 +110,7 @@ class ISNetLoss(nn.Module):
         Args:
             discriminator: Discriminator whose parameters the caller has frozen.
             pred: Raw prediction (B, 3, H, W) in [0, 1], with its graph.
-            real_maps: Discriminator feature maps of the ground truth, from `discriminator`.
+            real_maps: The discriminator's feature maps of the ground truth; they are detached.
         """
         logits, maps = discriminator.forward_features(pred)
         return {"adversarial": self.gan_loss.generator(logits), "feature_matching": self.matching(maps, real_maps)}

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import torch
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
 from inpaint_zoo.errors import unknown_name
-from inpaint_zoo.layers import VGGFeatures, init_normal
+from inpaint_zoo.layers import VGGFeatures
+from inpaint_zoo.losses import PERCEPTUAL_TAPS, STYLE_TAPS
 from inpaint_zoo.models.isnet.discriminator import ISNetDiscriminator
-from inpaint_zoo.models.isnet.loss import (
-    PERCEPTUAL_TAPS,
-    PRESETS,
-    STYLE_TAPS,
-    GANType,
-    ISNetLoss,
-    Preset,
-)
-from inpaint_zoo.registry import create_discriminator
-from inpaint_zoo.training import AdversarialModule, Batch, Phase, Recipe, Stages, Terms
+from inpaint_zoo.models.isnet.loss import PRESETS, GANType, ISNetLoss, Preset
+from inpaint_zoo.training import HALVED, AdversarialModule, Batch, Stages, Terms
 
 __all__ = ["ISNet"]
 
@@ -43,9 +36,6 @@ class ISNet(AdversarialModule):
         generator_optimizer: Optimizer of the generator.
         discriminator_optimizer: Optimizer of the discriminator; the default has a tenth of the generator's learning
             rate.
-        generator_scheduler: Learning-rate schedule of the generator, stepped per optimizer step; None keeps the
-            learning rate constant.
-        discriminator_scheduler: Learning-rate schedule of the discriminator, stepped per optimizer step.
         discriminator_width: Channels of the discriminator's first feature map.
         preset: Default loss weights and GAN loss: "eq5" are the paper's final ones (Eq. 5), "eq4" its earlier ones
             (Eq. 4), "journal_config" those of the released configuration, which uses only L1 and "nsgan".
@@ -60,19 +50,21 @@ class ISNet(AdversarialModule):
             layer's output, but Adam's first steps change each weight by about the learning rate. At a learning rate of
             1e-3 these steps are as large as weights initialized with 0.001 and soon overwrite the initialization.
         vgg_weights: Weight file of VGG-19; None searches the weight folders; "random" is for tests.
-        base: Arguments of `TrainingModule`.
+        base: Arguments of `AdversarialModule`.
 
     Raises:
         UnknownNameError: If the preset or the GAN loss is unknown.
     """
+
+    discriminator: ISNetDiscriminator
+    discriminator_weights = HALVED
+    step_jointly = True
 
     def __init__(
         self,
         network: str = "isnet",
         generator_optimizer: OptimizerCallable = _adam(1e-4),  # noqa: B008 a function, never changed
         discriminator_optimizer: OptimizerCallable = _adam(1e-5),  # noqa: B008
-        generator_scheduler: LRSchedulerCallable | None = None,
-        discriminator_scheduler: LRSchedulerCallable | None = None,
         discriminator_width: int = 64,
         preset: Preset = "eq5",
         l1: float | None = None,
@@ -90,14 +82,8 @@ class ISNet(AdversarialModule):
         weights, gan_loss = PRESETS[preset]
         if gan_type is not None and gan_type not in get_args(GANType):
             raise unknown_name("`gan_type`:", gan_type, get_args(GANType))
-        super().__init__(network, **base)
-        self.discriminator = cast(ISNetDiscriminator, create_discriminator("isnet", width=discriminator_width))
-        init_normal(self.discriminator, init_std)
-        if base.get("init_weights") is None:
-            init_normal(self.network, init_std)
-        self.generator_optimizer = generator_optimizer
-        self.discriminator_optimizer = discriminator_optimizer
-        self.schedulers = {"generator": generator_scheduler, "discriminator": discriminator_scheduler}
+        super().__init__(network, generator_optimizer, discriminator_optimizer, **base)
+        self.add_discriminator("isnet", init_std, width=discriminator_width)
         chosen = {
             "l1": l1,
             "adversarial": adversarial,
@@ -105,55 +91,27 @@ class ISNet(AdversarialModule):
             "perceptual": perceptual,
             "feature_matching": feature_matching,
         }
-        self.weights = weights._replace(**{name: value for name, value in chosen.items() if value is not None})
+        self.weights = weights._asdict() | {name: value for name, value in chosen.items() if value is not None}
         self.gan_type: GANType = gan_loss if gan_type is None else gan_type
         self.vgg_weights = vgg_weights
-        self._real_maps: list[Tensor] = []
-
-    def _features(self) -> VGGFeatures | None:
-        if not (self.weights.perceptual or self.weights.style):
-            return None
-        taps = PERCEPTUAL_TAPS + STYLE_TAPS
-        return self.unless_missing(
-            lambda: VGGFeatures("vgg19", taps, input_norm="zero_one", weights=self.vgg_weights), "perceptual", "style"
-        )
 
     def build_losses(self) -> None:
         """Create the losses; load VGG-19 unless the perceptual and the style weight are 0."""
-        self.losses = ISNetLoss(self._features(), self.gan_type)
-
-    def recipe(self) -> Recipe:
-        """Return the update phases: one shared forward pass; both networks are updated after both backward passes."""
-        return Recipe(
-            (
-                Phase(
-                    "discriminator",
-                    ("discriminator",),
-                    self.discriminator_loss,
-                    self.discriminator_optimizer,
-                    weights={"real": 0.5, "fake": 0.5},
-                    scheduler=self.schedulers["discriminator"],
-                ),
-                Phase(
-                    "generator",
-                    ("network",),
-                    self.generator_loss,
-                    self.generator_optimizer,
-                    weights=self.weights._asdict(),
-                    scheduler=self.schedulers["generator"],
-                ),
-            ),
-            forward="shared",
-            step_jointly=True,
+        taps, file = PERCEPTUAL_TAPS + STYLE_TAPS, self.vgg_weights
+        features = self.unless_missing(
+            lambda: VGGFeatures("vgg19", taps, input_norm="zero_one", weights=file), "perceptual", "style"
         )
+        self.losses = ISNetLoss(features, self.gan_type)
 
-    def discriminator_loss(self, batch: Batch, stages: Stages) -> Terms:
-        """Return the discriminator's loss terms; keep its features of the ground truth for the generator's terms."""
-        terms, self._real_maps = self.losses.discriminator(self.discriminator, stages["prediction"], batch["image"])
-        return terms
+    def prepare(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
+        """Return the discriminator's logits and feature maps of the ground truth, which both losses use."""
+        return self.discriminator.forward_features(batch["image"])
 
-    def generator_loss(self, batch: Batch, stages: Stages) -> Terms:
+    def discriminator_loss(self, batch: Batch, stages: Stages, real: Tensor, real_maps: list[Tensor]) -> Terms:
+        """Return the discriminator's loss terms."""
+        return self.losses.discriminator(self.discriminator, stages["prediction"], real)
+
+    def generator_loss(self, batch: Batch, stages: Stages, real: Tensor, real_maps: list[Tensor]) -> Terms:
         """Return the generator's loss terms on the raw prediction."""
-        real_maps, self._real_maps = self._real_maps, []
         pred = stages["prediction"]
         return self.losses.reconstruction(pred, batch) | self.losses.generator(self.discriminator, pred, real_maps)

@@ -1,6 +1,6 @@
 """LGNet's loss terms on the raw prediction and the composite of each stage (docs/papers/lgnet.md, "Losses").
 
-All terms are computed on images in [-1, 1].
+Images and predictions are in [-1, 1].
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from inpaint_zoo.layers import VGGFeatures
-from inpaint_zoo.losses import AdversarialLoss, MaskedL1, PerceptualLoss, StyleLoss, TotalVariation
-from inpaint_zoo.ops import composite, from_range, to_range
+from inpaint_zoo.losses import POOL_TAPS, AdversarialLoss, MaskedL1, PerceptualLoss, StyleLoss, TotalVariation
 from inpaint_zoo.training import Batch, Stages, Terms, TrainingModule, completed
 
 __all__ = ["LGNetLoss", "LossWeights", "perceptual_features"]
-
-TAPS = ("pool1", "pool2", "pool3")
 
 
 class LossWeights(NamedTuple):
@@ -40,9 +37,7 @@ class LossWeights(NamedTuple):
         return {f"{stage}_{term}": factor for stage in stages for term, factor in self._asdict().items()}
 
 
-def perceptual_features(
-    module: TrainingModule, refined: Sequence[str], weights: LossWeights, file: str | None
-) -> VGGFeatures | None:
+def perceptual_features(module: TrainingModule, refined: Sequence[str], file: str | None) -> VGGFeatures | None:
     """Load VGG-16 for the perceptual and style terms of the refinement stages.
 
     Return None if no stage refines, if both loss weights are 0, or if VGG's weights are missing and the terms may be
@@ -51,13 +46,12 @@ def perceptual_features(
     Args:
         module: Training module, whose ``on_missing`` decides what happens if VGG's weights are missing.
         refined: Names of the refinement stages.
-        weights: Loss weights.
         file: Weight file, see `VGGFeatures`.
     """
-    if not refined or not (weights.perceptual or weights.style):
-        return None
     terms = [f"{stage}_{term}" for stage in refined for term in ("perceptual", "style")]
-    return module.unless_missing(lambda: VGGFeatures("vgg16", TAPS, input_norm="minus_one_one", weights=file), *terms)
+    return module.unless_missing(
+        lambda: VGGFeatures("vgg16", POOL_TAPS, input_norm="minus_one_one", value_range=(-1, 1), weights=file), *terms
+    )
 
 
 class LGNetLoss(nn.Module):
@@ -78,23 +72,22 @@ class LGNetLoss(nn.Module):
         self.valid = MaskedL1(1.0, 0.0, "area_per_image")
         self.hole = MaskedL1(0.0, 1.0, "area_per_image")
         self.variation = TotalVariation("masked")
-        self.perceptual = PerceptualLoss(TAPS)
-        self.style = StyleLoss(TAPS)
+        self.perceptual = PerceptualLoss(POOL_TAPS)
+        self.style = StyleLoss(POOL_TAPS)
         self.gan_loss = AdversarialLoss("lsgan")
 
     def reconstruction(self, stages: Stages, batch: Batch, refined: Sequence[str]) -> Terms:
         """Return the generator's terms of all stages, except the GAN loss.
 
         Args:
-            stages: Raw predictions in [0, 1] by the names of the stages.
-            batch: Batch with the ground truth ``image`` in [0, 1] and ``mask``, 1 = hole.
+            stages: Raw predictions by the names of the stages.
+            batch: Batch with the ground truth ``image`` and ``mask``, 1 = hole.
             refined: Names of the stages that have total variation, perceptual and style terms.
         """
-        image, mask = to_range(batch["image"], -1, 1), batch["mask"]
-        native = {name: to_range(stage, -1, 1) for name, stage in stages.items()}
-        merged = {name: composite(pred, image, mask) for name, pred in native.items()}
+        image, mask = batch["image"], batch["mask"]
+        merged = {name: completed(pred, batch) for name, pred in stages.items()}
         terms: Terms = {}
-        for name, pred in native.items():
+        for name, pred in stages.items():
             terms[f"{name}_valid"] = self.valid(pred, image, mask)
             terms[f"{name}_hole"] = self.hole(pred, image, mask)
         for name in refined:
@@ -107,8 +100,7 @@ class LGNetLoss(nn.Module):
         """Return the perceptual and style terms; VGG sees each image once, and the ground truth once for all stages."""
         target = features.each(batch["image"].detach())[0]
         target = {tap: value.detach() for tap, value in target.items()}
-        images = [image for raw, merged in pairs.values() for image in (raw, from_range(merged, -1, 1))]
-        seen = iter(features.each(*images))
+        seen = iter(features.each(*(image for pair in pairs.values() for image in pair)))
         terms: Terms = {}
         for name in pairs:
             raw, merged = next(seen), next(seen)
@@ -117,7 +109,7 @@ class LGNetLoss(nn.Module):
         return terms
 
     def generator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Tensor:
-        """Return the generator's GAN loss on the composite of the raw prediction ``pred``, in [0, 1]."""
+        """Return the generator's GAN loss on the composite of the raw prediction ``pred``."""
         return self.gan_loss.generator(discriminator(completed(pred, batch)))
 
     def discriminator(self, discriminator: nn.Module, pred: Tensor, batch: Batch) -> Terms:
@@ -126,4 +118,4 @@ class LGNetLoss(nn.Module):
         The composite passes through the discriminator before the ground truth, as in the released code.
         """
         fake = self.gan_loss.fake(discriminator(completed(pred, batch).detach()))
-        return {"fake": fake, "real": self.gan_loss.real(discriminator(to_range(batch["image"], -1, 1)))}
+        return {"fake": fake, "real": self.gan_loss.real(discriminator(batch["image"]))}

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 
 from inpaint_zoo.combinators import LocalGlobal
@@ -17,18 +16,17 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers import init_normal
 from inpaint_zoo.models.lgnet.loss import LGNetLoss, LossWeights, perceptual_features
 from inpaint_zoo.models.lgnet.network import LGNetGenerator
-from inpaint_zoo.registry import create_discriminator, create_model, options_through
+from inpaint_zoo.registry import create_model, options_through
 from inpaint_zoo.training import (
+    HALVED,
     AdversarialModule,
     Batch,
     ConstantThenLinear,
     InpaintingModule,
     Phase,
-    Recipe,
     Stages,
     Terms,
 )
-from inpaint_zoo.weights import match_state
 
 __all__ = ["LGNet", "LocalGlobalRefinement"]
 
@@ -62,6 +60,9 @@ class LGNet(AdversarialModule):
     """
 
     network: LGNetGenerator
+    loss_range = (-1.0, 1.0)
+    discriminator_weights = HALVED
+    interval = "epoch"
 
     def __init__(
         self,
@@ -78,48 +79,27 @@ class LGNet(AdversarialModule):
         init_std: float = 0.02,
         **base: Any,
     ) -> None:
-        super().__init__(network, **base)
-        self.discriminator = create_discriminator("lgnet", width=discriminator_width)
-        init_normal(self.discriminator, init_std)
-        if base.get("init_weights") is None:
-            init_normal(self.network, init_std)
-        self.optimizer = optimizer
-        self.scheduler = scheduler
-        self.factors = LossWeights(lambda_hole, lambda_tv, lambda_per, lambda_style)
-        self.weights = self.factors.of(self.network.stage_names) | {"adversarial": lambda_gan}
+        super().__init__(
+            network,
+            generator_optimizer=optimizer,
+            discriminator_optimizer=optimizer,
+            generator_scheduler=scheduler,
+            discriminator_scheduler=scheduler,
+            **base,
+        )
+        self.add_discriminator("lgnet", init_std, width=discriminator_width)
+        factors = LossWeights(lambda_hole, lambda_tv, lambda_per, lambda_style)
+        self.weights = factors.of(self.network.stage_names) | {"adversarial": lambda_gan}
         self.vgg_weights = vgg_weights
 
     def build_losses(self) -> None:
         """Create the losses; load VGG-16 if a perceptual or style term needs it."""
-        refined = self.network.stage_names[1:]
-        self.losses = LGNetLoss(perceptual_features(self, refined, self.factors, self.vgg_weights))
+        self.losses = LGNetLoss(perceptual_features(self, self.network.stage_names[1:], self.vgg_weights))
 
-    def recipe(self) -> Recipe:
-        """Return the update phases: discriminator, then the stage networks, on one shared forward pass."""
-        return Recipe(
-            (
-                Phase(
-                    "discriminator",
-                    ("discriminator",),
-                    self.discriminator_loss,
-                    self.optimizer,
-                    weights={"real": 0.5, "fake": 0.5},
-                    scheduler=self.scheduler,
-                    interval="epoch",
-                ),
-                Phase(
-                    "generator",
-                    tuple(f"network.nets.{name}" for name in self.network.nets),
-                    self.generator_loss,
-                    self.optimizer,
-                    weights=self.weights,
-                    scheduler=self.scheduler,
-                    interval="epoch",
-                    separate_optimizers=True,
-                ),
-            ),
-            forward="shared",
-        )
+    def generator_phase(self, **changes: Any) -> Phase:
+        """Return the generator's phase, with an optimizer for the network of each stage."""
+        nets = tuple(f"network.nets.{name}" for name in self.network.nets)
+        return super().generator_phase(trains=nets, separate_optimizers=True, **changes)
 
     def generator_loss(self, batch: Batch, stages: Stages) -> Terms:
         """Return the loss terms of all stages, and the GAN loss of the first stage."""
@@ -159,6 +139,7 @@ class LocalGlobalRefinement(InpaintingModule):
     """
 
     network: LocalGlobal
+    loss_range = (-1.0, 1.0)
     start_arguments = InpaintingModule.start_arguments | {"first_weights"}
 
     def __init__(
@@ -193,32 +174,16 @@ class LocalGlobalRefinement(InpaintingModule):
             network_options={**options, **(network_options or {}), "freeze_first": freeze_first},
             **base,
         )
-        self.factors = factors
         self.vgg_weights = vgg_weights
-        if base.get("init_weights") is None:
+        if not self.starts_trained:
             init_normal(self.network.local_net, init_std)
             init_normal(self.network.global_net, init_std)
         if first is not None:
-            source = f"the first network of '{network}': {first_weights}"
-            own = self.network.first
-            own.load_state_dict(match_state(first.state_dict(), own.state_dict(), source))
-            self.starts_trained = True
-
-    def check_trainer(self, trainer: Trainer) -> None:
-        """Run the base class's checks and require trained weights for a frozen first network.
-
-        Raises:
-            ZooError: The first network is frozen and has no trained weights.
-        """
-        super().check_trainer(trainer)
-        if self.network.freeze_first and not self.starts_trained:
-            raise ZooError(
-                "The first network is frozen but has no trained weights. Set --model.init_args.first_weights FILE."
-            )
+            self.start_first(first.state_dict(), str(first_weights))
 
     def build_losses(self) -> None:
         """Create the losses; load VGG-16 if a perceptual or style term needs it."""
-        self.losses = LGNetLoss(perceptual_features(self, REFINED, self.factors, self.vgg_weights))
+        self.losses = LGNetLoss(perceptual_features(self, REFINED, self.vgg_weights))
 
     def loss(self, batch: Batch, stages: Stages) -> Terms:
         """Return the loss terms of all three stages."""

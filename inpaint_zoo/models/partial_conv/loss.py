@@ -7,14 +7,12 @@ from torch import Tensor, nn
 
 from inpaint_zoo.layers import VGGFeatures
 from inpaint_zoo.layers.features import IMAGENET_STD
-from inpaint_zoo.losses import MaskedL1, PerceptualLoss, StyleLoss, TotalVariation
+from inpaint_zoo.losses import POOL_TAPS, MaskedL1, PerceptualLoss, StyleLoss, TotalVariation
 from inpaint_zoo.losses.total_variation import TVRegion
 from inpaint_zoo.ops import composite
 from inpaint_zoo.training import Batch, Terms
 
-__all__ = ["TAPS", "PartialConvLoss"]
-
-TAPS = ("pool1", "pool2", "pool3")
+__all__ = ["PartialConvLoss"]
 
 
 class PartialConvLoss(nn.Module):
@@ -37,8 +35,8 @@ class PartialConvLoss(nn.Module):
         self.valid = MaskedL1(1.0, 0.0, "pixels")
         self.hole = MaskedL1(0.0, 1.0, "pixels")
         self.variation = TotalVariation(tv_region)
-        self.perceptual = PerceptualLoss(TAPS)
-        self.style = StyleLoss(TAPS)
+        self.perceptual = PerceptualLoss(POOL_TAPS)
+        self.style = StyleLoss(POOL_TAPS)
         self.register_buffer("deviation", torch.tensor(IMAGENET_STD).view(-1, 1, 1), persistent=False)
 
     def forward(self, pred: Tensor, batch: Batch) -> Terms:

@@ -10,8 +10,9 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import nn
 
 from inpaint_zoo.layers import VGGFeatures
+from inpaint_zoo.losses import POOL_TAPS
 from inpaint_zoo.losses.total_variation import TVRegion
-from inpaint_zoo.models.partial_conv.loss import TAPS, PartialConvLoss
+from inpaint_zoo.models.partial_conv.loss import PartialConvLoss
 from inpaint_zoo.models.partial_conv.network import PartialConvGenerator
 from inpaint_zoo.training import Batch, InpaintingModule, Stages, Terms
 
@@ -60,7 +61,7 @@ class PartialConv(InpaintingModule):
     ) -> None:
         weights = {"valid": valid, "hole": hole, "perceptual": perceptual, "style": style, "tv": tv}
         super().__init__(network, optimizer, scheduler, weights=weights, **base)
-        if base.get("init_weights") is None:
+        if not self.starts_trained:
             for layer in self.network.modules():
                 if isinstance(layer, nn.Conv2d):
                     nn.init.kaiming_normal_(layer.weight)
@@ -80,13 +81,11 @@ class PartialConv(InpaintingModule):
 
     def build_losses(self) -> None:
         """Create the losses; load VGG-16 unless the perceptual and the style weight are 0."""
-        features = None
-        if self.weights["perceptual"] or self.weights["style"]:
-            features = self.unless_missing(
-                lambda: VGGFeatures("vgg16", TAPS, input_norm="imagenet", weights=self.vgg_weights),
-                "perceptual",
-                "style",
-            )
+        features = self.unless_missing(
+            lambda: VGGFeatures("vgg16", POOL_TAPS, input_norm="imagenet", weights=self.vgg_weights),
+            "perceptual",
+            "style",
+        )
         self.losses = PartialConvLoss(features, self.tv_region)
 
     def loss(self, batch: Batch, stages: Stages) -> Terms:
