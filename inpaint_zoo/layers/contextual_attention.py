@@ -95,7 +95,7 @@ class ContextualAttention(nn.Module):
                 raise ZooError(f"`{name}` must be odd and positive, got {value}.")
         for name, value in (("stride", stride), ("rate", rate)):
             if value < 1:
-                raise ZooError(f"`{name}` must be 1 or more, got {value}.")
+                raise ZooError(f"`{name}` must be at least 1, got {value}.")
         if fuse and stride != 1:
             raise ZooError(f"`stride` must be 1 with `fuse`, got {stride}: set fuse=False for other strides.")
         self.ksize, self.stride, self.rate = ksize, stride, rate

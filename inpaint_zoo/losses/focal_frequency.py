@@ -109,7 +109,7 @@ class FocalFrequencyLoss(nn.Module):
         if batch_matrix and not normalize:
             raise ZooError("`batch_matrix` needs `normalize=True`: it selects the maximum that `normalize` divides by.")
         if patch_factor < 1:
-            raise ZooError(f"`patch_factor` must be 1 or more, got {patch_factor}.")
+            raise ZooError(f"`patch_factor` must be at least 1, got {patch_factor}.")
         self.alpha = alpha
         self.patch_factor = patch_factor
         self.average_spectrum = average_spectrum

@@ -26,7 +26,7 @@ class IndexEntry:
 
     Attributes:
         name: Path relative to the folder, with forward slashes.
-        white: Number of pixels with gray value 128 or more.
+        white: Number of pixels with gray value of at least 128.
         area: Number of pixels.
         bytes: File size; the file is measured again if this or ``changed`` differs.
         changed: Modification time in nanoseconds.

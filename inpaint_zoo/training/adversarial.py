@@ -56,7 +56,7 @@ class AdversarialModule(TrainingModule):
         generator_first: Whether the generator is updated before the discriminator.
         forward_passes: See `Recipe.forward`.
         step_jointly: See `Recipe.step_jointly`.
-        critics_per_step: See `Recipe.critics_per_step`.
+        step_batches: Number of batches in a step, see `Recipe.batches_per_step`.
         interval: Unit of the schedules: generator steps or epochs.
     """
 
@@ -66,7 +66,7 @@ class AdversarialModule(TrainingModule):
     generator_first: ClassVar[bool] = False
     forward_passes: ClassVar[Literal["fresh", "shared"]] = "shared"
     step_jointly: ClassVar[bool] = False
-    critics_per_step: int = 1
+    step_batches: int = 1
     interval: ClassVar[Literal["step", "epoch"]] = "step"
 
     def __init__(
@@ -164,7 +164,7 @@ class AdversarialModule(TrainingModule):
         return Recipe(
             (generator, discriminator) if self.generator_first else (discriminator, generator),
             forward=self.forward_passes,
-            critics_per_step=self.critics_per_step,
+            batches_per_step=self.step_batches,
             step_jointly=self.step_jointly,
         )
 
@@ -201,7 +201,7 @@ class AdversarialModule(TrainingModule):
     @property
     def batches_per_step(self) -> int:
         """Batches from one generator update to the next."""
-        return self.plan.critics_per_step
+        return self.plan.batches_per_step
 
     @property
     def trained_modules(self) -> dict[str, nn.Module]:

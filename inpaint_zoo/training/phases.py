@@ -112,7 +112,7 @@ class Recipe:
         phases: The phases, in the order of their updates.
         forward: "shared" runs the generator once per batch, and all phases use that prediction. "fresh" runs it again
             for each phase, with the current weights. Phases that do not train it run it without a graph, in train mode.
-        critics_per_step: Number of batches in a cycle, which is one step. The generator's phase runs on the last one.
+        batches_per_step: Number of batches in a step. The generator's phase runs on the last one.
         step_jointly: Whether all gradients are computed before the first optimizer steps, so that every loss uses the
             old weights.
         repeats: Number of inner rounds on one batch. `AdversarialModule.carry` builds the batch of the next round.
@@ -124,7 +124,7 @@ class Recipe:
 
     phases: tuple[Phase, ...]
     forward: Literal["fresh", "shared"] = "fresh"
-    critics_per_step: int = 1
+    batches_per_step: int = 1
     step_jointly: bool = False
     repeats: int = 1
 
@@ -136,9 +136,9 @@ class Recipe:
             raise ZooError(f"Exactly one phase must train 'network', got {[phase.trains for phase in self.phases]}.")
         if (self.generator.on or "last") != "last":
             raise ZooError("The phase that trains 'network' must run on the last batch of a cycle. Leave `on` unset.")
-        for key in ("critics_per_step", "repeats"):
+        for key in ("batches_per_step", "repeats"):
             if getattr(self, key) < 1:
-                raise ZooError(f"`{key}` must be 1 or more, got {getattr(self, key)}.")
+                raise ZooError(f"`{key}` must be at least 1, got {getattr(self, key)}.")
 
     @property
     def generator(self) -> Phase:
@@ -147,4 +147,4 @@ class Recipe:
 
     def completes_step(self, batches: int) -> bool:
         """Return whether the batch with index ``batches``, counted from 0, is the last one of a cycle."""
-        return batches % self.critics_per_step == self.critics_per_step - 1
+        return batches % self.batches_per_step == self.batches_per_step - 1

@@ -20,7 +20,7 @@ CONFIG = {
     "seed_everything": 3,
     "model": {
         "class_path": "tests.helpers.toys.ToyGAN",
-        "init_args": {"metrics": ["psnr"], "penalty": True, "form": {"critics_per_step": 2}},
+        "init_args": {"metrics": ["psnr"], "penalty": True, "form": {"batches_per_step": 2}},
     },
     "data": {"class_path": "tests.helpers.toys.PictureData", "init_args": {"workers": 1}},
     "trainer": {

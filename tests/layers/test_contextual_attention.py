@@ -202,7 +202,7 @@ def test_what_does_not_fit_is_refused():
         ({"mask_reduce": "mean"}, "Unknown mask reduction 'mean'"),
         ({"ksize": 2}, "`ksize` must be odd"),
         ({"fuse_k": 0}, "`fuse_k` must be odd"),
-        ({"rate": 0}, "`rate` must be 1 or more"),
+        ({"rate": 0}, "`rate` must be at least 1"),
         ({"stride": 2}, "`stride` must be 1 with `fuse`"),
     ):
         with pytest.raises(ZooError, match=message):

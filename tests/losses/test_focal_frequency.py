@@ -141,7 +141,7 @@ def test_full_precision_under_autocast():
 def test_patches_must_fit():
     with pytest.raises(ZooError, match="`patch_factor` must divide height and width of 10 x 12, got 4"):
         FocalFrequencyLoss(patch_factor=4)(torch.rand(1, 3, 10, 12), torch.rand(1, 3, 10, 12))
-    with pytest.raises(ZooError, match="`patch_factor` must be 1 or more, got 0"):
+    with pytest.raises(ZooError, match="`patch_factor` must be at least 1, got 0"):
         FocalFrequencyLoss(patch_factor=0)
 
 

@@ -123,7 +123,7 @@ FAILURES = {
     "first update of an optimizer": (FailsInLoss, {}, {"fails": ("generator", 2)}, {}, None, 1, ()),
     "mid-cycle": (
         FailsInLoss,
-        {"form": {"critics_per_step": 3}},
+        {"form": {"batches_per_step": 3}},
         {"fails": ("critic", 14)},
         {"max_steps": 5, "check_val_every_n_epoch": None},
         None,
@@ -187,7 +187,7 @@ def test_an_error_saves_the_last_complete_step(name, tmp_path):
         (Reconstruction, {}, {"val_check_interval": 2}, 8, 8, False),
         (ToyGAN, GAME, {}, 6, 6, False),
         (ToyGAN, EPOCHS, {}, 9, 9, True),
-        (ToyGAN, {"form": {"critics_per_step": 3}}, {"max_steps": 5, "check_val_every_n_epoch": None}, 8, 2, False),
+        (ToyGAN, {"form": {"batches_per_step": 3}}, {"max_steps": 5, "check_val_every_n_epoch": None}, 8, 2, False),
     ],
     ids=["by step", "no validation", "validation within the epoch", "end of an epoch", "by epoch", "mid-cycle"],
 )

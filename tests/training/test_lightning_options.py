@@ -208,8 +208,8 @@ def test_device_statistics_without_their_package_are_a_mistake(fit, monkeypatch)
     ("arguments", "message"),
     [
         ({"workers": -1}, "`workers` must be 0 or more, got -1."),
-        ({"epoch_samples": 0}, "`epoch_samples` must be 1 or more, got 0."),
-        ({"batch_size": 0}, "`batch_size` must be 1 or more, got 0."),
+        ({"epoch_samples": 0}, "`epoch_samples` must be at least 1, got 0."),
+        ({"batch_size": 0}, "`batch_size` must be at least 1, got 0."),
         ({"seed": -3}, "`seed` must be 0 or more, got -3."),
     ],
 )

@@ -25,7 +25,7 @@ def phase(name, *trains, **options):
         ([phase("g", "network"), phase("g", "critic")], {}, "different names"),
         ([phase("g", "network"), phase("h", "network.part")], {}, "Exactly one phase must train 'network'"),
         ([phase("g", "network", on="every")], {}, "Leave `on` unset"),
-        ([phase("g", "network")], {"repeats": 0}, "`repeats` must be 1 or more"),
+        ([phase("g", "network")], {"repeats": 0}, "`repeats` must be at least 1"),
     ],
 )
 def test_wrong_recipes_are_refused(phases, options, message):
@@ -35,7 +35,7 @@ def test_wrong_recipes_are_refused(phases, options, message):
 
 def test_who_runs_when():
     every, but_last, last = phase("d", "critic"), phase("e", "critic", on="but_last"), phase("g", "network")
-    recipe = Recipe((every, but_last, last), critics_per_step=3)
+    recipe = Recipe((every, but_last, last), batches_per_step=3)
     names = [[p.name for p in recipe.phases if p.runs(recipe.completes_step(n))] for n in range(6)]
     assert names == [["d", "e"], ["d", "e"], ["d", "g"]] * 2
 
@@ -59,8 +59,8 @@ CRITIC, GENERATOR = "critic", "generator"
         ({"form": {"forward": "shared"}}, [CRITIC, GENERATOR], 1),
         ({"form": {"forward": "shared", "step_jointly": True}}, [CRITIC, GENERATOR], 1),
         ({"form": {"repeats": 3}}, [CRITIC, GENERATOR] * 3, 6),
-        ({"form": {"critics_per_step": 5}}, [CRITIC] * 5 + [GENERATOR], 6),
-        ({"form": {"forward": "shared", "critics_per_step": 2}}, [CRITIC, CRITIC, GENERATOR], 2),
+        ({"form": {"batches_per_step": 5}}, [CRITIC] * 5 + [GENERATOR], 6),
+        ({"form": {"forward": "shared", "batches_per_step": 2}}, [CRITIC, CRITIC, GENERATOR], 2),
     ],
 )
 def test_order_and_forward_passes_of_a_step(options, calls, forwards, tmp_path):
@@ -91,7 +91,7 @@ class Watch(Callback):
 
 def test_who_changes_and_what_counts(tmp_path):
     watch = Watch()
-    module = build(ToyGAN, form={"critics_per_step": 3})
+    module = build(ToyGAN, form={"batches_per_step": 3})
     fit(tmp_path, module, callbacks=[watch], max_steps=1, limit_val_batches=0)
     assert watch.changes == [(False, True, 0), (False, True, 0), (True, True, 1)]
 
@@ -182,7 +182,7 @@ def test_generator_updates_are_what_everything_follows(critics, tmp_path):
         save_top_k=-1,
         save_on_train_epoch_end=False,
     )
-    module = build(ToyGAN, scheduler=lambda o: StepLR(o, 3, 0.1), form={"critics_per_step": critics})
+    module = build(ToyGAN, scheduler=lambda o: StepLR(o, 3, 0.1), form={"batches_per_step": critics})
     with pytest.warns(UserWarning, match="AFTER optimization"):  # which is when we want it
         trainer = fit(
             tmp_path,
@@ -207,7 +207,7 @@ def test_generator_updates_are_what_everything_follows(critics, tmp_path):
 
 
 def test_schedule_that_counts_epochs(tmp_path):
-    form = {"critics_per_step": 2}
+    form = {"batches_per_step": 2}
     module = build(ToyGAN, scheduler=lambda o: ConstantThenLinear(o, constant=1, decay=1), interval="epoch", form=form)
     trainer = fit(tmp_path, module, ImageData(batches=4), max_steps=-1, max_epochs=2, limit_val_batches=0)
     assert trainer.global_step == 4
@@ -298,6 +298,6 @@ def test_one_step_changes_both_sides_and_all_of_them(tmp_path):
 
 
 def test_turns_never_end():
-    recipe = Recipe((phase("g", "network"),), critics_per_step=6)
+    recipe = Recipe((phase("g", "network"),), batches_per_step=6)
     done = list(itertools.accumulate(recipe.completes_step(n) for n in range(12)))
     assert done == [0] * 5 + [1] * 6 + [2]

@@ -35,12 +35,12 @@ SCENARIOS = {
     "shared forward, EMA": (ToyGAN, {"form": {"forward": "shared"}}, {"callbacks": [("ema", {})]}),
     "five critics, penalty, EMA": (
         ToyGAN,
-        {"penalty": True, "form": {"critics_per_step": 5}},
+        {"penalty": True, "form": {"batches_per_step": 5}},
         {"callbacks": [("ema", {"start": 2})], "max_steps": 4, "every": 1, "check_val_every_n_epoch": None},
     ),
     "cycles over epochs": (
         ToyGAN,
-        {"scheduler": steps, "form": {"critics_per_step": 4}},
+        {"scheduler": steps, "form": {"batches_per_step": 4}},
         {"max_steps": 5, "every": 1, "check_val_every_n_epoch": None, "val_check_interval": 4},
     ),
     "together, epoch schedule": (

@@ -14,7 +14,7 @@ from inpaint_zoo.layers.aot import AOTBlock
 __all__ = ["AOTGANGenerator"]
 
 
-class Enlarging(nn.Sequential):
+class UpsampleConv(nn.Sequential):
     """Bilinear upsampling by 2 with aligned corners, a 3x3 convolution and ReLU."""
 
     def __init__(self, source: int, target: int) -> None:
@@ -68,8 +68,8 @@ class AOTGANGenerator(InpaintingNetwork):
         self.middle = nn.Sequential(*(AOTBlock(four, rates) for _ in range(blocks)))
         self.decoder = nn.Sequential()
         # names as in the released state dict, whose indices include the activations
-        self.decoder.add_module("0", Enlarging(four, two))
-        self.decoder.add_module("2", Enlarging(two, one))
+        self.decoder.add_module("0", UpsampleConv(four, two))
+        self.decoder.add_module("2", UpsampleConv(two, one))
         self.decoder.add_module("4", nn.Conv2d(one, 3, 3, padding=1))
         self.decoder.add_module("5", nn.Tanh())
 

@@ -99,7 +99,7 @@ class ContextualAttention(AdversarialModule):
                 critic.load_state_dict(match_state(state, critic.state_dict(), f"'{name}': {init_critics}"))
         self.weights = {"l1": l1_loss_alpha, "ae": ae_loss_alpha, "wgan_g": gan_loss_alpha}
         self.discriminator_weights = {"wgan_gp": wgan_gp_lambda} | dict.fromkeys(GRADIENT_NORMS, 0.0)
-        self.critics_per_step = num_critics
+        self.step_batches = num_critics
         self.losses = ContextualAttentionLoss(
             window, spatial_discounting_gamma, coarse_l1_alpha, global_wgan_loss_alpha, discount, gp_mask
         )

@@ -34,7 +34,7 @@ class GatedConv(AdversarialModule):
     loss_range = (-1.0, 1.0)
     discriminator_weights = HALVED
     forward_passes = "fresh"
-    critics_per_step = 2
+    step_batches = 2
 
     def __init__(
         self,

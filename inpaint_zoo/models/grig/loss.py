@@ -74,26 +74,30 @@ class GRIGLoss(nn.Module):
         return terms
 
     def projected(
-        self, critic: nn.Module, pred: Tensor, batch: Batch, generator: torch.Generator | None = None
+        self, discriminator: nn.Module, pred: Tensor, batch: Batch, generator: torch.Generator | None = None
     ) -> Terms:
         """Return the terms ``real`` and ``fake`` of the projected discriminator.
 
         Real and fake images pass through it separately, because it contains batch norms.
         """
         real, fake, _ = self._seen(pred, batch, generator)
-        return {"real": self.gan_loss.real(critic(real)), "fake": self.gan_loss.fake(critic(fake))}
+        return {"real": self.gan_loss.real(discriminator(real)), "fake": self.gan_loss.fake(discriminator(fake))}
 
     def patch(
-        self, critic: GRIGPatchDiscriminator, pred: Tensor, batch: Batch, generator: torch.Generator | None = None
+        self,
+        discriminator: GRIGPatchDiscriminator,
+        pred: Tensor,
+        batch: Batch,
+        generator: torch.Generator | None = None,
     ) -> Terms:
         """Return the terms ``real`` and ``fake`` of the patch discriminator."""
         real, fake, mask = self._seen(pred, batch, generator)
-        on_real, on_fake = critic(real), critic(fake)
+        on_real, on_fake = discriminator(real), discriminator(fake)
         if self.labels == "soft":
             return {"real": self.soft.real(on_real, mask), "fake": self.soft.fake(on_fake, mask)}
         return {
             "real": self.gan_loss.real(on_real),
-            "fake": self.gan_loss.fake(on_fake, self._label_map(critic, mask, on_fake)),
+            "fake": self.gan_loss.fake(on_fake, self._label_map(discriminator, mask, on_fake)),
         }
 
     def generator(
@@ -120,12 +124,12 @@ class GRIGLoss(nn.Module):
                 terms["patch"] = self.gan_loss.generator(logits, self._label_map(patch, mask, logits))
         return terms
 
-    def _label_map(self, critic: GRIGPatchDiscriminator, mask: Tensor, logits: Tensor) -> Tensor | None:
+    def _label_map(self, discriminator: GRIGPatchDiscriminator, mask: Tensor, logits: Tensor) -> Tensor | None:
         if self.labels == "all":
             return None
         if self.labels == "forged":
-            return critic.label_map(mask)
-        return mask_to_logits(mask, logits, cast(MaskMode, self.labels), critic)
+            return discriminator.label_map(mask)
+        return mask_to_logits(mask, logits, cast(MaskMode, self.labels), discriminator)
 
     def _seen(self, pred: Tensor, batch: Batch, generator: torch.Generator | None) -> list[Tensor]:
         """Return ground truth, composite and mask, augmented for the discriminators."""

@@ -140,14 +140,14 @@ class GRIG(AdversarialModule):
 
         Load its backbone's weights unless a checkpoint has provided them.
         """
-        critic = self.projected
-        if critic is None or "adversarial" in self.dropped:
+        projected = self.projected
+        if projected is None or "adversarial" in self.dropped:
             return None
 
         def loaded() -> ProjectedDiscriminator:
-            if critic.backbone_source is None:
-                critic.load_backbone(self.backbone_weights)
-            return critic
+            if projected.backbone_source is None:
+                projected.load_backbone(self.backbone_weights)
+            return projected
 
         return self.unless_missing(loaded, "adversarial")
 
@@ -161,15 +161,15 @@ class GRIG(AdversarialModule):
                 ``on_missing`` is "refuse".
         """
         projected, patch = self._projecting(), self.patch
-        critics = []
+        discriminators = []
         if projected is not None:
             loss = partial(self.projected_loss, projected)
-            critics.append(self.discriminator_phase(name="projected", trains=("projected",), loss=loss))
+            discriminators.append(self.discriminator_phase(name="projected", trains=("projected",), loss=loss))
         if patch is not None:
             loss = partial(self.patch_loss, patch)
-            critics.append(self.discriminator_phase(name="patch", trains=("patch",), loss=loss))
+            discriminators.append(self.discriminator_phase(name="patch", trains=("patch",), loss=loss))
         generator = self.generator_phase(loss=partial(self.generator_loss, projected, patch))
-        phases = (*critics, generator) if self.update_order == "code" else (generator, *critics)
+        phases = (*discriminators, generator) if self.update_order == "code" else (generator, *discriminators)
         return Recipe(phases, forward=self.forward_passes, repeats=cast(GRIGGenerator, self.network).steps)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
@@ -205,16 +205,16 @@ class GRIG(AdversarialModule):
     # Losses
 
     def projected_loss(
-        self, critic: ProjectedDiscriminator, batch: Batch, stages: Stages, target: Mapping[str, Tensor] | None
+        self, discriminator: ProjectedDiscriminator, batch: Batch, stages: Stages, target: Mapping[str, Tensor] | None
     ) -> Terms:
         """Return the projected discriminator's hinge loss terms."""
-        return self.losses.projected(critic, stages[STEP], batch, self.loss_generator)
+        return self.losses.projected(discriminator, stages[STEP], batch, self.loss_generator)
 
     def patch_loss(
-        self, critic: GRIGPatchDiscriminator, batch: Batch, stages: Stages, target: Mapping[str, Tensor] | None
+        self, discriminator: GRIGPatchDiscriminator, batch: Batch, stages: Stages, target: Mapping[str, Tensor] | None
     ) -> Terms:
         """Return the patch discriminator's loss terms."""
-        return self.losses.patch(critic, stages[STEP], batch, self.loss_generator)
+        return self.losses.patch(discriminator, stages[STEP], batch, self.loss_generator)
 
     def generator_loss(
         self,
