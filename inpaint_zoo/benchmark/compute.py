@@ -91,7 +91,7 @@ def _one_thread() -> None:
 
 @contextmanager
 def worker_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """Yield a thread pool that loads and scores; pending tasks are cancelled on exit."""
+    """Yield a thread pool that loads and scores; pending tasks are canceled on exit."""
     import torch
 
     torch.get_num_threads()  # fixes the main thread's number before the workers set theirs

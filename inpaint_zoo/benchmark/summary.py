@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from inpaint_zoo.benchmark.statistics import ALPHA, bootstrap_interval, holm, sign_flip_test
 from inpaint_zoo.errors import ZooError, unknown_name
 
-__all__ = ["RESULT_COLUMNS", "SUMMARY_COLUMNS", "summarise"]
+__all__ = ["RESULT_COLUMNS", "SUMMARY_COLUMNS", "summarize"]
 
 RESULT_COLUMNS = ("method", "dataset", "mask", "image", "metric", "value", "group", "hole_ratio")
 SUMMARY_COLUMNS = (
@@ -38,7 +38,7 @@ Strings = NDArray[np.str_]
 Row = dict[str, object]
 
 
-def summarise(results: pd.DataFrame, directions: Mapping[str, bool]) -> pd.DataFrame:
+def summarize(results: pd.DataFrame, directions: Mapping[str, bool]) -> pd.DataFrame:
     """Summarize every table of ``results``; methods and metrics keep the order of their first appearance.
 
     Args:
@@ -73,14 +73,14 @@ def summarise(results: pd.DataFrame, directions: Mapping[str, bool]) -> pd.DataF
         row = results.loc[results.duplicated(keys), keys].iloc[0]
         raise ZooError(f"`results` contains two values for {', '.join(f'{key} {row[key]!r}' for key in keys)}.")
     parts = [
-        _summarise_pair(str(dataset), str(mask), part, directions)
+        _summarize_pair(str(dataset), str(mask), part, directions)
         for (dataset, mask), part in results.groupby(["dataset", "mask"], sort=False)
     ]
     table = pd.DataFrame([row for part in parts for row in part], columns=list(SUMMARY_COLUMNS))
     return table.astype({"n_images": "Int64", "n_groups": "Int64", "rank": "Int64", "tied_with_best": "boolean"})
 
 
-def _summarise_pair(dataset: str, mask: str, part: pd.DataFrame, directions: Mapping[str, bool]) -> list[Row]:
+def _summarize_pair(dataset: str, mask: str, part: pd.DataFrame, directions: Mapping[str, bool]) -> list[Row]:
     """Return the rows of all metrics of one (dataset, mask set); all share the same resampled source images."""
     per_image, whole_set = part[part["image"].notna()], part[part["image"].isna()]
     values, groups, columns = _wide(per_image)

@@ -32,7 +32,7 @@ from inpaint_zoo.masks import (
 from inpaint_zoo.masks.bank import BATCH, write_bank
 from inpaint_zoo.masks.document import is_mask_file
 from inpaint_zoo.masks.kind import KINDS, Mask, Size
-from inpaint_zoo.masks.overview import Measures, measure, summarise
+from inpaint_zoo.masks.overview import Measures, measure, summarize
 from inpaint_zoo.masks.read import MaskCheck, mask_of
 
 __all__ = ["masks_list", "masks_resolve", "masks_show", "masks_stats", "masks_write", "run"]
@@ -184,7 +184,7 @@ def masks_resolve(
 
 
 def _print_stats(title: str, name: str | None, measures: Measures) -> None:
-    summary = summarise(measures)
+    summary = summarize(measures)
     empty, full = summary.pop("empty"), summary.pop("all hole")
     table = Table(title=title, box=None, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
     for heading in summary:

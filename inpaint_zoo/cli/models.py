@@ -217,7 +217,7 @@ def models_rf(
     )
     if out:
         title = f"{name}, {shown}, {effective.gradient.shape[0]} x {effective.gradient.shape[1]} px"
-        write_image(out, field_image(effective, reach[WHOLE].output.centre, title))
+        write_image(out, field_image(effective, reach[WHOLE].output.center, title))
         console.print(f"written: {out}", soft_wrap=True)
 
 
@@ -234,7 +234,7 @@ def _extent(reach: Reach) -> str:
 
 def _share(reach: Reach) -> str:
     """Return what the central pixel sees inside the image borders; the field may be larger than the image."""
-    rows, columns = (last - first + 1 for first, last in reach.centre)
+    rows, columns = (last - first + 1 for first, last in reach.center)
     return f"sees {rows} x {columns}"
 
 

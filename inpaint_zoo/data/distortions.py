@@ -126,8 +126,8 @@ class Clahe(Step):
         import cv2
 
         lab = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2LAB)
-        equalise = cv2.createCLAHE(clipLimit=_between(self.clip_limit, u[0]), tileGridSize=(8, 8))
-        lab[..., 0] = equalise.apply(np.ascontiguousarray(lab[..., 0]))
+        equalize = cv2.createCLAHE(clipLimit=_between(self.clip_limit, u[0]), tileGridSize=(8, 8))
+        lab[..., 0] = equalize.apply(np.ascontiguousarray(lab[..., 0]))
         return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB))
 
 

@@ -83,11 +83,11 @@ def principal_colors(features: Tensor) -> Bytes:
     """
     C, h, w = features.shape
     pixels = features.double().flatten(1).T.numpy()  # (h*w, C)
-    centred = pixels - pixels.mean(axis=0)
-    _, axes = np.linalg.eigh(centred.T @ centred)  # ascending
+    centerd = pixels - pixels.mean(axis=0)
+    _, axes = np.linalg.eigh(centerd.T @ centerd)  # ascending
     axes = axes[:, ::-1][:, [min(k, C - 1) for k in range(3)]]
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(3)])
-    scores = centred @ axes
+    scores = centerd @ axes
     low, high = np.percentile(scores, [1, 99], axis=0)
     shades = np.clip((scores - low) / np.maximum(high - low, 1e-12), 0, 1)
     return (255 * shades).round().astype(np.uint8).reshape(h, w, 3)

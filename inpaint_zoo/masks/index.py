@@ -13,7 +13,7 @@ import numpy as np
 from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.io.images import ImageError
 from inpaint_zoo.masks.folder import read_gray
-from inpaint_zoo.masks.read import binarise
+from inpaint_zoo.masks.read import binarize
 
 __all__ = ["INDEX_NAME", "IndexEntry", "index_folder"]
 
@@ -82,7 +82,7 @@ def index_folder(
 def _measure(root: Path, path: Path) -> IndexEntry | ImageError:
     try:
         status = path.stat()
-        mask = binarise(read_gray(path))
+        mask = binarize(read_gray(path))
     except ImageError as error:
         return error
     name = path.relative_to(root).as_posix()

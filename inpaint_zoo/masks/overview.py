@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from inpaint_zoo.masks.kind import Mask
 from inpaint_zoo.random import Floats
 
-__all__ = ["Measures", "contact_sheet", "histogram", "measure", "summarise"]
+__all__ = ["Measures", "contact_sheet", "histogram", "measure", "summarize"]
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _PAPER, _INK, _FAINT, _BAR = (255, 255, 255), (32, 33, 36), (218, 220, 224), (66, 103, 178)
@@ -30,13 +30,13 @@ class Measures:
 
     Attributes:
         ratio: Share of hole pixels in [0, 1].
-        centre: Share of hole pixels inside the centered rectangle of half the height and half the width.
+        center: Share of hole pixels inside the centered rectangle of half the height and half the width.
         border: Share of hole pixels outside that rectangle.
         edge: Number of differing pairs of adjacent pixels (horizontal and vertical) per pixel; thin shapes have more.
     """
 
     ratio: Floats
-    centre: Floats
+    center: Floats
     border: Floats
     edge: Floats
 
@@ -59,7 +59,7 @@ def _measure(masks: Mask) -> tuple[Floats, ...]:
     return total / pixels, inside / max(area, 1), (total - inside) / max(pixels - area, 1), flips / pixels
 
 
-def summarise(measures: Measures) -> dict[str, float]:
+def summarize(measures: Measures) -> dict[str, float]:
     """Return a table row: mean, std (n - 1), min, quantiles, max, c, b, edge, and shares of empty and full masks."""
     ratio = measures.ratio
     quantiles = zip(_QUANTILES, np.quantile(ratio, _QUANTILES).tolist(), strict=True)
@@ -69,7 +69,7 @@ def summarise(measures: Measures) -> dict[str, float]:
         "min": float(ratio.min()),
         **{f"{100 * q:g}%": value for q, value in quantiles},
         "max": float(ratio.max()),
-        "c": float(measures.centre.mean()),
+        "c": float(measures.center.mean()),
         "b": float(measures.border.mean()),
         "edge": float(measures.edge.mean()),
         "empty": float((ratio == 0).mean()),

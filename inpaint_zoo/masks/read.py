@@ -23,7 +23,7 @@ from inpaint_zoo.masks.kind import Mask
 __all__ = [
     "DOUBTS",
     "MaskCheck",
-    "binarise",
+    "binarize",
     "binary_mask",
     "doubt_lines",
     "doubts_about",
@@ -141,7 +141,7 @@ def luminance(image: DecodedImage) -> Mask:
     return brightness(image.rgb)
 
 
-def binarise(gray: Mask, threshold: int = 127, invert: bool = False) -> Mask:
+def binarize(gray: Mask, threshold: int = 127, invert: bool = False) -> Mask:
     """Return (H, W) uint8, 1 where ``gray`` is above ``threshold``, or not above it if ``invert`` is True."""
     return ((gray <= threshold) if invert else (gray > threshold)).astype(np.uint8)
 
@@ -185,5 +185,5 @@ def mask_of(image: DecodedImage, *, threshold: int = 127, invert: bool = False) 
     if not 0 <= threshold <= 254:
         raise MaskConfigError(f"`threshold` must lie in 0 .. 254, got {threshold}.")
     gray = luminance(image)
-    mask = binarise(gray, threshold, invert)
+    mask = binarize(gray, threshold, invert)
     return mask, doubts_about(mask, gray, alpha=image.alpha, threshold=threshold, invert=invert)

@@ -40,10 +40,11 @@ class RunFolder:
     # Contents
 
     def contents(self) -> Iterator[Path]:
-        """Yield the files of a run in this folder, checkpoints first. A file may occur twice."""
-        yield from list_checkpoints(self.checkpoints)
+        """Yield the files of a run in this folder, checkpoints first, the newest of them first of all."""
+        steps = list_checkpoints(self.checkpoints)
+        yield from steps
         if self.checkpoints.is_dir():
-            yield from sorted(self.checkpoints.glob("*.ckpt"))
+            yield from sorted(set(self.checkpoints.glob("*.ckpt")) - set(steps))
         for name in FILES:
             if (self.out / name).is_file():
                 yield self.out / name

@@ -84,7 +84,7 @@ def test_the_coarse_unet_as_specified():
     deepest, output = reach_of(CoarseUNet())
     assert (deepest.size, deepest.extent, deepest.step) == ((1, 1), (766, 766), (256, 256))
     assert output.extent == (1531, 1531)  # 766 + 3 (128 + 64 + ... + 1)
-    assert output.centre == ((0, 255), (0, 255))
+    assert output.center == ((0, 255), (0, 255))
 
 
 @pytest.mark.parametrize("levels", range(1, 9))
@@ -116,7 +116,7 @@ def test_fourier_convolutions_see_everything(name):
         net = create_model(name)
     output = network_reach(net, 64, 80)[WHOLE].output
     assert (output.extent, output.cause) == (None, "a Fourier transform")
-    assert output.centre == ((0, 63), (0, 79))
+    assert output.center == ((0, 63), (0, 79))
 
 
 class Staged(InpaintingNetwork):
@@ -206,7 +206,7 @@ def test_gradients_lie_inside(name):
     starts, ends = (supports[..., end] for end in (0, 1))  # (positions, axes)
     for axis in range(2):
         assert (ends - starts)[:, axis].max() < reach.extent[axis]
-        first, last = reach.centre[axis]
+        first, last = reach.center[axis]
         position = reach.size[axis] // 2
         assert first <= starts[position, axis] <= ends[position, axis] <= last
     if name in EXACT:
@@ -291,7 +291,7 @@ def test_the_effective_field_lies_inside_the_theoretical_one():
         torch.manual_seed(0)
         net = create_model("autoencoder", weights=None)
     field = effective_field(net, 144, 128, samples=1)
-    (top, bottom), (left, right) = network_reach(net, 144, 128)[WHOLE].output.centre
+    (top, bottom), (left, right) = network_reach(net, 144, 128)[WHOLE].output.center
     outside = field.gradient.copy()
     outside[top : bottom + 1, left : right + 1] = 0
     assert outside.max() == 0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from inpaint_zoo.benchmark.statistics import bootstrap_interval, fewest_groups, holm, sign_flip_test
-from inpaint_zoo.benchmark.summary import RESULT_COLUMNS, SUMMARY_COLUMNS, summarise
+from inpaint_zoo.benchmark.summary import RESULT_COLUMNS, SUMMARY_COLUMNS, summarize
 from inpaint_zoo.errors import ZooError
 
 
@@ -202,8 +202,8 @@ def test_a_table_by_hand():
     rng = np.random.default_rng(10)
     base = rng.normal(25, 4, size=10)
     values = np.stack([base, base + 1 + 0.1 * rng.normal(size=10), base + 1 + 0.1 * rng.normal(size=10)], axis=1)
-    table = summarise(long_form(values), {"psnr": True}).set_index("method")
-    assert list(summarise(long_form(values), {"psnr": True}).columns) == list(SUMMARY_COLUMNS)
+    table = summarize(long_form(values), {"psnr": True}).set_index("method")
+    assert list(summarize(long_form(values), {"psnr": True}).columns) == list(SUMMARY_COLUMNS)
     np.testing.assert_allclose(table["mean"], values.mean(axis=0))
     best = int(values.mean(axis=0).argmax())
     assert table.loc[f"m{best}", "rank"] == 1
@@ -218,22 +218,22 @@ def test_a_table_by_hand():
 
 def test_direction_turns_the_ranking():
     values = [[1.0, 2.0, 2.0, np.nan]] * 8
-    assert summarise(long_form(values), {"psnr": True})["rank"].tolist() == [3, 1, 1, pd.NA]
-    down = summarise(long_form(values), {"psnr": False})
+    assert summarize(long_form(values), {"psnr": True})["rank"].tolist() == [3, 1, 1, pd.NA]
+    down = summarize(long_form(values), {"psnr": False})
     assert down["rank"].tolist() == [1, 2, 2, pd.NA]
     assert down["tied_with_best"].tolist() == [True, False, False, pd.NA]
 
 
 def test_four_images_separate_nothing():
     values = np.array([[10.0, 40.0], [12.0, 42.0], [11.0, 39.0], [9.0, 41.0]])
-    table = summarise(long_form(values), {"psnr": True})
+    table = summarize(long_form(values), {"psnr": True})
     assert table["p_value"].tolist()[0] == 0.125
     assert table["tied_with_best"].all()
 
 
 def test_crops_count_as_one_image():
     values = np.random.default_rng(11).normal(size=(24, 2)) + np.array([0, 3])
-    table = summarise(long_form(values, groups=[f"p{i // 6}" for i in range(24)]), {"psnr": True})
+    table = summarize(long_form(values, groups=[f"p{i // 6}" for i in range(24)]), {"psnr": True})
     assert table["n_groups"].tolist() == [4, 4]
     assert table["n_images"].tolist() == [24, 24]
     assert table["tied_with_best"].all()  # 24 crops of 4 images are still too few
@@ -242,14 +242,14 @@ def test_crops_count_as_one_image():
 def test_nan_is_counted_and_left_out():
     values = np.random.default_rng(12).normal(size=(8, 2))
     values[3, 1], values[4, 1] = np.nan, np.inf
-    row = summarise(long_form(values), {"psnr": True}).iloc[1]
+    row = summarize(long_form(values), {"psnr": True}).iloc[1]
     assert (row["n_images"], row["n_groups"], row["n_nan"]) == (6, 6, 2)
     assert row["mean"] == pytest.approx(np.delete(values[:, 1], [3, 4]).mean())
 
 
 def test_a_method_without_some_images_has_fewer_not_nan():
     results = long_form(np.random.default_rng(13).normal(size=(8, 2)))
-    row = summarise(results.drop(index=[8, 9]), {"psnr": True}).iloc[1]
+    row = summarize(results.drop(index=[8, 9]), {"psnr": True}).iloc[1]
     assert (row["n_images"], row["n_nan"]) == (6, 0)
 
 
@@ -260,13 +260,13 @@ def test_values_of_a_whole_set_have_rank_but_no_interval_and_no_test():
         columns=list(RESULT_COLUMNS),
     )
     directions = {"psnr": True, "fid": False}
-    table = summarise(pd.concat([results, whole.astype(results.dtypes)]), directions)
+    table = summarize(pd.concat([results, whole.astype(results.dtypes)]), directions)
     fid = table[table["metric"] == "fid"]
     assert fid["rank"].tolist() == [2, 1]
     assert fid["tied_with_best"].isna().all()
     assert fid[["ci_low", "ci_high", "p_value"]].isna().all(axis=None)
     assert fid["n_images"].tolist() == [8, 8]
-    alone = summarise(whole, directions)
+    alone = summarize(whole, directions)
     assert alone["mean"].tolist() == [30.0, 20.0]
     assert alone["n_images"].isna().all()
 
@@ -276,9 +276,9 @@ def test_tables_do_not_touch_each_other():
     other = long_form(np.random.default_rng(16).normal(size=(9, 3)), mask="thick")
     third = long_form(np.random.default_rng(17).normal(size=(9, 3)), metric="l1")
     directions = {"psnr": True, "l1": False}
-    together = summarise(pd.concat([one, other, third]), directions)
+    together = summarize(pd.concat([one, other, third]), directions)
     for part in (one, other, third):
-        mine = summarise(part, directions)
+        mine = summarize(part, directions)
         same = together.merge(mine[["dataset", "mask", "metric", "method"]]).reset_index(drop=True)
         pd.testing.assert_frame_equal(mine, same)
 
@@ -286,14 +286,14 @@ def test_tables_do_not_touch_each_other():
 def test_bad_results_are_refused():
     results = long_form(np.zeros((3, 2)))
     with pytest.raises(ZooError, match=r"lacks the column\(s\) group"):
-        summarise(results.drop(columns="group"), {"psnr": True})
+        summarize(results.drop(columns="group"), {"psnr": True})
     with pytest.raises(ZooError, match=r"Unknown metric 'psnr'\. Did you mean 'psnr_hole'"):
-        summarise(results, {"psnr_hole": True})
+        summarize(results, {"psnr_hole": True})
     with pytest.raises(ZooError, match="two values for method 'm0', dataset 'images'"):
-        summarise(pd.concat([results, results]), {"psnr": True})
+        summarize(pd.concat([results, results]), {"psnr": True})
 
 
 def test_an_empty_result_is_an_empty_summary():
-    table = summarise(long_form(np.zeros((0, 0))), {})
+    table = summarize(long_form(np.zeros((0, 0))), {})
     assert table.empty
     assert list(table.columns) == list(SUMMARY_COLUMNS)

@@ -251,29 +251,29 @@ def test_networks_run_where_their_parameters_are():
     np.testing.assert_array_equal(iz.inpaint(Level().cuda(), BASE, HOLE), FILLED)
 
 
-def coloured(image, mask):
+def colored(image, mask):
     """Model that fills the hole with a color."""
     fill = torch.tensor([0.9, 0.5, 0.1])[:, None, None].expand_as(image)
     return torch.where(mask > 0.5, fill, image)
 
 
 def test_gray_in_gray_out():
-    grey_base = BASE[..., 0]
-    three = np.repeat(grey_base[..., None], 3, axis=2)
+    gray_base = BASE[..., 0]
+    three = np.repeat(gray_base[..., None], 3, axis=2)
     luma = round(255 * (0.299 * 0.9 + 0.587 * 0.5 + 0.114 * 0.1))
-    wanted = np.where(HOLE, luma, grey_base)
-    out = iz.inpaint(coloured, Image.fromarray(grey_base), HOLE)
+    wanted = np.where(HOLE, luma, gray_base)
+    out = iz.inpaint(colored, Image.fromarray(gray_base), HOLE)
     assert out.mode == "L"
     np.testing.assert_array_equal(out, wanted)
-    np.testing.assert_array_equal(iz.inpaint(coloured, three, HOLE), np.repeat(wanted[..., None], 3, axis=2))
+    np.testing.assert_array_equal(iz.inpaint(colored, three, HOLE), np.repeat(wanted[..., None], 3, axis=2))
     batch = torch.from_numpy(np.stack([three, BASE])).permute(0, 3, 1, 2).float() / 255  # one gray, one not
-    filled = iz.inpaint(coloured, batch, HOLE)
+    filled = iz.inpaint(colored, batch, HOLE)
     hole = torch.from_numpy(HOLE)
     assert (filled[0] == filled[0, :1]).all()
     torch.testing.assert_close(filled[1][:, hole], torch.tensor([0.9, 0.5, 0.1])[:, None].expand(3, int(hole.sum())))
     scribbled = three.copy()
     scribbled[HOLE] = (255, 0, 0)  # values in the hole do not count as known
-    np.testing.assert_array_equal(iz.inpaint(coloured, scribbled, HOLE), np.repeat(wanted[..., None], 3, axis=2))
+    np.testing.assert_array_equal(iz.inpaint(colored, scribbled, HOLE), np.repeat(wanted[..., None], 3, axis=2))
 
 
 def test_a_color_profile_stays_with_the_image(tmp_path):

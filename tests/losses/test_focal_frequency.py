@@ -100,9 +100,9 @@ def test_equations_of_glama_taken_literally(size):
     name = f"{H}x{W} literal Eq.8-9"
     loss = FocalFrequencyLoss(normalize=False)(vector_image(H, W, 0.7), vector_image(H, W)).item()
     (orthonormal,) = (case["loss"] for key, case in recorded.items() if key.startswith(f"{name}, orthonormal"))
-    (unnormalised,) = (case["loss"] for key, case in recorded.items() if key.startswith(f"{name} of the paper"))
+    (unnormalized,) = (case["loss"] for key, case in recorded.items() if key.startswith(f"{name} of the paper"))
     assert loss == pytest.approx(orthonormal, rel=1e-5)
-    assert loss * (H * W) ** 1.5 == pytest.approx(unnormalised, rel=1e-5)
+    assert loss * (H * W) ** 1.5 == pytest.approx(unnormalized, rel=1e-5)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])

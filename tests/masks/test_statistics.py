@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import chisquare
 
 from inpaint_zoo.masks import create_generator
-from inpaint_zoo.masks.overview import measure, summarise
+from inpaint_zoo.masks.overview import measure, summarize
 from inpaint_zoo.random import Draws, integers
 
 # generator: N, mean, std, min, quantiles 5 / 25 / 50 / 75 / 95 %, max, c, b, edge
@@ -92,7 +92,7 @@ def generator_of(label):
 
 def check(label, wanted, n, size):
     generator = generator_of(label)
-    found = summarise(measure(generator.batch(range(first, first + 100), size) for first in range(0, n, 100)))
+    found = summarize(measure(generator.batch(range(first, first + 100), size) for first in range(0, n, 100)))
     shown = f"{label}: found {found}, wanted {wanted}"
     allowed = 4 * wanted["std"] * np.sqrt(1 / n + 1 / wanted["N"])
     assert abs(found["mean"] - wanted["mean"]) <= allowed, shown

@@ -87,7 +87,7 @@ def _side(gradient: NDArray[np.float64]) -> int:
 
 
 def field_image(
-    field: EffectiveField, centre: tuple[tuple[int, int], tuple[int, int]], title: str
+    field: EffectiveField, center: tuple[tuple[int, int], tuple[int, int]], title: str
 ) -> NDArray[np.uint8]:
     """Return an image (H', W', 3) of the gradient on a logarithmic scale, with two outlines.
 
@@ -95,8 +95,8 @@ def field_image(
 
     Args:
         field: The measured field.
-        centre: First and last row, and first and last column, in the theoretical receptive field of the central pixel:
-            `Reach.centre`.
+        center: First and last row, and first and last column, in the theoretical receptive field of the central pixel:
+            `Reach.center`.
         title: The line at the top.
     """
     H, W = field.gradient.shape
@@ -110,7 +110,7 @@ def field_image(
     draw = ImageDraw.Draw(sheet)
     reach = field.side // 2
     square = tuple((max(side // 2 - reach, 0), min(side // 2 + reach, side - 1)) for side in (H, W))
-    for ((top, bottom), (left, right)), color in ((centre, _THEORY), (square, _MASS)):
+    for ((top, bottom), (left, right)), color in ((center, _THEORY), (square, _MASS)):
         box = (left * factor, top * factor + head, (right + 1) * factor - 1, (bottom + 1) * factor - 1 + head)
         draw.rectangle(box, outline=color, width=2)
     draw.text((10, 8), title, _INK, ImageFont.load_default(size=15))

@@ -55,8 +55,8 @@ class Axis(NamedTuple):
 
     def seen_from(self, position: int) -> tuple[int, int]:
         """Return the first and last input pixel that ``position`` sees, ignoring borders."""
-        centre = position * self.step
-        return math.ceil(centre + self.first), math.floor(centre + self.last)
+        center = position * self.step
+        return math.ceil(center + self.first), math.floor(center + self.last)
 
     def union(self, other: Axis) -> Axis:
         """Return what a position of either axis sees; both have the same length. The result has the smaller step."""

@@ -219,15 +219,15 @@ def _interpolation(call: Call, x: Tensor, field: Field) -> Field:
 
 def _taps(name: str, y: int, step: Fraction, corners: bool) -> tuple[int, int]:
     """Return the first and last position that torch interpolates position ``y`` from."""
-    centre = y * step if corners else (y + Fraction(1, 2)) * step - Fraction(1, 2)
+    center = y * step if corners else (y + Fraction(1, 2)) * step - Fraction(1, 2)
     reach = next((reach for mode, reach in _REACH.items() if mode in name), 0)
     if not reach:
-        nearest = math.floor(centre + Fraction(1, 2) if "exact" in name else y * step)
+        nearest = math.floor(center + Fraction(1, 2) if "exact" in name else y * step)
         return nearest, nearest
     if name.endswith("_aa"):
         support = reach * max(Fraction(1), step)
-        return math.ceil(centre - support), math.floor(centre + support)
-    return math.floor(centre) - reach + 1, math.ceil(centre) + reach - 1
+        return math.ceil(center - support), math.floor(center + support)
+    return math.floor(center) - reach + 1, math.ceil(center) + reach - 1
 
 
 @_rule("pixel_shuffle")

@@ -32,14 +32,14 @@ class Reach(NamedTuple):
         step: (rows, columns) input pixels between adjacent positions; the j of the (r, j) rules.
         extent: (rows, columns) in input pixels, the r; None if each position may see the whole input.
         cause: The operation through which it may see the whole input; None if ``extent`` is given.
-        centre: First and last row, and first and last column, that the central position sees, clipped to the input.
+        center: First and last row, and first and last column, that the central position sees, clipped to the input.
     """
 
     size: tuple[int, int]
     step: tuple[Fraction, Fraction]
     extent: tuple[int, int] | None
     cause: str | None
-    centre: tuple[tuple[int, int], tuple[int, int]]
+    center: tuple[tuple[int, int], tuple[int, int]]
 
 
 class PartReach(NamedTuple):
@@ -126,7 +126,7 @@ def _reach(field: Field, sides: tuple[int, int]) -> Reach:
         step=(axes[0].step, axes[1].step),
         extent=None if field.cause else (axes[0].width, axes[1].width),
         cause=field.cause,
-        centre=(rows, columns),
+        center=(rows, columns),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from inpaint_zoo.benchmark.summary import RESULT_COLUMNS, summarise
+from inpaint_zoo.benchmark.summary import RESULT_COLUMNS, summarize
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.metrics import MetricInfo, metric_info
 
@@ -29,7 +29,7 @@ class Run:
         results: Content of results.parquet; cells that failed or were not run have no rows.
         timings: Content of timings.parquet.
         provenance: Content of provenance.json.
-        summary: The results, summarized by `summarise`.
+        summary: The results, summarized by `summarize`.
         infos: Description of each metric in the results.
         methods: Labels of the suite's methods.
         tables: (dataset, mask set) pairs of the suite.
@@ -142,7 +142,7 @@ def read_run(folder: str | Path) -> Run:
         results=results,
         timings=timings,
         provenance=provenance,
-        summary=summarise(results, {name: info.higher_is_better for name, info in infos.items()}),
+        summary=summarize(results, {name: info.higher_is_better for name, info in infos.items()}),
         infos=infos,
         methods=methods,
         tables=tables,

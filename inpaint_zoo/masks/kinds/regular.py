@@ -37,7 +37,7 @@ class CenterSquare(Kind):
             canvas[top : top + self.side, left : left + self.side] = 1
 
 
-@register_kind("four_circles", section="Regular masks", source="LGNet's second regular mask; centres chosen by the zoo")
+@register_kind("four_circles", section="Regular masks", source="LGNet's second regular mask; centers chosen by the zoo")
 @dataclass(frozen=True)
 class FourCircles(Kind):
     """Four discs of radius 30, 40, 40 and 30 pixels at size 256, scaled to other sizes."""
