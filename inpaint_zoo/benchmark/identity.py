@@ -26,7 +26,7 @@ MASK_STREAM = "mask"
 RULES = {
     "input": "truth with 0 in the hole, bytes / 255",
     "quantise": "round to 8 bits",
-    "known": "bytes of the ground truth",
+    "known": "bytes of the truth",
     "score": "each image by itself, on the 8-bit result / 255",
     "mask_stream": MASK_STREAM,
 }
