@@ -125,10 +125,11 @@ class _Conversion(NamedTuple):
     files: str | Mapping[str, str]
 
 
-_models: dict[str, _Entry] = {}
+# What is registered, by name. To register another builder under a name, for example again in a notebook, delete the entry.
+MODELS: dict[str, _Entry] = {}
+DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {}
+CONVERTERS: dict[str, _Conversion] = {}
 _combinators: dict[str, _Combinator] = {}
-_discriminators: dict[str, Callable[..., nn.Module]] = {}
-_converters: dict[str, _Conversion] = {}
 
 
 def _add(kind: str, table: dict[str, Any], name: str, entry: object) -> None:
@@ -169,7 +170,7 @@ def register_model(
     """
 
     def register(build: ModelBuilder) -> ModelBuilder:
-        _add("model", _models, build.__name__, _Entry(build, paper, source, learned, build.__name__))
+        _add("model", MODELS, build.__name__, _Entry(build, paper, source, learned, build.__name__))
         return build
 
     return register
@@ -202,7 +203,7 @@ def register_discriminator(name: str) -> Callable[[ModuleBuilder], ModuleBuilder
     """
 
     def register(build: ModuleBuilder) -> ModuleBuilder:
-        _add("discriminator", _discriminators, name, build)
+        _add("discriminator", DISCRIMINATORS, name, build)
         return build
 
     return register
@@ -220,7 +221,7 @@ def register_converter(name: str, files: str | Mapping[str, str]) -> Callable[[C
     """
 
     def register(convert: Converter) -> Converter:
-        _add("converter", _converters, name, _Conversion(convert, files))
+        _add("converter", CONVERTERS, name, _Conversion(convert, files))
         return convert
 
     return register
@@ -228,7 +229,7 @@ def register_converter(name: str, files: str | Mapping[str, str]) -> Callable[[C
 
 def list_models(pattern: str = "*") -> list[str]:
     """Return the names of the registered models that match a shell pattern, in natural order."""
-    return _matching(_models, pattern)
+    return _matching(MODELS, pattern)
 
 
 def list_combinators(pattern: str = "*") -> list[str]:
@@ -238,21 +239,21 @@ def list_combinators(pattern: str = "*") -> list[str]:
 
 def list_discriminators(pattern: str = "*") -> list[str]:
     """Return the names of the registered discriminators that match a shell pattern, in natural order."""
-    return _matching(_discriminators, pattern)
+    return _matching(DISCRIMINATORS, pattern)
 
 
 def list_converters(pattern: str = "*") -> list[str]:
     """Return the names that `convert_official` accepts and that match a shell pattern, in natural order."""
-    return _matching(_converters, pattern)
+    return _matching(CONVERTERS, pattern)
 
 
 def _model(name: str) -> _Entry:
     discover()
     if ":" in name:
         return _combined(*name.split(":", 1))
-    if name not in _models:
-        raise unknown_name("model", name, _models, "list_models() gives all names.")
-    return _models[name]
+    if name not in MODELS:
+        raise unknown_name("model", name, MODELS, "list_models() gives all names.")
+    return MODELS[name]
 
 
 def _combined(outer: str, inner: str) -> _Entry:
@@ -454,9 +455,9 @@ def create_discriminator(name: str, **options: Any) -> nn.Module:
     from inpaint_zoo.interfaces import Origin
 
     discover()
-    if name not in _discriminators:
-        raise unknown_name("discriminator", name, _discriminators, "list_discriminators() gives all names.")
-    net = _call("discriminator", name, _discriminators[name], options)
+    if name not in DISCRIMINATORS:
+        raise unknown_name("discriminator", name, DISCRIMINATORS, "list_discriminators() gives all names.")
+    net = _call("discriminator", name, DISCRIMINATORS[name], options)
     net.origin = Origin(f"{name}{DISCRIMINATOR}", options)  # type: ignore[assignment]  # a plain attribute
     return net
 
@@ -511,6 +512,6 @@ def official_files(name: str) -> str | Mapping[str, str]:
 
 def _conversion(name: str) -> _Conversion:
     discover()
-    if name not in _converters:
-        raise unknown_name("converter", name, _converters, "list_converters() gives all names.")
-    return _converters[name]
+    if name not in CONVERTERS:
+        raise unknown_name("converter", name, CONVERTERS, "list_converters() gives all names.")
+    return CONVERTERS[name]

@@ -23,7 +23,7 @@ def discriminator():
         return nn.Conv2d(3, width, 4, 2, 1)
 
     yield
-    del registry._discriminators["toy_critic"]
+    del registry.DISCRIMINATORS["toy_critic"]
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def converter():
 
     with registered_toy():
         yield
-    del registry._converters["toy"]
+    del registry.CONVERTERS["toy"]
 
 
 def test_discriminators(discriminator):

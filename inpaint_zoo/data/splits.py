@@ -78,7 +78,7 @@ def _need_classes(key: str, classes: Mapping[str, Sequence[str]]) -> None:
         raise ZooError(f"`{key}` needs a folder (or a label) for each class, but '{classes[''][0]}' is in none")
 
 
-def _shares(sizes: Sequence[int], count: int) -> list[int]:
+def shares_of(sizes: Sequence[int], count: int) -> list[int]:
     """Return how many of ``count`` images to take from each class: equal numbers, if the classes are large enough.
 
     If fewer images than classes remain to be taken, they come from classes that are spread evenly over the order.
@@ -259,7 +259,7 @@ def _of_classes(stems: list[str], wanted: object, labels: Mapping[str, str] | No
 def _first(stems: list[str], count: int, labels: Mapping[str, str] | None) -> list[str]:
     """Return ``count`` stems, evenly distributed over the classes, the first by name in each; in natural order."""
     classes = list(_classes_of(stems, labels).values())
-    shares = _shares([len(members) for members in classes], count)
+    shares = shares_of([len(members) for members in classes], count)
     kept = {stem for members, share in zip(classes, shares, strict=True) for stem in members[:share]}
     return [stem for stem in stems if stem in kept]
 
@@ -294,7 +294,7 @@ def _part_of_train(stems: list[str], rules: Mapping[str, Any], labels: Mapping[s
     if count >= len(stems):
         raise ZooError(f"`val` of `select` must leave images to train on: 1 to {len(stems) - 1} of {len(stems)}")
     classes = _classes_of(stems, labels) if "by_class" in rules else {"": stems}
-    shares = _shares([len(members) for members in classes.values()], count)
+    shares = shares_of([len(members) for members in classes.values()], count)
     held: set[str] = set()
     for (name, members), share in zip(classes.items(), shares, strict=True):
         held.update(_shuffled(members, seed, f"val/{name}")[:share])

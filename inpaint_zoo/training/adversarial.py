@@ -186,7 +186,7 @@ class AdversarialModule(TrainingModule):
         return self.recipe()
 
     @cached_property
-    def _parameters_of(self) -> dict[str, list[nn.Parameter]]:
+    def parameters_of(self) -> dict[str, list[nn.Parameter]]:
         """Trainable parameters by phase name. Parameters that the family froze itself are not included."""
         return {phase.name: self._trainable(phase.trains) for phase in self.plan.phases}
 
@@ -288,7 +288,7 @@ class AdversarialModule(TrainingModule):
         stages: Stages = shared or {}
         seen = self.in_loss_range(batch)
         for phase in active:
-            with self._only(phase):
+            with self.only(phase):
                 stages = shared if shared is not None else self._fresh_stages(phase, batch)
                 self.manual_backward(self._phase_loss(phase, seen, stages, prepared))
             if not self.plan.step_jointly:
@@ -313,12 +313,12 @@ class AdversarialModule(TrainingModule):
         return self.weighted_sum(phase.name, terms, phase.weights, batch)
 
     @contextmanager
-    def _only(self, phase: Phase) -> Iterator[None]:
+    def only(self, phase: Phase) -> Iterator[None]:
         """Freeze the parameters of the other phases within the context."""
-        own = {id(parameter) for parameter in self._parameters_of[phase.name]}
+        own = {id(parameter) for parameter in self.parameters_of[phase.name]}
         others = [
             parameter
-            for parameters in self._parameters_of.values()
+            for parameters in self.parameters_of.values()
             for parameter in parameters
             if id(parameter) not in own
         ]
@@ -345,7 +345,7 @@ class AdversarialModule(TrainingModule):
             counts: If the phase is the generator's, count this update as a step.
             completes: This is the last update of the step, so no copy is kept for undoing it.
         """
-        parameters = self._parameters_of[phase.name]
+        parameters = self.parameters_of[phase.name]
         if phase.clip is not None:
             self.values[f"{phase.name}/grad_norm"] = nn.utils.clip_grad_norm_(parameters, phase.clip).detach()
         elif self.logs_next_step:
@@ -395,6 +395,6 @@ class AdversarialModule(TrainingModule):
         seen = self.in_loss_range(batch)
         prepared = self.prepare(seen)
         for phase in self.plan.phases:
-            with self._only(phase):
+            with self.only(phase):
                 sums[phase.name] = self._phase_loss(phase, seen, self._fresh_stages(phase, batch), prepared)
         return sums

@@ -47,18 +47,19 @@ class NetworkEMA(WeightAveraging):
         self._swapped = False
 
     @property
-    def _average(self) -> AveragedModel:
+    def average(self) -> AveragedModel:
+        """The averaged network."""
         return cast(AveragedModel, self._average_model)
 
     @property
     def started(self) -> bool:
         """Whether the average has had its first update."""
-        return self._average_model is not None and int(self._average.n_averaged) > 0
+        return self._average_model is not None and int(self.average.n_averaged) > 0
 
     @property
     def tensors(self) -> list[Tensor]:
         """All parameters and buffers of the average."""
-        return [*self._average.parameters(), *self._average.buffers()]
+        return [*self.average.parameters(), *self.average.buffers()]
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """Return whether the average is updated after the step with this index, counted from 0."""
@@ -79,7 +80,7 @@ class NetworkEMA(WeightAveraging):
             step_idx: Index of the step that the update belongs to, counted from 0.
         """
         if self.each_update and self.should_update(step_idx=step_idx):
-            self._average.update_parameters(_network(pl_module))
+            self.average.update_parameters(_network(pl_module))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: Batch, batch_idx: int
@@ -120,7 +121,7 @@ class NetworkEMA(WeightAveraging):
         if not self.started:
             return
         states: dict[str, dict[str, Tensor]] = {
-            "average": self._average.module.state_dict(),
+            "average": self.average.module.state_dict(),
             "current": _network(pl_module).state_dict(),
         }
         if self._swapped:
@@ -128,16 +129,16 @@ class NetworkEMA(WeightAveraging):
         named = {role: {_PREFIX + key: value for key, value in state.items()} for role, state in states.items()}
         checkpoint["current_model_state"] = checkpoint["state_dict"] | named["current"]
         checkpoint["state_dict"] = checkpoint["state_dict"] | named["average"]
-        checkpoint["averaging_state"] = {"n_averaged": self._average.n_averaged}
+        checkpoint["averaging_state"] = {"n_averaged": self.average.n_averaged}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Restore the average and the current weights."""
         if self._average_model is None:
             return
         network = {k.removeprefix(_PREFIX): v for k, v in checkpoint["state_dict"].items() if k.startswith(_PREFIX)}
-        self._average.module.load_state_dict(network)
+        self.average.module.load_state_dict(network)
         if "averaging_state" in checkpoint:
-            self._average.n_averaged.copy_(torch.as_tensor(checkpoint["averaging_state"]["n_averaged"]))
+            self.average.n_averaged.copy_(torch.as_tensor(checkpoint["averaging_state"]["n_averaged"]))
             # Lightning has already loaded the average into the module
             pl_module.load_state_dict(checkpoint["current_model_state"])
 

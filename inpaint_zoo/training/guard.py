@@ -42,11 +42,14 @@ class LossGuard:
 
     Args:
         every: Number of recorded losses between two checks on an accelerator.
+
+    Attributes:
+        records: The loss terms that are not checked yet.
     """
 
     def __init__(self, every: int = 50) -> None:
         self.every = every
-        self._records: list[_Record] = []
+        self.records: list[_Record] = []
 
     def add(self, step: int, terms: Mapping[str, Tensor], names: list[str]) -> None:
         """Record the loss terms of one batch, and check the recorded terms if a check is due.
@@ -59,9 +62,9 @@ class LossGuard:
         Raises:
             NonFiniteLossError: A term is NaN or infinite.
         """
-        self._records.append(_Record(step, {name: term.detach() for name, term in terms.items()}, names))
+        self.records.append(_Record(step, {name: term.detach() for name, term in terms.items()}, names))
         on_cpu = all(term.device.type == "cpu" for term in terms.values())
-        if on_cpu or len(self._records) >= self.every:
+        if on_cpu or len(self.records) >= self.every:
             self.check()
 
     def check(self) -> None:
@@ -70,7 +73,7 @@ class LossGuard:
         Raises:
             NonFiniteLossError: A term is NaN or infinite. The error describes the first such batch.
         """
-        records, self._records = self._records, []
+        records, self.records = self.records, []
         terms = [term for record in records for term in record.terms.values()]
         if not terms or bool(torch.stack([torch.isfinite(term) for term in terms]).all()):
             return

@@ -16,7 +16,7 @@ from inpaint_zoo.analysis.receptive_field import (
     network_reach,
     part_reach,
 )
-from inpaint_zoo.analysis.receptive_field.effective import _side
+from inpaint_zoo.analysis.receptive_field.effective import half_mass_side
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.registry import create_model
@@ -303,11 +303,11 @@ def test_the_effective_field_lies_inside_the_theoretical_one():
 def test_the_square_of_the_gradient():
     gradient = np.zeros((9, 9))
     gradient[2:7, 2:7] = 1 / 25
-    assert _side(gradient) == 5
+    assert half_mass_side(gradient) == 5
     gradient[0, 4] = 0.04  # less than 5 %
-    assert _side(gradient) == 5
+    assert half_mass_side(gradient) == 5
     gradient[0, 4] = 0.2
-    assert _side(gradient) == 9
+    assert half_mass_side(gradient) == 9
 
 
 def test_the_image_of_a_field():

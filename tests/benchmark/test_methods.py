@@ -92,7 +92,7 @@ def test_batches_are_used_only_where_they_change_no_bit(tmp_path):
     method.close()
     method.network = drifts
     assert (method.fill(items)[3].image[items[3].mask] == 128).all()
-    assert method._same_in_batches == {(4, 64, 64): False}
+    assert method.same_in_batches == {(4, 64, 64): False}
     before = drifts.calls
     method.fill(items)
     assert drifts.calls == before + 4  # one by one from now on

@@ -12,7 +12,6 @@ from PIL import Image
 
 from inpaint_zoo.data import create_dataset
 from inpaint_zoo.errors import UnknownNameError, ZooError
-from inpaint_zoo.io.bounded_cache import BoundedCache
 from inpaint_zoo.io.images import ImageError, write_image
 from tests.helpers.odd_files import BASE, write_bad, write_odd
 
@@ -132,12 +131,12 @@ def test_a_dataset_goes_to_other_processes(folder):
 
 
 def test_kept_images_are_decoded_once_and_cannot_be_changed(folder):
-    room = 2 * BASE.nbytes - 1  # enough for one of the two
+    for name in ("a/img10.png", "img2.png"):  # 0.75 MiB each, so that the cache has room for one of them
+        write_image(folder / name, np.full((512, 512, 3), 9, np.uint8))
     data = create_dataset({"name": "mine", "root": str(folder), "keep_mib": 1})
-    data._kept = BoundedCache(room)
     first, second = data.load(0), data.load(1)
-    (folder / data.keys[0]).with_suffix(".png").unlink()
-    (folder / data.keys[1]).with_suffix(".png").unlink()
+    for name in ("a/img10.png", "img2.png"):
+        (folder / name).unlink()
     first[:] = 0
     assert data.load(0).any()
     with pytest.raises(ImageError, match="img"):

@@ -14,6 +14,7 @@ import torch
 
 from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.data.sampling import Draw
+from inpaint_zoo.masks import create_generator
 from tests.helpers.data_program import BATCH, data_module
 
 ROOT = Path(__file__).parent.parent.parent
@@ -83,7 +84,7 @@ def test_evaluation_masks_follow_the_item():
     data = data_module(0, BATCH)
     batches = taken(data.val_dataloader())
     assert torch.cat([batch["index"] for batch in batches]).tolist() == list(range(len(data.images("val"))))
-    masks = data._generator("cmod", "val").batch([0, 1, 2], (32, 40))
+    masks = create_generator("cmod", seed=data.seed, stream="val", evaluation=True).batch([0, 1, 2], (32, 40))
     np.testing.assert_array_equal(batches[0]["mask"][:, 0].numpy(), masks)
 
 

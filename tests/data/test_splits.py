@@ -134,7 +134,7 @@ def test_first_of_many_classes_is_spread_over_them():
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=20), st.integers(0, 200))
 def test_shares_are_as_even_as_the_classes_allow(sizes, count):
-    shares = splits._shares(sizes, count)
+    shares = splits.shares_of(sizes, count)
     assert sum(shares) == min(count, sum(sizes))
     assert all(share <= size for share, size in zip(shares, sizes, strict=True))
     most = max(shares)

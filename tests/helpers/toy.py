@@ -55,7 +55,7 @@ def registered(build: Callable[..., InpaintingNetwork]) -> Iterator[None]:
     try:
         yield
     finally:
-        del registry._models[build.__name__]
+        del registry.MODELS[build.__name__]
 
 
 def registered_toy() -> AbstractContextManager[None]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inpaint_zoo.masks import create_generator
-from inpaint_zoo.masks.kinds.walk import _clamped
+from inpaint_zoo.masks.kinds.walk import clamped
 from tests.masks import plain
 
 SIZES = [(256, 256), (97, 211), (300, 64)]
@@ -37,7 +37,7 @@ def test_long_walks_between_close_borders(last, steps):
         for move in moves.tolist():
             x = plain.clip(x + move, 0, last)
             wanted.append(x)
-        assert _clamped(start, moves, last).tolist() == wanted
+        assert clamped(start, moves, last).tolist() == wanted
 
 
 @pytest.mark.parametrize("size", SIZES)

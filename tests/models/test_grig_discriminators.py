@@ -278,11 +278,11 @@ def test_phases_train_the_head_alone():
     module = Against("isnet_tiny")
     frozen = {id(parameter) for parameter in module.projected.feature_network.parameters()}
     for phase in module.plan.phases:
-        with module._only(phase):
-            assert all(p.requires_grad for p in module._parameters_of[phase.name])
+        with module.only(phase):
+            assert all(p.requires_grad for p in module.parameters_of[phase.name])
             assert any(p.requires_grad for p in module.projected.parameters()) == (phase.name == "projected")
         assert not [p for p in module.parameters() if p.requires_grad == (id(p) in frozen)]
-    assert learned(module.projected) == module._parameters_of["projected"]
+    assert learned(module.projected) == module.parameters_of["projected"]
 
 
 def test_gradients_reach_the_image_through_the_patch_discriminator():
@@ -362,7 +362,7 @@ def test_a_file_of_another_network_is_refused(nowhere):
 
 
 def test_random_features_are_said_once(caplog):
-    projected_discriminator._warn_of_random_features.cache_clear()
+    projected_discriminator.warn_of_random_features.cache_clear()
     with caplog.at_level(logging.WARNING):
         first, second = small(), small()
     assert [record.getMessage() for record in caplog.records] == [

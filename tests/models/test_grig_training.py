@@ -287,12 +287,12 @@ def test_no_graph_crosses_rounds(tmp_path):
     ema = NetworkEMA(buffers=False, each_update=True)
     trainer = fit(tmp_path, module, Pictures64(), max_steps=2, limit_val_batches=0, callbacks=[ema])
     assert trainer.global_step == 2
-    assert int(ema._average.n_averaged) == 6  # each update of the generator
+    assert int(ema.average.n_averaged) == 6  # each update of the generator
     starts = [hole_fill is None for hole_fill in module.hole_fills]
     assert starts == [True, False, False] * 2
     assert all(hole_fill is None or not hole_fill.requires_grad for hole_fill in module.hole_fills)
     assert not any(module.held)  # what a round needed is gone before the next
-    averaged, live = ema._average.module.state_dict(), module.network.state_dict()
+    averaged, live = ema.average.module.state_dict(), module.network.state_dict()
     assert all(torch.equal(averaged[name], value) for name, value in module.network.named_buffers())
     assert live.keys() == averaged.keys()
 

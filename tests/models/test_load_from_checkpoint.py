@@ -46,7 +46,7 @@ def small_two_stage():
         return two_stage(first, second, coarse_size, freeze_first)
 
     yield
-    del registry._models["small_two_stage"]
+    del registry.MODELS["small_two_stage"]
 
 
 def arguments(kind):
@@ -62,7 +62,7 @@ def arguments(kind):
     if kind.__name__ in NETWORKS:
         return given | NETWORKS[kind.__name__]
     family = kind.__module__.split(".")[2]
-    builders = {name: registry._models[name].build for name in iz.list_models("*_tiny")}
+    builders = {name: registry.MODELS[name].build for name in iz.list_models("*_tiny")}
     name, build = next(pair for pair in builders.items() if pair[1].__module__.split(".")[2] == family)
     steps = {"steps": 1} if "steps" in inspect.signature(build).parameters else {}
     return given | {"network": name, "network_options": steps}

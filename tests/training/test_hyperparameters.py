@@ -173,4 +173,4 @@ def test_an_option_that_no_checkpoint_can_hold_is_refused_at_once():
         with pytest.raises(ZooError, match=r"A checkpoint can hold numbers, strings, .* but not type"):
             Painting("painter_by", network_options={"activation": torch.nn.GELU})
     finally:
-        del registry._models["painter_by"]
+        del registry.MODELS["painter_by"]

@@ -79,8 +79,8 @@ def test_on_a_gpu_losses_are_looked_at_together_and_before_each_checkpoint():
     guard = LossGuard(every=3)
     on_device = torch.empty(2, device="meta")[0]  # any device but the CPU
     guard.add(0, {"a": on_device}, ["x"])
-    assert len(guard._records) == 1
-    guard._records[:] = [record._replace(terms={"a": torch.tensor(math.nan)}) for record in guard._records]
+    assert len(guard.records) == 1
+    guard.records[:] = [record._replace(terms={"a": torch.tensor(math.nan)}) for record in guard.records]
     with pytest.raises(NonFiniteLossError, match=r"after step 0: a = nan\. Images of the batch: x"):
         guard.check()
     guard.check()  # what was seen is forgotten

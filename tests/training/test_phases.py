@@ -172,7 +172,7 @@ def test_generator_updates_are_what_everything_follows(critics, tmp_path):
         def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
             if not rates or trainer.global_step > rates[-1][0]:
                 rates.append((trainer.global_step, *[o.param_groups[0]["lr"] for o in trainer.optimizers]))
-                averages.append(int(ema._average.n_averaged))
+                averages.append(int(ema.average.n_averaged))
 
     ema = NetworkEMA(decay=0.5, every=2, start=1)
     theirs = ModelCheckpoint(
@@ -234,7 +234,7 @@ def test_ema_follows_every_inner_round_if_asked(tmp_path):
     for each in (False, True):
         ema = NetworkEMA(each_update=each)
         fit(tmp_path / str(each), build(ToyGAN, form={"repeats": 3}), callbacks=[ema], max_steps=2, limit_val_batches=0)
-        counts[each] = int(ema._average.n_averaged)
+        counts[each] = int(ema.average.n_averaged)
     assert counts == {False: 2, True: 6}
 
 

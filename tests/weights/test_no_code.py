@@ -28,7 +28,7 @@ def toy_is_registered():
             lambda state, net: match_state(state, net.state_dict(), "'toy'")
         )
         yield
-        del registry._converters["toy"]
+        del registry.CONVERTERS["toy"]
 
 
 class Plain(nn.Module):

@@ -127,7 +127,7 @@ def test_an_option_that_a_combinator_hides_is_refused(write):
 
 def test_an_option_that_the_model_does_not_take_names_the_file(write, monkeypatch):
     _, path = write(width=4)
-    monkeypatch.setitem(registry._models, "repeating", registry._models["autoencoder_tiny"])
+    monkeypatch.setitem(registry.MODELS, "repeating", registry.MODELS["autoencoder_tiny"])
     with pytest.raises(WeightsError, match=r"file\.\w+ states the option width=4, which 'repeating' does not take"):
         iz.create_model("repeating", weights=path)
 

@@ -76,10 +76,11 @@ def effective_field(net: InpaintingNetwork, height: int, width: int, samples: in
     mass = float(total.sum())
     if not (np.isfinite(mass) and mass > 0):
         raise ZooError(f"The gradient of this network adds up to {mass}, so its effective field cannot be measured.")
-    return EffectiveField(total / mass, _side(total / mass), samples)
+    return EffectiveField(total / mass, half_mass_side(total / mass), samples)
 
 
-def _side(gradient: NDArray[np.float64]) -> int:
+def half_mass_side(gradient: NDArray[np.float64]) -> int:
+    """Return the size in pixels of the smallest centered square that holds the share `MASS` of the gradient (H, W)."""
     rows, columns = (np.abs(np.arange(length) - length // 2) for length in gradient.shape)
     distance = np.maximum(rows[:, None], columns)
     held = np.cumsum(np.bincount(distance.ravel(), gradient.ravel()))

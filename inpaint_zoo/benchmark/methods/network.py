@@ -35,6 +35,9 @@ class NetworkMethod(Method):
     also computed image by image, and if the results differ, batches of that shape are not used again. Kernels are
     selected by shape and not by value, so the comparison holds for all later batches. A network that repeats never gets
     a batch, because its passes and seconds are measured per image.
+
+    Attributes:
+        same_in_batches: Whether batches and single images have equal results, by the shape of the batches tried so far.
     """
 
     entry: ModelEntry
@@ -44,7 +47,7 @@ class NetworkMethod(Method):
         self.seed = seed
         self.network: InpaintingNetwork | None = None
         self.parameters: int | None = None  # of the original network; the optimized one has folded normalization layers
-        self._same_in_batches: dict[tuple[int, ...], bool] = {}
+        self.same_in_batches: dict[tuple[int, ...], bool] = {}
         self._warm: set[tuple[int, ...]] = set()
         self._macs: dict[tuple[int, int], Macs | None] = {}
         self._passes = 0  # since the start of the current image
@@ -133,7 +136,7 @@ class NetworkMethod(Method):
     def close(self) -> None:
         """Drop the network."""
         self.network = None
-        self._same_in_batches.clear()
+        self.same_in_batches.clear()
         self._warm.clear()
 
     def fill(self, items: Sequence[MethodInput]) -> list[MethodOutput]:
@@ -145,13 +148,13 @@ class NetworkMethod(Method):
 
     def _same_size(self, items: list[MethodInput]) -> list[MethodOutput]:
         shape = (len(items), *items[0].mask.shape)
-        if len(items) == 1 or self.repeats or self._same_in_batches.get(shape) is False:
+        if len(items) == 1 or self.repeats or self.same_in_batches.get(shape) is False:
             return [output for item in items for output in self._forward([item])[0]]
         outputs, raw = self._forward(items)
-        if shape not in self._same_in_batches:
+        if shape not in self.same_in_batches:
             singles = [self._forward([item]) for item in items]
-            self._same_in_batches[shape] = bool(np.array_equal(raw, np.concatenate([each[1] for each in singles])))
-            if not self._same_in_batches[shape]:
+            self.same_in_batches[shape] = bool(np.array_equal(raw, np.concatenate([each[1] for each in singles])))
+            if not self.same_in_batches[shape]:
                 return [output for each in singles for output in each[0]]
         return outputs
 

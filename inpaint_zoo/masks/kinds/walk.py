@@ -46,13 +46,13 @@ def _walk(draws: Draws, canvas: Mask, row: int, column: int, steps: int) -> None
         move = (draws.words(_FIRST + first, count)[0] >> _TOP_BITS).astype(np.int8)
         sign = 1 - 2 * (move & 1)
         down = sign * (move >> 1)
-        rows = _clamped(row, down, H - 1)
-        columns = _clamped(column, sign - down, W - 1)
+        rows = clamped(row, down, H - 1)
+        columns = clamped(column, sign - down, W - 1)
         row, column = int(rows[-1]), int(columns[-1])
         pixels[rows * W + columns] = 1
 
 
-def _clamped(x: int, moves: NDArray[np.int8], last: int) -> NDArray[np.int64]:
+def clamped(x: int, moves: NDArray[np.int8], last: int) -> NDArray[np.int64]:
     """Return the positions after each step of a walk that is clamped to 0 .. last at each step.
 
     A walk s that is clamped only at 0 equals s - min(0, lowest s so far), which a running minimum gives for all steps
@@ -68,7 +68,7 @@ def _clamped(x: int, moves: NDArray[np.int8], last: int) -> NDArray[np.int64]:
         (T,) positions.
 
     Example:
-        >>> _clamped(1, np.array([-1, -1, 1, 1, 1, -1], dtype=np.int8), last=2).tolist()
+        >>> clamped(1, np.array([-1, -1, 1, 1, 1, -1], dtype=np.int8), last=2).tolist()
         [0, 0, 1, 2, 2, 1]
     """
     walked = np.empty(len(moves), dtype=np.int64)

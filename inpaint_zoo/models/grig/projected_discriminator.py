@@ -111,7 +111,7 @@ class ProjectedDiscriminator(nn.Module):
             return
         net = _backbone(self.backbone)
         if weights == "random":
-            _warn_of_random_features()
+            warn_of_random_features()
             self.backbone_source = "random"
         else:
             path = self._find(weights)
@@ -231,7 +231,8 @@ def _note_state_dict(net: ProjectedDiscriminator, state: dict[str, Tensor], pref
 
 
 @functools.cache
-def _warn_of_random_features() -> None:
+def warn_of_random_features() -> None:
+    """Log a warning once per process: the backbone's weights are random."""
     logging.getLogger(__name__).warning(
         "The projected discriminator uses a backbone with random weights: results are not GRIG's."
     )
