@@ -125,7 +125,7 @@ class _Conversion(NamedTuple):
     files: str | Mapping[str, str]
 
 
-# What is registered, by name. To register another builder under a name, for example again in a notebook, delete the entry.
+# Registered builders by name. Delete an entry to register another builder under its name, for example in a notebook.
 MODELS: dict[str, _Entry] = {}
 DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {}
 CONVERTERS: dict[str, _Conversion] = {}
