@@ -10,15 +10,15 @@ from PIL import Image
 from inpaint_zoo.benchmark import Options, export_inputs, run_suite
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
-from tests.helpers.suites import Diary, image_set, photograph, results_bytes, small_suite, write_suite
+from tests.helpers.suites import Diary, make_image, results_bytes, small_suite, write_images, write_suite
 from tests.helpers.toy import registered_toy
 
 ONE = Options(workers=1, device="cpu")
-WHOLE = [{"name": "photos", "root": "photos"}]  # every image keeps its size
+WHOLE = [{"name": "images", "root": "images"}]  # every image keeps its size
 
 
 def tiny(folder, size=(8, 10), name="a_tiny.png"):
-    Image.fromarray(photograph(9, size)).save(folder / name)
+    Image.fromarray(make_image(9, size)).save(folder / name)
 
 
 def rows(out, metric):
@@ -30,7 +30,7 @@ def test_an_image_without_a_mask_is_left_out_for_every_method_and_named(tmp_path
     changes = {"datasets": WHOLE, "masks": ["lama_box", {"name": "center", "size": 4}], "metrics": ["psnr", "ssim"]}
     suite = write_suite(tmp_path, **changes)
     command = ["benchmark", str(suite), "--device", "cpu", "--workers", "1", "--out"]
-    tiny(tmp_path / "photos")  # the first image is smaller than the 16 px that lama_box needs
+    tiny(tmp_path / "images")  # the first image is smaller than the 16 px that lama_box needs
     assert main([*command, str(tmp_path / "out")]) == 1
     err = capsys.readouterr().err
     assert err.count("left out: images, lama_box: a_tiny: ") == 1
@@ -59,10 +59,10 @@ def test_networks_get_small_images_padded_as_inpaint_pads_them(tmp_path):
         suite = small_suite(
             tmp_path, methods=["navier_stokes", {"model": "toy", "weights": "random"}], datasets=WHOLE, masks=masks
         )
-        tiny(tmp_path / "photos", (9, 17))
+        tiny(tmp_path / "images", (9, 17))
         outcome = run_suite(suite, tmp_path / "out", ONE)
     assert (outcome.computed, outcome.failed, outcome.left_out) == (2, (), ())
-    target = photograph(9, (9, 17))
+    target = make_image(9, (9, 17))
     hole = create_mask("center", size=(9, 17), seed=7, args={"size": 4})
     filled = iz.inpaint("navier_stokes", target, hole)
     error = ((filled / 255.0 - target / 255.0) ** 2).mean()
@@ -73,7 +73,7 @@ def test_networks_get_small_images_padded_as_inpaint_pads_them(tmp_path):
 
 def test_an_image_too_small_for_a_metric_has_the_others(tmp_path):
     suite = small_suite(tmp_path, methods=["mean_fill"], datasets=WHOLE, masks=[{"name": "center", "size": 2}])
-    tiny(tmp_path / "photos", (5, 4))
+    tiny(tmp_path / "images", (5, 4))
     outcome = run_suite(suite, tmp_path / "out", ONE)
     assert outcome.failed == ()
     (left,) = outcome.left_out
@@ -92,9 +92,9 @@ def test_a_cell_of_which_nothing_is_left_fails_with_the_first_reason(tmp_path):
 def test_what_is_left_out_changes_no_other_byte(tmp_path):
     changes = {"methods": ["telea"], "datasets": WHOLE, "masks": ["lama_box"]}
     suite = small_suite(tmp_path, **changes)
-    tiny(tmp_path / "photos", name="z_tiny.png")  # the last one, so that the others keep their masks
+    tiny(tmp_path / "images", name="z_tiny.png")  # the last one, so that the others keep their masks
     run_suite(suite, tmp_path / "with", ONE)
-    (tmp_path / "photos" / "z_tiny.png").unlink()
+    (tmp_path / "images" / "z_tiny.png").unlink()
     run_suite(suite, tmp_path / "without", ONE)
     assert results_bytes(tmp_path / "with") == results_bytes(tmp_path / "without")
 
@@ -102,7 +102,7 @@ def test_what_is_left_out_changes_no_other_byte(tmp_path):
 def test_inputs_without_a_mask_are_not_exported_and_their_results_not_asked_for(tmp_path):
     changes = {"datasets": WHOLE, "masks": ["lama_box"]}
     suite = small_suite(tmp_path, methods=[{"folder": "theirs", "label": "Theirs"}], **changes)
-    tiny(tmp_path / "photos")
+    tiny(tmp_path / "images")
     diary = Diary()
     assert export_inputs(suite, tmp_path / "inputs", ONE, diary) == 5
     assert any("left out: inputs on images, lama_box: a_tiny: " in note for note in diary.notes)
@@ -119,7 +119,7 @@ def test_a_method_that_fails_on_one_image_says_on_which(tmp_path):
     (tmp_path / "fails_on_small_images.py").write_text(module)
     method = {"callable": "fails_on_small_images:fill", "label": "Mine"}
     suite = small_suite(tmp_path, methods=[method, "mean_fill"], datasets=WHOLE, masks=[{"name": "center", "size": 4}])
-    tiny(tmp_path / "photos", (20, 20), "p2_small.png")
+    tiny(tmp_path / "images", (20, 20), "p2_small.png")
     outcome = run_suite(suite, tmp_path / "out", ONE)
     assert [failure.error for failure in outcome.failed] == ["RuntimeError: too small (image p2_small)"]
     assert outcome.computed == 1
@@ -169,8 +169,8 @@ def test_bad_files_of_a_bank_cost_their_images_alone(tmp_path):
 
 def test_images_are_never_their_own_masks(tmp_path):
     with pytest.raises(ZooError, match=r"p4\.png: is used both as image and as mask"):
-        run_suite(small_suite(tmp_path, masks=[{"bank": "photos"}]), tmp_path / "out", ONE)
-    folder = image_set(tmp_path / "lama", count=3)
+        run_suite(small_suite(tmp_path, masks=[{"bank": "images"}]), tmp_path / "out", ONE)
+    folder = write_images(tmp_path / "lama", count=3)
     for path in list(folder.rglob("*.png")):
         Image.fromarray(HOLE).save(path.with_name(f"{path.stem}_mask001.png"))
     datasets = [{"name": "lama", "root": "lama"}]

@@ -14,7 +14,7 @@ from inpaint_zoo.analysis.macs import Macs, count_macs
 from inpaint_zoo.benchmark import Options, run_suite
 from inpaint_zoo.benchmark.methods import create_methods
 from inpaint_zoo.masks import create_mask
-from tests.helpers.suites import image_set, photograph, results_bytes, small_suite
+from tests.helpers.suites import make_image, results_bytes, small_suite, write_images
 from tests.helpers.toy import registered_toy
 
 ONE = Options(workers=1, device="cpu")
@@ -46,7 +46,7 @@ def counted_directly(masks):
     found = {}
     for label, spec in masks.items():
         for index, key in enumerate(("more/p3", "p0", "p1", "p2")):
-            pixels = torch.from_numpy(photograph(index)).permute(2, 0, 1)[None].float() / 255
+            pixels = torch.from_numpy(make_image(index)).permute(2, 0, 1)[None].float() / 255
             mask = torch.from_numpy(create_mask(spec, size=(64, 64), seed=7, index=index))[None, None].float()
             samples.clear()
             with torch.no_grad():
@@ -60,7 +60,7 @@ def without_times(costs):
 
 
 def test_passes_and_macs_are_those_of_every_image_whatever_comes_first(tmp_path):
-    image_set(tmp_path / "photos", 4)
+    write_images(tmp_path / "images", 4)
     expected = counted_directly({"center": SMALL_HOLES, LARGE_HOLES: LARGE_HOLES})
     large = [passes for (label, _), passes in expected.items() if label == LARGE_HOLES]
     assert {passes for (label, _), passes in expected.items() if label == "center"} == {1}
@@ -126,7 +126,7 @@ def test_every_network_is_counted_on_shapes_alone(name):
 
 
 def test_methods_in_batches_are_measured_alone_on_images_from_the_whole_cell(tmp_path):
-    image_set(tmp_path / "photos", SPREAD + 3)
+    write_images(tmp_path / "images", SPREAD + 3)
     asked = tmp_path / "asked.txt"
     (tmp_path / "asks_of_the_test.py").write_text(
         f"def fill(image, mask):\n"
@@ -156,7 +156,7 @@ def test_methods_in_batches_are_measured_alone_on_images_from_the_whole_cell(tmp
 
 
 def test_a_run_is_a_measurement_only_where_nothing_runs_beside_the_method(tmp_path):
-    image_set(tmp_path / "photos", 1)
+    write_images(tmp_path / "images", 1)
     cuda, cpu = torch.device("cuda"), torch.device("cpu")
     fixed, repeating = create_methods(small_suite(tmp_path, methods=["mean_fill", "progressive:mean_fill"]))
     for method in (fixed, repeating):
@@ -167,9 +167,9 @@ def test_a_run_is_a_measurement_only_where_nothing_runs_beside_the_method(tmp_pa
 
 
 def test_costs_follow_the_size_of_each_image(tmp_path):
-    image_set(tmp_path / "photos", 2, (64, 64))
-    image_set(tmp_path / "photos", 1, (96, 64))  # the one of the subfolder, wider
-    datasets = [{"name": "photos", "root": "photos", "crop": "none"}]
+    write_images(tmp_path / "images", 2, (64, 64))
+    write_images(tmp_path / "images", 1, (96, 64))  # the one of the subfolder, wider
+    datasets = [{"name": "images", "root": "images", "crop": "none"}]
     with registered_toy():
         toy = [{"model": "toy", "weights": "random"}]
         run_suite(small_suite(tmp_path, methods=toy, datasets=datasets, masks=[SMALL_HOLES]), tmp_path / "out", ONE)
@@ -185,8 +185,8 @@ def test_costs_follow_the_size_of_each_image(tmp_path):
 
 
 def test_a_folder_of_results_has_no_cost(tmp_path):
-    image_set(tmp_path / "photos", 2)
-    image_set(tmp_path / "theirs", 2)
+    write_images(tmp_path / "images", 2)
+    write_images(tmp_path / "theirs", 2)
     suite = small_suite(tmp_path, methods=[{"folder": "theirs", "label": "Theirs"}], masks=[SMALL_HOLES])
     run_suite(suite, tmp_path / "out", ONE)
     assert provenance(tmp_path / "out")["complexity"] == []
@@ -194,7 +194,7 @@ def test_a_folder_of_results_has_no_cost(tmp_path):
 
 
 def test_cells_that_were_stored_without_passes_are_kept(tmp_path):
-    image_set(tmp_path / "photos", 2)
+    write_images(tmp_path / "images", 2)
     out = tmp_path / "out"
     suite = small_suite(tmp_path, methods=["telea"], masks=[SMALL_HOLES])
     run_suite(suite, out, ONE)

@@ -9,18 +9,18 @@ from inpaint_zoo.benchmark.methods import MethodInput, NetworkMethod, Task, crea
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.registry import create_model
 from inpaint_zoo.weights import save_weights
-from tests.helpers.suites import Diary, photograph, results_bytes, small_suite
+from tests.helpers.suites import Diary, make_image, results_bytes, small_suite
 from tests.helpers.toy import registered_toy
 
 ONE = Options(workers=1, device="cpu")
-TASK = Task("photos", "center", ("a", "b"))
+TASK = Task("images", "center", ("a", "b"))
 CPU = torch.device("cpu")
 
 
 def item(number=0, size=(64, 64), key="a"):
     mask = np.zeros(size, dtype=bool)
     mask[10:30, 20:40] = True
-    return MethodInput(key, np.where(mask[..., None], np.uint8(0), photograph(number, size)), mask)
+    return MethodInput(key, np.where(mask[..., None], np.uint8(0), make_image(number, size)), mask)
 
 
 def network_method(tmp_path, **entry):
@@ -205,7 +205,7 @@ def test_a_folder_made_by_another_program_is_scored(tmp_path):
     diary = Diary()
     assert export_inputs(suite, tmp_path / "inputs", ONE, diary) == diary.images == 10  # 5 images, 2 mask sets
     fill_grey(tmp_path / "inputs", tmp_path / "theirs")
-    (tmp_path / "theirs" / "photos" / "center" / "notes.txt").write_text("not a image")
+    (tmp_path / "theirs" / "images" / "center" / "notes.txt").write_text("not a image")
     outcome = run_suite(suite, tmp_path / "out", ONE)
     assert outcome.failed == ()
     results = pd.read_parquet(tmp_path / "out" / "results.parquet")
@@ -224,7 +224,7 @@ def test_exported_inputs_are_the_suites_own(tmp_path):
     mask = np.asarray(Image.open(tmp_path / "inputs/masks/images/lama_box/p0.png").convert("L"))
     image = np.asarray(Image.open(tmp_path / "inputs/images/images/lama_box/p0.png"))
     number = sorted(["p0", "p1", "p2", "p3", "more/p4"]).index("p0")
-    shown = np.asarray(Image.open(tmp_path / f"out/gallery/photos/lama_box/{number}.png").convert("L"))
+    shown = np.asarray(Image.open(tmp_path / f"out/gallery/images/lama_box/{number}.png").convert("L"))
     np.testing.assert_array_equal(mask, shown)
     assert set(np.unique(mask)) == {0, 255}
     assert not image[mask == 255].any()
@@ -232,14 +232,14 @@ def test_exported_inputs_are_the_suites_own(tmp_path):
         export_inputs(suite, tmp_path / "inputs", ONE, Diary())
 
 
-@pytest.mark.parametrize("place", ["photos/center", "center", ""])
+@pytest.mark.parametrize("place", ["images/center", "center", ""])
 def test_layouts_from_the_most_explicit_to_the_plainest(tmp_path, place):
     suite = theirs(tmp_path, masks=[{"name": "center", "size": 24}])
     export_inputs(suite, tmp_path / "inputs", ONE, Diary())
     fill_grey(tmp_path / "inputs", tmp_path / "raw", ".bmp")
     target = tmp_path / "theirs" / place
     target.parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / "raw" / "photos" / "center").rename(target)
+    (tmp_path / "raw" / "images" / "center").rename(target)
     assert run_suite(suite, tmp_path / "out", ONE).failed == ()
 
 
@@ -258,7 +258,7 @@ def test_what_is_wrong_with_a_folder_is_said_and_other_cells_finish(tmp_path):
     export_inputs(suite, tmp_path / "inputs", ONE, Diary())
     fill_grey(tmp_path / "inputs", tmp_path / "theirs")
     assert errors() == []
-    place = tmp_path / "theirs" / "photos" / "center"
+    place = tmp_path / "theirs" / "images" / "center"
     (place / "p1.png").unlink()
     (place / "more" / "p4.png").unlink()
     (missing,) = errors()
@@ -267,7 +267,7 @@ def test_what_is_wrong_with_a_folder_is_said_and_other_cells_finish(tmp_path):
     assert "p1" in missing
     assert "more/p4" in missing
     fill_grey(tmp_path / "inputs", tmp_path / "theirs")
-    Image.fromarray(photograph(1, (32, 48))).save(place / "p1.png")
+    Image.fromarray(make_image(1, (32, 48))).save(place / "p1.png")
     (size,) = errors()
     assert size.endswith("p1.png is 48x32 px, but the image 'p1' is 64x64 px.")
     fill_grey(tmp_path / "inputs", tmp_path / "theirs")
@@ -286,8 +286,8 @@ def test_what_is_wrong_with_a_folder_is_said_and_other_cells_finish(tmp_path):
 def test_several_datasets_need_the_whole_layout(tmp_path):
     (tmp_path / "theirs" / "center").mkdir(parents=True)
     datasets = [
-        {"name": "photos", "root": "photos", "size": 64},
-        {"name": "photos", "root": "photos", "size": 48, "label": "small"},
+        {"name": "images", "root": "images", "size": 64},
+        {"name": "images", "root": "images", "size": 48, "label": "small"},
     ]
     outcome = run_suite(theirs(tmp_path, datasets=datasets), tmp_path / "out", ONE)
     assert "wanted in theirs/images/center/, which" in outcome.failed[0].error

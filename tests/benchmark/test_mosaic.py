@@ -17,7 +17,7 @@ from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.images import read_image
 from inpaint_zoo.ops import mosaic, to_uint8
-from tests.helpers.suites import Diary, image_set, small_suite, write_suite
+from tests.helpers.suites import Diary, small_suite, write_images, write_suite
 
 NET = "autoencoder_tiny"
 CENTER = {"name": "center", "size": 24}
@@ -31,7 +31,7 @@ REFUSING = {"mean_fill", f"hole_ns:{NET}", "theirs"}
 def runs(tmp_path_factory):
     """Run a suite with the mosaic and one without; the `folder` method has results for the mask set that both share."""
     folder = tmp_path_factory.mktemp("mosaic")
-    image_set(folder / "theirs")
+    write_images(folder / "theirs")
     for name, masks in (("both", [CENTER, MOSAIC]), ("alone", [CENTER])):
         suite = write_suite(folder, methods=METHODS, masks=masks)
         assert main(["benchmark", str(suite), "--out", str(folder / name)]) == 0
@@ -41,21 +41,21 @@ def runs(tmp_path_factory):
 def test_networks_find_the_mosaic_and_others_are_not_asked(runs):
     run, _ = runs
     net = iz.create_model(NET, weights="shipped")
-    for number in run.gallery_numbers("photos"):
-        target = read_image(run.target_file("photos", number)).rgb
-        hole = read_image(run.mask_file("photos", LABEL, number)).rgb[..., 0] > 127
+    for number in run.gallery_numbers("images"):
+        target = read_image(run.target_file("images", number)).rgb
+        hole = read_image(run.mask_file("images", LABEL, number)).rgb[..., 0] > 127
         image = torch.from_numpy(target.copy()).permute(2, 0, 1)[None].float() / 255
         mask = torch.from_numpy(hole)[None, None].float()
         with torch.no_grad():
             filled = net(image, mask, hole_fill=mosaic(image, mask, 6, "nearest"))
         expected = to_uint8(filled)[0].permute(1, 2, 0).numpy()
-        found = read_image(run.result_file((NET, "photos", LABEL), number)).rgb
+        found = read_image(run.result_file((NET, "images", LABEL), number)).rgb
         assert np.abs(found.astype(int) - expected).max() <= 1  # the suite uses the network's fast form
-    assert run.missing.keys() == {(method, "photos", LABEL) for method in REFUSING}
-    assert run.missing["mean_fill", "photos", LABEL] == (
+    assert run.missing.keys() == {(method, "images", LABEL) for method in REFUSING}
+    assert run.missing["mean_fill", "images", LABEL] == (
         "not applicable: 'mean_fill' never sees what stands in the hole, so that a mosaic would change nothing"
     )
-    assert run.missing["theirs", "photos", LABEL] == (
+    assert run.missing["theirs", "images", LABEL] == (
         "not applicable: only networks of the registry are shown a mosaic"
     )
     assert run.not_applicable == 3
@@ -102,7 +102,7 @@ def test_the_report_says_what_it_is(runs):
 def test_what_others_get_has_no_mosaic(tmp_path):
     suite = small_suite(tmp_path, masks=[CENTER, MOSAIC])
     assert export_inputs(suite, tmp_path / "inputs", Options(), Diary()) == 5
-    assert [path.name for path in (tmp_path / "inputs" / "images" / "photos").iterdir()] == ["center"]
+    assert [path.name for path in (tmp_path / "inputs" / "images" / "images").iterdir()] == ["center"]
 
 
 def test_labels_and_what_is_written_of_a_suite(tmp_path):

@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
         tmp_path_factory.mktemp("run"),
         methods=7,
         size=48,
-        datasets=(("photographs", 9), ("sample", 4)),
+        datasets=(("images", 9), ("sample", 4)),
         metrics=("psnr", "ssim", "l1_hole", "fid"),
     )
     write_report(out)
@@ -231,7 +231,7 @@ def test_four_images_are_too_few_and_nothing_is_bold(folder):
 
 def test_bold_is_the_best_and_what_is_not_told_from_it(folder):
     run = read_run(folder)
-    table = next(table for table in tables(run) if (table.dataset, table.mask) == ("photographs", "center"))
+    table = next(table for table in tables(run) if (table.dataset, table.mask) == ("images", "center"))
     column = next(column for column in table.columns if column.info.name == "psnr")
     bold = {entry.method for entry in column.entries if entry.bold}
     rows = run.summary.query("dataset == 'images' and mask == 'center' and metric == 'psnr'")
@@ -340,8 +340,8 @@ def test_summary_csv_is_the_summary(folder):
 def test_difference_maps_are_computed_from_the_pngs(folder):
     run, data = read_run(folder), gallery_data(folder)
     assert len(data["scenes"]) == 2 * 2 * 2  # two images, two mask sets, two datasets
-    scene = next(s for s in data["scenes"] if (s["dataset"], s["mask"]) == ("photographs", "lama_thick"))
-    root = folder / "gallery" / "photographs"
+    scene = next(s for s in data["scenes"] if (s["dataset"], s["mask"]) == ("images", "lama_thick"))
+    root = folder / "gallery" / "images"
     target = np.asarray(Image.open(root / "0.png").convert("RGB")).astype(int)
     hole = np.asarray(Image.open(root / "lama_thick" / "0.png").convert("L")) > 127
     colors = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in DIFFERENCE_COLOURS])
@@ -350,10 +350,10 @@ def test_difference_maps_are_computed_from_the_pngs(folder):
         if "missing" in entry:
             assert method in ("telea", "navier_stokes")
             continue
-        cell = run.cells[(method, "photographs", "lama_thick")][0]
-        result = np.asarray(Image.open(folder / "cells" / cell / "pictures" / "0.png").convert("RGB")).astype(int)
+        cell = run.cells[(method, "images", "lama_thick")][0]
+        result = np.asarray(Image.open(folder / "cells" / cell / "images" / "0.png").convert("RGB")).astype(int)
         difference = np.abs(result - target).mean(axis=2)
-        shown = np.asarray(image(data["pictures"][entry["difference"]]).convert("RGBA"))
+        shown = np.asarray(image(data["images"][entry["difference"]]).convert("RGBA"))
         np.testing.assert_array_equal(shown[..., 3] > 0, hole | (difference > 0))
         classes = np.searchsorted(DIFFERENCE_STEPS, difference, side="right") - 1
         np.testing.assert_array_equal(shown[hole][:, :3], colors[classes[hole]])
@@ -364,11 +364,11 @@ def test_difference_maps_are_computed_from_the_pngs(folder):
 def test_copies_lie_over_the_ground_truth_and_show_the_result(folder):
     run, data = read_run(folder), gallery_data(folder)
     scene = data["scenes"][0]
-    target = image(data["pictures"][scene["truth"]]).convert("RGBA")
+    target = image(data["images"][scene["truth"]]).convert("RGBA")
     for entry in scene["methods"]:
-        part = image(data["pictures"][entry["picture"]]).convert("RGBA")
+        part = image(data["images"][entry["image"]]).convert("RGBA")
         cell = run.cells[(run.methods[entry["method"]], scene["dataset"], scene["mask"])][0]
-        result = Image.open(folder / "cells" / cell / "pictures" / "0.png").convert("RGB")
+        result = Image.open(folder / "cells" / cell / "images" / "0.png").convert("RGB")
         shown = Image.alpha_composite(target, part).convert("RGB")
         error = np.asarray(shown).astype(float) - np.asarray(result)
         assert 10 * np.log10(255**2 / (error**2).mean()) > 28
@@ -378,13 +378,13 @@ def test_copies_lie_over_the_ground_truth_and_show_the_result(folder):
 def test_a_known_pixel_that_a_method_changed_is_shown(small):
     run = read_run(small)
     cell = run.cells[("telea", "sample", "center")][0]
-    path = small / "cells" / cell / "pictures" / "0.png"
+    path = small / "cells" / cell / "images" / "0.png"
     pixels = np.array(Image.open(path))
     pixels[0, 0] = 255 - pixels[0, 0]
     Image.fromarray(pixels).save(path)
     gallery = build_gallery(run)
     entry = gallery.scenes[0]["methods"][run.methods.index("telea")]
-    assert image(gallery.images[entry["picture"]]).convert("RGBA").getpixel((0, 0))[3] == 255
+    assert image(gallery.images[entry["image"]]).convert("RGBA").getpixel((0, 0))[3] == 255
     assert image(gallery.images[entry["difference"]]).convert("RGBA").getpixel((0, 0))[3] == 255
 
 
@@ -393,7 +393,7 @@ def test_gallery_keeps_to_its_budget_and_says_so(folder, tmp_path):
     whole, bounded = build_gallery(run), build_gallery(run, budget=1)
     assert (whole.shown, whole.available) == (4, 4)
     assert (bounded.shown, bounded.available) == (1, 4)
-    assert {scene["picture"] for scene in bounded.scenes} == {"astronaut"}
+    assert {scene["image"] for scene in bounded.scenes} == {"astronaut"}
 
 
 def test_large_images_are_shown_smaller(tmp_path):
@@ -405,7 +405,7 @@ def test_large_images_are_shown_smaller(tmp_path):
 
 def test_a_image_that_is_gone_is_said_to_be(small):
     cell = read_run(small).cells[("telea", "sample", "center")][0]
-    (small / "cells" / cell / "pictures" / "0.png").unlink()
+    (small / "cells" / cell / "images" / "0.png").unlink()
     write_report(small)
     entry = gallery_data(small)["scenes"][0]["methods"][1]
     assert entry == {"method": 1, "missing": "no image was kept"}
@@ -725,4 +725,4 @@ def test_page_is_readable_without_javascript(open_page):
     page = open_page(java_script_enabled=False)
     assert page.locator("[data-panel=overview]:visible").count() == 4
     assert page.locator("#gallery").is_hidden()
-    assert "The images need JavaScript" in page.locator("#pictures").inner_text()
+    assert "The images need JavaScript" in page.locator("#images").inner_text()

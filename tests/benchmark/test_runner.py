@@ -9,7 +9,7 @@ from PIL import Image
 from inpaint_zoo.benchmark import Options, load_suite, run_suite
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.masks import create_generator, create_mask
-from tests.helpers.suites import METRICS, Diary, photograph, results_bytes, small_suite, write_suite
+from tests.helpers.suites import METRICS, Diary, make_image, results_bytes, small_suite, write_suite
 from tests.helpers.toy import registered_toy
 
 ONE = Options(workers=1, device="cpu")
@@ -33,7 +33,7 @@ def test_results_hold_every_cell_in_suite_order(tmp_path):
     assert list(results.columns) == ["method", "dataset", "mask", "image", "metric", "value", "group", "hole_ratio"]
     keys = ["p0", "p1", "p2", "p3", "more/p4"]
     wanted = [
-        (method, "photos", mask, key, metric)
+        (method, "images", mask, key, metric)
         for method in ("mean_fill", "telea")
         for mask in ("center", "lama_box")
         for key in sorted(keys)
@@ -57,9 +57,9 @@ def test_values_are_those_of_the_images_and_masks_of_the_public_api(tmp_path):
     results = pd.read_parquet(out / "results.parquet")
     rows = results[(results["method"] == "telea") & (results["mask"] == "lama_box") & (results["metric"] == "psnr")]
     for index, row in enumerate(rows.itertuples()):
-        target = np.asarray(Image.open(out / "gallery" / "photos" / f"{index}.png").convert("RGB"))
-        image = np.asarray(Image.open(out / "cells" / record["id"] / "pictures" / f"{index}.png").convert("RGB"))
-        mask = np.asarray(Image.open(out / "gallery" / "photos" / "lama_box" / f"{index}.png").convert("L")) > 127
+        target = np.asarray(Image.open(out / "gallery" / "images" / f"{index}.png").convert("RGB"))
+        image = np.asarray(Image.open(out / "cells" / record["id"] / "images" / f"{index}.png").convert("RGB"))
+        mask = np.asarray(Image.open(out / "gallery" / "images" / "lama_box" / f"{index}.png").convert("L")) > 127
         np.testing.assert_array_equal(mask, create_mask("lama_box", size=(64, 64), seed=7, index=index))
         np.testing.assert_array_equal(image[~mask], target[~mask])
         assert row.hole_ratio == mask.mean()
@@ -136,7 +136,7 @@ def test_changed_images_options_and_metrics_are_new_cells(tmp_path):
     run_suite(small_suite(tmp_path, methods=["telea"]), out, ONE)
     for change in ({"methods": [{"model": "telea", "options": {"radius": 3}}]}, {"metrics": ["psnr"]}):
         assert run_suite(small_suite(tmp_path, **{"methods": ["telea"], **change}), out, ONE).computed == 2
-    Image.fromarray(photograph(77)).save(tmp_path / "photos" / "p1.png")
+    Image.fromarray(make_image(77)).save(tmp_path / "images" / "p1.png")
     assert run_suite(small_suite(tmp_path, methods=["telea"]), out, ONE).computed == 2
 
 
@@ -187,16 +187,16 @@ def test_unreadable_images_are_listed_and_the_others_keep_their_masks(tmp_path):
     out = tmp_path / "out"
     suite = small_suite(tmp_path, methods=["mean_fill"], masks=["lama_box"])
     run_suite(suite, tmp_path / "whole", ONE)
-    broken = tmp_path / "photos" / "p1.png"
+    broken = tmp_path / "images" / "p1.png"
     broken.write_bytes(broken.read_bytes()[:200])
-    (tmp_path / "photos" / "p3.png").write_bytes(b"")
+    (tmp_path / "images" / "p3.png").write_bytes(b"")
     diary = Diary()
     with pytest.raises(ZooError, match=r"2 of the suite's images cannot be read, the first is .*p1\.png"):
         run_suite(suite, out, ONE, diary)
     assert [note.split(":")[0].rsplit("/")[-1] for note in diary.notes] == ["p1.png", "p3.png"]
     assert not out.exists()
     outcome = run_suite(suite, out, Options(workers=1, device="cpu", allow_missing=True))
-    assert [problem.dataset for problem in outcome.unreadable] == ["photos", "photos"]
+    assert [problem.dataset for problem in outcome.unreadable] == ["images", "images"]
     whole = pd.read_parquet(tmp_path / "whole" / "results.parquet")
     rest = pd.read_parquet(out / "results.parquet")
     assert set(rest["image"]) == {"p0", "p2", "more/p4"}
@@ -207,7 +207,7 @@ def test_unreadable_images_are_listed_and_the_others_keep_their_masks(tmp_path):
 
 def test_nothing_readable_is_an_error_even_when_missing_is_allowed(tmp_path):
     suite = small_suite(tmp_path)
-    for path in (tmp_path / "photos").rglob("*.png"):
+    for path in (tmp_path / "images").rglob("*.png"):
         path.write_bytes(b"no image")
     with pytest.raises(ZooError, match="No image of the dataset 'images' can be read"):
         run_suite(suite, tmp_path / "out", Options(allow_missing=True))
@@ -298,18 +298,18 @@ def test_options_are_checked(tmp_path):
 def test_gallery_shows_each_image_before_any_second_crop(tmp_path):
     suite = small_suite(
         tmp_path,
-        datasets=[{"name": "photos", "root": "photos", "size": 32, "crop": "grid"}],
+        datasets=[{"name": "images", "root": "images", "size": 32, "crop": "grid"}],
         masks=[{"name": "center", "size": 10}],
     )
     out = tmp_path / "out"
     run_suite(suite, out, Options(workers=1, device="cpu", gallery=6))
     results = pd.read_parquet(out / "results.parquet")
     keys = list(results["image"].unique())
-    shown = sorted(int(path.stem) for path in (out / "gallery" / "photos").glob("*.png"))
+    shown = sorted(int(path.stem) for path in (out / "gallery" / "images").glob("*.png"))
     assert len(shown) == 6
     assert len({keys[number].rsplit("_", 1)[0] for number in shown}) == 5
     for record in provenance(out)["cells"].values():
-        images = (out / "cells" / record["id"] / "pictures").glob("*.png")
+        images = (out / "cells" / record["id"] / "images").glob("*.png")
         assert sorted(int(path.stem) for path in images) == shown
 
 

@@ -16,11 +16,11 @@ from inpaint_zoo.benchmark.methods import MethodInput, Task, create_methods
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.images import read_image, write_image
-from tests.helpers.suites import photograph, small_suite, write_suite
+from tests.helpers.suites import make_image, small_suite, write_suite
 from tests.helpers.toy import registered_repeating, write_checkpoint
 
 ONE = Options(workers=1, device="cpu")
-TASK = Task("photos", "center", ("a", "b"))
+TASK = Task("images", "center", ("a", "b"))
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers.*")
 
 
@@ -116,7 +116,7 @@ def test_cells_are_the_same_wherever_the_same_option_is_stated(checkpoint, tmp_p
 def test_an_option_of_the_suite_overrides_the_files(checkpoint, bare, tmp_path):
     mask = np.zeros((64, 64), dtype=bool)
     mask[16:48, 20:44] = True
-    asked = MethodInput("a", np.where(mask[..., None], np.uint8(0), photograph(3)), mask)
+    asked = MethodInput("a", np.where(mask[..., None], np.uint8(0), make_image(3)), mask)
 
     def fill_one(**entry):
         made = method(tmp_path, **entry)
@@ -151,16 +151,16 @@ def test_wrong_options_and_files_fail_their_cells_alone(checkpoint, tmp_path):
 @pytest.fixture
 def fill(tmp_path):
     """Fill an image by the command; return the result."""
-    write_image(tmp_path / "photo.png", photograph(3))
+    write_image(tmp_path / "image.png", make_image(3))
     mask = np.zeros((64, 64, 3), np.uint8)
     mask[16:48, 20:44] = 255
     write_image(tmp_path / "mask.png", mask)
 
     def filled(name, *words, model="repeating"):
         out = tmp_path / name
-        command = ["inpaint", tmp_path / "photo.png", "--mask", tmp_path / "mask.png", "--model", model, "--out", out]
+        command = ["inpaint", tmp_path / "image.png", "--mask", tmp_path / "mask.png", "--model", model, "--out", out]
         assert main([*map(str, command), "--device", "cpu", *words]) == 0
-        return read_image(out / "photo.png").rgb
+        return read_image(out / "image.png").rgb
 
     return filled
 
@@ -180,8 +180,8 @@ def test_inpaint_uses_them_and_takes_others(checkpoint, bare, fill):
 
 
 def test_inpaint_refuses_what_does_not_fit(checkpoint, tmp_path, capsys):
-    write_image(tmp_path / "photo.png", photograph(3))
-    command = ["inpaint", str(tmp_path / "photo.png"), "--mask", "center", "--device", "cpu"]
+    write_image(tmp_path / "image.png", make_image(3))
+    command = ["inpaint", str(tmp_path / "image.png"), "--mask", "center", "--device", "cpu"]
     file = ["--weights", str(checkpoint)]
     for more, wrong in (
         (["autoencoder_tiny", *file], "holds weights of 'repeating', not of 'autoencoder_tiny'"),

@@ -186,7 +186,7 @@ def test_a_truly_best_method_stays_in_the_bold_set():
 # --- summaries ---
 
 
-def long_form(values, *, metric="psnr", dataset="photos", mask="thin", groups=None):
+def long_form(values, *, metric="psnr", dataset="images", mask="thin", groups=None):
     """Convert (images, methods) values to the columns of results.parquet."""
     return pd.DataFrame(
         [
@@ -256,7 +256,7 @@ def test_a_method_without_some_images_has_fewer_not_nan():
 def test_values_of_a_whole_set_have_rank_but_no_interval_and_no_test():
     results = long_form(np.random.default_rng(14).normal(size=(8, 2)))
     whole = pd.DataFrame(
-        [(f"m{m}", "photos", "thin", None, "fid", value, None, None) for m, value in enumerate([30.0, 20.0])],
+        [(f"m{m}", "images", "thin", None, "fid", value, None, None) for m, value in enumerate([30.0, 20.0])],
         columns=list(RESULT_COLUMNS),
     )
     directions = {"psnr": True, "fid": False}

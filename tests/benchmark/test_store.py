@@ -12,7 +12,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import TEMPORARY_PREFIX
 from tests.helpers.suites import small_suite
 
-KEY = CellKey("telea", "photos", "center", "0123456789abcdef0123")
+KEY = CellKey("telea", "images", "center", "0123456789abcdef0123")
 DONE = {"status": "done", "error": None}
 
 
@@ -40,7 +40,7 @@ def test_a_cell_is_there_whole_and_replaced_whole(tmp_path):
     assert table == [
         {
             "method": "telea",
-            "dataset": "photos",
+            "dataset": "images",
             "mask": "center",
             "image": "a",
             "metric": "psnr",
@@ -71,7 +71,7 @@ def test_failed_cells_give_no_rows_but_their_error(tmp_path):
         store.assemble([KEY], {})
     assert pq.read_table(tmp_path / "out" / "results.parquet").num_rows == 0
     provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
-    assert provenance["failed"] == [{"method": "telea", "dataset": "photos", "mask": "center", "error": "no luck"}]
+    assert provenance["failed"] == [{"method": "telea", "dataset": "images", "mask": "center", "error": "no luck"}]
 
 
 def test_a_cell_takes_the_labels_of_the_suite(tmp_path):
@@ -118,7 +118,7 @@ def test_other_folders_are_refused_and_untouched(tmp_path):
     assert folder_state(out) == before
     with open_store(out, small_suite(tmp_path, metrics=["psnr"])):  # the same suite, edited
         pass
-    foreign = tmp_path / "photos"
+    foreign = tmp_path / "images"
     before = folder_state(foreign)
     with pytest.raises(ZooError, match="contains other files and no results"), open_store(foreign, suite):
         pass

@@ -15,7 +15,7 @@ from inpaint_zoo.benchmark.scoring import Scorer
 from inpaint_zoo.masks import create_mask
 from inpaint_zoo.metrics import list_metrics, metric_info
 from inpaint_zoo.metrics.definitions import PAPER_ENTRIES
-from tests.helpers.suites import image_set, photograph, results_bytes, small_suite
+from tests.helpers.suites import make_image, results_bytes, small_suite, write_images
 from tests.helpers.toy import registered_toy
 
 ONE = Options(workers=1, device="cpu", gallery=3)
@@ -87,7 +87,7 @@ def float_results(count):
     """Yield (result, truth) of the toy network, in the fast form that suites use, with 8-bit known pixels."""
     net = iz.optimize(iz.create_model("toy"))
     for index in range(count):
-        target = photograph(index)
+        target = make_image(index)
         mask = create_mask(MASK, size=(64, 64), seed=7, index=index)
         image = torch.from_numpy(np.where(mask[..., None], 0, target)).permute(2, 0, 1)[None].float() / 255
         result = net(image, torch.from_numpy(mask)[None, None].float())[0].permute(1, 2, 0).numpy()
@@ -109,7 +109,7 @@ def records(out):
 def toy_run(tmp_path_factory):
     """Run a suite of the toy network with all metric variants."""
     folder = tmp_path_factory.mktemp("toy")
-    image_set(folder / "photos", 3)
+    write_images(folder / "images", 3)
     with registered_toy():
         suite = small_suite(folder, methods=[{"model": "toy", "weights": "random"}], masks=[MASK], metrics=METRICS)
         run_suite(suite, folder / "out", ONE)
@@ -158,10 +158,10 @@ def test_files_give_the_same_ordinary_metrics_and_say_that_variants_measured_byt
     folder, _ = toy_run
     cell = records(folder / "out")["toy"]["id"]
     for position, key in enumerate(("more/p2", "p0", "p1")):
-        image = Image.open(folder / "out" / "cells" / cell / "pictures" / f"{position}.png")
+        image = Image.open(folder / "out" / "cells" / cell / "images" / f"{position}.png")
         (tmp_path / "theirs" / key).parent.mkdir(parents=True, exist_ok=True)
         image.save(tmp_path / "theirs" / f"{key}.png")
-    image_set(tmp_path / "photos", 3)
+    write_images(tmp_path / "images", 3)
     theirs = {"folder": "theirs", "label": "Theirs"}
     run_suite(small_suite(tmp_path, methods=[theirs], masks=[MASK], metrics=METRICS), tmp_path / "out", ONE)
     network, files = values(folder / "out", "toy"), values(tmp_path / "out", "Theirs")

@@ -15,8 +15,8 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (8, 10, 3), dtype=np.uint8)
 @pytest.fixture
 def folder(tmp_path):
     for name in [f"{animal}/{n}.png" for animal in ("cat", "dog") for n in range(12)]:
-        write_image(tmp_path / "photos" / name, PICTURE)
-    return tmp_path / "photos"
+        write_image(tmp_path / "images" / name, PICTURE)
+    return tmp_path / "images"
 
 
 def test_a_split_is_written_and_used(folder, tmp_path, capsys):

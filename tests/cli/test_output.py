@@ -86,19 +86,19 @@ def test_names_of_any_script_are_named_in_any_encoding(tmp_path, run):
 def test_a_name_that_is_no_text_goes_through_a_benchmark(tmp_path, capsys):
     suite = write_suite(tmp_path, methods=["mean_fill"], masks=[{"name": "center", "size": 24}])
     try:
-        (tmp_path / "photos" / "p0.png").rename(tmp_path / "photos" / "caf\udce9.png")
+        (tmp_path / "images" / "p0.png").rename(tmp_path / "images" / "caf\udce9.png")
     except (OSError, UnicodeError):
         pytest.skip("this file system takes UTF-8 names only")
-    (tmp_path / "photos" / "x\udce9.png").write_bytes(b"no image")
+    (tmp_path / "images" / "x\udce9.png").write_bytes(b"no image")
     options = ["--out", str(tmp_path / "out"), "--device", "cpu", "--allow-missing"]
     assert main(["benchmark", str(suite), *options]) == 0
     assert "unreadable images, left out: 1" in capsys.readouterr().out
 
 
 def test_warnings_of_every_command_are_lines(tmp_path):
-    (tmp_path / "photos" / "@eaDir").mkdir(parents=True)
-    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "photos" / "a.png")
-    folder = tmp_path / "photos"
+    (tmp_path / "images" / "@eaDir").mkdir(parents=True)
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "images" / "a.png")
+    folder = tmp_path / "images"
     # in a process of its own, since pytest records warnings before they are printed
     command = [sys.executable, "-m", "inpaint_zoo.cli.main", "data", "check", "--root", str(folder)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)

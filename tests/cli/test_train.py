@@ -195,11 +195,11 @@ def test_a_logger_whose_package_is_missing_is_named_in_one_line(run, monkeypatch
 def test_a_folder_with_broken_files(tmp_path, capfd):
     """Two of six images are damaged: they are reported, counted in metrics.csv (also after resuming), not validated."""
     for n in range(6):
-        write_image(tmp_path / "photos" / f"{n}.png", np.full((20, 20, 3), 40 * n, np.uint8))
-    (tmp_path / "photos" / "1.png").write_bytes(b"")
-    (tmp_path / "photos" / "4.png").write_bytes((tmp_path / "photos" / "4.png").read_bytes()[:50])
+        write_image(tmp_path / "images" / f"{n}.png", np.full((20, 20, 3), 40 * n, np.uint8))
+    (tmp_path / "images" / "1.png").write_bytes(b"")
+    (tmp_path / "images" / "4.png").write_bytes((tmp_path / "images" / "4.png").read_bytes()[:50])
     data = {
-        "train": {"name": "mine", "root": str(tmp_path / "photos"), "size": 16},
+        "train": {"name": "mine", "root": str(tmp_path / "images"), "size": 16},
         "val": None,
         "masks": {"name": "center", "size": 8},
         "batch_size": 2,

@@ -19,7 +19,7 @@ from tests.helpers.odd_files import BASE, write_bad, write_odd
 @pytest.fixture
 def folder(tmp_path):
     """Write two images, one of them in a sub-folder."""
-    root = tmp_path / "photos"
+    root = tmp_path / "images"
     write_image(root / "a" / "img10.png", BASE)
     write_image(root / "img2.png", np.flipud(BASE))
     return root

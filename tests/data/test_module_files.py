@@ -112,14 +112,14 @@ HOLE = np.zeros((24, 32), np.uint8)
 HOLE[4:12, 4:12] = 255
 
 
-def photographs(folder, count):
+def write_images(folder, count):
     for n in range(count):
         write_image(folder / f"{n}.png", np.full_like(BASE, n))
     return folder
 
 
 def test_mask_files_that_look_wrong_are_told_before_the_first_batch(tmp_path):
-    folder = photographs(tmp_path / "in", 4)
+    folder = write_images(tmp_path / "in", 4)
     data = data_module(folder, masks=bank(tmp_path / "inverted", 255 - HOLE, 255 - HOLE))
     for samples in (data.train_samples, lambda: data.eval_samples("val")):
         with pytest.warns(
@@ -134,7 +134,7 @@ def test_mask_files_that_look_wrong_are_told_before_the_first_batch(tmp_path):
 
 
 def test_evaluation_leaves_out_images_without_a_mask(tmp_path):
-    folder = photographs(tmp_path / "in", 4)
+    folder = write_images(tmp_path / "in", 4)
     data = data_module(folder, masks=bank(tmp_path / "bank", HOLE, HOLE * 0))
     with pytest.warns(MaskWarning, match=r"a mask file looks wrong \(empty\)"):
         loader = data.val_dataloader()
@@ -145,7 +145,7 @@ def test_evaluation_leaves_out_images_without_a_mask(tmp_path):
 
 
 def test_evaluation_leaves_out_images_that_networks_do_not_take(tmp_path):
-    folder = photographs(tmp_path / "in", 2)
+    folder = write_images(tmp_path / "in", 2)
     write_image(folder / "0_small.png", BASE[:8, :10])
     spec = {"name": "mine", "root": str(folder)}
     data = InpaintingDataModule(val=spec, masks={"name": "center", "size": 4}, eval_batch_size=1, workers=0)
@@ -155,7 +155,7 @@ def test_evaluation_leaves_out_images_that_networks_do_not_take(tmp_path):
 
 
 def test_training_passes_over_images_that_cannot_be_cut(tmp_path):
-    folder = photographs(tmp_path / "in", 3)
+    folder = write_images(tmp_path / "in", 3)
     write_image(
         folder / "1.png", np.tile(BASE[:1, :1], (1, 60_000, 1))
     )  # covering 64 px would exceed the maximum number of pixels

@@ -29,7 +29,7 @@ STEMS = ["cat/1", "cat/2", "dog/1.front", "dog/50%", "ein Hund/größer", f"deep
 
 @pytest.fixture
 def folder(tmp_path):
-    root = tmp_path / "photos"
+    root = tmp_path / "images"
     for n, stem in enumerate(STEMS):
         write_image(root / f"{stem}{'.png' if n % 2 else '.PNG'}", np.roll(BASE, n, axis=0))
     return root

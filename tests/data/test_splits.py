@@ -285,13 +285,13 @@ def test_class_rules_need_classes():
 
 
 def test_a_split_written_out_is_read_back(tmp_path):
-    files = images(tmp_path / "photos", [f"{c}/{n} v.2.png" for c in "ab" for n in range(12)])
+    files = images(tmp_path / "images", [f"{c}/{n} v.2.png" for c in "ab" for n in range(12)])
     split = splits.by_class(files)
-    splits.write_split(tmp_path / "lists", files, tmp_path / "photos", split, "by_class 1:11, seed 0")
+    splits.write_split(tmp_path / "lists", files, tmp_path / "images", split, "by_class 1:11, seed 0")
     text = (tmp_path / "lists" / "test.txt").read_text()
     assert text.splitlines()[0] == "# test part of 24 images; rule: by_class 1:11, seed 0"
     for part in split._fields:
-        found = splits.read_list(tmp_path / "lists" / f"{part}.txt", tmp_path / "photos")
+        found = splits.read_list(tmp_path / "lists" / f"{part}.txt", tmp_path / "images")
         assert list(found) == getattr(split, part)
         assert all(files[stem] == path for stem, path in found.items())
 

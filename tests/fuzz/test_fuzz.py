@@ -12,7 +12,7 @@ import yaml
 from inpaint_zoo.io.formats import OTHER_SUFFIXES
 from inpaint_zoo.io.names import plain_name
 from tests.helpers.fuzz_files import write_files
-from tests.helpers.suites import photographs
+from tests.helpers.suites import write_images
 
 FILES, SEED = 1000, 2026
 FAULT = re.compile(r"Traceback \(most recent call last\)|this is a fault of inpaint-zoo")
@@ -117,7 +117,7 @@ def test_benchmark_scores_what_can_be_read_and_names_the_rest(command, kinds, un
 
 def test_fit_trains_on_what_can_be_read_and_counts_the_rest(command, kinds, unreadable, place):
     readable = {"name": "held out", "root": "good", "size": 32}
-    photographs(place / "good", count=4)
+    write_images(place / "good", count=4)
     config = {
         "model": {
             "class_path": "inpaint_zoo.models.Autoencoder",

@@ -11,7 +11,7 @@ from inpaint_zoo.benchmark import Listener, load_suite
 METRICS = ["psnr", "ssim", "l1_percent"]
 
 
-def photograph(number, size=(64, 64)):
+def make_image(number, size=(64, 64)):
     """Return a smooth image with an edge, different for each number."""
     rng = np.random.default_rng(number)
     height, width = size
@@ -21,12 +21,12 @@ def photograph(number, size=(64, 64)):
     return image.clip(0, 255).astype(np.uint8)
 
 
-def photographs(folder, count=5, size=(64, 64)):
+def write_images(folder, count=5, size=(64, 64)):
     """Write images; the last one is in a sub-folder."""
     for number in range(count):
         path = folder / ("more" if number == count - 1 else "") / f"p{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(photograph(number, size)).save(path)
+        Image.fromarray(make_image(number, size)).save(path)
     return folder
 
 
@@ -36,7 +36,7 @@ def content(**changes):
         "name": "small",
         "seed": 7,
         "methods": ["mean_fill", "telea"],
-        "datasets": [{"name": "photos", "root": "photos", "size": 64}],
+        "datasets": [{"name": "images", "root": "images", "size": 64}],
         "masks": [{"name": "center", "size": 24}, "lama_box"],
         "metrics": METRICS,
         **changes,
@@ -46,8 +46,8 @@ def content(**changes):
 def write_suite(folder, **changes):
     """Write images and a suite into a folder; return the suite's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "photos").exists():
-        photographs(folder / "photos")
+    if not (folder / "images").exists():
+        write_images(folder / "images")
     path = folder / "suite.yaml"
     path.write_text(yaml.safe_dump(content(**changes), sort_keys=False))
     return path

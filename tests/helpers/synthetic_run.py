@@ -63,7 +63,7 @@ FILLS = {
 }
 
 
-def photographs(count, size):
+def center_crops(count, size):
     """Return center crops {key: uint8 (size, size, 3)}."""
     images = {}
     for name in PHOTOGRAPHS[: min(count, 7)]:
@@ -154,7 +154,7 @@ def write_run(
     for dataset, count in datasets:
         images[dataset] = [
             (f"{key}_{n}" if crops > 1 else key, key, np.ascontiguousarray(scene[:, ::-1] if n else scene))
-            for key, scene in photographs(count, size).items()
+            for key, scene in center_crops(count, size).items()
             for n in range(crops)
         ]
         for index, (_, _, target) in enumerate(images[dataset][:gallery]):
@@ -191,7 +191,7 @@ def write_run(
                     for metric, value in scores_of(metrics, result, target, hole).items():
                         rows.append((method, dataset, mask, key, metric, value, group, hole.mean()))
                     if index < gallery:
-                        save(out / "cells" / identifier / "pictures" / f"{index}.png", result)
+                        save(out / "cells" / identifier / "images" / f"{index}.png", result)
                 if "fid" in metrics:
                     rows.append((method, dataset, mask, None, "fid", 40.0 + 9 * labels.index(method), None, None))
     suite = {
@@ -247,7 +247,7 @@ if __name__ == "__main__":
         sys.argv[1],
         methods=12,
         size=256,
-        datasets=(("sample", 4), ("photographs", 9)),
+        datasets=(("sample", 4), ("images", 9)),
         masks=("center", "lama_thick_256", "lama_thin_256"),
         metrics=("psnr", "ssim", "l1_percent", "l1_hole", "fid"),
         gallery=4,

@@ -19,7 +19,7 @@ def run(*args):
 
 @pytest.fixture
 def images(tmp_path):
-    root = tmp_path / "photos"
+    root = tmp_path / "images"
     for name in ("a.png", "sub/b.png", "sub/c.jpg"):
         write_image(root / name, np.tile(BASE, (2, 2, 1)))
     return root
@@ -130,14 +130,14 @@ def test_quality_and_limits(images, mask, tmp_path, capsys):
     [
         (["nowhere", "--mask", "cmod", "--model", "telea"], "nowhere: no such file or folder"),
         (["{empty}", "--mask", "cmod", "--model", "telea"], "contains no images"),
-        (["{photos}", "--mask", "nosuchmask", "--model", "telea"], "Unknown mask 'nosuchmask'"),
-        (["{photos}", "--mask", "no.png", "--model", "telea"], "no.png: no such file"),
-        (["{photos}", "--mask", "cmod", "--model", "tela"], "Did you mean 'telea'"),
-        (["{photos}", "--mask", "cmod", "--model", "telea", "--weights", "w.pt"], "takes no `weights`"),
-        (["{photos}", "--mask", "{photos}/sub", "--model", "telea"], "3 images and 2 masks do not match"),
-        (["{photos}", "--mask", "cmod", "--model", "telea", "--batch-size", "0"], "--batch-size must be at least 1"),
-        (["{photos}", "--mask", "cmod", "--model", "telea", "--quality", "101"], "--quality must be from 1 to 100"),
-        (["{photos}", "--mask", "cmod", "--model", "telea", "--mask-threshold", "255"], "must be from 0 to 254"),
+        (["{images}", "--mask", "nosuchmask", "--model", "telea"], "Unknown mask 'nosuchmask'"),
+        (["{images}", "--mask", "no.png", "--model", "telea"], "no.png: no such file"),
+        (["{images}", "--mask", "cmod", "--model", "tela"], "Did you mean 'telea'"),
+        (["{images}", "--mask", "cmod", "--model", "telea", "--weights", "w.pt"], "takes no `weights`"),
+        (["{images}", "--mask", "{images}/sub", "--model", "telea"], "3 images and 2 masks do not match"),
+        (["{images}", "--mask", "cmod", "--model", "telea", "--batch-size", "0"], "--batch-size must be at least 1"),
+        (["{images}", "--mask", "cmod", "--model", "telea", "--quality", "101"], "--quality must be from 1 to 100"),
+        (["{images}", "--mask", "cmod", "--model", "telea", "--mask-threshold", "255"], "must be from 0 to 254"),
     ],
 )
 def test_wrong_requests_end_with_2_in_one_line_and_write_nothing(images, tmp_path, capsys, args, message):
@@ -169,7 +169,7 @@ def test_a_place_without_permission_is_one_line(images, mask, tmp_path, capsys):
 
 def test_missing_options_are_usage_errors(capsys):
     with pytest.raises(SystemExit) as caught:
-        run("photos")
+        run("images")
     assert caught.value.code == 2
     assert "--mask" in capsys.readouterr().err
 

@@ -33,10 +33,10 @@ def run(*args):
 @pytest.fixture
 def images(tmp_path):
     for name in ("a.png", "sub/b.jpg"):
-        write_image(tmp_path / "photos" / name, PHOTO)
+        write_image(tmp_path / "images" / name, PHOTO)
     alpha = np.arange(48 * 64, dtype=np.uint8).reshape(48, 64)
-    write_image(tmp_path / "photos" / "c.png", PHOTO[::-1], alpha)
-    return tmp_path / "photos"
+    write_image(tmp_path / "images" / "c.png", PHOTO[::-1], alpha)
+    return tmp_path / "images"
 
 
 @pytest.fixture

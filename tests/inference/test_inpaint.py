@@ -72,9 +72,9 @@ def test_tensors_keep_type_and_rank(dtype):
 
 
 def test_pillow_images_and_paths(tmp_path):
-    write_image(tmp_path / "photo.png", BASE)
+    write_image(tmp_path / "image.png", BASE)
     mask_image().save(tmp_path / "mask.png")
-    for image in (Image.fromarray(BASE), tmp_path / "photo.png", str(tmp_path / "photo.png")):
+    for image in (Image.fromarray(BASE), tmp_path / "image.png", str(tmp_path / "image.png")):
         for mask in (mask_image(), tmp_path / "mask.png", str(tmp_path / "mask.png"), HOLE, torch.from_numpy(HOLE)):
             out = iz.inpaint(gray, image, mask)
             assert isinstance(out, Image.Image)
@@ -219,7 +219,7 @@ def test_bytes_are_rounded_and_batches_equal_singles():
         (BASE, 3, "`mask` must be a path, name, PIL image"),
         (BASE, "lama_thik_256", "lama_thick_256"),
         (BASE, "no/such/mask.png", r"no/such/mask\.png: no such file"),
-        ("no/such/photo.png", HOLE, r"no/such/image\.png: no such file"),
+        ("no/such/image.png", HOLE, r"no/such/image\.png: no such file"),
         (3, HOLE, "`image` must be a path, PIL image, numpy array or tensor, got int"),
         (torch.zeros(24, 32), HOLE, r"must be \(3, H, W\) or \(B, 3, H, W\)"),
         (torch.zeros(3, 24, 32, dtype=torch.int64), HOLE, "must be uint8, or float"),

@@ -71,14 +71,14 @@ def test_two_files_of_one_stem_are_named(tmp_path):
 
 
 def test_pairs_follow_the_first_folder(tmp_path):
-    make(tmp_path, "photos/b.jpg", "photos/a/x.jpg", "masks/a/x.png", "masks/b.png")
-    pairs = pair_by_stem(by_stem(tmp_path / "photos"), by_stem(tmp_path / "masks"))
+    make(tmp_path, "images/b.jpg", "images/a/x.jpg", "masks/a/x.png", "masks/b.png")
+    pairs = pair_by_stem(by_stem(tmp_path / "images"), by_stem(tmp_path / "masks"))
     assert [(stem, mask.name) for stem, _, mask in pairs] == [("a/x", "x.png"), ("b", "b.png")]
 
 
 def test_missing_partners_are_counted_and_named(tmp_path):
-    make(tmp_path, *(f"photos/{i}.jpg" for i in range(9)), "masks/0.png", "masks/extra.png")
-    images, masks = by_stem(tmp_path / "photos"), by_stem(tmp_path / "masks")
+    make(tmp_path, *(f"images/{i}.jpg" for i in range(9)), "masks/0.png", "masks/extra.png")
+    images, masks = by_stem(tmp_path / "images"), by_stem(tmp_path / "masks")
     message = (
         r"9 images and 2 masks do not match: 8 without a partner among the masks: 1, 2, 3, 4, 5, \.\.\.; "
         r"1 without a partner among the images: extra"
@@ -135,14 +135,14 @@ def test_masks_beside_their_images_are_told_apart(tmp_path):
 
 
 def test_composed_and_decomposed_accents_are_one_name(tmp_path):
-    make(tmp_path, "photos/caf\u00e9/\u00fc.png", "masks/cafe\u0301/u\u0308.png")
-    images, masks = by_stem(tmp_path / "photos"), by_stem(tmp_path / "masks")
+    make(tmp_path, "images/caf\u00e9/\u00fc.png", "masks/cafe\u0301/u\u0308.png")
+    images, masks = by_stem(tmp_path / "images"), by_stem(tmp_path / "masks")
     assert list(images) == list(masks) == ["caf\u00e9/\u00fc"]
     assert len(pair_by_stem(images, masks)) == 1
-    make(tmp_path, "photos/cafe\u0301/\u00fc.png")
-    if len(list_images(tmp_path / "photos")) == 2:  # some file systems hold one name only
+    make(tmp_path, "images/cafe\u0301/\u00fc.png")
+    if len(list_images(tmp_path / "images")) == 2:  # some file systems hold one name only
         with pytest.raises(ZooError, match="have the same stem 'caf\u00e9/\u00fc'"):
-            by_stem(tmp_path / "photos")
+            by_stem(tmp_path / "images")
 
 
 def test_masks_are_paired_by_the_name_of_their_image(tmp_path):

@@ -25,10 +25,10 @@ from tests.helpers.toys import ImageData, Reconstruction, ToyGAN, build, fit, ma
 @pytest.mark.filterwarnings("ignore:.* images are .* images too")  # by heart
 def test_autoencoder_learns_a_few_images(tmp_path):
     """The PSNR on five images with a central hole rises from 20 dB (after 20 steps) to more than 25 dB."""
-    photographs = {"name": "sample", "split": "train", "size": 32, "crop": "center"}
+    images = {"name": "sample", "split": "train", "size": 32, "crop": "center"}
     data = InpaintingDataModule(
-        train=photographs,
-        val=photographs,
+        train=images,
+        val=images,
         masks={"name": "center", "size": 16},
         batch_size=5,
         workers=0,
