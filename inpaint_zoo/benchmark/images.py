@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,14 +16,17 @@ from inpaint_zoo.benchmark.store import read_json
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_json, write_json
+from inpaint_zoo.io.image_cache import ImageCache
 from inpaint_zoo.io.names import plain_name
 
 if TYPE_CHECKING:
     from inpaint_zoo.masks import MaskGenerator
 
-__all__ = ["ImageCache", "ImageSet", "MaskSet", "Unreadable"]
+__all__ = ["DecodedImages", "ImageSet", "MaskSet", "Unreadable"]
 
 Pixels = NDArray[np.uint8]
+DecodedImages = ImageCache[tuple[str, int], Pixels]
+"""Decoded images by dataset and index, which all methods share."""
 
 
 class Unreadable(NamedTuple):
@@ -33,26 +35,6 @@ class Unreadable(NamedTuple):
     dataset: str
     path: str
     reason: str
-
-
-class ImageCache:
-    """Cache of decoded images for the next method, up to a number of bytes; further images are decoded again."""
-
-    def __init__(self, budget: int = 1 << 30) -> None:
-        self._free = budget
-        self._kept: dict[tuple[str, int], Pixels] = {}
-        self._lock = threading.Lock()
-
-    def get(self, dataset: str, index: int) -> Pixels | None:
-        """Return the image that `keep` stored, or None."""
-        return self._kept.get((dataset, index))
-
-    def keep(self, dataset: str, index: int, image: Pixels) -> None:
-        """Store an image if there is room."""
-        with self._lock:
-            if image.nbytes <= self._free and (dataset, index) not in self._kept:
-                self._free -= image.nbytes
-                self._kept[dataset, index] = image
 
 
 class ImageSet:
@@ -66,7 +48,7 @@ class ImageSet:
         unreadable: The unreadable files.
     """
 
-    def __init__(self, entry: SourceEntry, workers: int, cache: Path, memory: ImageCache) -> None:
+    def __init__(self, entry: SourceEntry, workers: int, cache: Path, decoded: DecodedImages) -> None:
         from inpaint_zoo.data import create_dataset
 
         self.label = entry.label
@@ -74,7 +56,7 @@ class ImageSet:
             self._data = create_dataset(entry.spec)
         except ZooError as error:
             raise entry.table.located(error) from error
-        self._memory = memory
+        self._decoded = decoded
         self._content = sha256_json(self._data.identity())
         self._verdict = cache / "checks" / f"{sha256_json([__version__, self._content])}.json"
         self._problems = self._check(workers)
@@ -119,10 +101,10 @@ class ImageSet:
 
     def load(self, index: int) -> Pixels:
         """Return an image (H, W, 3) uint8, read-only; safe to call from several threads."""
-        image = self._memory.get(self.label, index)
+        image = self._decoded.get((self.label, index))
         if image is None:
             image = self._data.load(index)
-            self._memory.keep(self.label, index, image)
+            self._decoded.keep((self.label, index), image)
         return image
 
     def gallery(self, size: int) -> dict[int, int]:

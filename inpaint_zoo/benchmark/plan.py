@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inpaint_zoo.benchmark.identity import cell_id
-from inpaint_zoo.benchmark.images import ImageCache, ImageSet, MaskSet, Unreadable
+from inpaint_zoo.benchmark.images import DecodedImages, ImageSet, MaskSet, Unreadable
 from inpaint_zoo.benchmark.methods import Method, Task, create_methods
 from inpaint_zoo.benchmark.scoring import Scorer
 from inpaint_zoo.benchmark.store import CellKey
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Cell", "NotApplicable", "Plan", "Sources", "make_plan", "open_sources", "select"]
 
 AXES = ("method", "dataset", "mask")
+CACHE_BYTES = 1 << 30  # of decoded images; further ones are decoded again for every method
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,8 @@ def open_sources(suite: Suite, workers: int, cache: Path) -> Sources:
             are given as masks.
     """
     masks = tuple(MaskSet(entry, suite) for entry in suite.masks)
-    memory = ImageCache()
-    image_sets = tuple(ImageSet(entry, workers, cache, memory) for entry in suite.datasets)
+    decoded = DecodedImages(CACHE_BYTES)
+    image_sets = tuple(ImageSet(entry, workers, cache, decoded) for entry in suite.datasets)
     for mask_set in masks:
         for dataset in image_sets:
             refuse_own_masks(dataset.files, mask_set.files())

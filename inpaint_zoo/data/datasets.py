@@ -18,7 +18,7 @@ from inpaint_zoo.data.shards import Member, Shard, open_shards
 from inpaint_zoo.data.splits import read_labels, read_list, select
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_or_unreadable
-from inpaint_zoo.io.bounded_cache import BoundedCache
+from inpaint_zoo.io.image_cache import ImageCache
 from inpaint_zoo.io.images import MAX_PIXELS, DecodedImage, ImageError, decode_image, image_size, read_image
 from inpaint_zoo.io.listing import by_stem
 from inpaint_zoo.random import Draws
@@ -83,7 +83,7 @@ class ImageDataset:
         self.crop, self.size, self.seed, self.max_pixels = crop, size, seed, max_pixels
         self.notes: dict[str, tuple[str, ...]] = {}
         self._hashes: dict[str, str] = {}
-        self._kept: BoundedCache[str, NDArray[np.uint8]] = BoundedCache(keep_mib * 2**20)
+        self._kept: ImageCache[str, NDArray[np.uint8]] = ImageCache(keep_mib * 2**20)
         self._items = [item for stem in self.files for item in self._items_of(stem)]
         self.keys = [item.key for item in self._items]
         self.groups = [item.stem for item in self._items]

@@ -16,7 +16,7 @@ from inpaint_zoo.data.datasets import ImageDataset
 from inpaint_zoo.data.sampling import PADDING, Draw
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import MIN_SIDE
-from inpaint_zoo.io.bounded_cache import BoundedCache
+from inpaint_zoo.io.image_cache import ImageCache
 from inpaint_zoo.masks import MaskGenerator
 from inpaint_zoo.ops import to_uint8
 from inpaint_zoo.ops.mosaic import hole_ns
@@ -133,7 +133,7 @@ class EvalSamples(Dataset[Sample]):
 
     def __init__(self, images: ImageDataset, masks: MaskGenerator, mode: InputMode = "hole") -> None:
         self.images, self.masks, self.mode = images, masks, mode
-        self._hole_fills: BoundedCache[int, Tensor] = BoundedCache(ROOM)
+        self._hole_fills: ImageCache[int, Tensor] = ImageCache(ROOM)
 
     def __len__(self) -> int:
         return len(self.images)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["BoundedCache"]
+__all__ = ["ImageCache"]
 
 
 class _Sized(Protocol):
@@ -16,7 +16,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value", bound=_Sized)
 
 
-class BoundedCache(Generic[Key, Value]):
+class ImageCache(Generic[Key, Value]):
     """Cache of arrays, up to a number of bytes. What no longer fits is not stored; nothing is removed.
 
     Args:
@@ -24,7 +24,7 @@ class BoundedCache(Generic[Key, Value]):
 
     Example:
         >>> import numpy as np
-        >>> cache = BoundedCache(budget=5)
+        >>> cache = ImageCache(budget=5)
         >>> for key in "ab":
         ...     cache.keep(key, np.zeros(3, np.uint8))
         >>> cache.get("a"), cache.get("b")
@@ -40,7 +40,7 @@ class BoundedCache(Generic[Key, Value]):
         return self._kept.get(key)
 
     def keep(self, key: Key, value: Value) -> None:
-        """Store an array if there is room and none is stored under ``key``."""
-        if key not in self._kept and value.nbytes <= self._free:
+        """Store an array if there is room and none is stored under ``key``. Several threads may call this."""
+        # no lock, which could not be sent to other processes; `setdefault` is atomic
+        if value.nbytes <= self._free and self._kept.setdefault(key, value) is value:
             self._free -= value.nbytes
-            self._kept[key] = value
