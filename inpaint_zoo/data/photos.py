@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,13 +22,13 @@ from inpaint_zoo.io.listing import by_stem
 from inpaint_zoo.io.pictures import MAX_PIXELS, Picture, PictureError, decode_picture, picture_size, read_picture
 from inpaint_zoo.masks.draws import Draws
 
-__all__ = ["PhotoDataset", "PhotoFile", "Problem", "create_dataset", "list_files"]
+__all__ = ["DATA_FOLDER", "PhotoDataset", "PhotoFile", "Problem", "create_dataset", "list_files"]
 
 SAMPLE = "sample"
-KEYS = (
-    *("name", "root", "list", "shards", "cache", "cache_shards", "split", "labels", "select"),
-    *("size", "crop", "seed", "max_pixels", "keep_mib"),
-)
+DATA_FOLDER = "INPAINT_ZOO_DATA"  # environment variable: the folder that holds one folder for each dataset
+SOURCE_KEYS = ("root", "list", "shards", "cache", "cache_shards", "split", "labels")
+PART_KEYS = ("name", *SOURCE_KEYS, "select")
+KEYS = (*PART_KEYS, "parts", "size", "crop", "seed", "max_pixels", "keep_mib")
 PhotoFile = Path | Member
 
 
@@ -225,7 +226,10 @@ def create_dataset(spec: Mapping[str, Any], files: Mapping[str, PhotoFile] | Non
 
     Args:
         spec: ``name``: "sample" for the photographs of scikit-image, or any name together with ``root``, a folder that
-            is searched recursively, or ``shards`` with ``cache`` and ``cache_shards``, as in `open_shards`.
+            is searched recursively, or ``shards`` with ``cache`` and ``cache_shards``, as in `open_shards`. Without
+            ``root``, the folder of this name in `INPAINT_ZOO_DATA` is used.
+            ``parts``: instead of ``root``, a list of datasets (``name`` and where their images are) whose images are
+            joined in this order.
             ``list``: a file with the paths of the images to use, relative to ``root`` (`read_list`). ``select``: rules
             for a subset (`splits.select`). ``labels``: for ``select``, a file with the class of each image if the
             folders do not give it, or that file and one with the names of its labels (`splits.read_labels`).
@@ -262,13 +266,12 @@ def list_files(spec: Mapping[str, Any]) -> Mapping[str, PhotoFile]:
     Raises:
         ZooError: As in `create_dataset`, except for errors about sizes and crops.
     """
-    for key in spec:
-        if key not in KEYS:
-            raise unknown_name("dataset key", key, KEYS)
-    name = spec.get("name")
-    if not isinstance(name, str) or not name:
-        raise ZooError(f"a dataset needs a `name`: 'sample', or any other together with `root`; got {name!r}")
-    files: Mapping[str, PhotoFile] = _sample(spec) if name == SAMPLE else _given(name, spec)
+    name = _name(spec, KEYS)
+    files: Mapping[str, PhotoFile]
+    if "parts" in spec:
+        files = _joined(name, spec)
+    else:
+        files = _sample(spec) if name == SAMPLE else _given(name, spec)
     if "select" not in spec:
         if "labels" in spec:
             raise ZooError(f"dataset '{name}': `labels` applies only together with `select`")
@@ -276,6 +279,34 @@ def list_files(spec: Mapping[str, Any]) -> Mapping[str, PhotoFile]:
     if not isinstance(spec["select"], Mapping):
         raise ZooError(f"dataset '{name}': `select` must be a mapping such as {{first: 2000}}, got {spec['select']!r}")
     return select(files, spec["select"], _labels(name, spec))
+
+
+def _name(spec: Mapping[str, Any], keys: Sequence[str]) -> str:
+    for key in spec:
+        if key not in keys:
+            raise unknown_name("dataset key", key, keys)
+    name = spec.get("name")
+    if not isinstance(name, str) or not name:
+        raise ZooError(f"a dataset needs a `name`: 'sample', or any other together with `root`; got {name!r}")
+    return name
+
+
+def _joined(name: str, spec: Mapping[str, Any]) -> dict[str, PhotoFile]:
+    """Return the images of all parts; their stems start with the name of their part."""
+    for key in SOURCE_KEYS:
+        if key in spec:
+            raise ZooError(f"dataset '{name}': give `parts` or `{key}`, not both")
+    parts = spec["parts"]
+    if not isinstance(parts, list | tuple) or not parts or not all(isinstance(part, Mapping) for part in parts):
+        raise ZooError(f"dataset '{name}': `parts` must be a list of datasets, each a mapping with a name")
+    names = [_name(part, PART_KEYS) for part in parts]
+    if len(set(names)) < len(names):
+        raise ZooError(f"dataset '{name}': its parts must have different names, got {', '.join(names)}")
+    return {
+        f"{part_name}/{stem}": file
+        for part_name, part in zip(names, parts, strict=True)
+        for stem, file in list_files(part).items()
+    }
 
 
 def _labels(name: str, spec: Mapping[str, Any]) -> Mapping[str, str] | None:
@@ -314,10 +345,16 @@ def _given(name: str, spec: Mapping[str, Any]) -> Mapping[str, PhotoFile]:
             raise ZooError(f"dataset '{name}': `{key}` applies only to `shards`")
     if "list" in spec:
         return read_list(spec["list"], spec.get("root"))
-    if "root" not in spec:
-        hint = "A folder needs `root: FOLDER` (on the command line: --data.root FOLDER); 'sample' needs nothing."
+    root = spec.get("root")
+    if root is None and (folder := os.environ.get(DATA_FOLDER)) and (Path(folder) / name).is_dir():
+        root = Path(folder) / name
+    if root is None:
+        hint = (
+            f"A folder needs `root: FOLDER` (on the command line: --data.root FOLDER), or must be called {name} in the "
+            f"folder set in {DATA_FOLDER}; 'sample' needs nothing."
+        )
         raise unknown_name("dataset", name, [SAMPLE], hint)
-    return by_stem(spec["root"], role="images")
+    return by_stem(root, role="images")
 
 
 def _rules(name: str, spec: Mapping[str, Any]) -> tuple[str, Size | None]:
