@@ -33,29 +33,32 @@ CARD = """\
 | --- | --- |
 | parameters | {parameters:,} |
 | file | `{name}.safetensors`, 16 bit, {size:.2f} MB, tensors' SHA-256 `{sha256}` |
-| licence | {licence} |
+| license | {licence} |
 | configuration | `{config}`, SHA-256 `{config_sha256}` |
-| trained on | `{train}` |
-| held out | `{held_out}` |
+| training data | {train} |
 | network options | `{options}` |
 | budget | {steps:,} steps in {minutes:.1f} minutes on {machine} |
 | seed | {seed} |
 | code | inpaint-zoo {version}, commit `{commit}` |
 
-Held-out photographs, fixed masks, the last weights of a fixed budget (nothing was selected on them):
+## Results on images that were not used for training
 
-| metric | value |
-| --- | ---: |
-{metrics}
+The weights are those after the last step of a fixed budget; nothing was selected on these images.
 
-By step, on the validation masks of the configuration:
+{results}
+
+## Training curve
+
+Metrics by step on the validation images of the configuration:
 
 | step | {curve_names} |
 | ---: | {curve_rule} |
 {curve}
 
-Limits: trained for minutes on a handful of photographs, to show that the recipe runs and to give the quickstart a
-learned method. It says nothing about what the architecture reaches on a real data set.
+## Limits
+
+The model was trained for minutes. It shows that the architecture works and gives the quickstart a learned method. Its
+results say nothing about what the architecture reaches when it is trained as in its paper.
 """
 
 
@@ -74,6 +77,9 @@ def run(args: list[str]) -> int:
         "--out", metavar="DIR", help="folder of the run; an interrupted run is resumed (default: runs/ship/MODEL)"
     )
     parser.add_argument("--package", metavar="DIR", help="folder for the weights (default: in the package)")
+    parser.add_argument(
+        "--suite", metavar="SUITE.yaml", help="also score the model with this suite, beside its methods without weights"
+    )
     options = parser.parse_args(args)
 
     from lightning.pytorch.callbacks import Timer

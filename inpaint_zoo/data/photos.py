@@ -27,7 +27,7 @@ __all__ = ["DATA_FOLDER", "PhotoDataset", "PhotoFile", "Problem", "create_datase
 SAMPLE = "sample"
 DATA_FOLDER = "INPAINT_ZOO_DATA"  # environment variable: the folder that holds one folder for each dataset
 SOURCE_KEYS = ("root", "list", "shards", "cache", "cache_shards", "split", "labels")
-PART_KEYS = ("name", *SOURCE_KEYS, "select")
+PART_KEYS = ("name", *SOURCE_KEYS, "select", "terms")
 KEYS = (*PART_KEYS, "parts", "size", "crop", "seed", "max_pixels", "keep_mib")
 PhotoFile = Path | Member
 
@@ -228,6 +228,7 @@ def create_dataset(spec: Mapping[str, Any], files: Mapping[str, PhotoFile] | Non
         spec: ``name``: "sample" for the photographs of scikit-image, or any name together with ``root``, a folder that
             is searched recursively, or ``shards`` with ``cache`` and ``cache_shards``, as in `open_shards`. Without
             ``root``, the folder of this name in `INPAINT_ZOO_DATA` is used.
+            ``terms``: origin and terms of use as text, for model cards.
             ``parts``: instead of ``root``, a list of datasets (``name`` and where their images are) whose images are
             joined in this order.
             ``list``: a file with the paths of the images to use, relative to ``root`` (`read_list`). ``select``: rules
@@ -288,6 +289,8 @@ def _name(spec: Mapping[str, Any], keys: Sequence[str]) -> str:
     name = spec.get("name")
     if not isinstance(name, str) or not name:
         raise ZooError(f"a dataset needs a `name`: 'sample', or any other together with `root`; got {name!r}")
+    if not isinstance(spec.get("terms", ""), str):
+        raise ZooError(f"dataset '{name}': `terms` must be a text, got {spec['terms']!r}")
     return name
 
 
