@@ -232,7 +232,7 @@ class InpaintingNetwork(nn.Module, ABC):
         return image.masked_fill(mask > 0.5, self.hole_value) if self.predicts_difference else image
 
     def to_prediction(self, raw: Tensor, image: Tensor) -> Tensor:
-        """Return the prediction of a stage: its raw output or, with ``predicts_difference``, the image plus that output.
+        """Return the prediction of a stage: its raw output, with ``predicts_difference`` added to the image.
 
         Args:
             raw: Output of the stage's last layer, (B, 3, H, W), scaled like ``value_range``. The middle of the range

@@ -268,11 +268,8 @@ def list_files(spec: Mapping[str, Any]) -> Mapping[str, PhotoFile]:
         ZooError: As in `create_dataset`, except for errors about sizes and crops.
     """
     name = _name(spec, KEYS)
-    files: Mapping[str, PhotoFile]
-    if "parts" in spec:
-        files = _joined(name, spec)
-    else:
-        files = _sample(spec) if name == SAMPLE else _given(name, spec)
+    find = _joined if "parts" in spec else _given
+    files: Mapping[str, PhotoFile] = _sample(spec) if name == SAMPLE else find(name, spec)
     if "select" not in spec:
         if "labels" in spec:
             raise ZooError(f"dataset '{name}': `labels` applies only together with `select`")
@@ -323,7 +320,7 @@ def _labels(name: str, spec: Mapping[str, Any]) -> Mapping[str, str] | None:
 
 
 def _sample(spec: Mapping[str, Any]) -> dict[str, Path]:
-    for key in ("root", "list", "shards", "cache", "cache_shards"):
+    for key in ("root", "list", "shards", "cache", "cache_shards", "parts"):
         if key in spec:
             raise ZooError(f"dataset 'sample' has no `{key}`: it comes with scikit-image. Give a folder another name.")
     return sample_files(spec.get("split", "test"))

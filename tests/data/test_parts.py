@@ -10,7 +10,7 @@ from inpaint_zoo.io.pictures import write_picture
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return a folder with two datasets of gray images: `dark` (two images of value 20 and 21), `bright` (one of 200)."""
+    """Return a folder with two datasets of gray images: `dark` (values 20 and 21) and `bright` (200)."""
     for name, value in (("dark/a", 20), ("dark/b", 21), ("bright/sub/a", 200)):
         path = tmp_path / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
