@@ -11,19 +11,22 @@ import json
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inpaint_zoo._version import __version__
 from inpaint_zoo.cli.common import command_parser, console
 from inpaint_zoo.cli.config_files import read_config
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.atomic import sha256_file, write_bytes
+from inpaint_zoo.io.atomic import sha256_json, write_bytes
 from inpaint_zoo.io.locks import lock_folder
+
+if TYPE_CHECKING:
+    from inpaint_zoo.benchmark import Suite
 
 __all__ = ["MAX_BYTES", "run"]
 
 MAX_BYTES = 4_000_000  # maximum size of a weight file in the package, because every clone contains it
-LICENCE = "Apache-2.0"
+LICENSE = "Apache-2.0"
 
 CARD = """\
 # {name}
@@ -33,29 +36,32 @@ CARD = """\
 | --- | --- |
 | parameters | {parameters:,} |
 | file | `{name}.safetensors`, 16 bit, {size:.2f} MB, tensors' SHA-256 `{sha256}` |
-| licence | {licence} |
-| configuration | `{config}`, SHA-256 `{config_sha256}` |
-| trained on | `{train}` |
-| held out | `{held_out}` |
+| license | {license} |
+| configuration | `{config}`; SHA-256 of its settings `{config_sha256}` |
+| training data | {train} |
 | network options | `{options}` |
 | budget | {steps:,} steps in {minutes:.1f} minutes on {machine} |
 | seed | {seed} |
 | code | inpaint-zoo {version}, commit `{commit}` |
 
-Held-out images, fixed masks, the last weights of a fixed budget (nothing was selected on them):
+## Results on images that were not used for training
 
-| metric | value |
-| --- | ---: |
-{metrics}
+The weights are those after the last step of a fixed budget; nothing was selected on these images.
 
-By step, on the validation masks of the configuration:
+{results}
+
+## Training curve
+
+Metrics by step on the validation images of the configuration:
 
 | step | {curve_names} |
 | ---: | {curve_rule} |
 {curve}
 
-Limits: trained for minutes on a handful of images, to show that the recipe runs and to give the quickstart a
-learned method. It says nothing about what the architecture reaches on a real data set.
+## Limits
+
+The model was trained for minutes. It shows that the architecture works and gives the quickstart a learned method. Its
+results say nothing about what the architecture reaches when it is trained as in its paper.
 """
 
 
@@ -66,27 +72,33 @@ def run(args: list[str]) -> int:
         args: Command-line arguments after `ship`.
 
     Raises:
-        ZooError: The configuration or an argument is wrong, or the weight file is larger than `MAX_BYTES`.
+        ZooError: The configuration, the suite or an argument is wrong, or the weight file is larger than `MAX_BYTES`.
     """
     parser = command_parser("ship", "Train a small model from its configuration and add its weights to the package.")
-    parser.add_argument("config", metavar="CONFIG.yaml", help="such as configs/autoencoder/sample.yaml")
+    parser.add_argument("config", metavar="CONFIG.yaml", help="such as configs/tiny/autoencoder.yaml")
     parser.add_argument(
         "--out", metavar="DIR", help="folder of the run; an interrupted run is resumed (default: runs/ship/MODEL)"
     )
     parser.add_argument("--package", metavar="DIR", help="folder for the weights (default: in the package)")
+    parser.add_argument(
+        "--suite",
+        metavar="SUITE.yaml",
+        help="score the model for its card with this suite, beside its methods without weights",
+    )
     options = parser.parse_args(args)
 
     from lightning.pytorch.callbacks import Timer
 
+    from inpaint_zoo.benchmark import load_suite
     from inpaint_zoo.cli.train import train
     from inpaint_zoo.registry import model_info
     from inpaint_zoo.weights.files import SHIPPED_FOLDER
 
     config = Path(options.config)
     settings = _settings(config)
+    suite = load_suite(options.suite) if options.suite else None
     name = str(settings["model"]["init_args"]["network"])
-    info = model_info(name)
-    if not info.learned:
+    if not model_info(name).learned:
         raise ZooError(f"{config}: '{name}' is not a learned model, so it has no weights to ship.")
     out = Path(options.out or f"runs/ship/{name}")
     words = ["--config", str(config), "--out", str(out), "--ckpt_path", "last"]
@@ -101,7 +113,13 @@ def run(args: list[str]) -> int:
         if code := train("test", words):
             return code
         provenance = _provenance(settings, config, out, checkpoint)
-        _ship(name, out, checkpoint, provenance, Path(options.package or SHIPPED_FOLDER))
+        path = _save(name, out, checkpoint, provenance)
+        results = _suite_results(suite, name, path, out) if suite is not None else _test_results(provenance)
+        folder = Path(options.package or SHIPPED_FOLDER)
+        write_bytes(folder / path.name, path.read_bytes())
+        write_bytes(folder / f"{name}.md", _card(path, out, settings, provenance, results).encode())
+        size = path.stat().st_size / 1e6
+        console.print(f"shipped: {folder / path.name} ({size:.2f} MB)", soft_wrap=True, markup=False)
     return 0
 
 
@@ -122,7 +140,7 @@ def _provenance(settings: Mapping[str, Any], config: Path, out: Path, checkpoint
     data = settings["data"]["init_args"]
     return {
         "config": config.as_posix(),
-        "config_sha256": sha256_file(config),
+        "config_sha256": sha256_json(settings),
         "train": data["train"],
         "held_out": data["test"],
         "steps": settings["trainer"]["max_steps"],
@@ -152,6 +170,56 @@ def _seconds(checkpoint: Path) -> float:
     return float(elapsed["train"] + elapsed["validate"])
 
 
+def _save(name: str, out: Path, checkpoint: Path, provenance: dict[str, Any]) -> Path:
+    """Write the weights to the folder of the run and return their path.
+
+    Raises:
+        ZooError: The file is larger than `MAX_BYTES`.
+    """
+    from inpaint_zoo.registry import create_model
+    from inpaint_zoo.weights import save_weights
+
+    net = create_model(name, weights=checkpoint)
+    path = save_weights(net, out / f"{name}.safetensors", licence=LICENSE, training=provenance, half=True)
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ZooError(f"{path} has {size:,} bytes, but at most {MAX_BYTES:,} are allowed. Use a smaller model.")
+    return path
+
+
+def _test_results(provenance: Mapping[str, Any]) -> str:
+    rows = [f"| {key} | {value:g} |" for key, value in provenance["metrics"].items()]
+    return "\n".join([f"Dataset: `{provenance['held_out']}`.\n", "| metric | value |", "| --- | ---: |", *rows])
+
+
+def _suite_results(suite: Suite, name: str, weights: Path, out: Path) -> str:
+    """Score the weights and the suite's methods without weights, and return a table with 95 % intervals."""
+    from dataclasses import replace
+
+    import pandas as pd
+
+    from inpaint_zoo.benchmark import run_suite
+    from inpaint_zoo.benchmark.entries import ModelEntry
+    from inpaint_zoo.metrics import metric_info
+
+    references = [entry for entry in suite.methods if isinstance(entry, ModelEntry) and entry.weights is None]
+    entry = replace(references[0], label=name, model=name, weights=str(weights), options={})
+    run_suite(replace(suite, methods=(entry, *references)), out / "suite")
+    summary = pd.read_csv(out / "suite" / "summary.csv")
+    infos = [metric_info(metric) for metric in summary["metric"].unique()]
+    titles = [f"{info.title} {info.unit}".strip() + (" ↑" if info.higher_is_better else " ↓") for info in infos]
+    lines = [f"| images | masks | method | {' | '.join(titles)} |", f"| --- | --- | --- |{' ---: |' * len(infos)}"]
+    for (dataset, mask), part in summary.groupby(["dataset", "mask"], sort=False):
+        rows = {(row["metric"], row["method"]): row for row in part.to_dict("records")}
+        for method in part["method"].unique():
+            values = [
+                "{mean:.{n}f} [{ci_low:.{n}f}, {ci_high:.{n}f}]".format(n=info.digits, **rows[info.name, method])
+                for info in infos
+            ]
+            lines.append(f"| {dataset} | {mask} | {method} | {' | '.join(values)} |")
+    return "\n".join(["Means and 95 % bootstrap intervals over the images:\n", *lines])
+
+
 def _curve(out: Path) -> tuple[list[str], list[tuple[int, list[float]]]]:
     """Return the names of the validation metrics, and the step and values of each validation."""
     with (out / "metrics.csv").open(encoding="utf-8", newline="") as file:
@@ -161,32 +229,32 @@ def _curve(out: Path) -> tuple[list[str], list[tuple[int, list[float]]]]:
     return names, [(int(row["step"]), [round(float(row[name]), 5) for name in names]) for row in scored]
 
 
-def _ship(name: str, out: Path, checkpoint: Path, provenance: dict[str, Any], folder: Path) -> None:
-    from inpaint_zoo.registry import create_model, model_info
-    from inpaint_zoo.weights import load_weights, save_weights
+def _data(spec: Mapping[str, Any]) -> str:
+    """Return the datasets and their terms of use in one line."""
+    parts = spec.get("parts", [spec])
+    return "; ".join(f"{part['name']} ({part['terms']})" if "terms" in part else str(part["name"]) for part in parts)
 
-    net = create_model(name, weights=checkpoint)
-    path = save_weights(net, out / f"{name}.safetensors", licence=LICENCE, training=provenance, half=True)
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise ZooError(f"{path} has {size:,} bytes, but at most {MAX_BYTES:,} are allowed. Use a smaller model.")
+
+def _card(path: Path, out: Path, settings: Mapping[str, Any], provenance: Mapping[str, Any], results: str) -> str:
+    from inpaint_zoo.registry import model_info
+    from inpaint_zoo.weights import load_weights
+
+    file = load_weights(path)
     names, curve = _curve(out)
-    card = CARD.format(
-        **{
-            **provenance,
-            "metrics": "\n".join(f"| {key} | {value:g} |" for key, value in provenance["metrics"].items()),
-        },
-        name=name,
-        options=net.origin.options if net.origin and net.origin.options else "the defaults",
-        description=model_info(name).description,
-        parameters=sum(parameter.numel() for parameter in net.parameters()),
-        size=size / 1e6,
-        sha256=load_weights(path).sha256,
-        licence=LICENCE,
-        curve_names=" | ".join(names),
-        curve_rule=" | ".join("---:" for _ in names),
-        curve="\n".join(f"| {step} | {' | '.join(f'{value:g}' for value in values)} |" for step, values in curve),
-    )
-    write_bytes(folder / path.name, path.read_bytes())
-    write_bytes(folder / f"{name}.md", card.encode())
-    console.print(f"shipped: {folder / path.name} ({size / 1e6:.2f} MB)", soft_wrap=True, markup=False)
+    info = model_info(file.name)
+    fields = {
+        **provenance,
+        "train": _data(settings["data"]["init_args"]["train"]),
+        "name": file.name,
+        "options": file.options or "the defaults",
+        "description": info.description,
+        "parameters": info.parameters,
+        "size": path.stat().st_size / 1e6,
+        "sha256": file.sha256,
+        "license": LICENSE,
+        "results": results,
+        "curve_names": " | ".join(names),
+        "curve_rule": " | ".join("---:" for _ in names),
+        "curve": "\n".join(f"| {step} | {' | '.join(f'{value:g}' for value in values)} |" for step, values in curve),
+    }
+    return CARD.format(**fields)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,13 +24,13 @@ from inpaint_zoo.io.images import MAX_PIXELS, DecodedImage, ImageError, decode_i
 from inpaint_zoo.io.listing import by_stem
 from inpaint_zoo.random import Draws
 
-__all__ = ["ImageDataset", "ImageFile", "Problem", "create_dataset", "list_files"]
+__all__ = ["DATA_FOLDER", "ImageDataset", "ImageFile", "Problem", "create_dataset", "list_files"]
 
 SAMPLE = "sample"
-KEYS = (
-    *("name", "root", "list", "shards", "cache", "cache_shards", "split", "labels", "select"),
-    *("size", "crop", "seed", "max_pixels", "keep_mib"),
-)
+DATA_FOLDER = "INPAINT_ZOO_DATA"  # environment variable: the folder that holds one folder for each dataset
+SOURCE_KEYS = ("root", "list", "shards", "cache", "cache_shards", "split", "labels")
+PART_KEYS = ("name", *SOURCE_KEYS, "select", "terms")
+KEYS = (*PART_KEYS, "parts", "size", "crop", "seed", "max_pixels", "keep_mib")
 ImageFile = Path | Member
 
 
@@ -222,7 +223,11 @@ def create_dataset(spec: Mapping[str, Any], files: Mapping[str, ImageFile] | Non
 
     Args:
         spec: ``name``: "sample" for the images of scikit-image, or any name together with ``root``, a folder that
-            is searched recursively, or ``shards`` with ``cache`` and ``cache_shards``, as in `open_shards`.
+            is searched recursively, or ``shards`` with ``cache`` and ``cache_shards``, as in `open_shards`. Without
+            ``root``, the folder of this name in `INPAINT_ZOO_DATA` is used.
+            ``terms``: origin and terms of use as text, for model cards.
+            ``parts``: instead of ``root``, a list of datasets (``name`` and where their images are) whose images are
+            joined in this order.
             ``list``: a file with the paths of the images to use, relative to ``root`` (`read_list`). ``select``: rules
             for a subset (`splits.select`). ``labels``: for ``select``, a file with the class of each image if the
             folders do not give it, or that file and one with the names of its labels (`splits.read_labels`).
@@ -259,13 +264,9 @@ def list_files(spec: Mapping[str, Any]) -> Mapping[str, ImageFile]:
     Raises:
         ZooError: As in `create_dataset`, except for errors about sizes and crops.
     """
-    for key in spec:
-        if key not in KEYS:
-            raise unknown_name("dataset key", key, KEYS)
-    name = spec.get("name")
-    if not isinstance(name, str) or not name:
-        raise ZooError(f"a dataset needs a `name`: 'sample', or any other together with `root`; got {name!r}")
-    files: Mapping[str, ImageFile] = _sample(spec) if name == SAMPLE else _given(name, spec)
+    name = _name(spec, KEYS)
+    find = _joined if "parts" in spec else _given
+    files: Mapping[str, ImageFile] = _sample(spec) if name == SAMPLE else find(name, spec)
     if "select" not in spec:
         if "labels" in spec:
             raise ZooError(f"dataset '{name}': `labels` applies only together with `select`")
@@ -273,6 +274,36 @@ def list_files(spec: Mapping[str, Any]) -> Mapping[str, ImageFile]:
     if not isinstance(spec["select"], Mapping):
         raise ZooError(f"dataset '{name}': `select` must be a mapping such as {{first: 2000}}, got {spec['select']!r}")
     return select(files, spec["select"], _labels(name, spec))
+
+
+def _name(spec: Mapping[str, Any], keys: Sequence[str]) -> str:
+    for key in spec:
+        if key not in keys:
+            raise unknown_name("dataset key", key, keys)
+    name = spec.get("name")
+    if not isinstance(name, str) or not name:
+        raise ZooError(f"a dataset needs a `name`: 'sample', or any other together with `root`; got {name!r}")
+    if not isinstance(spec.get("terms", ""), str):
+        raise ZooError(f"dataset '{name}': `terms` must be a text, got {spec['terms']!r}")
+    return name
+
+
+def _joined(name: str, spec: Mapping[str, Any]) -> dict[str, ImageFile]:
+    """Return the images of all parts; their stems start with the name of their part."""
+    for key in SOURCE_KEYS:
+        if key in spec:
+            raise ZooError(f"dataset '{name}': give `parts` or `{key}`, not both")
+    parts = spec["parts"]
+    if not isinstance(parts, list | tuple) or not parts or not all(isinstance(part, Mapping) for part in parts):
+        raise ZooError(f"dataset '{name}': `parts` must be a list of datasets, each a mapping with a name")
+    names = [_name(part, PART_KEYS) for part in parts]
+    if len(set(names)) < len(names):
+        raise ZooError(f"dataset '{name}': its parts must have different names, got {', '.join(names)}")
+    return {
+        f"{part_name}/{stem}": file
+        for part_name, part in zip(names, parts, strict=True)
+        for stem, file in list_files(part).items()
+    }
 
 
 def _labels(name: str, spec: Mapping[str, Any]) -> Mapping[str, str] | None:
@@ -286,7 +317,7 @@ def _labels(name: str, spec: Mapping[str, Any]) -> Mapping[str, str] | None:
 
 
 def _sample(spec: Mapping[str, Any]) -> dict[str, Path]:
-    for key in ("root", "list", "shards", "cache", "cache_shards"):
+    for key in ("root", "list", "shards", "cache", "cache_shards", "parts"):
         if key in spec:
             raise ZooError(f"dataset 'sample' has no `{key}`: it comes with scikit-image. Give a folder another name.")
     return sample_files(spec.get("split", "test"))
@@ -311,10 +342,16 @@ def _given(name: str, spec: Mapping[str, Any]) -> Mapping[str, ImageFile]:
             raise ZooError(f"dataset '{name}': `{key}` applies only to `shards`")
     if "list" in spec:
         return read_list(spec["list"], spec.get("root"))
-    if "root" not in spec:
-        hint = "A folder needs `root: FOLDER` (on the command line: --data.root FOLDER); 'sample' needs nothing."
+    root = spec.get("root")
+    if root is None and (folder := os.environ.get(DATA_FOLDER)) and (Path(folder) / name).is_dir():
+        root = Path(folder) / name
+    if root is None:
+        hint = (
+            f"A folder needs `root: FOLDER` (on the command line: --data.root FOLDER), or must be called {name} in the "
+            f"folder set in {DATA_FOLDER}; 'sample' needs nothing."
+        )
         raise unknown_name("dataset", name, [SAMPLE], hint)
-    return by_stem(spec["root"], role="images")
+    return by_stem(root, role="images")
 
 
 def _rules(name: str, spec: Mapping[str, Any]) -> tuple[str, Size | None]:

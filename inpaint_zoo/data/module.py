@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,7 +16,7 @@ from torch.utils.data import DataLoader
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.data.augment import Augmentation, create_augmentation
 from inpaint_zoo.data.crops import Size
-from inpaint_zoo.data.datasets import SAMPLE, ImageDataset, ImageFile, Problem, create_dataset, list_files
+from inpaint_zoo.data.datasets import DATA_FOLDER, SAMPLE, ImageDataset, ImageFile, Problem, create_dataset, list_files
 from inpaint_zoo.data.fetching import is_remote
 from inpaint_zoo.data.overlap import Overlap, find_overlaps
 from inpaint_zoo.data.samples import EvalSamples, InputMode, Replaced, Sample, TrainSamples, collate
@@ -57,7 +58,8 @@ class InpaintingDataModule(LightningDataModule):
         val: Validation dataset, with its own crop.
         test: Dataset of `test` and `predict`.
         root: The ``root`` of datasets that have none. If their own ``root``, ``shards`` or ``labels`` are relative
-            paths, they are relative to this folder. A configuration thus needs no path of a machine.
+            paths, they are relative to this folder. A configuration thus needs no path of a machine. The default is the
+            folder set in `INPAINT_ZOO_DATA`; without it, relative paths refer to the working directory.
         size: N or [H, W] of datasets that have none.
         eval_crop: ``crop`` of val and test if they have none. With "none" they keep their original size, which requires
             an ``eval_batch_size`` of 1.
@@ -366,12 +368,26 @@ def _with_defaults(spec: Spec, root: str | None, size: int | list[int] | None, c
         full.setdefault("size", size)
     if crop and "size" in full:
         full.setdefault("crop", crop)
-    if root is not None and full.get("name") != SAMPLE:
+    if root is not None:
+        return _below(root, full)
+    folder = os.environ.get(DATA_FOLDER)
+    return _below(folder, full, by_name=True) if folder else full
+
+
+def _below(folder: str, spec: Spec, by_name: bool = False) -> dict[str, Any]:
+    """Return ``spec`` with its relative paths, and those of its parts, below a folder.
+
+    With ``by_name``, a dataset without a path is in the subfolder of its name; parts always are.
+    """
+    full = dict(spec)
+    if isinstance(full.get("parts"), list | tuple):
+        full["parts"] = [_below(folder, part, True) if isinstance(part, Mapping) else part for part in full["parts"]]
+    elif full.get("name") != SAMPLE:
         key = "shards" if "shards" in full else "root"
-        below = full.get(key, "")
+        below = full.get(key, full.get("name", "") if by_name and "list" not in full else "")
         if isinstance(below, str) and not is_remote(below):
-            full[key] = str(Path(root) / below)
+            full[key] = str(Path(folder) / below)
         if "labels" in full:
             labels = full["labels"]
-            full["labels"] = [str(Path(root) / file) for file in (labels if isinstance(labels, list) else [labels])]
+            full["labels"] = [str(Path(folder) / file) for file in (labels if isinstance(labels, list) else [labels])]
     return full

@@ -17,6 +17,7 @@ from inpaint_zoo.training.phases import (
     Terms,
     completed,
 )
+from inpaint_zoo.training.reconstruction import Reconstruction
 from inpaint_zoo.training.resume import newest_readable
 from inpaint_zoo.training.schedules import ConstantThenLinear
 
@@ -38,6 +39,7 @@ __all__ = [
     "PredictionWriter",
     "ProgressLines",
     "Recipe",
+    "Reconstruction",
     "Stages",
     "Terms",
     "TrainingModule",

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -63,3 +64,27 @@ def test_what_cannot_be_shipped(config, tmp_path, capsys):
     assert "'telea' is not a learned model" in capsys.readouterr().err
     assert main(["ship", str(tmp_path / "none.yaml")]) == 2
     assert "none.yaml does not exist" in capsys.readouterr().err
+
+
+def test_a_suite_scores_the_model_for_its_card(config, tmp_path):
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(
+        "name: small\nseed: 1\nmethods: [mean_fill, {shipped: 'lgnet_tiny'}]\ndatasets: [{name: sample, size: 64}]\n"
+        "masks: [{name: center, size: 32}]\nmetrics: [psnr, ssim]\n"
+    )
+    content = yaml.safe_load(config.read_text())
+    content["data"]["init_args"]["train"] = {
+        "name": "both",
+        "size": 64,
+        "parts": [{"name": "sample", "split": "train", "terms": "free to use"}],
+    }
+    config.write_text(yaml.safe_dump(content))
+    package = tmp_path / "package"
+    words = ["ship", str(config), "--out", str(tmp_path / "run"), "--package", str(package), "--suite", str(suite)]
+    assert main(words) == 0
+    card = (package / "autoencoder_tiny.md").read_text()
+    assert "| training data | sample (free to use) |" in card
+    summary = pd.read_csv(tmp_path / "run" / "suite" / "summary.csv").set_index(["method", "metric"])
+    assert set(summary.index.get_level_values("method")) == {"autoencoder_tiny", "mean_fill"}
+    row = summary.loc["autoencoder_tiny", "psnr"]
+    assert f"{row['mean']:.2f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}]" in card
