@@ -22,7 +22,7 @@ CONFIG = {
         "class_path": "tests.helpers.toys.ToyGAN",
         "init_args": {"metrics": ["psnr"], "penalty": True, "form": {"batches_per_step": 2}},
     },
-    "data": {"class_path": "tests.helpers.toys.PictureData", "init_args": {"workers": 1}},
+    "data": {"class_path": "tests.helpers.toys.ImageData", "init_args": {"workers": 1}},
     "trainer": {
         "accelerator": "cpu",
         "max_steps": STEPS,

@@ -18,7 +18,7 @@ MODEL = {
         "form": {"forward": "shared"},
     },
 }
-DATA = {"class_path": "tests.helpers.toys.PictureData", "init_args": {"batches": 4, "batch_size": 4}}
+DATA = {"class_path": "tests.helpers.toys.ImageData", "init_args": {"batches": 4, "batch_size": 4}}
 TWO = ("--trainer.devices", "2", "--trainer.strategy", "ddp_find_unused_parameters_true")
 
 
