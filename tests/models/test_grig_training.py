@@ -354,7 +354,7 @@ class Looking(GRIG):
     """Records the ground truth of its batches."""
 
     def carry(self, batch, stages):
-        self.targets = [*getattr(self, "truths", []), batch["image"]]
+        self.targets = [*getattr(self, "targets", []), batch["image"]]
         return super().carry(batch, stages)
 
 
