@@ -28,7 +28,7 @@ def sheet(run: Run) -> bytes | None:
     if not scenes:
         return None
     methods = run.methods[:METHODS]
-    titles = ["masked", *methods, "truth"]
+    titles = ["masked", *methods, "ground truth"]
     size = (_SIDE + len(titles) * (_CELL + _GAP), _HEAD + len(scenes) * (_CELL + _GAP))
     canvas = Image.new("RGB", size, _PAPER)
     draw = ImageDraw.Draw(canvas)
