@@ -207,10 +207,10 @@ def test_device_statistics_without_their_package_are_a_mistake(fit, monkeypatch)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"workers": -1}, "`workers` must be 0 or more, got -1."),
+        ({"workers": -1}, "`workers` must be at least 0, got -1."),
         ({"epoch_samples": 0}, "`epoch_samples` must be at least 1, got 0."),
         ({"batch_size": 0}, "`batch_size` must be at least 1, got 0."),
-        ({"seed": -3}, "`seed` must be 0 or more, got -3."),
+        ({"seed": -3}, "`seed` must be at least 0, got -3."),
     ],
 )
 def test_wrong_numbers_of_the_data_are_mistakes(arguments, message, fit):
