@@ -53,7 +53,7 @@ def test_networks_find_the_mosaic_and_others_are_not_asked(runs):
         assert np.abs(found.astype(int) - expected).max() <= 1  # the suite uses the network's fast form
     assert run.missing.keys() == {(method, "images", LABEL) for method in REFUSING}
     assert run.missing["mean_fill", "images", LABEL] == (
-        "not applicable: 'mean_fill' ignores the values in the hole, so that a mosaic would change nothing"
+        "not applicable: 'mean_fill' ignores the values in the hole, so a mosaic would not change its result"
     )
     assert run.missing["theirs", "images", LABEL] == (
         "not applicable: only networks of the registry are shown a mosaic"
