@@ -1,6 +1,6 @@
 """Packages that register things by name when they are imported.
 
-The registry stands below these packages and does not know them. The root package, which is imported before any other
+The registry does not import these packages by name. The root package, which is imported before any other
 module, names them here; they are imported when a name is looked up for the first time.
 """
 

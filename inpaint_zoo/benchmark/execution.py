@@ -37,7 +37,7 @@ Features = Mapping[str, NDArray[np.float32]]
 
 
 class Execution:
-    """The computing part of a run."""
+    """Compute and store the cells of a run."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class Execution:
                 write_image(folder / "images" / f"{position}.png", shown.result)
 
     def _write_target(self, cell: Cell, result: CellResult) -> None:
-        """Write the gallery's images and masks as this cell saw them."""
+        """Write the ground truth and masks of the gallery, once for each dataset and mask set."""
         pair = (cell.key.dataset, cell.key.mask)
         if pair in self._shown:
             return
@@ -157,14 +157,14 @@ class Execution:
         }
 
     def _warm_up(self, cell: Cell, first: Sample) -> None:
-        """Complete one image before the first measured one, so that one-time setup does not count as latency."""
+        """Fill one image before the first measured one, so that one-time setup does not count as latency."""
         if cell.method.computes and self._warm is not cell.method:
             with naming([first]):
                 cell.method.fill([first.item])
             self._warm = cell.method
 
     def _spread(self, cell: Cell, first: Sample) -> Iterator[MethodInput]:
-        """Yield some evenly spaced images of a cell; images without a mask are skipped."""
+        """Yield up to `SPREAD` evenly spaced images of a cell, without those that cannot be read or get no mask."""
         indices = cell.image_set.indices
         count = min(SPREAD, len(indices))
         found = 0

@@ -23,7 +23,7 @@ MASK_STREAM = "mask"
 
 # how a result becomes a number, except for metrics whose own identity names another form of the result; a change here
 # makes every cell new
-RULES = {
+RULES = {  # terms of the first version, because they are part of stored cells' names
     "input": "truth with 0 in the hole, bytes / 255",
     "quantise": "round to 8 bits",
     "known": "bytes of the truth",

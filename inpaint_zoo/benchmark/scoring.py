@@ -113,7 +113,7 @@ class Scorer:
         too_small: dict[str, str] = {}
         for name, metric in self.image_metrics.items():
             if min(mask.shape) < metric.min_side:
-                too_small[name] = f"{name} needs sides of at least {metric.min_side} pixels"
+                too_small[name] = f"{name} needs a height and width of at least {metric.min_side} pixels"
             else:
                 values[name] = float(metric.score(forms[metric.result], reference, hole)[0])
         return Score(values, self.features(pred), too_small)

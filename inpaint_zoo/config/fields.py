@@ -92,7 +92,10 @@ def real(
 
 
 def integers_of(default: tuple[int, ...] | int, *, low: int | None = None, pixels: bool = False) -> Any:  # noqa: ANN401
-    """Declare a list of integers as long as ``default``. An int is the length of a required list without default."""
+    """Declare a list of integers as long as ``default``.
+
+    If ``default`` is an int, the argument is required, and the int is the length of the list.
+    """
     count = default if isinstance(default, int) else len(default)
     return custom(_MISSING if isinstance(default, int) else default, list_of(whole(low), count), pixels=pixels)
 

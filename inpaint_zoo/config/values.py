@@ -118,7 +118,7 @@ def mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401
 
 
 def listing(value: Any) -> Sequence[Any]:  # noqa: ANN401
-    """Parse a list of any length above 0."""
+    """Parse a non-empty list."""
     if not isinstance(value, list | tuple) or not value:
         raise ValueError("a list")
     return value

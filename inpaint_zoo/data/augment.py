@@ -204,7 +204,7 @@ class VerticalFlip(_Flip):
     axis: ClassVar[int] = 0
 
 
-_GREY = np.array([0.299, 0.587, 0.114])  # luma weights of Rec. 601, as in torchvision
+_LUMA = np.array([0.299, 0.587, 0.114])  # luma weights of Rec. 601, as in torchvision
 
 
 @register_step("color_jitter")
@@ -248,9 +248,9 @@ def _affine(name: str, factor: float, rgb: DecodedImage, before: NDArray[np.floa
     if name == "contrast":  # relative to the mean gray value after the previous operations
         mean = before[:, :3] @ np.array(cv2.mean(rgb)[:3]) + before[:, 3]
         after = before * factor
-        after[:, 3] += (1 - factor) * (_GREY @ mean)
+        after[:, 3] += (1 - factor) * (_LUMA @ mean)
         return after
-    blend = factor * np.eye(3) + (1 - factor) * np.tile(_GREY, (3, 1))
+    blend = factor * np.eye(3) + (1 - factor) * np.tile(_LUMA, (3, 1))
     return blend @ before
 
 

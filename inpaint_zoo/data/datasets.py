@@ -219,7 +219,7 @@ def _sha256(file: ImageFile) -> str:
 
 
 def create_dataset(spec: Mapping[str, Any], files: Mapping[str, ImageFile] | None = None) -> ImageDataset:
-    """Create the dataset that an entry of a suite describes.
+    """Create the dataset that an entry of a suite or of a training configuration describes.
 
     Args:
         spec: ``name``: "sample" for the images of scikit-image, or any name together with ``root``, a folder that
@@ -256,7 +256,7 @@ def create_dataset(spec: Mapping[str, Any], files: Mapping[str, ImageFile] | Non
 
 
 def list_files(spec: Mapping[str, Any]) -> Mapping[str, ImageFile]:
-    """Return relative stem -> file of the images that an entry of a suite describes, without opening them.
+    """Return relative stem -> file of the images that a dataset entry describes, without opening them.
 
     Args:
         spec: The entry, as in `create_dataset`.
@@ -330,7 +330,9 @@ def _given(name: str, spec: Mapping[str, Any]) -> Mapping[str, ImageFile]:
             kind = {"list": "a file", "shards": "a folder or pattern"}.get(key, "a folder")
             raise ZooError(f"dataset '{name}': `{key}` must be {kind}, got {spec[key]!r}")
     if "split" in spec:
-        raise ZooError(f"dataset '{name}': `split` applies only to the sample; use `select` for a part of a folder")
+        raise ZooError(
+            f"dataset '{name}': `split` applies only to the dataset 'sample'; use `select` for a part of a folder"
+        )
     if "shards" in spec:
         for key in ("root", "list"):
             if key in spec:

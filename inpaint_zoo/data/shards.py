@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from inpaint_zoo.data.fetching import NO_WEBDATASET, Cache, fetch_bytes, is_remote
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_bytes
-from inpaint_zoo.io.images import PICTURE_SUFFIXES, ImageError
+from inpaint_zoo.io.images import IMAGE_SUFFIXES, ImageError
 from inpaint_zoo.io.listing import natural_key
 from inpaint_zoo.io.names import plain_name
 
@@ -106,7 +106,7 @@ def _stem(name: str) -> str | None:
     """Return the stem of a member that is an image; None for others, such as labels."""
     folder, slash, last = name.rpartition("/")
     key, dot, ending = last.partition(".")
-    if not key or f"{dot}{ending}".lower() not in PICTURE_SUFFIXES:
+    if not key or f"{dot}{ending}".lower() not in IMAGE_SUFFIXES:
         return None
     return plain_name(f"{folder}{slash}{key.replace('%2E', '.').replace('%25', '%')}")
 

@@ -22,8 +22,8 @@ from inpaint_zoo.inference.extras import Extras, Painted, paint
 from inpaint_zoo.inference.inpaint import is_mask_name
 from inpaint_zoo.io.images import (
     ALPHA_SUFFIXES,
+    IMAGE_SUFFIXES,
     MAX_PIXELS,
-    PICTURE_SUFFIXES,
     WRITABLE_SUFFIXES,
     DecodedImage,
     ImageError,
@@ -32,7 +32,7 @@ from inpaint_zoo.io.images import (
 )
 from inpaint_zoo.io.listing import by_stem, list_images, pair_masks, refuse_own_masks, relative_stem
 from inpaint_zoo.io.names import concerns_one_name, exists, real_path
-from inpaint_zoo.io.pixels import GREY_NOTE
+from inpaint_zoo.io.pixels import GRAY_NOTE
 from inpaint_zoo.masks import create_generator
 from inpaint_zoo.masks.read import mask_of
 
@@ -98,7 +98,7 @@ def plan_jobs(images: str | Path, out: str | Path, form: str = "same", extras: E
             would replace an input image.
     """
     images, out = Path(images), Path(out)
-    if out.suffix.lower() in PICTURE_SUFFIXES and not out.is_dir():
+    if out.suffix.lower() in IMAGE_SUFFIXES and not out.is_dir():
         raise ZooError(f"{out}: the results need a folder, but this is the name of an image file")
     if out.exists() and not out.is_dir():
         raise ZooError(f"{out}: is a file, but the results need a folder")
@@ -219,7 +219,7 @@ def _spare(inputs: Iterable[Path], jobs: Sequence[Job], kind: str) -> None:
     for job in jobs:
         target = real_path(job.target)
         if target in read:
-            raise ZooError(f"{job.target}: the result would replace a {kind} that is read; choose another folder")
+            raise ZooError(f"{job.target}: the result would overwrite an input {kind}; choose another folder")
         owners[target.with_suffix("")] = job.target
     for path in read:
         beside = jobs[0].extras.base(path)
@@ -326,7 +326,7 @@ def _sizes(image: DecodedImage, mask: NDArray[np.uint8]) -> str:
 
 
 def _take_notes(report: FolderReport, loaded: _Loaded) -> None:
-    notes = [note for note in loaded.image.notes if note != GREY_NOTE]  # the result is gray again
+    notes = [note for note in loaded.image.notes if note != GRAY_NOTE]  # the result is gray again
     if loaded.image.alpha is not None and loaded.job.target.suffix.lower() not in ALPHA_SUFFIXES:
         notes.append(f"transparency lost, since {loaded.job.target.suffix} cannot store it")
     for note in notes:

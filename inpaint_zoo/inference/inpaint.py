@@ -17,7 +17,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.batch import Bytes, Filler, as_tensor, fill_batch, to_bytes, to_tensors
 from inpaint_zoo.inference.optimize import fast_form
 from inpaint_zoo.interfaces import InpaintingNetwork
-from inpaint_zoo.io.images import PICTURE_SUFFIXES, DecodedImage, convert_image, read_image
+from inpaint_zoo.io.images import IMAGE_SUFFIXES, DecodedImage, convert_image, read_image
 from inpaint_zoo.io.listing import refuse_own_masks
 from inpaint_zoo.masks import MaskWarning, binary_mask, create_generator, create_mask, list_masks, read_mask
 from inpaint_zoo.masks.read import doubts_about
@@ -285,7 +285,7 @@ def is_mask_name(mask: object) -> TypeGuard[str]:
     if not isinstance(mask, str) or mask in list_masks():
         return isinstance(mask, str)
     path = Path(mask)
-    if not path.exists() and len(path.parts) == 1 and path.suffix.lower() not in PICTURE_SUFFIXES:
+    if not path.exists() and len(path.parts) == 1 and path.suffix.lower() not in IMAGE_SUFFIXES:
         create_generator(mask)
     return False
 

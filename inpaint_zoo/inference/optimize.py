@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from inpaint_zoo.errors import unknown_name
 from inpaint_zoo.inference.batch import Filler
 from inpaint_zoo.inference.fusion import fuse
-from inpaint_zoo.inference.fusion.onednn import LaidOut
+from inpaint_zoo.inference.fusion.onednn import PackedConvolution
 from inpaint_zoo.interfaces import InpaintingNetwork
 
 __all__ = ["OptimizedNetwork", "Precision", "fast_form", "optimize"]
@@ -75,7 +75,7 @@ def _to_bfloat16(module: nn.Module) -> None:
     """
     if getattr(module, "full_precision", False):
         return
-    if isinstance(module, LaidOut | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+    if isinstance(module, PackedConvolution | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         module.to(torch.bfloat16)
     for child in module.children():
         _to_bfloat16(child)

@@ -47,17 +47,17 @@ def flow_colors(offsets: NDArray[Any], batch_running_max: bool = False) -> NDArr
     longest = np.sqrt(u**2 + v**2).max(axis=(1, 2), keepdims=True)
     if batch_running_max:
         longest = np.maximum.accumulate(longest)
-    return _colours(u / (longest + EPSILON), v / (longest + EPSILON))
+    return _colors(u / (longest + EPSILON), v / (longest + EPSILON))
 
 
 def color_key(side: int) -> NDArray[np.uint8]:
     """Return a color key (side, side, 3): each pixel of a disc has the color of its offset from the center."""
     rows, columns = np.meshgrid(*[np.linspace(-1, 1, side)] * 2, indexing="ij")
     outside = np.sqrt(rows**2 + columns**2) > 1
-    return np.where(outside[..., None], np.uint8(255), _colours(rows, columns))
+    return np.where(outside[..., None], np.uint8(255), _colors(rows, columns))
 
 
-def _colours(u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _colors(u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Return the colors (..., 3) of offsets within the unit disc. Offsets outside get darker colors."""
     wheel = _wheel()
     radius = np.sqrt(u**2 + v**2)[..., None]

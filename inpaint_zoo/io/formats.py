@@ -8,8 +8,8 @@ from pathlib import Path
 
 __all__ = [
     "FORMATS",
+    "IMAGE_SUFFIXES",
     "OTHER_SUFFIXES",
-    "PICTURE_SUFFIXES",
     "kind_by_content",
     "missing_plugin",
     "readable_formats",
@@ -75,7 +75,7 @@ _RAW_SUFFIXES = frozenset(
     ]
 )
 """Extensions of camera RAW files. Many are TIFF files whose first image is a thumbnail, so they are not opened."""
-PICTURE_SUFFIXES = frozenset(FORMATS) | _RAW_SUFFIXES | {".jxl"}
+IMAGE_SUFFIXES = frozenset(FORMATS) | _RAW_SUFFIXES | {".jxl"}
 """Extensions that count as images when a folder is listed, whether or not this installation reads them."""
 OTHER_SUFFIXES = frozenset({".psd", ".psb", ".xcf", ".tga", ".exr", ".hdr", ".dds", ".ico", ".qoi", ".sgi", ".pcx"})
 """Extensions of image formats that this package does not read. A listing skips them with a warning."""

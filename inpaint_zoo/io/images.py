@@ -25,20 +25,20 @@ from PIL import Image, UnidentifiedImageError
 from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.io.formats import (
     FORMATS,
-    PICTURE_SUFFIXES,
+    IMAGE_SUFFIXES,
     kind_by_content,
     missing_plugin,
     readable_formats,
     why_not_read,
 )
-from inpaint_zoo.io.pixels import GREY_MODES, ImageError, sixteen_bit_color, to_rgb, upright
+from inpaint_zoo.io.pixels import GRAY_MODES, ImageError, sixteen_bit_color, to_rgb, upright
 from inpaint_zoo.io.png_chunks import without_bad_metadata
 from inpaint_zoo.io.profiles import profile_of_space, srgb_profile
 
 __all__ = [
     "ALPHA_SUFFIXES",
+    "IMAGE_SUFFIXES",
     "MAX_PIXELS",
-    "PICTURE_SUFFIXES",
     "DecodedImage",
     "ImageError",
     "decode_image",
@@ -360,7 +360,7 @@ def _decode(path: Path, image: Image.Image, note: str | None) -> DecodedImage:
         format="JPEG" if image.format == "MPO" else str(image.format),
         exif_orientation=orientation,
         icc_profile=profile,
-        gray=image.mode in GREY_MODES,
+        gray=image.mode in GRAY_MODES,
     )
 
 
@@ -370,7 +370,7 @@ def _profile(image: Image.Image) -> bytes | None:
         return srgb_profile()
     if image.mode == "CMYK":  # the profile is for CMYK and was not used in the conversion to RGB
         return None
-    return profile_of_space(image.info.get("icc_profile"), image.mode in GREY_MODES)
+    return profile_of_space(image.info.get("icc_profile"), image.mode in GRAY_MODES)
 
 
 def _file_of(image: Image.Image) -> bytes:

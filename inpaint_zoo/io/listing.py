@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.formats import FORMATS, OTHER_SUFFIXES, PICTURE_SUFFIXES, why_not_read
+from inpaint_zoo.io.formats import FORMATS, IMAGE_SUFFIXES, OTHER_SUFFIXES, why_not_read
 from inpaint_zoo.io.names import plain_name, real_path
 
 __all__ = [
@@ -96,7 +96,7 @@ def list_images(root: str | Path, role: Role = "any") -> list[Path]:
         raise ZooError(f"{root}: is a file, but a folder of images was expected")
     passed: list[Path] = []
     files = list(_walk(root, frozenset(), passed))
-    found = [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
+    found = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     if not found:
         endings = " ".join(sorted(FORMATS))
         raise ZooError(f"{root}: contains no images (searched all its subfolders for {endings})")

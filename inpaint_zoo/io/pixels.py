@@ -12,12 +12,12 @@ from PIL import Image
 
 from inpaint_zoo.errors import ZooError
 
-__all__ = ["GREY_MODES", "GREY_NOTE", "ImageError", "brightness", "sixteen_bit_color", "to_rgb", "upright"]
+__all__ = ["GRAY_MODES", "GRAY_NOTE", "ImageError", "brightness", "sixteen_bit_color", "to_rgb", "upright"]
 
 Bytes = NDArray[np.uint8]
-GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
+GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 """Grayscale modes of Pillow."""
-GREY_NOTE = "gray repeated to RGB"
+GRAY_NOTE = "gray repeated to RGB"
 
 _log_level = threading.Lock()  # OpenCV has one log level for the whole process
 
@@ -45,7 +45,7 @@ def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[st
     transparent = "transparency" in image.info or mode in {"LA", "La", "PA", "RGBA", "RGBa"}
     if mode in {"I;16", "I;16B", "I;16L"} or (mode == "I" and image.format in {"PNG", "PPM"}):
         gray = _eight_bits(np.array(image).astype(np.uint16))
-        return _stack(gray), None, ["16-bit gray scaled to 8 bits", GREY_NOTE]
+        return _stack(gray), None, ["16-bit gray scaled to 8 bits", GRAY_NOTE]
     if mode == "F":
         return _stack(_from_float(path, np.array(image))), None, ["float gray in [0, 1] scaled to 8 bits"]
     if mode == "I":
@@ -58,7 +58,7 @@ def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[st
     elif mode == "1":
         notes.append("1-bit image converted to RGB")
     elif mode in {"L", "LA", "La"}:
-        notes.append(GREY_NOTE)
+        notes.append(GRAY_NOTE)
     elif mode == "CMYK":
         notes.append("CMYK converted to RGB without its color profile")
     elif mode == "LAB":

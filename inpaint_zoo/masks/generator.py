@@ -26,10 +26,10 @@ from inpaint_zoo.random import Draws
 
 __all__ = ["MaskGenerator", "parse_size"]
 
-_GLANCE = 20
+_FILES_CHECKED_FIRST = 20
 """Number of files of a folder that are checked before the first mask is made."""
 _TRIALS, _TRIAL_BATCH = 256, 32
-_RARE = 0.01
+_MIN_ACCEPTANCE = 0.01
 
 
 class MaskGenerator:
@@ -68,7 +68,7 @@ class MaskGenerator:
         return self.batch([index], size)[0]
 
     def batch(self, indices: Iterable[int], size: int | Iterable[int] | None = None) -> Mask:
-        """Return the masks of ``indices`` as (B, H, W) uint8; each equals the mask of a call with its index alone.
+        """Return the masks of ``indices`` as (B, H, W) uint8; each mask is the same as if it were generated alone.
 
         Raises:
             MaskConfigError: If the size does not suit the generator, or no attempt gave an accepted mask.
@@ -124,7 +124,7 @@ class MaskGenerator:
         return sha256_json(self._mixture.top_config(identity=True))
 
     def to_yaml(self) -> str:
-        """Return the configuration with presets and defaults expanded as YAML, with its `identity` in the first line.
+        """Return the configuration as YAML, with presets and defaults expanded, with its `identity` in the first line.
 
         `create_generator` accepts a file with this text. Folders appear as they were given.
         """
@@ -151,7 +151,7 @@ class MaskGenerator:
         asked = self._size(size)
         self._check(asked)
         if not self._checked:
-            for line in self.check_files(_GLANCE):
+            for line in self.check_files(_FILES_CHECKED_FIRST):
                 warnings.warn(line, MaskWarning, stacklevel=3)
         numbers = indices if isinstance(indices, range) else [operator.index(index) for index in indices]
         if numbers and not 0 <= min(numbers) <= max(numbers) < 1 << 63:
@@ -187,7 +187,7 @@ def _warn_if_rare(mixture: Mixture, name: str, seed: int, size: Size) -> None:
     except MaskConfigError:
         return  # a component that fails by itself raises this error again when the masks are made
     kept = sum(mixture.limits.keeps(hole, area) and accept.keeps(hole / area) for hole in holes)
-    if kept < _RARE * _TRIALS:
+    if kept < _MIN_ACCEPTANCE * _TRIALS:
         warnings.warn(
             f"{name}: of {_TRIALS} trial masks at size {size[0]} x {size[1]}, {kept} have a hole ratio in {accept}, "
             f"all lie from {min(holes) / area:.4g} to {max(holes) / area:.4g}. Making masks will be slow or fail.",

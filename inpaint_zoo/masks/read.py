@@ -35,14 +35,14 @@ __all__ = [
 DOUBTS = {
     "empty": "empty",
     "large": "more than 60 % hole",
-    "grey": "grey",
+    "gray": "gray",
     "values": "values 0 and 1",
     "alpha": "shape in the alpha channel",
 }
 """Kinds of doubts, each with its wording in messages."""
 _LARGE = 0.6
 _NEARLY_FULL = 0.99
-_GREY = 0.01
+_GRAY = 0.01
 
 
 def doubts_about(
@@ -82,8 +82,8 @@ def doubts_about(
             f"{100 * ratio:.1f} % of the mask is hole, {taken} taken as hole; is it inverted?{left}{unread}"
         )
     share = 0.0 if gray is None or binary else np.count_nonzero((gray != 0) & (gray != 255)) / gray.size
-    if share > _GREY:
-        doubts["grey"] = f"{100 * share:.1f} % of the mask is gray; above {threshold} was taken as white."
+    if share > _GRAY:
+        doubts["gray"] = f"{100 * share:.1f} % of the mask is gray; above {threshold} was taken as white."
     return doubts
 
 

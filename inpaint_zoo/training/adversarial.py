@@ -115,7 +115,9 @@ class AdversarialModule(TrainingModule):
         raise NotImplementedError
 
     def prepare(self, batch: Batch) -> tuple[Any, ...]:
-        """Return further arguments for the losses of all phases, computed once per batch, such as features of images.
+        """Return further arguments for the losses of all phases, such as VGG features of the ground truth.
+
+        They are computed once per batch.
 
         Args:
             batch: The batch that the losses receive.
@@ -215,7 +217,10 @@ class AdversarialModule(TrainingModule):
 
     @property
     def optimizer_names(self) -> list[str]:
-        """Names of the optimizers, in the order of ``trainer.optimizers``: one per phase, or one per separate part."""
+        """Names of the optimizers, in the order of ``trainer.optimizers``.
+
+        A phase has one optimizer, or with ``separate_optimizers`` one for each entry of ``trains``.
+        """
         return [name for phase in self.plan.phases for name in phase.groups]
 
     def check_trainer(self, trainer: Trainer) -> None:
@@ -342,8 +347,8 @@ class AdversarialModule(TrainingModule):
 
         Args:
             phase: The phase to update.
-            counts: If the phase is the generator's, count this update as a step.
-            completes: This is the last update of the step, so no copy is kept for undoing it.
+            counts: Whether an update of the generator advances ``global_step``.
+            completes: Whether this is the last update of the step; then no copy is kept for undoing it.
         """
         parameters = self.parameters_of[phase.name]
         if phase.clip is not None:

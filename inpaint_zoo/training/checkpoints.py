@@ -49,7 +49,7 @@ class Checkpoints(Checkpoint):
     """Callback that writes ``step_<n>.ckpt`` at regular intervals and ``best.ckpt``. All files are written atomically.
 
     Resuming from any of them gives bit for bit the result of an uninterrupted run, because they hold the state between
-    two steps, never in the middle of a discriminator cycle or a gradient accumulation. The last complete step is also
+    two steps, never in the middle of a step. The last complete step is also
     saved when the run ends by its number of steps or epochs, its time limit, early stopping or an error. SIGTERM and
     the first Ctrl-C save at the end of the current step and stop.
 

@@ -25,7 +25,7 @@ from inpaint_zoo.training.phases import Batch
 
 __all__ = ["ImageGrid", "PredictionWriter", "image_row"]
 
-GREY = 0.5
+GRAY = 0.5
 
 
 def image_row(module: TrainingModule, batch: Batch) -> list[Tensor]:
@@ -36,7 +36,7 @@ def image_row(module: TrainingModule, batch: Batch) -> list[Tensor]:
     """
     image, mask = batch["image"], batch["mask"]
     stages = [stage.clamp(0, 1) for stage in module.network.stages(image, mask, **hole_fill_of(batch)).values()]
-    masked = batch["hole_fill"] if "hole_fill" in batch else torch.where(mask > 0.5, GREY, image)
+    masked = batch["hole_fill"] if "hole_fill" in batch else torch.where(mask > 0.5, GRAY, image)
     return [masked, *stages, composite(stages[-1], image, mask), image]
 
 

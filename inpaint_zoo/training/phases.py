@@ -70,7 +70,7 @@ class Phase:
         scheduler: Function that builds the learning-rate schedule from the optimizer.
         interval: Unit of the schedule: generator steps or epochs.
         clip: Maximum norm of the gradient of all its parameters; None disables clipping.
-        on: Batches of a cycle on which it runs: "every", "last" or "but_last". None means "last" for the generator and
+        on: Batches of a step on which it runs: "every", "last" or "but_last". None means "last" for the generator and
             "every" for other phases.
     """
 
@@ -119,7 +119,7 @@ class Recipe:
 
     Raises:
         ZooError: Not exactly one phase trains ``network``, two phases have the same name, the generator's phase does
-            not run on the last batch of a cycle, or a number is less than 1.
+            not run on the last batch of a step, or a number is less than 1.
     """
 
     phases: tuple[Phase, ...]
@@ -135,7 +135,7 @@ class Recipe:
         if sum(phase.is_generator for phase in self.phases) != 1:
             raise ZooError(f"Exactly one phase must train 'network', got {[phase.trains for phase in self.phases]}.")
         if (self.generator.on or "last") != "last":
-            raise ZooError("The phase that trains 'network' must run on the last batch of a cycle. Leave `on` unset.")
+            raise ZooError("The phase that trains 'network' must run on the last batch of a step. Leave `on` unset.")
         for key in ("batches_per_step", "repeats"):
             if getattr(self, key) < 1:
                 raise ZooError(f"`{key}` must be at least 1, got {getattr(self, key)}.")
@@ -146,5 +146,5 @@ class Recipe:
         return next(phase for phase in self.phases if phase.is_generator)
 
     def completes_step(self, batches: int) -> bool:
-        """Return whether the batch with index ``batches``, counted from 0, is the last one of a cycle."""
+        """Return whether the batch with index ``batches``, counted from 0, is the last one of a step."""
         return batches % self.batches_per_step == self.batches_per_step - 1

@@ -78,7 +78,7 @@ def test_an_image_too_small_for_a_metric_has_the_others(tmp_path):
     assert outcome.failed == ()
     (left,) = outcome.left_out
     assert left.image == "a_tiny"
-    assert left.reason == "ssim needs sides of at least 6 pixels"
+    assert left.reason == "ssim needs a height and width of at least 6 pixels"
     assert len(rows(tmp_path / "out", "psnr")) == 6
     assert len(rows(tmp_path / "out", "ssim")) == 5
 

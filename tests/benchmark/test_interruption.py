@@ -53,7 +53,7 @@ def test_killed_at_random_moments_it_resumes_to_the_same_bytes(tmp_path, suite):
     moments = random.Random(3)
     out = tmp_path / "broken"
     seen = []
-    for _ in range(4):
+    for _ in range(2):
         with subprocess.Popen(command(suite, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             while (
                 not finished(out) and process.poll() is None

@@ -188,7 +188,7 @@ def theirs(tmp_path, **changes):
     return small_suite(tmp_path, methods=[{"folder": "theirs", "label": "Theirs"}], **changes)
 
 
-def fill_grey(source, target, ending=".png"):
+def fill_gray(source, target, ending=".png"):
     """Imitate another program: read exported inputs and masks, fill holes with gray, and change a known pixel."""
     for path in sorted((source / "images").rglob("*.png")):
         relative = path.relative_to(source / "images")
@@ -204,8 +204,8 @@ def test_a_folder_made_by_another_program_is_scored(tmp_path):
     suite = theirs(tmp_path)
     diary = Diary()
     assert export_inputs(suite, tmp_path / "inputs", ONE, diary) == diary.images == 10  # 5 images, 2 mask sets
-    fill_grey(tmp_path / "inputs", tmp_path / "theirs")
-    (tmp_path / "theirs" / "images" / "center" / "notes.txt").write_text("not a image")
+    fill_gray(tmp_path / "inputs", tmp_path / "theirs")
+    (tmp_path / "theirs" / "images" / "center" / "notes.txt").write_text("not an image")
     outcome = run_suite(suite, tmp_path / "out", ONE)
     assert outcome.failed == ()
     results = pd.read_parquet(tmp_path / "out" / "results.parquet")
@@ -236,7 +236,7 @@ def test_exported_inputs_are_the_suites_own(tmp_path):
 def test_layouts_from_the_most_explicit_to_the_plainest(tmp_path, place):
     suite = theirs(tmp_path, masks=[{"name": "center", "size": 24}])
     export_inputs(suite, tmp_path / "inputs", ONE, Diary())
-    fill_grey(tmp_path / "inputs", tmp_path / "raw", ".bmp")
+    fill_gray(tmp_path / "inputs", tmp_path / "raw", ".bmp")
     target = tmp_path / "theirs" / place
     target.parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "raw" / "images" / "center").rename(target)
@@ -256,7 +256,7 @@ def test_what_is_wrong_with_a_folder_is_said_and_other_cells_finish(tmp_path):
     assert first == "The results of 'Theirs' are wanted in theirs/images/center/ or theirs/center/, which is not there."
     assert "theirs/images/lama_box/ or theirs/lama_box/" in second
     export_inputs(suite, tmp_path / "inputs", ONE, Diary())
-    fill_grey(tmp_path / "inputs", tmp_path / "theirs")
+    fill_gray(tmp_path / "inputs", tmp_path / "theirs")
     assert errors() == []
     place = tmp_path / "theirs" / "images" / "center"
     (place / "p1.png").unlink()
@@ -266,11 +266,11 @@ def test_what_is_wrong_with_a_folder_is_said_and_other_cells_finish(tmp_path):
     assert "2 without a partner among the results" in missing
     assert "p1" in missing
     assert "more/p4" in missing
-    fill_grey(tmp_path / "inputs", tmp_path / "theirs")
+    fill_gray(tmp_path / "inputs", tmp_path / "theirs")
     Image.fromarray(make_image(1, (32, 48))).save(place / "p1.png")
     (size,) = errors()
     assert size.endswith("p1.png is 48x32 px, but the image 'p1' is 64x64 px.")
-    fill_grey(tmp_path / "inputs", tmp_path / "theirs")
+    fill_gray(tmp_path / "inputs", tmp_path / "theirs")
     (place / "p1.jpg").write_bytes(b"")
     (twins,) = errors()
     assert "p1.jpg" in twins

@@ -53,7 +53,7 @@ def test_networks_find_the_mosaic_and_others_are_not_asked(runs):
         assert np.abs(found.astype(int) - expected).max() <= 1  # the suite uses the network's fast form
     assert run.missing.keys() == {(method, "images", LABEL) for method in REFUSING}
     assert run.missing["mean_fill", "images", LABEL] == (
-        "not applicable: 'mean_fill' never sees what stands in the hole, so that a mosaic would change nothing"
+        "not applicable: 'mean_fill' ignores the values in the hole, so a mosaic would not change its result"
     )
     assert run.missing["theirs", "images", LABEL] == (
         "not applicable: only networks of the registry are shown a mosaic"
@@ -131,7 +131,7 @@ def test_wrong_keys_name_their_line(tmp_path, change, message):
         small_suite(tmp_path, masks=[{**MOSAIC, **change}])
 
 
-def test_a_image_smaller_than_a_block_fails_by_name(tmp_path, capsys):
+def test_an_image_smaller_than_a_block_fails_by_name(tmp_path, capsys):
     suite = write_suite(tmp_path, methods=[NET], masks=[{**MOSAIC, "mosaic_unit": 65}])
     assert main(["benchmark", str(suite), "--out", str(tmp_path / "out")]) == 1
     assert "must be at least the mosaic's `unit` of 65 px, got 64 x 64 px" in capsys.readouterr().err

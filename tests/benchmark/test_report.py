@@ -18,7 +18,7 @@ from PIL import Image
 
 from inpaint_zoo.benchmark.report import write_report
 from inpaint_zoo.benchmark.report.charts import SIZES, Mark, marker, scatter, style_class
-from inpaint_zoo.benchmark.report.gallery import DIFFERENCE_COLOURS, DIFFERENCE_STEPS, LONGEST_SIDE, build_gallery
+from inpaint_zoo.benchmark.report.gallery import DIFFERENCE_COLORS, DIFFERENCE_STEPS, LONGEST_SIDE, build_gallery
 from inpaint_zoo.benchmark.report.latex import escape as escape_latex
 from inpaint_zoo.benchmark.report.markdown import escape as escape_markdown
 from inpaint_zoo.benchmark.report.page import breakable
@@ -344,7 +344,7 @@ def test_difference_maps_are_computed_from_the_pngs(folder):
     root = folder / "gallery" / "images"
     target = np.asarray(Image.open(root / "0.png").convert("RGB")).astype(int)
     hole = np.asarray(Image.open(root / "lama_thick" / "0.png").convert("L")) > 127
-    colors = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in DIFFERENCE_COLOURS])
+    colors = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in DIFFERENCE_COLORS])
     for entry in scene["methods"]:
         method = run.methods[entry["method"]]
         if "missing" in entry:
@@ -403,7 +403,7 @@ def test_large_images_are_shown_smaller(tmp_path):
     assert image(gallery.images[gallery.scenes[0]["truth"]]).size == (LONGEST_SIDE, LONGEST_SIDE)
 
 
-def test_a_image_that_is_gone_is_said_to_be(small):
+def test_an_image_that_is_gone_is_said_to_be(small):
     cell = read_run(small).cells[("telea", "sample", "center")][0]
     (small / "cells" / cell / "images" / "0.png").unlink()
     write_report(small)
@@ -664,7 +664,7 @@ def test_any_two_versions_of_any_image(open_page):
     page.locator("#gallery-controls .images button").nth(1).click()
     assert "chelsea" in page.locator("#about").inner_text()
     assert "images · lama_thick" in page.locator("#about").inner_text()
-    page.select_option("#pick-left", label="Truth")
+    page.select_option("#pick-left", label="Ground truth")
     page.select_option("#pick-right", label=f"Difference: {SCRIPT}")
     assert page.locator("#tag-right").inner_text() == f"Difference: {SCRIPT}"
     assert page.locator("#difference-legend").is_visible()

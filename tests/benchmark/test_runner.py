@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from inpaint_zoo.benchmark import Options, load_suite, run_suite
+from inpaint_zoo.benchmark.images import ImageSet
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.masks import create_generator, create_mask
 from tests.helpers.suites import METRICS, Diary, make_image, results_bytes, small_suite, write_suite
@@ -48,6 +49,15 @@ def test_results_hold_every_cell_in_suite_order(tmp_path):
     assert (timings["seconds"] > 0).all()
     assert outcome.report == out / "report.html"
     assert outcome.report.is_file()
+
+
+def test_a_cell_loads_each_image_once(tmp_path, monkeypatch):
+    """Including the image that warms the method up, and those of the gallery."""
+    loaded = []
+    load = ImageSet.load
+    monkeypatch.setattr(ImageSet, "load", lambda self, index: loaded.append(index) or load(self, index))
+    outcome = run_suite(small_suite(tmp_path), tmp_path / "out", Options(workers=1, device="cpu", gallery=5))
+    assert sorted(loaded) == sorted(outcome.computed * [*range(5)])
 
 
 def test_values_are_those_of_the_images_and_masks_of_the_public_api(tmp_path):

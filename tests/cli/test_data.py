@@ -9,13 +9,13 @@ from inpaint_zoo.cli.main import main
 from inpaint_zoo.data import create_dataset
 from inpaint_zoo.io.images import write_image
 
-PICTURE = np.random.default_rng(0).integers(0, 256, (8, 10, 3), dtype=np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 256, (8, 10, 3), dtype=np.uint8)
 
 
 @pytest.fixture
 def folder(tmp_path):
     for name in [f"{animal}/{n}.png" for animal in ("cat", "dog") for n in range(12)]:
-        write_image(tmp_path / "images" / name, PICTURE)
+        write_image(tmp_path / "images" / name, IMAGE)
     return tmp_path / "images"
 
 

@@ -72,7 +72,7 @@ def test_random_reaches_every_place_evenly():
 
 
 @pytest.mark.parametrize("rule", ["center", "resize", "grid", "random"])
-def test_a_image_that_fits_is_not_touched(rule):
+def test_an_image_that_fits_is_not_touched(rule):
     rgb = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     size = (32, 32) if rule == "grid" else (64, 64)
     crops = [cut(rgb, window) for window in windows(rule, (64, 64), size)]

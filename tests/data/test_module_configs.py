@@ -15,7 +15,7 @@ from inpaint_zoo.io.images import write_image
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
 DATA, AUGMENT = (sorted((CONFIGS / part).glob("*.yaml")) for part in ("data", "augment"))
-PICTURE = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
 
 
 def settings(path):
@@ -91,7 +91,7 @@ def test_ffhq_is_split_by_number_and_at_random():
 def test_folders_are_found_below_the_root(name, tmp_path):
     counts = {"places2": (503, 3), "paris_streetview": (103, 3), "train_test_folders": (3, 3)}[name]
     for folder, count in zip(FOLDERS[name], counts, strict=True):
-        write_image(tmp_path / folder / "0.png", PICTURE)
+        write_image(tmp_path / folder / "0.png", IMAGE)
         for n in range(1, count):
             (tmp_path / folder / f"{n}.png").touch()
     data = InpaintingDataModule(**settings(CONFIGS / "data" / f"{name}.yaml"), root=str(tmp_path), size=32, workers=0)
@@ -111,7 +111,7 @@ def test_the_root_is_asked_for():
 
 
 def test_the_root_leaves_alone_what_lies_elsewhere(tmp_path):
-    write_image(tmp_path / "a" / "1.png", PICTURE)
+    write_image(tmp_path / "a" / "1.png", IMAGE)
     far = {"name": "far", "shards": "https://example.org/x-{0..1}.tar"}
     data = InpaintingDataModule(
         train={"name": "near", "root": str(tmp_path / "a")},

@@ -15,13 +15,13 @@ from inpaint_zoo.data.packing import write_shards
 from inpaint_zoo.io.images import write_image
 from inpaint_zoo.io.listing import by_stem
 
-PICTURE = np.zeros((6, 6, 3), np.uint8)
+IMAGE = np.zeros((6, 6, 3), np.uint8)
 
 
 @pytest.fixture
 def pool(tmp_path):
     for n in range(12):
-        write_image(tmp_path / "pool" / f"{n}.png", PICTURE)
+        write_image(tmp_path / "pool" / f"{n}.png", IMAGE)
     return tmp_path / "pool"
 
 

@@ -51,7 +51,7 @@ def samples() -> Samples:
     share = torch.linspace(0, 0.9, COUNT).view(-1, 1, 1, 1)
     return {
         "pred": normal(3, SIDE, SIDE),
-        "truth": normal(3, SIDE, SIDE),
+        "target": normal(3, SIDE, SIDE),
         "mask": (torch.rand(COUNT, 1, SIDE, SIDE, generator=generator) < share).double(),
         "logits": normal(1, 4, 4),
     } | {tap: normal(2 + number, 5, 5) for number, tap in enumerate(LPIPS_TAPS)}
@@ -73,7 +73,7 @@ def _features(batch: Samples) -> tuple[Samples, Samples]:
 
 
 def _l1(loss: MaskedL1, batch: Samples) -> Tensor:
-    return loss(batch["pred"], batch["truth"], batch["mask"])
+    return loss(batch["pred"], batch["target"], batch["mask"])
 
 
 def _variation(loss: TotalVariation, batch: Samples) -> Tensor:
@@ -81,7 +81,7 @@ def _variation(loss: TotalVariation, batch: Samples) -> Tensor:
 
 
 def _frequencies(loss: FocalFrequencyLoss, batch: Samples) -> Tensor:
-    return loss(batch["pred"], batch["truth"])
+    return loss(batch["pred"], batch["target"])
 
 
 def _perceived(loss: PerceptualLoss | StyleLoss, batch: Samples) -> Tensor:
@@ -111,7 +111,7 @@ def _lpips(loss: LPIPSLoss, batch: Samples) -> Tensor:
 
 
 def _r1(batch: Samples) -> Tensor:
-    real = batch["truth"].clone().requires_grad_()
+    real = batch["target"].clone().requires_grad_()
     return r1_penalty(critic(real * batch["pred"]), real)
 
 
@@ -119,7 +119,7 @@ def _mixed(batch: Samples) -> Tensor:
     """Return the gradient penalty, whose gradient reaches the prediction only through the critic."""
     generator = torch.Generator().manual_seed(7)
     scale = batch["pred"].mean((1, 2, 3))
-    return wgan_gradient_penalty(lambda x: critic(x) * scale, batch["truth"], batch["pred"], generator=generator)
+    return wgan_gradient_penalty(lambda x: critic(x) * scale, batch["target"], batch["pred"], generator=generator)
 
 
 def _augmented(batch: Samples) -> Tensor:
@@ -152,7 +152,7 @@ def cases() -> dict[str, Case]:
     for reduction in ("sum", "mean"):
         add(LPIPSLoss, partial(_lpips, LPIPSLoss(reduction)), reduction)
     add(StyleLoss, partial(_perceived, StyleLoss(LPIPS_TAPS)))
-    add(weighted_l1, lambda b: weighted_l1(b["pred"], b["truth"], spatial_discount(SIDE, SIDE)))
+    add(weighted_l1, lambda b: weighted_l1(b["pred"], b["target"], spatial_discount(SIDE, SIDE)))
     add(r1_penalty, _r1)
     add(wgan_gradient_penalty, _mixed)
     add(diff_augment, _augmented)

@@ -32,7 +32,7 @@ def write_odd(folder: Path) -> dict[str, str]:
     """Write files that can be converted. Return by name the text that their notes must contain ("" for no notes)."""
     folder.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(BASE)
-    grey16 = BASE[..., 0].astype(np.uint16) * 257
+    gray16 = BASE[..., 0].astype(np.uint16) * 257
     with_alpha = image.copy()
     with_alpha.putalpha(Image.fromarray(BASE[..., 1]))
     turned = [image.rotate(180)]
@@ -50,13 +50,13 @@ def write_odd(folder: Path) -> dict[str, str]:
     image.quantize(16).save(folder / "palette_bytes.png", transparency=bytes(range(0, 160, 10)))
     image.save(folder / "color_key.png", transparency=tuple(BASE[0, 0].tolist()))
     image.convert("1").save(folder / "one_bit.png")
-    image.convert("L").save(folder / "grey.jpg")
+    image.convert("L").save(folder / "gray.jpg")
     with_alpha.save(folder / "rgba.png")
     with_alpha.save(folder / "rgba.tif")
     with_alpha.convert("LA").save(folder / "gray_alpha.png")
-    Image.fromarray(grey16).save(folder / "grey16.png")
-    Image.fromarray(grey16).save(folder / "grey16.tif")
-    Image.fromarray(grey16).save(folder / "portable.pgm")
+    Image.fromarray(gray16).save(folder / "gray16.png")
+    Image.fromarray(gray16).save(folder / "gray16.tif")
+    Image.fromarray(gray16).save(folder / "portable.pgm")
     cv2.imwrite(str(folder / "rgb16.png"), BASE[..., ::-1].astype(np.uint16) * 257)
     cv2.imwrite(str(folder / "rgb16.tif"), BASE[..., ::-1].astype(np.uint16) * 257)
     Image.fromarray((BASE[..., 0] / 255).astype(np.float32)).save(folder / "float.tif")
@@ -80,12 +80,12 @@ def write_odd(folder: Path) -> dict[str, str]:
         "palette_bytes.png": "palette with transparency",
         "color_key.png": "",
         "one_bit.png": "1-bit",
-        "grey.jpg": "grey",
+        "gray.jpg": "gray",
         "rgba.png": "",
         "rgba.tif": "",
-        "gray_alpha.png": "grey",
-        "grey16.png": "16-bit",
-        "grey16.tif": "16-bit",
+        "gray_alpha.png": "gray",
+        "gray16.png": "16-bit",
+        "gray16.tif": "16-bit",
         "portable.pgm": "16-bit",
         "rgb16.png": "16 bits per channel scaled to 8",
         "rgb16.tif": "16 bits per channel scaled to 8",

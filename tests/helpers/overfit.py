@@ -7,7 +7,7 @@ from tests.helpers.small_runs import REPOSITORY, TINY
 from tests.helpers.toys import ImageData
 
 
-class Pictures64(ImageData):
+class Images64(ImageData):
     """The toy's images at 64 px, large enough for known pixels at 1/4 resolution."""
 
     def train_dataloader(self):

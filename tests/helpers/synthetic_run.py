@@ -20,7 +20,7 @@ from inpaint_zoo.analysis.cost import distribution, pool
 
 SCRIPT = "<script>alert(1)</script> & Ünïcødé 修復"
 LATEX = r"50%_fill $x$ {a} \b ^~ #1 |"
-PHOTOGRAPHS = ("astronaut", "chelsea", "rocket", "retina", "coffee", "hubble_deep_field", "immunohistochemistry")
+IMAGES = ("astronaut", "chelsea", "rocket", "retina", "coffee", "hubble_deep_field", "immunohistochemistry")
 
 
 def flat(image, hole):
@@ -66,7 +66,7 @@ FILLS = {
 def center_crops(count, size):
     """Return center crops {key: uint8 (size, size, 3)}."""
     images = {}
-    for name in PHOTOGRAPHS[: min(count, 7)]:
+    for name in IMAGES[: min(count, 7)]:
         images[name] = getattr(skimage.data, name)()
     if count > 7:
         images["motorcycle_left"], images["motorcycle_right"], _ = skimage.data.stereo_motorcycle()

@@ -201,7 +201,7 @@ def lama_layout(folder, hole):
 
 
 @pytest.mark.filterwarnings("ignore::inpaint_zoo.io.listing.FolderWarning")
-def test_masks_beside_their_images_are_recognised(files, mask, tmp_path, capsys):
+def test_masks_beside_their_images_are_recognized(images, mask, tmp_path, capsys):
     hole = read_image(mask).rgb[..., 0] == 255
     (tmp_path / "lama" / "sub").mkdir(parents=True)
     lama_layout(tmp_path / "lama", hole)
@@ -213,8 +213,9 @@ def test_masks_beside_their_images_are_recognised(files, mask, tmp_path, capsys)
         np.testing.assert_array_equal(result[~hole], source[~hole])
         assert (result[hole] == result[hole][0]).all()
     assert run(tmp_path / "lama" / "x.png", *args) == 0  # a single image; its mask is found beside it
-    for images, masks in ((files, files), (files / "a.png", files / "a.png"), (files, files / "a.png")):
-        assert run(images, "--mask", masks, "--model", "mean_fill", "--out", tmp_path / "own") == 2
+    one = images / "a.png"
+    for source, masks in ((images, images), (one, one), (images, one)):
+        assert run(source, "--mask", masks, "--model", "mean_fill", "--out", tmp_path / "own") == 2
         assert "a.png: is used both as image and as mask" in capsys.readouterr().err
     assert not (tmp_path / "own").exists()
 

@@ -57,7 +57,7 @@ def passes(stem, count):
     return [f"{stem}_pass_{number:02d}.png" for number in range(1, count + 1)]
 
 
-def test_each_pass_is_a_image_and_the_last_one_the_result(images, masks, tmp_path, capsys):
+def test_each_pass_is_an_image_and_the_last_one_the_result(images, masks, tmp_path, capsys):
     args = (images, "--mask", masks / "large.png", "--model", LEARNED)
     assert run(*args, "--out", tmp_path / "out", "--frames", "--batch-size", 2) == 0
     assert capsys.readouterr().out == f"3 inpainted: {tmp_path / 'out'}\n"

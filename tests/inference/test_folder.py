@@ -53,11 +53,11 @@ def test_no_input_is_ever_a_target(tmp_path):
     for out in (tmp_path / "in", tmp_path / "alias"):
         with pytest.raises(ZooError, match="must not be written to the folder of the input images"):
             plan_jobs(tmp_path / "in", out)
-        with pytest.raises(ZooError, match="would replace a image that is read"):
+        with pytest.raises(ZooError, match="would overwrite an input image"):
             plan_jobs(tmp_path / "in" / "a.png", out)
     jobs = plan_jobs(tmp_path / "in", tmp_path / "masks")
     for mask in (tmp_path / "masks", tmp_path / "masks" / "a.png"):
-        with pytest.raises(ZooError, match="would replace a mask that is read"):
+        with pytest.raises(ZooError, match="would overwrite an input mask"):
             mask_source(mask, jobs, tmp_path / "in")
 
 
@@ -169,10 +169,10 @@ def test_one_mask_serves_all_and_is_doubted_once(tmp_path):
     jobs = plan_jobs(tmp_path / "in", tmp_path / "out")
     report = fill_folder(gray, jobs, mask_source(tmp_path / "mask.png", jobs, tmp_path / "in"))
     assert report.done == 3
-    assert {kind: len(texts) for kind, texts in report.doubts.items()} == {"large": 1, "grey": 1}
+    assert {kind: len(texts) for kind, texts in report.doubts.items()} == {"large": 1, "gray": 1}
     assert "100.0 % of the mask is hole" in report.doubts["large"][0]
     report = fill_folder(gray, jobs, mask_source(tmp_path / "mask.png", jobs, tmp_path / "in", threshold=200))
-    assert list(report.doubts) == ["empty", "grey"]
+    assert list(report.doubts) == ["empty", "gray"]
 
 
 def test_masks_of_a_folder_are_paired_by_stem(tmp_path):

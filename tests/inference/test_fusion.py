@@ -97,7 +97,7 @@ def test_only_the_first_activation_is_joined():
 
 
 def test_other_paddings_are_refused():
-    with pytest.raises(ZooError, match="FusedConv2d supports only zero padding by a number"):
+    with pytest.raises(ZooError, match="FusedConv2d supports only zero padding given as integers"):
         FusedConv2d(nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"))
 
 

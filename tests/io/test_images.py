@@ -80,7 +80,7 @@ def test_lossless_files_give_exactly_their_pixels(tmp_path, name):
     np.testing.assert_array_equal(read_image(tmp_path / name).rgb, BASE)
 
 
-@pytest.mark.parametrize("name", ["grey16.png", "grey16.tif", "portable.pgm", "float.tif"])
+@pytest.mark.parametrize("name", ["gray16.png", "gray16.tif", "portable.pgm", "float.tif"])
 def test_gray_files_give_exactly_their_pixels(tmp_path, name):
     write_odd(tmp_path)
     np.testing.assert_array_equal(read_image(tmp_path / name).rgb, np.repeat(BASE[..., :1], 3, axis=2))
@@ -177,8 +177,8 @@ def test_sixteen_bits_are_rounded_value_by_value(tmp_path):
     wanted = np.array([int(v / 257 + 0.5) for v in range(65536)]).reshape(256, 256)
     color = np.stack([values, values[::-1], values.T], axis=2)
     for ending in ("png", "tif"):
-        Image.fromarray(values).save(tmp_path / f"grey.{ending}")
-        np.testing.assert_array_equal(read_image(tmp_path / f"grey.{ending}").rgb[..., 1], wanted)
+        Image.fromarray(values).save(tmp_path / f"gray.{ending}")
+        np.testing.assert_array_equal(read_image(tmp_path / f"gray.{ending}").rgb[..., 1], wanted)
         cv2.imwrite(str(tmp_path / f"colour.{ending}"), color[..., ::-1])
         rgb = read_image(tmp_path / f"colour.{ending}").rgb
         for channel, plane in enumerate((wanted, wanted[::-1], wanted.T)):

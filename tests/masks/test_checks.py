@@ -35,7 +35,7 @@ WHITE = np.full((20, 20), 255, np.uint8)
         (top(12) * np.uint8(255), None, {}, set()),  # 60 % is not more than 60 %
         (top(0), None, {}, {"empty"}),
         (WHITE, None, {}, {"large"}),
-        (SOFT, None, {}, {"grey"}),
+        (SOFT, None, {}, {"gray"}),
         (top(5), None, {}, {"values"}),
         (top(5), None, {"threshold": 0}, set()),
         (top(5), None, {"invert": True}, {"values"}),

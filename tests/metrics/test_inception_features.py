@@ -36,13 +36,13 @@ def network(tmp_path_factory):
 
 
 @torch.no_grad()
-def test_features_equal_torch_fidelitys(network, files):
+def test_features_equal_torch_fidelitys(network, images):
     theirs, path = network
-    pred, _, _ = files
-    images = (pred * 255).round().to(torch.uint8)
+    pred, _, _ = images
+    integers = (pred * 255).round().to(torch.uint8)
     ours = InceptionFeatures("tensorflow", path)(pred)
     assert ours.shape == (2, 2048)
-    assert torch.allclose(ours, theirs(images)[0], rtol=1e-5, atol=1e-7)
+    assert torch.allclose(ours, theirs(integers)[0], rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.slow

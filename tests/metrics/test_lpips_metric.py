@@ -73,7 +73,7 @@ def test_known_answers(shared, shared_weights, known_answers):
     assert scores.tolist() == pytest.approx(known_answers["lpips_squeeze_rand_seed42"], abs=2e-4)
 
 
-def test_known_answers_of_a_image(shared, shared_weights, known_answers):
+def test_known_answers_of_an_image(shared, shared_weights, known_answers):
     expected = known_answers["lpips_squeeze_kodim23_crop256_y128_x256_mask_ff256a_02"]
     image = np.asarray(Image.open(shared / "data" / "kodak18" / "kodim23.png").convert("RGB"))[128:384, 256:512]
     hole = np.asarray(Image.open(shared / "data" / "masks_freeform" / "ff256a_02.png").convert("L")) > 127

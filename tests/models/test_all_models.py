@@ -29,12 +29,13 @@ def name(request):
     return request.param
 
 
+def small_names():
+    return [name for name in iz.list_models() if iz.model_info(name).parameters <= LARGE] + ["toy"]
+
+
 def over(argument, values):
-    """Combine every model with every value; large models whose family has a tiny one, only with the first value."""
-    large = [name for name in iz.list_models() if iz.model_info(name).parameters > LARGE]
-    pairs = [
-        (name, value) for name in [*iz.list_models(), "toy"] for value in (values[:1] if name in large else values)
-    ]
+    """Combine every model but the large ones with every value."""
+    pairs = [(name, value) for name in small_names() for value in values]
     return pytest.mark.parametrize(("name", argument), pairs, indirect=["name"], scope="module")
 
 
@@ -48,10 +49,6 @@ def with_one_large_of_a_family():
         if info is not None and info.parameters > LARGE:
             seen.add(info.family)
     return pytest.mark.parametrize("name", names, indirect=True, scope="module")
-
-
-def small_names():
-    return [name for name in iz.list_models() if iz.model_info(name).parameters <= LARGE] + ["toy"]
 
 
 def small_ones():
@@ -154,7 +151,7 @@ def test_gradients_reach_every_parameter(name):
     assert not without
 
 
-@with_one_large_of_a_family()
+@small_ones()
 def test_state_dict_and_file_round_trip(name, tmp_path):
     info = iz.model_info(name)
     net = iz.create_model(name)
@@ -251,6 +248,7 @@ def broken():
     }
 
 
+@small_ones()
 @pytest.mark.parametrize("case", broken())
 def test_bad_input_is_refused_by_name(name, case):
     image, mask, message = broken()[case]
@@ -258,6 +256,7 @@ def test_bad_input_is_refused_by_name(name, case):
         build(name)(image, mask)
 
 
+@small_ones()
 def test_training_steps_check_shapes_but_not_values(name):
     net = build(name).train()
     image, mask = sample((32, 32), batch=2)

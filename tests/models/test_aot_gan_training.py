@@ -14,7 +14,7 @@ from inpaint_zoo.training import NetworkEMA
 from inpaint_zoo.weights import WeightsNotFoundError
 from tests.helpers.authors_losses import gradient_norm
 from tests.helpers.fill import fill_module, losses_batch, read_vector
-from tests.helpers.overfit import Pictures64, psnr_by_heart
+from tests.helpers.overfit import Images64, psnr_by_heart
 from tests.helpers.toys import fit, make_trainer
 
 pytestmark = [
@@ -136,12 +136,12 @@ def test_two_steps_equal_those_written_out_by_hand(target, tmp_path):
     )
     before = {name: value.clone() for name, value in module.state_dict().items()}
     right, kept = ByHand(module, rates, target), ByHand(module, rates, target, as_released=True)
-    data = Pictures64()
+    data = Images64()
     data.trainer = make_trainer(tmp_path / "order")
     for batch, _ in zip(data.train_dataloader(), range(2), strict=False):
         right.step(batch, **weights)
         kept.step(batch, **weights)
-    trainer = fit(tmp_path, module, Pictures64(), max_steps=2, limit_val_batches=0, precision="64-true")
+    trainer = fit(tmp_path, module, Images64(), max_steps=2, limit_val_batches=0, precision="64-true")
     assert trainer.global_step == 2
     for player, by_hand in zip(("network", "discriminator"), right.players, strict=True):
         trained = getattr(module, player).state_dict()
@@ -161,7 +161,7 @@ def test_what_the_authors_train_with(tmp_path):
         drawn = torch.cat([parameter.flatten() for name, parameter in named if not name.endswith("bias")])
         assert drawn.std().item() == pytest.approx(0.02, rel=0.05)
         assert not any(parameter.any() for name, parameter in named if name.endswith("bias"))
-    fit(tmp_path, module, Pictures64(), max_steps=1, limit_val_batches=0)
+    fit(tmp_path, module, Images64(), max_steps=1, limit_val_batches=0)
     rates = {(x.defaults["lr"], x.defaults["betas"], x.defaults["weight_decay"]) for x in module.trainer.optimizers}
     assert rates == {(1e-4, (0.5, 0.999), 0)}
     value = {name: value.item() for name, value in module.values.items()}
@@ -174,7 +174,7 @@ def test_what_the_authors_train_with(tmp_path):
 def test_half_precision_and_a_running_average_are_finite(tmp_path):
     module = small(metrics=["psnr"], **NO_VGG)
     options = {"max_steps": 2, "limit_val_batches": 1, "precision": "bf16-mixed"}
-    fit(tmp_path, module, Pictures64(batches=2), callbacks=[NetworkEMA(decay=0.9)], **options)
+    fit(tmp_path, module, Images64(batches=2), callbacks=[NetworkEMA(decay=0.9)], **options)
     assert all(value.isfinite().all() for value in module.state_dict().values())
     assert {parameter.dtype for parameter in module.parameters()} == {torch.float32}
     assert all(value.isfinite() for value in module.values.values())

@@ -8,7 +8,7 @@ import inpaint_zoo as iz
 from inpaint_zoo.models import ContextEncoder
 from inpaint_zoo.models.context_encoder.loss import ContextEncoderLoss
 from tests.helpers.images import sample
-from tests.helpers.overfit import Pictures64, psnr_by_heart
+from tests.helpers.overfit import Images64, psnr_by_heart
 from tests.helpers.toys import fit
 
 pytestmark = [
@@ -123,7 +123,7 @@ def test_a_step_trains_all_but_the_biases(region, known, tmp_path):
     )
     assert module.losses.overlap_weight == known
     before = {name: value.clone() for name, value in module.named_parameters()}
-    fit(tmp_path, module, Pictures64(), max_steps=2, limit_val_batches=0)
+    fit(tmp_path, module, Images64(), max_steps=2, limit_val_batches=0)
     for name, value in module.named_parameters():
         layer = module.get_submodule(name.rpartition(".")[0])
         still = name.endswith("bias") and not isinstance(layer, torch.nn.BatchNorm2d)

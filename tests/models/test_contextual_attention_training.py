@@ -21,7 +21,7 @@ from inpaint_zoo.training.resume import list_checkpoints
 from inpaint_zoo.weights import WeightsError
 from tests.helpers.fill import fill_module, read_vector, vector_image
 from tests.helpers.images import sample
-from tests.helpers.overfit import Pictures64, psnr_by_heart
+from tests.helpers.overfit import Images64, psnr_by_heart
 from tests.helpers.small_runs import CRITICS, REPOSITORY, TINY
 from tests.helpers.toys import fit, make_trainer
 
@@ -237,12 +237,12 @@ def test_two_rounds_equal_those_written_out_by_hand(tmp_path, monkeypatch):
     )
     before = {name: value.clone() for name, value in module.state_dict().items()}
     right, wrong = ByHand(module, rates), ByHand(module, rates, stale_critics=True)
-    data = Pictures64()
+    data = Images64()
     data.trainer = make_trainer(tmp_path / "order")
     for number, batch in zip(range(4), data.train_dataloader(), strict=False):
         right.batch(batch, number)
         wrong.batch(batch, number)
-    trainer = fit(tmp_path, module, Pictures64(), max_steps=2, limit_val_batches=0)
+    trainer = fit(tmp_path, module, Images64(), max_steps=2, limit_val_batches=0)
     assert (trainer.global_step, module.batches) == (2, 4)
     names = ("network", "local_critic", "global_critic")
     for player, by_hand, other in zip(names, right.players, wrong.players, strict=True):
@@ -259,7 +259,7 @@ def test_two_rounds_equal_those_written_out_by_hand(tmp_path, monkeypatch):
 def test_what_the_study_trains_with(tmp_path):
     module = small()
     before = {name: value.clone() for name, value in module.named_parameters()}
-    fit(tmp_path, module, Pictures64(), max_steps=1, limit_val_batches=0)
+    fit(tmp_path, module, Images64(), max_steps=1, limit_val_batches=0)
     assert module.batches == 5
     # a score's offset is no matter: it cancels between truth and composite
     still = {name for name, value in module.named_parameters() if torch.equal(value, before[name])}
@@ -279,12 +279,12 @@ def test_what_the_study_trains_with(tmp_path):
 
 def test_images_of_another_size_are_refused(tmp_path):
     with pytest.raises(ZooError, match=r"must be \(B, 3, 128, 128\), got \(4, 3, 64, 64\)\. Create the critic"):
-        fit(tmp_path, ContextualAttention("glcic_tiny", size=128, window=32, critic_width=8), Pictures64(), max_steps=1)
+        fit(tmp_path, ContextualAttention("glcic_tiny", size=128, window=32, critic_width=8), Images64(), max_steps=1)
 
 
 def test_a_training_starts_from_network_and_critics_of_another(tmp_path):
     first = small()
-    fit(tmp_path, first, Pictures64(), max_steps=2, limit_val_batches=0)
+    fit(tmp_path, first, Images64(), max_steps=2, limit_val_batches=0)
     checkpoint = str(list_checkpoints(tmp_path / "checkpoints")[0])
     second = small(init_weights=checkpoint, init_critics=checkpoint)
     assert all(torch.equal(value, second.state_dict()[name]) for name, value in first.state_dict().items())
@@ -297,7 +297,7 @@ def test_a_training_starts_from_network_and_critics_of_another(tmp_path):
 # What stands in the hole
 
 
-class Filled(Pictures64):
+class Filled(Images64):
     """The images with a gray of 0.8 in their holes."""
 
     def on_after_batch_transfer(self, batch, dataloader_idx):

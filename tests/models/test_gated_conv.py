@@ -10,7 +10,7 @@ from inpaint_zoo.models import GatedConv
 from inpaint_zoo.models.gated_conv import GatedConvGenerator
 from inpaint_zoo.models.gated_conv.loss import GatedConvLoss
 from tests.helpers.images import sample
-from tests.helpers.overfit import Pictures64, psnr_by_heart
+from tests.helpers.overfit import Images64, psnr_by_heart
 from tests.helpers.toys import fit
 
 pytestmark = [
@@ -112,7 +112,7 @@ def test_losses_written_out():
 def test_discriminator_and_generator_take_turns(tmp_path):
     module = GatedConv("gated_conv_tiny", discriminator_width=8, metrics=[])
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    fit(tmp_path, module, Pictures64(), max_steps=2, limit_val_batches=0)
+    fit(tmp_path, module, Images64(), max_steps=2, limit_val_batches=0)
     assert module.batches == 4
     assert all(not torch.equal(value, before[name]) for name, value in module.named_parameters())
     value = {name: x.item() for name, x in module.values.items()}

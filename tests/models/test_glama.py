@@ -166,7 +166,7 @@ def test_optimised_form_on_lively_weights(precision, largest, mean):
     assert difference.mean() < mean
 
 
-def test_fourier_unit_is_a_convolution_with_a_image_wide_kernel():
+def test_fourier_unit_is_a_convolution_with_an_image_wide_kernel():
     """With identity weights and no norm, it is ReLU of the spectrum's parts, computed by an explicit DFT."""
     unit = FourierUnit(1).eval()
     with torch.no_grad():

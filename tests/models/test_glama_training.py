@@ -80,7 +80,7 @@ def test_two_stages_train_the_second(tmp_path, capsys):
     config = "glama_2stage_ffhq.yaml"
     words = ["fit", "--config", str(CONFIGS / config), "--out", str(tmp_path / "two"), *TINY, *two, *small]
     assert main(words) == 2
-    assert "The first stage is frozen but has no trained weights" in capsys.readouterr().err
+    assert "The first network is frozen but has no trained weights" in capsys.readouterr().err
     fit(config, tmp_path / "two", *two, *small, f"--model.init_args.first_weights={first}")
     before = load(first)["state_dict"]
     after = load(list_checkpoints(tmp_path / "two" / "checkpoints")[0])["state_dict"]

@@ -21,7 +21,7 @@ from inpaint_zoo.training import NetworkEMA, image_row
 from inpaint_zoo.training.resume import list_checkpoints
 from inpaint_zoo.weights import WeightsNotFoundError
 from tests.helpers.fill import fill_module, losses_batch, read_vector
-from tests.helpers.overfit import Pictures64, psnr_by_heart
+from tests.helpers.overfit import Images64, psnr_by_heart
 from tests.helpers.runs import load
 from tests.helpers.toys import fit, make_trainer
 
@@ -246,12 +246,12 @@ def test_two_batches_of_two_rounds_equal_those_written_out_by_hand(order, tmp_pa
     module.projected = Whole()
     before = {name: value.clone() for name, value in module.state_dict().items()}
     right, wrong = ByHand(module, rates), ByHand(module, rates)
-    data = Pictures64()
+    data = Images64()
     data.trainer = make_trainer(tmp_path / "order")
     for number, batch in zip(range(2), data.train_dataloader(), strict=False):
         right.batch(batch, number, 2, order)
         wrong.batch(batch, number, 2, "paper" if order == "code" else "code")
-    trainer = fit(tmp_path, module, Pictures64(), max_steps=2, limit_val_batches=0, precision="64-true")
+    trainer = fit(tmp_path, module, Images64(), max_steps=2, limit_val_batches=0, precision="64-true")
     assert trainer.global_step == 2
     for name, by_hand, other in zip(("network", "projected", "patch"), right.players, wrong.players, strict=True):
         trained = getattr(module, name).state_dict()
@@ -285,7 +285,7 @@ class Watched(GRIG):
 def test_no_graph_crosses_rounds(tmp_path):
     module = Watched("grig_tiny", network_options={"steps": 3}, **SMALL, **ALONE)
     ema = NetworkEMA(buffers=False, each_update=True)
-    trainer = fit(tmp_path, module, Pictures64(), max_steps=2, limit_val_batches=0, callbacks=[ema])
+    trainer = fit(tmp_path, module, Images64(), max_steps=2, limit_val_batches=0, callbacks=[ema])
     assert trainer.global_step == 2
     assert int(ema.average.n_averaged) == 6  # each update of the generator
     starts = [hole_fill is None for hole_fill in module.hole_fills]
@@ -299,7 +299,7 @@ def test_no_graph_crosses_rounds(tmp_path):
 
 def test_evaluation_takes_all_steps(tmp_path):
     module = small(steps=3, **ALONE | {"metrics": ["psnr"]})
-    fit(tmp_path, module, Pictures64(batches=1), max_steps=1, limit_val_batches=1)
+    fit(tmp_path, module, Images64(batches=1), max_steps=1, limit_val_batches=1)
     assert set(module.results) == {"val/psnr", "val/step_1/psnr", "val/step_2/psnr"}
     batch = {"image": torch.rand(1, 3, 64, 64), "mask": torch.ones(1, 1, 64, 64)}
     assert len(image_row(module.eval(), batch)) == 6  # masked input, three steps, result, ground truth
@@ -326,7 +326,7 @@ def test_each_ablation_trains_its_players_and_nothing_else(options, players, tmp
     if module.projected is not None:
         module.projected.load_backbone("random")
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    fit(tmp_path, module, Pictures64(), max_steps=1, limit_val_batches=0)
+    fit(tmp_path, module, Images64(), max_steps=1, limit_val_batches=0)
     changed = {name for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
     assert {name.split(".")[0] for name in changed} == players
     assert not any(name.startswith("projected.feature_network") for name in changed)
@@ -337,7 +337,7 @@ def test_each_ablation_trains_its_players_and_nothing_else(options, players, tmp
 
 def test_weights_of_the_terms(tmp_path):
     module = small(steps=1, lambda_lpips=1.5, lambda_l1=0.25, vgg_weights="random")
-    fit(tmp_path, module, Pictures64(), max_steps=1, limit_val_batches=0, precision="bf16-mixed")
+    fit(tmp_path, module, Images64(), max_steps=1, limit_val_batches=0, precision="bf16-mixed")
     value = {name: value.item() for name, value in module.values.items()}
     terms = {"adversarial": 1, "patch": 1, "lpips": 1.5, "l1": 0.25}
     total = sum(weight * value[f"generator/{name}"] for name, weight in terms.items())
@@ -354,7 +354,7 @@ class Looking(GRIG):
     """Records the ground truth of its batches."""
 
     def carry(self, batch, stages):
-        self.targets = [*getattr(self, "truths", []), batch["image"]]
+        self.targets = [*getattr(self, "targets", []), batch["image"]]
         return super().carry(batch, stages)
 
 
@@ -362,7 +362,7 @@ def test_the_ground_truth_is_changed_before_the_hole_and_alike_in_all_rounds(tmp
     def trained(folder, augment):
         torch.manual_seed(0)
         module = Looking("grig_tiny", network_options={"steps": 3}, augment=augment, **SMALL, **ALONE)
-        fit(tmp_path / folder, module, Pictures64(), max_steps=2, limit_val_batches=0)
+        fit(tmp_path / folder, module, Images64(), max_steps=2, limit_val_batches=0)
         return module
 
     plain, changed, again = (
@@ -389,16 +389,16 @@ def test_what_the_data_put_into_the_hole_is_not_changed_along():
 
 def test_missing_vgg_is_refused_before_the_first_step(no_weights, tmp_path):
     with pytest.raises(WeightsNotFoundError, match="vgg16"):
-        fit(tmp_path, small(lambda_lpips=1.5), Pictures64(), max_steps=1, limit_val_batches=0)
+        fit(tmp_path, small(lambda_lpips=1.5), Images64(), max_steps=1, limit_val_batches=0)
 
 
 def test_a_missing_backbone_is_refused_unless_a_checkpoint_brings_it(no_weights, tmp_path):
     with pytest.raises(WeightsNotFoundError, match="tf_efficientnet_lite0"):
-        fit(tmp_path / "a", small(steps=1, backbone_weights=None), Pictures64(), max_steps=1, limit_val_batches=0)
-    fit(tmp_path / "b", small(steps=1), Pictures64(), max_steps=1, limit_val_batches=0)
+        fit(tmp_path / "a", small(steps=1, backbone_weights=None), Images64(), max_steps=1, limit_val_batches=0)
+    fit(tmp_path / "b", small(steps=1), Images64(), max_steps=1, limit_val_batches=0)
     (checkpoint,) = list_checkpoints(tmp_path / "b" / "checkpoints")
     module = small(steps=1, backbone_weights=None)
-    trainer = fit(tmp_path / "b", module, Pictures64(), checkpoint, max_steps=2, limit_val_batches=0)
+    trainer = fit(tmp_path / "b", module, Images64(), checkpoint, max_steps=2, limit_val_batches=0)
     assert trainer.global_step == 2
     stem = "feature_network.pretrained.layer0.0.weight"
     assert torch.equal(module.projected.state_dict()[stem], load(checkpoint)["state_dict"][f"projected.{stem}"])
@@ -407,12 +407,12 @@ def test_a_missing_backbone_is_refused_unless_a_checkpoint_brings_it(no_weights,
 def test_a_missing_backbone_leaves_its_player_out_if_the_config_says_so(no_weights, tmp_path):
     module = small(steps=1, backbone_weights=None, on_missing="drop")
     with pytest.warns(MissingWeightsWarning, match="adversarial: .*tf_efficientnet_lite0"):
-        fit(tmp_path / "a", module, Pictures64(), max_steps=1, limit_val_batches=0)
+        fit(tmp_path / "a", module, Images64(), max_steps=1, limit_val_batches=0)
     assert module.optimizer_names == ["patch", "generator"]
     assert "generator/adversarial" not in module.values
     (checkpoint,) = list_checkpoints(tmp_path / "a" / "checkpoints")
     resumed = small(steps=1)  # by now there are weights, but this run has no such player
-    fit(tmp_path / "a", resumed, Pictures64(), checkpoint, max_steps=2, limit_val_batches=0)
+    fit(tmp_path / "a", resumed, Images64(), checkpoint, max_steps=2, limit_val_batches=0)
     assert resumed.optimizer_names == ["patch", "generator"]
 
 

@@ -13,11 +13,9 @@ from inpaint_zoo.training.resume import list_checkpoints
 from tests.helpers.runs import assert_same, load, wait_for_step
 from tests.helpers.small_runs import CRITICS, REPOSITORY, TINY
 
-# one family for each form of a training step
+# the families whose steps differ from the default recipe; tests/training/test_resume.py has all forms of a step
 FAMILIES = {
-    "aot_gan": [],  # a shared forward pass, all updates after all backward passes
     "contextual_attention": CRITICS,  # several updates of the critics in a step
-    "glama": [],  # a forward pass for each phase
     "grig": ["--model.init_args.augment=[color,translation]"],  # several rounds in a step, EMA
     "lgnet": [],  # a shared forward pass, several optimizers in a phase
 }

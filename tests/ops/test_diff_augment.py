@@ -112,5 +112,5 @@ def _stays(shifts, H, W):
 
 def test_an_unknown_step_is_refused():
     check_augment_steps("augment", ["color", "translation"])
-    with pytest.raises(UnknownNameError, match=r"Unknown `augment`: 'color'\. Did you mean 'color'"):
+    with pytest.raises(UnknownNameError, match=r"Unknown `augment`: 'colour'\. Did you mean 'color'"):
         check_augment_steps("augment", ["colour"])

@@ -207,10 +207,10 @@ def test_device_statistics_without_their_package_are_a_mistake(fit, monkeypatch)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"workers": -1}, "`workers` must be 0 or more, got -1."),
+        ({"workers": -1}, "`workers` must be at least 0, got -1."),
         ({"epoch_samples": 0}, "`epoch_samples` must be at least 1, got 0."),
         ({"batch_size": 0}, "`batch_size` must be at least 1, got 0."),
-        ({"seed": -3}, "`seed` must be 0 or more, got -3."),
+        ({"seed": -3}, "`seed` must be at least 0, got -3."),
     ],
 )
 def test_wrong_numbers_of_the_data_are_mistakes(arguments, message, fit):
@@ -230,7 +230,7 @@ def test_a_wrong_learning_rate_is_a_mistake(fit):
 
 
 def test_weights_and_biases_without_a_key_is_a_mistake(fit, monkeypatch, tmp_path):
-    pytest.importorskip("wandb")
+    wandb = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setenv("HOME", str(tmp_path))  # no key of the user's
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -239,6 +239,7 @@ def test_weights_and_biases_without_a_key_is_a_mistake(fit, monkeypatch, tmp_pat
     code, error = fit(ONE_OPTIMIZER, {"logger": [entry]})
     assert code == 2
     assert "WANDB_MODE=offline" in error.splitlines()[-1]
+    wandb.teardown()  # it would keep the mode for later tests of this process
 
 
 def plateau_config(tmp_path, scheduler):

@@ -21,7 +21,7 @@ __all__ = ["MASS", "EffectiveField", "effective_field", "field_image"]
 
 MASS = 0.95
 _DECADES = 4  # decades of the image's logarithmic scale
-_PICTURE = 512  # minimum of the image's shorter side
+_MIN_SIDE = 512  # minimum of the image's shorter side
 _THEORY, _MASS, _PAPER, _INK = (255, 255, 255), (80, 220, 120), (24, 24, 28), (236, 238, 242)
 
 
@@ -101,7 +101,7 @@ def field_image(
         title: The line at the top.
     """
     H, W = field.gradient.shape
-    factor = max(1, -(-_PICTURE // min(H, W)))
+    factor = max(1, -(-_MIN_SIDE // min(H, W)))
     decades = np.log10(np.maximum(field.gradient / field.gradient.max(), 10.0**-_DECADES)) / _DECADES + 1
     colors = cv2.applyColorMap((decades * 255).round().astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
     large = np.repeat(np.repeat(colors, factor, axis=0), factor, axis=1)

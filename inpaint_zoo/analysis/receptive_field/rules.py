@@ -48,7 +48,10 @@ _PRODUCTS = {
 
 
 def derive(call: Call, tracked: Sequence[Tracked]) -> Field | None:
-    """Return the output's field, given the tracked inputs (those that depend on the network's input); None for none."""
+    """Return the output's field, given the tracked inputs: those that depend on the network's input.
+
+    The result is None if the output does not depend on the network's input.
+    """
     if call.name in _CONSTANTS:
         return None
     if call.pointwise or call.name in _SAME_PLACE:
@@ -248,7 +251,7 @@ def _unshuffle(call: Call, x: Tensor, field: Field) -> Field:
 
 @_rule("constant_pad_nd", "reflection_pad2d", "replication_pad2d", "reflection_pad1d", "replication_pad1d")
 def _pad(call: Call, x: Tensor, field: Field) -> Field:
-    """Shift the positions; borders are ignored, so what a reflection shows there is not counted."""
+    """Shift the positions; borders are ignored, so reflected pixels are not counted."""
     padding = call.arguments.get("pad") or call.arguments["padding"]
     before = dict(enumerate(padding[::2]))  # from the last dimension backwards
     rows, columns = _dims(field)
@@ -303,7 +306,7 @@ def _transpose(call: Call, x: Tensor, field: Field) -> Field:
 
 @_rule("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm")
 def _batch_norm(call: Call, x: Tensor, field: Field) -> Field:
-    """Return the field: stored statistics only scale; the map's own statistics, as in instance norm, see all of it."""
+    """Keep the field if stored statistics are used. Statistics of the input itself depend on all positions."""
     own = call.arguments.get("training", False)
     return field.everywhere("statistics over positions", keep_map=True) if own else field
 
@@ -322,7 +325,7 @@ def _layer_norm(call: Call, x: Tensor, field: Field) -> Field:
 
 @_rule("_softmax", "_log_softmax", "_safe_softmax", "glu", "cumsum", "index_select", "flip", "roll")
 def _along(call: Call, x: Tensor, field: Field) -> Field:
-    """Handle operations that mix along some dimensions and keep their number."""
+    """Handle operations that mix positions along some dimensions and keep the number of dimensions."""
     mixed = _chosen(x, call.arguments.get("dim", call.arguments.get("dims")))
     if mixed & set(_dims(field)):
         return field.everywhere(f"{call.name.lstrip('_')} over positions", keep_map=x.shape == call.output.shape)
@@ -347,7 +350,7 @@ def _reduce(call: Call, x: Tensor, field: Field) -> Field:
 def _without(call: Call, x: Tensor, field: Field) -> Field:
     gone = call.arguments["dim"] % x.ndim
     if gone in _dims(field):
-        return field.everywhere("one position that is broadcast to all")
+        return field.everywhere("a single row or column that is selected")
     return _moved(field, (dim - (gone < dim) for dim in _dims(field)))
 
 

@@ -83,7 +83,7 @@ class NetworkMethod(Method):
 
         if not task.mosaic or model_info(self.entry.model).takes_hole_fill:
             return None
-        return f"'{self.entry.model}' never sees what stands in the hole, so that a mosaic would change nothing"
+        return f"'{self.entry.model}' ignores the values in the hole, so a mosaic would not change its result"
 
     def identity(self, task: Task) -> dict[str, Any]:
         """Return the model's name, its options from all sources, and the hash of its weights."""

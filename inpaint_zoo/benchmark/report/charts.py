@@ -18,7 +18,7 @@ from inpaint_zoo.benchmark.report.typography import thousands
 
 __all__ = ["SIZES", "Frame", "Mark", "Series", "marker", "scatter", "style_class", "swatch", "trend"]
 
-COLOURS = 6  # c0..c5 in style.css
+COLORS = 6  # c0..c5 in style.css
 SIZES = {"wide": (760, 400), "narrow": (343, 320)}
 _DASHES = ("", "7 4", "2 4")  # solid line, then dashed from the 7th and dotted from the 13th method on
 _LETTER = 7.0  # approximate width of a letter in pixels; the reader's font is unknown
@@ -85,12 +85,12 @@ class Frame:
 
 def style_class(index: int) -> str:
     """Return the CSS class of the method at this position in the suite."""
-    return f"c{index % COLOURS}"
+    return f"c{index % COLORS}"
 
 
 def marker(index: int, radius: float) -> str:
     """Return the path data of a method's marker around (0, 0); with its color it is unique for 36 methods."""
-    return _SHAPES[(index + index // COLOURS) % len(_SHAPES)](radius)
+    return _SHAPES[(index + index // COLORS) % len(_SHAPES)](radius)
 
 
 def swatch(index: int) -> Markup:
@@ -109,7 +109,7 @@ def trend(series: Sequence[Series], size: str, *, x_label: str, y_label: str, ti
     for one in series:
         dots = "".join(f"M{frame.x(x):g} {frame.y(y):g}h0" for x, y in one.dots)
         path = " ".join(f"{frame.x(x):g},{frame.y(y):g}" for x, y in one.line)
-        dash = _DASHES[one.index // COLOURS % len(_DASHES)]
+        dash = _DASHES[one.index // COLORS % len(_DASHES)]
         dashes = f' stroke-dasharray="{dash}"' if dash else ""
         parts.append(
             f'<g class="series {style_class(one.index)}" data-method="{one.index}"><path class="dots" d="{dots}"/>'

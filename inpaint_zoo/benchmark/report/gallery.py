@@ -23,9 +23,9 @@ from inpaint_zoo.benchmark.report.tables import short_title
 from inpaint_zoo.benchmark.report.typography import decimal
 
 __all__ = [
-    "DIFFERENCE_COLOURS",
+    "DIFFERENCE_COLORS",
     "DIFFERENCE_STEPS",
-    "HOLE_COLOURS",
+    "HOLE_COLORS",
     "QUALITY",
     "Gallery",
     "build_gallery",
@@ -37,8 +37,8 @@ QUALITY = 90  # WebP quality
 LONGEST_SIDE = 768  # larger images are shown smaller
 BUDGET = 24_000_000  # bytes of images in the page; further images stay in the folder, which the page states
 DIFFERENCE_STEPS = (0, 4, 8, 16, 32, 64, 128)  # lower ends of the classes, in 8-bit steps, mean of |R|, |G|, |B|
-DIFFERENCE_COLOURS = ("#160b39", "#420a68", "#6a176e", "#a92e5e", "#dd513a", "#f98e09", "#fcd34b")  # one per class
-HOLE_COLOURS = ("#f3efe6", "#c9c1b2")  # two stripes, a pattern that images do not have
+DIFFERENCE_COLORS = ("#160b39", "#420a68", "#6a176e", "#a92e5e", "#dd513a", "#f98e09", "#fcd34b")  # one per class
+HOLE_COLORS = ("#f3efe6", "#c9c1b2")  # two stripes, a pattern that images do not have
 _MARGIN = 9  # MaxFilter size: four pixels on every side
 
 Pixels = NDArray[np.uint8]
@@ -157,7 +157,7 @@ def _add_result(
     if scale < 1:  # the maximum class in a neighborhood would exaggerate and a mean would blur, so use the nearest
         classes = np.asarray(Image.fromarray(classes).resize(alpha.shape[::-1], Image.Resampling.NEAREST))
     entry["difference"] = gallery.add(
-        f"{name}-difference", _palette_png(classes, ("#000000", *DIFFERENCE_COLOURS)), "png"
+        f"{name}-difference", _palette_png(classes, ("#000000", *DIFFERENCE_COLORS)), "png"
     )
     entry["mean_difference"] = round(float(difference[hole].mean()), 2) if hole.any() else 0.0
 
@@ -214,7 +214,7 @@ def hole_stripes(hole: NDArray[np.bool_]) -> Pixels:
 
 
 def _hole_png(hole: NDArray[np.bool_]) -> bytes:
-    return _palette_png(hole_stripes(hole), ("#000000", *HOLE_COLOURS))
+    return _palette_png(hole_stripes(hole), ("#000000", *HOLE_COLORS))
 
 
 def _palette_png(classes: Pixels, colors: tuple[str, ...]) -> bytes:

@@ -9,7 +9,7 @@ from inpaint_zoo.benchmark.statistics import DRAWS, EXACT_GROUPS
 
 __all__ = ["caveats", "count", "failures", "headline", "how_to_read", "skipped", "unreadable"]
 
-FEW_PHOTOGRAPHS = 10  # with fewer, percentile intervals are clearly too narrow
+FEW_IMAGES = 10  # with fewer, percentile intervals are clearly too narrow
 
 
 def count(number: int, thing: str) -> str:
@@ -60,7 +60,7 @@ def caveats(run: Run) -> list[str]:
     """Return the limitations of the numbers of this run."""
     lines = []
     small = [(name, image_counts(run, name)[1]) for name in run.datasets]
-    few = [f"{name}: {number}" for name, number in small if 0 < number < FEW_PHOTOGRAPHS]
+    few = [f"{name}: {number}" for name, number in small if 0 < number < FEW_IMAGES]
     if few:
         lines.append(
             f"Few images ({', '.join(few)}): bootstrap intervals are then too narrow; with 4 images, a "

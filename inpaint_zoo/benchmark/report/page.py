@@ -14,7 +14,7 @@ from inpaint_zoo.benchmark.report import notes
 from inpaint_zoo.benchmark.report.charts import swatch
 from inpaint_zoo.benchmark.report.costs import cell_costs, cost_notes, method_costs
 from inpaint_zoo.benchmark.report.gallery import (
-    DIFFERENCE_COLOURS,
+    DIFFERENCE_COLORS,
     DIFFERENCE_STEPS,
     LONGEST_SIDE,
     QUALITY,
@@ -210,7 +210,7 @@ def _legend() -> list[tuple[str, str]]:
     labels = [
         f"{low}+" if end is None else f"{low}{DASH}{end - 1}" for low, end in zip(DIFFERENCE_STEPS, ends, strict=True)
     ]
-    return list(zip(DIFFERENCE_COLOURS, labels, strict=True))
+    return list(zip(DIFFERENCE_COLORS, labels, strict=True))
 
 
 def _flat(content: object, path: str = "") -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from inpaint_zoo.benchmark.report.gallery import HOLE_COLOURS, Pixels, hole_stripes, read_rgb
+from inpaint_zoo.benchmark.report.gallery import HOLE_COLORS, Pixels, hole_stripes, read_rgb
 from inpaint_zoo.benchmark.report.run_folder import Run
 
 __all__ = ["sheet"]
@@ -28,7 +28,7 @@ def sheet(run: Run) -> bytes | None:
     if not scenes:
         return None
     methods = run.methods[:METHODS]
-    titles = ["masked", *methods, "truth"]
+    titles = ["masked", *methods, "ground truth"]
     size = (_SIDE + len(titles) * (_CELL + _GAP), _HEAD + len(scenes) * (_CELL + _GAP))
     canvas = Image.new("RGB", size, _PAPER)
     draw = ImageDraw.Draw(canvas)
@@ -72,7 +72,7 @@ def _scenes(run: Run) -> Iterator[tuple[str, str, int]]:
 
 def _masked(run: Run, target: Pixels, dataset: str, mask: str, number: int) -> Pixels:
     stripes = hole_stripes(read_rgb(run.mask_file(dataset, mask, number))[..., 0] > 127)
-    colors = np.array([bytes.fromhex(color[1:]) for color in HOLE_COLOURS]).view(np.uint8).reshape(-1, 3)
+    colors = np.array([bytes.fromhex(color[1:]) for color in HOLE_COLORS]).view(np.uint8).reshape(-1, 3)
     return np.where(stripes[..., None] > 0, colors[stripes.clip(1) - 1], target)
 
 

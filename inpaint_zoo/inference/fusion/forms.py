@@ -13,8 +13,9 @@ __all__ = ["fuse", "fuse_children"]
 def fuse(module: nn.Module) -> nn.Module:
     """Return the inference form of ``module``.
 
-    The form has the inputs and outputs of the module in eval mode, and no gradients. It may share or change the
-    module's weights and submodules, so fuse a copy if you still need the original. Fusing a form again changes nothing.
+    The form takes the same inputs and returns the same outputs as the module in eval mode. It does not support
+    gradients. It may share or change the module's weights and submodules, so fuse a copy if you still need the
+    original. Fusing a form again changes nothing.
 
     `functools.singledispatch` selects the form by the module's type, else by its nearest base class. To register one:
     ``fuse.register(Layer, FusedLayer)``, where ``FusedLayer`` is a function or class that takes the layer and returns

@@ -19,7 +19,7 @@ from inpaint_zoo.inference.fusion.folding import without_spectral_norm
 from inpaint_zoo.inference.fusion.forms import fuse
 from inpaint_zoo.layers.spectral import SpectralConv2d
 
-__all__ = ["Activation", "FusedConv2d", "FusedConvTranspose2d", "LaidOut", "matrix_products", "uses_onednn"]
+__all__ = ["Activation", "FusedConv2d", "FusedConvTranspose2d", "PackedConvolution", "matrix_products", "uses_onednn"]
 
 _OPERATORS = (
     "_convolution_pointwise",
@@ -74,10 +74,10 @@ class Activation(NamedTuple):
         return x if self.name == "none" else cast(Tensor, getattr(x, f"{self.name}_")())
 
 
-class LaidOut(nn.Module):
+class PackedConvolution(nn.Module):
     """Convolution for inference whose weights are reordered for oneDNN once, for the first input's shape.
 
-    `nn.Conv2d` reorders its weights in each call. On devices other than the CPU, this is an ordinary convolution.
+    `nn.Conv2d` reorders its weights in each call. Where `uses_onednn` is False, this is an ordinary convolution.
 
     Args:
         convolution: The original convolution, with zero padding or none.
@@ -89,7 +89,7 @@ class LaidOut(nn.Module):
     def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d) -> None:
         super().__init__()
         if not _takes(convolution):
-            raise ZooError(f"{type(self).__name__} supports only zero padding by a number, got {convolution}.")
+            raise ZooError(f"{type(self).__name__} supports only zero padding given as integers, got {convolution}.")
         self.weight = convolution.weight
         self.bias = convolution.bias
         self.stride, self.padding = list(convolution.stride), list(cast(tuple[int, ...], convolution.padding))
@@ -101,19 +101,19 @@ class LaidOut(nn.Module):
         """Omit the reordered weights, which can be neither copied nor pickled."""
         return {**self.__dict__, "_packed": None}
 
-    def _lay_out(self, size: list[int]) -> Tensor:
+    def _pack(self, size: list[int]) -> Tensor:
         raise NotImplementedError
 
-    def _laid_out(self, x: Tensor) -> Tensor:
+    def _packed_weight(self, x: Tensor) -> Tensor:
         if self._packed is None or self._packed.dtype != self.weight.dtype:
-            self._packed = self._lay_out(list(x.shape))
+            self._packed = self._pack(list(x.shape))
         return self._packed
 
 
-class FusedConv2d(LaidOut):
-    """Convolution for inference that adds to an existing feature map and applies its activation as it writes.
+class FusedConv2d(PackedConvolution):
+    """Convolution for inference that adds to an existing feature map and applies its activation in the same pass.
 
-    See `LaidOut` for its weights.
+    See `PackedConvolution` for its weights.
     """
 
     def forward(self, x: Tensor, relu: bool = False, into: Tensor | None = None) -> Tensor:
@@ -131,10 +131,10 @@ class FusedConv2d(LaidOut):
         shape = (self.padding, self.stride, self.dilation, self.groups)
         if into is None:
             operator = torch.ops.mkldnn._convolution_pointwise
-            return operator(x, self._laid_out(x), self.bias, *shape, *activation.arguments)
+            return operator(x, self._packed_weight(x), self.bias, *shape, *activation.arguments)
         in_place = torch.ops.mkldnn._convolution_pointwise_.binary
         joined = "relu" if activation.name == "relu" else None  # the only activation that oneDNN fuses with a sum
-        out = in_place(into, x, self._laid_out(x), self.bias, *shape, "add", 1.0, joined, [], "")
+        out = in_place(into, x, self._packed_weight(x), self.bias, *shape, "add", 1.0, joined, [], "")
         return out if joined or activation.name == "none" else _activated(out, activation)
 
     def _plain(self, x: Tensor, activation: Activation, into: Tensor | None) -> Tensor:
@@ -143,14 +143,14 @@ class FusedConv2d(LaidOut):
             out = into.add_(out)
         return activation.in_place(out)
 
-    def _lay_out(self, size: list[int]) -> Tensor:
+    def _pack(self, size: list[int]) -> Tensor:
         return torch.ops.mkldnn._reorder_convolution_weight(
             self.weight, self.padding, self.stride, self.dilation, self.groups, size
         )
 
 
-class FusedConvTranspose2d(LaidOut):
-    """Transposed convolution for inference that applies its activation as it writes; see `LaidOut`."""
+class FusedConvTranspose2d(PackedConvolution):
+    """Transposed convolution for inference that applies its activation in the same pass; see `PackedConvolution`."""
 
     def __init__(self, convolution: nn.ConvTranspose2d) -> None:
         super().__init__(convolution)
@@ -162,12 +162,12 @@ class FusedConvTranspose2d(LaidOut):
         shape = (self.padding, self.output_padding, self.stride, self.dilation, self.groups)
         if uses_onednn(x):
             operator = torch.ops.mkldnn._convolution_transpose_pointwise
-            return operator(x, self._laid_out(x), self.bias, *shape, *self.activation.arguments)
+            return operator(x, self._packed_weight(x), self.bias, *shape, *self.activation.arguments)
         padding, output_padding, stride, dilation, groups = shape
         out = F.conv_transpose2d(x, self.weight, self.bias, stride, padding, output_padding, groups, dilation)
         return self.activation.in_place(out)
 
-    def _lay_out(self, size: list[int]) -> Tensor:
+    def _pack(self, size: list[int]) -> Tensor:
         return torch.ops.mkldnn._reorder_convolution_transpose_weight(
             self.weight, self.padding, self.output_padding, self.stride, self.dilation, self.groups, size
         )

@@ -11,7 +11,7 @@ from torch import nn
 
 from inpaint_zoo.inference.fusion.folding import CONVOLUTIONS, fold
 from inpaint_zoo.inference.fusion.forms import fuse, fuse_children
-from inpaint_zoo.inference.fusion.onednn import Activation, LaidOut
+from inpaint_zoo.inference.fusion.onednn import Activation, PackedConvolution
 
 __all__ = ["fuse_sequential"]
 
@@ -36,7 +36,7 @@ def _fold_norms(layers: nn.Sequential) -> None:
 
 
 def _join_activations(layers: nn.Sequential) -> None:
-    convolution: LaidOut | None = None
+    convolution: PackedConvolution | None = None
     for name, layer in layers._modules.items():
         activation = Activation.of(layer)
         if activation.name != "none" and convolution is not None:
@@ -44,4 +44,4 @@ def _join_activations(layers: nn.Sequential) -> None:
             layers._modules[name] = nn.Identity()
             convolution = None
         elif not isinstance(layer, nn.Identity):
-            convolution = layer if isinstance(layer, LaidOut) else None
+            convolution = layer if isinstance(layer, PackedConvolution) else None

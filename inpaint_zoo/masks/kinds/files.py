@@ -107,9 +107,9 @@ class Files(MaskFolder):
             if self.pairing != "mod":
                 top, left = ((length - min(gray.shape)) // 2 for length in gray.shape)
                 gray = gray[top : top + min(gray.shape), left : left + min(gray.shape)]
-            return (_resize_grey(gray, size, "BILINEAR") == 0).astype(np.uint8)
+            return (_resize_gray(gray, size, "BILINEAR") == 0).astype(np.uint8)
         if self.compat == "lgnet" and train:
-            return (_resize_grey(255 - self._lit(path), size, "BICUBIC") > 127).astype(np.uint8)
+            return (_resize_gray(255 - self._lit(path), size, "BICUBIC") > 127).astype(np.uint8)
         mask = self.native(path)
         if self.compat == "lgnet" and mask.shape != size:
             raise MaskConfigError(
@@ -119,7 +119,7 @@ class Files(MaskFolder):
         return resize_mask(mask, size)
 
 
-def _resize_grey(gray: Mask, size: Size, filter_name: str) -> Mask:
+def _resize_gray(gray: Mask, size: Size, filter_name: str) -> Mask:
     """Resize gray values (H, W) uint8 with one of Pillow's filters."""
     from PIL import Image
 

@@ -46,7 +46,8 @@ class GRIG(AdversarialModule):
         lambda_patch: Weight of the generator's GAN loss with the patch discriminator; 0 trains without it (ablation A).
         lambda_lpips: Weight of LPIPS on VGG-16; 0 disables LPIPS, and VGG-16's weights are then not needed. The default
             is 8 times the released 1.5: the released code sums over its batch of 8 images, here LPIPS is the mean.
-        lambda_l1: Weight of the L1 loss in the hole. Not part of the paper; for small trainings without VGG-16.
+        lambda_l1: Weight of the L1 loss of the hole pixels, averaged over all pixels. Not part of the paper; for small
+            trainings without VGG-16.
         lpips_reduction: Mean over the images, or sum over the batch of all processes. With "sum" and a weight of 1.5,
             as released, the batch size changes the balance with the other terms.
         patch_labels: Patches that the patch discriminator learns to classify as forged, see `GRIGLoss`. "all" is
@@ -135,7 +136,7 @@ class GRIG(AdversarialModule):
         )
         self.losses = GRIGLoss(features, self.lpips_reduction, self.patch_labels, self.augment_discriminators)
 
-    def _projecting(self) -> ProjectedDiscriminator | None:
+    def _loaded_projected(self) -> ProjectedDiscriminator | None:
         """Return the projected discriminator, or None if it is disabled.
 
         Load its backbone's weights unless a checkpoint has provided them.
@@ -160,7 +161,7 @@ class GRIG(AdversarialModule):
             WeightsNotFoundError: If the backbone's weights are neither found nor part of a checkpoint, and
                 ``on_missing`` is "refuse".
         """
-        projected, patch = self._projecting(), self.patch
+        projected, patch = self._loaded_projected(), self.patch
         discriminators = []
         if projected is not None:
             loss = partial(self.projected_loss, projected)

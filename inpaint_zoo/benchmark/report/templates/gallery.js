@@ -26,7 +26,7 @@
   const entryOf = (choice) => scene().methods[Number(choice.replace("difference-", ""))];
 
   function title(choice) {
-    if (choice === "truth") return "Truth";
+    if (choice === "truth") return "Ground truth";
     if (choice === "masked") return "Masked";
     const method = methods[Number(choice.replace("difference-", ""))];
     return choice.startsWith("difference-") ? `Difference: ${method}` : method;
