@@ -75,7 +75,7 @@ def run(args: list[str]) -> int:
         ZooError: The configuration, the suite or an argument is wrong, or the weight file is larger than `MAX_BYTES`.
     """
     parser = command_parser("ship", "Train a small model from its configuration and add its weights to the package.")
-    parser.add_argument("config", metavar="CONFIG.yaml", help="such as configs/tiny/autoencoder.yaml")
+    parser.add_argument("config", metavar="CONFIG.yaml", help="such as configs/autoencoder/sample.yaml")
     parser.add_argument(
         "--out", metavar="DIR", help="folder of the run; an interrupted run is resumed (default: runs/ship/MODEL)"
     )
@@ -193,7 +193,11 @@ def _test_results(provenance: Mapping[str, Any]) -> str:
 
 
 def _suite_results(suite: Suite, name: str, weights: Path, out: Path) -> str:
-    """Score the weights and the suite's methods without weights, and return a table with 95 % intervals."""
+    """Score the weights and the suite's methods without weights, and return a table with 95 % intervals.
+
+    Raises:
+        ZooError: The suite has no method without weights, or `run_suite` raises it.
+    """
     from dataclasses import replace
 
     import pandas as pd
@@ -203,6 +207,8 @@ def _suite_results(suite: Suite, name: str, weights: Path, out: Path) -> str:
     from inpaint_zoo.metrics import metric_info
 
     references = [entry for entry in suite.methods if isinstance(entry, ModelEntry) and entry.weights is None]
+    if not references:
+        raise ZooError(f"{suite.path}: list at least one method without weights, such as telea, to compare with.")
     entry = replace(references[0], label=name, model=name, weights=str(weights), options={})
     run_suite(replace(suite, methods=(entry, *references)), out / "suite")
     summary = pd.read_csv(out / "suite" / "summary.csv")
@@ -212,12 +218,14 @@ def _suite_results(suite: Suite, name: str, weights: Path, out: Path) -> str:
     for (dataset, mask), part in summary.groupby(["dataset", "mask"], sort=False):
         rows = {(row["metric"], row["method"]): row for row in part.to_dict("records")}
         for method in part["method"].unique():
-            values = [
-                "{mean:.{n}f} [{ci_low:.{n}f}, {ci_high:.{n}f}]".format(n=info.digits, **rows[info.name, method])
-                for info in infos
-            ]
+            values = [_interval(rows[info.name, method], info.digits) for info in infos]
             lines.append(f"| {dataset} | {mask} | {method} | {' | '.join(values)} |")
     return "\n".join(["Means and 95 % bootstrap intervals over the images:\n", *lines])
+
+
+def _interval(row: Mapping[Any, Any], digits: int) -> str:
+    mean, low, high = (f"{row[key]:.{digits}f}" for key in ("mean", "ci_low", "ci_high"))
+    return f"{mean} [{low}, {high}]"
 
 
 def _curve(out: Path) -> tuple[list[str], list[tuple[int, list[float]]]]:
@@ -241,7 +249,7 @@ def _card(path: Path, out: Path, settings: Mapping[str, Any], provenance: Mappin
 
     file = load_weights(path)
     names, curve = _curve(out)
-    info = model_info(file.name)
+    info = model_info(str(file.name))
     fields = {
         **provenance,
         "train": _data(settings["data"]["init_args"]["train"]),
