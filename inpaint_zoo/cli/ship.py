@@ -193,39 +193,28 @@ def _test_results(provenance: Mapping[str, Any]) -> str:
 
 
 def _suite_results(suite: Suite, name: str, weights: Path, out: Path) -> str:
-    """Score the weights and the suite's methods without weights, and return a table with 95 % intervals.
+    """Score the weights and the suite's methods without weights, and return the tables of the report.
 
     Raises:
-        ZooError: The suite has no method without weights, or `run_suite` raises it.
+        ZooError: The suite has no method without weights, a cell failed, or `run_suite` raises it.
     """
     from dataclasses import replace
 
-    import pandas as pd
-
     from inpaint_zoo.benchmark import run_suite
     from inpaint_zoo.benchmark.entries import ModelEntry
-    from inpaint_zoo.metrics import metric_info
+    from inpaint_zoo.benchmark.report.markdown import section
+    from inpaint_zoo.benchmark.report.run_folder import read_run
+    from inpaint_zoo.benchmark.report.tables import tables
 
     references = [entry for entry in suite.methods if isinstance(entry, ModelEntry) and entry.weights is None]
     if not references:
         raise ZooError(f"{suite.path}: list at least one method without weights, such as telea, to compare with.")
     entry = replace(references[0], label=name, model=name, weights=str(weights), options={})
-    run_suite(replace(suite, methods=(entry, *references)), out / "suite")
-    summary = pd.read_csv(out / "suite" / "summary.csv")
-    infos = [metric_info(metric) for metric in summary["metric"].unique()]
-    titles = [f"{info.title} {info.unit}".strip() + (" ↑" if info.higher_is_better else " ↓") for info in infos]
-    lines = [f"| images | masks | method | {' | '.join(titles)} |", f"| --- | --- | --- |{' ---: |' * len(infos)}"]
-    for (dataset, mask), part in summary.groupby(["dataset", "mask"], sort=False):
-        rows = {(row["metric"], row["method"]): row for row in part.to_dict("records")}
-        for method in part["method"].unique():
-            values = [_interval(rows[info.name, method], info.digits) for info in infos]
-            lines.append(f"| {dataset} | {mask} | {method} | {' | '.join(values)} |")
-    return "\n".join(["Means and 95 % bootstrap intervals over the images:\n", *lines])
-
-
-def _interval(row: Mapping[Any, Any], digits: int) -> str:
-    mean, low, high = (f"{row[key]:.{digits}f}" for key in ("mean", "ci_low", "ci_high"))
-    return f"{mean} [{low}, {high}]"
+    outcome = run_suite(replace(suite, methods=(entry, *references)), out / "suite")
+    if outcome.failed:
+        first = outcome.failed[0]
+        raise ZooError(f"{first.key} failed: {first.error}")
+    return "\n\n".join(section(table, "###") for table in tables(read_run(out / "suite")))
 
 
 def _curve(out: Path) -> tuple[list[str], list[tuple[int, list[float]]]]:

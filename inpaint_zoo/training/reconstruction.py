@@ -91,8 +91,7 @@ class Reconstruction(InpaintingModule):
 
     def build_losses(self) -> None:
         """Load SqueezeNet 1.1 unless LPIPS has weight 0."""
-        if self.weights["lpips"]:
-            self.lpips = self.unless_missing(self._load_lpips, "lpips")
+        self.lpips = self.unless_missing(self._load_lpips, "lpips")
 
     def _load_lpips(self) -> FrozenFeatures:
         return FrozenFeatures(load_lpips("squeeze", weights=self.squeeze_weights), "squeezenet1_1")

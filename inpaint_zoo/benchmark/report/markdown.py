@@ -10,7 +10,7 @@ from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.tables import Entry, Matrix, ScoreTable, short_title
 from inpaint_zoo.benchmark.report.typography import DASH
 
-__all__ = ["escape", "markdown"]
+__all__ = ["escape", "markdown", "section"]
 
 
 def markdown(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix]) -> str:
@@ -27,13 +27,22 @@ def markdown(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix])
     if len(tables) > 1:
         parts.append("## Overview")
         parts += [part for matrix in overview for part in _matrix(matrix)]
-    for table in tables:
-        parts.append(f"## {escape(table.dataset)}, {escape(table.mask)}")
-        parts.append(f"{table.images}.")
-        parts.append(_scores(table))
-        parts.append(_bullets([f"{titles}: {verdict}" for titles, verdict in table.verdicts] + list(table.notes)))
+    parts += [section(table, "##") for table in tables]
     parts += ["## How to read this", _bullets(how_to_read())]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def section(table: ScoreTable, heading: str) -> str:
+    """Return one table with its heading and its verdicts.
+
+    Args:
+        table: The scores of a dataset and a mask set.
+        heading: Beginning of the heading, such as "##".
+    """
+    verdicts = [f"{titles}: {verdict}" for titles, verdict in table.verdicts] + list(table.notes)
+    title = f"{heading} {escape(table.dataset)}, {escape(table.mask)}"
+    parts = [title, f"{table.images}.", _scores(table), _bullets(verdicts)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def escape(text: str) -> str:
