@@ -4,13 +4,12 @@ import os
 import random
 import resource
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
 from inpaint_zoo.io.atomic import TEMPORARY_PREFIX
+from tests.helpers.programs import Program
 from tests.helpers.suites import results_bytes, write_suite
 
 # slow enough that kills arrive within cells; slower if a signal must arrive before the end
@@ -30,15 +29,13 @@ def suite(tmp_path):
     return write_suite(tmp_path, methods=methods, masks=[{"name": "center", "size": 24}, "lama_box", "cmod"])
 
 
-def command(suite, out, *more):
-    program = "import sys; from inpaint_zoo.cli.main import main; sys.exit(main())"
-    return [sys.executable, "-c", program, "benchmark", str(suite), "--out", str(out), "--device", "cpu", *more]
+def start(suite, out, *more, **options):
+    return Program("benchmark", suite, "--out", out, "--device", "cpu", *more, cwd=suite.parent, **options)
 
 
 def run(suite, out, *more, **options):
-    return subprocess.run(
-        command(suite, out, *more), capture_output=True, text=True, timeout=300, check=False, **options
-    )
+    program = start(suite, out, *more, **options)
+    return program.wait(), program.stdout, program.stderr
 
 
 def finished(out):
@@ -48,59 +45,41 @@ def finished(out):
 @pytest.mark.slow
 def test_killed_at_random_moments_it_resumes_to_the_same_bytes(tmp_path, suite):
     begin = time.monotonic()
-    assert run(suite, tmp_path / "unbroken").returncode == 0
+    assert run(suite, tmp_path / "unbroken")[0] == 0
     whole = time.monotonic() - begin
     moments = random.Random(3)
     out = tmp_path / "broken"
     seen = []
     for _ in range(2):
-        with subprocess.Popen(command(suite, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            while (
-                not finished(out) and process.poll() is None
-            ):  # the duration of the start depends on the machine's load
-                time.sleep(0.02)
-            time.sleep(whole * moments.uniform(0, 0.4))
-            process.kill()
-            process.wait()
+        program = start(suite, out)
+        program.wait_for(lambda: bool(finished(out)), "the first cell")
+        time.sleep(whole * moments.uniform(0, 0.4))
+        program.kill()
         seen.append(finished(out))
     assert all(seen), "a kill came before the first cell"
     done = {name for name in seen[-1] if not name.startswith(TEMPORARY_PREFIX)}
     times = {name: (out / "cells" / name / "cell.json").stat().st_mtime_ns for name in done}
-    last = run(suite, out)
-    assert last.returncode == 0, last.stderr
-    assert f"{9 - len(done)} computed, {len(done)} done before" in last.stdout
+    code, text, errors = run(suite, out)
+    assert code == 0, errors
+    assert f"{9 - len(done)} computed, {len(done)} done before" in text
     assert results_bytes(out) == results_bytes(tmp_path / "unbroken")
     assert (out / "summary.csv").read_bytes() == (tmp_path / "unbroken" / "summary.csv").read_bytes()
     assert {name: (out / "cells" / name / "cell.json").stat().st_mtime_ns for name in done} == times
     assert list(out.rglob(f"{TEMPORARY_PREFIX}*")) == []
 
 
-def _heeds_ctrl_c():
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell that starts the tests in the background ignores it for them
-
-
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path, suite):
     out = tmp_path / "out"
-    slow = {**os.environ, "SECONDS_OF_THE_TEST": "0.5"}
-    with subprocess.Popen(
-        command(suite, out),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=slow,
-        preexec_fn=_heeds_ctrl_c,
-    ) as process:
-        for line in process.stderr:
-            if line.startswith("1/9"):
-                break
-        process.send_signal(signal.SIGINT)
-        rest = process.stderr.read()
-        assert process.wait(60) == 130
+    program = start(suite, out, SECONDS_OF_THE_TEST="0.5")
+    program.wait_for(lambda: any(line.startswith("1/9") for line in program.stderr.splitlines()), "the second cell")
+    os.kill(program.pid, signal.SIGINT)
+    assert program.wait(60) == 130
+    rest = program.stderr
     assert "Traceback" not in rest
     assert rest.splitlines()[-1].startswith("error: stopped")
     assert results_bytes(out)
-    assert run(suite, out).returncode == 0
+    assert run(suite, out)[0] == 0
 
 
 def _small_files():
@@ -111,15 +90,15 @@ def _small_files():
 @pytest.mark.slow
 def test_a_disk_that_takes_no_more_is_one_line_and_nothing_is_lost(tmp_path, suite):
     out = tmp_path / "out"
-    assert run(suite, out, "--only", "mean_fill").returncode == 0
+    assert run(suite, out, "--only", "mean_fill")[0] == 0
     before = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
-    full = run(suite, out, preexec_fn=_small_files)
-    assert full.returncode == 2
-    (line,) = (line for line in full.stderr.splitlines() if line.startswith("error:"))
+    code, _, errors = run(suite, out, before=_small_files)
+    assert code == 2
+    (line,) = (line for line in errors.splitlines() if line.startswith("error:"))
     assert "File too large" in line
-    assert "Traceback" not in full.stderr
+    assert "Traceback" not in errors
     for path, content in before.items():
         if path.name not in {".lock", "suite.json"}:
             assert path.read_bytes() == content
     assert list(out.rglob(f"{TEMPORARY_PREFIX}*")) == []
-    assert run(suite, out).returncode == 0
+    assert run(suite, out)[0] == 0

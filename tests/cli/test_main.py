@@ -2,14 +2,13 @@
 
 import errno
 import re
-import subprocess
-import sys
 
 import pytest
 
 import inpaint_zoo
 from inpaint_zoo.cli.main import COMMANDS, main
 from inpaint_zoo.errors import ZooError
+from tests.helpers.programs import Program
 
 
 def test_help_names_every_command(capsys):
@@ -30,11 +29,9 @@ def test_unknown_command(capsys):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(name):
-    result = subprocess.run(
-        [sys.executable, "-m", "inpaint_zoo.cli.main", name, "--help"], capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    assert "usage: inpaint-zoo" in result.stdout
+    program = Program(name, "--help")
+    assert program.wait() == 0, program.stderr
+    assert "usage: inpaint-zoo" in program.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
 """The run folder on the command line: no files are lost, and the intended checkpoint is resumed or evaluated."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ import yaml
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.io.locks import lock_folder
 from tests.helpers.cli_run import CONFIG, Held
+from tests.helpers.programs import Program
 from tests.helpers.toys import painter_registered
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -154,9 +153,8 @@ def test_a_users_checkpoints_lie_where_the_user_stands(tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG))
     callback = "--trainer.callbacks+=lightning.pytorch.callbacks.ModelCheckpoint"
     for name, more in (("a", ()), ("b", ("--trainer.callbacks.dirpath=mine",))):
-        command = [sys.executable, "-m", "tests.helpers.program", "fit", "--config", "config.yaml", "--out", name]
         more = (callback, "--trainer.callbacks.every_n_train_steps=6", *more)
-        environment = {"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
-        subprocess.run([*command, *more], cwd=tmp_path, check=True, env=environment, capture_output=True)
+        program = Program("fit", "--config", "config.yaml", "--out", name, *more, cwd=tmp_path)
+        assert program.wait() == 0, program.stderr
     found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("epoch*.ckpt"))
     assert found == ["a/checkpoints/epoch=0-step=6.ckpt", "mine/epoch=0-step=6.ckpt"]

@@ -1,9 +1,6 @@
 """1,000 generated files (valid, unusual and damaged) in four commands: no crash; each file is processed or reported."""
 
-import os
 import re
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
@@ -12,6 +9,7 @@ import yaml
 from inpaint_zoo.io.formats import OTHER_SUFFIXES
 from inpaint_zoo.io.names import plain_name
 from tests.helpers.fuzz_files import write_files
+from tests.helpers.programs import Program
 from tests.helpers.suites import write_images
 
 FILES, SEED = 1000, 2026
@@ -34,21 +32,14 @@ def kinds(place):
 
 @pytest.fixture(scope="module")
 def command(place):
-    """Run one command in a separate process, because a decoder could crash the process and a pipe could block it."""
+    """Run one command in a separate process, because a decoder could crash the process."""
 
     def call(*words):
-        done = subprocess.run(
-            [sys.executable, "-m", "inpaint_zoo.cli.main", *map(str, words)],
-            cwd=place,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            timeout=600,
-            env={**os.environ, "COLUMNS": "1000", "WANDB_MODE": "offline"},
-        )
-        text = done.stdout + done.stderr
+        program = Program(*words, cwd=place, COLUMNS="1000")
+        code = program.wait(600)
+        text = program.stdout + program.stderr
         assert not FAULT.search(text), text[-3000:]
-        return done.returncode, text
+        return code, text
 
     return call
 

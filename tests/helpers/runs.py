@@ -1,16 +1,14 @@
 """Training runs in separate processes, and comparison of their files."""
 
-import os
-import signal
+import socket
 import subprocess
 import sys
-import time
 
-import pytest
 import torch
 import yaml
 from torch.optim.lr_scheduler import StepLR
 
+from tests.helpers.programs import Program
 from tests.helpers.small_runs import REPOSITORY
 
 STEPS = 24
@@ -34,24 +32,39 @@ CONFIG = {
 }
 
 
-def start(folder, *args, config=None, seconds=0.0, command="fit"):
+def _words(folder, args, config, seconds, command):
+    """Write the configuration, and return the arguments of ``inpaint-zoo``."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {**CONFIG, **(config or {})}
     callbacks = [*config["trainer"]["callbacks"]]
     if seconds:
-        callbacks.append({"class_path": "tests.helpers.program.Slowly", "init_args": {"seconds": seconds}})
+        callbacks.append({"class_path": "tests.helpers.toys.Slowly", "init_args": {"seconds": seconds}})
     config["trainer"] = {**config["trainer"], "callbacks": callbacks}
     path = folder / "given.yaml"
     path.write_text(yaml.safe_dump(config))
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.helpers.program", command, "--config", path, "--out", folder, *args],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # so that its loader processes can be killed with it
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    return [command, "--config", str(path), "--out", str(folder), *args]
+
+
+def start(folder, *args, config=None, seconds=0.0, command="fit"):
+    return Program(*_words(folder, args, config, seconds, command), joined=True)
+
+
+def start_two(folder, *args, config=None, command="fit"):
+    """Start two processes of one run in the environment that torchrun and SLURM give to them."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    two = ("--trainer.devices", "2", "--trainer.strategy", "ddp_find_unused_parameters_true")
+    words = _words(folder, (*two, *args), config, 0.0, command)
+    place = {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "NODE_RANK": "0"}
+    return [Program(*words, joined=True, LOCAL_RANK=str(rank), **place) for rank in range(2)]
+
+
+def run_anew(folder, *args, config=None):
+    """Train in a new process of Python, as Lightning needs it to start the other processes of a run."""
+    words = [sys.executable, "-m", "tests.helpers.program", *_words(folder, args, config, 0.0, "fit")]
+    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def steps_logged(folder):
@@ -60,21 +73,13 @@ def steps_logged(folder):
     return max((int(line.split(",")[0]) for line in lines if line.split(",")[0]), default=0)
 
 
-def wait_for_step(process, folder, step, seconds=300):
-    end = time.monotonic() + seconds
-    while steps_logged(folder) < step:
-        if process.poll() is not None:
-            pytest.fail(f"ended before step {step}: {process.stdout.read()}")
-        if time.monotonic() > end:
-            os.killpg(process.pid, signal.SIGKILL)
-            pytest.fail(f"step {step} was not reached in {seconds} s")
-        time.sleep(0.005)
+def wait_for_step(process, folder, step):
+    process.wait_for(lambda: steps_logged(folder) >= step, f"step {step}")
 
 
 def finish(process, code=0):
-    output = process.communicate(timeout=300)[0]
-    assert process.returncode == code, output
-    return output
+    assert process.wait() == code, process.stdout
+    return process.stdout
 
 
 def load(path):

@@ -1,10 +1,11 @@
 """Small parts for training tests: generated images, a network, a discriminator, and both kinds of training modules."""
 
+import time
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch import Callback, LightningDataModule, Trainer, seed_everything
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
@@ -209,6 +210,16 @@ class ToyGAN(AdversarialModule):
 
     def carry(self, batch: Batch, stages: Stages) -> Batch:
         return batch | {"image": batch["image"], "guess": stages["fine"]}
+
+
+class Slowly(Callback):
+    """Callback that slows training down, so that the test can interrupt it."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+
+    def on_train_batch_end(self, *args: object) -> None:
+        time.sleep(self.seconds)
 
 
 def make_trainer(folder: Any, callbacks: Any = (), every: int = 2, **options: Any) -> Trainer:

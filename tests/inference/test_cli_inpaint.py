@@ -1,8 +1,6 @@
 """The command `inpaint-zoo inpaint`."""
 
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ from PIL import Image
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.io.images import read_image, write_image
 from tests.helpers.odd_files import BASE, write_bad, write_odd
+from tests.helpers.programs import Program
 
 
 def run(*args):
@@ -39,18 +38,9 @@ def test_a_folder_of_odd_and_bad_files_end_to_end(tmp_path):
         (tmp_path / "in" / name).unlink()
         odd.pop(name)
     Image.fromarray(np.pad(np.full((8, 9), 255, np.uint8), ((8, 8), (11, 12)))).save(tmp_path / "mask.png")
-    command = [
-        sys.executable,
-        "-m",
-        "inpaint_zoo.cli.main",
-        "inpaint",
-        tmp_path / "in",
-        "--mask",
-        tmp_path / "mask.png",
-    ]
-    command += ["--model", "telea", "--out", tmp_path / "out", "--device", "cpu"]
-    first = subprocess.run(command, capture_output=True, text=True)
-    assert first.returncode == 1
+    words = ("inpaint", tmp_path / "in", "--mask", tmp_path / "mask.png", "--model", "telea", "--device", "cpu")
+    first = Program(*words, "--out", tmp_path / "out")
+    assert first.wait() == 1
     assert first.stdout == f"{len(odd)} inpainted, {len(bad)} failed: {tmp_path / 'out'}\n"
     for name, reason in bad.items():
         (line,) = [line for line in first.stderr.splitlines() if line.startswith(f"  sub/{name} ")]
@@ -58,9 +48,9 @@ def test_a_folder_of_odd_and_bad_files_end_to_end(tmp_path):
     assert "Traceback" not in first.stderr
     assert "Warning" not in first.stderr
     assert sum(path.is_file() for path in (tmp_path / "out").rglob("*")) == len(odd)
-    second = subprocess.run(command, capture_output=True, text=True)
+    second = Program(*words, "--out", tmp_path / "out")
+    assert second.wait() == 1
     assert second.stdout.startswith(f"0 inpainted, {len(odd)} skipped (already exist; --overwrite writes them again)")
-    assert second.returncode == 1
 
 
 def test_the_tree_is_mirrored_and_known_pixels_stay(images, mask, tmp_path, capsys):

@@ -137,6 +137,7 @@ def test_batch_equals_singles_and_eval_repeats(name):
     torch.testing.assert_close(batch, singles, atol=1e-5, rtol=0)
 
 
+@with_one_large_of_a_family()
 def test_gradients_reach_every_parameter(name):
     if not iz.model_info(name).learned:
         assert not list(iz.create_model(name).parameters())
@@ -149,6 +150,17 @@ def test_gradients_reach_every_parameter(name):
     assert learning
     without = [key for key, value in learning.items() if value.grad is None or not value.grad.abs().sum() > 0]
     assert not without
+
+
+def test_every_parameter_is_used(name):
+    """On shapes alone, which costs large models nothing."""
+    with torch.device("meta"):
+        net = iz.create_model(name).train()
+        if not list(net.parameters()):
+            return
+        stages = net.stages_unchecked(torch.rand(2, 3, 64, 64), torch.zeros(2, 1, 64, 64))
+        sum(stage.sum() for stage in stages.values()).backward()
+    assert not [key for key, value in net.named_parameters() if value.requires_grad and value.grad is None]
 
 
 @small_ones()

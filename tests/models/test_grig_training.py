@@ -436,7 +436,8 @@ def test_it_learns(tmp_path):
         "--model.init_args.augment=[]",
         "--model.init_args.generator_optimizer.init_args.lr=2e-3",
         "--model.init_args.generator_scheduler.init_args.T_max=45",
-        "--data.init_args.batch_size=4",
+        "--model.init_args.network_options.steps=2",
+        "--data.init_args.batch_size=2",
         "--trainer.callbacks=[]",  # an average over so short a run would hold the first weights above all
     ]
-    assert psnr_by_heart("grig/sample.yaml", tmp_path, *own, steps=45) > 24.5
+    assert psnr_by_heart("grig/sample.yaml", tmp_path, *own, steps=45) > 24.2

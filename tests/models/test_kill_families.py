@@ -1,15 +1,11 @@
 """Test that killed and resumed trainings of the families are bit-identical to uninterrupted ones."""
 
-import os
-import signal
-import subprocess
-import sys
-
 import pytest
 import torch
 
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.training.resume import list_checkpoints
+from tests.helpers.programs import Program
 from tests.helpers.runs import assert_same, load, wait_for_step
 from tests.helpers.small_runs import CRITICS, REPOSITORY, TINY
 
@@ -36,18 +32,9 @@ def test_killed_and_resumed(family, tmp_path):
         return ["fit", "--config", config, "--out", str(tmp_path / out), *TINY, *more]
 
     assert main(words("unbroken")) == 0
-    process = subprocess.Popen(
-        [sys.executable, "-m", "inpaint_zoo.cli.main", *words("killed")],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
-    )
+    process = Program(*words("killed"), joined=True, OMP_NUM_THREADS=str(torch.get_num_threads()))
     wait_for_step(process, tmp_path / "killed", 3)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.kill()
     assert main(words("killed", "--ckpt_path", "last")) == 0
     ours, theirs = (list_checkpoints(tmp_path / name / "checkpoints")[0] for name in ("killed", "unbroken"))
     assert ours.name == theirs.name == f"step_{STEPS:08d}.ckpt"

@@ -38,8 +38,7 @@ def test_killed_twice_and_resumed(unbroken, tmp_path):
         process = start(tmp_path, "--ckpt_path", "last", seconds=0.02)
         wait_for_step(process, tmp_path, draw.randint(first, last))
         time.sleep(draw.random() * 0.1)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.kill()
     finish(start(tmp_path, "--ckpt_path", "last"))
     assert_equal_runs(tmp_path, unbroken)
 

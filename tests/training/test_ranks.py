@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from inpaint_zoo.training.resume import list_checkpoints
-from tests.helpers.runs import CONFIG, finish, load, start
+from tests.helpers.runs import CONFIG, finish, load, run_anew, start, start_two
 
 MODEL = {
     "class_path": "tests.helpers.toys.ToyGAN",
@@ -19,7 +19,6 @@ MODEL = {
     },
 }
 DATA = {"class_path": "tests.helpers.toys.ImageData", "init_args": {"batches": 4, "batch_size": 4}}
-TWO = ("--trainer.devices", "2", "--trainer.strategy", "ddp_find_unused_parameters_true")
 
 
 def config(steps):
@@ -29,9 +28,9 @@ def config(steps):
 @pytest.mark.slow
 def test_two_processes_do_what_one_does(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
-    running = [start(one, config=config(6)), start(two, *TWO, config=config(6))]
-    for process in running:
-        finish(process)
+    alone = start(one, config=config(6))
+    run_anew(two, "--trainer.devices", "2", "--trainer.strategy", "ddp_find_unused_parameters_true", config=config(6))
+    finish(alone)
     ours, theirs = (load(list_checkpoints(folder / "checkpoints")[0]) for folder in (one, two))
     assert ours["global_step"] == theirs["global_step"] == 6
     for name, value in ours["state_dict"].items():
@@ -41,11 +40,12 @@ def test_two_processes_do_what_one_does(tmp_path):
         for a, b in zip(line.split(","), other.split(","), strict=True):
             assert a == b or float(a) == pytest.approx(float(b), abs=1e-4), (line, other)
     # two train on what one has begun, and one scores what two have
-    finish(start(one, *TWO, "--ckpt_path", "last", config=config(9)))
+    for process in start_two(one, "--ckpt_path", "last", config=config(9)):
+        finish(process)
     assert load(list_checkpoints(one / "checkpoints")[0])["global_step"] == 9
     running = [
         start(one, command="validate", config=evaluation()),
-        start(two, *TWO, command="validate", config=evaluation()),
+        *start_two(two, command="validate", config=evaluation()),
     ]
     for process in running:
         finish(process)
@@ -84,7 +84,7 @@ def test_two_processes_train_a_family_as_one_does(family, tmp_path):
     trainer = {**CONFIG["trainer"], "max_steps": 3, "limit_val_batches": 0, "callbacks": []}
     given = {"model": model, "data": data, "trainer": trainer}
     one, two = tmp_path / "one", tmp_path / "two"
-    running = [start(one, config=given), start(two, *TWO, config=given)]
+    running = [start(one, config=given), *start_two(two, config=given)]
     for process in running:
         finish(process)
     ours, theirs = (load(list_checkpoints(folder / "checkpoints")[0])["state_dict"] for folder in (one, two))
@@ -103,6 +103,5 @@ def evaluation():
 @pytest.mark.slow
 def test_a_strategy_that_waits_for_every_gradient_is_refused(tmp_path):
     process = start(tmp_path, "--trainer.devices", "2", "--trainer.strategy", "ddp", config=config(2))
-    output = process.communicate(timeout=300)[0]
-    assert process.returncode == 2
+    output = finish(process, code=2)
     assert "Use strategy ddp_find_unused_parameters_true" in output

@@ -68,13 +68,14 @@ def run(scenario, folder, workers=0, ckpt_path=None):
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_resume_from_every_checkpoint(scenario, tmp_path):
+def test_resume(scenario, tmp_path):
+    """From each checkpoint of a short run, or each third one, which include all remainders of a division by 2 and 4."""
     unbroken = tmp_path / "unbroken"
     module = run(scenario, unbroken)
     saved = list_checkpoints(unbroken / "checkpoints")
     assert len(saved) >= 4
     metrics = (unbroken / "metrics.csv").read_bytes()
-    for path in saved[1:]:
+    for path in saved[1 :: 1 if len(saved) < 6 else 3]:
         folder = tmp_path / path.stem
         shutil.copytree(unbroken, folder)
         for later in list_checkpoints(folder / "checkpoints"):
