@@ -75,7 +75,7 @@ def run(args: list[str]) -> int:
         ZooError: The configuration, the suite or an argument is wrong, or the weight file is larger than `MAX_BYTES`.
     """
     parser = command_parser("ship", "Train a small model from its configuration and add its weights to the package.")
-    parser.add_argument("config", metavar="CONFIG.yaml", help="such as configs/autoencoder/sample.yaml")
+    parser.add_argument("config", metavar="CONFIG.yaml", help="such as configs/tiny/autoencoder.yaml")
     parser.add_argument(
         "--out", metavar="DIR", help="folder of the run; an interrupted run is resumed (default: runs/ship/MODEL)"
     )
