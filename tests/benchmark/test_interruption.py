@@ -16,7 +16,7 @@ from tests.helpers.suites import results_bytes, write_suite
 METHOD = """
 import os, time
 def fill(image, mask):
-    time.sleep(float(os.environ.get("SECONDS_OF_THE_TEST", "0.02")))
+    time.sleep(float(os.environ.get("SECONDS_OF_THE_TEST", "0.05")))
     image[mask] = 128
     return image
 """
@@ -53,7 +53,7 @@ def test_killed_at_random_moments_it_resumes_to_the_same_bytes(tmp_path, suite):
     for _ in range(2):
         program = start(suite, out)
         program.wait_for(lambda: bool(finished(out)), "the first cell")
-        time.sleep(whole * moments.uniform(0, 0.4))
+        time.sleep(whole * moments.uniform(0, 0.3))
         program.kill()
         seen.append(finished(out))
     assert all(seen), "a kill came before the first cell"

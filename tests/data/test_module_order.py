@@ -15,7 +15,8 @@ import torch
 from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.data.sampling import Draw
 from inpaint_zoo.masks import create_generator
-from tests.helpers.data_program import BATCH, data_module
+from tests.helpers.data_program import BATCH, data_module, main
+from tests.helpers.programs import Forked, rank_environments
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -90,10 +91,10 @@ def test_evaluation_masks_follow_the_item():
 
 def run(out, workers, ranks):
     """Run the program and return the lines of all processes, in the order of the stream."""
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "tests.helpers.data_program", str(out), str(workers), str(ranks)]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    environments = rank_environments(ranks) if ranks > 1 else [{}]
+    programs = [Forked(main, str(out), workers, ranks, **environment) for environment in environments]
+    for program in programs:
+        assert program.wait() == 0, program.stderr
     seen = [json.loads(Path(f"{out}.{rank}").read_text()) for rank in range(ranks)]
     parts = [[line for line in lines if line[0] == "train"] for lines in seen]
     train = [line for together in zip(*parts, strict=True) for line in together]

@@ -1,14 +1,11 @@
-"""Run an InpaintingDataModule without a model and log every batch.
+"""Train on an InpaintingDataModule without a model, and log every batch of each process to OUT.<rank>.
 
-Usage: `python -m tests.helpers.data_program OUT WORKERS RANKS`.
-
-Lightning starts the other processes. Each one writes OUT.<rank>. A process that hangs prints its stack and exits.
+A process that hangs prints its stack and exits.
 """
 
 import faulthandler
 import hashlib
 import json
-import sys
 import warnings
 from pathlib import Path
 
@@ -76,7 +73,3 @@ def main(out, workers, ranks):
     Path(f"{out}.{trainer.global_rank}").write_text(json.dumps(module.seen))
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

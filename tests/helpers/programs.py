@@ -1,88 +1,82 @@
-"""The command line in processes of their own, which fork from a process that has imported the libraries.
+"""Processes that fork from one which has imported the libraries, and the command line in such processes.
 
 Python with torch and Lightning needs 8 s to start on a slow core, and many tests need a process that they can kill.
 """
 
 import atexit
+import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
+import socket
 import sys
 import tempfile
 import time
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.helpers.small_runs import REPOSITORY
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.helpers.preloaded"])
-
-
-_RUNNING: "weakref.WeakSet[Program]" = weakref.WeakSet()
+_RUNNING: "weakref.WeakSet[Forked]" = weakref.WeakSet()
 
 
 @atexit.register
 def _leave_nothing() -> None:
     """Kill what still runs when the tests end early."""
     for program in list(_RUNNING):
-        if program.poll() is None:
-            program.kill()
+        program.kill()
 
 
 def _run(
-    words: list[str], place: str, environment: dict[str, str], out: str, err: str, before: Callable | None
+    target: Callable[..., Any], arguments: Sequence[Any], place: str, environment: dict[str, str], out: str, err: str
 ) -> None:
     import torch
-
-    from inpaint_zoo.cli.main import main
-    from tests.helpers.toys import painter_registered
 
     multiprocessing.set_start_method(None, force=True)  # as in a new process: a forked one keeps to the server's method
     os.setsid()  # so that loading processes can be killed with it
     for path, number in ((out, 1), (err, 2)):
-        file = os.open(path, os.O_WRONLY | os.O_APPEND)
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.dup2(file, number)
         os.close(file)
     os.environ.clear()
     os.environ.update(environment)
     torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))  # the library has read the variable already
     os.chdir(place)
-    sys.argv = ["inpaint-zoo", *words]
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # multiprocessing's server ignores it
-    if before is not None:
-        before()
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    with painter_registered():
-        sys.exit(main(list(words)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the server ignores it
+    target(*arguments)
 
 
-class Program:
-    """A running command, with the models of the tests.
+class Forked:
+    """A running function of a module, in a process of its own.
 
     Args:
-        *words: Arguments of ``inpaint-zoo``.
+        target: The function, which the process can import.
+        *arguments: Its arguments, which can be pickled.
         cwd: Current folder of the process.
-        before: Module-level function to call in the process first.
         joined: Whether standard error goes to the same file as standard output.
         **environment: Environment variables, in addition to those of this process.
     """
 
     def __init__(
         self,
-        *words: object,
+        target: Callable[..., Any],
+        *arguments: Any,
         cwd: Path = REPOSITORY,
-        before: Callable[[], None] | None = None,
         joined: bool = False,
         **environment: str,
     ) -> None:
-        self._out = tempfile.NamedTemporaryFile()  # noqa: SIM115 (they are read until this object is gone)
-        self._err = self._out if joined else tempfile.NamedTemporaryFile()  # noqa: SIM115
+        folder = Path(tempfile.mkdtemp())
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._out, self._err = folder / "out", folder / ("out" if joined else "err")
         values = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-        arguments = ([str(word) for word in words], str(cwd), values, self._out.name, self._err.name, before)
-        self._process = _CONTEXT.Process(target=_run, args=arguments)
+        given = (target, arguments, str(cwd), values, str(self._out), str(self._err))
+        self._process = _CONTEXT.Process(target=_run, args=given)
         self._process.start()
         _RUNNING.add(self)
 
@@ -92,11 +86,11 @@ class Program:
 
     @property
     def stdout(self) -> str:
-        return Path(self._out.name).read_text(errors="surrogateescape")
+        return self._out.read_text(errors="surrogateescape") if self._out.exists() else ""
 
     @property
     def stderr(self) -> str:
-        return Path(self._err.name).read_text(errors="surrogateescape")
+        return self._err.read_text(errors="surrogateescape") if self._err.exists() else ""
 
     def poll(self) -> int | None:
         """Return the exit code, negative for a signal, or None while the process runs."""
@@ -115,8 +109,10 @@ class Program:
         return code
 
     def kill(self) -> None:
-        """Kill the process and those that it has started, and wait for its end."""
-        os.killpg(self.pid, signal.SIGKILL)
+        """Kill the process and those that it has started, unless it has ended, and wait for its end."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
         self._process.join()
 
     def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 300) -> None:
@@ -132,3 +128,39 @@ class Program:
                 self.kill()
                 raise AssertionError(f"{what} was not reached in {seconds} s: {self.stdout}{self.stderr}")
             time.sleep(0.005)
+
+
+def _command(words: list[str], before: Callable[[], None] | None) -> None:
+    from inpaint_zoo.cli.main import main
+    from tests.helpers.toys import painter_registered
+
+    sys.argv = ["inpaint-zoo", *words]
+    if before is not None:
+        before()
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    with painter_registered():
+        sys.exit(main(words))
+
+
+class Program(Forked):
+    """A running command, with the models of the tests.
+
+    Args:
+        *words: Arguments of ``inpaint-zoo``.
+        before: Function of a module to call in the process first.
+        **options: Options of `Forked`.
+    """
+
+    def __init__(self, *words: object, before: Callable[[], None] | None = None, **options: Any) -> None:
+        super().__init__(_command, [str(word) for word in words], before, **options)
+
+
+def rank_environments(count: int) -> list[dict[str, str]]:
+    """Return the environment that torchrun and SLURM give to each process of a run on one machine."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    return [
+        {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "NODE_RANK": "0", "LOCAL_RANK": str(rank)}
+        for rank in range(count)
+    ]

@@ -1,6 +1,5 @@
 """Training runs in separate processes, and comparison of their files."""
 
-import socket
 import subprocess
 import sys
 
@@ -8,7 +7,7 @@ import torch
 import yaml
 from torch.optim.lr_scheduler import StepLR
 
-from tests.helpers.programs import Program
+from tests.helpers.programs import Program, rank_environments
 from tests.helpers.small_runs import REPOSITORY
 
 STEPS = 24
@@ -50,14 +49,10 @@ def start(folder, *args, config=None, seconds=0.0, command="fit"):
 
 
 def start_two(folder, *args, config=None, command="fit"):
-    """Start two processes of one run in the environment that torchrun and SLURM give to them."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = str(free.getsockname()[1])
+    """Start the two processes of one run, as torchrun and SLURM do."""
     two = ("--trainer.devices", "2", "--trainer.strategy", "ddp_find_unused_parameters_true")
     words = _words(folder, (*two, *args), config, 0.0, command)
-    place = {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "NODE_RANK": "0"}
-    return [Program(*words, joined=True, LOCAL_RANK=str(rank), **place) for rank in range(2)]
+    return [Program(*words, joined=True, **environment) for environment in rank_environments(2)]
 
 
 def run_anew(folder, *args, config=None):

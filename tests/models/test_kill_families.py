@@ -15,7 +15,7 @@ FAMILIES = {
     "grig": ["--model.init_args.augment=[color,translation]"],  # several rounds in a step, EMA
     "lgnet": [],  # a shared forward pass, several optimizers in a phase
 }
-STEPS = 8
+STEPS = 6
 
 
 @pytest.mark.slow

@@ -5,9 +5,8 @@ import os
 import pickle
 import resource
 import signal
-import subprocess
-import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -20,19 +19,17 @@ from torch import nn
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.training.checkpoint_files import read_checkpoint
 from inpaint_zoo.training.resume import list_checkpoints, newest_readable
-from tests.helpers.small_runs import REPOSITORY
-from tests.helpers.toys import Reconstruction, build, fit
-
-WRITER = """
-import sys, warnings
-from lightning.pytorch.callbacks import ModelCheckpoint
+from tests.helpers.programs import Forked
 from tests.helpers.toys import Reconstruction, build, fit, painter_registered
-warnings.simplefilter("ignore")
-with painter_registered():
-    theirs = ModelCheckpoint(sys.argv[1] + "/theirs", save_top_k=-1, every_n_train_steps=1, save_last=True)
-    module = build(Reconstruction, network_options={"width": 2_000})  # checkpoints of 2 MB
-    fit(sys.argv[1], module, callbacks=[theirs], max_steps=4, every=1, val_check_interval=2)
-"""
+
+
+def write(folder):
+    """Train with many checkpoints of 2 MB."""
+    warnings.simplefilter("ignore")
+    with painter_registered():
+        theirs = ModelCheckpoint(folder + "/theirs", save_top_k=-1, every_n_train_steps=1, save_last=True)
+        module = build(Reconstruction, network_options={"width": 2_000})
+        fit(folder, module, callbacks=[theirs], max_steps=4, every=1, val_check_interval=2)
 
 
 @pytest.mark.slow
@@ -41,27 +38,23 @@ def test_whoever_looks_sees_whole_checkpoints_only(tmp_path):
     other = Path("/dev/shm")
     if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("there is no second file system to put TMPDIR on")
-    environment = {**os.environ, "TMPDIR": str(other), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", WRITER, str(tmp_path)]
     seen = {}
-    with subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        while process.poll() is None:
-            for path in (*tmp_path.glob("checkpoints/[!.]*"), *tmp_path.glob("theirs/[!.]*")):
-                try:
-                    with path.open("rb") as file:
-                        status = os.fstat(file.fileno())
-                        identity = (status.st_ino, status.st_mtime_ns, status.st_size)
-                        if seen.get(path) == identity:
-                            continue
-                        content = file.read()
-                except FileNotFoundError:  # replaced or removed this very moment
-                    continue
-                assert torch.load(io.BytesIO(content), weights_only=True)["global_step"] > 0, path
-                seen[path] = identity
-            time.sleep(0.0005)
-    assert process.returncode == 0
+    program = Forked(write, str(tmp_path), TMPDIR=str(other))
+    while program.poll() is None:
+        for path in (*tmp_path.glob("checkpoints/[!.]*"), *tmp_path.glob("theirs/[!.]*")):
+            try:
+                with path.open("rb") as file:
+                    status = os.fstat(file.fileno())
+                    identity = (status.st_ino, status.st_mtime_ns, status.st_size)
+                    if seen.get(path) == identity:
+                        continue
+                    content = file.read()
+            except FileNotFoundError:  # replaced or removed this very moment
+                continue
+            assert torch.load(io.BytesIO(content), weights_only=True)["global_step"] > 0, path
+            seen[path] = identity
+        time.sleep(0.0005)
+    assert program.wait() == 0, program.stderr
     assert {path.parent.name for path in seen} == {"checkpoints", "theirs"}
     assert {path.name for path in seen} >= {"best.ckpt", "last.ckpt", "step_00000004.ckpt"}
 
