@@ -53,6 +53,9 @@ class FolderWarning(UserWarning):
     """Warning about files or folders that a listing skipped, perhaps unexpectedly."""
 
 
+_DIGITS = re.compile(r"([0-9]+)")
+
+
 def natural_key(name: str) -> tuple[list[list[str | int]], str]:
     """Return a sort key for natural order: folder by folder, and `img2` before `img10`.
 
@@ -61,7 +64,7 @@ def natural_key(name: str) -> tuple[list[list[str | int]], str]:
         ['a/img02', 'a/img2', 'a/img10', 'b/1']
     """
     # splitting at digits alternates text and numbers, so elements at equal positions have equal types
-    parts = [[int(x) if x.isdecimal() else x for x in re.split(r"([0-9]+)", part)] for part in name.split("/")]
+    parts = [[int(x) if x.isdecimal() else x for x in _DIGITS.split(part)] for part in name.split("/")]
     return parts, name
 
 

@@ -614,8 +614,7 @@ def open_page(browser, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 375, 768, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (375, "dark"), (768, "light"), (1280, "dark")])
 def test_page_fits_the_screen(open_page, width, scheme):
     page = open_page(width, scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -10,6 +10,8 @@ from unittest import mock
 import torch
 from torch import Tensor, distributed, multiprocessing
 
+from tests.helpers import programs  # noqa: F401 (it tells the server what to import before it forks)
+
 WAIT = 120
 
 
@@ -65,5 +67,5 @@ def _process(rank: int, count: int, folder: str, work: Callable[[int, int], Any]
 
 def on_processes(count: int, work: Callable[[int, int], Any], folder: str) -> list[Any]:
     """Run ``work(rank, count)``, a module-level function that returns tensors, in real processes that use gloo."""
-    multiprocessing.spawn(_process, args=(count, folder, work), nprocs=count)
+    multiprocessing.start_processes(_process, (count, folder, work), nprocs=count, start_method="forkserver")
     return [torch.load(f"{folder}/{rank}_of_{count}.pt", weights_only=True) for rank in range(count)]

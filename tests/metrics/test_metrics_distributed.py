@@ -1,12 +1,10 @@
 """Test that two processes that share the images give the values of a single process."""
 
-import os
-
 import pytest
 import torch
-from torch import distributed, multiprocessing
 
 from inpaint_zoo.metrics import create_metric, list_metrics, metric_info
+from tests.helpers.ranks import on_processes
 
 LIGHT = [name for name in list_metrics() if metric_info(name).per_image and not metric_info(name).needs]
 SET_NAMES = [name for name in list_metrics() if not metric_info(name).per_image]
@@ -33,10 +31,7 @@ def build(name):
     return create_metric(name, extractor=Pooled()) if name in SET_NAMES else create_metric(name)
 
 
-def measure(rank, folder):
-    os.environ["OMP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=len(SIZES))
+def measure(rank, count):
     part = [x.split(SIZES)[rank] for x in images()]
     values = {}
     for name in LIGHT + SET_NAMES:
@@ -46,15 +41,12 @@ def measure(rank, folder):
         if name == "psnr_hole":
             with metric.sync_context():
                 values["counts"] = torch.stack([metric.count, metric.undefined, metric.capped])
-    torch.save(values, f"{folder}/{rank}.pt")
-    distributed.barrier()  # gloo may abort a process whose peer has left already
-    distributed.destroy_process_group()
+    return values
 
 
 @pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
-    multiprocessing.spawn(measure, args=(str(tmp_path),), nprocs=len(SIZES))
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    first, second = on_processes(len(SIZES), measure, str(tmp_path))
     for name in LIGHT + SET_NAMES:
         metric = build(name)
         metric.update(*images())
