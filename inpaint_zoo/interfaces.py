@@ -257,13 +257,18 @@ class InpaintingNetwork(nn.Module, ABC):
 Network = TypeVar("Network", bound=InpaintingNetwork)
 
 
-def predict_difference(network: Network) -> Network:
+def predict_difference(network: Network, enabled: bool = True) -> Network:
     """Make a network predict differences from a pre-filled image instead of colors, and return it.
 
     The hole in its input is filled with `ops.spread_known`, or with the given ``hole_fill``, and every stage adds its
     output to this image. A network thus starts from a plausible result and learns only what to change. This is not
     part of any paper; it serves networks whose training is too short to learn to copy their surroundings. The names
     and shapes of the weights do not change.
+
+    Args:
+        network: The network, which is changed in place.
+        enabled: False returns the network unchanged, for builders with an option.
     """
-    network.predicts_difference = network.takes_hole_fill = True
+    if enabled:
+        network.predicts_difference = network.takes_hole_fill = True
     return network

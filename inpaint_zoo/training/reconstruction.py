@@ -10,7 +10,6 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
 from inpaint_zoo.layers import FrozenFeatures
-from inpaint_zoo.layers.init import init_scaled
 from inpaint_zoo.losses import masked_l1
 from inpaint_zoo.metrics.lpips import load_lpips
 from inpaint_zoo.ops import composite
@@ -69,9 +68,6 @@ class Reconstruction(InpaintingModule):
         earlier_stages: Weight of the losses of all stages before the last one, relative to the last one.
         lpips: Weight of LPIPS on SqueezeNet 1.1; 0 disables it, and SqueezeNet's weights are then not needed.
         squeeze_weights: Weight file of SqueezeNet 1.1; None searches the weight folders.
-        init_gain: Gain for `init_scaled`, which initializes the network; None keeps its default initialization. Deep
-            networks without normalization need it: with small weights, neither their output nor their gradients
-            depend on the input.
         base: Arguments of `TrainingModule`.
     """
 
@@ -86,12 +82,9 @@ class Reconstruction(InpaintingModule):
         earlier_stages: float = 0.5,
         lpips: float = 0.0,
         squeeze_weights: str | None = None,
-        init_gain: float | None = None,
         **base: Any,
     ) -> None:
         super().__init__(network, optimizer, scheduler, weights={"log_mse": log_mse, "lpips": lpips}, **base)
-        if init_gain is not None and not self.starts_trained:
-            init_scaled(self.network, init_gain)
         self.known, self.hole, self.earlier_stages = known, hole, earlier_stages
         self.squeeze_weights = squeeze_weights
         self.lpips: FrozenFeatures | None = None

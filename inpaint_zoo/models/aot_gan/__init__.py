@@ -38,9 +38,9 @@ def aot_gan(blocks: int = 8) -> AOTGANGenerator:
 
 
 @register_model(source=CODE, paper=AOT)
-def aot_gan_tiny(blocks: int = 6) -> AOTGANGenerator:
+def aot_gan_tiny(blocks: int = 6, difference: bool = False) -> AOTGANGenerator:
     """Small AOT-GAN for tests and the quickstart: a quarter of the channels, six blocks."""
-    return predict_difference(AOTGANGenerator(width=16, blocks=blocks))
+    return predict_difference(AOTGANGenerator(width=16, blocks=blocks), difference)
 
 
 @register_discriminator("aot_gan")

@@ -27,6 +27,6 @@ def autoencoder() -> AutoencoderGenerator:
 
 
 @register_model(source=SOURCE, paper=STUDY)
-def autoencoder_tiny() -> AutoencoderGenerator:
+def autoencoder_tiny(difference: bool = False) -> AutoencoderGenerator:
     """Small autoencoder for tests and the quickstart: 28 to 224 channels."""
-    return predict_difference(AutoencoderGenerator(widths=(28, 56, 112, 224)))
+    return predict_difference(AutoencoderGenerator(widths=(28, 56, 112, 224)), difference)

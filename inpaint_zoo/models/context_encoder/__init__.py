@@ -36,9 +36,9 @@ def context_encoder(region: Region = "image", size: int = 128, bottleneck: int =
 
 
 @register_model(source=SOURCE, paper=CONTEXT)
-def context_encoder_tiny(region: Region = "image") -> ContextEncoderGenerator:
+def context_encoder_tiny(region: Region = "image", difference: bool = False) -> ContextEncoderGenerator:
     """Small Context Encoder for tests and the quickstart: 64x64 images, a quarter of the channels, vector of 128."""
-    return predict_difference(ContextEncoderGenerator(region, size=64, bottleneck=128, width=16))
+    return predict_difference(ContextEncoderGenerator(region, size=64, bottleneck=128, width=16), difference)
 
 
 @register_discriminator("context_encoder")

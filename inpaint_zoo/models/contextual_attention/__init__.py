@@ -73,9 +73,9 @@ def contextual_attention(
 
 
 @register_model(source=CODE, paper=DEEPFILL)
-def contextual_attention_tiny() -> ContextualAttentionGenerator:
+def contextual_attention_tiny(difference: bool = False) -> ContextualAttentionGenerator:
     """Small Contextual Attention for tests and the quickstart: half the channels."""
-    return predict_difference(ContextualAttentionGenerator(TINY_WIDTH))
+    return predict_difference(ContextualAttentionGenerator(TINY_WIDTH), difference)
 
 
 @register_model(source="docs/papers/glcic_ca.md (the study's text; no code was released)", paper=GLCIC)
@@ -85,9 +85,9 @@ def glcic(width: int = 32) -> GLCICGenerator:
 
 
 @register_model(source="docs/papers/glcic_ca.md (the study's text; no code was released)", paper=GLCIC)
-def glcic_tiny() -> GLCICGenerator:
+def glcic_tiny(difference: bool = False) -> GLCICGenerator:
     """Small stabilized GLCIC for tests and the quickstart: half the channels."""
-    return predict_difference(GLCICGenerator(TINY_WIDTH))
+    return predict_difference(GLCICGenerator(TINY_WIDTH), difference)
 
 
 @register_discriminator("ca_local")

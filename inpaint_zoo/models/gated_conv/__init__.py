@@ -37,9 +37,9 @@ def gated_conv(mask_reduce: MaskReduce = "nearest") -> GatedConvGenerator:
 
 
 @register_model(source=SOURCE, paper=GATED)
-def gated_conv_tiny(mask_reduce: MaskReduce = "nearest") -> GatedConvGenerator:
+def gated_conv_tiny(mask_reduce: MaskReduce = "nearest", difference: bool = False) -> GatedConvGenerator:
     """Small DeepFillv2 for tests and the quickstart: a third of the channels."""
-    return predict_difference(GatedConvGenerator(8, mask_reduce))
+    return predict_difference(GatedConvGenerator(8, mask_reduce), difference)
 
 
 @register_discriminator("gated_conv")

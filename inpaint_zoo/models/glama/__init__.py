@@ -75,9 +75,9 @@ def glama_2stage(coarse_size: int = 256, freeze_first: bool = False) -> TwoStage
 
 
 @register_model(source=TEXT, paper=GLAMA)
-def glama_tiny() -> LaMaGenerator:
+def glama_tiny(difference: bool = False) -> LaMaGenerator:
     """Small GLaMa for tests and the quickstart: a quarter of the channels, two downsamplings, four blocks."""
-    return predict_difference(LaMaGenerator(blocks=4, width=16, downsamplings=2, global_ratio=0.5))
+    return predict_difference(LaMaGenerator(blocks=4, width=16, downsamplings=2, global_ratio=0.5), difference)
 
 
 @register_discriminator("lama")

@@ -58,6 +58,7 @@ def grig_tiny(
     noise_mode: NoiseMode = "const",
     checkpoint: bool = False,
     init_std: float | None = 0.02,
+    difference: bool = False,
 ) -> GRIGGenerator:
     """Small GRIG for tests and the quickstart: fewer channels and a Transformer of three levels."""
     return predict_difference(
@@ -73,7 +74,8 @@ def grig_tiny(
             noise_mode=noise_mode,
             checkpoint=checkpoint,
             init_std=init_std,
-        )
+        ),
+        difference,
     )
 
 

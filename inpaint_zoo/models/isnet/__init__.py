@@ -88,9 +88,9 @@ def isnet_unet() -> ISNetUNet:
 
 
 @register_model(source=CODE, paper=ISNET)
-def isnet_tiny() -> ISNetGenerator:
+def isnet_tiny(difference: bool = False) -> ISNetGenerator:
     """Small ISNet for tests and the quickstart: half the channels, three phases of two blocks."""
-    return predict_difference(ISNetGenerator(blocks=2, width=16, phases=3))
+    return predict_difference(ISNetGenerator(blocks=2, width=16, phases=3), difference)
 
 
 @register_discriminator("isnet")

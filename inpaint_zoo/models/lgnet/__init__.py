@@ -95,10 +95,11 @@ def lgnet_clg() -> LGNetGenerator:
 
 
 @register_model(source=TEXT, paper=LGNET)
-def lgnet_tiny() -> LGNetGenerator:
+def lgnet_tiny(difference: bool = False) -> LGNetGenerator:
     """Small LGNet for tests and the quickstart: U-Nets with an eighth of the channels and six downsamplings."""
     return predict_difference(
-        LGNetGenerator({"coarse": "unet", "local": "local", "global": "unet_att"}, width=8, levels=6, local_width=16)
+        LGNetGenerator({"coarse": "unet", "local": "local", "global": "unet_att"}, width=8, levels=6, local_width=16),
+        difference,
     )
 
 

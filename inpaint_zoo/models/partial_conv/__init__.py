@@ -29,6 +29,6 @@ def partial_conv(levels: int = 7) -> PartialConvGenerator:
 
 
 @register_model(source=SOURCE, paper=PARTIAL)
-def partial_conv_tiny() -> PartialConvGenerator:
+def partial_conv_tiny(difference: bool = False) -> PartialConvGenerator:
     """Small partial-convolution U-Net for tests and the quickstart: a quarter of the channels, five levels."""
-    return predict_difference(PartialConvGenerator(levels=5, width=16))
+    return predict_difference(PartialConvGenerator(levels=5, width=16), difference)
