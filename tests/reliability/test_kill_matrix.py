@@ -21,7 +21,7 @@ def run_script(words):
 @pytest.mark.skipif(sys.platform != "linux", reason="needs fork and prlimit")
 def test_nothing_is_damaged_lost_or_different_after_a_kill(tmp_path):
     table = tmp_path / "table.json"
-    words = "--kinds SIGKILL --kills 1 --workloads fit --seed 3 --json".split()
+    words = ["--kinds", "SIGKILL", "--kills", "1", "--workloads", "fit", "--seed", "3", "--json"]
     program = Forked(run_script, [*words, str(table)])
     assert program.wait(900) == 0, program.stdout + program.stderr
     rows = json.loads(table.read_text())
