@@ -12,7 +12,7 @@ from tests.helpers.images import check_hole_fill, sample
 from tests.helpers.toy import registered_toy
 
 SIZES = [(63, 41), (16, 16), (16, 45), (64, 64)]
-LARGE = 5_000_000
+LARGE = 2_000_000
 FULL_SIZE = (203, 331)  # in most cases larger than the receptive field, and divisible by nothing
 BF16_TOLERANCE = 0.1
 
@@ -29,6 +29,7 @@ def name(request):
     return request.param
 
 
+@functools.cache
 def small_names():
     return [name for name in iz.list_models() if iz.model_info(name).parameters <= LARGE] + ["toy"]
 
@@ -39,8 +40,9 @@ def over(argument, values):
     return pytest.mark.parametrize(("name", argument), pairs, indirect=["name"], scope="module")
 
 
-def with_one_large_of_a_family():
-    """Every model, but only the first of each family's large ones, which has the same layers as the others."""
+@functools.cache
+def of_each_family():
+    """Return every model, but only the first of each family's large ones, which has the same layers as the others."""
     seen, names = set(), []
     for name in [*iz.list_models(), "toy"]:
         info = iz.model_info(name) if name != "toy" else None
@@ -48,7 +50,7 @@ def with_one_large_of_a_family():
             names.append(name)
         if info is not None and info.parameters > LARGE:
             seen.add(info.family)
-    return pytest.mark.parametrize("name", names, indirect=True, scope="module")
+    return names
 
 
 def small_ones():
@@ -87,7 +89,7 @@ def test_shape_range_and_known_pixels(name, size):
 
 
 @pytest.mark.slow
-@with_one_large_of_a_family()
+@pytest.mark.parametrize("name", of_each_family(), indirect=True, scope="module")
 def test_full_size(name):
     image, mask = sample(FULL_SIZE)
     with torch.no_grad():
@@ -152,8 +154,8 @@ def test_gradients_reach_every_parameter(name):
     assert not without
 
 
-@pytest.mark.parametrize("name", [name for name in iz.list_models() if name not in small_names()])
-def test_every_parameter_of_a_large_model_is_used(name):
+@pytest.mark.parametrize("name", [name for name in iz.list_models() if name not in {*small_names(), *of_each_family()}])
+def test_every_parameter_of_a_variant_is_used(name):
     """On shapes alone, which need no time for weights and convolutions."""
     with torch.device("meta"):
         net = iz.create_model(name).train()

@@ -211,7 +211,7 @@ def test_missing_vgg_drops_its_terms_if_the_config_says_so(no_weights, tmp_path)
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* images are .* images too")  # by heart
 def test_it_learns(tmp_path):
-    """The tiny generator overfits two images to 25 dB; Telea's method reaches 21.2 dB."""
+    """The tiny generator overfits two images to 24 dB; Telea's method reaches 21.2 dB."""
     words = [
         "fit",
         "--config",
@@ -219,17 +219,17 @@ def test_it_learns(tmp_path):
         "--out",
         str(tmp_path),
         *TINY,
-        "--trainer.max_steps=100",
+        "--trainer.max_steps=60",
         '--data.train={"name": "sample", "split": "train", "select": {"after": 2, "first": 2}}',
         '--data.val={"name": "sample", "split": "train", "select": {"after": 2, "first": 2}, "crop": "center"}',
         "--data.init_args.augment=[center_crop]",
         '--data.init_args.masks={"name": "center", "size": 32}',
         '--data.init_args.eval_masks={"name": "center", "size": 32}',
-        "--model.init_args.generator_scheduler.init_args.T_max=100",
-        "--trainer.check_val_every_n_epoch=25",
+        "--model.init_args.generator_scheduler.init_args.T_max=60",
+        "--trainer.check_val_every_n_epoch=1000",
         "--data.init_args.epoch_samples=12",
     ]
     assert main(words) == 0
     words = ["validate", "--config", str(tmp_path / "config.yaml"), "--out", str(tmp_path), "--ckpt_path", "last"]
     assert main(words) == 0
-    assert json.loads((tmp_path / "validate.json").read_text())["metrics"]["val/psnr"] > 25
+    assert json.loads((tmp_path / "validate.json").read_text())["metrics"]["val/psnr"] > 24

@@ -7,11 +7,10 @@ from inpaint_zoo.cli.main import main
 from inpaint_zoo.training.resume import list_checkpoints
 from tests.helpers.programs import Program
 from tests.helpers.runs import assert_same, load, wait_for_step
-from tests.helpers.small_runs import CRITICS, REPOSITORY, TINY
+from tests.helpers.small_runs import REPOSITORY, TINY
 
 # the families whose steps differ from the default recipe; tests/training/test_resume.py has all forms of a step
 FAMILIES = {
-    "contextual_attention": CRITICS,  # several updates of the critics in a step
     "grig": ["--model.init_args.augment=[color,translation]"],  # several rounds in a step, EMA
     "lgnet": [],  # a shared forward pass, several optimizers in a phase
 }

@@ -1,5 +1,6 @@
 """Every YAML file in configs/ builds what it describes. Files with a base repeat nothing of it."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 import yaml
 
 from inpaint_zoo.cli.config_files import read_config
+from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.models.isnet.loss import PRESETS
 from inpaint_zoo.training import TrainingModule
 from tests.helpers.configs import CONFIGS, Built
@@ -21,17 +23,36 @@ OVERLAYS = [  # without a class: they change arguments of a family's configurati
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
 
 
-@pytest.mark.parametrize(
-    "file",
-    [file for file in FILES if not file.startswith(PARTS) and file not in OVERLAYS and not file.endswith("base.yaml")],
-)
-def test_a_familys_configuration_builds(file, tmp_path):
-    loads_weights = "first_weights" in (CONFIGS / file).read_text()
+COMPLETE = [  # without those that only serve as a base
+    file for file in FILES if not file.startswith(PARTS) and file not in OVERLAYS and Path(file).name != "base.yaml"
+]
+SETTINGS = {file: read_config(CONFIGS / file) for file in COMPLETE}
+
+
+def with_different_data():
+    """Return the complete configurations in groups that differ only in their data."""
+    groups = {}
+    for file, settings in SETTINGS.items():
+        others = {key: value for key, value in settings.items() if key != "data"}
+        groups.setdefault(json.dumps(others, sort_keys=True), []).append(file)
+    return list(groups.values())
+
+
+@pytest.mark.parametrize("files", with_different_data(), ids=lambda files: files[0])
+def test_a_familys_configuration_builds(files, tmp_path):
+    first, *others = files
+    loads_weights = "first_weights" in (CONFIGS / first).read_text()
     with torch.device("cpu" if loads_weights else "meta"):  # random initial weights take longer than everything else
-        model, data = Built("fit", ["--config", str(CONFIGS / file), "--out", str(tmp_path)]).built
+        model, data = Built("fit", ["--config", str(CONFIGS / first), "--out", str(tmp_path)]).built
     assert isinstance(model, TrainingModule)
     assert model.network.origin.name == model.hparams["network"]
     assert data is not None
+    for file in others:
+        given = SETTINGS[file].get("data", {})
+        assert (
+            given.get("class_path", "inpaint_zoo.data.InpaintingDataModule") == "inpaint_zoo.data.InpaintingDataModule"
+        )
+        InpaintingDataModule(**{"train": {"name": "sample"}, "masks": "center", **given.get("init_args", {})})
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith(("trainer", "logger", "data", "augment"))])
