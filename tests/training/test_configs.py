@@ -23,9 +23,7 @@ OVERLAYS = [  # without a class: they change arguments of a family's configurati
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
 
 
-COMPLETE = [  # without those that only serve as a base
-    file for file in FILES if not file.startswith(PARTS) and file not in OVERLAYS and Path(file).name != "base.yaml"
-]
+COMPLETE = [file for file in FILES if not file.startswith(PARTS) and file not in OVERLAYS]
 SETTINGS = {file: read_config(CONFIGS / file) for file in COMPLETE}
 
 
