@@ -5,11 +5,18 @@
 
 import sys
 import warnings
+from typing import NoReturn
 
 from inpaint_zoo.cli.main import main
 from tests.helpers.toys import painter_registered
 
-if __name__ == "__main__":
+
+def run(words: list[str]) -> NoReturn:
+    """Run the command of `inpaint-zoo`, and end the process with its exit code."""
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     with painter_registered():
-        sys.exit(main(sys.argv[1:]))
+        sys.exit(main(words))
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])

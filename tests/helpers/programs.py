@@ -13,7 +13,6 @@ import socket
 import sys
 import tempfile
 import time
-import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -131,15 +130,12 @@ class Forked:
 
 
 def _command(words: list[str], before: Callable[[], None] | None) -> None:
-    from inpaint_zoo.cli.main import main
-    from tests.helpers.toys import painter_registered
+    from tests.helpers.program import run  # not before the process has its own environment: see `preloaded`
 
     sys.argv = ["inpaint-zoo", *words]
     if before is not None:
         before()
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    with painter_registered():
-        sys.exit(main(words))
+    run(words)
 
 
 class Program(Forked):

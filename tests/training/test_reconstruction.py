@@ -9,6 +9,7 @@ from inpaint_zoo.training import Reconstruction
 from inpaint_zoo.training.reconstruction import EPSILON, hole_log_mse
 from inpaint_zoo.weights import WeightsNotFoundError
 from tests.helpers.images import sample
+from tests.helpers.ranks import shard
 from tests.helpers.toy import registered_toy
 from tests.helpers.toys import ImageData, fit
 
@@ -45,6 +46,26 @@ def test_the_loss_weights_stages_and_regions():
     logs = [math.log10(error**2 + EPSILON) for error in (0.2, 0.1)]
     assert terms["log_mse"].item() == pytest.approx(0.5 * logs[0] + logs[1], rel=1e-4)
     assert set(terms) == {"l1", "log_mse"}
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_processes_that_share_a_batch_have_the_loss_of_the_whole(count):
+    """The mean of the processes' losses and gradients, which DDP computes, even if their holes differ in size."""
+    module = Reconstruction("toy")
+    image, mask = sample((16, 16), batch=4)
+    mask[1:, :, :8] = 0
+    raw = {"coarse": (image + 0.2).requires_grad_(), "fine": (0.5 * image).requires_grad_()}
+
+    def loss(rank, of):
+        terms = module.loss(shard({"image": image, "mask": mask}, rank, of), shard(raw, rank, of))
+        return torch.stack(list(terms.values()))
+
+    whole, parts = loss(0, 1), [loss(rank, count) for rank in range(count)]
+    torch.testing.assert_close(torch.stack(parts).mean(0), whole)
+    for value in raw.values():
+        (expected,) = torch.autograd.grad(whole.sum(), value, retain_graph=True)
+        (found,) = torch.autograd.grad(torch.stack(parts).sum(1).mean(), value, retain_graph=True)
+        torch.testing.assert_close(found, expected)
 
 
 def test_missing_lpips_is_refused_or_dropped(tmp_path, monkeypatch):
