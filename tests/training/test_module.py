@@ -24,7 +24,7 @@ from tests.helpers.toys import ImageData, Reconstruction, ToyGAN, build, fit, ma
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* images are .* images too")  # by heart
 def test_autoencoder_learns_a_few_images(tmp_path):
-    """The PSNR on five images with a central hole rises from 20 dB (after 20 steps) to more than 22 dB."""
+    """The PSNR on five images with a central hole rises from 20 dB (after 20 steps) to more than 25 dB."""
     images = {"name": "sample", "split": "train", "size": 32, "crop": "center"}
     data = InpaintingDataModule(
         train=images,
@@ -36,11 +36,11 @@ def test_autoencoder_learns_a_few_images(tmp_path):
         epoch_samples=100,
     )
     module = build(Autoencoder, network="autoencoder_tiny", optimizer=lambda p: torch.optim.Adam(p, lr=1e-3))
-    fit(tmp_path, module, data, max_steps=60, every=1000, log_every_n_steps=20)
+    fit(tmp_path, module, data, max_steps=100, every=1000, log_every_n_steps=20)
     rows = [line.split(",") for line in (tmp_path / "metrics.csv").read_text().splitlines()]
     scores = [float(row[-1]) for row in rows[1:] if row[-1]]
     assert scores[0] < 21
-    assert scores[-1] > 22
+    assert scores[-1] > 25
 
 
 def test_toy_learns(tmp_path):
