@@ -8,16 +8,16 @@ converts the input once and the output once.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.ops import change_range, composite, crop_to, describe, pad_to_multiple, to_range
+from inpaint_zoo.ops import change_range, composite, crop_to, describe, pad_to_multiple, spread_known, to_range
 from inpaint_zoo.ops.padding import Padding
 
-__all__ = ["MIN_SIDE", "InpaintingNetwork", "Origin", "check_pair", "check_values"]
+__all__ = ["MIN_SIDE", "InpaintingNetwork", "Origin", "check_pair", "check_values", "predict_difference"]
 
 MIN_SIDE = 16  # every model accepts every height and width of at least this number of pixels
 
@@ -116,6 +116,8 @@ class InpaintingNetwork(nn.Module, ABC):
         pads_hole: Whether the mask is padded in the same way. If False, all padding counts as known.
         takes_hole_fill: Whether the content of the hole in its input affects the result of `predict`, so that a
             ``hole_fill`` makes sense.
+        predicts_difference: Whether the predictions are differences from the pre-filled input; see
+            `predict_difference`.
         origin: Registry name and options, set by `create_model`.
     """
 
@@ -126,6 +128,7 @@ class InpaintingNetwork(nn.Module, ABC):
     padding: Padding = "symmetric"
     pads_hole: bool = True
     takes_hole_fill: bool = False
+    predicts_difference: bool = False
     origin: Origin | None = None
 
     @abstractmethod
@@ -216,6 +219,8 @@ class InpaintingNetwork(nn.Module, ABC):
         """Return the arguments of `predict`: image in the native range with the hole filled, and mask, both padded."""
         low, high = self.value_range
         mask = mask.to(image.dtype)
+        if self.predicts_difference and hole_fill is None:
+            hole_fill = spread_known(image.masked_fill(mask > 0.5, 0), mask)
         inside = torch.where(mask > 0.5, self.hole_value, to_range(image, low, high))
         padded = pad_to_multiple(inside, self.divisor, self.min_size, self.padding)
         hole = pad_to_multiple(mask, self.divisor, self.min_size, self.padding if self.pads_hole else "zeros")
@@ -224,7 +229,46 @@ class InpaintingNetwork(nn.Module, ABC):
             padded = torch.where(hole > 0.5, filled, padded)
         return padded, hole
 
+    def without_fill(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Return the input of a network that takes no mask: with ``predicts_difference``, the hole is emptied again.
+
+        Args:
+            image: Input of `predict`, (B, 3, H, W).
+            mask: (B, 1, H, W), 1 = hole.
+        """
+        return image.masked_fill(mask > 0.5, self.hole_value) if self.predicts_difference else image
+
+    def to_prediction(self, raw: Tensor, image: Tensor) -> Tensor:
+        """Return the prediction of a stage: its raw output, with ``predicts_difference`` added to the image.
+
+        Args:
+            raw: Output of the stage's last layer, (B, 3, H, W), scaled like ``value_range``. The middle of the range
+                is a difference of 0.
+            image: Input of `predict`, (B, 3, H, W).
+        """
+        return image + raw - sum(self.value_range) / 2 if self.predicts_difference else raw
+
     def forward(self, image: Tensor, mask: Tensor, **options: Any) -> Tensor:
         """Return the composite of the last stage, (B, 3, H, W) in [0, 1]; for arguments and errors see `stages`."""
         *_, last = self.stages(image, mask, **options).values()
         return composite(last.clamp(0, 1), image, mask)
+
+
+Network = TypeVar("Network", bound=InpaintingNetwork)
+
+
+def predict_difference(network: Network, enabled: bool = True) -> Network:
+    """Make a network predict differences from a pre-filled image instead of colors, and return it.
+
+    The hole in its input is filled with `ops.spread_known`, or with the given ``hole_fill``, and every stage adds its
+    output to this image. A network thus starts from a plausible result and learns only what to change. This is not
+    part of any paper; it serves networks whose training is too short to learn to copy their surroundings. The names
+    and shapes of the weights do not change.
+
+    Args:
+        network: The network, which is changed in place.
+        enabled: False returns the network unchanged, for builders with an option.
+    """
+    if enabled:
+        network.predicts_difference = network.takes_hole_fill = True
+    return network

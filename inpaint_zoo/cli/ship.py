@@ -61,8 +61,11 @@ Metrics by step on the validation images of the configuration:
 ## Limits
 
 The model was trained for minutes. It shows that the architecture works and gives the quickstart a learned method. Its
-results say nothing about what the architecture reaches when it is trained as in its paper.
+results say nothing about what the architecture reaches when it is trained as in its paper.{difference}
 """
+DIFFERENCE = """ Unlike the paper's
+network, this one predicts the difference from the image that `neighbor_fill` completes, because within its budget a
+network that predicts colors does not learn to continue smooth surroundings."""
 
 
 def run(args: list[str]) -> int:
@@ -75,7 +78,7 @@ def run(args: list[str]) -> int:
         ZooError: The configuration, the suite or an argument is wrong, or the weight file is larger than `MAX_BYTES`.
     """
     parser = command_parser("ship", "Train a small model from its configuration and add its weights to the package.")
-    parser.add_argument("config", metavar="CONFIG.yaml", help="such as configs/autoencoder/sample.yaml")
+    parser.add_argument("config", metavar="CONFIG.yaml", help="such as configs/tiny/autoencoder.yaml")
     parser.add_argument(
         "--out", metavar="DIR", help="folder of the run; an interrupted run is resumed (default: runs/ship/MODEL)"
     )
@@ -233,7 +236,7 @@ def _data(spec: Mapping[str, Any]) -> str:
 
 
 def _card(path: Path, out: Path, settings: Mapping[str, Any], provenance: Mapping[str, Any], results: str) -> str:
-    from inpaint_zoo.registry import model_info
+    from inpaint_zoo.registry import create_model, model_info
     from inpaint_zoo.weights import load_weights
 
     file = load_weights(path)
@@ -249,6 +252,7 @@ def _card(path: Path, out: Path, settings: Mapping[str, Any], provenance: Mappin
         "size": path.stat().st_size / 1e6,
         "sha256": file.sha256,
         "license": LICENSE,
+        "difference": DIFFERENCE if create_model(file.name).predicts_difference else "",
         "results": results,
         "curve_names": " | ".join(names),
         "curve_rule": " | ".join("---:" for _ in names),

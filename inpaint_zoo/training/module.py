@@ -15,6 +15,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.layers import init_scaled
 from inpaint_zoo.losses import OnMissing, unless_missing
 from inpaint_zoo.metrics import ImageMetric, SetMetric, create_metric
 from inpaint_zoo.ops import composite, to_range, to_uint8
@@ -99,6 +100,9 @@ class TrainingModule(LightningModule):
         network: Registry name of the network.
         network_options: Options of `create_model`. They override those of ``init_weights``.
         init_weights: Weight file to start from, or "shipped"; by default the weights are random.
+        init_gain: Gain for `init_scaled`, which initializes the network; None keeps its own initialization, and weights
+            that were loaded are never initialized. Deep networks without normalization may need it: with small initial
+            weights, neither their output nor their gradients depend on the input.
         metrics: Names of validation metrics; see `list_metrics()`.
         on_missing: What to do if the pretrained weights of a loss term are missing: "refuse" to train, or "drop" the
             term.
@@ -131,6 +135,7 @@ class TrainingModule(LightningModule):
         network: str,
         network_options: dict[str, Any] | None = None,
         init_weights: str | None = None,
+        init_gain: float | None = None,
         metrics: Sequence[str] = ("psnr", "ssim", "l1"),
         on_missing: OnMissing = "refuse",
         compile: str | None = None,  # noqa: A002 the word that torch uses
@@ -142,6 +147,8 @@ class TrainingModule(LightningModule):
         if channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
         self.starts_trained = init_weights is not None
+        if init_gain is not None and not self.starts_trained:
+            init_scaled(self.network, init_gain)
         stored, self._not_stored = storable_arguments(self, self.network, self.start_arguments)
         self._not_restored: list[str] = []  # arguments that the loaded checkpoint could not hold
         self.save_hyperparameters(stored, logger=False)

@@ -1,38 +1,40 @@
 """`gallery.png`: every cell shows the right image."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from inpaint_zoo.benchmark.report import write_report
 from inpaint_zoo.benchmark.report.run_folder import read_run
-from inpaint_zoo.benchmark.report.sheet import _CELL, _GAP, _HEAD, _SIDE, ROWS, sheet
+from inpaint_zoo.benchmark.report.sheet import CELL, COLUMNS, GAP, HEAD, SIDE, sheet
 from tests.helpers.synthetic_run import write_run
 
 
-def tile(canvas, row, column, size):
-    x, y = _SIDE + column * (_CELL + _GAP), _HEAD + row * (_CELL + _GAP)
+def tile(canvas, line, column, size):
+    x, y = SIDE + column * (CELL + GAP), HEAD + line * (HEAD + CELL + GAP)
     return np.asarray(canvas)[y : y + size, x : x + size]
 
 
-def test_rows_are_images_and_columns_methods(tmp_path):
-    out = write_run(tmp_path / "run", methods=3, size=64, failed=(), missing=(), gallery=3)
+@pytest.mark.parametrize(("methods", "columns", "lines"), [(3, 5, 1), (9, COLUMNS, 2)])
+def test_each_image_has_the_results_of_all_methods(methods, columns, lines, tmp_path):
+    out = write_run(tmp_path / "run", methods=methods, size=64, failed=(), missing=(), gallery=3)
     write_report(out)
     run = read_run(out)
     canvas = Image.open(out / "gallery.png")
-    numbers = run.gallery_numbers("sample")
-    assert canvas.size == (_SIDE + 5 * (_CELL + _GAP), _HEAD + min(len(numbers), ROWS) * (_CELL + _GAP))
+    numbers = run.gallery_numbers("sample")[: 4 // lines]
+    assert canvas.size == (SIDE + columns * (CELL + GAP), len(numbers) * lines * (HEAD + CELL + GAP))
     masks = [mask for _, mask in run.tables]
     for row, number in enumerate(numbers):
-        mask = masks[row % len(masks)]  # the rows cycle through the mask sets
+        mask = masks[row % len(masks)]  # the images cycle through the mask sets
         target = np.asarray(Image.open(run.target_file("sample", number)).convert("RGB"))
         hole = np.asarray(Image.open(run.mask_file("sample", mask, number)).convert("L")) > 127
-        assert np.array_equal(tile(canvas, row, 4, 64), target)
-        masked = tile(canvas, row, 0, 64)
+        results = [run.result_file((method, "sample", mask), number) for method in run.methods]
+        shown = [*(np.asarray(Image.open(file).convert("RGB")) for file in results), target]
+        masked = tile(canvas, row * lines, 0, 64)
         assert np.array_equal(masked[~hole], target[~hole])
         assert len(np.unique(masked[hole], axis=0)) == 2  # the two stripes
-        for column, method in enumerate(run.methods, start=1):
-            result = np.asarray(Image.open(run.result_file((method, "sample", mask), number)).convert("RGB"))
-            assert np.array_equal(tile(canvas, row, column, 64), result)
+        for place, expected in enumerate(shown, start=1):
+            assert np.array_equal(tile(canvas, row * lines + place // columns, place % columns, 64), expected)
 
 
 def test_missing_cells_stay_blank_and_no_images_no_sheet(tmp_path):

@@ -21,8 +21,6 @@ from inpaint_zoo.weights import load_weights
 from tests.helpers.configs import CONFIGS as ALL_CONFIGS
 from tests.helpers.configs import Built
 from tests.helpers.fill import fill, fill_module, read_keys, read_vector, vector_image, vector_mask
-from tests.helpers.held_out import held_out_psnr
-from tests.helpers.images import check_hole_fill
 from tests.helpers.recorded import close
 from tests.helpers.toy import toy
 
@@ -272,18 +270,6 @@ def test_convert_reads_the_released_folder_without_running_code(tmp_path, capsys
 # Two stages
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("mask", ["ntire_nearest_neighbor", "ntire_every_n_lines"])
-def test_the_shipped_weights_fill_lines_and_grids_better_than_what_learns_nothing(mask):
-    def psnr(net):
-        *_, last = held_out_psnr(net, mask).values()
-        return last
-
-    learned = psnr(iz.create_model("glama_tiny", weights="shipped"))
-    for other, margin in (("neighbor_fill", 0.3), ("navier_stokes", 1.0), ("telea", 1.0)):
-        assert learned > psnr(iz.create_model(other)) + margin
-
-
 def test_two_stage_works_at_the_coarse_size_and_takes_any_network():
     class Looks(LaMaGenerator):
         def predict(self, image, mask):
@@ -441,17 +427,10 @@ def test_the_added_losses_act():
     "files", [["sample"], ["glama_ffhq", "losses_as_mean"], ["glama_2stage_ffhq", "losses_as_mean"]], ids="+".join
 )
 def test_the_weights_of_the_paper_stay_available(files, tmp_path):
-    """Both losses as means with weight 1, in the recipe of the shipped weights and in an overlay."""
+    """Both losses as means with weight 1, in the sample configuration and in an overlay."""
     configs = [word for file in files for word in ("--config", str(CONFIGS / f"{file}.yaml"))]
     model, _ = Built("fit", [*configs, "--out", str(tmp_path)]).built
     assert (model.weights["total_variation"], model.weights["focal_frequency"]) == (1, 1)
     assert (model.variation.reduction, model.variation.beta, model.variation.joint) == ("mean", 2, True)
     assert repr(model.frequency) == repr(FocalFrequencyLoss())
     assert model.network.origin.name == model.hparams["network"]
-
-
-def test_released_forms_take_fillings_and_those_that_begin_with_spread_colors_none():
-    for from_spread in (False, True):
-        net = fill_module(LaMaGenerator(blocks=1, width=8, from_spread=from_spread))
-        assert net.takes_hole_fill != from_spread
-        check_hole_fill(net)

@@ -12,7 +12,6 @@ from inpaint_zoo.models.lgnet.convert import flat_name
 from inpaint_zoo.ops import composite
 from inpaint_zoo.weights import load_weights
 from tests.helpers.fill import fill_module, has_vector, read_vector, vector_image, vector_mask
-from tests.helpers.held_out import held_out_psnr
 from tests.helpers.recorded import close, official_lgnet, released_lgnet
 
 PARAMETERS = {
@@ -161,9 +160,3 @@ def test_wrong_stages_are_refused():
         LGNetGenerator({"coarse": "unet", "global": "unet"}, share=True)
     with pytest.raises(ValueError, match="`levels` must be at least 6, got 5"):
         LGNetGenerator({"global": "unet_att"}, levels=5)
-
-
-def test_every_stage_of_the_shipped_weights_improves_on_the_one_before_it():
-    by_stage = held_out_psnr(iz.create_model("lgnet_tiny", weights="shipped"), "lgnet_train")
-    assert by_stage["coarse"] + 0.2 < by_stage["local"] < by_stage["global"] - 0.5
-    assert by_stage["global"] > 23.5

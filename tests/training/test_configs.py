@@ -23,7 +23,9 @@ OVERLAYS = [  # without a class: they change arguments of a family's configurati
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
 
 
-COMPLETE = [file for file in FILES if not file.startswith(PARTS) and file not in OVERLAYS]
+COMPLETE = [  # without those that only serve as a base
+    file for file in FILES if not file.startswith(PARTS) and file not in OVERLAYS and Path(file).name != "base.yaml"
+]
 SETTINGS = {file: read_config(CONFIGS / file) for file in COMPLETE}
 
 

@@ -11,43 +11,46 @@ from PIL import Image, ImageDraw, ImageFont
 from inpaint_zoo.benchmark.report.gallery import HOLE_COLORS, Pixels, hole_stripes, read_rgb
 from inpaint_zoo.benchmark.report.run_folder import Run
 
-__all__ = ["sheet"]
+__all__ = ["CELL", "COLUMNS", "GAP", "HEAD", "SIDE", "sheet"]
 
-ROWS, METHODS = 4, 6  # a larger sheet is unreadable; the page shows all of them
-_CELL, _GAP, _HEAD, _SIDE = 200, 8, 30, 26
+COLUMNS = 8  # tiles beside each other; the others follow in lines below
+LINES = 4  # a larger sheet is unreadable; the page shows all images
+CELL, GAP, HEAD, SIDE = 200, 8, 30, 26  # px: side of a tile, distance, height of the titles, width of the masks' names
 _PAPER, _INK = "#fbfaf7", "#1d1d1f"
 
 
 def sheet(run: Run) -> bytes | None:
-    """Draw the sheet: one row for each of the first images, cycling through the mask sets.
+    """Draw the sheet: the first images, cycling through the mask sets, each with the results of all methods.
 
     Returns:
         A PNG file, or None if no images were kept.
     """
-    scenes = list(_scenes(run))[:ROWS]
+    titles = ["masked", *run.methods, "ground truth"]
+    columns = min(COLUMNS, len(titles))
+    lines = -(-len(titles) // columns)  # of one image
+    scenes = list(_scenes(run))[: max(2, LINES // lines)]
     if not scenes:
         return None
-    methods = run.methods[:METHODS]
-    titles = ["masked", *methods, "ground truth"]
-    size = (_SIDE + len(titles) * (_CELL + _GAP), _HEAD + len(scenes) * (_CELL + _GAP))
+    size = (SIDE + columns * (CELL + GAP), len(scenes) * lines * (HEAD + CELL + GAP))
     canvas = Image.new("RGB", size, _PAPER)
     draw = ImageDraw.Draw(canvas)
-    for column, title in enumerate(titles):
-        draw.text((_SIDE + column * (_CELL + _GAP) + _CELL / 2, _HEAD / 2), title, _INK, _font(15), anchor="mm")
     for row, (dataset, mask, number) in enumerate(scenes):
-        y = _HEAD + row * (_CELL + _GAP)
-        label = Image.new("RGB", (_CELL, _SIDE), _PAPER)
-        ImageDraw.Draw(label).text((_CELL / 2, _SIDE / 2), mask, _INK, _font(13), anchor="mm")
-        canvas.paste(label.rotate(90, expand=True), (0, y))
+        top = row * lines * (HEAD + CELL + GAP)
+        label = Image.new("RGB", (CELL, SIDE), _PAPER)
+        ImageDraw.Draw(label).text((CELL / 2, SIDE / 2), mask, _INK, _font(13), anchor="mm")
+        canvas.paste(label.rotate(90, expand=True), (0, top + HEAD))
         target = read_rgb(run.target_file(dataset, number))
-        results = [run.result_file((method, dataset, mask), number) for method in methods]
+        results = [run.result_file((method, dataset, mask), number) for method in run.methods]
         filled = [None if file is None else read_rgb(file) for file in results]
         images = [_masked(run, target, dataset, mask, number), *filled, target]
-        for column, image in enumerate(images):
+        for place, (title, image) in enumerate(zip(titles, images, strict=True)):
+            x = SIDE + place % columns * (CELL + GAP)
+            y = top + place // columns * (HEAD + CELL + GAP)
+            draw.text((x + CELL / 2, y + HEAD / 2), title, _INK, _font(15), anchor="mm")
             if image is not None:
                 tile = Image.fromarray(image)
-                tile.thumbnail((_CELL, _CELL), Image.Resampling.LANCZOS)
-                canvas.paste(tile, (_SIDE + column * (_CELL + _GAP), y))
+                tile.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
+                canvas.paste(tile, (x, y + HEAD))
     buffer = io.BytesIO()
     canvas.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

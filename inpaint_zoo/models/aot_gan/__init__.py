@@ -6,6 +6,7 @@ for the generator's GAN loss (README.md in this folder says why). `aot_gan` has 
 at 256x256.
 """
 
+from inpaint_zoo.interfaces import predict_difference
 from inpaint_zoo.models.aot_gan import convert
 from inpaint_zoo.models.aot_gan.discriminator import AOTGANDiscriminator
 from inpaint_zoo.models.aot_gan.network import AOTGANGenerator
@@ -37,9 +38,9 @@ def aot_gan(blocks: int = 8) -> AOTGANGenerator:
 
 
 @register_model(source=CODE, paper=AOT)
-def aot_gan_tiny(blocks: int = 6) -> AOTGANGenerator:
+def aot_gan_tiny(blocks: int = 6, difference: bool = False) -> AOTGANGenerator:
     """Small AOT-GAN for tests and the quickstart: a quarter of the channels, six blocks."""
-    return AOTGANGenerator(width=16, blocks=blocks)
+    return predict_difference(AOTGANGenerator(width=16, blocks=blocks), difference)
 
 
 @register_discriminator("aot_gan")

@@ -75,4 +75,5 @@ class AOTGANGenerator(InpaintingNetwork):
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the raw prediction, in [-1, 1]."""
-        return {"prediction": self.decoder(self.middle(self.encoder(torch.cat([image, mask], dim=1))))}
+        raw = self.decoder(self.middle(self.encoder(torch.cat([image, mask], dim=1))))
+        return {"prediction": self.to_prediction(raw, image)}

@@ -6,6 +6,7 @@ here (docs/papers/glcic_ca.md, "Autoencoder"). Parameters: `autoencoder` 7,446,1
 1,428,171.
 """
 
+from inpaint_zoo.interfaces import predict_difference
 from inpaint_zoo.models.autoencoder.network import AutoencoderGenerator
 from inpaint_zoo.registry import Paper, register_model
 
@@ -26,6 +27,6 @@ def autoencoder() -> AutoencoderGenerator:
 
 
 @register_model(source=SOURCE, paper=STUDY)
-def autoencoder_tiny() -> AutoencoderGenerator:
+def autoencoder_tiny(difference: bool = False) -> AutoencoderGenerator:
     """Small autoencoder for tests and the quickstart: 28 to 224 channels."""
-    return AutoencoderGenerator(widths=(28, 56, 112, 224))
+    return predict_difference(AutoencoderGenerator(widths=(28, 56, 112, 224)), difference)

@@ -6,6 +6,7 @@ docs/papers/glcic_ca.md. The default follows the authors' training on random reg
 only the center as in the authors' other training, 71,130,531.
 """
 
+from inpaint_zoo.interfaces import predict_difference
 from inpaint_zoo.models.context_encoder.discriminator import ContextEncoderDiscriminator
 from inpaint_zoo.models.context_encoder.network import ContextEncoderGenerator, Region
 from inpaint_zoo.registry import Paper, register_discriminator, register_model
@@ -35,9 +36,9 @@ def context_encoder(region: Region = "image", size: int = 128, bottleneck: int =
 
 
 @register_model(source=SOURCE, paper=CONTEXT)
-def context_encoder_tiny(region: Region = "image") -> ContextEncoderGenerator:
+def context_encoder_tiny(region: Region = "image", difference: bool = False) -> ContextEncoderGenerator:
     """Small Context Encoder for tests and the quickstart: 64x64 images, a quarter of the channels, vector of 128."""
-    return ContextEncoderGenerator(region, size=64, bottleneck=128, width=16)
+    return predict_difference(ContextEncoderGenerator(region, size=64, bottleneck=128, width=16), difference)
 
 
 @register_discriminator("context_encoder")

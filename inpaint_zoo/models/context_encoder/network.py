@@ -107,6 +107,7 @@ class ContextEncoderGenerator(InpaintingNetwork):
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the raw prediction; outside a central region it equals the encoder's input."""
+        full = image
         size = (image.shape[-2], image.shape[-1])
         inside = (self.size, self.size)
         known = 1 - mask
@@ -119,4 +120,4 @@ class ContextEncoderGenerator(InpaintingNetwork):
             whole = given.clone()
             self.predicted(whole).copy_(pred)
             pred = whole
-        return {"prediction": pred if size == inside else _resize(pred, size)}
+        return {"prediction": self.to_prediction(pred if size == inside else _resize(pred, size), full)}

@@ -10,6 +10,7 @@ follows the PyTorch port's code (README.md in this folder lists each case).
 | `glcic` | 2,758,118 | 18.40 G |
 """
 
+from inpaint_zoo.interfaces import predict_difference
 from inpaint_zoo.layers.contextual_attention import ContextualAttention, MaskReduce, PatchNorm
 from inpaint_zoo.models.contextual_attention import convert, fused
 from inpaint_zoo.models.contextual_attention.critics import ContextualAttentionCritic
@@ -72,9 +73,9 @@ def contextual_attention(
 
 
 @register_model(source=CODE, paper=DEEPFILL)
-def contextual_attention_tiny() -> ContextualAttentionGenerator:
+def contextual_attention_tiny(difference: bool = False) -> ContextualAttentionGenerator:
     """Small Contextual Attention for tests and the quickstart: half the channels."""
-    return ContextualAttentionGenerator(TINY_WIDTH)
+    return predict_difference(ContextualAttentionGenerator(TINY_WIDTH), difference)
 
 
 @register_model(source="docs/papers/glcic_ca.md (the study's text; no code was released)", paper=GLCIC)
@@ -84,9 +85,9 @@ def glcic(width: int = 32) -> GLCICGenerator:
 
 
 @register_model(source="docs/papers/glcic_ca.md (the study's text; no code was released)", paper=GLCIC)
-def glcic_tiny() -> GLCICGenerator:
+def glcic_tiny(difference: bool = False) -> GLCICGenerator:
     """Small stabilized GLCIC for tests and the quickstart: half the channels."""
-    return GLCICGenerator(TINY_WIDTH)
+    return predict_difference(GLCICGenerator(TINY_WIDTH), difference)
 
 
 @register_discriminator("ca_local")

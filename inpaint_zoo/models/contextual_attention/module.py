@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 
-from inpaint_zoo.layers.init import init_scaled
 from inpaint_zoo.models.contextual_attention.loss import GRADIENT_NORMS, ContextualAttentionLoss, Discount
 from inpaint_zoo.registry import create_discriminator
 from inpaint_zoo.training import AdversarialModule, Batch, Phase, Stages, Terms
@@ -50,7 +49,6 @@ class ContextualAttention(AdversarialModule):
         gp_mask: Penalize gradients at hole pixels only, as the TensorFlow code does.
         init_critics: Checkpoint of another training of this kind, whose critics this training starts from; None starts
             from random weights.
-        init_gain: Gain for `init_scaled`, which initializes the generator; None keeps its default initialization.
         base: Arguments of `AdversarialModule`.
 
     Raises:
@@ -84,12 +82,9 @@ class ContextualAttention(AdversarialModule):
         discount: Discount = "box",
         gp_mask: bool = False,
         init_critics: str | None = None,
-        init_gain: float | None = None,
         **base: Any,
     ) -> None:
         super().__init__(network, generator_optimizer, critic_optimizer, generator_scheduler, critic_scheduler, **base)
-        if init_gain is not None and not self.starts_trained:
-            init_scaled(self.network, init_gain)
         self.local_critic = create_discriminator("ca_local", size=window, width=critic_width, local_conv4=local_conv4)
         self.global_critic = create_discriminator("ca_global", size=size, width=critic_width)
         if init_critics is not None:

@@ -211,12 +211,12 @@ class GLCICGenerator(InpaintingNetwork):
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the raw, unbounded predictions of both stages."""
         coarse, found = self._coarse(image, mask)
-        return {"coarse": coarse, "fine": self.fine_generator(found)}
+        return {"coarse": coarse, "fine": self.to_prediction(self.fine_generator(found), image)}
 
     def _coarse(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return the coarse prediction (B, 3, H, W) and the input of the refinement stage (B, 5, H, W)."""
         ones = torch.ones_like(mask)
-        coarse = self.coarse_generator(torch.cat([image, ones, mask], dim=1))
+        coarse = self.to_prediction(self.coarse_generator(torch.cat([image, ones, mask], dim=1)), image)
         found = composite(coarse.clamp(-1, 1), image, mask)  # as released
         return coarse, torch.cat([found, ones, mask], dim=1)
 

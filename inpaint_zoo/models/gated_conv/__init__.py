@@ -6,6 +6,7 @@ input channel for sketches (README.md in this folder lists the differences). `ga
 25.20 G MACs in convolutions at 256x256.
 """
 
+from inpaint_zoo.interfaces import predict_difference
 from inpaint_zoo.layers.contextual_attention import MaskReduce
 from inpaint_zoo.models.gated_conv.discriminator import SNPatchDiscriminator
 from inpaint_zoo.models.gated_conv.network import GatedConvGenerator
@@ -36,9 +37,9 @@ def gated_conv(mask_reduce: MaskReduce = "nearest") -> GatedConvGenerator:
 
 
 @register_model(source=SOURCE, paper=GATED)
-def gated_conv_tiny(mask_reduce: MaskReduce = "nearest") -> GatedConvGenerator:
+def gated_conv_tiny(mask_reduce: MaskReduce = "nearest", difference: bool = False) -> GatedConvGenerator:
     """Small DeepFillv2 for tests and the quickstart: a third of the channels."""
-    return GatedConvGenerator(8, mask_reduce)
+    return predict_difference(GatedConvGenerator(8, mask_reduce), difference)
 
 
 @register_discriminator("gated_conv")

@@ -93,11 +93,12 @@ class GatedConvGenerator(AttendingNetwork):
         found = composite(coarse, image, mask)
         attending = self.attending(found)
         attended = self.attended(self.attention(attending, attending, mask))
-        return {"coarse": coarse, "fine": self.merged(torch.cat([self.hallucinating(found), attended], dim=1))}
+        fine = self.merged(torch.cat([self.hallucinating(found), attended], dim=1))
+        return {"coarse": coarse, "fine": self.to_prediction(fine, image)}
 
     def _coarse(self, image: Tensor, mask: Tensor) -> Tensor:
         # the channel of ones distinguishes the image from its zero padding
-        return self.coarse(torch.cat([image, torch.ones_like(mask), mask], dim=1))
+        return self.to_prediction(self.coarse(torch.cat([image, torch.ones_like(mask), mask], dim=1)), image)
 
     def offsets(self, image: Tensor, mask: Tensor) -> Tensor:
         """Return the attention's offsets, see `attention_offsets`; image and mask as in `predict`."""

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.layers.ffc import FFC, Branches, FFCNormAct, FFCResnetBlock
-from inpaint_zoo.ops import spread_known
 
 __all__ = ["LaMaGenerator"]
-
-BLACK = 1 / 512  # about half an 8-bit level; keeps colors away from 0 and 1, where the odds are 0 or infinite
 
 
 class _PadLocal(nn.Module):
@@ -59,9 +54,6 @@ class LaMaGenerator(InpaintingNetwork):
         downsamplings: Number of downsamplings by 2 before the blocks.
         global_ratio: Fraction of the channels in the global branch, from the last downsampling to the last block.
         local_fourier: Add the local Fourier unit, see `SpectralTransform`; off in every released model.
-        from_spread: Pre-fill the hole with `spread_known`. The network then predicts, per color, a factor for the odds
-            color / (1 - color) of this filling. Not part of any paper; for networks whose training is too short to
-            learn to copy their surroundings.
 
     Shape:
         `predict`: image (B, 3, H, W) in [0, 1] with 0 in the hole, mask (B, 1, H, W) with 1 = hole, H and W multiples
@@ -70,6 +62,7 @@ class LaMaGenerator(InpaintingNetwork):
 
     min_size = 16  # reflection padding in the blocks needs at least two pixels at 1/8 resolution
     value_range = (0.0, 1.0)
+    takes_hole_fill = True
     hole_value = 0.0
 
     def __init__(
@@ -79,12 +72,9 @@ class LaMaGenerator(InpaintingNetwork):
         downsamplings: int = 3,
         global_ratio: float = 0.75,
         local_fourier: bool = False,
-        from_spread: bool = False,
     ) -> None:
         super().__init__()
         self.divisor = 2**downsamplings
-        self.from_spread = from_spread
-        self.takes_hole_fill = not from_spread
         widths = [width * 2**level for level in range(downsamplings + 1)]  # 64, 128, 256, 512
         inner = widths[-1]
         ratios = [0.0] * downsamplings + [global_ratio]
@@ -101,9 +91,6 @@ class LaMaGenerator(InpaintingNetwork):
                 nn.ReLU(inplace=True),
             ]
         head = nn.Conv2d(width, 3, 7)
-        if from_spread:  # start with an output of about 1/2, which leaves the odds unchanged
-            nn.init.normal_(head.weight, std=1e-4)
-            nn.init.zeros_(cast(nn.Parameter, head.bias))
         # one flat Sequential, because its indices are part of the released weights' names
         self.model = nn.Sequential(
             _PadLocal(3),
@@ -119,10 +106,4 @@ class LaMaGenerator(InpaintingNetwork):
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the raw prediction of the whole image, in [0, 1]."""
-        if not self.from_spread:
-            return {"prediction": self.model(torch.cat([image, mask], dim=1))}
-        base = spread_known(image, mask)
-        shift = self.model(torch.cat([base, mask], dim=1))
-        base = base.clamp(BLACK, 1 - BLACK)
-        yes, no = shift * base, (1 - shift) * (1 - base)  # multiplies the odds, i.e. adds the logits
-        return {"prediction": yes / (yes + no)}
+        return {"prediction": self.to_prediction(self.model(torch.cat([image, mask], dim=1)), image)}

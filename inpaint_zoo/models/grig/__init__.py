@@ -7,6 +7,7 @@ and which one this implementation follows.
 
 from typing import Literal
 
+from inpaint_zoo.interfaces import predict_difference
 from inpaint_zoo.models.grig import convert, convert_discriminators, fused
 from inpaint_zoo.models.grig.blocks import NoiseMode
 from inpaint_zoo.models.grig.network import Core, GRIGGenerator
@@ -57,20 +58,24 @@ def grig_tiny(
     noise_mode: NoiseMode = "const",
     checkpoint: bool = False,
     init_std: float | None = 0.02,
+    difference: bool = False,
 ) -> GRIGGenerator:
     """Small GRIG for tests and the quickstart: fewer channels and a Transformer of three levels."""
-    return GRIGGenerator(
-        steps,
-        width=12,
-        dim=16,
-        blocks=(1, 1, 2),
-        heads=(1, 2, 4),
-        refinement=1,
-        aot=1,
-        core=core,
-        noise_mode=noise_mode,
-        checkpoint=checkpoint,
-        init_std=init_std,
+    return predict_difference(
+        GRIGGenerator(
+            steps,
+            width=12,
+            dim=16,
+            blocks=(1, 1, 2),
+            heads=(1, 2, 4),
+            refinement=1,
+            aot=1,
+            core=core,
+            noise_mode=noise_mode,
+            checkpoint=checkpoint,
+            init_std=init_std,
+        ),
+        difference,
     )
 
 

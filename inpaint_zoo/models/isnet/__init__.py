@@ -13,6 +13,7 @@ released code differ, and which one this implementation follows.
 | `isnet_unet` | 24,403,715 | 33.45 G |
 """
 
+from inpaint_zoo.interfaces import predict_difference
 from inpaint_zoo.models.isnet import convert, fused
 from inpaint_zoo.models.isnet.discriminator import ISNetDiscriminator
 from inpaint_zoo.models.isnet.network import ISNetGenerator, ISNetUNet
@@ -87,9 +88,9 @@ def isnet_unet() -> ISNetUNet:
 
 
 @register_model(source=CODE, paper=ISNET)
-def isnet_tiny() -> ISNetGenerator:
+def isnet_tiny(difference: bool = False) -> ISNetGenerator:
     """Small ISNet for tests and the quickstart: half the channels, three phases of two blocks."""
-    return ISNetGenerator(blocks=2, width=16, phases=3)
+    return predict_difference(ISNetGenerator(blocks=2, width=16, phases=3), difference)
 
 
 @register_discriminator("isnet")

@@ -270,10 +270,10 @@ class ISNetGenerator(InpaintingNetwork):
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the raw prediction, in [0, 1]; the mask is not used."""
         last = len(self.phases) - 1
-        high, low = self.stem(image), None
+        high, low = self.stem(self.without_fill(image, mask)), None
         for index, phase in enumerate(self.phases):
             high, low = phase(high, low, with_low=self.up is not None or index < last)
-        return {"prediction": (self.to_rgb(self._fused(high, low)).tanh() + 1) / 2}
+        return {"prediction": self.to_prediction((self.to_rgb(self._fused(high, low)).tanh() + 1) / 2, image)}
 
     def _fused(self, high: Tensor, low: Tensor | None) -> Tensor:
         return high if self.fusion is None or self.up is None else self.fusion([high, self.up(low)])

@@ -11,6 +11,7 @@ implementation follows the code (README.md in this folder lists each case).
 | `lgnet_share` | 60,587,206 | 43.03 G | |
 """
 
+from inpaint_zoo.interfaces import predict_difference
 from inpaint_zoo.layers.attention import AttentionVariant
 from inpaint_zoo.models.lgnet import convert
 from inpaint_zoo.models.lgnet.discriminator import LGNetDiscriminator
@@ -94,9 +95,12 @@ def lgnet_clg() -> LGNetGenerator:
 
 
 @register_model(source=TEXT, paper=LGNET)
-def lgnet_tiny() -> LGNetGenerator:
+def lgnet_tiny(difference: bool = False) -> LGNetGenerator:
     """Small LGNet for tests and the quickstart: U-Nets with an eighth of the channels and six downsamplings."""
-    return LGNetGenerator({"coarse": "unet", "local": "local", "global": "unet_att"}, width=8, levels=6, local_width=16)
+    return predict_difference(
+        LGNetGenerator({"coarse": "unet", "local": "local", "global": "unet_att"}, width=8, levels=6, local_width=16),
+        difference,
+    )
 
 
 @register_discriminator("lgnet")

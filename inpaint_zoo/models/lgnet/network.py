@@ -89,7 +89,11 @@ class LGNetGenerator(InpaintingNetwork):
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the raw prediction of every stage, in [-1, 1]."""
-        return refine_in_turn({name: self._net(name) for name in self.stage_names}, image, image, mask)
+        return refine_in_turn({name: self._stage(name, image) for name in self.stage_names}, image, image, mask)
+
+    def _stage(self, name: str, image: Tensor) -> Callable[[Tensor], Tensor]:
+        net = self._net(name)
+        return lambda given: self.to_prediction(net(given), image)
 
     def _net(self, stage: str) -> Callable[[Tensor], Tensor]:
         if self.share and stage == self.first:

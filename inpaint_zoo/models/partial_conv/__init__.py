@@ -6,6 +6,7 @@ third-party port that published a U-Net (README.md in this folder lists the diff
 25,784,276; 32,865,236 with eight levels.
 """
 
+from inpaint_zoo.interfaces import predict_difference
 from inpaint_zoo.models.partial_conv.network import PartialConvGenerator
 from inpaint_zoo.registry import Paper, register_model
 
@@ -28,6 +29,6 @@ def partial_conv(levels: int = 7) -> PartialConvGenerator:
 
 
 @register_model(source=SOURCE, paper=PARTIAL)
-def partial_conv_tiny() -> PartialConvGenerator:
+def partial_conv_tiny(difference: bool = False) -> PartialConvGenerator:
     """Small partial-convolution U-Net for tests and the quickstart: a quarter of the channels, five levels."""
-    return PartialConvGenerator(levels=5, width=16)
+    return predict_difference(PartialConvGenerator(levels=5, width=16), difference)

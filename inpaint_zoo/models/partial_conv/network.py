@@ -87,4 +87,4 @@ class PartialConvGenerator(InpaintingNetwork):
             x = torch.cat([F.interpolate(x, size), skip], dim=1)  # nearest
             known = torch.cat([F.interpolate(known, size), skip_known], dim=1)
             x, known = block(x, known)
-        return {"prediction": x * self.deviation + self.mean}
+        return {"prediction": self.to_prediction(x * self.deviation + self.mean, image)}
