@@ -229,15 +229,6 @@ class InpaintingNetwork(nn.Module, ABC):
             padded = torch.where(hole > 0.5, filled, padded)
         return padded, hole
 
-    def without_fill(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Return the input of a network that takes no mask: with ``predicts_difference``, the hole is emptied again.
-
-        Args:
-            image: Input of `predict`, (B, 3, H, W).
-            mask: (B, 1, H, W), 1 = hole.
-        """
-        return image.masked_fill(mask > 0.5, self.hole_value) if self.predicts_difference else image
-
     def to_prediction(self, raw: Tensor, image: Tensor) -> Tensor:
         """Return the prediction of a stage: its raw output, with ``predicts_difference`` added to the image.
 

@@ -252,7 +252,7 @@ def _card(path: Path, out: Path, settings: Mapping[str, Any], provenance: Mappin
         "size": path.stat().st_size / 1e6,
         "sha256": file.sha256,
         "license": LICENSE,
-        "difference": DIFFERENCE if create_model(file.name).predicts_difference else "",
+        "difference": DIFFERENCE if create_model(info.name, weights=path).predicts_difference else "",
         "results": results,
         "curve_names": " | ".join(names),
         "curve_rule": " | ".join("---:" for _ in names),

@@ -274,7 +274,7 @@ def test_arguments_out_of_range(options, message):
 
 def test_by_name_it_takes_the_weights_of_the_network(tmp_path):
     info = iz.model_info("progressive:autoencoder_tiny")
-    assert info.options == {"kernel_size": 15, "threshold": 0.2, "max_iterations": 10}
+    assert info.options == {"kernel_size": 15, "threshold": 0.2, "max_iterations": 10, "difference": False}
     assert info.ready
     assert info.parameters == iz.model_info("autoencoder_tiny").parameters
     assert not iz.model_info("progressive:telea").learned

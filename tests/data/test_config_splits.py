@@ -69,8 +69,14 @@ LAYOUTS = {
     ],
     "wikiart": [f"style_{k}/{n}" for k in range(27) for n in numbered("", 10)],
     "small": [*numbered("train/", 40), *numbered("test/", 12)],
+    "tiny": [
+        *numbered("bsds500/train/", 40),
+        *numbered("bsds500/val/", 30),
+        *numbered("sfhq_faces256/", 110),
+        *numbered("chase_db1/images/", 28),
+    ],
 }
-WHOLE = ("animals90", "chase", "small")  # not scaled
+WHOLE = ("animals90", "chase", "small", "tiny")  # not scaled
 SCALED = ("holdout", "after", "first", "val", "per_class", "few_shot")
 
 

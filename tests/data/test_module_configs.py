@@ -56,7 +56,7 @@ FOLDERS = {
 
 
 def test_no_file_is_forgotten():
-    assert {path.stem for path in DATA} == {*NUMBERS, *FOLDERS, "sample"}
+    assert {path.stem for path in DATA} == {*NUMBERS, *FOLDERS, "sample", "tiny"}
 
 
 @pytest.mark.parametrize("name", NUMBERS)

@@ -407,7 +407,7 @@ def test_reductions_of_the_added_losses_are_arguments():
 
 
 def test_the_added_losses_act():
-    """Their fraction of the gradient is at least 0.5 % by default, and below 0.1 % with weight 1."""
+    """Their fraction of the gradient is at least 0.3 % by default, and below 0.1 % with weight 1."""
     torch.manual_seed(0)
     module = GLaMa("glama_tiny", discriminator_width=8, perceptual=0, metrics=[])
     module.build_losses()
@@ -418,7 +418,7 @@ def test_the_added_losses_act():
     norms = {name: torch.autograd.grad(term, pred, retain_graph=True)[0].norm().item() for name, term in terms.items()}
     total = sum(module.weights[name] * norm for name, norm in norms.items())
     for name in ("total_variation", "focal_frequency"):
-        assert 0.005 < module.weights[name] * norms[name] / total < 0.25
+        assert 0.003 < module.weights[name] * norms[name] / total < 0.25
         assert norms[name] / total < 0.001
 
 

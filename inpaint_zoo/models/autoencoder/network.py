@@ -65,6 +65,6 @@ class AutoencoderGenerator(InpaintingNetwork):
         )
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the raw reconstruction of the whole image, in [-1, 1]; the encoder does not see ``mask``."""
-        code = self.encoder(self.without_fill(image, mask))  # (B, widths[-1], H/16, W/16)
+        """Return the raw reconstruction of the whole image, in [-1, 1]; ``mask`` is not used."""
+        code = self.encoder(image)  # (B, widths[-1], H/16, W/16)
         return {"prediction": self.to_prediction(self.decoder(code), image)}

@@ -270,7 +270,7 @@ class ISNetGenerator(InpaintingNetwork):
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the raw prediction, in [0, 1]; the mask is not used."""
         last = len(self.phases) - 1
-        high, low = self.stem(self.without_fill(image, mask)), None
+        high, low = self.stem(image), None
         for index, phase in enumerate(self.phases):
             high, low = phase(high, low, with_low=self.up is not None or index < last)
         return {"prediction": self.to_prediction((self.to_rgb(self._fused(high, low)).tanh() + 1) / 2, image)}
