@@ -35,13 +35,18 @@ def init_scaled(module: nn.Module, gain: float) -> None:
     of layers. PyTorch's default initialization halves the scale in each layer, which slows the training of small
     networks.
 
+    A network that predicts differences from a pre-filled image (`predict_difference`) gets a tenth of this scale in its
+    output layers, those with three channels, so that its first predictions are close to the pre-filled image.
+
     Args:
         module: A network without spectral norm (which removes the scale of the weights).
         gain: Gain of the activation function.
     """
+    small_output = getattr(module, "predicts_difference", False)
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             fan_in = layer.weight.numel() // layer.out_channels
-            nn.init.normal_(layer.weight, 0.0, gain / fan_in**0.5)
+            scale = 0.1 if small_output and layer.out_channels == 3 else 1.0
+            nn.init.normal_(layer.weight, 0.0, scale * gain / fan_in**0.5)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
