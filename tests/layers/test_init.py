@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+import inpaint_zoo as iz
 from inpaint_zoo.layers.init import init_scaled
 
 
@@ -28,3 +29,14 @@ def test_transposed_convolutions_count_what_meets_in_an_output():
     layer = nn.ConvTranspose2d(64, 8, 4, 2, 1)
     init_scaled(layer, 2.0)
     assert layer.weight.std().item() == pytest.approx(2 / (64 * 16) ** 0.5, rel=0.05)
+
+
+@pytest.mark.parametrize("difference", [False, True])
+def test_networks_that_predict_differences_start_with_small_ones(difference):
+    net = iz.create_model("glcic_tiny", difference=difference)
+    init_scaled(net, 1.2)
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d):
+            scale = 0.1 if difference and layer.out_channels == 3 else 1.0
+            expected = scale * 1.2 / layer.weight[0].numel() ** 0.5
+            assert layer.weight.std().item() == pytest.approx(expected, rel=0.2)
