@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -44,13 +43,25 @@ def test_the_example_passes_lint(copy):
         assert done.returncode == 0, done.stdout
 
 
+# all in one process: each start of Python with torch takes seconds
+RUN = """
+import shlex, sys
+from inpaint_zoo.cli.main import main
+for command in sys.argv[1:]:
+    program, *words = shlex.split(command)
+    if program == "inpaint-zoo":
+        code = main(words)
+    else:
+        assert (program, *words[:2]) == ("python", "-m", "pytest"), command
+        import pytest
+        code = pytest.main(words[2:])
+    assert code == 0, command
+"""
+
+
 @pytest.mark.slow
 def test_the_commands_run(copy):
     environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
-    for command in COMMANDS:
-        program, *words = shlex.split(command)
-        start = ["-m", "inpaint_zoo.cli.main"] if program == "inpaint-zoo" else []
-        done = subprocess.run(
-            [sys.executable, *start, *words], cwd=copy, env=environment, capture_output=True, text=True, timeout=600
-        )
-        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    words = [sys.executable, "-c", RUN, *COMMANDS]
+    done = subprocess.run(words, cwd=copy, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"

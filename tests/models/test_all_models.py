@@ -187,7 +187,8 @@ def test_state_dict_and_file_round_trip(name, tmp_path):
 @pytest.mark.slow
 @small_ones()
 def test_export(name):
-    net = build(name)
+    # all steps of GRIG are the same, and each of them takes as long to trace as another model
+    net = iz.create_model(name, steps=1) if name == "grig_tiny" else build(name)
     image, mask = sample((64, 64))
     with torch.no_grad():
         program = torch.export.export(net, (image, mask))
@@ -298,7 +299,8 @@ def test_info(name):
     assert info.name == name
     assert info.description
     assert info.source
-    assert info.parameters == sum(parameter.numel() for parameter in build(name).parameters())
+    if name in small_names():  # counted on shapes alone; large ones take seconds to build
+        assert info.parameters == sum(parameter.numel() for parameter in build(name).parameters())
     assert info.ready == (not info.learned or bool(info.weights))
 
 

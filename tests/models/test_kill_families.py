@@ -11,10 +11,11 @@ from tests.helpers.small_runs import REPOSITORY, TINY
 
 # the families whose steps differ from the default recipe; tests/training/test_resume.py has all forms of a step
 FAMILIES = {
-    "grig": ["--model.init_args.augment=[color,translation]"],  # several rounds in a step, EMA
+    # several rounds in a step, EMA
+    "grig": ["--model.init_args.augment=[color,translation]", "--model.init_args.network_options.steps=2"],
     "lgnet": [],  # a shared forward pass, several optimizers in a phase
 }
-STEPS = 6
+STEPS = 5
 
 
 @pytest.mark.slow

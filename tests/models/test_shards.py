@@ -91,4 +91,4 @@ def test_every_family(kind):
 def test_every_choice(kind, options, no_weights):
     """Without the loss terms that need pretrained networks."""
     absent = dict.fromkeys(arguments(kind) & BACKBONES) | dict.fromkeys(arguments(kind) & {"lambda_adv"}, 0.0)
-    compare(small(kind, **options, on_missing="drop", **absent), 4)
+    compare(small(kind, **options, on_missing="drop", **absent), 2)
