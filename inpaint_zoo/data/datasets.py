@@ -30,6 +30,7 @@ from inpaint_zoo.random import Draws
 __all__ = ["Examined", "ImageDataset", "ImageFile", "Problem", "create_dataset", "list_files"]
 
 SAMPLE = "sample"
+BLOCK = 4096  # images that are queued for the threads of `examine` at a time, because the queue of a million takes 1 GB
 SOURCE_KEYS = ("root", "list", "shards", "cache", "cache_shards", "split", "labels")
 PART_KEYS = ("name", *SOURCE_KEYS, "select", "terms")
 KEYS = (*PART_KEYS, "parts", "size", "crop", "seed", "max_pixels", "keep_mib")
@@ -221,8 +222,10 @@ class ImageDataset:
                 return Examined(stem, file, str(error).removeprefix(f"{file}: "), None, sha256)
             return Examined(stem, file, "", (H, W), sha256)
 
+        stems = list(self.files)
         with ThreadPoolExecutor(max(1, workers)) as pool:
-            yield from pool.map(examined, self.files)
+            for start in range(0, len(stems), BLOCK):
+                yield from pool.map(examined, stems[start : start + BLOCK])
 
 
 def _read(file: ImageFile, max_pixels: int) -> DecodedImage:
