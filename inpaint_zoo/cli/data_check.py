@@ -111,16 +111,25 @@ def _check_named(options: Namespace) -> int:
 
 
 def _listed(record: DatasetRecord, folder: DatasetFolder | None) -> tuple[_Files, bool]:
-    """Return the files of each split, and whether some splits do not have the expected layout."""
+    """Return the files of each split, and whether some splits do not have the expected layout.
+
+    Raises:
+        DatasetLayoutError: If no split has the expected layout.
+    """
     if folder is None:
         return {split: sample_files(split) for split in record.splits}, False
     found: dict[SplitName, Mapping[str, Path]] = {}
+    errors: dict[SplitName, DatasetLayoutError] = {}
     for split in record.splits:
         try:
             found[split] = folder.files(split)
         except DatasetLayoutError as error:
-            console.print(f"{split}: {error}", markup=False, soft_wrap=True)
-    return found, len(found) < len(record.splits)
+            errors[split] = error
+    if not found:
+        raise next(iter(errors.values()))
+    for split, error in errors.items():
+        console.print(f"{split}: {error}", markup=False, soft_wrap=True)
+    return found, bool(errors)
 
 
 def _counts_differ(record: DatasetRecord, folder: DatasetFolder | None, files: _Files) -> bool:

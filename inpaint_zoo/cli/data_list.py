@@ -20,9 +20,7 @@ __all__ = ["info_arguments", "list_arguments"]
 def _here(record: DatasetRecord) -> str:
     """Return whether the folder of a data set exists on this machine."""
     folder = named_folder(record.name)
-    if record.included:
-        return "yes"
-    return "yes" if folder is not None and folder.is_dir() else "no"
+    return "yes" if record.included or (folder is not None and folder.is_dir()) else "no"
 
 
 def _list(options: Namespace) -> int:

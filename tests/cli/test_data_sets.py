@@ -124,6 +124,9 @@ def test_check_goes_on_if_a_split_is_absent(tmp_path, capsys):
     assert "train: " in told
     assert "it has no folder paris_train_original" in told
     assert "3 of 3 test images can be read; 8 x 8 pixels" in told
+    code, told = run(capsys, "check", "paris_streetview", "--root", str(tmp_path / "paris_eval_gt"))
+    assert code == 2
+    assert "is not laid out as the data set 'paris_streetview'" in told
     code, told = run(capsys, "check", "paris_streetview", "--root", str(tmp_path / "none"))
     assert code == 2
     assert "The data set 'paris_streetview' (Paris StreetView) was not found" in told
