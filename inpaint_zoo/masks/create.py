@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from inpaint_zoo.config import ConfigError, arg_names, checked, inside, whole
-from inpaint_zoo.masks.catalogue import MASK_SUITES, mask_suite, unknown_mask
+from inpaint_zoo.masks.catalogue import unknown_mask
 from inpaint_zoo.masks.document import is_mask_file, read_mask_file
 from inpaint_zoo.masks.errors import MaskConfigError, as_mask_errors, unknown
 from inpaint_zoo.masks.generator import MaskGenerator, parse_size
 from inpaint_zoo.masks.kind import KINDS, Mask
+from inpaint_zoo.masks.lists import MASK_SUITES, mask_suite
 from inpaint_zoo.masks.mixture import MIXTURE_KEYS, Mixture
 from inpaint_zoo.masks.presets import PRESETS
 
