@@ -140,8 +140,8 @@ def _named(config: dict[str, Any]) -> tuple[str, Mixture, object]:
 def _known_mask(name: object) -> None:
     if name in MASK_SUITES:
         raise MaskConfigError(
-            f"{name} is a list of {len(mask_suite(str(name)))} masks, not one mask: `mask_suite({name!r}, root=...)` "
-            "returns the entries for `masks` of a benchmark suite."
+            f"{name} is a list of {len(mask_suite(str(name)))} masks, not one mask. In `masks` of a benchmark suite, "
+            f"write {{masks: {name}}}; in Python, mask_suite({name!r}) returns its masks."
         )
     if name not in PRESETS and name not in KINDS:
         raise unknown_mask(name)

@@ -1,4 +1,4 @@
-"""Lists of masks that papers test on, by name."""
+"""Lists of masks that papers test on, by name: generated masks, and files with generated masks as their stand-ins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,23 @@ from typing import Any
 from inpaint_zoo.masks.errors import unknown
 from inpaint_zoo.masks.presets import BINS
 
-__all__ = ["MASK_SUITES", "EvalMask", "mask_suite"]
+__all__ = ["MASK_SUITES", "EvalMask", "MaskFiles", "MaskList", "mask_list", "mask_suite"]
+
+
+@dataclass(frozen=True)
+class MaskFiles:
+    """A set of mask files that papers test on.
+
+    Attributes:
+        name: Its name for `--data NAME=DIR`, and the name of its folder in the folder `INPAINT_ZOO_DATA`.
+        summary: Description in one line.
+        per_mask: Number of files of each mask of a list in the complete set. Image i is paired with file i modulo this
+            number, in the order of the sorted names.
+    """
+
+    name: str
+    summary: str
+    per_mask: int
 
 
 @dataclass(frozen=True)
@@ -17,22 +33,44 @@ class EvalMask:
     """One of the masks that a paper tests on.
 
     Attributes:
-        label: Name in result tables; it starts with "synthetic" if generated masks replace the paper's files.
+        label: Name in result tables; it ends in "(stand-in)" if generated masks replace the paper's files.
         column: Column of the paper's table, spelled as in `benchmarks/paper_tables`; None if no published number
             belongs to it.
         spec: Argument of `create_generator`, or an entry of `masks` in a benchmark suite.
+        files: The files that the masks are read from, or that a stand-in replaces; None for masks that the paper
+            generates.
+        stand_in: Whether generated masks replace the files; results are then not comparable with the paper's numbers.
     """
 
     label: str
     column: str | None
     spec: dict[str, Any]
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether generated masks replace missing files; results are then not comparable with the paper's numbers."""
-        return self.label.startswith("synthetic")
+    files: MaskFiles | None = None
+    stand_in: bool = False
 
 
+@dataclass(frozen=True)
+class MaskList:
+    """A named list of masks.
+
+    Attributes:
+        name: Its name in `mask_suite` and in benchmark suites.
+        summary: Description in one line.
+        bins: Ratio bins of ``files``, as keys of `presets.BINS`.
+        others: Further masks, which need no files.
+        files: The files that the bins are read from; None if they are always generated.
+    """
+
+    name: str
+    summary: str
+    bins: tuple[str, ...] = ()
+    others: tuple[EvalMask, ...] = ()
+    files: MaskFiles | None = None
+
+
+_NVIDIA = MaskFiles(
+    "nvidia_irregular", "NVIDIA's irregular test masks (Liu et al. 2018), 12,000 files in six bins of hole ratios", 2000
+)
 _NTIRE = {
     "Completion": "completion",
     "Expand": "expand",
@@ -42,22 +80,42 @@ _NTIRE = {
     "MediumStrokes": "medium_strokes",
     "ThickStrokes": "thick_strokes",
 }
-_ALL, _FROM_10_TO_50 = tuple(BINS), tuple(BINS)[1:5]
+_ALL = tuple(BINS)
 _CENTER = EvalMask("center_128", "central 128x128 hole", {"name": "center", "size": 128})
 _SQUARE = EvalMask("square_128", None, {"name": "center", "size": 128})
 _CIRCLES = EvalMask("four_circles", None, {"name": "four_circles"})
+_FIXED = EvalMask("fixed_25", "Fixed", {"name": "fixed_25"})
 
-_LISTS: dict[str, tuple[tuple[str, ...], tuple[EvalMask, ...]]] = {
-    # ratio bins of NVIDIA's files, further masks
-    "grig_eval": (_ALL, (EvalMask("fixed_25", "Fixed", {"name": "fixed_25"}),)),
-    "lgnet_eval": (_ALL, (_SQUARE, _CIRCLES)),
-    "isnet_eval": (_FROM_10_TO_50, ()),
-    "glcic_eval": ((), (_CENTER,)),
-    "glama_eval": ((), tuple(EvalMask(f"ntire_{k}", column, {"name": f"ntire_{k}"}) for column, k in _NTIRE.items())),
-    "synthetic_bins": (_ALL, ()),
+_LISTS = {
+    each.name: each
+    for each in (
+        MaskList("grig_eval", "GRIG: five bins and the center square", _ALL[1:], (_FIXED,), _NVIDIA),
+        MaskList("lgnet_eval", "LGNet: six bins, a square and four circles", _ALL, (_SQUARE, _CIRCLES), _NVIDIA),
+        MaskList("isnet_eval", "ISNet: four bins", _ALL[1:5], files=_NVIDIA),
+        MaskList("glcic_eval", "GLCIC and Contextual Attention: the center square", others=(_CENTER,)),
+        MaskList(
+            "glama_eval",
+            "GLaMa: the seven types of the NTIRE challenge",
+            others=tuple(
+                EvalMask(f"ntire_{kind}", column, {"name": f"ntire_{kind}"}) for column, kind in _NTIRE.items()
+            ),
+        ),
+        MaskList("synthetic_bins", "six bins of generated masks, which need no files", _ALL),
+    )
 }
 MASK_SUITES = tuple(_LISTS)
 """The names that `mask_suite` accepts."""
+
+
+def mask_list(name: str) -> MaskList:
+    """Return the description of a list of masks.
+
+    Raises:
+        MaskConfigError: If the name is unknown.
+    """
+    if name not in _LISTS:
+        raise unknown("list of masks", name, MASK_SUITES)
+    return _LISTS[name]
 
 
 def mask_suite(name: str, root: str | Path | None = None) -> list[EvalMask]:
@@ -65,8 +123,8 @@ def mask_suite(name: str, root: str | Path | None = None) -> list[EvalMask]:
 
     Args:
         name: One of `MASK_SUITES`.
-        root: Folder of NVIDIA's irregular test masks. If None, generated masks with the same hole ratios replace them;
-            these are labeled "synthetic" and have no table column. `synthetic_bins` always uses generated masks.
+        root: Folder of the list's files. If None, generated masks with the same hole ratios stand in for them; these
+            have no table column. `synthetic_bins` always uses generated masks.
 
     Raises:
         MaskConfigError: If the name is unknown.
@@ -74,17 +132,18 @@ def mask_suite(name: str, root: str | Path | None = None) -> list[EvalMask]:
     Example:
         >>> [(mask.label, mask.column) for mask in mask_suite("isnet_eval", root="masks")][:2]
         [('nvidia_10_20', '10-20%'), ('nvidia_20_30', '20-30%')]
-        >>> mask_suite("grig_eval")[0]
-        EvalMask(label='synthetic_01_10', column=None, spec={'name': 'synthetic_01_10'})
+        >>> mask_suite("isnet_eval")[0].label
+        'synthetic_10_20 (stand-in)'
     """
-    if name not in _LISTS:
-        raise unknown("list of masks", name, MASK_SUITES)
-    bins, others = _LISTS[name]
-    return [*(_bin(key, None if name == "synthetic_bins" else root) for key in bins), *others]
+    found = mask_list(name)
+    return [*(_bin(key, found.files, root) for key in found.bins), *found.others]
 
 
-def _bin(key: str, root: str | Path | None) -> EvalMask:
+def _bin(key: str, files: MaskFiles | None, root: str | Path | None) -> EvalMask:
+    generated = f"synthetic_{key}"
+    if files is None:
+        return EvalMask(generated, None, {"name": generated})
     if root is None:
-        return EvalMask(f"synthetic_{key}", None, {"name": f"synthetic_{key}"})
+        return EvalMask(f"{generated} (stand-in)", None, {"name": generated}, files, stand_in=True)
     low, high = (int(part) for part in key.split("_"))
-    return EvalMask(f"nvidia_{key}", f"{low}-{high}%", {"name": f"nvidia_{key}", "root": str(root)})
+    return EvalMask(f"nvidia_{key}", f"{low}-{high}%", {"name": f"nvidia_{key}", "root": str(root)}, files)
