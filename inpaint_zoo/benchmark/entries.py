@@ -45,7 +45,8 @@ class ModelEntry:
     @property
     def file(self) -> str | None:
         """The weight file as it is written; None if there is none, or if it ships with the package."""
-        return None if self.weights in (None, "random", "shipped") else self.weights
+        named = not self.given and self.weights in ("random", "shipped")
+        return None if named else self.weights
 
     def find(self, dataset: str) -> ModelEntry | None:
         """Return the entry with the path of its weight file for a dataset; None if there is no such file.
@@ -57,7 +58,7 @@ class ModelEntry:
             return self
         file = Path(self.file.replace(DATASET, dataset)).expanduser()
         found = next((folder / file for folder in self.folders if (folder / file).is_file()), None)
-        return None if found is None else replace(self, weights=str(found))
+        return None if found is None else replace(self, weights=str(found.absolute()))  # never the word "random"
 
     def plain(self) -> dict[str, Any]:
         """Return plain values for the records of a run, without paths of this machine."""

@@ -188,6 +188,7 @@ WRONG = [
     (["--weights", "mean_fill=FILE"], r"--weights mean_fill: Unknown method with weights 'mean_fill'"),
     (["--weights", "toy=none.ckpt"], r"--weights toy=none.ckpt: there is no file none.ckpt"),
     (["--weights", "toy={dataset}.ckpt"], r"there is no file shells.ckpt or cats.ckpt"),
+    (["--weights", "toy=random"], r"--weights toy=random: there is no file random"),
     (["--weights-root", "nowhere"], "--weights-root nowhere: no such folder"),
     (["--weights", "toy=FILE"], r"the suite has weights for each dataset, but this is one file for cats and shells"),
     (["--weights", "toy=OTHER"], r"suite\.yaml:\d+: .*other\.ckpt holds weights of 'repeating', not of 'toy'"),
