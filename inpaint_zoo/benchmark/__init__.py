@@ -7,7 +7,9 @@ outcome = run_suite(suite, "runs/quickstart", Options(batch_size=8))
 """
 
 from inpaint_zoo.benchmark.export import export_inputs
+from inpaint_zoo.benchmark.missing import Missing, MissingCell
 from inpaint_zoo.benchmark.options import Failure, Listener, Options
+from inpaint_zoo.benchmark.places import Places
 from inpaint_zoo.benchmark.runner import Outcome, run_suite
 from inpaint_zoo.benchmark.store import CellKey
 from inpaint_zoo.benchmark.suite import Suite, load_suite
@@ -16,8 +18,11 @@ __all__ = [
     "CellKey",
     "Failure",
     "Listener",
+    "Missing",
+    "MissingCell",
     "Options",
     "Outcome",
+    "Places",
     "Suite",
     "export_inputs",
     "load_suite",

@@ -10,8 +10,9 @@ from inpaint_zoo.analysis.machine import exact
 from inpaint_zoo.benchmark.compute import worker_threads
 from inpaint_zoo.benchmark.execution import Execution
 from inpaint_zoo.benchmark.images import Unreadable
+from inpaint_zoo.benchmark.missing import Missing, MissingCell, by_part
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
-from inpaint_zoo.benchmark.plan import Sources, make_plan, open_sources, select
+from inpaint_zoo.benchmark.plan import Cell, Sources, make_plan, open_sources, refuse_one_file, select
 from inpaint_zoo.benchmark.report import write_report
 from inpaint_zoo.benchmark.store import open_store, refuse_foreign
 from inpaint_zoo.benchmark.suite import Suite
@@ -29,6 +30,7 @@ class Outcome:
         computed: Number of newly computed cells.
         skipped: Number of selected cells that were already done.
         failed: Selected cells that failed.
+        missing: Selected cells that lack a dataset, mask files, weights, or the backbones of all metrics.
         not_applicable: Number of cells that do not apply, such as a mosaic for a method that does not see it.
         unreadable: Files that are not readable images.
         left_out: Images of the selected cells that lack values of some or all metrics.
@@ -39,6 +41,7 @@ class Outcome:
     computed: int
     skipped: int
     failed: tuple[Failure, ...]
+    missing: tuple[MissingCell, ...]
     not_applicable: int
     unreadable: tuple[Unreadable, ...]
     left_out: tuple[LeftOut, ...]
@@ -51,7 +54,9 @@ def run_suite(
 ) -> Outcome:
     """Compute the missing cells of a suite in the folder ``out``, and write its tables and report.
 
-    A cell that fails is recorded with its error and computed again by the next run; the other cells continue.
+    A cell that fails is recorded with its error and computed again by the next run; the other cells continue. Cells
+    whose dataset, mask files or weights are not there are left out, and the next run computes those whose parts have
+    been added.
 
     Raises:
         ZooError: If the suite is invalid, images are unreadable and ``allow_missing`` is False, or the folder contains
@@ -65,7 +70,12 @@ def run_suite(
     sources = open_sources(suite, options.num_workers, out / "cache")
     mention_unreadable(sources, options.allow_missing, listener)
     plan = make_plan(suite, sources, device, options.precision)
-    selected = select(plan.cells, options.only)
+    chosen = select([*plan.cells, *plan.missing], options.only)
+    selected = [cell for cell in chosen if isinstance(cell, Cell)]
+    missing = tuple(cell for cell in chosen if isinstance(cell, MissingCell))
+    refuse_one_file(selected)
+    for part, cells in by_part(missing).items():
+        listener.note(_missing_line(part, len(cells)))
     for metric, reason in plan.scorer.skipped.items():
         listener.note(f"metric {metric} skipped: {reason}")
     with open_store(out, suite) as store, worker_threads(options.num_workers) as pool, exact(device):
@@ -94,12 +104,17 @@ def run_suite(
         computed=len(todo) - len(failed),
         skipped=len(selected) - len(todo),
         failed=tuple(failed),
+        missing=missing,
         not_applicable=len(plan.not_applicable),
         unreadable=tuple(sources.unreadable),
         left_out=left_out,
         skipped_metrics=plan.scorer.skipped,
         report=report,
     )
+
+
+def _missing_line(part: Missing, cells: int) -> str:
+    return f"missing: {part.what} ({cells} cell{'' if cells == 1 else 's'}): {part.where}"
 
 
 def mention_unreadable(sources: Sources, allow_missing: bool, listener: Listener) -> None:

@@ -13,13 +13,14 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from inpaint_zoo.benchmark import CellKey, Listener, Options, Outcome, export_inputs, load_suite, run_suite
-from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar
+from inpaint_zoo.benchmark import CellKey, Listener, Options, Outcome, Places, export_inputs, load_suite, run_suite
+from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar, split_pairs
 from inpaint_zoo.metrics import MetricInfo, metric_info
 
 __all__ = ["run"]
 
 SHOWN_TABLES = 8
+MISSING = 3  # exit code: complete except for what is missing
 
 
 def _parser() -> ArgumentParser:
@@ -30,6 +31,26 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("suite", metavar="SUITE.yaml", help="what to compare: methods, datasets, masks, metrics")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results, new or of this suite")
+    parser.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="folder of a dataset of the suite, or of mask files such as nvidia_irregular; may be repeated",
+    )
+    parser.add_argument(
+        "--weights",
+        action="append",
+        default=[],
+        metavar="LABEL=FILE",
+        help="weight file of a method of the suite; {dataset} in it stands for the dataset's name; may be repeated",
+    )
+    parser.add_argument(
+        "--weights-root",
+        metavar="DIR",
+        help="folder of the suite's relative weight files (default: the folder set in INPAINT_ZOO_WEIGHTS, then the "
+        "suite's folder)",
+    )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where networks run")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of networks, not of metrics")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads to decode and score; 0: all cores")
@@ -45,7 +66,8 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--allow-missing",
         action="store_true",
-        help="score the other images if some are unreadable or have no mask, and exit with status 0",
+        help="score the other images if some are unreadable or have no mask, and exit with status 0 in this case and "
+        "if datasets, weights or backbones are missing",
     )
     parser.add_argument("--gallery", type=int, default=6, metavar="N", help="images shown for each dataset")
     parser.add_argument(
@@ -140,8 +162,14 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
         console.print(_ranking(out))
     parts = [f"{outcome.computed} computed", f"{outcome.skipped} done before"]
     parts += [f"{len(outcome.failed)} failed"] if outcome.failed else []
+    parts += [f"{len(outcome.missing)} missing"] if outcome.missing else []
     parts += [f"{outcome.not_applicable} not applicable"] if outcome.not_applicable else []
     console.print(f"cells: {', '.join(parts)}")
+    if outcome.missing:
+        whats = dict.fromkeys(part.what for cell in outcome.missing for part in cell.parts)
+        console.print(f"missing: {escape(', '.join(whats))}; the notes above say where they go", soft_wrap=True)
+    if outcome.missing and outcome.report is None and not outcome.failed:
+        console.print("nothing could be computed, so there is no report")
     if outcome.skipped_metrics:
         console.print(f"metrics skipped because weights are missing: {', '.join(outcome.skipped_metrics)}")
     if outcome.unreadable:
@@ -153,13 +181,20 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
         console.print(f"report: {escape(str(outcome.report))}", soft_wrap=True)
     for failure in outcome.failed:
         err_console.print(f"[red]failed:[/red] {escape(str(failure.key))}: {escape(failure.error)}", soft_wrap=True)
-    return 1 if outcome.failed or (outcome.left_out and not allow_missing) else 0
+    if outcome.failed or (outcome.left_out and not allow_missing):
+        return 1
+    return MISSING if (outcome.missing or outcome.skipped_metrics) and not allow_missing else 0
 
 
 def run(args: list[str]) -> int:
-    """Run the command; return 1 if cells failed or images were left out, else 0."""
+    """Run the command; return 1 if cells failed or images were left out, 3 if something is missing, else 0."""
     options = _parser().parse_args(args)
-    suite, out = load_suite(options.suite), Path(options.out)
+    places = Places(
+        split_pairs("--data", "NAME=DIR", options.data),
+        split_pairs("--weights", "LABEL=FILE", options.weights),
+        options.weights_root,
+    )
+    suite, out = load_suite(options.suite, places), Path(options.out)
     settings = Options(
         device=options.device,
         precision=options.precision,

@@ -1,7 +1,7 @@
 """Entry point of `inpaint-zoo`: runs a command and reports every failure as one line and an exit code.
 
 Exit codes: 0 success; 1 a part failed (a benchmark cell, an unreadable image), or a bug of inpaint-zoo; 2 wrong input,
-nothing was changed; 130 interrupted by the user.
+nothing was changed; 3 a benchmark is complete except for what is missing; 130 interrupted by the user.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Weight files: finding, writing and loading them without running code from the files."""
 
 from inpaint_zoo.weights.backbones import BACKBONES, Backbone, WeightsNotFoundError, find_backbone
-from inpaint_zoo.weights.errors import WeightsError
+from inpaint_zoo.weights.errors import OtherModelError, WeightsError
 from inpaint_zoo.weights.files import (
     WeightsFile,
     WeightsHeader,
@@ -17,6 +17,7 @@ from inpaint_zoo.weights.foreign import load_foreign, match_state, unwrapped
 __all__ = [
     "BACKBONES",
     "Backbone",
+    "OtherModelError",
     "WeightsError",
     "WeightsFile",
     "WeightsHeader",

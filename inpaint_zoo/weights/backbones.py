@@ -14,14 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.errors import MissingError, unknown_name
 
 __all__ = ["BACKBONES", "Backbone", "WeightsNotFoundError", "find_backbone"]
 
 DOWNLOAD_TIMEOUT_S = 20.0
 
 
-class WeightsNotFoundError(ZooError):
+class WeightsNotFoundError(MissingError):
     """A backbone file was not found; the message says which file to put where."""
 
 

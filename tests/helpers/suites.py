@@ -7,6 +7,7 @@ import yaml
 from PIL import Image
 
 from inpaint_zoo.benchmark import Listener, load_suite
+from inpaint_zoo.benchmark.methods import create_methods
 
 METRICS = ["psnr", "ssim", "l1_percent"]
 
@@ -56,6 +57,11 @@ def write_suite(folder, **changes):
 def small_suite(folder, **changes):
     """Write and load a small suite."""
     return load_suite(write_suite(folder, **changes))
+
+
+def methods_of(suite):
+    """Return the methods of a suite for its first dataset."""
+    return [by_dataset[suite.datasets[0].label].method for by_dataset in create_methods(suite)]
 
 
 def results_bytes(out):

@@ -394,16 +394,21 @@ def test_lists_of_masks_are_what_the_papers_test_on(tmp_path):
         *("1-10%", "10-20%", "20-30%", "30-40%", "40-50%", "50-60%"),
         *(None, None),
     ]
-    assert [mask.column for mask in mask_suite("grig_eval", tmp_path)][-2:] == ["50-60%", "Fixed"]
-    assert [mask.label for mask in mask_suite("isnet_eval")] == [f"synthetic_{k}0_{k + 1}0" for k in range(1, 5)]
-    assert all(mask.synthetic and mask.column is None for mask in mask_suite("synthetic_bins", tmp_path))
+    grig = [mask.column for mask in mask_suite("grig_eval", tmp_path)]
+    assert grig == [*(f"{k}0-{k + 1}0%" for k in range(1, 6)), "Fixed"]
+    names = [f"synthetic_{k}0_{k + 1}0" for k in range(1, 5)]
+    assert [mask.label for mask in mask_suite("isnet_eval")] == [f"{name} (stand-in)" for name in names]
+    generated = mask_suite("synthetic_bins", tmp_path)  # asked for as they are, so they stand in for nothing
+    assert [mask.label for mask in generated[1:5]] == names
+    assert not any(mask.stand_in or mask.column for mask in generated)
     bins(tmp_path)
     for name in MASK_SUITES:
         for mask in (*mask_suite(name), *mask_suite(name, tmp_path)):
             assert create_generator(mask.spec)(0, 256).any()
-            assert mask.synthetic == ("synthetic" in mask.label)
+            assert mask.stand_in == mask.label.endswith(" (stand-in)")
+            assert not mask.stand_in or (mask.column is None and mask.files.name == "nvidia_irregular")
     with pytest.raises(
-        MaskConfigError, match=r"grig_eval is a list of 7 masks, not one mask: `mask_suite\('grig_eval', root"
+        MaskConfigError, match=r"grig_eval is a list of 6 masks, not one mask.* write \{masks: grig_eval\}"
     ):
         create_generator("grig_eval")
     with pytest.raises(MaskConfigError, match=r"Unknown list of masks 'grig'. Did you mean 'grig_eval'"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inpaint_zoo.benchmark.report.notes import how_to_read
+from inpaint_zoo.benchmark.report.notes import absent, how_to_read, stand_ins
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.tables import Entry, ScoreTable, short_title
 
@@ -36,6 +36,8 @@ def latex(run: Run, tables: Sequence[ScoreTable]) -> str:
     """Return all tables of a run."""
     comments = [
         rf"Tables of the benchmark {run.suite['name']!r}; \usepackage{{booktabs}}, UTF-8 labels as they are.",
+        *(f"Missing: {line}" for line in absent(run)),
+        *stand_ins(run),
         *how_to_read(),
     ]
     parts = ["\n".join(f"% {' '.join(line.split())}" for line in comments)]

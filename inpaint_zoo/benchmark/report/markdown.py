@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from inpaint_zoo.benchmark.report.notes import caveats, failures, headline, how_to_read, skipped, unreadable
+from inpaint_zoo.benchmark.report.notes import absent, caveats, failures, headline, how_to_read, skipped, unreadable
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.tables import Entry, Matrix, ScoreTable, short_title
 from inpaint_zoo.benchmark.report.typography import DASH
@@ -17,6 +17,7 @@ def markdown(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix])
     """Return the whole report as GitHub-flavored Markdown."""
     parts = [f"# {escape(run.suite['name'])}", escape(headline(run))]
     for title, lines in (
+        ("Missing", absent(run)),
         ("Without numbers", failures(run)),
         ("Metrics skipped", skipped(run)),
         ("Unreadable images", unreadable(run)),

@@ -153,6 +153,7 @@ def _findings(tables: Sequence[ScoreTable]) -> list[dict[str, Any]]:
 
 def _problems(run: Run) -> list[tuple[str, list[str]]]:
     every = [
+        ("Missing, and where it goes", notes.absent(run)),
         ("Cells without numbers", notes.failures(run)),
         ("Metrics skipped", notes.skipped(run)),
         ("Images that could not be read", notes.unreadable(run)),
