@@ -68,7 +68,7 @@ class Scorer:
             else:
                 self.set_metrics[name] = metric
         self.unrounded = tuple(name for name, each in self.image_metrics.items() if each.result == "unrounded")
-        if len(self.skipped) == len(names):
+        if names and len(self.skipped) == len(names):
             raise ZooError(f"None of the suite's metrics can be computed: {next(iter(self.skipped.values()))}")
 
     def identity(self) -> dict[str, dict[str, Any]]:

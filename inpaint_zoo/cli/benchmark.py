@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,15 +11,18 @@ from typing import Any, Self
 import pandas as pd
 from rich import box
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from inpaint_zoo.benchmark import CellKey, Listener, Options, Outcome, export_inputs, load_suite, run_suite
+from inpaint_zoo.benchmark.report.paper import Compared, Comparison, compare, groups
+from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar
 from inpaint_zoo.metrics import MetricInfo, metric_info
 
 __all__ = ["run"]
 
 SHOWN_TABLES = 8
+COLUMN = 44  # letters that the three numbers of a comparison need on a terminal
 
 
 def _parser() -> ArgumentParser:
@@ -135,9 +138,44 @@ def _mean(row: Mapping[Any, Any] | None, info: MetricInfo, separated: bool) -> s
     return f"[bold]{text}[/bold]" if separated and row["tied_with_best"] is True else text
 
 
+def _beside_the_paper(comparison: Comparison) -> Iterator[Table | str]:
+    """Yield a table for each part of the comparison, with as many columns as a terminal shows, and the coverage."""
+    for panel in comparison.panels[:SHOWN_TABLES]:
+        for at in groups(panel, max(1, (console.width - 20) // COLUMN)):
+            title = ", ".join(filter(None, (comparison.title, panel.title)))
+            table = Table(
+                Column("method", overflow="fold"),
+                box=box.SIMPLE_HEAD,
+                pad_edge=False,
+                title=escape(title),
+                title_justify="left",
+            )
+            for k in at:
+                head = escape(", ".join(filter(None, panel.columns[k])))
+                for name in (f"{head}\npaper", "\nours", "\ndifference"):
+                    table.add_column(name, justify="right", overflow="fold")
+            for label, quoted, cells in panel.rows:
+                row = [part for k in at for part in _three(cells[k])]
+                table.add_row(escape(label), *row, style="dim" if quoted else None)
+            yield table
+    yield f"{comparison.coverage}; dim: only the paper has numbers"
+
+
+def _three(cell: Compared | None) -> tuple[str, str, str]:
+    if cell is None:
+        return "", "", ""
+    kind = f" ({cell.kind_text})" if cell.kind_text else ""
+    return cell.paper_text, "missing" if cell.status == "missing" else cell.ours_text + kind, cell.difference_text
+
+
 def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
     if outcome.report is not None:
-        console.print(_ranking(out))
+        run = read_run(out)
+        if len(run.summary):
+            console.print(_ranking(out))
+        if comparison := compare(run):
+            for part in _beside_the_paper(comparison):
+                console.print(part)
     parts = [f"{outcome.computed} computed", f"{outcome.skipped} done before"]
     parts += [f"{len(outcome.failed)} failed"] if outcome.failed else []
     parts += [f"{outcome.not_applicable} not applicable"] if outcome.not_applicable else []

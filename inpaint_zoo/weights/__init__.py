@@ -13,10 +13,13 @@ from inpaint_zoo.weights.files import (
     state_sha256,
 )
 from inpaint_zoo.weights.foreign import load_foreign, match_state, unwrapped
+from inpaint_zoo.weights.origin import Origin, OriginKind, weights_origin
 
 __all__ = [
     "BACKBONES",
     "Backbone",
+    "Origin",
+    "OriginKind",
     "WeightsError",
     "WeightsFile",
     "WeightsHeader",
@@ -31,4 +34,5 @@ __all__ = [
     "shipped_weights",
     "state_sha256",
     "unwrapped",
+    "weights_origin",
 ]
