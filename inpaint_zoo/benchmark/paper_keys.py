@@ -11,7 +11,8 @@ masks: [{name: synthetic_10_20, paper: 10-20%}]
 metrics: [{name: mae_isnet, paper: {metric: l1_percent, times: 100}}]
 ```
 Entries without `paper` are not compared. If the table has one dataset or one mask set and the suite as well, they
-belong together without the key. An entry that stands for several mask sets (`bins`) takes a list of names.
+belong together without the key. An entry that stands for several mask sets (`bins`) takes a list of names, null
+for those that the table does not have.
 `average: [masks]` in `paper` compares the mean over several entries with one name.
 """
 
@@ -195,7 +196,7 @@ class PaperReader:
                     f"{', '.join(label for _, label in labeled)}."
                 )
             values = value if isinstance(value, list) else [value] * len(labeled)
-            yield from ((*pair, each) for pair, each in zip(labeled, values, strict=True))
+            yield from ((*pair, each) for pair, each in zip(labeled, values, strict=True) if each is not None)
 
     def _claim(self, found: dict[Any, list[str]], name: object, label: str, entry: Table, several: bool) -> None:
         if name in found and not several:

@@ -15,6 +15,7 @@ from inpaint_zoo.benchmark import Options, load_suite, run_suite
 from inpaint_zoo.benchmark.costs import count, read_costs
 from inpaint_zoo.benchmark.entries import ModelEntry
 from inpaint_zoo.benchmark.paper import COLUMNS, read_paper_table, read_paper_tables
+from inpaint_zoo.benchmark.paper_keys import PaperReader
 from inpaint_zoo.benchmark.report import write_report
 from inpaint_zoo.benchmark.report.paper import compare, signed
 from inpaint_zoo.benchmark.report.run_folder import read_run
@@ -22,6 +23,8 @@ from inpaint_zoo.benchmark.report.typography import DASH
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.config import Table, read_document
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.metrics import metric_info
+from inpaint_zoo.registry import model_info
 from tests.helpers.suites import write_suite
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -283,3 +286,48 @@ def test_cost_tables_within_half_a_percent_or_explained(number):
 
 def test_signs():
     assert [signed(value, 2) for value in (0.004, -0.004, 0.006, -0.006)] == ["0.00", "0.00", "+0.01", "\u22120.01"]
+
+
+MASKS_OF_LIST = {"grig_eval": 6, "lgnet_eval": 8, "isnet_eval": 4, "glama_eval": 7}
+PAPER_SUITES = sorted(
+    path.relative_to(BENCHMARKS).as_posix() for path in BENCHMARKS.glob("*/*.yaml") if "\npaper:" in path.read_text()
+)
+
+
+def test_every_table_has_a_suite():
+    tables = {key for path in (BENCHMARKS / "paper_tables").glob("*.csv") for key in read_paper_tables(path)}
+    named = [yaml.safe_load((BENCHMARKS / suite).read_text())["paper"] for suite in PAPER_SUITES]
+    assert {(Path(keys["table"]).stem, str(keys["number"])) for keys in named} == tables
+    assert len(named) == len(tables)
+
+
+@pytest.mark.parametrize("suite", PAPER_SUITES)
+def test_every_cell_of_a_table_is_compared_or_quoted(suite):
+    """Names and rows of each suite fit its table; datasets, weights and mask files are not needed for this."""
+    path = BENCHMARKS / suite
+    top = Table(document := read_document(path, "the suite", "name: mine"), "the suite", document.values)
+    reader = PaperReader(top, path.parent)
+    lists = {
+        key: reader.take(top.items(key, "an entry", "name")) if key in top.values else []
+        for key in ("methods", "datasets", "masks", "metrics")
+    }
+    costs = Table(document, "`costs`", document.values.get("costs", {}), ("costs",))
+    figures = reader.take(costs.items("figures", "a figure", "name")) if costs.values else []
+
+    def labels(tables):
+        for entry in tables:
+            name = str(entry.values.get("label") or entry.values.get("name") or entry.values.get("model"))
+            count = MASKS_OF_LIST.get(str(entry.values.get("masks")), 1)
+            yield from ((entry, f"{name} {k}") for k in range(count))
+
+    found = reader.read(*(list(labels(tables)) for tables in (*lists.values(), figures)))
+    assert {*found.rows, *found.quoted} == set(found.table.rows)
+    if found.rows:
+        assert {match.paper for match in found.metrics} == set(found.table.metrics)
+    if found.rows and lists["metrics"]:
+        assert (set(found.datasets), set(found.masks)) == (set(found.table.datasets), set(found.table.masks))
+    for entry, name in ((entry, str(entry.values["name"])) for entry in lists["metrics"]):
+        metric_info(name)
+        entry.allow(("name",))
+    for method in lists["methods"]:
+        model_info(method.values["model"])
