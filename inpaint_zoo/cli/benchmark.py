@@ -13,7 +13,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Column, Table
 
-from inpaint_zoo.benchmark import CellKey, Listener, Options, Outcome, export_inputs, load_suite, run_suite
+from inpaint_zoo.benchmark import CellKey, Listener, Options, Outcome, export_inputs, list_suites, load_suite, run_suite
 from inpaint_zoo.benchmark.report.paper import Compared, Comparison, compare, groups
 from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar
@@ -31,8 +31,17 @@ def _parser() -> ArgumentParser:
         "Score methods on datasets and mask sets. Cells that are done are not computed again, and an interrupted run "
         "is resumed where it stopped.",
     )
-    parser.add_argument("suite", metavar="SUITE.yaml", help="what to compare: methods, datasets, masks, metrics")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results, new or of this suite")
+    parser.add_argument(
+        "suite", nargs="?", metavar="SUITE.yaml", help="what to compare: methods, datasets, masks, metrics"
+    )
+    parser.add_argument("--out", metavar="DIR", help="folder of the results, new or of this suite; required")
+    parser.add_argument(
+        "--list",
+        nargs="?",
+        const="benchmarks",
+        metavar="FOLDER",
+        help="list the suites in a folder (default: benchmarks) and what of them is missing here, and stop",
+    )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where networks run")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of networks, not of metrics")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads to decode and score; 0: all cores")
@@ -168,6 +177,20 @@ def _three(cell: Compared | None) -> tuple[str, str, str]:
     return cell.paper_text, "missing" if cell.status == "missing" else cell.ours_text + kind, cell.difference_text
 
 
+def _list(folder: str) -> int:
+    """Print the suites of a folder: the table that each reproduces, its title, and what it lacks."""
+    for listed in list_suites(folder):
+        state = "[yellow]incomplete[/yellow]" if listed.missing else "[green]ready[/green]"
+        title = (
+            f"{listed.paper}: {listed.title.removeprefix(listed.paper).lstrip(': ')}" if listed.paper else listed.title
+        )
+        console.print(f"[bold]{escape(str(listed.path))}[/bold] {state}", soft_wrap=True)
+        console.print(f"  {escape(title)}", soft_wrap=True)
+        for line in listed.missing:
+            console.print(f"  [dim]missing:[/dim] {escape(line)}", soft_wrap=True)
+    return 0
+
+
 def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
     if outcome.report is not None:
         run = read_run(out)
@@ -196,7 +219,14 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
 
 def run(args: list[str]) -> int:
     """Run the command; return 1 if cells failed or images were left out, else 0."""
-    options = _parser().parse_args(args)
+    parser = _parser()
+    options = parser.parse_args(args)
+    if options.list is not None:
+        if options.suite or options.out:
+            parser.error("--list takes a folder, and no suite and no --out.")
+        return _list(options.list)
+    if options.suite is None or options.out is None:
+        parser.error(f"{'SUITE.yaml' if options.suite is None else '--out DIR'} is required.")
     suite, out = load_suite(options.suite), Path(options.out)
     settings = Options(
         device=options.device,

@@ -1,6 +1,6 @@
 """Weight files: finding, writing and loading them without running code from the files."""
 
-from inpaint_zoo.weights.backbones import BACKBONES, Backbone, WeightsNotFoundError, find_backbone
+from inpaint_zoo.weights.backbones import BACKBONES, Backbone, WeightsNotFoundError, backbone_place, find_backbone
 from inpaint_zoo.weights.errors import WeightsError
 from inpaint_zoo.weights.files import (
     WeightsFile,
@@ -24,6 +24,7 @@ __all__ = [
     "WeightsFile",
     "WeightsHeader",
     "WeightsNotFoundError",
+    "backbone_place",
     "find_backbone",
     "load_foreign",
     "load_state",

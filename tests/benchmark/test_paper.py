@@ -331,3 +331,28 @@ def test_every_cell_of_a_table_is_compared_or_quoted(suite):
         entry.allow(("name",))
     for method in lists["methods"]:
         model_info(method.values["model"])
+
+
+def test_the_list_names_tables_and_what_is_missing(tmp_path, capsys):
+    write_table(tmp_path)
+    write_suite(tmp_path, **KEYS)
+    broken = tmp_path / "more" / "b.yaml"
+    broken.parent.mkdir()
+    text = (
+        (tmp_path / "suite.yaml")
+        .read_text()
+        .replace("root: images", "root: nowhere")
+        .replace("table.csv", "../table.csv")
+    )
+    broken.write_text(f"# Mine, Table 1: one sentence. And another.\n{text}")
+    (tmp_path / "other.yaml").write_text("name: no suite\n")
+    assert main(["benchmark", "--list", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "more/b.yaml incomplete"
+    assert lines[1].endswith("Table 1: one sentence")
+    assert re.search("missing: .*nowhere", lines[2])
+    assert lines[3] == "suite.yaml ready"
+    assert len(lines) == 5
+    for words in (["benchmark"], ["benchmark", "s.yaml"], ["benchmark", "s.yaml", "--list"]):
+        with pytest.raises(SystemExit, match="2"):
+            main(words)
