@@ -8,7 +8,8 @@ from pathlib import Path
 
 from inpaint_zoo.analysis.machine import exact
 from inpaint_zoo.benchmark.compute import worker_threads
-from inpaint_zoo.benchmark.costs import COSTS_FILE, measure_costs
+from inpaint_zoo.benchmark.cost_keys import COSTS_FILE
+from inpaint_zoo.benchmark.costs import measure_costs
 from inpaint_zoo.benchmark.entries import ModelEntry
 from inpaint_zoo.benchmark.execution import Execution
 from inpaint_zoo.benchmark.images import Unreadable

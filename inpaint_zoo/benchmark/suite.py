@@ -18,7 +18,7 @@ A mask set with `input_mode: mosaic` (and `mosaic_unit`, `mosaic_interpolation`,
 of the ground truth to networks that accept a filling. Its label says so, and it is never averaged or ranked together
 with inpainting. Relative paths are relative to the file. For an unknown or misplaced key, a wrong type or a missing
 key, the error gives file, line and key. For unknown models, masks and metrics, it suggests similar names. Labels must
-be unique. The keys `paper` and `quoted` are described in `paper_keys`, the key `costs` in `costs`. A suite that has
+be unique. The keys `paper` and `quoted` are described in `paper_keys`, the key `costs` in `cost_keys`. A suite that has
 only `costs` or quoted methods needs no datasets, masks and metrics.
 """
 
@@ -32,7 +32,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from inpaint_zoo.benchmark.costs import CostKeys, read_costs
+from inpaint_zoo.benchmark.cost_keys import CostKeys, read_costs
 from inpaint_zoo.benchmark.entries import CallableEntry, FolderEntry, MethodEntry, ModelEntry, Mosaic, SourceEntry
 from inpaint_zoo.benchmark.paper_keys import PaperMap, PaperReader
 from inpaint_zoo.config import Table, increasing, mapping, read_document, string, whole

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from inpaint_zoo.benchmark import Options, load_suite, run_suite
-from inpaint_zoo.benchmark.costs import count, read_costs
+from inpaint_zoo.benchmark.cost_keys import read_costs
+from inpaint_zoo.benchmark.costs import count
 from inpaint_zoo.benchmark.entries import ModelEntry
 from inpaint_zoo.benchmark.paper import COLUMNS, read_paper_table, read_paper_tables
 from inpaint_zoo.benchmark.paper_keys import PaperReader

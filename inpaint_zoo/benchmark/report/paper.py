@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from inpaint_zoo.benchmark.costs import FIGURES
+from inpaint_zoo.benchmark.cost_keys import FIGURES
 from inpaint_zoo.benchmark.paper import PaperCell, metric_title, paper_title
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.typography import DASH, decimal

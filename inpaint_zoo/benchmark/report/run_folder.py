@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from inpaint_zoo.benchmark.costs import COSTS_FILE
+from inpaint_zoo.benchmark.cost_keys import COSTS_FILE
 from inpaint_zoo.benchmark.summary import RESULT_COLUMNS, summarize
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.metrics import MetricInfo, metric_info
