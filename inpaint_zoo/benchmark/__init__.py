@@ -7,6 +7,7 @@ outcome = run_suite(suite, "runs/quickstart", Options(batch_size=8))
 """
 
 from inpaint_zoo.benchmark.export import export_inputs
+from inpaint_zoo.benchmark.listing import ListedSuite, list_suites
 from inpaint_zoo.benchmark.missing import Missing, MissingCell
 from inpaint_zoo.benchmark.options import Failure, Listener, Options
 from inpaint_zoo.benchmark.places import Places
@@ -17,6 +18,7 @@ from inpaint_zoo.benchmark.suite import Suite, load_suite
 __all__ = [
     "CellKey",
     "Failure",
+    "ListedSuite",
     "Listener",
     "Missing",
     "MissingCell",
@@ -25,6 +27,7 @@ __all__ = [
     "Places",
     "Suite",
     "export_inputs",
+    "list_suites",
     "load_suite",
     "run_suite",
 ]

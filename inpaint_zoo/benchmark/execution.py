@@ -142,6 +142,7 @@ class Execution:
             "error": error,
             "provenance": {
                 "weights_sha256": cell.identity.get("weights_sha256"),
+                "weights_origin": None if cell.problem else cell.method.origin(),
                 "method_identity": cell.identity,
                 "code_version": __version__,
                 "code_sha256": code_sha256(),

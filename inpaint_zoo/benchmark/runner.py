@@ -8,13 +8,16 @@ from pathlib import Path
 
 from inpaint_zoo.analysis.machine import exact
 from inpaint_zoo.benchmark.compute import worker_threads
+from inpaint_zoo.benchmark.cost_keys import COSTS_FILE
+from inpaint_zoo.benchmark.costs import measure_costs
+from inpaint_zoo.benchmark.entries import ModelEntry
 from inpaint_zoo.benchmark.execution import Execution
 from inpaint_zoo.benchmark.images import Unreadable
 from inpaint_zoo.benchmark.missing import Missing, MissingCell, by_part
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
 from inpaint_zoo.benchmark.plan import Cell, Sources, make_plan, open_sources, refuse_one_file, select
 from inpaint_zoo.benchmark.report import write_report
-from inpaint_zoo.benchmark.store import open_store, refuse_foreign
+from inpaint_zoo.benchmark.store import open_store, read_json, refuse_foreign
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_bytes
@@ -70,7 +73,8 @@ def run_suite(
     sources = open_sources(suite, options.num_workers, out / "cache")
     mention_unreadable(sources, options.allow_missing, listener)
     plan = make_plan(suite, sources, device, options.precision)
-    chosen = select([*plan.cells, *plan.missing], options.only)
+    every = [*plan.cells, *plan.missing]
+    chosen = select(every, options.only) if every else []
     selected = [cell for cell in chosen if isinstance(cell, Cell)]
     missing = tuple(cell for cell in chosen if isinstance(cell, MissingCell))
     refuse_one_file(selected)
@@ -97,9 +101,20 @@ def run_suite(
             run.assemble()
             raise
         run.assemble()
+        if suite.costs is not None:
+            measure_costs(
+                [entry for entry in suite.methods if isinstance(entry, ModelEntry)],
+                suite.costs,
+                () if suite.datasets else sources.masks,
+                out,
+                device,
+                precision=options.precision,
+                fresh=options.fresh,
+                known=read_json(out / COSTS_FILE) or {},
+            )
         left_out = tuple(run.left_out(selected))
         done = any(store.is_done(cell.key) for cell in plan.cells)
-        report = write_report(out) if done else None
+        report = write_report(out) if done or suite.costs or suite.paper else None
     return Outcome(
         computed=len(todo) - len(failed),
         skipped=len(selected) - len(todo),

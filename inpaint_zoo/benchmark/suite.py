@@ -21,7 +21,8 @@ A mask set with `input_mode: mosaic` (and `mosaic_unit`, `mosaic_interpolation`,
 of the ground truth to networks that accept a filling. Its label says so, and it is never averaged or ranked together
 with inpainting. Relative paths are relative to the file. For an unknown or misplaced key, a wrong type or a missing
 key, the error gives file, line and key. For unknown models, masks and metrics, it suggests similar names. Labels must
-be unique.
+be unique. The keys `paper` and `quoted` are described in `paper_keys`, the key `costs` in `cost_keys`. A suite that has
+only `costs` or quoted methods needs no datasets, masks and metrics.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from inpaint_zoo.benchmark.cost_keys import CostKeys, read_costs
 from inpaint_zoo.benchmark.entries import (
     DATASET,
     CallableEntry,
@@ -44,6 +46,7 @@ from inpaint_zoo.benchmark.entries import (
     SourceEntry,
 )
 from inpaint_zoo.benchmark.mask_lists import listed_masks
+from inpaint_zoo.benchmark.paper_keys import PaperMap, PaperReader
 from inpaint_zoo.benchmark.places import Places
 from inpaint_zoo.config import Table, increasing, mapping, read_document, string, whole
 from inpaint_zoo.errors import ZooError, unknown_name
@@ -78,7 +81,7 @@ ELSEWHERE = {
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite as read from a file; ``text`` is the file's content."""
+    """A suite as read from a file; ``text`` is the file's content, ``paper`` the printed table that it reproduces."""
 
     path: Path
     text: str
@@ -88,6 +91,8 @@ class Suite:
     datasets: tuple[SourceEntry, ...]
     masks: tuple[SourceEntry, ...]
     metrics: tuple[str, ...]
+    costs: CostKeys | None = None
+    paper: PaperMap | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return plain values in suite order, without paths of this machine."""
@@ -104,6 +109,8 @@ class Suite:
             "datasets": [named(entry) for entry in self.datasets],
             "masks": [named(entry) for entry in self.masks],
             "metrics": list(self.metrics),
+            **({"costs": self.costs.plain()} if self.costs else {}),
+            **({"paper": self.paper.plain()} if self.paper else {}),
         }
         return {**content, "identity": sha256_json(content)}
 
@@ -121,25 +128,41 @@ def load_suite(path: str | Path, places: Places | None = None) -> Suite:
     path, places = Path(path), places or Places()
     document = read_document(path, "the suite", "name: mine")
     top = Table(document, "the suite", document.values)
-    top.allow(("name", "seed", *LISTS), ELSEWHERE)
+    top.allow(("name", "seed", *LISTS, "costs", "paper"), ELSEWHERE)
     name, seed = top.need("name", string), top.need("seed", whole(0))
-    lists = {key: top.items(key, title, short) for key, (title, short) in LISTS.items()}
     base = path.parent
+    paper = PaperReader(top, base)
+    lists = {"methods": paper.take(top.items("methods", *LISTS["methods"]))}
+    scored = {"datasets", "metrics"} & set(top.values)
+    needed = scored or (lists["methods"] and "costs" not in top.values)
+    for key in ("datasets", "masks", "metrics"):
+        lists[key] = paper.take(top.items(key, *LISTS[key])) if needed or key in top.values else []
+    costs = figures = None
+    if "costs" in top.values:
+        costs = Table(document, "`costs`", dict(top.need("costs", mapping)), ("costs",))
+        figures = paper.take(costs.items("figures", "a figure", "name"))
     methods = [entry for table in lists["methods"] for entry in _methods(table, base, places)]
     for table in lists["methods"]:
         methods += [entry for entry in _shipped(table) if not _listed(entry, methods)]
     methods = _in_order(lists["methods"], methods)
-    if not methods:
+    if not methods and lists["methods"]:
         raise top.error("no method is left: no model that is ready to use matches.", "methods")
+    datasets = [places.of_dataset(_source(table, base)) for table in lists["datasets"]]
+    masks = [entry for table in lists["masks"] for entry in _mask_sets(table, base, places)]
     suite = Suite(
         path=path,
         text=top.document.text,
         name=name,
         seed=seed,
         methods=tuple(places.of_model(each, base) if isinstance(each, ModelEntry) else each for each in methods),
-        datasets=tuple(places.of_dataset(_source(table, base)) for table in lists["datasets"]),
-        masks=tuple(entry for table in lists["masks"] for entry in _mask_sets(table, base, places)),
+        datasets=tuple(datasets),
+        masks=tuple(masks),
         metrics=tuple(_metric(table) for table in lists["metrics"]),
+        costs=read_costs(costs, figures) if costs and figures else None,
+        paper=paper.read(
+            *([(entry.table, entry.label) for entry in entries] for entries in (methods, datasets, masks)),
+            *([(table, str(table.values["name"])) for table in tables] for tables in (lists["metrics"], figures or ())),
+        ),
     )
     for kind, entries in (("methods", suite.methods), ("datasets", suite.datasets), ("mask sets", suite.masks)):
         _refuse_repeats(kind, entries)

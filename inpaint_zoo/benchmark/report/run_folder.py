@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from inpaint_zoo.benchmark.cost_keys import COSTS_FILE
 from inpaint_zoo.benchmark.summary import RESULT_COLUMNS, summarize
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.metrics import MetricInfo, metric_info
@@ -39,6 +40,7 @@ class Run:
         not_applicable: Number of cells that do not apply.
         deblurring: Mask sets whose holes show a mosaic of the ground truth; never averaged or ranked with others.
         cells: Identifier and record of each cell that was run.
+        figures: Content of costs.json; empty if the suite states no costs.
     """
 
     folder: Path
@@ -56,6 +58,7 @@ class Run:
     not_applicable: int
     deblurring: frozenset[str]
     cells: dict[Cell, tuple[str, dict[str, Any]]]
+    figures: dict[str, Any]
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -163,6 +166,7 @@ def read_run(folder: str | Path) -> Run:
         not_applicable=len(refused),
         deblurring=frozenset(mask["label"] for mask in suite["masks"] if mask.get("input_mode") == "mosaic"),
         cells={_cell(record): (name, record) for name, record in provenance.get("cells", {}).items()},
+        figures=_read_json(folder / COSTS_FILE) if (folder / COSTS_FILE).is_file() else {},
     )
 
 
