@@ -13,7 +13,7 @@ from pathlib import Path
 from inpaint_zoo.data.records import DatasetRecord, SplitName, SplitRule
 from inpaint_zoo.data.registry import DATASETS
 from inpaint_zoo.data.splits import read_labels, select
-from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.errors import MissingError, ZooError, unknown_name
 from inpaint_zoo.io.listing import by_stem, natural_key
 
 __all__ = [
@@ -31,7 +31,7 @@ DATA_FOLDER = "INPAINT_ZOO_DATA"
 _SHOWN = 8  # maximum number of entries of a folder that an error names
 
 
-class DatasetNotFoundError(ZooError):
+class DatasetNotFoundError(MissingError):
     """Error for a registered data set whose folder does not exist.
 
     Attributes:
@@ -91,7 +91,7 @@ def locate(path: str | Path, name: str) -> Path:
 
     Raises:
         DatasetNotFoundError: If `INPAINT_ZOO_DATA` is set and a path of a registered data set exists in none of them.
-        ZooError: Likewise, for other datasets.
+        MissingError: Likewise, for other datasets.
     """
     folder = data_folder()
     if folder is None or Path(path).is_absolute() or f"{path}/".startswith(("./", "../")):
@@ -106,7 +106,7 @@ def locate(path: str | Path, name: str) -> Path:
     reason = f"{path} exists neither in {within}in {folder} ({DATA_FOLDER}) nor in the working directory"
     if name in DATASETS:
         raise not_found(DATASETS[name], places[0], reason)
-    raise ZooError(f"dataset '{name}': {reason}")
+    raise MissingError(f"dataset '{name}': {reason}")
 
 
 def _exists(place: Path) -> bool:
