@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 
 from inpaint_zoo.benchmark.entries import DATASET, ModelEntry, SourceEntry
 
-__all__ = ["Missing", "MissingCell", "by_part", "missing_dataset", "missing_masks", "missing_weights"]
+__all__ = [
+    "Missing",
+    "MissingCell",
+    "by_part",
+    "missing_dataset",
+    "missing_line",
+    "missing_masks",
+    "missing_weights",
+]
 
 
 class Missing(NamedTuple):
@@ -45,13 +53,29 @@ def by_part(cells: Iterable[MissingCell]) -> dict[Missing, list[MissingCell]]:
     return found
 
 
+def missing_line(part: Missing, cells: int) -> str:
+    """Return what is missing, for how many cells, and where it goes.
+
+    Example:
+        >>> missing_line(Missing("dataset 'shell'", "give --data shell=DIR"), 1)
+        "dataset 'shell' (1 cell): give --data shell=DIR"
+    """
+    return f"{part.what} ({cells} cell{'' if cells == 1 else 's'}): {part.where}"
+
+
 def missing_dataset(entry: SourceEntry) -> Missing:
-    """Return the description of an absent dataset."""
+    """Return the description of an absent dataset; for a registered one, also where to get it."""
+    from inpaint_zoo.data import dataset_info, list_datasets
+
     name = entry.spec["name"]
+    record = dataset_info(name) if name in list_datasets() else None
     if "root" in entry.spec:
         where = f"the suite's folder {_written(entry, 'root')} does not exist; put it there, or give --data {name}=DIR"
     else:
-        where = f"give --data {name}=DIR, or put it into the folder {name} in INPAINT_ZOO_DATA"
+        folder = record.folder if record else name
+        where = f"give --data {name}=DIR, or put it into the folder {folder} in INPAINT_ZOO_DATA"
+    if record:
+        where += f"; get it from {record.url} (inpaint-zoo data info {name})"
     return Missing(f"dataset '{name}'", where)
 
 

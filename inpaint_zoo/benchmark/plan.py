@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from inpaint_zoo.benchmark.entries import DATASET, ModelEntry
+from inpaint_zoo.benchmark.entries import DATASET, ModelEntry, SourceEntry
 from inpaint_zoo.benchmark.identity import cell_id
 from inpaint_zoo.benchmark.images import DecodedImages, ImageSet, MaskSet, Unreadable
 from inpaint_zoo.benchmark.methods import Method, Prepared, Task, create_methods
@@ -30,10 +30,12 @@ __all__ = [
     "NotApplicable",
     "Plan",
     "Sources",
+    "Surveyed",
     "make_plan",
     "open_sources",
     "refuse_one_file",
     "select",
+    "survey",
 ]
 
 AXES = ("method", "dataset", "mask")
@@ -115,6 +117,51 @@ class Plan:
     not_applicable: tuple[NotApplicable, ...]
 
 
+class Surveyed(NamedTuple):
+    """A combination of method, dataset and mask set of a suite, before its images are opened.
+
+    Attributes:
+        method: The method.
+        dataset, masks: The entries of the suite.
+        refusal: Why it does not apply; None if it applies.
+        missing: What it lacks.
+    """
+
+    method: Method
+    dataset: SourceEntry
+    masks: SourceEntry
+    refusal: str | None
+    missing: tuple[Missing, ...]
+
+    @property
+    def missing_cell(self) -> MissingCell:
+        """The combination as a cell that cannot be computed."""
+        return MissingCell(self.method.label, self.dataset.label, self.masks.label, self.missing)
+
+
+def survey(
+    suite: Suite,
+    methods: Iterable[Mapping[str, Prepared]],
+    missing_datasets: Mapping[str, Missing],
+    missing_masks: Mapping[str, Missing],
+    missing_metrics: Sequence[Missing],
+) -> Iterator[Surveyed]:
+    """Yield every combination of a suite, in its order, and what it lacks.
+
+    Args:
+        suite: The suite.
+        methods: Its methods, from `create_methods`.
+        missing_datasets: The datasets that are absent, by label.
+        missing_masks: The mask sets that are absent, by label.
+        missing_metrics: The backbones of all metrics, if no metric can be computed; otherwise empty.
+    """
+    for by_dataset, dataset, masks in product(methods, suite.datasets, suite.masks):
+        method, no_weights = by_dataset[dataset.label]
+        refusal = method.refusal(Task(dataset.label, masks.label, (), masks.mosaic is not None))
+        absent = [missing_datasets.get(dataset.label), missing_masks.get(masks.label), no_weights, *missing_metrics]
+        yield Surveyed(method, dataset, masks, refusal, tuple(part for part in absent if part is not None))
+
+
 def open_sources(suite: Suite, workers: int, cache: Path) -> Sources:
     """List and check the images of a suite, create its mask generators and check their files.
 
@@ -166,19 +213,16 @@ def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: s
     cells: list[Cell] = []
     missing: list[MissingCell] = []
     refused: list[NotApplicable] = []
-    for by_dataset, dataset, entry in product(methods, suite.datasets, suite.masks):
-        method, no_weights = by_dataset[dataset.label]
-        image_set, masks = image_sets.get(dataset.label), mask_sets.get(entry.label)
-        task = Task(dataset.label, entry.label, image_set.keys if image_set else (), entry.mosaic is not None)
-        refusal = method.refusal(task)
-        if refusal is not None:
-            refused.append(NotApplicable(method.label, task.dataset, task.mask, refusal))
+    for each in survey(suite, methods, sources.missing_datasets, sources.missing_masks, backbones):
+        method = each.method
+        if each.refusal is not None:
+            refused.append(NotApplicable(method.label, each.dataset.label, each.masks.label, each.refusal))
             continue
-        absent = [sources.missing_datasets.get(task.dataset), sources.missing_masks.get(task.mask), no_weights]
-        parts = tuple(part for part in (*absent, *backbones) if part is not None)
-        if parts or image_set is None or masks is None:
-            missing.append(MissingCell(method.label, task.dataset, task.mask, parts))
+        if each.missing:
+            missing.append(each.missing_cell)
             continue
+        image_set, masks = image_sets[each.dataset.label], mask_sets[each.masks.label]
+        task = Task(image_set.label, masks.label, image_set.keys, masks.mosaic is not None)
         problem = None
         try:
             identity = method.identity(task)

@@ -13,7 +13,7 @@ from inpaint_zoo.benchmark.costs import measure_costs
 from inpaint_zoo.benchmark.entries import ModelEntry
 from inpaint_zoo.benchmark.execution import Execution
 from inpaint_zoo.benchmark.images import Unreadable
-from inpaint_zoo.benchmark.missing import Missing, MissingCell, by_part
+from inpaint_zoo.benchmark.missing import MissingCell, by_part, missing_line
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
 from inpaint_zoo.benchmark.plan import Cell, Sources, make_plan, open_sources, refuse_one_file, select
 from inpaint_zoo.benchmark.report import write_report
@@ -38,7 +38,7 @@ class Outcome:
         unreadable: Files that are not readable images.
         left_out: Images of the selected cells that lack values of some or all metrics.
         skipped_metrics: Metrics whose weights are missing -> a line that says which file to put where.
-        report: Path of the report; None if no cell is done.
+        report: Path of the report; None if no cell is done and the suite states no costs and no printed table.
     """
 
     computed: int
@@ -79,7 +79,7 @@ def run_suite(
     missing = tuple(cell for cell in chosen if isinstance(cell, MissingCell))
     refuse_one_file(selected)
     for part, cells in by_part(missing).items():
-        listener.note(_missing_line(part, len(cells)))
+        listener.note(f"missing: {missing_line(part, len(cells))}")
     for metric, reason in plan.scorer.skipped.items():
         listener.note(f"metric {metric} skipped: {reason}")
     with open_store(out, suite) as store, worker_threads(options.num_workers) as pool, exact(device):
@@ -104,6 +104,7 @@ def run_suite(
         if suite.costs is not None:
             measure_costs(
                 [entry for entry in suite.methods if isinstance(entry, ModelEntry)],
+                [entry.spec["name"] for entry in suite.datasets],
                 suite.costs,
                 () if suite.datasets else sources.masks,
                 out,
@@ -126,10 +127,6 @@ def run_suite(
         skipped_metrics=plan.scorer.skipped,
         report=report,
     )
-
-
-def _missing_line(part: Missing, cells: int) -> str:
-    return f"missing: {part.what} ({cells} cell{'' if cells == 1 else 's'}): {part.where}"
 
 
 def mention_unreadable(sources: Sources, allow_missing: bool, listener: Listener) -> None:

@@ -210,16 +210,23 @@ def _three(cell: Compared | None) -> tuple[str, str, str]:
 
 
 def _list(folder: str) -> int:
-    """Print the suites of a folder: the table that each reproduces, its title, and what it lacks."""
+    """Print the suites of a folder: the table that each reproduces, its title, what can run and what it lacks."""
     for listed in list_suites(folder):
-        state = "[yellow]incomplete[/yellow]" if listed.missing else "[green]ready[/green]"
+        if not listed.missing:
+            state = "[green]ready[/green]"
+        elif listed.cells:
+            state = f"[yellow]{listed.ready} of {listed.cells} cells can run[/yellow]"
+        else:
+            state = "[red]invalid[/red]"
         title = (
             f"{listed.paper}: {listed.title.removeprefix(listed.paper).lstrip(': ')}" if listed.paper else listed.title
         )
         console.print(f"[bold]{escape(str(listed.path))}[/bold] {state}", soft_wrap=True)
         console.print(f"  {escape(title)}", soft_wrap=True)
         for line in listed.missing:
-            console.print(f"  [dim]missing:[/dim] {escape(line)}", soft_wrap=True)
+            console.print(f"  [dim]{'missing' if listed.cells else 'error'}:[/dim] {escape(line)}", soft_wrap=True)
+        for line in listed.stand_ins:
+            console.print(f"  [dim]stand-in:[/dim] {escape(line)}", soft_wrap=True)
     return 0
 
 
@@ -239,8 +246,9 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
     if outcome.missing:
         whats = dict.fromkeys(part.what for cell in outcome.missing for part in cell.parts)
         console.print(f"missing: {escape(', '.join(whats))}; the notes above say where they go", soft_wrap=True)
-    if outcome.missing and outcome.report is None and not outcome.failed:
-        console.print("nothing could be computed, so there is no report")
+    if outcome.missing and not (outcome.computed or outcome.skipped or outcome.failed):
+        report = "there is no report" if outcome.report is None else "the report has no scores of ours"
+        console.print(f"no cell could be computed, so {report}")
     if outcome.skipped_metrics:
         console.print(f"metrics skipped because weights are missing: {', '.join(outcome.skipped_metrics)}")
     if outcome.unreadable:
@@ -262,8 +270,8 @@ def run(args: list[str]) -> int:
     parser = _parser()
     options = parser.parse_args(args)
     if options.list is not None:
-        if options.suite or options.out:
-            parser.error("--list takes a folder, and no suite and no --out.")
+        if options.suite or options.out or options.data or options.weights or options.weights_root:
+            parser.error("--list takes a folder, and no suite, --out, --data, --weights or --weights-root.")
         return _list(options.list)
     if options.suite is None or options.out is None:
         parser.error(f"{'SUITE.yaml' if options.suite is None else '--out DIR'} is required.")
