@@ -36,7 +36,7 @@ class Figure(NamedTuple):
         title: Title in tables.
         unit: Unit in tables.
         definition: How it is counted or measured.
-        count: Returns it from the description of the network and its MACs; None for a latency.
+        count: Returns it from the description of the network and its MACs; None if it is measured.
         device: Type of the device on which it can be measured; None for all.
     """
 
@@ -61,6 +61,7 @@ FIGURES = {
     "flops_g": Figure("FLOPs", "G", f"two for each MAC; MACs: {MACS_CONVENTION}", _giga(lambda macs: 2 * macs.true)),
     "macs_thop_g": Figure("MACs (thop)", "G", THOP_CONVENTION, _giga(lambda macs: macs.thop)),
     "macs_old_thop_g": Figure("MACs (older thop)", "G", OLD_THOP_CONVENTION, _giga(lambda macs: macs.old_thop)),
+    "passes": Figure("Passes", "", "mean number of times that the network runs for one image"),
     "latency_ms": Figure("Latency", "ms", _ALONE),
     "latency_cpu_ms": Figure("Latency (CPU)", "ms", f"{_ALONE}, on a CPU", device="cpu"),
     "latency_gpu_ms": Figure("Latency (GPU)", "ms", f"{_ALONE}, on a GPU", device="cuda"),

@@ -14,7 +14,7 @@ from inpaint_zoo.benchmark.cost_keys import COSTS_FILE, FIGURES, CostKeys
 from inpaint_zoo.benchmark.entries import ModelEntry
 from inpaint_zoo.benchmark.identity import code_sha256
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.atomic import write_json
+from inpaint_zoo.io.atomic import sha256_file, write_json
 
 if TYPE_CHECKING:
     import torch
@@ -33,8 +33,7 @@ def count(entry: ModelEntry, keys: CostKeys) -> dict[str, float]:
         ZooError: If the method's weight file or options do not fit the model.
     """
     info = _info(entry)
-    method = _random(entry, info)
-    macs = method.count_macs(*keys.size) if info.learned else None
+    macs = _random(entry, info).count_macs(*keys.size) if info.learned else None
     counted = {name: FIGURES[name].count for name in keys.figures}
     values = {name: get(info, macs) for name, get in counted.items() if get is not None}
     return {name: value for name, value in values.items() if value is not None}
@@ -42,6 +41,7 @@ def count(entry: ModelEntry, keys: CostKeys) -> dict[str, float]:
 
 def measure_costs(
     methods: Sequence[ModelEntry],
+    datasets: Sequence[str],
     keys: CostKeys,
     masks: Sequence[MaskSet],
     out: Path,
@@ -55,6 +55,7 @@ def measure_costs(
 
     Args:
         methods: The registered models of the suite.
+        datasets: Names of the suite's datasets, which weight files may depend on.
         keys: The figures, and the size and number of images.
         masks: Mask sets for the latency; empty for a centered square.
         out: The folder of results.
@@ -66,10 +67,11 @@ def measure_costs(
     before = {} if fresh else known.get("methods", {})
     found: dict[str, Any] = {}
     content = {**keys.plain(), "device": describe_device(device), "precision": precision, "methods": found}
-    for entry in methods:
+    for stated in methods:
+        entry = _with_file(stated, datasets)
         identity = {
             "model": entry.model,
-            "weights": Path(entry.weights).name if entry.weights else None,
+            "weights": sha256_file(Path(entry.file)) if entry.file else entry.weights,
             "options": entry.options,
             "masks": [mask.identity() for mask in masks],
             "code_sha256": code_sha256(),
@@ -79,18 +81,23 @@ def measure_costs(
         if record.get("identity") != identity or record.get("error"):
             record = {"identity": identity, "figures": {}, "error": None}
             try:
-                record["figures"] = count(entry, keys) | _latencies(entry, keys, masks, device, precision)
+                record["figures"] = count(entry, keys) | _measure(entry, keys, masks, device, precision)
             except (ZooError, RuntimeError) as error:
                 record["error"] = " ".join(str(error).split())
         found[entry.label] = record
         write_json(out / COSTS_FILE, content)
 
 
-def _info(entry: ModelEntry) -> ModelInfo:
-    from inpaint_zoo.registry import model_info
+def _with_file(entry: ModelEntry, datasets: Sequence[str]) -> ModelEntry:
+    """Return a method with its first weight file that is there, because a file may state options; else without."""
+    found = (entry.find(name) for name in datasets or ("",))
+    return next((each for each in found if each is not None), replace(entry, weights="random", given=False))
 
-    file = entry.weights if entry.weights and Path(entry.weights).is_file() else None
-    return model_info(entry.model, "shipped" if entry.weights == "shipped" else file, **entry.options)
+
+def _info(entry: ModelEntry) -> ModelInfo:
+    from inpaint_zoo.benchmark.methods import NetworkMethod
+
+    return NetworkMethod(entry, seed=0).info
 
 
 def _random(entry: ModelEntry, info: ModelInfo) -> NetworkMethod:
@@ -100,10 +107,10 @@ def _random(entry: ModelEntry, info: ModelInfo) -> NetworkMethod:
     return NetworkMethod(replace(entry, weights="random" if info.learned else None, options=info.options), seed=0)
 
 
-def _latencies(
+def _measure(
     entry: ModelEntry, keys: CostKeys, masks: Sequence[MaskSet], device: torch.device, precision: str
 ) -> dict[str, float]:
-    """Return the latencies that can be measured on the device."""
+    """Return the figures that can be measured on the device."""
     from inpaint_zoo.analysis.cost import distribution, measure_alone
     from inpaint_zoo.benchmark.methods import Task
 
@@ -114,11 +121,19 @@ def _latencies(
     method = _random(entry, _info(entry))
     method.start(Task("costs", "costs", ()), device, precision)
     items = list(_inputs(keys, masks))
-    method.fill(items[:1])
-    alone = measure_alone(lambda item: method.fill([item])[0].seconds, items, device)
+    passes: list[int] = []
+
+    def seconds(item: MethodInput) -> float | None:
+        output = method.fill([item])[0]
+        passes.append(output.passes or 1)
+        return output.seconds
+
+    seconds(items[0])
+    passes.clear()
+    alone = measure_alone(seconds, items, device)
     method.close()
-    mean = distribution(1000 * seconds for seconds in alone.seconds)["mean"]
-    return dict.fromkeys(names, mean)
+    mean = distribution(1000 * each for each in alone.seconds)["mean"]
+    return {name: sum(passes) / len(passes) if name == "passes" else mean for name in names}
 
 
 def _inputs(keys: CostKeys, masks: Sequence[MaskSet]) -> Iterator[MethodInput]:

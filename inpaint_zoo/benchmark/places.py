@@ -106,8 +106,8 @@ class Places:
             _need_name("--data", "dataset or set of mask files", name, choices, suite)
         for label, given in self.weights.items():
             _need_name("--weights", "method with weights", label, list(models), suite)
-            if not any(models[label].find(name) for name in names):
-                tried = dict.fromkeys(str(given).replace(DATASET, name) for name in names)
+            if not any(models[label].find(name) for name in names or ("",)):
+                tried = dict.fromkeys(str(given).replace(DATASET, name) for name in names or ("",))
                 raise ZooError(f"--weights {label}={given}: there is no file {' or '.join(tried)}.")
 
 
