@@ -30,7 +30,7 @@ def image_counts(run: Run, dataset: str) -> tuple[int, int]:
 
 def headline(run: Run) -> str:
     """Return what was compared on what."""
-    if not run.tables:
+    if run.results.empty:
         size = " × ".join(str(side) for side in run.suite.get("costs", {}).get("size", ()))  # noqa: RUF001 - times
         return f"Cost of {count(len(run.methods), 'method')} at {size} px." if size else "Numbers of a paper only."
     scored = [name for name in run.datasets if image_counts(run, name)[0]]

@@ -129,7 +129,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     crops, images = sum(n for n, _ in counts), sum(n for _, n in counts)
     cells = len(run.methods) * len(run.tables) - run.not_applicable
     done = cells + run.not_applicable - len(run.missing)
-    if not run.tables:
+    if run.results.empty:
         return [
             (str(len(run.methods)), "methods"),
             (str(len(run.suite.get("costs", {}).get("figures", ()))), "figures"),

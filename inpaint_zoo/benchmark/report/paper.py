@@ -291,7 +291,9 @@ class _Reader:
             return None, "", "not run"
         kind = "measured" if FIGURES[name].count is None else "counted"
         if name in record["figures"]:
-            return record["figures"][name], kind, ""
+            passes = record["figures"].get("passes", 1)
+            detail = f"{decimal(passes, 1)} passes for one image" if kind == "measured" and passes != 1 else ""
+            return record["figures"][name], kind, detail
         needed = FIGURES[name].device
         if needed and not str(self._run.figures.get("device", "")).startswith(needed):
             return None, "", f"needs the device {needed}"
@@ -302,7 +304,7 @@ class _Reader:
         if math.isnan(value):
             skipped = dict(self._run.skipped_metrics)
             return None, "", self._run.missing.get((method, dataset, mask)) or skipped.get(metric, "no value")
-        stand_ins = [*_stand_in(self._run.suite["datasets"], dataset), *_stand_in(self._run.suite["masks"], mask)]
+        stand_ins = [*self._other_images(dataset), *self._other_masks(mask)]
         origin = self._origins.get((method, dataset, mask)) or {}
         kind = origin.get("kind") or ("elsewhere" if self._is_elsewhere(method) else "unknown")
         detail = origin.get("detail", "")
@@ -313,11 +315,22 @@ class _Reader:
     def _is_elsewhere(self, method: str) -> bool:
         return any(each["label"] == method and each["kind"] != "model" for each in self._run.suite["methods"])
 
+    def _other_images(self, dataset: str) -> list[str]:
+        """Return the name of a dataset that replaces the paper's; empty if it is the paper's own."""
+        name = _name(self._run.suite["datasets"], dataset)
+        return [name] if name in STAND_IN_DATA else []
 
-def _stand_in(entries: Sequence[dict[str, Any]], label: str) -> list[str]:
-    """Return the name of a dataset or mask set that replaces the paper's; empty if it is the paper's own."""
-    name = next((str(entry.get("name", "")) for entry in entries if entry["label"] == label), "")
-    return [name] if name in STAND_IN_DATA or name.startswith(STAND_IN_MASKS) else []
+    def _other_masks(self, mask: str) -> list[str]:
+        """Return which generated masks replace the paper's files; empty if the masks are the paper's own."""
+        if files := self._run.stand_ins.get(mask):
+            return [f"generated masks in place of {files}"]
+        name = _name(self._run.suite["masks"], mask)
+        return [name] if name.startswith(STAND_IN_MASKS) else []
+
+
+def _name(entries: Sequence[dict[str, Any]], label: str) -> str:
+    """Return the name of the dataset or mask set with a label."""
+    return next((str(entry.get("name", "")) for entry in entries if entry["label"] == label), "")
 
 
 def _panels(plain: dict[str, Any], cells: Sequence[PaperCell], compared: Sequence[Compared]) -> Iterator[Panel]:
