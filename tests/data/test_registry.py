@@ -2,7 +2,6 @@
 
 import csv
 import re
-from pathlib import Path
 
 import pytest
 import yaml
@@ -134,8 +133,8 @@ FOLDERS |= {"Paris StreetView": "paris_streetview"}
 
 
 @pytest.mark.parametrize("paper", PAPERS)
-def test_every_table_of_a_paper_has_its_data_sets(paper, shared):
-    with Path(shared / "paper_tables" / f"{paper}.csv").open() as file:
+def test_every_table_of_a_paper_has_its_data_sets(paper):
+    with (REPOSITORY / "benchmarks" / "paper_tables" / f"{paper}.csv").open() as file:
         cells = {(row["table"], row["dataset"]) for row in csv.DictReader(file) if row["dataset"]}
     for table, dataset in cells:
         folder = FOLDERS.get(dataset, dataset.lower())

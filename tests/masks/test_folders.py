@@ -11,6 +11,7 @@ from inpaint_zoo.masks import MASK_SUITES, MaskConfigError, create_generator, li
 from inpaint_zoo.masks.index import INDEX_NAME
 from inpaint_zoo.masks.kinds.nvidia import bin_of
 from inpaint_zoo.masks.transforms import resize_mask
+from tests.conftest import REPOSITORY
 from tests.masks import plain
 
 
@@ -415,10 +416,11 @@ def test_lists_of_masks_are_what_the_papers_test_on(tmp_path):
         mask_suite("grig")
 
 
-def test_table_columns_are_those_of_the_paper_tables(shared):
+def test_table_columns_are_those_of_the_paper_tables():
+    tables = REPOSITORY / "benchmarks" / "paper_tables"
     for paper in ("lgnet", "isnet", "glama"):
-        table = (shared / "paper_tables" / f"{paper}.csv").read_text()
+        table = (tables / f"{paper}.csv").read_text()
         for mask in mask_suite(f"{paper}_eval", "root"):
             assert mask.column is None or f",{mask.column}," in table
-    assert ",50-60%," in (shared / "paper_tables" / "grig.csv").read_text()
-    assert ",central 128x128 hole," in (shared / "paper_tables" / "glcic_ca.csv").read_text()
+    assert ",50-60%," in (tables / "grig.csv").read_text()
+    assert ",central 128x128 hole," in (tables / "glcic_ca.csv").read_text()
