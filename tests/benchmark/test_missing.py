@@ -10,13 +10,18 @@ import torch
 
 import inpaint_zoo as iz
 from inpaint_zoo.benchmark import Options, Places, load_suite, run_suite
+from inpaint_zoo.benchmark.report.paper import compare
+from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
-from tests.helpers.suites import Diary, results_bytes, small_suite, write_images, write_suite
+from tests.helpers.suites import Diary, results_bytes, small_suite, write_images, write_suite, write_table
 from tests.helpers.toy import registered_repeating, registered_toy, write_checkpoint
 
 ONE = Options(workers=1, device="cpu")
-TWO = [{"name": "shells", "size": 64}, {"name": "cats", "root": "pets", "label": "Cats", "size": 64}]
+TWO = [
+    {"name": "shells", "size": 32, "paper": "Shells"},
+    {"name": "cats", "root": "pets", "label": "Cats", "size": 32, "paper": "Cats"},
+]
 CENTER = [{"name": "center", "size": 24}]
 
 
@@ -47,10 +52,29 @@ def provenance(out):
 
 def two_datasets(folder):
     """Write a suite of a network that is trained anew for each dataset, and a method without weights."""
-    methods = ["mean_fill", {"model": "toy", "weights": "{dataset}/toy.safetensors"}]
-    write_images(folder / "pets", 2)
-    write_images(folder / "data" / "shells", 3)
-    return write_suite(folder, methods=methods, datasets=TWO, masks=CENTER, metrics=["psnr"])
+    methods = [
+        {"model": "mean_fill", "paper": "Mean"},
+        {"model": "toy", "weights": "{dataset}/toy.safetensors", "paper": "Toy"},
+        {"quoted": "*"},
+    ]
+    write_images(folder / "pets", 2, (32, 32))
+    write_images(folder / "data" / "shells", 3, (32, 32))
+    rows = ("Mean", "Toy", "Theirs")
+    write_table(folder, [(dataset, "", "", row, "psnr", "20.5") for row in rows for dataset in ("Shells", "Cats")])
+    return write_suite(
+        folder,
+        paper={"table": "table.csv", "number": 1},
+        methods=methods,
+        datasets=TWO,
+        masks=[{"name": "center", "size": 12}],
+        metrics=[{"name": "psnr", "paper": "psnr"}],
+    )
+
+
+def compared(out):
+    """Return the coverage of the comparison with the paper, and the status of its cells."""
+    comparison = compare(read_run(out))
+    return comparison.coverage, [cell.status for cell in comparison.cells]
 
 
 def test_a_run_that_is_completed_later_equals_an_unbroken_one(tmp_path, capsys):
@@ -64,17 +88,25 @@ def test_a_run_that_is_completed_later_equals_an_unbroken_one(tmp_path, capsys):
     assert "cells: 2 computed, 0 done before, 2 missing" in shown.out
     assert shown.err.count("missing: dataset 'cats' (2 cells): the suite's folder pets does not exist") == 1
     assert shown.err.count("missing: weights of 'toy' for 'cats' (1 cell): put cats/toy.safetensors into") == 1
+    quoted = ["quoted", "quoted"]
+    status = ["computed", "missing", "computed", "missing", *quoted]
+    assert compared(tmp_path / "parts") == ("2 of 6 cells computed", status)
+    assert "2 of 6 cells computed" in shown.out
     assert benchmark(path, "--out", tmp_path / "parts", *data, *root, "--allow-missing") == 0
     shutil.move(tmp_path / "away", tmp_path / "pets")
     capsys.readouterr()
     assert benchmark(path, "--out", tmp_path / "parts", *data, *root) == 3
     assert "cells: 1 computed, 2 done before, 1 missing" in capsys.readouterr().out
+    assert compared(tmp_path / "parts") == ("3 of 6 cells computed", ["computed"] * 3 + ["missing", *quoted])
     toy_weights(tmp_path / "weights" / "cats" / "toy.safetensors", 2)
     assert benchmark(path, "--out", tmp_path / "parts", *data, *root) == 0
     assert "cells: 1 computed, 3 done before" in capsys.readouterr().out
     assert provenance(tmp_path / "parts")["missing"] == []
     assert benchmark(path, "--out", tmp_path / "whole", *data, *root) == 0
     assert results_bytes(tmp_path / "parts") == results_bytes(tmp_path / "whole")
+    assert compared(tmp_path / "whole") == ("4 of 6 cells computed", ["computed"] * 4 + quoted)
+    tables = [(tmp_path / run / "paper_comparison.csv").read_text() for run in ("parts", "whole")]
+    assert tables[0] == tables[1]
     values = pd.read_parquet(tmp_path / "whole" / "results.parquet")
     assert list(values.groupby(["method", "dataset"], sort=False).size()) == [3, 2, 3, 2]
     hashes = {r["dataset"]: r["provenance"]["weights_sha256"] for r in provenance(tmp_path / "whole")["cells"].values()}
@@ -150,10 +182,25 @@ def test_nothing_there_is_said_plainly(tmp_path, capsys):
     assert benchmark(path, "--out", tmp_path / "out") == 3
     shown = capsys.readouterr()
     assert "cells: 0 computed, 0 done before, 4 missing" in shown.out
-    assert "nothing could be computed, so there is no report" in shown.out
+    assert "no cell could be computed, so there is no report" in shown.out
     assert not (tmp_path / "out" / "report.html").exists()
     assert benchmark(path, "--out", tmp_path / "out", "--export-inputs", tmp_path / "inputs") == 2
     assert "every dataset or every mask set is missing" in capsys.readouterr().err
+
+
+def test_a_registered_dataset_can_be_missing_but_its_layout_cannot_be_wrong(tmp_path, capsys):
+    shell = {"name": "shell", "split": "test", "size": 64}
+    datasets = [{"name": "images", "root": "images", "size": 64}, shell]
+    path = write_suite(tmp_path, methods=["mean_fill"], datasets=datasets, masks=CENTER, metrics=["psnr"])
+    assert benchmark(path, "--out", tmp_path / "out") == 3
+    shown = capsys.readouterr()
+    assert "cells: 1 computed, 0 done before, 1 missing" in shown.out
+    place = "give --data shell=DIR, or put it into the folder shell in INPAINT_ZOO_DATA; get it from https://"
+    assert f"missing: dataset 'shell' (1 cell): {place}" in shown.err
+    given = ("--data", f"shell={tmp_path / 'images'}")
+    assert benchmark(path, "--out", tmp_path / "other", *given) == 2
+    assert "is not laid out as the data set 'shell': it has no folder test" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_failed_cell_outweighs_a_missing_one(tmp_path, capsys):

@@ -1,6 +1,5 @@
 """Printed tables: the shipped files, the keys of suites, the comparison in a report, and the cost tables."""
 
-import csv
 import html
 import json
 import re
@@ -16,7 +15,6 @@ from inpaint_zoo.benchmark.cost_keys import read_costs
 from inpaint_zoo.benchmark.costs import count
 from inpaint_zoo.benchmark.entries import ModelEntry
 from inpaint_zoo.benchmark.paper import COLUMNS, read_paper_table, read_paper_tables
-from inpaint_zoo.benchmark.paper_keys import PaperReader
 from inpaint_zoo.benchmark.report import write_report
 from inpaint_zoo.benchmark.report.paper import compare, signed
 from inpaint_zoo.benchmark.report.run_folder import read_run
@@ -24,9 +22,7 @@ from inpaint_zoo.benchmark.report.typography import DASH
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.config import Table, read_document
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.metrics import metric_info
-from inpaint_zoo.registry import model_info
-from tests.helpers.suites import write_suite
+from tests.helpers.suites import write_suite, write_table
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CELLS = [
@@ -52,17 +48,11 @@ KEYS = {
 }
 
 
-def write_table(folder, cells=CELLS):
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "table.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([COLUMNS, *(("mine", "1", *cell) for cell in cells)])
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A finished run whose suite and table are gone."""
     folder = tmp_path_factory.mktemp("paper")
-    write_table(folder)
+    write_table(folder, CELLS)
     path = write_suite(folder, **KEYS)
     run_suite(load_suite(path), folder / "out", Options(workers=1, device="cpu", gallery=0))
     path.unlink()
@@ -124,7 +114,7 @@ def test_wrong_tables_name_line_and_column(tmp_path, text, message):
     ],
 )
 def test_wrong_keys_name_line_and_name(tmp_path, old, new, message):
-    write_table(tmp_path)
+    write_table(tmp_path, CELLS)
     path = write_suite(tmp_path, **KEYS)
     text = path.read_text()
     assert old in text
@@ -213,7 +203,7 @@ def test_kinds_of_ours(tmp_path, finished, kind, detail, dataset, expected):
 
 
 def test_a_suite_of_quoted_rows_only_is_a_report(tmp_path):
-    write_table(tmp_path)
+    write_table(tmp_path, CELLS)
     suite = {"name": "study", "seed": 1, "paper": KEYS["paper"], "methods": [{"quoted": "*"}]}
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(suite))
     assert main(["benchmark", str(tmp_path / "s.yaml"), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
@@ -289,53 +279,8 @@ def test_signs():
     assert [signed(value, 2) for value in (0.004, -0.004, 0.006, -0.006)] == ["0.00", "0.00", "+0.01", "\u22120.01"]
 
 
-MASKS_OF_LIST = {"grig_eval": 6, "lgnet_eval": 8, "isnet_eval": 4, "glama_eval": 7}
-PAPER_SUITES = sorted(
-    path.relative_to(BENCHMARKS).as_posix() for path in BENCHMARKS.glob("*/*.yaml") if "\npaper:" in path.read_text()
-)
-
-
-def test_every_table_has_a_suite():
-    tables = {key for path in (BENCHMARKS / "paper_tables").glob("*.csv") for key in read_paper_tables(path)}
-    named = [yaml.safe_load((BENCHMARKS / suite).read_text())["paper"] for suite in PAPER_SUITES]
-    assert {(Path(keys["table"]).stem, str(keys["number"])) for keys in named} == tables
-    assert len(named) == len(tables)
-
-
-@pytest.mark.parametrize("suite", PAPER_SUITES)
-def test_every_cell_of_a_table_is_compared_or_quoted(suite):
-    """Names and rows of each suite fit its table; datasets, weights and mask files are not needed for this."""
-    path = BENCHMARKS / suite
-    top = Table(document := read_document(path, "the suite", "name: mine"), "the suite", document.values)
-    reader = PaperReader(top, path.parent)
-    lists = {
-        key: reader.take(top.items(key, "an entry", "name")) if key in top.values else []
-        for key in ("methods", "datasets", "masks", "metrics")
-    }
-    costs = Table(document, "`costs`", document.values.get("costs", {}), ("costs",))
-    figures = reader.take(costs.items("figures", "a figure", "name")) if costs.values else []
-
-    def labels(tables):
-        for entry in tables:
-            name = str(entry.values.get("label") or entry.values.get("name") or entry.values.get("model"))
-            count = MASKS_OF_LIST.get(str(entry.values.get("masks")), 1)
-            yield from ((entry, f"{name} {k}") for k in range(count))
-
-    found = reader.read(*(list(labels(tables)) for tables in (*lists.values(), figures)))
-    assert {*found.rows, *found.quoted} == set(found.table.rows)
-    if found.rows:
-        assert {match.paper for match in found.metrics} == set(found.table.metrics)
-    if found.rows and lists["metrics"]:
-        assert (set(found.datasets), set(found.masks)) == (set(found.table.datasets), set(found.table.masks))
-    for entry, name in ((entry, str(entry.values["name"])) for entry in lists["metrics"]):
-        metric_info(name)
-        entry.allow(("name",))
-    for method in lists["methods"]:
-        model_info(method.values["model"])
-
-
 def test_the_list_names_tables_and_what_is_missing(tmp_path, capsys):
-    write_table(tmp_path)
+    write_table(tmp_path, CELLS)
     write_suite(tmp_path, **KEYS)
     broken = tmp_path / "more" / "b.yaml"
     broken.parent.mkdir()
@@ -349,11 +294,40 @@ def test_the_list_names_tables_and_what_is_missing(tmp_path, capsys):
     (tmp_path / "other.yaml").write_text("name: no suite\n")
     assert main(["benchmark", "--list", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "more/b.yaml incomplete"
+    assert lines[0] == "more/b.yaml 0 of 4 cells can run"
     assert lines[1].endswith("Table 1: one sentence")
-    assert re.search("missing: .*nowhere", lines[2])
+    assert lines[2].startswith("  missing: dataset 'images' (4 cells): the suite's folder nowhere does not exist")
     assert lines[3] == "suite.yaml ready"
     assert len(lines) == 5
     for words in (["benchmark"], ["benchmark", "s.yaml"], ["benchmark", "s.yaml", "--list"]):
         with pytest.raises(SystemExit, match="2"):
             main(words)
+
+
+def test_masks_that_stand_in_for_files_are_stand_ins(tmp_path, finished):
+    out = shutil.copytree(finished, tmp_path / "out")
+    suite = json.loads((out / "suite.json").read_text())
+    suite["masks"][0]["stands_in_for"] = "nvidia_irregular"
+    (out / "suite.json").write_text(json.dumps(suite))
+    for cell in compare(read_run(out)).cells:
+        if cell.status == "computed":
+            assert (cell.kind == "stand-in") == (cell.cell.mask == "center")
+            assert ("generated masks in place of nvidia_irregular" in cell.reason) == (cell.cell.mask == "center")
+
+
+def test_costs_count_passes_and_need_no_weights_or_images(tmp_path, monkeypatch):
+    monkeypatch.delenv("INPAINT_ZOO_DATA", raising=False)
+    methods = [{"model": "progressive:isnet_tiny", "weights": "{dataset}/w.safetensors"}]
+    suite = {"name": "costs", "seed": 1, "methods": methods}
+    suite["costs"] = {"size": 64, "images": 1, "figures": ["passes", "latency_ms", "params_m"]}
+    masks = {"masks": [{"name": "center", "size": 48}]}
+    scores = {"datasets": [{"name": "shell", "split": "test", "size": 64}], "metrics": ["psnr"]}
+    for name, more, code, passes in (("alone", {}, 0, 2), ("masks", masks, 0, 3), ("scores", masks | scores, 3, 2)):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(suite | more))
+        words = ["benchmark", str(tmp_path / f"{name}.yaml"), "--out", str(tmp_path / name), "--device", "cpu"]
+        assert main(words) == code
+        (record,) = json.loads((tmp_path / name / "costs.json").read_text())["methods"].values()
+        assert record["error"] is None
+        # without datasets, the suite's masks; otherwise a centered square of 32 px: 25 %, then 18^2 / 64^2 = 8 %
+        assert record["figures"]["passes"] == passes
+        assert record["figures"]["params_m"] > 1

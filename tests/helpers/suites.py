@@ -1,5 +1,6 @@
 """Small suites for the benchmark's tests: generated 64 px images, classical methods, metrics without weights."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image
 
 from inpaint_zoo.benchmark import Listener, load_suite
 from inpaint_zoo.benchmark.methods import create_methods
+from inpaint_zoo.benchmark.paper import COLUMNS
 
 METRICS = ["psnr", "ssim", "l1_percent"]
 
@@ -52,6 +54,13 @@ def write_suite(folder, **changes):
     path = folder / "suite.yaml"
     path.write_text(yaml.safe_dump(content(**changes), sort_keys=False))
     return path
+
+
+def write_table(folder, cells):
+    """Write `table.csv`, Table 1 of the paper "mine", from (dataset, setting, mask, method, metric, value)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "table.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *(("mine", "1", *cell) for cell in cells)])
 
 
 def small_suite(folder, **changes):
