@@ -73,7 +73,7 @@ def run_suite(
     sources = open_sources(suite, options.num_workers, out / "cache")
     mention_unreadable(sources, options.allow_missing, listener)
     plan = make_plan(suite, sources, device, options.precision)
-    every = [*plan.cells, *plan.missing]
+    every: list[Cell | MissingCell] = [*plan.cells, *plan.missing]
     chosen = select(every, options.only) if every else []
     selected = [cell for cell in chosen if isinstance(cell, Cell)]
     missing = tuple(cell for cell in chosen if isinstance(cell, MissingCell))
