@@ -116,6 +116,8 @@ def _survey(suite: Suite) -> tuple[int, int, list[str]]:
         [place for name in metric_info(metric).needs if (place := backbone_place(name))] for metric in suite.metrics
     ]
     cells = [each for each in survey(suite, create_methods(suite), datasets, masks, ()) if each.refusal is None]
+    if not cells:  # costs or quoted numbers only
+        return 0, 0, []
     no_metric = bool(backbones) and all(backbones)
     ready = 0 if no_metric else sum(not each.missing for each in cells)
     together = _for_all_datasets(suite)
