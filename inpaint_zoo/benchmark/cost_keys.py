@@ -36,14 +36,14 @@ class Figure(NamedTuple):
         title: Title in tables.
         unit: Unit in tables.
         definition: How it is counted or measured.
-        count: Returns it from the description of the network and its MACs; None if it is measured.
+        counted: Returns it from the description of the network and its MACs; None if it is measured.
         device: Type of the device on which it can be measured; None for all.
     """
 
     title: str
     unit: str
     definition: str
-    count: Callable[[ModelInfo, Macs | None], float | None] | None = None
+    counted: Callable[[ModelInfo, Macs | None], float | None] | None = None
     device: str | None = None
 
 
@@ -99,7 +99,10 @@ def read_costs(table: Table, figures: Sequence[Table]) -> CostKeys:
     """
     table.allow(("size", "images", "figures"))
     side = whole(1)
-    size = table.need("size", list_of(side, 2) if isinstance(table.values.get("size"), list) else side)
+    if isinstance(table.values.get("size"), list):
+        height, width = table.need("size", list_of(side, 2))
+    else:
+        height = width = table.need("size", side)
     names = []
     for entry in figures:
         entry.allow(("name",))
@@ -107,5 +110,4 @@ def read_costs(table: Table, figures: Sequence[Table]) -> CostKeys:
         if name not in FIGURES:
             raise entry.error(str(unknown_name("figure of `costs`:", name, FIGURES)))
         names.append(name)
-    both = (size, size) if isinstance(size, int) else (size[0], size[1])
-    return CostKeys(both, table.get("images", whole(1), IMAGES) or IMAGES, tuple(dict.fromkeys(names)))
+    return CostKeys((height, width), table.get("images", whole(1), IMAGES) or IMAGES, tuple(dict.fromkeys(names)))

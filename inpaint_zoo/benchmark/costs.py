@@ -34,7 +34,7 @@ def count(entry: ModelEntry, keys: CostKeys) -> dict[str, float]:
     """
     info = _info(entry)
     macs = _random(entry, info).count_macs(*keys.size) if info.learned else None
-    counted = {name: FIGURES[name].count for name in keys.figures}
+    counted = {name: FIGURES[name].counted for name in keys.figures}
     values = {name: get(info, macs) for name, get in counted.items() if get is not None}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -114,7 +114,7 @@ def _measure(
     from inpaint_zoo.analysis.cost import distribution, measure_alone
     from inpaint_zoo.benchmark.methods import Task
 
-    names = [name for name in keys.figures if FIGURES[name].count is None]
+    names = [name for name in keys.figures if FIGURES[name].counted is None]
     names = [name for name in names if FIGURES[name].device in (None, device.type)]
     if not names:
         return {}

@@ -42,7 +42,7 @@ def listed_masks(table: Table, base: Path, places: Places) -> Iterator[SourceEnt
 
 def _folder(files: MaskFiles, root: Path | None, places: Places) -> Path | None:
     """Return the folder of mask files: the one of `--data`, the suite's, or the one in `INPAINT_ZOO_DATA`."""
-    from inpaint_zoo.data.datasets import DATA_FOLDER
+    from inpaint_zoo.data.locate import DATA_FOLDER
 
     if files.name in places.data:
         return Path(places.data[files.name]).expanduser()

@@ -159,7 +159,7 @@ class PaperReader:
             table = read_paper_table(self._base / keys.need("table", string), keys.need("number", _number))
         except ZooError as error:
             raise keys.located(error) from error
-        average = tuple(str(axis) for axis in keys.get("average", listing, ()) or ())
+        average = tuple(str(axis) for axis in keys.get("average", listing) or ())
         for axis in average:
             if axis not in AVERAGED:
                 raise keys.error(str(unknown_name("axis in `average`:", axis, AVERAGED)), "average")
@@ -227,7 +227,7 @@ class PaperReader:
             name = keys.need("metric", string)
             if name not in table.metrics:
                 raise entry.error(str(unknown_name("metric of the paper's table:", name, table.metrics)))
-            rows = tuple(str(row) for row in keys.get("methods", listing, ()) or ())
+            rows = tuple(str(row) for row in keys.get("methods", listing) or ())
             for row in rows:
                 _check(entry, "method", row, table.methods)
             times = keys.get("times", number(0), 1.0) or 1.0

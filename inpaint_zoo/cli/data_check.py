@@ -127,8 +127,8 @@ def _listed(record: DatasetRecord, folder: DatasetFolder | None) -> tuple[_Files
             errors[split] = error
     if not found:
         raise next(iter(errors.values()))
-    for split, error in errors.items():
-        console.print(f"{split}: {error}", markup=False, soft_wrap=True)
+    for split, problem in errors.items():
+        console.print(f"{split}: {problem}", markup=False, soft_wrap=True)
     return found, bool(errors)
 
 

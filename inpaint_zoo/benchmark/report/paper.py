@@ -15,7 +15,7 @@ from itertools import product
 from typing import Any
 
 from inpaint_zoo.benchmark.cost_keys import FIGURES
-from inpaint_zoo.benchmark.paper import PaperCell, metric_title, paper_title
+from inpaint_zoo.benchmark.paper import PaperCell, PaperRow, metric_title, paper_title
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.typography import DASH, decimal
 from inpaint_zoo.metrics import metric_info
@@ -289,7 +289,7 @@ class _Reader:
         record = self._figures.get(method)
         if record is None:
             return None, "", "not run"
-        kind = "measured" if FIGURES[name].count is None else "counted"
+        kind = "measured" if FIGURES[name].counted is None else "counted"
         if name in record["figures"]:
             passes = record["figures"].get("passes", 1)
             detail = f"{decimal(passes, 1)} passes for one image" if kind == "measured" and passes != 1 else ""
@@ -337,8 +337,8 @@ def _panels(plain: dict[str, Any], cells: Sequence[PaperCell], compared: Sequenc
     places = list(dict.fromkeys((cell.dataset, cell.mask) for cell in cells))
     metrics = list(dict.fromkeys(cell.metric for cell in cells))
     found = {(each.cell.row, each.cell.dataset, each.cell.mask, each.cell.metric): each for each in compared}
-    mapped = [(row["method"], row["setting"]) for row in plain["rows"]]
-    quoted = [(row["method"], row["setting"]) for row in plain["quoted"]]
+    mapped = [PaperRow(row["method"], row["setting"]) for row in plain["rows"]]
+    quoted = [PaperRow(row["method"], row["setting"]) for row in plain["quoted"]]
     rows = [row for row in dict.fromkeys(cell.row for cell in cells) if row in mapped or row in quoted]
     several = {method for method, _ in rows if sum(row.method == method for row in rows) > 1}
     labels = [f"{row.method}, {row.setting}" if row.method in several and row.setting else row.method for row in rows]
