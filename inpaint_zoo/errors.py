@@ -9,11 +9,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["UnknownNameError", "ZooError", "unknown_name"]
+__all__ = ["MissingError", "UnknownNameError", "ZooError", "unknown_name"]
 
 
 class ZooError(ValueError):
     """Error for invalid input: the message names the argument or file, what it got and what was expected."""
+
+
+class MissingError(ZooError):
+    """Error for a dataset, weight file, backbone or mask files that the user has to provide and that are not there.
+
+    A benchmark leaves out the cells that need it, and computes the others.
+    """
 
 
 class UnknownNameError(ZooError):

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from inpaint_zoo.discovery import discover
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.listing import natural_key
-from inpaint_zoo.weights import WeightsError, WeightsFile, WeightsHeader, load_weights, read_header, shipped_weights
+from inpaint_zoo.weights import (
+    OtherModelError,
+    WeightsError,
+    WeightsFile,
+    WeightsHeader,
+    load_weights,
+    read_header,
+    shipped_weights,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -401,7 +409,7 @@ def _weights_path(name: str, entry: _Entry, weights: str | Path | None) -> Path 
 def _stated_options(name: str, entry: _Entry, path: Path, header: WeightsHeader | WeightsFile) -> dict[str, Any]:
     """Return the options stored in a weight file, if they are options of the model ``name``."""
     if header.name not in (None, name, entry.weights_of):
-        raise WeightsError(f"{path} holds weights of '{header.name}', not of '{name}'.")
+        raise OtherModelError(f"{path} holds weights of '{header.name}', not of '{name}'.")
     accepted = entry.defaults
     for option, value in header.options.items():
         if option not in accepted:

@@ -10,13 +10,14 @@ if TYPE_CHECKING:
 
     from inpaint_zoo.interfaces import InpaintingNetwork
 
-__all__ = ["MACS_CONVENTION", "THOP_CONVENTION", "Macs", "count_macs"]
+__all__ = ["MACS_CONVENTION", "OLD_THOP_CONVENTION", "THOP_CONVENTION", "Macs", "count_macs"]
 
 MACS_CONVENTION = "FLOPs of torch.utils.flop_counter / 2: convolutions, matrix products and attention, one image"
 THOP_CONVENTION = (
     "as thop 0.1.1: transposed convolutions at their output's size, 4 for each element of a norm, "
     "11 for each of a bilinear enlargement that is a layer, what is no layer (FFT, attention products) not at all"
 )
+OLD_THOP_CONVENTION = "as thop 0.1.1, but 2 for each element of a norm, as older versions count"
 UPSAMPLE = {"nearest": 1, "bilinear": 11}  # operations per element, as counted by thop 0.1.1
 
 
@@ -28,12 +29,19 @@ class Macs(NamedTuple):
         thop: MACs by `THOP_CONVENTION`, which GRIG's Table 4 and other papers use.
         true_of_pass: MACs that each further pass of a `RepeatingNetwork` adds to ``true``; 0 for other networks.
         thop_of_pass: MACs that each further pass adds to ``thop``.
+        norm_elements: Number of elements that norms with weights read; ``thop`` contains four MACs for each.
     """
 
     true: int
     thop: int
     true_of_pass: int = 0
     thop_of_pass: int = 0
+    norm_elements: int = 0
+
+    @property
+    def old_thop(self) -> int:
+        """MACs by `OLD_THOP_CONVENTION`, which LGNet's Table IV uses."""
+        return self.thop - 2 * self.norm_elements
 
     def with_passes(self, passes: int | None) -> Macs:
         """Return the MACs of the same image with ``passes`` passes; None returns them unchanged.
@@ -72,31 +80,30 @@ def count_macs(net: InpaintingNetwork, height: int, width: int) -> Macs | None:
     image, mask = (torch.zeros(1, channels, *sides, device="meta") for channels in (3, 1))
     thop = _Thop(shapes)
     counter = FlopCounterMode(display=False)
-    begun: list[tuple[int, int]] = []  # the counts at the start of each pass
+    begun: list[tuple[int, int, int]] = []  # the counts at the start of each pass
     repeating = repeating_networks(shapes)
     if len(repeating) > 1:
         return None
     for network in repeating:
         network.passes_on_meta = 2  # two passes: the difference between their starts is the cost of one pass
-        network.on_pass = lambda _: begun.append((counter.get_total_flops() // 2, thop.total))
+        network.on_pass = lambda _: begun.append((counter.get_total_flops() // 2, thop.total, thop.norm_elements))
     try:
         with torch.no_grad(), counter:
             shapes.predict(image, mask)
     except (NotImplementedError, RuntimeError):
         return None
-    total = Macs(counter.get_total_flops() // 2, thop.total)
+    total = Macs(counter.get_total_flops() // 2, thop.total, norm_elements=thop.norm_elements)
     if not repeating:
         return total
-    (true_before, thop_before), (true_after, thop_after) = begun
-    each = total._replace(true_of_pass=true_after - true_before, thop_of_pass=thop_after - thop_before)
-    return each._replace(true=each.true - each.true_of_pass, thop=each.thop - each.thop_of_pass)
+    true, thop_macs, norms = (after - before for before, after in zip(*begun, strict=True))
+    return Macs(total.true - true, total.thop - thop_macs, true, thop_macs, total.norm_elements - norms)
 
 
 class _Thop:
     """Adds up MACs by layer type during the forward pass, with forward hooks."""
 
     def __init__(self, net: nn.Module) -> None:
-        self.total = 0
+        self.total = self.norm_elements = 0
         for module in net.modules():
             module.register_forward_hook(self._add)
 
@@ -109,10 +116,10 @@ class _Thop:
             self.total += output.numel() * module.in_channels // module.groups * kernel
         elif isinstance(module, nn.Linear):
             self.total += output.numel() * module.in_features
-        elif isinstance(module, _NormBase):
-            self.total += inputs[0].numel() * (4 if module.affine else 2)
-        elif isinstance(module, nn.LayerNorm):
-            self.total += inputs[0].numel() * (4 if module.elementwise_affine else 2)
+        elif isinstance(module, _NormBase | nn.LayerNorm):
+            weighted = module.elementwise_affine if isinstance(module, nn.LayerNorm) else module.affine
+            self.total += inputs[0].numel() * (4 if weighted else 2)
+            self.norm_elements += inputs[0].numel() * weighted
         elif isinstance(module, nn.AvgPool2d):
             self.total += output.numel()
         elif isinstance(module, nn.AdaptiveAvgPool2d):

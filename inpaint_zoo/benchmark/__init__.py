@@ -7,7 +7,10 @@ outcome = run_suite(suite, "runs/quickstart", Options(batch_size=8))
 """
 
 from inpaint_zoo.benchmark.export import export_inputs
+from inpaint_zoo.benchmark.listing import ListedSuite, list_suites
+from inpaint_zoo.benchmark.missing import Missing, MissingCell
 from inpaint_zoo.benchmark.options import Failure, Listener, Options
+from inpaint_zoo.benchmark.places import Places
 from inpaint_zoo.benchmark.runner import Outcome, run_suite
 from inpaint_zoo.benchmark.store import CellKey
 from inpaint_zoo.benchmark.suite import Suite, load_suite
@@ -15,11 +18,16 @@ from inpaint_zoo.benchmark.suite import Suite, load_suite
 __all__ = [
     "CellKey",
     "Failure",
+    "ListedSuite",
     "Listener",
+    "Missing",
+    "MissingCell",
     "Options",
     "Outcome",
+    "Places",
     "Suite",
     "export_inputs",
+    "list_suites",
     "load_suite",
     "run_suite",
 ]

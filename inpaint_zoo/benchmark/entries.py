@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from inpaint_zoo.config import Table
 
-__all__ = ["CallableEntry", "FolderEntry", "MethodEntry", "ModelEntry", "Mosaic", "SourceEntry"]
+if TYPE_CHECKING:
+    from inpaint_zoo.masks import EvalMask
+
+__all__ = ["DATASET", "CallableEntry", "FolderEntry", "MethodEntry", "ModelEntry", "Mosaic", "SourceEntry"]
+
+DATASET = "{dataset}"
+"""Stands in the path of a weight file for the name of the dataset."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +25,11 @@ class ModelEntry:
         label: Name in tables.
         table: Its mapping in the suite.
         model: Registry name.
-        weights: A file, "shipped", "random", or None for a model that needs no training.
+        weights: A file, as it is written; "shipped", "random", or None for a model that needs no training.
         options: Options of `create_model`.
+        folders: Folders in which a relative file is searched, in this order.
+        given: Whether the file is given from outside the suite.
+        per_dataset: Whether the suite states another file for each dataset.
     """
 
     label: str
@@ -28,11 +37,34 @@ class ModelEntry:
     model: str
     weights: str | None
     options: dict[str, Any]
+    folders: tuple[Path, ...] = (Path(),)
+    given: bool = False
+    per_dataset: bool = False
     kind = "model"
 
+    @property
+    def file(self) -> str | None:
+        """The weight file as it is written; None if there is none, or if it ships with the package."""
+        named = not self.given and self.weights in ("random", "shipped")
+        return None if named else self.weights
+
+    def find(self, dataset: str) -> ModelEntry | None:
+        """Return the entry with the path of its weight file for a dataset; None if there is no such file.
+
+        Args:
+            dataset: Name of the dataset.
+        """
+        if self.file is None:
+            return self
+        file = Path(self.file.replace(DATASET, dataset)).expanduser()
+        found = next((folder / file for folder in self.folders if (folder / file).is_file()), None)
+        return None if found is None else replace(self, weights=str(found.absolute()))  # never the word "random"
+
     def plain(self) -> dict[str, Any]:
-        """Return plain values for the records of a run."""
+        """Return plain values for the records of a run, without paths of this machine."""
         weights = Path(self.weights).name if self.weights else None
+        if self.given:
+            weights = "given with --weights"
         return {
             "label": self.label,
             "kind": self.kind,
@@ -87,11 +119,20 @@ class SourceEntry:
     Attributes:
         label: Name in tables and folders.
         table: Its mapping in the suite.
-        spec: Argument of `create_dataset` or `create_generator`.
+        spec: Argument of `create_dataset` or `create_generator`, as the suite states it.
         mosaic: For a mask set, the filling that networks see in the holes; None for empty holes.
+        given: Keys that replace those of ``spec`` on this machine, such as the folder of `--data`.
+        listed: For a mask set of a list that the suite names, its description in the list.
     """
 
     label: str
     table: Table
     spec: dict[str, Any]
     mosaic: Mosaic | None = None
+    given: dict[str, Any] = field(default_factory=dict)
+    listed: EvalMask | None = None
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The argument of `create_dataset` or `create_generator` on this machine."""
+        return {**self.spec, **self.given}

@@ -19,6 +19,7 @@ from inpaint_zoo.benchmark.compute import CellResult, Sample, compute_cell, load
 from inpaint_zoo.benchmark.identity import code_sha256, git_commit
 from inpaint_zoo.benchmark.images import ImageSet
 from inpaint_zoo.benchmark.methods import Method, MethodInput, NetworkMethod
+from inpaint_zoo.benchmark.missing import by_part
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
 from inpaint_zoo.benchmark.plan import Cell, Plan
 from inpaint_zoo.benchmark.store import Store
@@ -141,6 +142,7 @@ class Execution:
             "error": error,
             "provenance": {
                 "weights_sha256": cell.identity.get("weights_sha256"),
+                "weights_origin": None if cell.problem else cell.method.origin(),
                 "method_identity": cell.identity,
                 "code_version": __version__,
                 "code_sha256": code_sha256(),
@@ -244,6 +246,10 @@ class Execution:
             "complexity": [{"method": method, **pool(each)} for (method, _), each in costs.items()],
             "capped": capped,
             "not_applicable": [cell._asdict() for cell in self.plan.not_applicable],
+            "missing": [
+                {**part._asdict(), "cells": [list(cell[:3]) for cell in cells]}
+                for part, cells in by_part(self.plan.missing).items()
+            ],
         }
         if left_out := self.left_out(self.plan.cells):
             provenance["left_out"] = [each._asdict() for each in left_out]

@@ -8,7 +8,7 @@ import numpy as np
 
 from inpaint_zoo.benchmark.compute import load_sample
 from inpaint_zoo.benchmark.options import Listener, Options
-from inpaint_zoo.benchmark.plan import open_sources
+from inpaint_zoo.benchmark.plan import Sources, open_sources
 from inpaint_zoo.benchmark.runner import mention_unreadable
 from inpaint_zoo.benchmark.store import CellKey
 from inpaint_zoo.benchmark.suite import Suite
@@ -39,12 +39,13 @@ def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: 
         Number of images written. Images that get no mask, or whose names are too long, are noted and left out.
 
     Raises:
-        ZooError: If ``folder`` is not empty, or images cannot be read.
+        ZooError: If ``folder`` is not empty, images cannot be read, or a dataset or mask files are not there.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ZooError(f"{folder} is not empty; --export-inputs needs a new folder, so that nothing is overwritten.")
     sources = open_sources(suite, options.num_workers, folder / "cache")
+    _mention_missing(sources, options.allow_missing, listener)
     mention_unreadable(sources, options.allow_missing, listener)
     pairs = [(images, masks) for images in sources.image_sets for masks in sources.masks if masks.mosaic is None]
     count = sum(len(image_set.indices) for image_set, _ in pairs)
@@ -71,3 +72,13 @@ def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: 
                 listener.image()
             listener.finish(key, None)
     return count
+
+
+def _mention_missing(sources: Sources, allow_missing: bool, listener: Listener) -> None:
+    missing = dict.fromkeys([*sources.missing_datasets.values(), *sources.missing_masks.values()])
+    for part in missing:
+        listener.note(f"missing: {part.what}: {part.where}")
+    if not sources.image_sets or not sources.masks:
+        raise ZooError("Nothing can be exported, because every dataset or every mask set is missing.")
+    if missing and not allow_missing:
+        raise ZooError(f"{next(iter(missing)).what} is missing; --allow-missing exports the others.")

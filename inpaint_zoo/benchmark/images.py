@@ -14,7 +14,7 @@ from inpaint_zoo.benchmark.entries import SourceEntry
 from inpaint_zoo.benchmark.identity import MASK_STREAM
 from inpaint_zoo.benchmark.store import read_json
 from inpaint_zoo.benchmark.suite import Suite
-from inpaint_zoo.errors import ZooError
+from inpaint_zoo.errors import MissingError, ZooError
 from inpaint_zoo.io.atomic import sha256_json, write_json
 from inpaint_zoo.io.image_cache import ImageCache
 from inpaint_zoo.io.names import plain_name
@@ -40,10 +40,12 @@ class Unreadable(NamedTuple):
 class ImageSet:
     """A dataset of a suite.
 
-    An image keeps its index, and therefore its mask, if other files cannot be read.
+    An image keeps its index, and therefore its mask, if other files cannot be read. If the dataset is not there, a
+    `MissingError` is raised.
 
     Attributes:
         label: Its label in the suite.
+        name: Its name in the suite.
         indices: Indices of the readable images, in order.
         unreadable: The unreadable files.
     """
@@ -51,9 +53,11 @@ class ImageSet:
     def __init__(self, entry: SourceEntry, workers: int, cache: Path, decoded: DecodedImages) -> None:
         from inpaint_zoo.data import create_dataset
 
-        self.label = entry.label
+        self.label, self.name = entry.label, str(entry.spec["name"])
         try:
-            self._data = create_dataset(entry.spec)
+            self._data = create_dataset(entry.resolved)
+        except MissingError:
+            raise
         except ZooError as error:
             raise entry.table.located(error) from error
         self._decoded = decoded
@@ -85,6 +89,11 @@ class ImageSet:
     def keys(self) -> tuple[str, ...]:
         """Relative stems of the readable images."""
         return tuple(self._data.keys[index] for index in self.indices)
+
+    @property
+    def count(self) -> int:
+        """Number of images, including those that cannot be read."""
+        return len(self._data.keys)
 
     @property
     def files(self) -> list[Path]:
@@ -124,6 +133,8 @@ class ImageSet:
 class MaskSet:
     """A mask set of a suite: mask i is a function of the suite's seed, i and the size of the image.
 
+    If the folder of its files is not there, a `MissingError` is raised.
+
     Attributes:
         label: Its label in the suite.
         mosaic: The filling that networks see in the holes; None for empty holes.
@@ -134,9 +145,11 @@ class MaskSet:
         from inpaint_zoo.masks import create_generator
 
         self.label, self.mosaic = entry.label, entry.mosaic
-        spec: Mapping[str, Any] = entry.spec
+        spec: Mapping[str, Any] = entry.resolved
         try:
             self._generator: MaskGenerator = create_generator(spec, seed=suite.seed, stream=MASK_STREAM)
+        except MissingError:
+            raise
         except ZooError as error:
             raise entry.table.located(error) from error
         self._entry = entry
@@ -146,6 +159,23 @@ class MaskSet:
     def files(self) -> list[Path]:
         """Return the mask files that the masks are read from; empty if they are generated."""
         return self._generator.files()
+
+    def refuse_few(self, image_set: ImageSet) -> None:
+        """Check that a paper's pairing of image i with file i modulo the size of the complete set is possible.
+
+        Raises:
+            ZooError: If an incomplete copy of the paper's files has fewer files than the dataset has images.
+        """
+        listed = self._entry.listed
+        if listed is None or listed.files is None or listed.stand_in:
+            return
+        count, complete = len(self.files()), listed.files.per_mask
+        if count < min(image_set.count, complete):
+            raise self._entry.table.error(
+                f"the mask set '{self.label}' has {count} files for {image_set.count} images of '{image_set.label}'. "
+                f"The complete set has {complete}, and the papers use file i modulo {complete} for image i. Complete "
+                f"it, or list {{name: {listed.spec['name']}, root: DIR}}, which starts again after its last file."
+            )
 
     def check(self, cache: Path) -> None:
         """Check every mask file once; the findings are cached by the content of all files.

@@ -26,7 +26,8 @@ class Options:
         batch_size: Number of images in one call of a method.
         only: Patterns that select cells, as in `plan.select`.
         fresh: Compute the selected cells again.
-        allow_missing: Score the other images if some cannot be read.
+        allow_missing: Score the other images if some cannot be read. On the command line, a run that lacks datasets,
+            weights or backbones then also ends with status 0.
         gallery: Number of images per dataset whose results are kept as images.
     """
 

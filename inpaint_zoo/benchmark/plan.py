@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from inpaint_zoo.benchmark.entries import DATASET, ModelEntry, SourceEntry
 from inpaint_zoo.benchmark.identity import cell_id
 from inpaint_zoo.benchmark.images import DecodedImages, ImageSet, MaskSet, Unreadable
-from inpaint_zoo.benchmark.methods import Method, Task, create_methods
+from inpaint_zoo.benchmark.methods import Method, Prepared, Task, create_methods
+from inpaint_zoo.benchmark.missing import Missing, MissingCell, missing_dataset, missing_masks
 from inpaint_zoo.benchmark.scoring import Scorer
 from inpaint_zoo.benchmark.store import CellKey
 from inpaint_zoo.benchmark.suite import Suite
-from inpaint_zoo.errors import ZooError
+from inpaint_zoo.errors import MissingError, ZooError
 from inpaint_zoo.io.listing import refuse_own_masks
+from inpaint_zoo.io.names import real_path
+from inpaint_zoo.weights import OtherModelError
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Cell", "NotApplicable", "Plan", "Sources", "make_plan", "open_sources", "select"]
+__all__ = [
+    "Cell",
+    "NotApplicable",
+    "Plan",
+    "Sources",
+    "Surveyed",
+    "make_plan",
+    "open_sources",
+    "refuse_one_file",
+    "select",
+    "survey",
+]
 
 AXES = ("method", "dataset", "mask")
 CACHE_BYTES = 1 << 30  # of decoded images; further ones are decoded again for every method
@@ -28,10 +44,19 @@ CACHE_BYTES = 1 << 30  # of decoded images; further ones are decoded again for e
 
 @dataclass(frozen=True)
 class Sources:
-    """The datasets and mask sets of a suite."""
+    """The datasets and mask sets of a suite.
+
+    Attributes:
+        image_sets: The datasets that are there.
+        masks: The mask sets that are there.
+        missing_datasets: The other datasets, by label.
+        missing_masks: The other mask sets, by label.
+    """
 
     image_sets: tuple[ImageSet, ...]
     masks: tuple[MaskSet, ...]
+    missing_datasets: Mapping[str, Missing]
+    missing_masks: Mapping[str, Missing]
 
     @property
     def unreadable(self) -> list[Unreadable]:
@@ -79,7 +104,8 @@ class Plan:
         suite: The suite as read.
         sources: Its datasets and mask sets.
         scorer: Its metrics.
-        cells: The cells in suite order: method, dataset, mask set.
+        cells: The cells that can be computed, in suite order: method, dataset, mask set.
+        missing: The cells that lack a dataset, mask files, weights, or the backbones of all metrics.
         not_applicable: The cells that do not apply.
     """
 
@@ -87,7 +113,53 @@ class Plan:
     sources: Sources
     scorer: Scorer
     cells: tuple[Cell, ...]
+    missing: tuple[MissingCell, ...]
     not_applicable: tuple[NotApplicable, ...]
+
+
+class Surveyed(NamedTuple):
+    """A combination of method, dataset and mask set of a suite, before its images are opened.
+
+    Attributes:
+        method: The method.
+        dataset, masks: The entries of the suite.
+        refusal: Why it does not apply; None if it applies.
+        missing: What it lacks.
+    """
+
+    method: Method
+    dataset: SourceEntry
+    masks: SourceEntry
+    refusal: str | None
+    missing: tuple[Missing, ...]
+
+    @property
+    def missing_cell(self) -> MissingCell:
+        """The combination as a cell that cannot be computed."""
+        return MissingCell(self.method.label, self.dataset.label, self.masks.label, self.missing)
+
+
+def survey(
+    suite: Suite,
+    methods: Iterable[Mapping[str, Prepared]],
+    missing_datasets: Mapping[str, Missing],
+    missing_masks: Mapping[str, Missing],
+    missing_metrics: Sequence[Missing],
+) -> Iterator[Surveyed]:
+    """Yield every combination of a suite, in its order, and what it lacks.
+
+    Args:
+        suite: The suite.
+        methods: Its methods, from `create_methods`.
+        missing_datasets: The datasets that are absent, by label.
+        missing_masks: The mask sets that are absent, by label.
+        missing_metrics: The backbones of all metrics, if no metric can be computed; otherwise empty.
+    """
+    for by_dataset, dataset, masks in product(methods, suite.datasets, suite.masks):
+        method, no_weights = by_dataset[dataset.label]
+        refusal = method.refusal(Task(dataset.label, masks.label, (), masks.mosaic is not None))
+        absent = [missing_datasets.get(dataset.label), missing_masks.get(masks.label), no_weights, *missing_metrics]
+        yield Surveyed(method, dataset, masks, refusal, tuple(part for part in absent if part is not None))
 
 
 def open_sources(suite: Suite, workers: int, cache: Path) -> Sources:
@@ -99,56 +171,125 @@ def open_sources(suite: Suite, workers: int, cache: Path) -> Sources:
         cache: Folder with the results of earlier checks; nothing is written.
 
     Raises:
-        ZooError: If a mask set or dataset is invalid (with file and line), no image of a dataset can be read, or images
-            are given as masks.
+        ZooError: If a mask set or dataset is invalid (with file and line), no image of a dataset can be read, images
+            are given as masks, or a paper's mask files are incomplete.
     """
-    masks = tuple(MaskSet(entry, suite) for entry in suite.masks)
     decoded = DecodedImages(CACHE_BYTES)
-    image_sets = tuple(ImageSet(entry, workers, cache, decoded) for entry in suite.datasets)
+    masks: list[MaskSet] = []
+    image_sets: list[ImageSet] = []
+    missing_sets: dict[str, Missing] = {}
+    missing: dict[str, Missing] = {}
+    for entry in suite.masks:
+        try:
+            masks.append(MaskSet(entry, suite))
+        except MissingError:
+            missing_sets[entry.label] = missing_masks(entry)
+    for entry in suite.datasets:
+        try:
+            image_sets.append(ImageSet(entry, workers, cache, decoded))
+        except MissingError:
+            missing[entry.label] = missing_dataset(entry)
     for mask_set in masks:
         for dataset in image_sets:
             refuse_own_masks(dataset.files, mask_set.files())
+            mask_set.refuse_few(dataset)
         mask_set.check(cache)
-    return Sources(image_sets, masks)
+    return Sources(tuple(image_sets), tuple(masks), missing, missing_sets)
 
 
 def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: str) -> Plan:
     """Create every cell of a suite, named by the hash of its content.
 
     Raises:
-        ZooError: If a method is not found, no metric can be computed, or two cells are equal.
+        ZooError: If a method is not found, a weight file belongs to another model or to two methods, or two cells are
+            equal.
     """
     methods = create_methods(suite)
     scorer = Scorer(suite.metrics, device)
     metrics = scorer.identity()
+    backbones = [Missing(f"metric '{name}'", reason) for name, reason in scorer.skipped.items()] if not metrics else []
+    image_sets = {image_set.label: image_set for image_set in sources.image_sets}
+    mask_sets = {masks.label: masks for masks in sources.masks}
     cells: list[Cell] = []
+    missing: list[MissingCell] = []
     refused: list[NotApplicable] = []
-    for method in methods:
-        for image_set in sources.image_sets:
-            for masks in sources.masks:
-                task = Task(image_set.label, masks.label, image_set.keys, masks.mosaic is not None)
-                refusal = method.refusal(task)
-                if refusal is not None:
-                    refused.append(NotApplicable(method.label, task.dataset, task.mask, refusal))
-                    continue
-                problem = None
-                try:
-                    identity = method.identity(task)
-                except ZooError as error:  # results of this cell are missing; the other cells continue
-                    problem = str(error)
-                    identity = {"problem": problem}
-                name = cell_id(
-                    seed=suite.seed,
-                    method=identity,
-                    dataset=image_set.identity(),
-                    mask=masks.identity(),
-                    metrics=metrics,
-                    precision=precision,
-                )
-                key = CellKey(method.label, image_set.label, masks.label, name)
-                cells.append(Cell(key, task, method, image_set, masks, identity, problem))
+    for each in survey(suite, methods, sources.missing_datasets, sources.missing_masks, backbones):
+        method = each.method
+        if each.refusal is not None:
+            refused.append(NotApplicable(method.label, each.dataset.label, each.masks.label, each.refusal))
+            continue
+        if each.missing:
+            missing.append(each.missing_cell)
+            continue
+        image_set, masks = image_sets[each.dataset.label], mask_sets[each.masks.label]
+        task = Task(image_set.label, masks.label, image_set.keys, masks.mosaic is not None)
+        problem = None
+        try:
+            identity = method.identity(task)
+        except OtherModelError as error:
+            raise method.entry.table.located(error) from error
+        except ZooError as error:  # results of this cell are missing; the other cells continue
+            problem = str(error)
+            identity = {"problem": problem}
+        name = cell_id(
+            seed=suite.seed,
+            method=identity,
+            dataset=image_set.identity(),
+            mask=masks.identity(),
+            metrics=metrics,
+            precision=precision,
+        )
+        key = CellKey(method.label, image_set.label, masks.label, name)
+        cells.append(Cell(key, task, method, image_set, masks, identity, problem))
+    _refuse_shared_weights(suite, methods)
     _refuse_twins(cells)
-    return Plan(suite, sources, scorer, tuple(cells), tuple(refused))
+    return Plan(suite, sources, scorer, tuple(cells), tuple(missing), tuple(refused))
+
+
+def _refuse_shared_weights(suite: Suite, methods: Iterable[Mapping[str, Prepared]]) -> None:
+    """Check that no two labels are the same network with one weight file, and that no file has two models.
+
+    One file may have several labels if their options differ, or if a combinator wraps the network.
+    """
+    from inpaint_zoo.registry import model_info
+
+    seen: dict[tuple[str, Path], list[ModelEntry]] = {}
+    for by_dataset, dataset in product(methods, suite.datasets):
+        method, missing = by_dataset[dataset.label]
+        entry = method.entry
+        if not isinstance(entry, ModelEntry) or entry.file is None or missing is not None:
+            continue
+        others = seen.setdefault((dataset.label, real_path(Path(entry.file))), [])
+        for other in others:
+            same = (entry.model, entry.options) == (other.model, other.options)
+            if same or model_info(entry.model).weights_of != model_info(other.model).weights_of:
+                raise entry.table.error(
+                    f"'{other.label}' and '{entry.label}' have the same weight file for '{dataset.label}', "
+                    f"{entry.file}; give each of them its own file."
+                )
+        others.append(entry)
+
+
+def refuse_one_file(cells: Iterable[Cell]) -> None:
+    """Check that a file of `--weights` does not replace the files that a suite has for each dataset.
+
+    Args:
+        cells: The cells to compute.
+
+    Raises:
+        ZooError: If one file would be used for several datasets whose networks were trained separately.
+    """
+    names: dict[str, set[str]] = {}
+    for cell in cells:
+        entry = cell.method.entry
+        if isinstance(entry, ModelEntry) and entry.given and entry.per_dataset:
+            names.setdefault(f"{entry.label}={entry.file}", set()).add(cell.image_set.name)
+    for given, found in names.items():
+        if len(found) > 1:
+            raise ZooError(
+                f"--weights {given}: the suite has weights for each dataset, but this is one file for "
+                f"{' and '.join(sorted(found))}. Write {DATASET} in its path, or select a dataset with --only dataset=."
+            )
 
 
 def _refuse_twins(cells: Iterable[Cell]) -> None:
@@ -159,7 +300,7 @@ def _refuse_twins(cells: Iterable[Cell]) -> None:
             raise ZooError(f"'{twin}' and '{cell.key}' have the same content; remove one of them from the suite.")
 
 
-def select(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
+def select(cells: Sequence[Cell | MissingCell], only: Sequence[str]) -> list[Cell | MissingCell]:
     """Return the cells that `--only` selects.
 
     Args:
@@ -175,7 +316,7 @@ def select(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
         axis, equals, pattern = word.partition("=") if word.partition("=")[0] in AXES else ("method", "=", word)
         if not equals or not pattern:
             raise ZooError(f"--only must be method=GLOB, dataset=GLOB or mask=GLOB, got '{word}'.")
-        labels = list(dict.fromkeys(str(getattr(cell.key, axis)) for cell in cells))
+        labels = list(dict.fromkeys(str(getattr(_labels(cell), axis)) for cell in cells))
         if not fnmatch.filter(labels, pattern):
             raise ZooError(f"--only {word}: no {axis} matches; available: {', '.join(labels)}.")
         patterns.setdefault(axis, []).append(pattern)
@@ -183,7 +324,11 @@ def select(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
         cell
         for cell in cells
         if all(
-            any(fnmatch.fnmatchcase(getattr(cell.key, axis), pattern) for pattern in wanted)
+            any(fnmatch.fnmatchcase(getattr(_labels(cell), axis), pattern) for pattern in wanted)
             for axis, wanted in patterns.items()
         )
     ]
+
+
+def _labels(cell: Cell | MissingCell) -> CellKey | MissingCell:
+    return cell if isinstance(cell, MissingCell) else cell.key

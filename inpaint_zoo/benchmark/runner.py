@@ -8,12 +8,16 @@ from pathlib import Path
 
 from inpaint_zoo.analysis.machine import exact
 from inpaint_zoo.benchmark.compute import worker_threads
+from inpaint_zoo.benchmark.cost_keys import COSTS_FILE
+from inpaint_zoo.benchmark.costs import measure_costs
+from inpaint_zoo.benchmark.entries import ModelEntry
 from inpaint_zoo.benchmark.execution import Execution
 from inpaint_zoo.benchmark.images import Unreadable
+from inpaint_zoo.benchmark.missing import MissingCell, by_part, missing_line
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
-from inpaint_zoo.benchmark.plan import Sources, make_plan, open_sources, select
+from inpaint_zoo.benchmark.plan import Cell, Sources, make_plan, open_sources, refuse_one_file, select
 from inpaint_zoo.benchmark.report import write_report
-from inpaint_zoo.benchmark.store import open_store, refuse_foreign
+from inpaint_zoo.benchmark.store import open_store, read_json, refuse_foreign
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_bytes
@@ -29,16 +33,18 @@ class Outcome:
         computed: Number of newly computed cells.
         skipped: Number of selected cells that were already done.
         failed: Selected cells that failed.
+        missing: Selected cells that lack a dataset, mask files, weights, or the backbones of all metrics.
         not_applicable: Number of cells that do not apply, such as a mosaic for a method that does not see it.
         unreadable: Files that are not readable images.
         left_out: Images of the selected cells that lack values of some or all metrics.
         skipped_metrics: Metrics whose weights are missing -> a line that says which file to put where.
-        report: Path of the report; None if no cell is done.
+        report: Path of the report; None if no cell is done and the suite states no costs and no printed table.
     """
 
     computed: int
     skipped: int
     failed: tuple[Failure, ...]
+    missing: tuple[MissingCell, ...]
     not_applicable: int
     unreadable: tuple[Unreadable, ...]
     left_out: tuple[LeftOut, ...]
@@ -51,7 +57,9 @@ def run_suite(
 ) -> Outcome:
     """Compute the missing cells of a suite in the folder ``out``, and write its tables and report.
 
-    A cell that fails is recorded with its error and computed again by the next run; the other cells continue.
+    A cell that fails is recorded with its error and computed again by the next run; the other cells continue. Cells
+    whose dataset, mask files or weights are not there are left out, and the next run computes those whose parts have
+    been added.
 
     Raises:
         ZooError: If the suite is invalid, images are unreadable and ``allow_missing`` is False, or the folder contains
@@ -65,7 +73,13 @@ def run_suite(
     sources = open_sources(suite, options.num_workers, out / "cache")
     mention_unreadable(sources, options.allow_missing, listener)
     plan = make_plan(suite, sources, device, options.precision)
-    selected = select(plan.cells, options.only)
+    every: list[Cell | MissingCell] = [*plan.cells, *plan.missing]
+    chosen = select(every, options.only) if every else []
+    selected = [cell for cell in chosen if isinstance(cell, Cell)]
+    missing = tuple(cell for cell in chosen if isinstance(cell, MissingCell))
+    refuse_one_file(selected)
+    for part, cells in by_part(missing).items():
+        listener.note(f"missing: {missing_line(part, len(cells))}")
     for metric, reason in plan.scorer.skipped.items():
         listener.note(f"metric {metric} skipped: {reason}")
     with open_store(out, suite) as store, worker_threads(options.num_workers) as pool, exact(device):
@@ -87,13 +101,26 @@ def run_suite(
             run.assemble()
             raise
         run.assemble()
+        if suite.costs is not None:
+            measure_costs(
+                [entry for entry in suite.methods if isinstance(entry, ModelEntry)],
+                [entry.spec["name"] for entry in suite.datasets],
+                suite.costs,
+                () if suite.datasets else sources.masks,
+                out,
+                device,
+                precision=options.precision,
+                fresh=options.fresh,
+                known=read_json(out / COSTS_FILE) or {},
+            )
         left_out = tuple(run.left_out(selected))
         done = any(store.is_done(cell.key) for cell in plan.cells)
-        report = write_report(out) if done else None
+        report = write_report(out) if done or suite.costs or suite.paper else None
     return Outcome(
         computed=len(todo) - len(failed),
         skipped=len(selected) - len(todo),
         failed=tuple(failed),
+        missing=missing,
         not_applicable=len(plan.not_applicable),
         unreadable=tuple(sources.unreadable),
         left_out=left_out,

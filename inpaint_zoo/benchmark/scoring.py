@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file
 
 if TYPE_CHECKING:
@@ -68,8 +67,6 @@ class Scorer:
             else:
                 self.set_metrics[name] = metric
         self.unrounded = tuple(name for name, each in self.image_metrics.items() if each.result == "unrounded")
-        if len(self.skipped) == len(names):
-            raise ZooError(f"None of the suite's metrics can be computed: {next(iter(self.skipped.values()))}")
 
     def identity(self) -> dict[str, dict[str, Any]]:
         """Return how each metric is computed: implementation, hashes of its backbones, and form of the result.

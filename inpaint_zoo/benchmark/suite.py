@@ -7,18 +7,22 @@ methods:
   - telea                                                  # a registered model, with its shipped weights if it has any
   - {model: telea, options: {radius: 9}, label: Telea 9}   # ... with options of create_model
   - {model: glama_tiny, weights: mine.safetensors}         # or a checkpoint; or `random`, to score an untrained network
+  - {model: lgnet, weights: "{dataset}/lgnet.safetensors"} # a network trained anew for each dataset
   - {folder: results/theirs, label: Theirs}                # results that another program made
   - {callable: "package.module:function", label: Mine}     # (image HxWx3 uint8, mask HxW bool) -> HxWx3 uint8
   - {shipped: "*"}                                         # every registered model that is ready to use
 datasets: [{name: sample, size: 256}]
-masks: [{name: center, size: 128}, lama_thick_256, {bank: masks/irregular, bins: [0.1, 0.2, 0.3]}]
+masks: [{name: center, size: 128}, lama_thick_256, {bank: masks/irregular, bins: [0.1, 0.2, 0.3]}, {masks: isnet_eval}]
 metrics: [psnr, ssim]
 ```
+`Places` gives data and weights from outside the suite. Datasets, mask files and weight files may be absent; a run then
+leaves out their cells. `masks` names a list of mask sets that a paper tests on (see `mask_lists`).
 A mask set with `input_mode: mosaic` (and `mosaic_unit`, `mosaic_interpolation`, as in the data module) shows a mosaic
 of the ground truth to networks that accept a filling. Its label says so, and it is never averaged or ranked together
 with inpainting. Relative paths are relative to the file. For an unknown or misplaced key, a wrong type or a missing
 key, the error gives file, line and key. For unknown models, masks and metrics, it suggests similar names. Labels must
-be unique.
+be unique. The keys `paper` and `quoted` are described in `paper_keys`, the key `costs` in `cost_keys`. A suite that has
+only `costs` or quoted methods needs no datasets, masks and metrics.
 """
 
 from __future__ import annotations
@@ -31,7 +35,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from inpaint_zoo.benchmark.entries import CallableEntry, FolderEntry, MethodEntry, ModelEntry, Mosaic, SourceEntry
+from inpaint_zoo.benchmark.cost_keys import CostKeys, read_costs
+from inpaint_zoo.benchmark.entries import (
+    DATASET,
+    CallableEntry,
+    FolderEntry,
+    MethodEntry,
+    ModelEntry,
+    Mosaic,
+    SourceEntry,
+)
+from inpaint_zoo.benchmark.mask_lists import listed_masks
+from inpaint_zoo.benchmark.paper_keys import PaperMap, PaperReader
+from inpaint_zoo.benchmark.places import Places
 from inpaint_zoo.config import Table, increasing, mapping, read_document, string, whole
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_json
@@ -52,6 +68,7 @@ METHOD_KEYS = {
 }
 PATH_KEYS = ("root", "bank")  # in datasets and mask sets
 MOSAIC_KEYS = ("input_mode", "mosaic_unit", "mosaic_interpolation")  # in mask sets
+PLACEHOLDER = re.compile(r"\{\w*\}")
 INTERPOLATIONS = ("bilinear", "nearest")
 FOLDER_NAME = re.compile(r"[^\\/:*?\"<>|\x00-\x1f.\s][^\\/:*?\"<>|\x00-\x1f]*(?<![.\s])")
 ELSEWHERE = {
@@ -64,7 +81,7 @@ ELSEWHERE = {
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite as read from a file; ``text`` is the file's content."""
+    """A suite as read from a file; ``text`` is the file's content, ``paper`` the printed table that it reproduces."""
 
     path: Path
     text: str
@@ -74,6 +91,8 @@ class Suite:
     datasets: tuple[SourceEntry, ...]
     masks: tuple[SourceEntry, ...]
     metrics: tuple[str, ...]
+    costs: CostKeys | None = None
+    paper: PaperMap | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return plain values in suite order, without paths of this machine."""
@@ -81,7 +100,7 @@ class Suite:
         def named(entry: SourceEntry) -> dict[str, Any]:
             spec = {key: Path(value).name if key in PATH_KEYS else value for key, value in entry.spec.items()}
             mosaic = dict(zip(MOSAIC_KEYS, ("mosaic", *entry.mosaic), strict=True)) if entry.mosaic else {}
-            return {"label": entry.label, **spec, **mosaic}
+            return {"label": entry.label, **spec, **mosaic, **_in_paper(entry)}
 
         content = {
             "name": self.name,
@@ -90,44 +109,67 @@ class Suite:
             "datasets": [named(entry) for entry in self.datasets],
             "masks": [named(entry) for entry in self.masks],
             "metrics": list(self.metrics),
+            **({"costs": self.costs.plain()} if self.costs else {}),
+            **({"paper": self.paper.plain()} if self.paper else {}),
         }
         return {**content, "identity": sha256_json(content)}
 
 
-def load_suite(path: str | Path) -> Suite:
+def load_suite(path: str | Path, places: Places | None = None) -> Suite:
     """Read a suite file and check every key and name in it.
+
+    Args:
+        path: The file.
+        places: Where data and weights are, given from outside the suite.
 
     Raises:
         ZooError: If something is invalid; the message gives file, line and key, and the most similar allowed name.
     """
-    path = Path(path)
+    path, places = Path(path), places or Places()
     document = read_document(path, "the suite", "name: mine")
     top = Table(document, "the suite", document.values)
-    top.allow(("name", "seed", *LISTS), ELSEWHERE)
+    top.allow(("name", "seed", *LISTS, "costs", "paper"), ELSEWHERE)
     name, seed = top.need("name", string), top.need("seed", whole(0))
-    lists = {key: top.items(key, title, short) for key, (title, short) in LISTS.items()}
     base = path.parent
-    methods = [entry for table in lists["methods"] for entry in _methods(table, base)]
+    paper = PaperReader(top, base)
+    lists = {"methods": paper.take(top.items("methods", *LISTS["methods"]))}
+    scored = {"datasets", "metrics"} & set(top.values)
+    needed = scored or (lists["methods"] and "costs" not in top.values)
+    for key in ("datasets", "masks", "metrics"):
+        lists[key] = paper.take(top.items(key, *LISTS[key])) if needed or key in top.values else []
+    costs = figures = None
+    if "costs" in top.values:
+        costs = Table(document, "`costs`", dict(top.need("costs", mapping)), ("costs",))
+        figures = paper.take(costs.items("figures", "a figure", "name"))
+    methods = [entry for table in lists["methods"] for entry in _methods(table, base, places)]
     for table in lists["methods"]:
         methods += [entry for entry in _shipped(table) if not _listed(entry, methods)]
     methods = _in_order(lists["methods"], methods)
-    if not methods:
+    if not methods and lists["methods"]:
         raise top.error("no method is left: no model that is ready to use matches.", "methods")
+    datasets = [places.of_dataset(_source(table, base)) for table in lists["datasets"]]
+    masks = [entry for table in lists["masks"] for entry in _mask_sets(table, base, places)]
     suite = Suite(
         path=path,
         text=top.document.text,
         name=name,
         seed=seed,
-        methods=tuple(methods),
-        datasets=tuple(_source(table, base) for table in lists["datasets"]),
-        masks=tuple(entry for table in lists["masks"] for entry in _mask_sets(table, base)),
+        methods=tuple(places.of_model(each, base) if isinstance(each, ModelEntry) else each for each in methods),
+        datasets=tuple(datasets),
+        masks=tuple(masks),
         metrics=tuple(_metric(table) for table in lists["metrics"]),
+        costs=read_costs(costs, figures) if costs and figures else None,
+        paper=paper.read(
+            *([(entry.table, entry.label) for entry in entries] for entries in (methods, datasets, masks)),
+            *([(table, str(table.values["name"])) for table in tables] for tables in (lists["metrics"], figures or ())),
+        ),
     )
     for kind, entries in (("methods", suite.methods), ("datasets", suite.datasets), ("mask sets", suite.masks)):
         _refuse_repeats(kind, entries)
     for index, metric in enumerate(suite.metrics):
         if metric in suite.metrics[:index]:
             raise lists["metrics"][index].error(f"the metric '{metric}' is listed twice.")
+    places.check(suite.methods, suite.datasets, suite.masks, path)
     return suite
 
 
@@ -136,7 +178,7 @@ def _in_order(tables: Sequence[Table], methods: Iterable[MethodEntry]) -> list[M
     return sorted(methods, key=lambda entry: position[id(entry.table)])  # stable: `shipped` keeps its order
 
 
-def _methods(table: Table, base: Path) -> Iterator[MethodEntry]:
+def _methods(table: Table, base: Path, places: Places) -> Iterator[MethodEntry]:
     kinds = [kind for kind in METHOD_KEYS if kind in table.values]
     if not kinds:
         every = tuple(dict.fromkeys(key for keys in METHOD_KEYS.values() for key in keys))
@@ -150,7 +192,7 @@ def _methods(table: Table, base: Path) -> Iterator[MethodEntry]:
     target = table.need(kind, string)
     label = table.get("label", string)
     if kind == "model":
-        yield _model(table, base, target, label or target)
+        yield _model(table, target, label or target, places)
     elif kind == "folder":
         folder = base / Path(target).expanduser()
         yield FolderEntry(label or folder.name, table, folder)
@@ -161,7 +203,7 @@ def _methods(table: Table, base: Path) -> Iterator[MethodEntry]:
         yield CallableEntry(label or function, table, target)
 
 
-def _model(table: Table, base: Path, name: str, label: str) -> ModelEntry:
+def _model(table: Table, name: str, label: str, places: Places) -> ModelEntry:
     from inpaint_zoo.registry import model_info
 
     try:
@@ -175,14 +217,12 @@ def _model(table: Table, base: Path, name: str, label: str) -> ModelEntry:
     weights = table.get(key, string)
     if weights and not info.learned:
         raise table.error(f"'{name}' is not learned, so it takes no '{key}'.", key)
-    if weights not in (None, "random", "shipped"):
-        file = base / Path(str(weights)).expanduser()
-        if not file.is_file():
-            raise table.error(f"no weight file {file}.", key)
-        weights = str(file)
+    for placeholder in PLACEHOLDER.findall(weights or ""):
+        if placeholder != DATASET:
+            raise table.error(f"'{key}' may contain {DATASET}, the name of the dataset, but not {placeholder}.", key)
     if weights is None and info.learned:
         weights = "shipped"
-    if weights == "shipped" and not info.weights:
+    if weights == "shipped" and not info.weights and label not in places.weights:
         raise table.error(
             f"the package ships no weights of '{name}': add 'weights: FILE', or 'weights: random' to score an "
             "untrained network."
@@ -233,10 +273,15 @@ def _source(table: Table, base: Path, others: Collection[str] = ()) -> SourceEnt
     return SourceEntry(label, table, spec)
 
 
-def _mask_sets(table: Table, base: Path) -> Iterator[SourceEntry]:
-    """Yield one mask set, or one for each bin of hole ratios between two consecutive values of `bins`."""
+def _mask_sets(table: Table, base: Path, places: Places) -> Iterator[SourceEntry]:
+    """Yield one mask set, one for each bin of hole ratios between two consecutive values of `bins`, or a list's."""
     mosaic = _mosaic(table)
-    for entry in _binned(table, _source(table, base, MOSAIC_KEYS)):
+    if "masks" in table.values:
+        table.allow(("masks", "root", *MOSAIC_KEYS))
+        entries = listed_masks(table, base, places)
+    else:
+        entries = _binned(table, _source(table, base, MOSAIC_KEYS))
+    for entry in entries:
         yield replace(entry, label=f"{entry.label}, mosaic (deblurring)", mosaic=mosaic) if mosaic else entry
 
 
@@ -265,6 +310,15 @@ def _binned(table: Table, entry: SourceEntry) -> Iterator[SourceEntry]:
     table.need("bins", increasing(0, 1))
     for low, high in pairwise(table.values["bins"]):  # as written: they are part of the suite's identity
         yield SourceEntry(f"{entry.label}_{low:g}-{high:g}", table, {**entry.spec, "bins": [low, high]})
+
+
+def _in_paper(entry: SourceEntry) -> dict[str, str]:
+    """Return the table column of a mask set from a paper's list, or the files that a stand-in replaces."""
+    if entry.listed is None:
+        return {}
+    if entry.listed.stand_in and entry.listed.files:
+        return {"stands_in_for": entry.listed.files.name}
+    return {"column": entry.listed.column} if entry.listed.column else {}
 
 
 def _metric(table: Table) -> str:

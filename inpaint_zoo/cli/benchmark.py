@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,15 +11,29 @@ from typing import Any, Self
 import pandas as pd
 from rich import box
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
-from inpaint_zoo.benchmark import CellKey, Listener, Options, Outcome, export_inputs, load_suite, run_suite
-from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar
+from inpaint_zoo.benchmark import (
+    CellKey,
+    Listener,
+    Options,
+    Outcome,
+    Places,
+    export_inputs,
+    list_suites,
+    load_suite,
+    run_suite,
+)
+from inpaint_zoo.benchmark.report.paper import Compared, Comparison, compare, groups
+from inpaint_zoo.benchmark.report.run_folder import read_run
+from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar, split_pairs
 from inpaint_zoo.metrics import MetricInfo, metric_info
 
 __all__ = ["run"]
 
 SHOWN_TABLES = 8
+MISSING = 3  # exit code: complete except for what is missing
+COLUMN = 44  # letters that the three numbers of a comparison need on a terminal
 
 
 def _parser() -> ArgumentParser:
@@ -28,8 +42,37 @@ def _parser() -> ArgumentParser:
         "Score methods on datasets and mask sets. Cells that are done are not computed again, and an interrupted run "
         "is resumed where it stopped.",
     )
-    parser.add_argument("suite", metavar="SUITE.yaml", help="what to compare: methods, datasets, masks, metrics")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the results, new or of this suite")
+    parser.add_argument(
+        "suite", nargs="?", metavar="SUITE.yaml", help="what to compare: methods, datasets, masks, metrics"
+    )
+    parser.add_argument("--out", metavar="DIR", help="folder of the results, new or of this suite; required")
+    parser.add_argument(
+        "--list",
+        nargs="?",
+        const="benchmarks",
+        metavar="FOLDER",
+        help="list the suites in a folder (default: benchmarks) and what of them is missing here, and stop",
+    )
+    parser.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="folder of a dataset of the suite, or of mask files such as nvidia_irregular; may be repeated",
+    )
+    parser.add_argument(
+        "--weights",
+        action="append",
+        default=[],
+        metavar="LABEL=FILE",
+        help="weight file of a method of the suite; {dataset} in it stands for the dataset's name; may be repeated",
+    )
+    parser.add_argument(
+        "--weights-root",
+        metavar="DIR",
+        help="folder of the suite's relative weight files (default: the folder set in INPAINT_ZOO_WEIGHTS, then the "
+        "suite's folder)",
+    )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where networks run")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of networks, not of metrics")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads to decode and score; 0: all cores")
@@ -45,7 +88,8 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--allow-missing",
         action="store_true",
-        help="score the other images if some are unreadable or have no mask, and exit with status 0",
+        help="score the other images if some are unreadable or have no mask, and exit with status 0 in this case and "
+        "if datasets, weights or backbones are missing",
     )
     parser.add_argument("--gallery", type=int, default=6, metavar="N", help="images shown for each dataset")
     parser.add_argument(
@@ -135,13 +179,76 @@ def _mean(row: Mapping[Any, Any] | None, info: MetricInfo, separated: bool) -> s
     return f"[bold]{text}[/bold]" if separated and row["tied_with_best"] is True else text
 
 
+def _beside_the_paper(comparison: Comparison) -> Iterator[Table | str]:
+    """Yield a table for each part of the comparison, with as many columns as a terminal shows, and the coverage."""
+    for panel in comparison.panels[:SHOWN_TABLES]:
+        for at in groups(panel, max(1, (console.width - 20) // COLUMN)):
+            title = ", ".join(filter(None, (comparison.title, panel.title)))
+            table = Table(
+                Column("method", overflow="fold"),
+                box=box.SIMPLE_HEAD,
+                pad_edge=False,
+                title=escape(title),
+                title_justify="left",
+            )
+            for k in at:
+                head = escape(", ".join(filter(None, panel.columns[k])))
+                for name in (f"{head}\npaper", "\nours", "\ndifference"):
+                    table.add_column(name, justify="right", overflow="fold")
+            for label, quoted, cells in panel.rows:
+                row = [part for k in at for part in _three(cells[k])]
+                table.add_row(escape(label), *row, style="dim" if quoted else None)
+            yield table
+    yield f"{comparison.coverage}; dim: only the paper has numbers"
+
+
+def _three(cell: Compared | None) -> tuple[str, str, str]:
+    if cell is None:
+        return "", "", ""
+    kind = f" ({cell.kind_text})" if cell.kind_text else ""
+    return cell.paper_text, "missing" if cell.status == "missing" else cell.ours_text + kind, cell.difference_text
+
+
+def _list(folder: str) -> int:
+    """Print the suites of a folder: the table that each reproduces, its title, what can run and what it lacks."""
+    for listed in list_suites(folder):
+        if not listed.missing:
+            state = "[green]ready[/green]"
+        elif listed.cells:
+            state = f"[yellow]{listed.ready} of {listed.cells} cells can run[/yellow]"
+        else:
+            state = "[red]invalid[/red]"
+        title = (
+            f"{listed.paper}: {listed.title.removeprefix(listed.paper).lstrip(': ')}" if listed.paper else listed.title
+        )
+        console.print(f"[bold]{escape(str(listed.path))}[/bold] {state}", soft_wrap=True)
+        console.print(f"  {escape(title)}", soft_wrap=True)
+        for line in listed.missing:
+            console.print(f"  [dim]{'missing' if listed.cells else 'error'}:[/dim] {escape(line)}", soft_wrap=True)
+        for line in listed.stand_ins:
+            console.print(f"  [dim]stand-in:[/dim] {escape(line)}", soft_wrap=True)
+    return 0
+
+
 def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
     if outcome.report is not None:
-        console.print(_ranking(out))
+        run = read_run(out)
+        if len(run.summary):
+            console.print(_ranking(out))
+        if comparison := compare(run):
+            for part in _beside_the_paper(comparison):
+                console.print(part)
     parts = [f"{outcome.computed} computed", f"{outcome.skipped} done before"]
     parts += [f"{len(outcome.failed)} failed"] if outcome.failed else []
+    parts += [f"{len(outcome.missing)} missing"] if outcome.missing else []
     parts += [f"{outcome.not_applicable} not applicable"] if outcome.not_applicable else []
     console.print(f"cells: {', '.join(parts)}")
+    if outcome.missing:
+        whats = dict.fromkeys(part.what for cell in outcome.missing for part in cell.parts)
+        console.print(f"missing: {escape(', '.join(whats))}; the notes above say where they go", soft_wrap=True)
+    if outcome.missing and not (outcome.computed or outcome.skipped or outcome.failed):
+        report = "there is no report" if outcome.report is None else "the report has no scores of ours"
+        console.print(f"no cell could be computed, so {report}")
     if outcome.skipped_metrics:
         console.print(f"metrics skipped because weights are missing: {', '.join(outcome.skipped_metrics)}")
     if outcome.unreadable:
@@ -153,13 +260,27 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
         console.print(f"report: {escape(str(outcome.report))}", soft_wrap=True)
     for failure in outcome.failed:
         err_console.print(f"[red]failed:[/red] {escape(str(failure.key))}: {escape(failure.error)}", soft_wrap=True)
-    return 1 if outcome.failed or (outcome.left_out and not allow_missing) else 0
+    if outcome.failed or (outcome.left_out and not allow_missing):
+        return 1
+    return MISSING if (outcome.missing or outcome.skipped_metrics) and not allow_missing else 0
 
 
 def run(args: list[str]) -> int:
-    """Run the command; return 1 if cells failed or images were left out, else 0."""
-    options = _parser().parse_args(args)
-    suite, out = load_suite(options.suite), Path(options.out)
+    """Run the command; return 1 if cells failed or images were left out, 3 if something is missing, else 0."""
+    parser = _parser()
+    options = parser.parse_args(args)
+    if options.list is not None:
+        if options.suite or options.out or options.data or options.weights or options.weights_root:
+            parser.error("--list takes a folder, and no suite, --out, --data, --weights or --weights-root.")
+        return _list(options.list)
+    if options.suite is None or options.out is None:
+        parser.error(f"{'SUITE.yaml' if options.suite is None else '--out DIR'} is required.")
+    places = Places(
+        split_pairs("--data", "NAME=DIR", options.data),
+        split_pairs("--weights", "LABEL=FILE", options.weights),
+        options.weights_root,
+    )
+    suite, out = load_suite(options.suite, places), Path(options.out)
     settings = Options(
         device=options.device,
         precision=options.precision,

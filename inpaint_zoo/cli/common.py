@@ -23,6 +23,7 @@ __all__ = [
     "list_and_show",
     "parse_options",
     "progress_bar",
+    "split_pairs",
 ]
 
 console = Console(highlight=False, emoji=False)
@@ -69,15 +70,29 @@ def parse_options(words: Sequence[str]) -> dict[str, Any]:
         >>> parse_options(["steps=1", "core=cnn", "fuse=false"])
         {'steps': 1, 'core': 'cnn', 'fuse': False}
     """
-    options: dict[str, Any] = {}
+    return {key: _value(text) for key, text in split_pairs("--option", "KEY=VALUE, such as steps=1", words).items()}
+
+
+def split_pairs(option: str, form: str, words: Sequence[str]) -> dict[str, str]:
+    """Split `KEY=VALUE` arguments at their first equals sign.
+
+    Args:
+        option: The option, for error messages.
+        form: What its arguments must be, such as "NAME=DIR".
+        words: The arguments.
+
+    Raises:
+        ZooError: An argument has another form, or a key is given twice.
+    """
+    pairs: dict[str, str] = {}
     for word in words:
         key, equals, text = word.partition("=")
         if not (key and equals and text):
-            raise ZooError(f"--option must be KEY=VALUE, such as steps=1, got '{word}'.")
-        if key in options:
-            raise ZooError(f"--option {key} is given twice: {key}={options[key]!r} and {word}.")
-        options[key] = _value(text)
-    return options
+            raise ZooError(f"{option} must be {form}, got '{word}'.")
+        if key in pairs:
+            raise ZooError(f"{option} {key} is given twice: {key}={pairs[key]} and {word}.")
+        pairs[key] = text
+    return pairs
 
 
 def _value(text: str) -> Any:  # noqa: ANN401 - any plain value

@@ -1,18 +1,16 @@
-"""`inpaint-zoo data`: check, split and pack folders of images; check the datasets of a configuration."""
+"""`inpaint-zoo data`: list and check data sets; select, split and pack the images of a folder."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
-from rich.table import Table
 
 from inpaint_zoo.cli.common import command_parser, console, progress_bar
-from inpaint_zoo.cli.config_files import read_config
-from inpaint_zoo.data import ImageDataset, create_dataset
+from inpaint_zoo.cli.data_check import check_arguments
+from inpaint_zoo.cli.data_list import info_arguments, list_arguments
 from inpaint_zoo.data.fetching import is_remote
 from inpaint_zoo.data.packing import write_shards
 from inpaint_zoo.data.shards import INDEX, index_shards
@@ -35,71 +33,6 @@ __all__ = ["run"]
 SHOTS = [5, 10, 30, 50]  # as in GRIG's paper
 
 
-def _check(options: Namespace) -> int:
-    """Decode all images; return 1 if some cannot be read, or if sets share images that they must not share."""
-    if options.config:
-        return _check_sets(options)
-    if options.root is None and options.shards is None:
-        raise ZooError("data check needs --root DIR, --shards PATTERN or --config FILE")
-    if options.names_only:
-        raise ZooError("--names-only compares the sets of a configuration, so it needs --config FILE")
-    where = {"root": options.root} if options.shards is None else {"shards": options.shards}
-    return int(_decode(create_dataset({"name": "images", **where}), "images", options.workers))
-
-
-def _decode(data: ImageDataset, name: str, workers: int) -> bool:
-    """Decode every image of a dataset, print those that cannot be read, and return whether there are any."""
-    with console.status(f"decoding {len(data)} {name}"):
-        problems = data.check(workers)
-    if problems:
-        table = Table(box=None, pad_edge=False)
-        for heading in ("image", "why it cannot be read"):
-            table.add_column(heading, overflow="fold")
-        for problem in problems:
-            table.add_row(problem.key + Path(str(problem.path)).suffix, problem.reason)
-        console.print(table, markup=False)
-    converted = f", {len(data.notes)} of them after a conversion" if data.notes else ""
-    console.print(f"{len(data) - len(problems)} of {len(data)} {name} can be read{converted}")
-    return bool(problems)
-
-
-def _check_sets(options: Namespace) -> int:
-    """Check the datasets of a configuration: unreadable images, and images that two of them share."""
-    from inpaint_zoo.data.module import IN_WORDS, InpaintingDataModule
-    from inpaint_zoo.training import Checkpoints
-
-    if options.shards is not None:
-        raise ZooError(
-            "data check takes --shards or --config, not both; in a configuration, shards are set in a dataset"
-        )
-    given: dict[str, Any] = {}
-    monitor = Checkpoints().monitor
-    for path in options.config:
-        settings = read_config(path)
-        given.update((settings.get("data") or {}).get("init_args") or {})
-        monitor = (settings.get("checkpoints") or {}).get("monitor", monitor)
-    if options.root is not None:
-        given["root"] = options.root
-    data = InpaintingDataModule(**given)
-    failed = False
-    for split, name in IN_WORDS.items():
-        spec = data.specs[split]
-        if spec is None:
-            continue
-        files = data.files(split)
-        if options.names_only:
-            console.print(f"{len(files)} {name} images")
-        else:
-            whole = {key: value for key, value in spec.items() if key not in ("size", "crop", "seed")}
-            failed |= _decode(create_dataset(whole, files), f"{name} images", options.workers)
-    for overlap in data.overlaps():
-        curve = "training" not in (overlap.smaller, overlap.larger) and monitor is None
-        failed |= not curve
-        advice = "; allowed, since nothing is selected on them (checkpoints.monitor is null)" if curve else ""
-        console.print(f"{overlap}{advice}", markup=False, soft_wrap=True)
-    return int(failed)
-
-
 def _split(options: Namespace) -> int:
     """Write train.txt and test.txt."""
     files = by_stem(options.root, role="images")
@@ -120,7 +53,7 @@ def _ratio(text: str) -> tuple[int, int]:
     return int(test), int(train)
 
 
-def _list(options: Namespace) -> int:
+def _select(options: Namespace) -> int:
     """Write one list of images, such as a few-shot subset."""
     files = by_stem(options.root, role="images")
     rules = yaml.safe_load(options.select)
@@ -183,22 +116,14 @@ def _index(options: Namespace) -> int:
 
 
 def _parser() -> ArgumentParser:
-    parser = command_parser("data", "Check, split and pack folders of images.")
-    verbs = parser.add_subparsers(dest="verb", metavar="check | split | list | shots | shards | index", required=True)
+    parser = command_parser("data", "List and check data sets; split and pack folders of images.")
+    metavar = "list | info | check | select | split | shots | shards | index"
+    verbs = parser.add_subparsers(dest="verb", metavar=metavar, required=True)
 
-    check = verbs.add_parser("check", help="list images that cannot be read, and images that two sets share")
-    where = check.add_mutually_exclusive_group()
-    where.add_argument("--root", metavar="DIR", help="folder, searched recursively; with --config, its data.root")
-    where.add_argument("--shards", metavar="PATTERN", help="folder or pattern of *.tar files")
-    check.add_argument(
-        "--config",
-        type=Path,
-        action="append",
-        metavar="FILE",
-        help="a configuration of `fit`: check its sets, and whether two of them share images; may be repeated",
-    )
-    check.add_argument("--names-only", action="store_true", help="with --config: only compare the sets, decode nothing")
-    check.set_defaults(work=_check)
+    list_arguments(verbs.add_parser("list", help="a table of the data sets that are known by name"))
+    info_arguments(verbs.add_parser("info", help="layout, splits, license and home page of a data set"))
+    check_help = "compare a data set with its record; find unreadable images, and images that two sets share"
+    check_arguments(verbs.add_parser("check", help=check_help))
 
     split = verbs.add_parser("split", help="write train.txt and test.txt")
     split.add_argument("root", type=Path, metavar="DIR")
@@ -208,19 +133,19 @@ def _parser() -> ArgumentParser:
     split.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the two files")
     split.set_defaults(work=_split)
 
-    listing = verbs.add_parser("list", help="write a list of images, such as a few-shot subset")
-    listing.add_argument("root", type=Path, metavar="DIR")
-    listing.add_argument(
+    selection = verbs.add_parser("select", help="write a list of images, such as a few-shot subset")
+    selection.add_argument("root", type=Path, metavar="DIR")
+    selection.add_argument(
         "--select", required=True, metavar="RULES", help="rules as in a dataset, such as '{few_shot: [10, 0]}'"
     )
-    listing.add_argument(
+    selection.add_argument(
         "--labels", type=Path, metavar="FILE", help="the class of each image, one `PATH LABEL` per line"
     )
-    listing.add_argument(
+    selection.add_argument(
         "--label-names", type=Path, metavar="FILE", help="names of the labels, one `NAME LABEL` per line"
     )
-    listing.add_argument("--out", type=Path, required=True, metavar="FILE")
-    listing.set_defaults(work=_list)
+    selection.add_argument("--out", type=Path, required=True, metavar="FILE")
+    selection.set_defaults(work=_select)
 
     shots = verbs.add_parser("shots", help="write lists of few-shot subsets, each containing the smaller ones")
     shots.add_argument("root", type=Path, metavar="DIR", help="the training images")
@@ -246,7 +171,7 @@ def _parser() -> ArgumentParser:
 
     for verb in (split, shots, shards):
         verb.add_argument("--seed", type=int, default=0, help="seed of the random selection or order (default: 0)")
-    for verb in (check, shards, index):
+    for verb in (shards, index):
         verb.add_argument("--workers", type=int, default=4, metavar="N", help="threads (default: 4)")
     return parser
 

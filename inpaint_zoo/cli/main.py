@@ -1,7 +1,7 @@
 """Entry point of `inpaint-zoo`: runs a command and reports every failure as one line and an exit code.
 
 Exit codes: 0 success; 1 a part failed (a benchmark cell, an unreadable image), or a bug of inpaint-zoo; 2 wrong input,
-nothing was changed; 130 interrupted by the user.
+nothing was changed; 3 a benchmark is complete except for what is missing; 130 interrupted by the user.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "benchmark": Command("benchmark", "score methods on datasets and mask sets: tables, statistics, a report"),
     "convert": Command("convert", "convert a checkpoint released by the authors to a weight file"),
-    "data": Command("data", "check, split and pack folders of images"),
+    "data": Command("data", "list and check data sets, split and pack folders of images"),
     "fit": Command("fit", "train a model from its configuration; --dry-run only checks it"),
     "inpaint": Command("inpaint", "fill the holes of an image or a folder of images"),
     "masks": Command("masks", "list, show, write and measure mask generators"),

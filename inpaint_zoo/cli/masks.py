@@ -27,6 +27,8 @@ from inpaint_zoo.masks import (
     create_generator,
     list_masks,
     mask_info,
+    mask_list,
+    mask_suite,
     parse_size,
 )
 from inpaint_zoo.masks.bank import BATCH, write_bank
@@ -62,7 +64,19 @@ def masks_list(pattern: str = "*") -> None:
     console.print(f"{len(names)} masks; section: see docs/papers/masks.md.")
     lists = [name for name in MASK_SUITES if fnmatchcase(name, pattern)]
     if lists:
-        console.print(f"Mask lists for benchmarks, from the Python function mask_suite(): {', '.join(lists)}.")
+        console.print("\nLists of masks for benchmark suites, {masks: NAME}:", markup=False)
+        console.print(_mask_lists(lists))
+
+
+def _mask_lists(names: list[str]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("list", "masks", "description", "files"):
+        table.add_column(heading, justify="right" if heading == "masks" else "left")
+    for name in names:
+        found = mask_list(name)
+        files = "" if found.files is None else f"{found.files.name}: {found.files.summary}"
+        table.add_row(name, str(len(mask_suite(name))), found.summary, files)
+    return table
 
 
 def masks_show(

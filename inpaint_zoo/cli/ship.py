@@ -212,8 +212,11 @@ def _suite_results(suite: Suite, name: str, weights: Path, out: Path) -> str:
     references = [entry for entry in suite.methods if isinstance(entry, ModelEntry) and entry.weights is None]
     if not references:
         raise ZooError(f"{suite.path}: list at least one method without weights, such as telea, to compare with.")
-    entry = replace(references[0], label=name, model=name, weights=str(weights), options={})
+    entry = replace(references[0], label=name, model=name, weights=str(weights.resolve()), options={})
     outcome = run_suite(replace(suite, methods=(entry, *references)), out / "suite")
+    if outcome.missing:
+        part = outcome.missing[0].parts[0]
+        raise ZooError(f"{suite.path}: {part.what} is missing: {part.where}")
     if outcome.failed:
         first = outcome.failed[0]
         raise ZooError(f"{first.key} failed: {first.error}")

@@ -1,4 +1,4 @@
-"""Image data: the sample, folders, lists, splits and shards; crops and augmentation; the data module for training."""
+"""Image data: registered data sets, folders, lists, splits and shards; crops, augmentation, the data module."""
 
 import importlib
 from typing import TYPE_CHECKING
@@ -7,7 +7,10 @@ from inpaint_zoo.data import distortions  # noqa: F401 - registers its steps
 from inpaint_zoo.data.augment import Augmentation, create_augmentation
 from inpaint_zoo.data.crops import CROPS
 from inpaint_zoo.data.datasets import ImageDataset, Problem, create_dataset
+from inpaint_zoo.data.locate import DatasetFolder, DatasetLayoutError, DatasetNotFoundError, DatasetWarning
 from inpaint_zoo.data.packing import write_shards
+from inpaint_zoo.data.records import DatasetRecord
+from inpaint_zoo.data.registry import dataset_info, datasets_markdown, list_datasets
 from inpaint_zoo.data.sample import SAMPLE_SPLITS, sample_files
 from inpaint_zoo.data.shards import open_shards
 from inpaint_zoo.data.splits import read_list, select, write_split
@@ -19,11 +22,19 @@ __all__ = [
     "CROPS",
     "SAMPLE_SPLITS",
     "Augmentation",
+    "DatasetFolder",
+    "DatasetLayoutError",
+    "DatasetNotFoundError",
+    "DatasetRecord",
+    "DatasetWarning",
     "ImageDataset",
     "InpaintingDataModule",
     "Problem",
     "create_augmentation",
     "create_dataset",
+    "dataset_info",
+    "datasets_markdown",
+    "list_datasets",
     "open_shards",
     "read_list",
     "sample_files",

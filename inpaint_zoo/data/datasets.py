@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.data.crops import CROPS, Size, cut, windows
+from inpaint_zoo.data.fetching import is_remote
+from inpaint_zoo.data.locate import DATA_FOLDER, DatasetFolder, DatasetWarning, locate, named_folder, not_found
+from inpaint_zoo.data.registry import DATASETS
 from inpaint_zoo.data.sample import sample_files
 from inpaint_zoo.data.shards import Member, Shard, open_shards
 from inpaint_zoo.data.splits import read_labels, read_list, select
@@ -24,10 +27,10 @@ from inpaint_zoo.io.images import MAX_PIXELS, DecodedImage, ImageError, decode_i
 from inpaint_zoo.io.listing import by_stem
 from inpaint_zoo.random import Draws
 
-__all__ = ["DATA_FOLDER", "ImageDataset", "ImageFile", "Problem", "create_dataset", "list_files"]
+__all__ = ["Examined", "ImageDataset", "ImageFile", "Problem", "create_dataset", "list_files"]
 
 SAMPLE = "sample"
-DATA_FOLDER = "INPAINT_ZOO_DATA"  # environment variable: the folder that holds one folder for each dataset
+BLOCK = 4096  # images that are queued for the threads of `examine` at a time, because the queue of a million takes 1 GB
 SOURCE_KEYS = ("root", "list", "shards", "cache", "cache_shards", "split", "labels")
 PART_KEYS = ("name", *SOURCE_KEYS, "select", "terms")
 KEYS = (*PART_KEYS, "parts", "size", "crop", "seed", "max_pixels", "keep_mib")
@@ -40,6 +43,24 @@ class Problem(NamedTuple):
     key: str
     path: ImageFile
     reason: str
+
+
+class Examined(NamedTuple):
+    """What decoding an image found.
+
+    Attributes:
+        key: Its stem.
+        path: Its file.
+        reason: Why it cannot be read; empty if it can.
+        size: (H, W) in pixels; None if it cannot be read.
+        sha256: Hash of its file; empty if it was not asked for.
+    """
+
+    key: str
+    path: ImageFile
+    reason: str
+    size: Size | None
+    sha256: str
 
 
 class _Item(NamedTuple):
@@ -182,21 +203,29 @@ class ImageDataset:
 
     def check(self, workers: int = 1) -> list[Problem]:
         """Decode every image once, in ``workers`` threads, and return the unreadable ones, in order."""
+        return [Problem(each.key, each.path, each.reason) for each in self.examine(workers) if each.reason]
 
-        def reason(stem: str) -> str:
+    def examine(self, workers: int = 1, *, hashes: bool = False) -> Iterator[Examined]:
+        """Decode every image once, in ``workers`` threads, and yield what was found, in order.
+
+        Args:
+            workers: Number of threads.
+            hashes: Whether to compute the SHA-256 of each file.
+        """
+
+        def examined(stem: str) -> Examined:
+            file = self.files[stem]
+            sha256 = _sha256(file) if hashes else ""
             try:
-                self._read(stem)
+                H, W, _ = self._read(stem).shape
             except ImageError as error:
-                return str(error).removeprefix(f"{self.files[stem]}: ")
-            return ""
+                return Examined(stem, file, str(error).removeprefix(f"{file}: "), None, sha256)
+            return Examined(stem, file, "", (H, W), sha256)
 
+        stems = list(self.files)
         with ThreadPoolExecutor(max(1, workers)) as pool:
-            reasons = pool.map(reason, self.files)
-            return [
-                Problem(stem, path, text)
-                for (stem, path), text in zip(self.files.items(), reasons, strict=True)
-                if text
-            ]
+            for start in range(0, len(stems), BLOCK):
+                yield from pool.map(examined, stems[start : start + BLOCK])
 
 
 def _read(file: ImageFile, max_pixels: int) -> DecodedImage:
@@ -222,23 +251,31 @@ def create_dataset(spec: Mapping[str, Any], files: Mapping[str, ImageFile] | Non
     """Create the dataset that an entry of a suite or of a training configuration describes.
 
     Args:
-        spec: ``name``: "sample" for the images of scikit-image, or any name together with ``root``, a folder that
-            is searched recursively, or ``shards`` with ``cache`` and ``cache_shards``, as in `open_shards`. Without
-            ``root``, the folder of this name in `INPAINT_ZOO_DATA` is used.
+        spec: ``name``: a registered data set (`list_datasets`) together with ``split`` (train, val or test), or any
+            name together with ``root``, a folder that is searched recursively, or ``shards`` with ``cache`` and
+            ``cache_shards``, as in `open_shards`.
+            ``split``: the images are those of the registered split. ``root`` is then the folder of the whole data set,
+            and ``select`` is applied to the images of the split.
+            Without ``root``, the folder of the data set in `INPAINT_ZOO_DATA` is used (`locate.locate`).
             ``terms``: origin and terms of use as text, for model cards.
             ``parts``: instead of ``root``, a list of datasets (``name`` and where their images are) whose images are
             joined in this order.
             ``list``: a file with the paths of the images to use, relative to ``root`` (`read_list`). ``select``: rules
             for a subset (`splits.select`). ``labels``: for ``select``, a file with the class of each image if the
             folders do not give it, or that file and one with the names of its labels (`splits.read_labels`).
-            ``split`` (sample only): test (default), train or all. ``size``: N or [H, W]. ``crop``: center (default if
-            there is a size), resize, grid, random, none. ``seed``: seed of crop "random". ``max_pixels``: images with
-            more pixels raise an error. ``keep_mib``: size of the cache of decoded images in each process.
+            The splits of "sample" are test (default), train and all. ``size``: N or [H, W]. ``crop``: center (default
+            if there is a size), resize, grid, random, none. ``seed``: seed of crop "random". ``max_pixels``: images
+            with more pixels raise an error. ``keep_mib``: size of the cache of decoded images in each process.
         files: The result of `list_files` for ``spec``, if it is already known.
 
     Raises:
+        DatasetNotFoundError: If the folder of a registered data set does not exist.
+        DatasetLayoutError: If it does not have the layout of the data set.
         ZooError: If a key or value is invalid (similar valid ones are suggested), the folder does not exist or contains
             no images, or two files have the same stem.
+
+    Warns:
+        DatasetWarning: If a registered data set has another number of images than its source states.
 
     Example:
         >>> create_dataset({"name": "sample", "size": 256})
@@ -313,7 +350,7 @@ def _labels(name: str, spec: Mapping[str, Any]) -> Mapping[str, str] | None:
     paths = list(given) if isinstance(given, list | tuple) else [given]
     if len(paths) not in (1, 2) or not all(isinstance(path, str | Path) and str(path) for path in paths):
         raise ZooError(f"dataset '{name}': `labels` must be FILE, or [FILE, FILE that names the labels], got {given!r}")
-    return read_labels(*paths)
+    return read_labels(*(locate(path, name) for path in paths))
 
 
 def _sample(spec: Mapping[str, Any]) -> dict[str, Path]:
@@ -330,30 +367,47 @@ def _given(name: str, spec: Mapping[str, Any]) -> Mapping[str, ImageFile]:
             kind = {"list": "a file", "shards": "a folder or pattern"}.get(key, "a folder")
             raise ZooError(f"dataset '{name}': `{key}` must be {kind}, got {spec[key]!r}")
     if "split" in spec:
-        raise ZooError(
-            f"dataset '{name}': `split` applies only to the dataset 'sample'; use `select` for a part of a folder"
-        )
+        return _registered(name, spec)
     if "shards" in spec:
         for key in ("root", "list"):
             if key in spec:
                 raise ZooError(f"dataset '{name}': give `shards` or `{key}`, not both")
         kept = _integer(name, "cache_shards", spec.get("cache_shards", 64), 1)
-        return open_shards(spec["shards"], cache=spec.get("cache"), cache_shards=kept)
+        shards = spec["shards"] if is_remote(str(spec["shards"])) else locate(spec["shards"], name)
+        return open_shards(shards, cache=spec.get("cache"), cache_shards=kept)
     for key in ("cache", "cache_shards"):
         if key in spec:
             raise ZooError(f"dataset '{name}': `{key}` applies only to `shards`")
     if "list" in spec:
-        return read_list(spec["list"], spec.get("root"))
-    root = spec.get("root")
-    if root is None and (folder := os.environ.get(DATA_FOLDER)) and (Path(folder) / name).is_dir():
-        root = Path(folder) / name
-    if root is None:
+        return read_list(spec["list"], locate(spec["root"], name) if "root" in spec else None)
+    root = locate(spec["root"], name) if "root" in spec else named_folder(name)
+    if name in DATASETS and (root is None or not root.exists()):
+        raise not_found(DATASETS[name], root)
+    if root is None or ("root" not in spec and not root.is_dir()):
         hint = (
             f"A folder needs `root: FOLDER` (on the command line: --data.root FOLDER), or must be called {name} in the "
-            f"folder set in {DATA_FOLDER}; 'sample' needs nothing."
+            f"folder set in {DATA_FOLDER}; 'sample' needs nothing. `inpaint-zoo data list` lists the registered data "
+            "sets."
         )
-        raise unknown_name("dataset", name, [SAMPLE], hint)
+        raise unknown_name("dataset", name, DATASETS, hint)
     return by_stem(root, role="images")
+
+
+def _registered(name: str, spec: Mapping[str, Any]) -> Mapping[str, ImageFile]:
+    """Return the images of a registered split."""
+    if name not in DATASETS:
+        hint = "`split` applies only to registered data sets; use `select` for a part of a folder."
+        raise unknown_name("registered data set", name, DATASETS, hint)
+    for key in ("list", "shards", "cache", "cache_shards", "labels"):
+        if key in spec:
+            raise ZooError(
+                f"dataset '{name}': `split` selects images of the data set's folder; give `split` or `{key}`, not both"
+            )
+    folder = DatasetFolder(DATASETS[name], spec.get("root"))
+    files = folder.files(spec["split"])
+    if doubt := folder.doubt(spec["split"]):
+        warnings.warn(doubt, DatasetWarning, stacklevel=2)
+    return files
 
 
 def _rules(name: str, spec: Mapping[str, Any]) -> tuple[str, Size | None]:

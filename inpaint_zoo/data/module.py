@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,9 +15,11 @@ from torch.utils.data import DataLoader
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.data.augment import Augmentation, create_augmentation
 from inpaint_zoo.data.crops import Size
-from inpaint_zoo.data.datasets import DATA_FOLDER, SAMPLE, ImageDataset, ImageFile, Problem, create_dataset, list_files
+from inpaint_zoo.data.datasets import SAMPLE, ImageDataset, ImageFile, Problem, create_dataset, list_files
 from inpaint_zoo.data.fetching import is_remote
+from inpaint_zoo.data.locate import folder_name
 from inpaint_zoo.data.overlap import Overlap, find_overlaps
+from inpaint_zoo.data.records import IN_WORDS, SplitName
 from inpaint_zoo.data.samples import EvalSamples, InputMode, Replaced, Sample, TrainSamples, collate
 from inpaint_zoo.data.sampling import EvalSampler, ResumableLoader, StreamSampler, quiet_worker
 from inpaint_zoo.errors import ZooError, unknown_name
@@ -29,8 +30,6 @@ from inpaint_zoo.ops.mosaic import mosaic
 __all__ = ["InpaintingDataModule"]
 
 Spec = Mapping[str, Any]
-SplitName = Literal["train", "val", "test"]
-IN_WORDS: dict[SplitName, str] = {"train": "training", "val": "validation", "test": "test"}
 TRAIN_CROPS = {"random": "random_crop", "center": "center_crop", "resize": "squash"}
 LOOKED_AT = 200  # number of mask files of a folder that are checked before training
 NAMED = 20  # number of unreadable images that are reported individually
@@ -58,8 +57,8 @@ class InpaintingDataModule(LightningDataModule):
         val: Validation dataset, with its own crop.
         test: Dataset of `test` and `predict`.
         root: The ``root`` of datasets that have none. If their own ``root``, ``shards`` or ``labels`` are relative
-            paths, they are relative to this folder. A configuration thus needs no path of a machine. The default is the
-            folder set in `INPAINT_ZOO_DATA`; without it, relative paths refer to the working directory.
+            paths, they are relative to this folder. A configuration thus needs no path of a machine. By default,
+            datasets are found by the rule of `create_dataset`, that is, by `INPAINT_ZOO_DATA`.
         size: N or [H, W] of datasets that have none.
         eval_crop: ``crop`` of val and test if they have none. With "none" they keep their original size, which requires
             an ``eval_batch_size`` of 1.
@@ -368,23 +367,21 @@ def _with_defaults(spec: Spec, root: str | None, size: int | list[int] | None, c
         full.setdefault("size", size)
     if crop and "size" in full:
         full.setdefault("crop", crop)
-    if root is not None:
-        return _below(root, full)
-    folder = os.environ.get(DATA_FOLDER)
-    return _below(folder, full, by_name=True) if folder else full
+    # an absolute path, so that it is not looked for in `INPAINT_ZOO_DATA`
+    return full if root is None else _below(str(Path(root).absolute()), full)
 
 
-def _below(folder: str, spec: Spec, by_name: bool = False) -> dict[str, Any]:
+def _below(folder: str, spec: Spec, is_part: bool = False) -> dict[str, Any]:
     """Return ``spec`` with its relative paths, and those of its parts, below a folder.
 
-    With ``by_name``, a dataset without a path is in the subfolder of its name; parts always are.
+    A part without a path is in the subfolder of its name.
     """
     full = dict(spec)
     if isinstance(full.get("parts"), list | tuple):
         full["parts"] = [_below(folder, part, True) if isinstance(part, Mapping) else part for part in full["parts"]]
     elif full.get("name") != SAMPLE:
         key = "shards" if "shards" in full else "root"
-        below = full.get(key, full.get("name", "") if by_name and "list" not in full else "")
+        below = full.get(key, folder_name(str(full.get("name"))) if is_part and "list" not in full else "")
         if isinstance(below, str) and not is_remote(below):
             full[key] = str(Path(folder) / below)
         if "labels" in full:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
 from inpaint_zoo.data.datasets import ImageFile
 from inpaint_zoo.data.shards import Member
 
-__all__ = ["Overlap", "find_overlaps"]
+__all__ = ["Overlap", "find_copies", "find_overlaps"]
 
 SHOWN = 5
 """Maximum number of files of an overlap that are named."""
@@ -51,24 +51,41 @@ def find_overlaps(sets: Mapping[str, Mapping[str, ImageFile]]) -> list[Overlap]:
     Args:
         sets: Name of the set -> files by stem. Sets of equal size keep their order.
     """
+    return _compared({name: len(files) for name, files in sets.items()}, lambda name: _keys(sets[name]))
+
+
+def find_copies(sets: Mapping[str, Mapping[str, str]]) -> list[Overlap]:
+    """Return the overlaps of every two of ``sets`` by the content of their files, in their order.
+
+    Args:
+        sets: Name of the set -> hash of each file by path.
+    """
+    return _compared(
+        {name: len(hashes) for name, hashes in sets.items()},
+        lambda name: ((key, shown) for shown, key in sets[name].items()),
+    )
+
+
+def _compared(sizes: Mapping[str, int], keys: Callable[[str], Iterator[tuple[Hashable, str]]]) -> list[Overlap]:
+    """Return the overlaps of sets, given their sizes and a function that yields key and path of each file of a set."""
     found = []
-    kept: dict[str, dict[_Key, str]] = {}
-    by_size = sorted(sets, key=lambda name: len(sets[name]))
+    kept: dict[str, dict[Hashable, str]] = {}
+    by_size = sorted(sizes, key=lambda name: sizes[name])
     for name in by_size:
-        own: dict[_Key, str] = {}
-        common: dict[str, set[_Key]] = {other: set() for other in kept}
-        for key, shown in _keys(sets[name]):
-            for other, keys in kept.items():
-                if key in keys:
+        own: dict[Hashable, str] = {}
+        common: dict[str, set[Hashable]] = {other: set() for other in kept}
+        for key, shown in keys(name):
+            for other, seen in kept.items():
+                if key in seen:
                     common[other].add(key)
             if name != by_size[-1]:
                 own[key] = shown
         for other, shared in common.items():
             if shared:
                 names = [shown for key, shown in kept[other].items() if key in shared]
-                found.append(Overlap(other, name, len(names), len(sets[other]), tuple(names[:SHOWN])))
+                found.append(Overlap(other, name, len(names), sizes[other], tuple(names[:SHOWN])))
         kept[name] = own
-    places = {name: place for place, name in enumerate(sets)}
+    places = {name: place for place, name in enumerate(sizes)}
     return sorted(found, key=lambda entry: sorted((places[entry.smaller], places[entry.larger])))
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from inpaint_zoo.errors import ZooError
+from inpaint_zoo.errors import MissingError, ZooError
 from inpaint_zoo.io.formats import FORMATS, IMAGE_SUFFIXES, OTHER_SUFFIXES, why_not_read
 from inpaint_zoo.io.names import plain_name, real_path
 
@@ -90,11 +90,12 @@ def list_images(root: str | Path, role: Role = "any") -> list[Path]:
         FolderWarning: Files or folders were skipped.
 
     Raises:
-        ZooError: The folder does not exist, is not a folder, contains no images, or a subfolder cannot be opened.
+        MissingError: The folder does not exist.
+        ZooError: It is not a folder, contains no images, or a subfolder cannot be opened.
     """
     root = Path(root)
     if not root.exists():
-        raise ZooError(f"{root}: no such folder")
+        raise MissingError(f"{root}: no such folder")
     if not root.is_dir():
         raise ZooError(f"{root}: is a file, but a folder of images was expected")
     passed: list[Path] = []

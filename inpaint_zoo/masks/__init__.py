@@ -6,18 +6,22 @@ every mask. A new kind is one frozen dataclass in `masks.kinds` (see `masks.kind
 """
 
 from inpaint_zoo.masks import kinds  # noqa: F401 - registers the kinds
-from inpaint_zoo.masks.catalogue import MASK_SUITES, EvalMask, MaskInfo, list_masks, mask_info, mask_suite
+from inpaint_zoo.masks.catalogue import MaskInfo, list_masks, mask_info
 from inpaint_zoo.masks.create import create_generator, create_mask
-from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning, UnknownMaskError
+from inpaint_zoo.masks.errors import MaskConfigError, MaskFilesNotFoundError, MaskWarning, UnknownMaskError
 from inpaint_zoo.masks.generator import MaskGenerator, parse_size
+from inpaint_zoo.masks.lists import MASK_SUITES, EvalMask, MaskFiles, MaskList, mask_list, mask_suite
 from inpaint_zoo.masks.read import binary_mask, read_mask
 
 __all__ = [
     "MASK_SUITES",
     "EvalMask",
     "MaskConfigError",
+    "MaskFiles",
+    "MaskFilesNotFoundError",
     "MaskGenerator",
     "MaskInfo",
+    "MaskList",
     "MaskWarning",
     "UnknownMaskError",
     "binary_mask",
@@ -25,6 +29,7 @@ __all__ = [
     "create_mask",
     "list_masks",
     "mask_info",
+    "mask_list",
     "mask_suite",
     "parse_size",
     "read_mask",

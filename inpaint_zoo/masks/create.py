@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from inpaint_zoo.config import ConfigError, arg_names, checked, inside, whole
-from inpaint_zoo.masks.catalogue import MASK_SUITES, mask_suite, unknown_mask
+from inpaint_zoo.masks.catalogue import unknown_mask
 from inpaint_zoo.masks.document import is_mask_file, read_mask_file
 from inpaint_zoo.masks.errors import MaskConfigError, as_mask_errors, unknown
 from inpaint_zoo.masks.generator import MaskGenerator, parse_size
 from inpaint_zoo.masks.kind import KINDS, Mask
+from inpaint_zoo.masks.lists import MASK_SUITES, mask_suite
 from inpaint_zoo.masks.mixture import MIXTURE_KEYS, Mixture
 from inpaint_zoo.masks.presets import PRESETS
 
@@ -139,8 +140,8 @@ def _named(config: dict[str, Any]) -> tuple[str, Mixture, object]:
 def _known_mask(name: object) -> None:
     if name in MASK_SUITES:
         raise MaskConfigError(
-            f"{name} is a list of {len(mask_suite(str(name)))} masks, not one mask: `mask_suite({name!r}, root=...)` "
-            "returns the entries for `masks` of a benchmark suite."
+            f"{name} is a list of {len(mask_suite(str(name)))} masks, not one mask. In `masks` of a benchmark suite, "
+            f"write {{masks: {name}}}; in Python, mask_suite({name!r}) returns its masks."
         )
     if name not in PRESETS and name not in KINDS:
         raise unknown_mask(name)

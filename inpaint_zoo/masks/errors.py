@@ -7,13 +7,24 @@ from contextlib import contextmanager
 
 from inpaint_zoo.config import ConfigError
 from inpaint_zoo.config import unknown as unknown_key
-from inpaint_zoo.errors import UnknownNameError
+from inpaint_zoo.errors import MissingError, UnknownNameError
 
-__all__ = ["MaskConfigError", "MaskWarning", "UnknownMaskError", "as_mask_errors", "unknown"]
+__all__ = [
+    "MaskConfigError",
+    "MaskFilesNotFoundError",
+    "MaskWarning",
+    "UnknownMaskError",
+    "as_mask_errors",
+    "unknown",
+]
 
 
 class MaskConfigError(ConfigError):
     """A mask cannot be made: a wrong key or value, a size that does not fit, or no accepted attempt."""
+
+
+class MaskFilesNotFoundError(MaskConfigError, MissingError):
+    """The folder of a mask's files does not exist."""
 
 
 class UnknownMaskError(MaskConfigError, UnknownNameError):

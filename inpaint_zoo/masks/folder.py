@@ -19,11 +19,11 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from inpaint_zoo.config import option, text
-from inpaint_zoo.errors import ZooError
+from inpaint_zoo.errors import MissingError, ZooError
 from inpaint_zoo.io.atomic import sha256_or_unreadable
 from inpaint_zoo.io.images import ImageError, read_image
 from inpaint_zoo.io.listing import Role, list_images
-from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning
+from inpaint_zoo.masks.errors import MaskConfigError, MaskFilesNotFoundError, MaskWarning
 from inpaint_zoo.masks.kind import Canvases, Kind, Mask, Notes, Size
 from inpaint_zoo.masks.read import MaskCheck, luminance, mask_of
 from inpaint_zoo.random import Draws
@@ -65,6 +65,8 @@ class Folder(Kind):
         """Return all image files of the folder that match its role, in natural order."""
         try:
             return list_images(self.folder, self.role)
+        except MissingError as error:
+            raise MaskFilesNotFoundError(f"{self.kind}: {error}") from None
         except ZooError as error:
             raise MaskConfigError(f"{self.kind}: {error}") from None
 

@@ -1,7 +1,7 @@
 """Weight files: finding, writing and loading them without running code from the files."""
 
-from inpaint_zoo.weights.backbones import BACKBONES, Backbone, WeightsNotFoundError, find_backbone
-from inpaint_zoo.weights.errors import WeightsError
+from inpaint_zoo.weights.backbones import BACKBONES, Backbone, WeightsNotFoundError, backbone_place, find_backbone
+from inpaint_zoo.weights.errors import OtherModelError, WeightsError
 from inpaint_zoo.weights.files import (
     WeightsFile,
     WeightsHeader,
@@ -13,14 +13,19 @@ from inpaint_zoo.weights.files import (
     state_sha256,
 )
 from inpaint_zoo.weights.foreign import load_foreign, match_state, unwrapped
+from inpaint_zoo.weights.origin import Origin, OriginKind, weights_origin
 
 __all__ = [
     "BACKBONES",
     "Backbone",
+    "Origin",
+    "OriginKind",
+    "OtherModelError",
     "WeightsError",
     "WeightsFile",
     "WeightsHeader",
     "WeightsNotFoundError",
+    "backbone_place",
     "find_backbone",
     "load_foreign",
     "load_state",
@@ -31,4 +36,5 @@ __all__ = [
     "shipped_weights",
     "state_sha256",
     "unwrapped",
+    "weights_origin",
 ]

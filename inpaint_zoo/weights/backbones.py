@@ -14,14 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.errors import MissingError, unknown_name
 
-__all__ = ["BACKBONES", "Backbone", "WeightsNotFoundError", "find_backbone"]
+__all__ = ["BACKBONES", "Backbone", "WeightsNotFoundError", "backbone_place", "find_backbone"]
 
 DOWNLOAD_TIMEOUT_S = 20.0
 
 
-class WeightsNotFoundError(ZooError):
+class WeightsNotFoundError(MissingError):
     """A backbone file was not found; the message says which file to put where."""
 
 
@@ -155,3 +155,11 @@ def find_backbone(name: str, path: str | Path | None = None) -> Path:
         f"({_failed_downloads[name]}): put {backbone.files[0]} from {backbone.url} "
         "into the folder set in INPAINT_ZOO_WEIGHTS."
     )
+
+
+def backbone_place(name: str) -> str | None:
+    """Return which file goes where if a backbone is not on this machine, without a download; None if it is there."""
+    backbone = BACKBONES[name]
+    if any(candidate.is_file() for candidate in _candidates(backbone)):
+        return None
+    return f"backbone '{name}': put {backbone.files[0]} from {backbone.url} into the folder set in INPAINT_ZOO_WEIGHTS."

@@ -64,7 +64,7 @@ def test_unreadable_images(tmp_path, suite, capsys):
         ({"masks": ["lama_bux"]}, r"error: .*suite\.yaml:\d+: Unknown mask 'lama_bux'. Did you mean 'lama_box'"),
         ({"metrics": ["psnrr"]}, r"error: .*suite\.yaml:\d+: Unknown metric 'psnrr'. Did you mean 'psnr'"),
         ({"datasets": [{"name": "x", "root": "empty"}]}, r"error: .*suite\.yaml:\d+: .*empty: contains no images"),
-        ({"datasets": [{"name": "x", "root": "none"}]}, r"error: .*suite\.yaml:\d+: .*none: no such folder"),
+        ({"datasets": [{"name": "x", "size": 8}]}, r"error: .*suite\.yaml:\d+: Unknown dataset 'x'"),
         ({"maks": []}, r"error: .*suite\.yaml:\d+: Unknown key of the suite: 'maks'. Did you mean 'masks'"),
     ],
 )

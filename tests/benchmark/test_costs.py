@@ -12,9 +12,8 @@ import inpaint_zoo as iz
 from inpaint_zoo.analysis.cost import IN_THE_RUN, OUTSIDE_THE_RUN, SPREAD, distribution, pool, timed_in_the_run
 from inpaint_zoo.analysis.macs import Macs, count_macs
 from inpaint_zoo.benchmark import Options, run_suite
-from inpaint_zoo.benchmark.methods import create_methods
 from inpaint_zoo.masks import create_mask
-from tests.helpers.suites import make_image, results_bytes, small_suite, write_images
+from tests.helpers.suites import make_image, methods_of, results_bytes, small_suite, write_images
 from tests.helpers.toy import registered_toy
 
 ONE = Options(workers=1, device="cpu")
@@ -158,7 +157,7 @@ def test_methods_in_batches_are_measured_alone_on_images_from_the_whole_cell(tmp
 def test_a_run_is_a_measurement_only_where_nothing_runs_beside_the_method(tmp_path):
     write_images(tmp_path / "images", 1)
     cuda, cpu = torch.device("cuda"), torch.device("cpu")
-    fixed, repeating = create_methods(small_suite(tmp_path, methods=["mean_fill", "progressive:mean_fill"]))
+    fixed, repeating = methods_of(small_suite(tmp_path, methods=["mean_fill", "progressive:mean_fill"]))
     for method in (fixed, repeating):
         method.start(None, cpu, "fp32")
     cases = [(cpu, 1), (cpu, 4), (cuda, 1), (cuda, 4)]

@@ -5,11 +5,11 @@ import torch
 from PIL import Image
 
 from inpaint_zoo.benchmark import Options, export_inputs, run_suite
-from inpaint_zoo.benchmark.methods import MethodInput, NetworkMethod, Task, create_methods
+from inpaint_zoo.benchmark.methods import MethodInput, NetworkMethod, Task
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.registry import create_model
 from inpaint_zoo.weights import save_weights
-from tests.helpers.suites import Diary, make_image, results_bytes, small_suite
+from tests.helpers.suites import Diary, make_image, methods_of, results_bytes, small_suite
 from tests.helpers.toy import registered_toy
 
 ONE = Options(workers=1, device="cpu")
@@ -24,7 +24,7 @@ def item(number=0, size=(64, 64), key="a"):
 
 
 def network_method(tmp_path, **entry):
-    method = create_methods(small_suite(tmp_path, methods=[{"model": "toy", **entry}]))[0]
+    method = methods_of(small_suite(tmp_path, methods=[{"model": "toy", **entry}]))[0]
     method.start(TASK, CPU, "fp32")
     return method
 
@@ -35,7 +35,7 @@ def network_method(tmp_path, **entry):
 def test_random_weights_come_from_the_suite_alone(tmp_path):
     def image(seed, global_seed):
         suite = small_suite(tmp_path, methods=[{"model": "autoencoder_tiny", "weights": "random"}], seed=seed)
-        method = create_methods(suite)[0]
+        method = methods_of(suite)[0]
         torch.manual_seed(global_seed)
         state = torch.random.get_rng_state()
         method.start(TASK, CPU, "fp32")
@@ -143,7 +143,7 @@ number = 3
 
 def function_method(tmp_path, name):
     (tmp_path / "functions_of_the_test.py").write_text(FUNCTIONS)
-    return create_methods(small_suite(tmp_path, methods=[{"callable": f"functions_of_the_test:{name}"}]))[0]
+    return methods_of(small_suite(tmp_path, methods=[{"callable": f"functions_of_the_test:{name}"}]))[0]
 
 
 def test_functions_see_no_ground_truth_and_may_write_into_their_arguments(tmp_path):
@@ -178,7 +178,7 @@ def test_functions_that_give_something_else_are_named(tmp_path, name, got):
 def test_functions_that_are_not_there_are_errors_before_anything_runs(tmp_path, target, message):
     (tmp_path / "functions_of_the_test.py").write_text(FUNCTIONS)
     with pytest.raises(ZooError, match=message):
-        create_methods(small_suite(tmp_path, methods=[{"callable": target}]))
+        methods_of(small_suite(tmp_path, methods=[{"callable": target}]))
 
 
 # folders

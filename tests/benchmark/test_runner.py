@@ -233,8 +233,10 @@ def test_metrics_without_weights_are_skipped_and_counted(tmp_path, monkeypatch):
     assert len(diary.notes) == 1
     assert "vgg16" in diary.notes[0]
     assert [entry["metric"] for entry in provenance(tmp_path / "out")["skipped_metrics"]] == ["lpips_vgg"]
-    with pytest.raises(ZooError, match=r"None of the suite's metrics can be computed: .*vgg16"):
-        run_suite(small_suite(tmp_path, metrics=["lpips_vgg"]), tmp_path / "other", ONE)
+    nothing = run_suite(small_suite(tmp_path, metrics=["lpips_vgg"]), tmp_path / "other", ONE)
+    assert (nothing.computed, len(nothing.missing), nothing.report) == (0, 4, None)
+    assert nothing.missing[0].parts[0].what == "metric 'lpips_vgg'"
+    assert "vgg16" in nothing.missing[0].parts[0].where
 
 
 def test_metrics_of_sets_use_features_of_the_ground_truth_once(tmp_path, monkeypatch):

@@ -121,8 +121,8 @@ def test_a_learned_model_wants_weights(tmp_path):
     with registered_toy():
         with pytest.raises(ZooError, match=r"suite\.yaml:\d+: the package ships no weights of 'toy'"):
             small_suite(tmp_path, methods=["toy"])
-        with pytest.raises(ZooError, match=r"suite\.yaml:\d+: no weight file .*none\.ckpt"):
-            small_suite(tmp_path, methods=[{"model": "toy", "checkpoint": "none.ckpt"}])
+        with pytest.raises(ZooError, match=r"suite\.yaml:\d+: 'checkpoint' may contain \{dataset\}.* not \{data\}"):
+            small_suite(tmp_path, methods=[{"model": "toy", "checkpoint": "{data}/none.ckpt"}])
         assert small_suite(tmp_path, methods=[{"model": "toy", "weights": "random"}]).methods[0].weights == "random"
 
 

@@ -34,9 +34,9 @@ def test_a_split_is_written_and_used(folder, tmp_path, capsys):
 
 def test_a_list_is_written(folder, tmp_path, capsys):
     out = tmp_path / "few.txt"
-    assert main(["data", "list", str(folder), "--select", "{few_shot: 3}", "--out", str(out)]) == 0
+    assert main(["data", "select", str(folder), "--select", "{few_shot: 3}", "--out", str(out)]) == 0
     assert out.read_text().splitlines()[1:] == ["cat/0.png", "cat/1.png", "cat/2.png"]
-    assert main(["data", "list", str(folder), "--select", "few_shot", "--out", str(out)]) == 2
+    assert main(["data", "select", str(folder), "--select", "few_shot", "--out", str(out)]) == 2
     assert "--select must be rules such as '{few_shot: 10}'" in capsys.readouterr().err
 
 
@@ -44,7 +44,7 @@ def test_a_list_of_classes_that_a_label_file_gives(folder, tmp_path):
     out, labels, names = (tmp_path / name for name in ("list.txt", "labels.txt", "names.txt"))
     labels.write_text("".join(f"{animal}/{n}.png {n % 3}\n" for animal in ("cat", "dog") for n in range(12)))
     names.write_text("/red 0\n/green 1\n/blue 2\n")
-    words = ["data", "list", str(folder), "--out", str(out), "--labels", str(labels), "--label-names", str(names)]
+    words = ["data", "select", str(folder), "--out", str(out), "--labels", str(labels), "--label-names", str(names)]
     assert main([*words, "--select", "{classes: [blue, red], per_class: 1}"]) == 0
     assert out.read_text().splitlines()[1:] == ["cat/0.png", "cat/2.png"]
 
@@ -114,9 +114,9 @@ def test_check_compares_the_sets_of_a_configuration(folder, tmp_path, capsys):
     code, told = checked(**parts)
     assert code == 0
     assert told.splitlines() == [
-        "16 of 16 training images can be read",
-        "2 of 2 validation images can be read",
-        "6 of 6 test images can be read",
+        "16 of 16 training images can be read; 10 x 8 pixels",
+        "2 of 2 validation images can be read; 10 x 8 pixels",
+        "6 of 6 test images can be read; 10 x 8 pixels",
     ]
     shared = {"train": {"first": 20}, "val": parts["test"], "test": parts["test"]}
     code, told = checked("--names-only", **shared)
@@ -137,8 +137,11 @@ def test_check_compares_the_sets_of_a_configuration(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "needs --root DIR, --shards PATTERN or --config FILE"),
-        (["--root", ".", "--names-only"], "--names-only compares the sets of a configuration"),
+        ([], "needs the name of a data set, --root DIR, --shards PATTERN or --config FILE"),
+        (["--root", ".", "--names-only"], "--names-only compares sets, so it needs the name of a data set"),
+        (["chase", "--shards", "x"], "takes the folder of the data set as --root DIR"),
+        (["chaes", "--root", "."], "Unknown data set 'chaes'. Did you mean 'chase'"),
+        (["sample", "--root", "."], "comes with a package, so it takes no --root"),
         (["--config", "none.yaml"], "The configuration none.yaml does not exist"),
         (["--config", "list.yaml"], "list.yaml: must be a mapping such as `data: ...`, got [1]"),
         (["--config", "broken.yaml"], "broken.yaml: cannot be read as YAML"),

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from inpaint_zoo.cli.config_files import read_config
-from inpaint_zoo.data import InpaintingDataModule, select
+from inpaint_zoo.data import InpaintingDataModule, dataset_info, list_datasets, select
 from inpaint_zoo.training import Checkpoints
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
@@ -47,7 +47,7 @@ LAYOUTS = {
     "animals90": [f"animal_{k}/{n}" for k in range(90) for n in numbered("", 6)],
     "celeba": numbered("img_align_celeba/", 2026, "{:06d}.jpg"),
     "celeba_hq": numbered("", 300),
-    "chase": [*numbered("images/", 28), *numbered("labels/", 28)],
+    "chase_db1": [*numbered("images/", 28), *numbered("labels/", 28)],
     "ffhq": [f"{n // 10 * 10:05d}/{n:05d}.png" for n in range(700)],
     "imagenet": [f"train/n{k}/{n}" for k in range(30) for n in numbered("", 20)] + numbered("val/", 500),
     "imagenet in class folders": [
@@ -76,7 +76,7 @@ LAYOUTS = {
         *numbered("chase_db1/images/", 28),
     ],
 }
-WHOLE = ("animals90", "chase", "small", "tiny")  # not scaled
+WHOLE = ("animals90", "chase_db1", "small", "tiny")  # not scaled
 SCALED = ("holdout", "after", "first", "val", "per_class", "few_shot")
 
 
@@ -133,7 +133,19 @@ def with_sets():
     return sorted(found.values())
 
 
+def stated(spec):
+    """Return a dataset with the rules of its registered split in place of the split."""
+    if "split" not in spec or spec["name"] == "sample":
+        return spec
+    rule = dataset_info(spec["name"]).splits[spec["split"]]
+    assert set(spec) <= {"name", "split"}
+    place = {"root": rule.folder} if rule.folder else {}
+    labels = {"labels": list(rule.labels)} if rule.labels else {}
+    return {"name": spec["name"], **place, **labels, **({"select": dict(rule.select)} if rule.select else {})}
+
+
 def scaled(spec, layout):
+    spec = stated(spec)
     if layout in WHOLE or "select" not in spec:
         return spec
     rules = dict(spec["select"])
@@ -149,7 +161,7 @@ def cases():
     found = []
     for file in with_sets():
         name = arguments(CONFIGS / file)[0]["train"]["name"]
-        layout = "small" if name in SMALL else name
+        layout = "small" if name in SMALL else dataset_info(name).folder if name in list_datasets() else name
         found.append((file, layout))
         if name == "imagenet":
             found.append((file, "imagenet in class folders"))
@@ -169,7 +181,7 @@ def test_no_image_is_in_two_sets(file, layout, root):
         assert paths[split], split
     assert not paths["train"] & paths["val"]
     assert not paths["train"] & paths["test"]
-    if given["val"] == given["test"]:
+    if sets["val"] == sets["test"]:
         assert given["train"]["name"] in FEW
         assert monitor is None, "test images would select checkpoints"
         (overlap,) = data.overlaps()
@@ -186,8 +198,8 @@ def test_every_layout_is_used():
 def test_lgnet_takes_twenty_categories_of_places2(root):
     """LGNet, section IV-A: 2,000 training images of each of 20 categories, and the 2,000 test images of these."""
     given, _ = arguments(CONFIGS / "lgnet" / "lgnet_places2.yaml")
-    rules = {split: given[split]["select"] for split in SPLITS}
-    assert list(CATEGORIES.values()) == rules["train"]["classes"]
+    rules = {split: stated(given[split])["select"] for split in SPLITS}
+    assert list(CATEGORIES.values()) == list(rules["train"]["classes"])
     train = {f"{name}/{n}": n for name in [*CATEGORIES.values(), "a/alley"] for n in range(2060)}
     labels = {f"Places365_val_{n:08d}": ALL_CATEGORIES[n % 365] for n in range(36_500)}
     chosen = {

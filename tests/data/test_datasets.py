@@ -180,7 +180,9 @@ def test_kodak_is_what_its_papers_say(shared):
         ({"name": "sample", "keep_mib": -1}, "`keep_mib` must be"),
         ({"name": "mine", "root": 3}, "`root` must be a folder, got 3"),
         ({"name": "mine", "root": "no/such/folder"}, "no/such/folder: no such folder"),
-        ({"name": "mine", "root": ".", "split": "test"}, "`split` applies only to the dataset 'sample'"),
+        ({"name": "mine", "root": ".", "split": "test"}, "`split` applies only to registered data sets"),
+        ({"name": "celeba", "root": ".", "list": "x", "split": "test"}, "give `split` or `list`, not both"),
+        ({"name": "celeba", "root": ".", "split": "tset"}, "split of 'celeba': 'tset'. Did you mean 'test'"),
     ],
 )
 def test_wrong_entries_are_answered_with_the_way_out(spec, message):

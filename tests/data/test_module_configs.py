@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from inpaint_zoo.data import InpaintingDataModule
+from inpaint_zoo.data import DatasetNotFoundError, DatasetWarning, InpaintingDataModule, dataset_info
 from inpaint_zoo.data.sampling import Draw
 from inpaint_zoo.data.splits import select
 from inpaint_zoo.errors import ZooError
@@ -55,6 +55,12 @@ FOLDERS = {
 }
 
 
+def rule(name, split):
+    """Return the rule of a split, which a configuration of configs/data states by the data set's name."""
+    assert settings(CONFIGS / "data" / f"{name}.yaml")[split] == {"name": name, "split": split}
+    return dataset_info(name).splits[split]
+
+
 def test_no_file_is_forgotten():
     assert {path.stem for path in DATA} == {*NUMBERS, *FOLDERS, "sample", "tiny"}
 
@@ -64,10 +70,11 @@ def test_rules_give_the_papers_numbers(name):
     make, arguments, expected = NUMBERS[name]
     files = make(*arguments)
     parts = {}
-    specs = settings(CONFIGS / "data" / f"{name}.yaml")
     for split in ("train", "val", "test"):
-        parts[split] = set(select(files, specs[split]["select"]))
+        parts[split] = set(select(files, rule(name, split).select))
     assert tuple(len(part) for part in parts.values()) == expected
+    stated = tuple(rule(name, split).images for split in parts)
+    assert stated == ((None, *expected[1:]) if name == "wikiart" else expected)
     if name != "imagenet":  # its training images are in another folder
         assert not parts["train"] & parts["test"]
         assert not parts["train"] & parts["val"]
@@ -80,15 +87,15 @@ def test_rules_give_the_papers_numbers(name):
 def test_ffhq_is_split_by_number_and_at_random():
     """GLaMa and others use the first 60,000 by number; GRIG used 60,000 random ones."""
     for name, is_random in (("ffhq", False), ("ffhq_grig", True)):
-        rules = settings(CONFIGS / "data" / f"{name}.yaml")["test"]["select"]
-        test = [int(stem) for stem in select(stems(70_000), rules)]
+        test = [int(stem) for stem in select(stems(70_000), rule(name, "test").select)]
         assert (test == list(range(60_000, 70_000))) != is_random
         if is_random:  # a hypergeometric count: about a seventh of the last 10,000
             assert abs(sum(n >= 60_000 for n in test) - 10_000 / 7) < 5 * (10_000 / 7 * 6 / 7 * 6 / 7) ** 0.5
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_folders_are_found_below_the_root(name, tmp_path):
+@pytest.mark.filterwarnings(f"ignore::{DatasetWarning.__module__}.DatasetWarning")
+def test_folders_are_found_below_the_root(name, tmp_path, monkeypatch):
     counts = {"places2": (503, 3), "paris_streetview": (103, 3), "train_test_folders": (3, 3)}[name]
     for folder, count in zip(FOLDERS[name], counts, strict=True):
         write_image(tmp_path / folder / "0.png", IMAGE)
@@ -99,14 +106,16 @@ def test_folders_are_found_below_the_root(name, tmp_path):
     for split, count in (("train", 3), ("val", held_out or 3), ("test", 3)):
         assert len(data.images(split)) == count
     assert data.images("test").load(0).shape == (32, 32, 3)
+    monkeypatch.delenv("INPAINT_ZOO_DATA", raising=False)
     without = InpaintingDataModule(**settings(CONFIGS / "data" / f"{name}.yaml"), size=32)
     with pytest.raises(ZooError, match="no such folder"):
         without.images("train")
 
 
-def test_the_root_is_asked_for():
+def test_the_root_is_asked_for(monkeypatch):
+    monkeypatch.delenv("INPAINT_ZOO_DATA", raising=False)
     data = InpaintingDataModule(**settings(CONFIGS / "data" / "animals90.yaml"), size=32)
-    with pytest.raises(ZooError, match=r"A folder needs `root: FOLDER`"):
+    with pytest.raises(DatasetNotFoundError, match=r"`--data.root DIR` for fit"):
         data.images("train")
 
 

@@ -83,7 +83,7 @@ def shared_folder() -> Path | None:
     """Return the folder of files that are not in the repository, or None.
 
     The environment variable INPAINT_ZOO_SHARED sets it; by default it is the folder `shared` next to the repository. It
-    may contain `weights`, `data`, `paper_tables`, and more recorded outputs in `vectors` and `specs/keys`.
+    may contain `weights`, `data`, and more recorded outputs in `vectors` and `specs/keys`.
     """
     folder = Path(os.environ.get("INPAINT_ZOO_SHARED", BESIDE))
     return folder if any((folder / part).is_dir() for part in ("vectors", "weights", "data")) else None

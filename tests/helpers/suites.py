@@ -1,5 +1,6 @@
 """Small suites for the benchmark's tests: generated 64 px images, classical methods, metrics without weights."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import yaml
 from PIL import Image
 
 from inpaint_zoo.benchmark import Listener, load_suite
+from inpaint_zoo.benchmark.methods import create_methods
+from inpaint_zoo.benchmark.paper import COLUMNS
 
 METRICS = ["psnr", "ssim", "l1_percent"]
 
@@ -53,9 +56,21 @@ def write_suite(folder, **changes):
     return path
 
 
+def write_table(folder, cells):
+    """Write `table.csv`, Table 1 of the paper "mine", from (dataset, setting, mask, method, metric, value)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "table.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *(("mine", "1", *cell) for cell in cells)])
+
+
 def small_suite(folder, **changes):
     """Write and load a small suite."""
     return load_suite(write_suite(folder, **changes))
+
+
+def methods_of(suite):
+    """Return the methods of a suite for its first dataset."""
+    return [by_dataset[suite.datasets[0].label].method for by_dataset in create_methods(suite)]
 
 
 def results_bytes(out):

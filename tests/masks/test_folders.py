@@ -11,6 +11,7 @@ from inpaint_zoo.masks import MASK_SUITES, MaskConfigError, create_generator, li
 from inpaint_zoo.masks.index import INDEX_NAME
 from inpaint_zoo.masks.kinds.nvidia import bin_of
 from inpaint_zoo.masks.transforms import resize_mask
+from tests.conftest import REPOSITORY
 from tests.masks import plain
 
 
@@ -394,26 +395,32 @@ def test_lists_of_masks_are_what_the_papers_test_on(tmp_path):
         *("1-10%", "10-20%", "20-30%", "30-40%", "40-50%", "50-60%"),
         *(None, None),
     ]
-    assert [mask.column for mask in mask_suite("grig_eval", tmp_path)][-2:] == ["50-60%", "Fixed"]
-    assert [mask.label for mask in mask_suite("isnet_eval")] == [f"synthetic_{k}0_{k + 1}0" for k in range(1, 5)]
-    assert all(mask.synthetic and mask.column is None for mask in mask_suite("synthetic_bins", tmp_path))
+    grig = [mask.column for mask in mask_suite("grig_eval", tmp_path)]
+    assert grig == [*(f"{k}0-{k + 1}0%" for k in range(1, 6)), "Fixed"]
+    names = [f"synthetic_{k}0_{k + 1}0" for k in range(1, 5)]
+    assert [mask.label for mask in mask_suite("isnet_eval")] == [f"{name} (stand-in)" for name in names]
+    generated = mask_suite("synthetic_bins", tmp_path)  # asked for as they are, so they stand in for nothing
+    assert [mask.label for mask in generated[1:5]] == names
+    assert not any(mask.stand_in or mask.column for mask in generated)
     bins(tmp_path)
     for name in MASK_SUITES:
         for mask in (*mask_suite(name), *mask_suite(name, tmp_path)):
             assert create_generator(mask.spec)(0, 256).any()
-            assert mask.synthetic == ("synthetic" in mask.label)
+            assert mask.stand_in == mask.label.endswith(" (stand-in)")
+            assert not mask.stand_in or (mask.column is None and mask.files.name == "nvidia_irregular")
     with pytest.raises(
-        MaskConfigError, match=r"grig_eval is a list of 7 masks, not one mask: `mask_suite\('grig_eval', root"
+        MaskConfigError, match=r"grig_eval is a list of 6 masks, not one mask.* write \{masks: grig_eval\}"
     ):
         create_generator("grig_eval")
     with pytest.raises(MaskConfigError, match=r"Unknown list of masks 'grig'. Did you mean 'grig_eval'"):
         mask_suite("grig")
 
 
-def test_table_columns_are_those_of_the_paper_tables(shared):
+def test_table_columns_are_those_of_the_paper_tables():
+    tables = REPOSITORY / "benchmarks" / "paper_tables"
     for paper in ("lgnet", "isnet", "glama"):
-        table = (shared / "paper_tables" / f"{paper}.csv").read_text()
+        table = (tables / f"{paper}.csv").read_text()
         for mask in mask_suite(f"{paper}_eval", "root"):
             assert mask.column is None or f",{mask.column}," in table
-    assert ",50-60%," in (shared / "paper_tables" / "grig.csv").read_text()
-    assert ",central 128x128 hole," in (shared / "paper_tables" / "glcic_ca.csv").read_text()
+    assert ",50-60%," in (tables / "grig.csv").read_text()
+    assert ",central 128x128 hole," in (tables / "glcic_ca.csv").read_text()

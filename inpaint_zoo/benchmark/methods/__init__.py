@@ -6,11 +6,15 @@ known pixels by those of the ground truth.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 from inpaint_zoo.benchmark.entries import CallableEntry, ModelEntry
 from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Task
 from inpaint_zoo.benchmark.methods.folder import FolderMethod
 from inpaint_zoo.benchmark.methods.function import CallableMethod
 from inpaint_zoo.benchmark.methods.network import NetworkMethod
+from inpaint_zoo.benchmark.missing import Missing, missing_weights
 from inpaint_zoo.benchmark.suite import Suite
 
 __all__ = [
@@ -20,23 +24,50 @@ __all__ = [
     "MethodInput",
     "MethodOutput",
     "NetworkMethod",
+    "Prepared",
     "Task",
     "create_methods",
 ]
 
 
-def create_methods(suite: Suite) -> list[Method]:
+class Prepared(NamedTuple):
+    """A method for one dataset, and what it lacks to be computed."""
+
+    method: Method
+    missing: Missing | None
+
+
+def create_methods(suite: Suite) -> list[Mapping[str, Prepared]]:
     """Create the methods of a suite, in its order; functions are imported, networks are not built yet.
+
+    Returns:
+        For each entry, its method by the label of the dataset. Datasets with the same weights share the method.
 
     Raises:
         ZooError: If a function cannot be imported or a folder does not exist; the message gives file and line.
     """
-    methods: list[Method] = []
+    methods: list[Mapping[str, Prepared]] = []
     for entry in suite.methods:
         if isinstance(entry, ModelEntry):
-            methods.append(NetworkMethod(entry, suite.seed))
-        elif isinstance(entry, CallableEntry):
-            methods.append(CallableMethod(entry))
+            methods.append(_networks(entry, suite))
+            continue
+        method: Method
+        if isinstance(entry, CallableEntry):
+            method = CallableMethod(entry)
         else:
-            methods.append(FolderMethod(entry, len(suite.datasets), sum(not masks.mosaic for masks in suite.masks)))
+            method = FolderMethod(entry, len(suite.datasets), sum(not masks.mosaic for masks in suite.masks))
+        methods.append({dataset.label: Prepared(method, None) for dataset in suite.datasets})
     return methods
+
+
+def _networks(entry: ModelEntry, suite: Suite) -> Mapping[str, Prepared]:
+    """Return the networks of an entry by the label of the dataset, which its weights may depend on."""
+    by_weights: dict[str | None, Method] = {}
+    networks: dict[str, Prepared] = {}
+    for dataset in suite.datasets:
+        name = dataset.spec["name"]
+        found = entry.find(name)
+        chosen = found or entry
+        method = by_weights.setdefault(chosen.weights, NetworkMethod(chosen, suite.seed))
+        networks[dataset.label] = Prepared(method, None if found else missing_weights(entry, name))
+    return networks

@@ -98,6 +98,10 @@ class Method(ABC):
     def identity(self, task: Task) -> dict[str, Any]:
         """Return everything that the method's results for this cell depend on, as plain values."""
 
+    def origin(self) -> dict[str, str] | None:
+        """Return the origin of the weights for the record, as `weights.Origin`; None if it is no registered model."""
+        return None
+
     @abstractmethod
     def start(self, task: Task, device: torch.device, precision: str) -> None:
         """Load what the cell needs."""

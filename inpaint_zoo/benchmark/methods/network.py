@@ -68,14 +68,23 @@ class NetworkMethod(Method):
         """The argument ``weights`` of `create_model`."""
         return None if self.entry.weights == "random" else self.entry.weights
 
-    def weights_sha256(self) -> str | None:
-        """Return the SHA-256 of the weight file; None if there is none."""
+    def _weight_file(self) -> Path | None:
         from inpaint_zoo.weights import shipped_weights
 
         if self._weights is None:
             return None
-        path = shipped_weights(self.info.weights_of) if self._weights == "shipped" else Path(self._weights)
+        return shipped_weights(self.info.weights_of) if self._weights == "shipped" else Path(self._weights)
+
+    def weights_sha256(self) -> str | None:
+        """Return the SHA-256 of the weight file; None if there is none."""
+        path = self._weight_file()
         return sha256_file(path) if path else None
+
+    def origin(self) -> dict[str, str] | None:
+        """Return the origin of the weights, from the metadata of their file."""
+        from inpaint_zoo.weights import weights_origin
+
+        return weights_origin(self.entry.model, self._weight_file() or self.entry.weights)._asdict()
 
     def refusal(self, task: Task) -> str | None:
         """Return why a mosaic does not apply: only networks that see the values in the hole can use it."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from inpaint_zoo.benchmark.report.latex import latex
 from inpaint_zoo.benchmark.report.markdown import markdown
 from inpaint_zoo.benchmark.report.page import page
+from inpaint_zoo.benchmark.report.paper import compare, comparison_csv
 from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.benchmark.report.sheet import sheet
 from inpaint_zoo.benchmark.report.tables import matrices, tables
@@ -17,6 +18,8 @@ __all__ = ["write_report"]
 
 def write_report(out_dir: str | Path) -> Path:
     """Write summary.csv, report.md, tables.tex, gallery.png and report.html to a benchmark's output folder.
+
+    If the suite names a table of a paper, paper_comparison.csv is written, too.
 
     Only that folder is read, and the same folder gives the same bytes.
 
@@ -29,10 +32,14 @@ def write_report(out_dir: str | Path) -> Path:
     run = read_run(out_dir)
     scores = tables(run)
     overview = matrices(run, scores)
+    comparison = compare(run)
     write_bytes(run.folder / "summary.csv", run.summary.to_csv(index=False, lineterminator="\n").encode())
-    write_bytes(run.folder / "report.md", markdown(run, scores, overview).encode())
-    write_bytes(run.folder / "tables.tex", latex(run, scores).encode())
+    write_bytes(run.folder / "report.md", markdown(run, scores, overview, comparison).encode())
+    write_bytes(run.folder / "tables.tex", latex(run, scores, comparison).encode())
+    if comparison:
+        text = comparison_csv(comparison, run)
+        write_bytes(run.folder / "paper_comparison.csv", text.encode())
     if images := sheet(run):
         write_bytes(run.folder / "gallery.png", images)
-    write_bytes(run.folder / "report.html", page(run, scores, overview).encode())
+    write_bytes(run.folder / "report.html", page(run, scores, overview, comparison).encode())
     return run.folder / "report.html"

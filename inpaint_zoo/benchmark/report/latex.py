@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inpaint_zoo.benchmark.report.notes import how_to_read
+from inpaint_zoo.benchmark.report.notes import absent, how_to_read, stand_ins
+from inpaint_zoo.benchmark.report.paper import Compared, Comparison, Panel, groups
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.tables import Entry, ScoreTable, short_title
 
@@ -32,14 +33,19 @@ _SPECIAL = {
 }
 
 
-def latex(run: Run, tables: Sequence[ScoreTable]) -> str:
+def latex(run: Run, tables: Sequence[ScoreTable], comparison: Comparison | None) -> str:
     """Return all tables of a run."""
     comments = [
         rf"Tables of the benchmark {run.suite['name']!r}; \usepackage{{booktabs}}, UTF-8 labels as they are.",
+        *(f"Missing: {line}" for line in absent(run)),
+        *stand_ins(run),
         *how_to_read(),
     ]
     parts = ["\n".join(f"% {' '.join(line.split())}" for line in comments)]
     parts += [_table(table, number) for number, table in enumerate(tables, start=1)]
+    if comparison:
+        shown = [(panel, at) for panel in comparison.panels for at in groups(panel)]
+        parts += [_comparison(comparison, panel, at, number) for number, (panel, at) in enumerate(shown, start=1)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -76,6 +82,39 @@ def _table(table: ScoreTable, number: int) -> str:
         guard = "{}" if row.method[:1] in ("[", "*") else ""  # after \\, LaTeX would parse these as arguments
         lines.append(rf"{guard}{' & '.join([escape(row.method), *cells])} \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
+
+
+def _comparison(comparison: Comparison, panel: Panel, at: range, number: int) -> str:
+    """Return a part of the comparison with a paper; rows with only the paper's numbers are in italics."""
+    title = ", ".join(filter(None, (comparison.title, panel.title)))
+    legend = "Italics: only the paper has numbers." if comparison.has_quoted else ""
+    kinds = " ".join(f"{name}: {meaning}." for name, meaning in comparison.kinds)
+    caption = " ".join(filter(None, (f"{title}: paper, ours and difference; {comparison.coverage}.", legend, kinds)))
+    heads = [", ".join(filter(None, panel.columns[k])) for k in at]
+    spans = " & ".join(rf"\multicolumn{{3}}{{c}}{{{escape(head)}}}" for head in heads)
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escape(caption)}}}",
+        rf"\label{{tab:benchmark-paper-{number}}}",
+        rf"\begin{{tabular}}{{l{'rrr' * len(at)}}}",
+        r"\toprule",
+        rf" & {spans} \\",
+        rf"Method{' & paper & ours & diff.' * len(at)} \\",
+        r"\midrule",
+    ]
+    for label, quoted, cells in panel.rows:
+        name = rf"\emph{{{escape(label)}}}" if quoted else f"{{}}{escape(label)}"
+        lines.append(rf"{' & '.join([name, *(_compared(cells[k], quoted) for k in at)])} \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
+
+
+def _compared(cell: Compared | None, quoted: bool) -> str:
+    if cell is None:
+        return "& &"
+    paper = rf"\emph{{{escape(cell.paper_text)}}}" if quoted else escape(cell.paper_text)
+    kind = rf" {{\scriptsize {escape(cell.kind_text)}}}" if cell.kind_text else ""
+    return f"{paper} & {escape(cell.ours_text)}{kind} & {escape(cell.difference_text)}"
 
 
 def _cell(entry: Entry | None) -> str:

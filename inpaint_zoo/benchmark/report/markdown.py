@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from inpaint_zoo.benchmark.report.notes import caveats, failures, headline, how_to_read, skipped, unreadable
+from inpaint_zoo.benchmark.report.notes import absent, caveats, failures, headline, how_to_read, skipped, unreadable
+from inpaint_zoo.benchmark.report.paper import Compared, Comparison, Panel, groups
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.tables import Entry, Matrix, ScoreTable, short_title
 from inpaint_zoo.benchmark.report.typography import DASH
@@ -13,10 +14,11 @@ from inpaint_zoo.benchmark.report.typography import DASH
 __all__ = ["escape", "markdown", "section"]
 
 
-def markdown(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix]) -> str:
+def markdown(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], comparison: Comparison | None) -> str:
     """Return the whole report as GitHub-flavored Markdown."""
     parts = [f"# {escape(run.suite['name'])}", escape(headline(run))]
     for title, lines in (
+        ("Missing", absent(run)),
         ("Without numbers", failures(run)),
         ("Metrics skipped", skipped(run)),
         ("Unreadable images", unreadable(run)),
@@ -24,11 +26,14 @@ def markdown(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix])
     ):
         if lines:
             parts += [f"**{title}**", _bullets(lines)]
+    if comparison:
+        parts += _comparison(comparison)
     if len(tables) > 1:
         parts.append("## Overview")
         parts += [part for matrix in overview for part in _matrix(matrix)]
     parts += [section(table, "##") for table in tables]
-    parts += ["## How to read this", _bullets(how_to_read())]
+    if tables:
+        parts += ["## How to read this", _bullets(how_to_read())]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -80,6 +85,41 @@ def _scores(table: ScoreTable) -> str:
         ]
         rows.append([escape(row.method), *cells])
     return _rows(header, rows)
+
+
+def _comparison(comparison: Comparison) -> list[str]:
+    parts = [f"## {escape(comparison.title)} of the paper", f"{comparison.coverage}."]
+    for panel in comparison.panels:
+        if panel.title:
+            parts.append(f"### {escape(panel.title)}")
+        parts += [_compared(panel, at) for at in groups(panel)]
+    kinds = [f"{name}: {meaning}." for name, meaning in comparison.kinds]
+    notes = [f"({number}) {note}" for number, note in enumerate(comparison.notes, start=1)]
+    quoted = ["Rows marked (quoted) have only the paper's numbers. They are never ranked."] * comparison.has_quoted
+    return [*parts, _bullets([*quoted, *kinds, *comparison.conventions, *notes])]
+
+
+def _compared(panel: Panel, at: range) -> str:
+    header = ["method"]
+    for k in at:
+        name = escape(", ".join(filter(None, panel.columns[k])))
+        header += [f"{name}: paper", "ours", "difference"]
+    rows = []
+    for label, quoted, cells in panel.rows:
+        row = [escape(label) + " (quoted)" * quoted]
+        for k in at:
+            row += _three(cells[k])
+        rows.append(row)
+    return _rows(header, rows)
+
+
+def _three(cell: Compared | None) -> list[str]:
+    if cell is None:
+        return ["", "", ""]
+    notes = "".join(f" ({number})" for number in cell.notes)
+    kind = f" ({cell.kind_text})" if cell.kind_text else ""
+    ours = "missing" if cell.status == "missing" else escape(cell.ours_text + kind)
+    return [cell.paper_text, ours, escape(cell.difference_text) + notes]
 
 
 def _matrix(matrix: Matrix) -> list[str]:

@@ -7,7 +7,7 @@ from inpaint_zoo.benchmark.report.tables import count_images
 from inpaint_zoo.benchmark.report.typography import NBSP
 from inpaint_zoo.benchmark.statistics import DRAWS, EXACT_GROUPS
 
-__all__ = ["caveats", "count", "failures", "headline", "how_to_read", "skipped", "unreadable"]
+__all__ = ["absent", "caveats", "count", "failures", "headline", "how_to_read", "skipped", "stand_ins", "unreadable"]
 
 FEW_IMAGES = 10  # with fewer, percentile intervals are clearly too narrow
 
@@ -30,7 +30,11 @@ def image_counts(run: Run, dataset: str) -> tuple[int, int]:
 
 def headline(run: Run) -> str:
     """Return what was compared on what."""
-    data = " and ".join(f"{count_images(*image_counts(run, name))} ({name})" for name in run.datasets)
+    if run.results.empty:
+        size = " × ".join(str(side) for side in run.suite.get("costs", {}).get("size", ()))  # noqa: RUF001 - times
+        return f"Cost of {count(len(run.methods), 'method')} at {size} px." if size else "Numbers of a paper only."
+    scored = [name for name in run.datasets if image_counts(run, name)[0]]
+    data = " and ".join(f"{count_images(*image_counts(run, name))} ({name})" for name in scored)
     masks = len({mask for _, mask in run.tables})
     return (
         f"{count(len(run.methods), 'method')} on {data}, under {count(masks, 'mask set')}, "
@@ -38,9 +42,31 @@ def headline(run: Run) -> str:
     )
 
 
+def absent(run: Run) -> list[str]:
+    """Return what the run lacked, and where it goes."""
+    return [f"{line} ({count(len(cells), 'cell')})" for line, cells in run.absent.items()]
+
+
 def failures(run: Run) -> list[str]:
-    """Return the cells without numbers."""
-    return [f"{method} on {dataset}, {mask}: {reason}" for (method, dataset, mask), reason in run.missing.items()]
+    """Return the cells without numbers, except those that lack something that `absent` names."""
+    named = {cell for cells in run.absent.values() for cell in cells}
+    return [
+        f"{method} on {dataset}, {mask}: {reason}"
+        for (method, dataset, mask), reason in run.missing.items()
+        if (method, dataset, mask) not in named
+    ]
+
+
+def stand_ins(run: Run) -> list[str]:
+    """Return which mask sets replace mask files that were not there."""
+    by_files: dict[str, list[str]] = {}
+    for mask, files in run.stand_ins.items():
+        by_files.setdefault(files, []).append(mask)
+    return [
+        f"{', '.join(masks)}: generated masks stand in for the mask files '{files}', which were not there. The numbers "
+        f"are not comparable with published ones. Give --data {files}=DIR to use the files."
+        for files, masks in by_files.items()
+    ]
 
 
 def skipped(run: Run) -> list[str]:
@@ -58,7 +84,7 @@ def unreadable(run: Run) -> list[str]:
 
 def caveats(run: Run) -> list[str]:
     """Return the limitations of the numbers of this run."""
-    lines = []
+    lines = stand_ins(run)
     small = [(name, image_counts(run, name)[1]) for name in run.datasets]
     few = [f"{name}: {number}" for name, number in small if 0 < number < FEW_IMAGES]
     if few:

@@ -21,6 +21,7 @@ from inpaint_zoo.benchmark.report.gallery import (
     Gallery,
     build_gallery,
 )
+from inpaint_zoo.benchmark.report.paper import Comparison
 from inpaint_zoo.benchmark.report.plots import Plot, hole_plots, time_plots
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.tables import Column, Entry, Matrix, ScoreTable, short_title
@@ -34,7 +35,7 @@ FINDINGS = 6  # number of verdicts at the top of the page; all verdicts are with
 WHISKER = 92  # width of the small interval plots in table cells, in pixels
 
 
-def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix]) -> str:
+def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], comparison: Comparison | None) -> str:
     """Return the whole report as one HTML file."""
     environment = Environment(
         loader=PackageLoader("inpaint_zoo.benchmark.report", "templates"),
@@ -65,6 +66,7 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix]) -> 
         findings=findings[:FINDINGS],
         more_findings=len(findings) > FINDINGS,
         problems=_problems(run),
+        comparison=comparison,
         tables=tables,
         overview=overview,
         ranked={matrix.info.name: _ranked(matrix) for matrix in overview},
@@ -127,6 +129,11 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     crops, images = sum(n for n, _ in counts), sum(n for _, n in counts)
     cells = len(run.methods) * len(run.tables) - run.not_applicable
     done = cells + run.not_applicable - len(run.missing)
+    if run.results.empty:
+        return [
+            (str(len(run.methods)), "methods"),
+            (str(len(run.suite.get("costs", {}).get("figures", ()))), "figures"),
+        ]
     facts = [
         (str(len(run.methods)), "methods"),
         (str(images), "images"),
@@ -153,6 +160,7 @@ def _findings(tables: Sequence[ScoreTable]) -> list[dict[str, Any]]:
 
 def _problems(run: Run) -> list[tuple[str, list[str]]]:
     every = [
+        ("Missing, and where it goes", notes.absent(run)),
         ("Cells without numbers", notes.failures(run)),
         ("Metrics skipped", notes.skipped(run)),
         ("Images that could not be read", notes.unreadable(run)),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from inpaint_zoo.benchmark.cost_keys import COSTS_FILE
 from inpaint_zoo.benchmark.summary import RESULT_COLUMNS, summarize
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.metrics import MetricInfo, metric_info
@@ -34,9 +35,12 @@ class Run:
         methods: Labels of the suite's methods.
         tables: (dataset, mask set) pairs of the suite.
         missing: (method, dataset, mask set) of the suite's cells without numbers -> reason.
+        absent: What the run lacked, in one line each with where it goes -> the cells that need it.
+        stand_ins: Mask sets of generated masks -> name of the mask files that they replace.
         not_applicable: Number of cells that do not apply.
         deblurring: Mask sets whose holes show a mosaic of the ground truth; never averaged or ranked with others.
         cells: Identifier and record of each cell that was run.
+        figures: Content of costs.json; empty if the suite states no costs.
     """
 
     folder: Path
@@ -49,9 +53,12 @@ class Run:
     methods: tuple[str, ...]
     tables: tuple[tuple[str, str], ...]
     missing: dict[Cell, str]
+    absent: dict[str, list[Cell]]
+    stand_ins: dict[str, str]
     not_applicable: int
     deblurring: frozenset[str]
     cells: dict[Cell, tuple[str, dict[str, Any]]]
+    figures: dict[str, Any]
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -135,6 +142,13 @@ def read_run(folder: str | Path) -> Run:
     errors = {_cell(entry): f"failed: {entry['error']}" for entry in provenance.get("failed", ())}
     refused = provenance.get("not_applicable", ())
     errors |= {_cell(entry): f"not applicable: {entry['reason']}" for entry in refused}
+    absent = {
+        f"{entry['what']}, {entry['where']}": [(cell[0], cell[1], cell[2]) for cell in entry["cells"]]
+        for entry in provenance.get("missing", ())
+    }
+    for line, without in absent.items():
+        for cell in without:
+            errors[cell] = f"{errors[cell]}; {line}" if cell in errors else f"missing: {line}"
     cells = [(method, *table) for table in tables for method in methods]
     return Run(
         folder=folder,
@@ -147,9 +161,12 @@ def read_run(folder: str | Path) -> Run:
         methods=methods,
         tables=tables,
         missing={cell: errors.get(cell, "not run") for cell in cells if cell in errors or cell not in done},
+        absent=absent,
+        stand_ins={mask["label"]: mask["stands_in_for"] for mask in suite["masks"] if "stands_in_for" in mask},
         not_applicable=len(refused),
         deblurring=frozenset(mask["label"] for mask in suite["masks"] if mask.get("input_mode") == "mosaic"),
         cells={_cell(record): (name, record) for name, record in provenance.get("cells", {}).items()},
+        figures=_read_json(folder / COSTS_FILE) if (folder / COSTS_FILE).is_file() else {},
     )
 
 

@@ -157,8 +157,8 @@ class Matrix:
 
 
 def tables(run: Run) -> list[ScoreTable]:
-    """Return a table for every (dataset, mask set) of the suite, including those without numbers."""
-    return [_table(run, dataset, mask) for dataset, mask in run.tables]
+    """Return a table for every (dataset, mask set) of the suite, including those without numbers; none if all are."""
+    return [] if run.results.empty else [_table(run, dataset, mask) for dataset, mask in run.tables]
 
 
 def matrices(run: Run, score_tables: Sequence[ScoreTable]) -> list[Matrix]:

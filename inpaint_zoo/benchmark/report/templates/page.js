@@ -20,7 +20,7 @@
       panel.hidden = Object.entries(choices).some(([key, value]) => panel.dataset[key] !== value);
     }
   }
-  for (const group of ["overview", "plots"]) {
+  for (const group of ["paper", "overview", "plots"]) {
     for (const pills of document.querySelectorAll(`[data-pills="${group}"]`)) {
       pills.addEventListener("change", () => showPanels(group));
     }
