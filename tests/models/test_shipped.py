@@ -13,8 +13,7 @@ from inpaint_zoo.weights import load_weights
 from inpaint_zoo.weights.files import SHIPPED_FOLDER
 
 LEARNED = [name for name in iz.list_models("*_tiny") if (SHIPPED_FOLDER / f"{name}.safetensors").is_file()]
-# trained by the common recipe, the others by their family's sample configuration
-COMMON = [
+COMMON = [  # trained by configs/tiny
     n
     for n in LEARNED
     if load_weights(SHIPPED_FOLDER / f"{n}.safetensors").training["config"].startswith("configs/tiny/")
@@ -40,8 +39,8 @@ def psnr(name, mask):
     return -10 * (result - images).square().mean((1, 2, 3)).log10().mean().item()
 
 
-def test_some_are_trained_by_the_common_recipe():
-    assert {"glama_tiny", "lgnet_tiny", "partial_conv_tiny"} <= set(COMMON)
+def test_all_are_trained_by_the_common_recipe():
+    assert COMMON == LEARNED == [name for name in iz.list_models("*_tiny") if iz.model_info(name).learned]
 
 
 @pytest.mark.parametrize("name", COMMON)
