@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,10 +41,9 @@ def listed_masks(table: Table, base: Path, places: Places) -> Iterator[SourceEnt
 
 def _folder(files: MaskFiles, root: Path | None, places: Places) -> Path | None:
     """Return the folder of mask files: the one of `--data`, the suite's, or the one in `INPAINT_ZOO_DATA`."""
-    from inpaint_zoo.data.locate import DATA_FOLDER
+    from inpaint_zoo.data.locate import named_folder
 
     if files.name in places.data:
         return Path(places.data[files.name]).expanduser()
-    common = os.environ.get(DATA_FOLDER)
-    candidates = [root, Path(common) / files.name if common else None]
+    candidates = [root, named_folder(files.name)]
     return next((each.expanduser() for each in candidates if each is not None and each.expanduser().is_dir()), None)

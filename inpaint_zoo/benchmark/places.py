@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from inpaint_zoo.benchmark.entries import DATASET, MethodEntry, ModelEntry, SourceEntry
 from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.weights import weights_folder
 
 __all__ = ["Places"]
 
-WEIGHTS_FOLDER = "INPAINT_ZOO_WEIGHTS"
 FIXED = ("shards", "parts")  # where a dataset's images can be, other than one folder
 
 
@@ -60,8 +59,8 @@ class Places:
         if self.weights_root is not None:
             folders = [Path(self.weights_root)]
         else:
-            common = os.environ.get(WEIGHTS_FOLDER)
-            folders = [*([Path(common)] if common else []), base]
+            common = weights_folder()
+            folders = [base] if common is None else [common, base]
         return replace(entry, folders=tuple(each.expanduser() for each in folders), per_dataset=per_dataset)
 
     def of_dataset(self, entry: SourceEntry) -> SourceEntry:

@@ -28,25 +28,22 @@ def init_normal(module: nn.Module, std: float, *, zero_biases: bool = True) -> N
             layer.iterate(SETTLED)
 
 
-def init_scaled(module: nn.Module, gain: float) -> None:
+def init_scaled(module: nn.Module, gain: float, output_scale: float = 1.0) -> None:
     """Initialize weights of convolutions from N(0, gain^2 / fan_in) and set the biases to 0.
 
     With the activation's gain (1.24 for ELU, He et al., ICCV 2015), the activations keep their scale through any number
     of layers. PyTorch's default initialization halves the scale in each layer, which slows the training of small
     networks.
 
-    A network that predicts differences from a pre-filled image (`predict_difference`) gets a tenth of this scale in its
-    output layers, those with three channels, so that its first predictions are close to the pre-filled image.
-
     Args:
         module: A network without spectral norm (which removes the scale of the weights).
         gain: Gain of the activation function.
+        output_scale: Additional factor for the weights of layers that output three channels, an image.
     """
-    small_output = getattr(module, "predicts_difference", False)
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             fan_in = layer.weight.numel() // layer.out_channels
-            scale = 0.1 if small_output and layer.out_channels == 3 else 1.0
+            scale = output_scale if layer.out_channels == 3 else 1.0
             nn.init.normal_(layer.weight, 0.0, scale * gain / fan_in**0.5)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

@@ -32,6 +32,7 @@ from inpaint_zoo.weights import match_state, read_header
 __all__ = ["InpaintingModule", "TrainingModule", "gradient_norm", "hole_fill_of", "is_logged", "without_padding"]
 
 Built = TypeVar("Built")
+SMALL_OUTPUT = 0.1  # scale of output layers of differences: the first predictions are close to the pre-filled image
 
 
 def is_logged(trainer: Trainer, step: int) -> bool:
@@ -148,7 +149,7 @@ class TrainingModule(LightningModule):
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
         self.starts_trained = init_weights is not None
         if init_gain is not None and not self.starts_trained:
-            init_scaled(self.network, init_gain)
+            init_scaled(self.network, init_gain, SMALL_OUTPUT if self.network.predicts_difference else 1.0)
         stored, self._not_stored = storable_arguments(self, self.network, self.start_arguments)
         self._not_restored: list[str] = []  # arguments that the loaded checkpoint could not hold
         self.save_hyperparameters(stored, logger=False)

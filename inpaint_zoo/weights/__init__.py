@@ -1,6 +1,13 @@
 """Weight files: finding, writing and loading them without running code from the files."""
 
-from inpaint_zoo.weights.backbones import BACKBONES, Backbone, WeightsNotFoundError, backbone_place, find_backbone
+from inpaint_zoo.weights.backbones import (
+    BACKBONES,
+    Backbone,
+    WeightsNotFoundError,
+    backbone_place,
+    find_backbone,
+    weights_folder,
+)
 from inpaint_zoo.weights.errors import OtherModelError, WeightsError
 from inpaint_zoo.weights.files import (
     WeightsFile,
@@ -36,5 +43,6 @@ __all__ = [
     "shipped_weights",
     "state_sha256",
     "unwrapped",
+    "weights_folder",
     "weights_origin",
 ]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from inpaint_zoo.errors import MissingError, unknown_name
 
-__all__ = ["BACKBONES", "Backbone", "WeightsNotFoundError", "backbone_place", "find_backbone"]
+__all__ = ["BACKBONES", "Backbone", "WeightsNotFoundError", "backbone_place", "find_backbone", "weights_folder"]
 
 DOWNLOAD_TIMEOUT_S = 20.0
 
@@ -84,13 +84,19 @@ BACKBONES: dict[str, Backbone] = {
 _failed_downloads: dict[str, str] = {}  # one download attempt per file and process
 
 
+def weights_folder() -> Path | None:
+    """Return the folder set in `INPAINT_ZOO_WEIGHTS`; None if it is not set."""
+    given = os.environ.get("INPAINT_ZOO_WEIGHTS")
+    return Path(given).expanduser() if given else None
+
+
 def _candidates(backbone: Backbone) -> Iterator[Path]:
     import torch
 
     hub = Path(torch.hub.get_dir())
     folders = [hub / "checkpoints", hub.parent]
-    if given := os.environ.get("INPAINT_ZOO_WEIGHTS"):
-        folders.insert(0, Path(given).expanduser())
+    if (given := weights_folder()) is not None:
+        folders.insert(0, given)
     for folder in folders:
         for file in backbone.files:
             yield folder / file

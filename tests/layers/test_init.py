@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-import inpaint_zoo as iz
 from inpaint_zoo.layers.init import init_scaled
+from inpaint_zoo.training import Reconstruction
 
 
 def test_maps_keep_their_scale_through_many_layers():
@@ -33,8 +33,8 @@ def test_transposed_convolutions_count_what_meets_in_an_output():
 
 @pytest.mark.parametrize("difference", [False, True])
 def test_networks_that_predict_differences_start_with_small_ones(difference):
-    net = iz.create_model("glcic_tiny", difference=difference)
-    init_scaled(net, 1.2)
+    options = {"difference": difference}
+    net = Reconstruction("glcic_tiny", network_options=options, init_gain=1.2, metrics=[]).network
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d):
             scale = 0.1 if difference and layer.out_channels == 3 else 1.0

@@ -13,7 +13,7 @@ from inpaint_zoo.benchmark.report.run_folder import Run
 
 __all__ = ["CELL", "COLUMNS", "GAP", "HEAD", "SIDE", "sheet"]
 
-COLUMNS = 9
+COLUMNS = 9  # tiles beside each other; the others follow in lines below
 LINES = 4  # a larger sheet is unreadable; the page shows all images
 CELL, GAP, HEAD, SIDE = 200, 8, 30, 26  # px: side of a tile, distance, height of the titles, width of the masks' names
 _PAPER, _INK = "#fbfaf7", "#1d1d1f"
