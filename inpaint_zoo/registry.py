@@ -1,7 +1,8 @@
 """Registry of models, combinators, discriminators and converters, and functions that create them by name.
 
 Models, discriminators and converters of the authors' checkpoints register themselves with the decorators of this module
-when their package is imported, which `discover` does at the first look-up of a name. Other packages can register more.
+when their package is imported, which `discover` does at the first look-up of a name. Other packages can register more:
+installed ones by an entry point, see `discovery`.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import fnmatch
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from inpaint_zoo.discovery import discover
+from inpaint_zoo.discovery import BrokenPluginWarning, broken_plugins, discover, loading_plugin
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.listing import natural_key
 from inpaint_zoo.weights import (
@@ -43,6 +45,7 @@ __all__ = [
     "list_discriminators",
     "list_models",
     "model_info",
+    "model_infos",
     "official_files",
     "options_clash",
     "options_through",
@@ -90,6 +93,7 @@ class ModelInfo(NamedTuple):
         weights: Names of the weight files that ship with the package.
         weights_of: Model whose weight files it takes: the wrapped model for a combinator without weights, else itself.
         takes_hole_fill: Whether the network takes a filling of the hole; see `InpaintingNetwork`.
+        plugin: Name and version of the distribution that registered it by an entry point; None for this package.
     """
 
     name: str
@@ -103,6 +107,7 @@ class ModelInfo(NamedTuple):
     weights: tuple[str, ...]
     weights_of: str
     takes_hole_fill: bool
+    plugin: str | None = None
 
     @property
     def ready(self) -> bool:
@@ -116,6 +121,7 @@ class _Entry(NamedTuple):
     source: str
     learned: bool
     weights_of: str
+    plugin: str | None = None
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -178,7 +184,8 @@ def register_model(
     """
 
     def register(build: ModelBuilder) -> ModelBuilder:
-        _add("model", MODELS, build.__name__, _Entry(build, paper, source, learned, build.__name__))
+        entry = _Entry(build, paper, source, learned, build.__name__, loading_plugin())
+        _add("model", MODELS, build.__name__, entry)
         return build
 
     return register
@@ -260,7 +267,8 @@ def _model(name: str) -> _Entry:
     if ":" in name:
         return _combined(*name.split(":", 1))
     if name not in MODELS:
-        raise unknown_name("model", name, MODELS, "list_models() gives all names.")
+        broken = [f"The plugin {plugin} cannot be imported ({reason})." for plugin, reason in broken_plugins().items()]
+        raise unknown_name("model", name, MODELS, " ".join(["list_models() gives all names.", *broken]))
     return MODELS[name]
 
 
@@ -284,7 +292,7 @@ def _combined(outer: str, inner: str) -> _Entry:
     build.__doc__ = f"{first_line}: `{inner}`."
     build.__module__ = entry.build.__module__
     weights_of = f"{outer}:{inner}" if learned else entry.weights_of
-    return _Entry(build, entry.paper, entry.source, learned or entry.learned, weights_of)
+    return _Entry(build, entry.paper, entry.source, learned or entry.learned, weights_of, entry.plugin)
 
 
 def options_through(name: str, inner: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -353,7 +361,29 @@ def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -
         weights=(shipped.name,) if shipped else (),
         weights_of=entry.weights_of,
         takes_hole_fill=built.takes_hole_fill,
+        plugin=entry.plugin,
     )
+
+
+def model_infos(pattern: str = "*") -> list[ModelInfo]:
+    """Return information about the registered models that match a shell pattern, in natural order.
+
+    A model of a plugin that cannot be built is left out with a `BrokenPluginWarning`.
+    """
+    infos: list[ModelInfo] = []
+    for name in list_models(pattern):
+        try:
+            infos.append(model_info(name))
+        except Exception as error:  # another package's code may raise any error
+            plugin = MODELS[name].plugin
+            if plugin is None:
+                raise
+            warnings.warn(
+                f"The model '{name}' of the plugin {plugin} cannot be built: {type(error).__name__}: {error}",
+                BrokenPluginWarning,
+                stacklevel=2,
+            )
+    return infos
 
 
 def create_model(name: str, weights: str | Path | None = None, **overrides: Any) -> InpaintingNetwork:

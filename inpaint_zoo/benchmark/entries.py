@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from inpaint_zoo.benchmark.convention import Convention
 from inpaint_zoo.config import Table
 
 if TYPE_CHECKING:
     from inpaint_zoo.masks import EvalMask
 
-__all__ = ["DATASET", "CallableEntry", "FolderEntry", "MethodEntry", "ModelEntry", "Mosaic", "SourceEntry"]
+__all__ = [
+    "DATASET",
+    "CallableEntry",
+    "CommandEntry",
+    "FileModelEntry",
+    "FolderEntry",
+    "MethodEntry",
+    "ModelEntry",
+    "Mosaic",
+    "SourceEntry",
+    "find_file",
+]
 
 DATASET = "{dataset}"
 """Stands in the path of a weight file for the name of the dataset."""
+
+
+def find_file(file: str, dataset: str, folders: Iterable[Path], folder: bool = False) -> str | None:
+    """Return the absolute path of a file in the first of several folders that contains it; None if none does.
+
+    Args:
+        file: Its path, which may contain `DATASET`.
+        dataset: Name of the dataset.
+        folders: The folders.
+        folder: Whether a folder is searched, instead of a file.
+    """
+    path = Path(file.replace(DATASET, dataset)).expanduser()
+    places = (each / path for each in folders)
+    found = next((place for place in places if (place.is_dir() if folder else place.is_file())), None)
+    return None if found is None else str(found.absolute())
 
 
 @dataclass(frozen=True)
@@ -56,9 +84,8 @@ class ModelEntry:
         """
         if self.file is None:
             return self
-        file = Path(self.file.replace(DATASET, dataset)).expanduser()
-        found = next((folder / file for folder in self.folders if (folder / file).is_file()), None)
-        return None if found is None else replace(self, weights=str(found.absolute()))  # never the word "random"
+        found = find_file(self.file, dataset, self.folders)
+        return None if found is None else replace(self, weights=found)
 
     def plain(self) -> dict[str, Any]:
         """Return plain values for the records of a run, without paths of this machine."""
@@ -102,7 +129,90 @@ class CallableEntry:
         return {"label": self.label, "kind": self.kind, "callable": self.target}
 
 
-MethodEntry = ModelEntry | FolderEntry | CallableEntry
+@dataclass(frozen=True)
+class OutsideEntry:
+    """Base class of models from outside the package that are not Python functions.
+
+    Attributes:
+        label: Name in tables.
+        table: Its mapping in the suite.
+        kind: Its key in the suite, such as "onnx".
+        convention: How it takes images and masks.
+    """
+
+    label: str
+    table: Table
+    kind: str
+    convention: Convention
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain values for the records of a run, without paths of this machine."""
+        return {"label": self.label, "kind": self.kind, "convention": self.convention.plain()}
+
+
+@dataclass(frozen=True)
+class FileModelEntry(OutsideEntry):
+    """A model file or folder.
+
+    Attributes:
+        file: The path, as it is written. It may contain `DATASET`.
+        options: Further keys of the suite.
+        folders: Folders in which a relative path is searched, in this order.
+        given: Whether the file is given from outside the suite.
+        per_dataset: Whether the suite states another file for each dataset.
+    """
+
+    file: str
+    options: dict[str, Any]
+    folders: tuple[Path, ...] = (Path(),)
+    given: bool = False
+    per_dataset: bool = False
+
+    @property
+    def path(self) -> Path:
+        """The path, after `find`."""
+        return Path(self.file)
+
+    def find(self, dataset: str) -> FileModelEntry | None:
+        """Return the entry with the path of its file for a dataset; None if there is no such file or folder.
+
+        Args:
+            dataset: Name of the dataset.
+        """
+        found = find_file(self.file, dataset, self.folders, folder=self.kind == "diffusers")
+        return None if found is None else replace(self, file=found)
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain values for the records of a run, without paths of this machine."""
+        shown = "given with --weights" if self.given else Path(self.file).name
+        return {**super().plain(), self.kind: shown, **self.options}
+
+
+@dataclass(frozen=True)
+class CommandEntry(OutsideEntry):
+    """A program that is started by a command line.
+
+    Attributes:
+        command: The command line with its placeholders.
+        folder: Folder of the suite, in which the program runs.
+        timeout: Seconds for one image.
+        version: Text that stands for the version of the program.
+        files: Paths of files and folders that its results depend on, relative to ``folder``.
+    """
+
+    command: str
+    folder: Path
+    timeout: float
+    version: str | None
+    files: tuple[str, ...]
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain values for the records of a run, without paths of this machine."""
+        version = {"version": self.version} if self.version else {}
+        return {**super().plain(), "cmd": self.command, **version}
+
+
+MethodEntry = ModelEntry | FolderEntry | CallableEntry | FileModelEntry | CommandEntry
 
 
 class Mosaic(NamedTuple):

@@ -74,6 +74,8 @@ class Execution:
             if cell.problem is not None:
                 raise ZooError(cell.problem)
             cell.method.start(cell.task, self.device, self.options.precision)
+            if cell.method.takes_all:
+                cell.method.prepare(self._items(cell))
             first = self._first(cell)
             if first is not None:
                 self._warm_up(cell, first)
@@ -104,10 +106,12 @@ class Execution:
             with self.store.writing(cell.key, self._record(cell, "failed", line)) as folder:
                 (folder / "traceback.txt").write_text(traceback.format_exc(), "utf-8", "backslashreplace")
             return line
-        self._write(cell, result, costs)
+        self._write(cell, result, costs, cell.method.notes())
         return None
 
-    def _write(self, cell: Cell, result: CellResult, costs: Mapping[str, Any] | None) -> None:
+    def _write(
+        self, cell: Cell, result: CellResult, costs: Mapping[str, Any] | None, method_notes: Sequence[str]
+    ) -> None:
         self._write_target(cell, result)  # before the cell, because a stored cell is never visited again
         record = self._record(cell, "done", None)
         more = {
@@ -117,7 +121,10 @@ class Execution:
             "from_bytes": list(result.from_bytes),
             "n_images": result.scored,
             **({"left_out": result.left_out} if result.left_out else {}),
+            **({"method_notes": list(method_notes)} if method_notes else {}),
         }
+        for note in method_notes:
+            self.listener.note(f"{cell.key}: {note}")
         with self.store.writing(cell.key, {**record, **more}) as folder:
             pq.write_table(result.values, folder / "values.parquet", compression="zstd")
             pq.write_table(result.timings(), folder / "timings.parquet", compression="zstd")
@@ -164,6 +171,12 @@ class Execution:
             with naming([first]):
                 cell.method.fill([first.item])
             self._warm = cell.method
+
+    def _items(self, cell: Cell) -> Iterator[MethodInput]:
+        """Yield the images of a cell that can be read and get a mask."""
+        for index in cell.image_set.indices:
+            with suppress(ZooError):
+                yield load_sample(cell.image_set, cell.masks, index).item
 
     def _spread(self, cell: Cell, first: Sample) -> Iterator[MethodInput]:
         """Yield up to `SPREAD` evenly spaced images of a cell, without those that cannot be read or get no mask."""

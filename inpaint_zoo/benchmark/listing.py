@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from inpaint_zoo.benchmark.entries import DATASET, ModelEntry
+from inpaint_zoo.benchmark.entries import DATASET, FileModelEntry, ModelEntry
 from inpaint_zoo.benchmark.images import MaskSet
 from inpaint_zoo.benchmark.methods import create_methods
 from inpaint_zoo.benchmark.missing import (
@@ -135,7 +135,9 @@ def _for_all_datasets(suite: Suite) -> dict[Missing, Missing]:
         return {}
     found: dict[Missing, Missing] = {}
     for entry in suite.methods:
-        if isinstance(entry, ModelEntry) and DATASET in (entry.file or "") and not any(map(entry.find, names)):
+        if not isinstance(entry, ModelEntry | FileModelEntry) or DATASET not in (entry.file or ""):
+            continue
+        if not any(map(entry.find, names)):
             found |= {missing_weights(entry, name): missing_weights(entry, DATASET) for name in names}
     return found
 

@@ -1,4 +1,4 @@
-"""What a run lacks: datasets, mask files, weight files and backbones that are not on this machine.
+"""What a run lacks: datasets, mask files, weight files, backbones, packages and programs that are not on this machine.
 
 Their cells are left out, and the others are computed. The texts contain no paths of this machine, because they are
 stored with the results.
@@ -6,11 +6,12 @@ stored with the results.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from inpaint_zoo.benchmark.entries import DATASET, ModelEntry, SourceEntry
+from inpaint_zoo.benchmark.entries import DATASET, CommandEntry, FileModelEntry, ModelEntry, SourceEntry
 
 __all__ = [
     "Missing",
@@ -19,6 +20,8 @@ __all__ = [
     "missing_dataset",
     "missing_line",
     "missing_masks",
+    "missing_package",
+    "missing_program",
     "missing_weights",
 ]
 
@@ -87,18 +90,48 @@ def missing_masks(entry: SourceEntry) -> Missing:
     )
 
 
-def missing_weights(entry: ModelEntry, dataset: str) -> Missing:
-    """Return the description of an absent weight file for a dataset, given by its name."""
+def missing_weights(entry: ModelEntry | FileModelEntry, dataset: str) -> Missing:
+    """Return the description of an absent weight or model file for a dataset, given by its name."""
     file = str(entry.file)
-    what = f"weights of '{entry.label}'" + (f" for '{dataset}'" if DATASET in file else "")
+    of = "weights" if isinstance(entry, ModelEntry) else "folder" if entry.kind == "diffusers" else "file"
+    what = f"{of} of '{entry.label}'" + (f" for '{dataset}'" if DATASET in file else "")
     if entry.given:
         return Missing(what, f"--weights {entry.label}=... names no file for it")
     shown = Path(file).name if Path(file).is_absolute() else file.replace(DATASET, dataset)
     return Missing(
         what,
         f"put {shown} into --weights-root, into INPAINT_ZOO_WEIGHTS or beside the suite, or give "
-        f"--weights {entry.label}=FILE",
+        f"--weights {entry.label}={'FOLDER' if of == 'folder' else 'FILE'}",
     )
+
+
+PACKAGES = {"onnx": ("onnxruntime",), "diffusers": ("diffusers", "transformers")}
+"""Packages that a kind of method needs; the extra of this package that installs them has the name of the kind."""
+
+
+def missing_package(entry: FileModelEntry) -> Missing | None:
+    """Return the description of an optional package that a method needs and that is not installed; else None."""
+    for package in PACKAGES.get(entry.kind, ()):
+        if importlib.util.find_spec(package) is None:
+            return Missing(f"package '{package}' for '{entry.label}'", f"pip install 'inpaint-zoo[{entry.kind}]'")
+    return None
+
+
+def missing_program(entry: CommandEntry, program: str | None) -> Missing | None:
+    """Return the description of a program or file of a command line that is not there; else None.
+
+    Args:
+        entry: The method.
+        program: The program that it starts; None if it is not found.
+    """
+    if program is None:
+        where = "install it, or correct 'cmd'; a relative path is relative to the suite, and {python} is this Python"
+        return Missing(f"program of '{entry.label}'", where)
+    for file in entry.files:
+        if not (entry.folder / file).exists():
+            shown = Path(file).name if Path(file).is_absolute() else file
+            return Missing(f"file {shown} of '{entry.label}'", "put it where the suite's 'files' says")
+    return None
 
 
 def _written(entry: SourceEntry, key: str) -> str:

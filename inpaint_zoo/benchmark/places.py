@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from inpaint_zoo.benchmark.entries import DATASET, MethodEntry, ModelEntry, SourceEntry
+from inpaint_zoo.benchmark.entries import DATASET, FileModelEntry, MethodEntry, ModelEntry, SourceEntry
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.weights import weights_folder
 
@@ -56,12 +56,26 @@ class Places:
         given = self.weights.get(entry.label)
         if given is not None:
             return replace(entry, weights=str(given), given=True, per_dataset=per_dataset)
+        return replace(entry, folders=self._folders(base), per_dataset=per_dataset)
+
+    def of_file(self, entry: FileModelEntry, base: Path) -> FileModelEntry:
+        """Return the entry of a model file with the folders of its file, or with the file that is given for its label.
+
+        Args:
+            entry: The entry.
+            base: Folder of the suite.
+        """
+        per_dataset = DATASET in entry.file
+        given = self.weights.get(entry.label)
+        if given is not None:
+            return replace(entry, file=str(given), given=True, per_dataset=per_dataset)
+        return replace(entry, folders=self._folders(base), per_dataset=per_dataset)
+
+    def _folders(self, base: Path) -> tuple[Path, ...]:
         if self.weights_root is not None:
-            folders = [Path(self.weights_root)]
-        else:
-            common = weights_folder()
-            folders = [base] if common is None else [common, base]
-        return replace(entry, folders=tuple(each.expanduser() for each in folders), per_dataset=per_dataset)
+            return (Path(self.weights_root).expanduser(),)
+        common = weights_folder()
+        return tuple(each.expanduser() for each in (common, base) if each is not None)
 
     def of_dataset(self, entry: SourceEntry) -> SourceEntry:
         """Return an entry with the folder that is given for its name.
@@ -99,7 +113,11 @@ class Places:
 
         names = [entry.spec["name"] for entry in datasets]
         files = [entry.listed.files.name for entry in masks if entry.listed and entry.listed.files]
-        models = {each.label: each for each in methods if isinstance(each, ModelEntry) and each.weights is not None}
+        models = {
+            each.label: each
+            for each in methods
+            if isinstance(each, FileModelEntry) or (isinstance(each, ModelEntry) and each.weights is not None)
+        }
         for name in self.data:
             choices = [each for each in dict.fromkeys([*names, *files]) if each != SAMPLE]
             _need_name("--data", "dataset or set of mask files", name, choices, suite)

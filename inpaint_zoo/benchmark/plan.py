@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from inpaint_zoo.benchmark.entries import DATASET, ModelEntry, SourceEntry
+from inpaint_zoo.benchmark.entries import DATASET, FileModelEntry, ModelEntry, SourceEntry
 from inpaint_zoo.benchmark.identity import cell_id
 from inpaint_zoo.benchmark.images import DecodedImages, ImageSet, MaskSet, Unreadable
 from inpaint_zoo.benchmark.methods import Method, Prepared, Task, create_methods
@@ -282,7 +282,7 @@ def refuse_one_file(cells: Iterable[Cell]) -> None:
     names: dict[str, set[str]] = {}
     for cell in cells:
         entry = cell.method.entry
-        if isinstance(entry, ModelEntry) and entry.given and entry.per_dataset:
+        if isinstance(entry, ModelEntry | FileModelEntry) and entry.given and entry.per_dataset:
             names.setdefault(f"{entry.label}={entry.file}", set()).add(cell.image_set.name)
     for given, found in names.items():
         if len(found) > 1:

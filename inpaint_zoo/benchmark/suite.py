@@ -10,19 +10,22 @@ methods:
   - {model: lgnet, weights: "{dataset}/lgnet.safetensors"} # a network trained anew for each dataset
   - {folder: results/theirs, label: Theirs}                # results that another program made
   - {callable: "package.module:function", label: Mine}     # (image HxWx3 uint8, mask HxW bool) -> HxWx3 uint8
+  - {onnx: lama_fp32.onnx, convention: lama_onnx}          # a model file, see `outside_keys`; torchscript, exported
+  - {cmd: "python theirs.py {image} {mask} {output}"}      # a program; or for all images: {images} {masks} {outputs}
+  - {diffusers: stable-diffusion-inpainting, steps: 20}    # a folder with a pipeline of Hugging Face diffusers
   - {shipped: "*"}                                         # every registered model that is ready to use
 datasets: [{name: sample, size: 256}]
 masks: [{name: center, size: 128}, lama_thick_256, {bank: masks/irregular, bins: [0.1, 0.2, 0.3]}, {masks: isnet_eval}]
 metrics: [psnr, ssim]
 ```
-`Places` gives data and weights from outside the suite. Datasets, mask files and weight files may be absent; a run then
-leaves out their cells. `masks` names a list of mask sets that a paper tests on (see `mask_lists`).
-A mask set with `input_mode: mosaic` (and `mosaic_unit`, `mosaic_interpolation`, as in the data module) shows a mosaic
-of the ground truth to networks that accept a filling. Its label says so, and it is never averaged or ranked together
-with inpainting. Relative paths are relative to the file. For an unknown or misplaced key, a wrong type or a missing
-key, the error gives file, line and key. For unknown models, masks and metrics, it suggests similar names. Labels must
-be unique. The keys `paper` and `quoted` are described in `paper_keys`, the key `costs` in `cost_keys`. A suite that has
-only `costs` or quoted methods needs no datasets, masks and metrics.
+`Places` gives data and weights from outside the suite. Datasets, mask files, weight and model files, programs and
+optional packages may be absent; a run then leaves out their cells. `masks` names a list of mask sets that a paper tests
+on (see `mask_lists`). A mask set with `input_mode: mosaic` (and `mosaic_unit`, `mosaic_interpolation`, as in the data
+module) shows a mosaic of the ground truth to networks that accept a filling. Its label says so, and it is never
+averaged or ranked together with inpainting. Relative paths are relative to the file. For an unknown or misplaced key, a
+wrong type or a missing key, the error gives file, line and key. For unknown models, masks and metrics, it suggests
+similar names. Labels must be unique. The keys `paper` and `quoted` are described in `paper_keys`, the key `costs` in
+`cost_keys`. A suite that has only `costs` or quoted methods needs no datasets, masks and metrics.
 """
 
 from __future__ import annotations
@@ -46,6 +49,7 @@ from inpaint_zoo.benchmark.entries import (
     SourceEntry,
 )
 from inpaint_zoo.benchmark.mask_lists import listed_masks
+from inpaint_zoo.benchmark.outside_keys import OUTSIDE_KEYS, read_outside
 from inpaint_zoo.benchmark.paper_keys import PaperMap, PaperReader
 from inpaint_zoo.benchmark.places import Places
 from inpaint_zoo.config import Table, increasing, mapping, read_document, string, whole
@@ -65,6 +69,7 @@ METHOD_KEYS = {
     "folder": ("folder", "label"),
     "callable": ("callable", "label"),
     "shipped": ("shipped",),
+    **OUTSIDE_KEYS,
 }
 PATH_KEYS = ("root", "bank")  # in datasets and mask sets
 MOSAIC_KEYS = ("input_mode", "mosaic_unit", "mosaic_interpolation")  # in mask sets
@@ -72,7 +77,7 @@ PLACEHOLDER = re.compile(r"\{\w*\}")
 INTERPOLATIONS = ("bilinear", "nearest")
 FOLDER_NAME = re.compile(r"[^\\/:*?\"<>|\x00-\x1f.\s][^\\/:*?\"<>|\x00-\x1f]*(?<![.\s])")
 ELSEWHERE = {
-    **dict.fromkeys(("model", "weights", "checkpoint", "options", "folder", "callable", "shipped"), "`methods`"),
+    **dict.fromkeys(("weights", "checkpoint", "options", "convention", *METHOD_KEYS), "`methods`"),
     **dict.fromkeys(("root", "crop", "split"), "`datasets`"),
     **dict.fromkeys(("bank", "bins", *MOSAIC_KEYS), "`masks`"),
     **dict.fromkeys(("size", "label"), "an entry of `datasets` or `masks`"),
@@ -196,6 +201,8 @@ def _methods(table: Table, base: Path, places: Places) -> Iterator[MethodEntry]:
     elif kind == "folder":
         folder = base / Path(target).expanduser()
         yield FolderEntry(label or folder.name, table, folder)
+    elif kind in OUTSIDE_KEYS:
+        yield read_outside(table, kind, label, base, places)
     elif kind == "callable":
         module, _, function = target.partition(":")
         if not module or not function:
@@ -234,10 +241,10 @@ def _shipped(table: Table) -> Iterator[ModelEntry]:
     """Yield the registered models that match a `shipped` entry: those without training or with shipped weights."""
     if "shipped" not in table.values:
         return
-    from inpaint_zoo.registry import list_models, model_info
+    from inpaint_zoo.registry import model_infos
 
     pattern = table.need("shipped", string)
-    ready = [info for info in map(model_info, list_models()) if info.ready]
+    ready = [info for info in model_infos() if info.ready]
     names = [info for info in ready if fnmatch.fnmatchcase(info.name, pattern)]
     if not names:
         raise table.error(

@@ -19,8 +19,8 @@ from inpaint_zoo.registry import (
     create_model,
     create_unfilled,
     list_discriminators,
-    list_models,
     model_info,
+    model_infos,
 )
 from inpaint_zoo.weights import WeightsFile, load_weights, shipped_weights
 
@@ -53,7 +53,7 @@ def models_list(pattern: str, markdown: bool) -> None:
         pattern: Shell pattern for the names.
         markdown: Print the Markdown table of the README.
     """
-    infos = [model_info(name) for name in list_models(pattern)]
+    infos = model_infos(pattern)
     if markdown:
         console.print("| model | what it does | paper | status | parameters |\n| --- | --- | --- | --- | ---: |")
         for info in infos:
@@ -140,6 +140,7 @@ def _model_rows(info: ModelInfo) -> dict[str, str]:
         "what it does": info.description,
         "paper": f"{info.paper.title} ({info.paper}) {info.paper.url or ''}".strip() if info.paper else "none",
         "source": info.source,
+        **({"plugin": info.plugin} if info.plugin else {}),
         "options": _listed(info.options),
         "parameters": f"{info.parameters:,}",
         "status": _status(info),

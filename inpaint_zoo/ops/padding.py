@@ -21,14 +21,16 @@ def _mirror(length: int, target: int, repeats_edge: bool, device: torch.device) 
     return torch.where(index < length, index, 2 * length - 1 - index if repeats_edge else period - index)
 
 
-def pad_to_multiple(x: Tensor, divisor: int = 1, min_size: int = 1, mode: Padding = "symmetric") -> Tensor:
+def pad_to_multiple(
+    x: Tensor, divisor: int | tuple[int, int] = 1, min_size: int = 1, mode: Padding = "symmetric"
+) -> Tensor:
     """Pad at the right and bottom until height and width suit the network.
 
     The padding can be larger than the image: 16 px can become 256 px.
 
     Args:
         x: Image or mask (B, C, H, W).
-        divisor: Height and width become multiples of this number.
+        divisor: Height and width become multiples of this number, or of one number each.
         min_size: Minimum height and width in pixels, rounded up to a multiple of ``divisor``.
         mode: "symmetric" reflects and repeats the edge pixel (as in LaMa's released code), "reflect" reflects without
             repeating it, "zeros" pads with 0.
@@ -40,7 +42,8 @@ def pad_to_multiple(x: Tensor, divisor: int = 1, min_size: int = 1, mode: Paddin
         >>> pad_to_multiple(torch.arange(3.0).reshape(1, 1, 1, 3), divisor=4)[0, 0, 0]
         tensor([0., 1., 2., 2.])
     """
-    height, width = (math.ceil(max(side, min_size) / divisor) * divisor for side in x.shape[-2:])
+    divisors = (divisor, divisor) if isinstance(divisor, int) else divisor
+    height, width = (math.ceil(max(x.shape[k - 2], min_size) / divisors[k]) * divisors[k] for k in (0, 1))
     if mode == "zeros":
         missing = [0, width - x.shape[-1], 0, height - x.shape[-2]]
         return F.pad(x, missing) if any(missing) else x

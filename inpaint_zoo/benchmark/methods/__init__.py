@@ -1,7 +1,8 @@
-"""The three kinds of methods, with one interface: registered models, Python functions, folders of finished results.
+"""All kinds of methods, with one interface.
 
-Each method gets the ground truth with an empty hole and returns an image of the same size. The runner then replaces the
-known pixels by those of the ground truth.
+They are registered models, Python functions, folders of finished results, and models from outside the package: files of
+models, programs, diffusers pipelines. Each method gets the ground truth with an empty hole and returns an image of the
+same size. The runner then replaces the known pixels by those of the ground truth.
 """
 
 from __future__ import annotations
@@ -9,16 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from inpaint_zoo.benchmark.entries import CallableEntry, ModelEntry
+from inpaint_zoo.benchmark.entries import CallableEntry, CommandEntry, FileModelEntry, ModelEntry
 from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Task
+from inpaint_zoo.benchmark.methods.command import CommandMethod
+from inpaint_zoo.benchmark.methods.diffusion import DiffusersMethod
+from inpaint_zoo.benchmark.methods.file_model import FileModelMethod
 from inpaint_zoo.benchmark.methods.folder import FolderMethod
 from inpaint_zoo.benchmark.methods.function import CallableMethod
 from inpaint_zoo.benchmark.methods.network import NetworkMethod
-from inpaint_zoo.benchmark.missing import Missing, missing_weights
+from inpaint_zoo.benchmark.missing import Missing, missing_package, missing_program, missing_weights
 from inpaint_zoo.benchmark.suite import Suite
 
 __all__ = [
     "CallableMethod",
+    "CommandMethod",
+    "DiffusersMethod",
+    "FileModelMethod",
     "FolderMethod",
     "Method",
     "MethodInput",
@@ -51,12 +58,19 @@ def create_methods(suite: Suite) -> list[Mapping[str, Prepared]]:
         if isinstance(entry, ModelEntry):
             methods.append(_networks(entry, suite))
             continue
+        if isinstance(entry, FileModelEntry):
+            methods.append(_file_models(entry, suite))
+            continue
         method: Method
+        missing = None
         if isinstance(entry, CallableEntry):
             method = CallableMethod(entry)
+        elif isinstance(entry, CommandEntry):
+            method = command = CommandMethod(entry)
+            missing = missing_program(entry, command.program)
         else:
             method = FolderMethod(entry, len(suite.datasets), sum(not masks.mosaic for masks in suite.masks))
-        methods.append({dataset.label: Prepared(method, None) for dataset in suite.datasets})
+        methods.append({dataset.label: Prepared(method, missing) for dataset in suite.datasets})
     return methods
 
 
@@ -71,3 +85,19 @@ def _networks(entry: ModelEntry, suite: Suite) -> Mapping[str, Prepared]:
         method = by_weights.setdefault(chosen.weights, NetworkMethod(chosen, suite.seed))
         networks[dataset.label] = Prepared(method, None if found else missing_weights(entry, name))
     return networks
+
+
+def _file_models(entry: FileModelEntry, suite: Suite) -> Mapping[str, Prepared]:
+    """Return the methods of a model file or folder by the label of the dataset, which its path may depend on."""
+    by_path: dict[str, Method] = {}
+    methods: dict[str, Prepared] = {}
+    for dataset in suite.datasets:
+        name = dataset.spec["name"]
+        found = entry.find(name)
+        chosen = found or entry
+        if chosen.file not in by_path:
+            diffusers = chosen.kind == "diffusers"
+            by_path[chosen.file] = DiffusersMethod(chosen, suite.seed) if diffusers else FileModelMethod(chosen)
+        missing = missing_package(entry) if found else missing_weights(entry, name)
+        methods[dataset.label] = Prepared(by_path[chosen.file], missing)
+    return methods

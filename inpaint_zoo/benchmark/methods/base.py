@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -81,10 +81,12 @@ class Method(ABC):
         computes: Whether the results are computed in the run, so that they have a cost.
         repeats: Whether the number of passes depends on the image. Each image is then completed and timed alone. The
             value is known after `start`.
+        takes_all: Whether the method needs all images of a cell before it completes the first one; see `prepare`.
     """
 
     computes: bool = True
     repeats: bool = False
+    takes_all: bool = False
 
     def __init__(self, entry: MethodEntry) -> None:
         self.entry = entry
@@ -105,6 +107,14 @@ class Method(ABC):
     @abstractmethod
     def start(self, task: Task, device: torch.device, precision: str) -> None:
         """Load what the cell needs."""
+
+    def prepare(self, items: Iterable[MethodInput]) -> None:
+        """Receive all images of a cell. Called between `start` and the first `fill`, if ``takes_all`` is set."""
+        raise NotImplementedError
+
+    def notes(self) -> list[str]:
+        """Return doubts about the results of the cell, for its record and the report."""
+        return []
 
     @abstractmethod
     def fill(self, items: Sequence[MethodInput]) -> list[MethodOutput]:

@@ -95,13 +95,15 @@ class NetworkMethod(Method):
         return f"'{self.entry.model}' ignores the values in the hole, so a mosaic would not change its result"
 
     def identity(self, task: Task) -> dict[str, Any]:
-        """Return the model's name, its options from all sources, and the hash of its weights."""
+        """Return the model's name, its options from all sources, the hash of its weights, and the plugin's version."""
+        plugin = {"plugin": self.info.plugin} if self.info.plugin else {}
         random = {"random_weights": self.seed} if self.entry.weights == "random" else {}
         return {
             "model": self.entry.model,
             "options": self.info.options,
             "weights_sha256": self.weights_sha256(),
             **random,
+            **plugin,
         }
 
     def start(self, task: Task, device: torch.device, precision: str) -> None:

@@ -69,6 +69,15 @@ def stand_ins(run: Run) -> list[str]:
     ]
 
 
+def _doubts(run: Run) -> list[str]:
+    """Return doubts about the conventions of models from outside the package."""
+    tables: dict[tuple[str, str], list[str]] = {}
+    for (method, dataset, mask), (_, record) in run.cells.items():
+        for note in record.get("method_notes", ()):
+            tables.setdefault((method, note), []).append(f"{dataset}, {mask}")
+    return [f"{method}: {note} ({'; '.join(cells)})." for (method, note), cells in tables.items()]
+
+
 def skipped(run: Run) -> list[str]:
     """Return the metrics that the suite lists and that were not computed."""
     return [f"{metric}: {reason}" for metric, reason in run.skipped_metrics]
@@ -84,7 +93,7 @@ def unreadable(run: Run) -> list[str]:
 
 def caveats(run: Run) -> list[str]:
     """Return the limitations of the numbers of this run."""
-    lines = stand_ins(run)
+    lines = [*stand_ins(run), *_doubts(run)]
     small = [(name, image_counts(run, name)[1]) for name in run.datasets]
     few = [f"{name}: {number}" for name, number in small if 0 < number < FEW_IMAGES]
     if few:
