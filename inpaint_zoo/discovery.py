@@ -17,8 +17,8 @@ import warnings
 
 __all__ = ["GROUP", "PROVIDERS", "BrokenPluginWarning", "broken_plugins", "discover", "loading_plugin"]
 
-GROUP = "inpaint_zoo.models"
-"""Entry-point group of modules that register models."""
+GROUP = f"{__package__}.models"
+"""Entry-point group of modules that register models; it has the name of a package of ours, but is not an import."""
 PROVIDERS: list[str] = []
 """Full names of the packages."""
 _broken: dict[str, str] = {}  # description of a plugin -> why it cannot be imported

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from inpaint_zoo.config import Table, boolean, interval, list_of, number, one_of, string, whole
 from inpaint_zoo.errors import unknown_name
-from inpaint_zoo.ops.padding import Padding
+
+if TYPE_CHECKING:
+    from inpaint_zoo.ops.padding import Padding
 
 __all__ = ["FILE_KEYS", "PRESETS", "Convention", "read_convention"]
 
@@ -106,6 +108,8 @@ def read_convention(table: Table, allowed: Collection[str] = (), default: Conven
         if name not in PRESETS:
             raise below.error(str(unknown_name("convention", name, PRESETS)), "preset")
         base = PRESETS[name]
+    if allowed and "mask_hole" in stated:
+        below.need("mask_hole", one_of((0, 1)))  # black or white
     return _with_values(base, below)
 
 
@@ -160,6 +164,12 @@ def _hole_value(value: Any) -> float | str:  # noqa: ANN401
         raise ValueError(f"a number or one of {', '.join(get_args(HoleFill))}") from None
 
 
+def _padding(value: Any) -> str:  # noqa: ANN401
+    from inpaint_zoo.ops.padding import Padding
+
+    return str(one_of(get_args(Padding))(value))
+
+
 _PARSERS: dict[str, Any] = {
     "range": interval(number(), strict=True),
     "output_range": interval(number(), strict=True),
@@ -168,7 +178,7 @@ _PARSERS: dict[str, Any] = {
     "hole_value": _hole_value,
     "multiple_of": whole(1),
     "min_size": whole(1),
-    "padding": one_of(get_args(Padding)),
+    "padding": _padding,
     "size": _size,
     "size_by": one_of(("resize", "pad")),
     "square": boolean,

@@ -85,7 +85,7 @@ class ModelEntry:
         if self.file is None:
             return self
         found = find_file(self.file, dataset, self.folders)
-        return None if found is None else replace(self, weights=found)
+        return None if found is None else replace(self, weights=found)  # absolute, so never the word "random"
 
     def plain(self) -> dict[str, Any]:
         """Return plain values for the records of a run, without paths of this machine."""

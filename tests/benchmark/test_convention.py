@@ -238,6 +238,7 @@ def test_values_that_follow_from_others(tmp_path):
         ("onnx", {"mask_hole": 0, "mask_known": 0}, "'mask_hole' and 'mask_known' are both 0"),
         ("onnx", {"inputs": ["image"]}, r"must be \[image, mask\], \[mask, image\], image\+mask or mask\+image"),
         ("cmd", {"range": [-1, 1]}, "Unknown key of a convention: 'range'"),
+        ("cmd", {"mask_hole": 255}, "'mask_hole' of a convention must be one of 0, 1, got 255"),
         ("cmd", "lama_onnx", "'convention' must be a mapping of keys, got 'lama_onnx'"),
         ("diffusers", {"layout": "channels_last"}, "Unknown key of a convention: 'layout'"),
     ],

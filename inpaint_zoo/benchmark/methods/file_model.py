@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inpaint_zoo.benchmark.detection import only_output
 from inpaint_zoo.benchmark.entries import CommandEntry, FileModelEntry
 from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Task
 from inpaint_zoo.errors import ZooError
@@ -133,6 +132,7 @@ class FileModelMethod(OutsideMethod):
 
     def load(self, device: torch.device) -> Run:
         """Load the file and check its arguments."""
+        from inpaint_zoo.benchmark.detection import only_output
         from inpaint_zoo.benchmark.methods.loaders import LOADERS, check_arguments
 
         model = LOADERS[self.entry.kind](self.entry.path, device, self.entry.convention)
