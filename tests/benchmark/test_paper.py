@@ -105,6 +105,17 @@ def test_wrong_tables_name_line_and_column(tmp_path, text, message):
         ("    setting: a=2\n", "", r"several rows of 'Ours too'; name one .*: a=1, a=2"),
         ("paper: center", "paper: centre", r"Unknown mask set of the paper's table: 'centre'. Did you mean 'center'"),
         ("paper: box", "paper: center", r"'lama_box' and 'center' are both compared with the paper's 'center'"),
+        ("paper: box", "paper: {mask: box}", r"suite\.yaml:\d+: .*'methods'"),
+        (
+            "paper: box",
+            "paper: {mask: boxes, methods: [Ours]}",
+            r"mask set of the paper's table: 'boxes'. Did you mean",
+        ),
+        (
+            "paper: box",
+            "paper: {mask: box, methods: [Our]}",
+            r"method of the paper's table: 'Our'. Did you mean 'Ours'",
+        ),
         ("paper: psnr", "paper: pnsr", r"Unknown metric of the paper's table: 'pnsr'. Did you mean 'psnr'"),
         ("times: 100", "time: 100", r"Unknown key of `paper`: 'time'. Did you mean 'times'"),
         ("quoted: '*'", "quoted: Thiers", r"Unknown method of the paper's table: 'Thiers'. Did you mean 'Theirs'"),
@@ -175,6 +186,27 @@ def test_a_mean_over_mask_sets_needs_every_part(tmp_path, finished):
     first = compare(read_run(out)).cells[0]
     assert (first.status, first.ours) == ("missing", None)
     assert first.reason.startswith("1 of 2 parts of the mean; ")
+
+
+def test_a_mask_set_of_some_rows_replaces_the_others_in_them(tmp_path, finished):
+    (tmp_path / "images").symlink_to(finished.parent / "images")
+    cells = [(data, "", "center", method, metric, value) for data, _, _, method, metric, value in CELLS[:4]]
+    write_table(tmp_path, cells)
+    masks = [
+        {"name": "center", "size": 24, "paper": "center"},
+        {"name": "lama_box", "paper": {"mask": "center", "methods": ["Theirs"]}},
+    ]
+    methods = [{"model": "mean_fill", "paper": "Ours"}, {"model": "telea", "paper": "Theirs"}]
+    path = write_suite(tmp_path, **{**KEYS, "masks": masks, "methods": methods})
+    run_suite(load_suite(path), tmp_path / "out", Options(workers=1, device="cpu", gallery=0))
+    found = {(cell.cell.method, cell.metric): cell.ours for cell in compare(read_run(tmp_path / "out")).cells}
+    summary = pd.read_csv(tmp_path / "out" / "summary.csv").set_index(["method", "mask", "metric"])["mean"]
+    assert found == {
+        ("Ours", "psnr"): summary["mean_fill", "center", "psnr"],
+        ("Ours", "l1"): 100 * summary["mean_fill", "center", "l1"],
+        ("Theirs", "psnr"): summary["telea", "lama_box", "psnr"],
+        ("Theirs", "l1"): 100 * summary["telea", "lama_box", "l1"],
+    }
 
 
 @pytest.mark.parametrize(

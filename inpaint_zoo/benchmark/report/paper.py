@@ -252,7 +252,7 @@ class _Reader:
             return Compared(cell, "quoted", digits=digits, notes=notes)
         figure = match["figure"]
         datasets = () if figure else tuple(self._plain["datasets"].get(cell.dataset, ()))
-        masks = () if figure else tuple(self._plain["masks"].get(cell.mask, ()))
+        masks = () if figure else self._masks(cell)
         if not figure and not (datasets and masks):
             return Compared(cell, "quoted", digits=digits, notes=notes)
         found = [
@@ -283,6 +283,13 @@ class _Reader:
         matches = [match for match in self._plain["metrics"] if match["paper"] == cell.metric]
         own = [match for match in matches if cell.method in match["rows"]]
         return next(iter(own or [match for match in matches if not match["rows"]]), None)
+
+    def _masks(self, cell: PaperCell) -> tuple[str, ...]:
+        """Return our mask sets: those of this method alone if there are any."""
+        own = [match for match in self._plain.get("own_masks", ()) if match["paper"] == cell.mask]
+        return tuple(match["ours"] for match in own if cell.method in match["rows"]) or tuple(
+            self._plain["masks"].get(cell.mask, ())
+        )
 
     def _figure(self, method: str, name: str) -> tuple[float | None, str, str]:
         """Return value, kind, and why it is missing."""
