@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -320,7 +321,18 @@ def _count(build: Callable[[], InpaintingNetwork]) -> _Counts:
     return _Counts(sum(parameter.numel() for parameter in net.parameters()), net.takes_hole_fill)
 
 
-_count_default = functools.lru_cache(maxsize=256)(_count)  # building a network takes up to a second
+@functools.cache
+def _recorded_counts() -> dict[str, _Counts]:
+    """Return the counts of this package's models with their default options."""
+    recorded = json.loads(Path(__file__).with_name("models").joinpath("counts.json").read_text("utf-8"))
+    return {name: _Counts(**counts) for name, counts in recorded.items()}
+
+
+@functools.lru_cache(maxsize=256)  # building a network takes up to a second
+def _count_default(build: Callable[[], InpaintingNetwork]) -> _Counts:
+    """Return the counts of a model with its default options; only a model that is not recorded is built."""
+    own = build.__module__.startswith("inpaint_zoo.models.")
+    return (own and _recorded_counts().get(build.__name__)) or _count(build)
 
 
 def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -> ModelInfo:
