@@ -123,6 +123,7 @@ class SourceEntry:
         mosaic: For a mask set, the filling that networks see in the holes; None for empty holes.
         given: Keys that replace those of ``spec`` on this machine, such as the folder of `--data`.
         listed: For a mask set of a list that the suite names, its description in the list.
+        draws: For a mask set, the number of masks for each image.
     """
 
     label: str
@@ -131,6 +132,7 @@ class SourceEntry:
     mosaic: Mosaic | None = None
     given: dict[str, Any] = field(default_factory=dict)
     listed: EvalMask | None = None
+    draws: int = 1
 
     @property
     def resolved(self) -> dict[str, Any]:

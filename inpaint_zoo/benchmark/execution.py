@@ -167,13 +167,14 @@ class Execution:
 
     def _spread(self, cell: Cell, first: Sample) -> Iterator[MethodInput]:
         """Yield up to `SPREAD` evenly spaced images of a cell, without those that cannot be read or get no mask."""
-        indices = cell.image_set.indices
-        count = min(SPREAD, len(indices))
+        samples = cell.samples
+        count = min(SPREAD, len(samples))
         found = 0
         for part in range(count):
             with suppress(ZooError):
-                index = indices[(2 * part + 1) * len(indices) // (2 * count)]
-                sample = first if index == first.number else load_sample(cell.image_set, cell.masks, index)
+                index, draw = samples[(2 * part + 1) * len(samples) // (2 * count)]
+                known = (index, draw) == (first.number, first.draw)
+                sample = first if known else load_sample(cell.image_set, cell.masks, index, draw)
                 found += 1
                 yield sample.item
         if not found:
@@ -181,9 +182,9 @@ class Execution:
 
     def _first(self, cell: Cell) -> Sample | None:
         """Return the first image that can be read and gets a mask; None if there is none."""
-        for index in cell.image_set.indices:
+        for index, draw in cell.samples:
             with suppress(ZooError):
-                return load_sample(cell.image_set, cell.masks, index)
+                return load_sample(cell.image_set, cell.masks, index, draw)
         return None
 
     def _target_features(self, image_set: ImageSet) -> Features:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inpaint_zoo.benchmark.entries import DATASET, ModelEntry, SourceEntry
 from inpaint_zoo.benchmark.identity import cell_id
-from inpaint_zoo.benchmark.images import DecodedImages, ImageSet, MaskSet, Unreadable
+from inpaint_zoo.benchmark.images import DecodedImages, ImageSet, MaskSet, Unreadable, samples
 from inpaint_zoo.benchmark.methods import Method, Prepared, Task, create_methods
 from inpaint_zoo.benchmark.missing import Missing, MissingCell, missing_dataset, missing_masks
 from inpaint_zoo.benchmark.scoring import Scorer
@@ -85,6 +85,11 @@ class Cell:
     masks: MaskSet
     identity: dict[str, Any]
     problem: str | None
+
+    @property
+    def samples(self) -> list[tuple[int, int]]:
+        """(index of the image, draw of the mask) of each sample, in order."""
+        return samples(self.image_set, self.masks)
 
 
 class NotApplicable(NamedTuple):
@@ -172,7 +177,7 @@ def open_sources(suite: Suite, workers: int, cache: Path) -> Sources:
 
     Raises:
         ZooError: If a mask set or dataset is invalid (with file and line), no image of a dataset can be read, images
-            are given as masks, or a paper's mask files are incomplete.
+            are given as masks, a paper's mask files are incomplete, or several draws give one mask.
     """
     decoded = DecodedImages(CACHE_BYTES)
     masks: list[MaskSet] = []
@@ -193,6 +198,7 @@ def open_sources(suite: Suite, workers: int, cache: Path) -> Sources:
         for dataset in image_sets:
             refuse_own_masks(dataset.files, mask_set.files())
             mask_set.refuse_few(dataset)
+            mask_set.refuse_equal_draws(dataset)
         mask_set.check(cache)
     return Sources(tuple(image_sets), tuple(masks), missing, missing_sets)
 
@@ -222,7 +228,8 @@ def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: s
             missing.append(each.missing_cell)
             continue
         image_set, masks = image_sets[each.dataset.label], mask_sets[each.masks.label]
-        task = Task(image_set.label, masks.label, image_set.keys, masks.mosaic is not None)
+        keys = tuple(image_set.key(*sample) for sample in samples(image_set, masks))
+        task = Task(image_set.label, masks.label, keys, masks.mosaic is not None)
         problem = None
         try:
             identity = method.identity(task)

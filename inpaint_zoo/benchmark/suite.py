@@ -17,6 +17,7 @@ metrics: [psnr, ssim]
 ```
 `Places` gives data and weights from outside the suite. Datasets, mask files and weight files may be absent; a run then
 leaves out their cells. `masks` names a list of mask sets that a paper tests on (see `mask_lists`).
+A mask set with `draws: 5` has five masks for each image (see `images.samples`).
 A mask set with `input_mode: mosaic` (and `mosaic_unit`, `mosaic_interpolation`, as in the data module) shows a mosaic
 of the ground truth to networks that accept a filling. Its label says so, and it is never averaged or ranked together
 with inpainting. Relative paths are relative to the file. For an unknown or misplaced key, a wrong type or a missing
@@ -74,7 +75,7 @@ FOLDER_NAME = re.compile(r"[^\\/:*?\"<>|\x00-\x1f.\s][^\\/:*?\"<>|\x00-\x1f]*(?<
 ELSEWHERE = {
     **dict.fromkeys(("model", "weights", "checkpoint", "options", "folder", "callable", "shipped"), "`methods`"),
     **dict.fromkeys(("root", "crop", "split"), "`datasets`"),
-    **dict.fromkeys(("bank", "bins", *MOSAIC_KEYS), "`masks`"),
+    **dict.fromkeys(("bank", "bins", "draws", *MOSAIC_KEYS), "`masks`"),
     **dict.fromkeys(("size", "label"), "an entry of `datasets` or `masks`"),
 }
 
@@ -100,7 +101,8 @@ class Suite:
         def named(entry: SourceEntry) -> dict[str, Any]:
             spec = {key: Path(value).name if key in PATH_KEYS else value for key, value in entry.spec.items()}
             mosaic = dict(zip(MOSAIC_KEYS, ("mosaic", *entry.mosaic), strict=True)) if entry.mosaic else {}
-            return {"label": entry.label, **spec, **mosaic, **_in_paper(entry)}
+            draws = {"draws": entry.draws} if entry.draws > 1 else {}
+            return {"label": entry.label, **spec, **draws, **mosaic, **_in_paper(entry)}
 
         content = {
             "name": self.name,
@@ -275,14 +277,15 @@ def _source(table: Table, base: Path, others: Collection[str] = ()) -> SourceEnt
 
 def _mask_sets(table: Table, base: Path, places: Places) -> Iterator[SourceEntry]:
     """Yield one mask set, one for each bin of hole ratios between two consecutive values of `bins`, or a list's."""
-    mosaic = _mosaic(table)
+    mosaic, draws = _mosaic(table), table.get("draws", whole(1), 1) or 1
     if "masks" in table.values:
-        table.allow(("masks", "root", *MOSAIC_KEYS))
+        table.allow(("masks", "root", "draws", *MOSAIC_KEYS))
         entries = listed_masks(table, base, places)
     else:
-        entries = _binned(table, _source(table, base, MOSAIC_KEYS))
+        entries = _binned(table, _source(table, base, ("draws", *MOSAIC_KEYS)))
     for entry in entries:
-        yield replace(entry, label=f"{entry.label}, mosaic (deblurring)", mosaic=mosaic) if mosaic else entry
+        label = f"{entry.label}, mosaic (deblurring)" if mosaic else entry.label
+        yield replace(entry, label=label, mosaic=mosaic, draws=draws)
 
 
 def _mosaic(table: Table) -> Mosaic | None:

@@ -24,8 +24,8 @@ def count(number: int, thing: str) -> str:
 
 def image_counts(run: Run, dataset: str) -> tuple[int, int]:
     """Return the numbers of scored crops and of source images of a dataset."""
-    rows = run.results[(run.results["dataset"] == dataset) & run.results["image"].notna()]
-    return rows["image"].nunique(), rows["group"].nunique()
+    images = run.image_groups(dataset)
+    return len(images), len(set(images.values()))
 
 
 def headline(run: Run) -> str:
@@ -113,7 +113,7 @@ def how_to_read() -> list[str]:
     """Return the explanation of the statistics."""
     return [
         f"Numbers are means over images; brackets are 95{NBSP}% percentile bootstrap intervals that resample whole "
-        f"images ({DRAWS:,} resamples), because crops of one image are not independent.",
+        f"images ({DRAWS:,} resamples), because crops of one image, or several masks on it, are not independent.",
         "Bold: the best method and every method that does not differ significantly from it, by a paired sign-flip test "
         f"(all sign patterns up to {EXACT_GROUPS} images, {DRAWS:,} random ones above) at 5{NBSP}% after Holm's "
         "correction over the table. If no difference is significant, nothing is bold.",

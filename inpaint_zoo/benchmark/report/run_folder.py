@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from inpaint_zoo.benchmark.cost_keys import COSTS_FILE
+from inpaint_zoo.benchmark.images import DRAW
 from inpaint_zoo.benchmark.summary import RESULT_COLUMNS, summarize
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.metrics import MetricInfo, metric_info
@@ -38,6 +40,7 @@ class Run:
         absent: What the run lacked, in one line each with where it goes -> the cells that need it.
         stand_ins: Mask sets of generated masks -> name of the mask files that they replace.
         not_applicable: Number of cells that do not apply.
+        draws: Mask sets with several masks for each image -> their number.
         deblurring: Mask sets whose holes show a mosaic of the ground truth; never averaged or ranked with others.
         cells: Identifier and record of each cell that was run.
         figures: Content of costs.json; empty if the suite states no costs.
@@ -56,6 +59,7 @@ class Run:
     absent: dict[str, list[Cell]]
     stand_ins: dict[str, str]
     not_applicable: int
+    draws: dict[str, int]
     deblurring: frozenset[str]
     cells: dict[Cell, tuple[str, dict[str, Any]]]
     figures: dict[str, Any]
@@ -94,10 +98,12 @@ class Run:
             if metric in self.cells.get((method, dataset, mask), ("", {}))[1].get("from_bytes", ())
         ]
 
-    def image_keys(self, dataset: str) -> list[str]:
-        """Return the images of a dataset in the order in which they were scored."""
+    def image_groups(self, dataset: str) -> dict[str, str]:
+        """Return the images of a dataset, in the order in which they were scored -> their source images."""
         rows = self.results[(self.results["dataset"] == dataset) & self.results["image"].notna()]
-        return [str(key) for key in rows["image"].unique()]
+        rows = rows.drop_duplicates("image")
+        pairs = zip(rows["image"], rows["group"], strict=True)
+        return {str(image): str(group) for image, group in pairs if not (self.draws and re.search(DRAW, image))}
 
     def gallery_numbers(self, dataset: str) -> list[int]:
         """Return the positions of the images whose results were kept."""
@@ -164,6 +170,7 @@ def read_run(folder: str | Path) -> Run:
         absent=absent,
         stand_ins={mask["label"]: mask["stands_in_for"] for mask in suite["masks"] if "stands_in_for" in mask},
         not_applicable=len(refused),
+        draws={mask["label"]: mask["draws"] for mask in suite["masks"] if mask.get("draws", 1) > 1},
         deblurring=frozenset(mask["label"] for mask in suite["masks"] if mask.get("input_mode") == "mosaic"),
         cells={_cell(record): (name, record) for name, record in provenance.get("cells", {}).items()},
         figures=_read_json(folder / COSTS_FILE) if (folder / COSTS_FILE).is_file() else {},

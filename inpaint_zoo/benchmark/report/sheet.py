@@ -61,11 +61,10 @@ def _scenes(run: Run) -> Iterator[tuple[str, str, int]]:
     turn = 0
     for dataset in run.datasets:
         masks = [mask for name, mask in run.tables if name == dataset]
-        groups = run.results[run.results["dataset"] == dataset].drop_duplicates("image").set_index("image")["group"]
-        keys = run.image_keys(dataset)
-        seen = set()
+        groups = list(run.image_groups(dataset).values())
+        seen: set[str | int] = set()
         for number in run.gallery_numbers(dataset):
-            group = groups.get(keys[number]) if number < len(keys) else number
+            group = groups[number] if number < len(groups) else number
             mask = masks[turn % len(masks)]
             if group not in seen and run.mask_file(dataset, mask, number).is_file():
                 seen.add(group)

@@ -166,15 +166,16 @@ def matrices(run: Run, score_tables: Sequence[ScoreTable]) -> list[Matrix]:
     return [_matrix(run, name, score_tables) for name in run.infos]
 
 
-def count_images(n_images: int, n_groups: int) -> str:
-    """Return the number of images and, for crops, of source images.
+def count_images(n_images: int, n_groups: int, draws: int = 1) -> str:
+    """Return the number of images and, for crops, of source images; and of the masks of each image if it has several.
 
     Example:
-        >>> count_images(12, 4), count_images(1, 1)
-        ('12 crops of 4 images', '1 image')
+        >>> count_images(12, 4), count_images(1, 1), count_images(3, 3, draws=5)
+        ('12 crops of 4 images', '1 image', '3 images, each with 5 masks')
     """
     images = f"{n_groups} image{'' if n_groups == 1 else 's'}"
-    return images if n_images == n_groups else f"{n_images} crops of {images}"
+    crops = images if n_images == n_groups else f"{n_images} crops of {images}"
+    return crops if draws == 1 else f"{crops}, each with {draws} masks"
 
 
 def short_title(info: MetricInfo) -> str:
@@ -195,12 +196,12 @@ def _table(run: Run, dataset: str, mask: str) -> ScoreTable:
     ]
     results = run.results
     images = results[(results["dataset"] == dataset) & (results["mask"] == mask) & results["image"].notna()]
-    n_images = images["image"].nunique()
+    n_images, draws = images["image"].nunique(), run.draws.get(mask, 1)
     return ScoreTable(
         dataset=dataset,
         mask=mask,
         deblurring=mask in run.deblurring,
-        images=count_images(n_images, images["group"].nunique()),
+        images=count_images(-(-n_images // draws), images["group"].nunique(), draws),
         columns=columns,
         rows=tuple(sorted(rows, key=_row_order)),
         verdicts=_together(columns),
