@@ -81,7 +81,8 @@ def measure_costs(
         if record.get("identity") != identity or record.get("error"):
             record = {"identity": identity, "figures": {}, "error": None}
             try:
-                record["figures"] = count(entry, keys) | _measure(entry, keys, masks, device, precision)
+                measured, spread = _measure(entry, keys, masks, device, precision)
+                record |= {"figures": count(entry, keys) | measured, "distribution": spread}
             except (ZooError, RuntimeError) as error:
                 record["error"] = " ".join(str(error).split())
         found[entry.label] = record
@@ -109,15 +110,15 @@ def _random(entry: ModelEntry, info: ModelInfo) -> NetworkMethod:
 
 def _measure(
     entry: ModelEntry, keys: CostKeys, masks: Sequence[MaskSet], device: torch.device, precision: str
-) -> dict[str, float]:
-    """Return the figures that can be measured on the device."""
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Return the figures that can be measured on the device, and the distributions of latency and passes."""
     from inpaint_zoo.analysis.cost import distribution, measure_alone
     from inpaint_zoo.benchmark.methods import Task
 
     names = [name for name in keys.figures if FIGURES[name].counted is None]
     names = [name for name in names if FIGURES[name].device in (None, device.type)]
     if not names:
-        return {}
+        return {}, {}
     method = _random(entry, _info(entry))
     method.start(Task("costs", "costs", ()), device, precision)
     items = list(_inputs(keys, masks))
@@ -132,8 +133,8 @@ def _measure(
     passes.clear()
     alone = measure_alone(seconds, items, device)
     method.close()
-    mean = distribution(1000 * each for each in alone.seconds)["mean"]
-    return {name: sum(passes) / len(passes) if name == "passes" else mean for name in names}
+    found = {"latency_ms": distribution(1000 * each for each in alone.seconds), "passes": distribution(passes)}
+    return {name: found["passes" if name == "passes" else "latency_ms"]["mean"] for name in names}, found
 
 
 def _inputs(keys: CostKeys, masks: Sequence[MaskSet]) -> Iterator[MethodInput]:

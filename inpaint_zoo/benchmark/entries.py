@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -11,10 +12,36 @@ from inpaint_zoo.config import Table
 if TYPE_CHECKING:
     from inpaint_zoo.masks import EvalMask
 
-__all__ = ["DATASET", "CallableEntry", "FolderEntry", "MethodEntry", "ModelEntry", "Mosaic", "SourceEntry"]
+__all__ = [
+    "DATASET",
+    "DRAW",
+    "CallableEntry",
+    "Family",
+    "FolderEntry",
+    "MethodEntry",
+    "ModelEntry",
+    "Mosaic",
+    "SourceEntry",
+]
 
 DATASET = "{dataset}"
 """Stands in the path of a weight file for the name of the dataset."""
+DRAW = "{draw}"
+"""Stands in the path of a weight file for the number of a draw: 1, 2, ..."""
+
+
+class Family(NamedTuple):
+    """Networks that a suite states in one entry, and the place of one of them.
+
+    Attributes:
+        label: Label of the entry.
+        kind: Whether they are draws of a training, or checkpoints of one.
+        number: Number of the draw, or training step; None if there is no checkpoint.
+    """
+
+    label: str
+    kind: Literal["draws", "checkpoints"]
+    number: int | None
 
 
 @dataclass(frozen=True)
@@ -30,6 +57,12 @@ class ModelEntry:
         folders: Folders in which a relative file is searched, in this order.
         given: Whether the file is given from outside the suite.
         per_dataset: Whether the suite states another file for each dataset.
+        draws: Number of networks of the entry, whose files differ in DRAW; 0 for an entry without `draws`.
+        by_step: Checkpoint by name of the dataset, for an entry with `checkpoints`, whose ``weights`` are a pattern;
+            None for other entries.
+        other_steps: Datasets that have other checkpoints of the entry, but not this one.
+        family: The entry that the network is a part of; None for an entry that is one network.
+        applies: False for a dataset in ``other_steps``.
     """
 
     label: str
@@ -40,6 +73,11 @@ class ModelEntry:
     folders: tuple[Path, ...] = (Path(),)
     given: bool = False
     per_dataset: bool = False
+    draws: int = 0
+    by_step: Mapping[str, Path] | None = None
+    other_steps: frozenset[str] = frozenset()
+    family: Family | None = None
+    applies: bool = True
     kind = "model"
 
     @property
@@ -56,6 +94,11 @@ class ModelEntry:
         """
         if self.file is None:
             return self
+        if self.by_step is not None:
+            if dataset in self.other_steps:
+                return replace(self, applies=False)
+            path = self.by_step.get(dataset)
+            return None if path is None else replace(self, weights=str(path))
         file = Path(self.file.replace(DATASET, dataset)).expanduser()
         found = next((folder / file for folder in self.folders if (folder / file).is_file()), None)
         return None if found is None else replace(self, weights=str(found.absolute()))  # never the word "random"
@@ -65,12 +108,14 @@ class ModelEntry:
         weights = Path(self.weights).name if self.weights else None
         if self.given:
             weights = "given with --weights"
+        family = {"family": self.family._asdict()} if self.family else {}
         return {
             "label": self.label,
             "kind": self.kind,
             "model": self.model,
             "weights": weights,
             "options": self.options,
+            **family,
         }
 
 

@@ -89,15 +89,16 @@ def missing_masks(entry: SourceEntry) -> Missing:
 
 def missing_weights(entry: ModelEntry, dataset: str) -> Missing:
     """Return the description of an absent weight file for a dataset, given by its name."""
-    file = str(entry.file)
-    what = f"weights of '{entry.label}'" + (f" for '{dataset}'" if DATASET in file else "")
+    file, label = str(entry.file), entry.family.label if entry.family else entry.label
+    what = f"weights of '{entry.label}'" if entry.by_step is None else f"checkpoints of '{label}'"
+    what += f" for '{dataset}'" if DATASET in file else ""
     if entry.given:
-        return Missing(what, f"--weights {entry.label}=... names no file for it")
+        return Missing(what, f"--weights {label}=... names no file for it")
     shown = Path(file).name if Path(file).is_absolute() else file.replace(DATASET, dataset)
     return Missing(
         what,
         f"put {shown} into --weights-root, into INPAINT_ZOO_WEIGHTS or beside the suite, or give "
-        f"--weights {entry.label}=FILE",
+        f"--weights {label}=FILE",
     )
 
 

@@ -264,7 +264,7 @@ def _refuse_shared_weights(suite: Suite, methods: Iterable[Mapping[str, Prepared
     for by_dataset, dataset in product(methods, suite.datasets):
         method, missing = by_dataset[dataset.label]
         entry = method.entry
-        if not isinstance(entry, ModelEntry) or entry.file is None or missing is not None:
+        if not isinstance(entry, ModelEntry) or entry.file is None or missing is not None or not entry.applies:
             continue
         others = seen.setdefault((dataset.label, real_path(Path(entry.file))), [])
         for other in others:

@@ -10,13 +10,14 @@ from inpaint_zoo.analysis.machine import exact
 from inpaint_zoo.benchmark.compute import worker_threads
 from inpaint_zoo.benchmark.cost_keys import COSTS_FILE
 from inpaint_zoo.benchmark.costs import measure_costs
-from inpaint_zoo.benchmark.entries import ModelEntry
 from inpaint_zoo.benchmark.execution import Execution
+from inpaint_zoo.benchmark.families import one_of_each
 from inpaint_zoo.benchmark.images import Unreadable
 from inpaint_zoo.benchmark.missing import MissingCell, by_part, missing_line
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
 from inpaint_zoo.benchmark.plan import Cell, Sources, make_plan, open_sources, refuse_one_file, select
 from inpaint_zoo.benchmark.report import write_report
+from inpaint_zoo.benchmark.stages import store_stages
 from inpaint_zoo.benchmark.store import open_store, read_json, refuse_foreign
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
@@ -101,9 +102,11 @@ def run_suite(
             run.assemble()
             raise
         run.assemble()
+        if suite.gallery is not None:
+            store_stages(selected, suite.gallery.stages, options.gallery, store, device, options.precision)
         if suite.costs is not None:
             measure_costs(
-                [entry for entry in suite.methods if isinstance(entry, ModelEntry)],
+                one_of_each(suite.methods),
                 [entry.spec["name"] for entry in suite.datasets],
                 suite.costs,
                 () if suite.datasets else sources.masks,

@@ -8,6 +8,8 @@ methods:
   - {model: telea, options: {radius: 9}, label: Telea 9}   # ... with options of create_model
   - {model: glama_tiny, weights: mine.safetensors}         # or a checkpoint; or `random`, to score an untrained network
   - {model: lgnet, weights: "{dataset}/lgnet.safetensors"} # a network trained anew for each dataset
+  - {model: grig, weights: "grig_{draw}.ckpt", draws: 5}   # five trainings of one network (see `families`)
+  - {model: grig, checkpoints: runs/grig, label: Curve}    # the checkpoints of a training run
   - {folder: results/theirs, label: Theirs}                # results that another program made
   - {callable: "package.module:function", label: Mine}     # (image HxWx3 uint8, mask HxW bool) -> HxWx3 uint8
   - {shipped: "*"}                                         # every registered model that is ready to use
@@ -22,8 +24,8 @@ A mask set with `input_mode: mosaic` (and `mosaic_unit`, `mosaic_interpolation`,
 of the ground truth to networks that accept a filling. Its label says so, and it is never averaged or ranked together
 with inpainting. Relative paths are relative to the file. For an unknown or misplaced key, a wrong type or a missing
 key, the error gives file, line and key. For unknown models, masks and metrics, it suggests similar names. Labels must
-be unique. The keys `paper` and `quoted` are described in `paper_keys`, the key `costs` in `cost_keys`. A suite that has
-only `costs` or quoted methods needs no datasets, masks and metrics.
+be unique. The keys `paper` and `quoted` are described in `paper_keys`, `costs` in `cost_keys`, and `gallery` in
+`gallery_keys`. A suite that has only `costs` or quoted methods needs no datasets, masks and metrics.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from typing import Any, Literal, cast
 from inpaint_zoo.benchmark.cost_keys import CostKeys, read_costs
 from inpaint_zoo.benchmark.entries import (
     DATASET,
+    DRAW,
     CallableEntry,
     FolderEntry,
     MethodEntry,
@@ -46,6 +49,8 @@ from inpaint_zoo.benchmark.entries import (
     Mosaic,
     SourceEntry,
 )
+from inpaint_zoo.benchmark.families import expanded
+from inpaint_zoo.benchmark.gallery_keys import GalleryKeys, read_gallery
 from inpaint_zoo.benchmark.mask_lists import listed_masks
 from inpaint_zoo.benchmark.paper_keys import PaperMap, PaperReader
 from inpaint_zoo.benchmark.places import Places
@@ -62,7 +67,7 @@ LISTS = {
     "metrics": ("a metric", "name"),
 }
 METHOD_KEYS = {
-    "model": ("model", "weights", "checkpoint", "options", "label"),
+    "model": ("model", "weights", "checkpoint", "checkpoints", "draws", "options", "label"),
     "folder": ("folder", "label"),
     "callable": ("callable", "label"),
     "shipped": ("shipped",),
@@ -73,9 +78,12 @@ PLACEHOLDER = re.compile(r"\{\w*\}")
 INTERPOLATIONS = ("bilinear", "nearest")
 FOLDER_NAME = re.compile(r"[^\\/:*?\"<>|\x00-\x1f.\s][^\\/:*?\"<>|\x00-\x1f]*(?<![.\s])")
 ELSEWHERE = {
-    **dict.fromkeys(("model", "weights", "checkpoint", "options", "folder", "callable", "shipped"), "`methods`"),
+    **dict.fromkeys(
+        ("model", "weights", "checkpoint", "checkpoints", "options", "folder", "callable", "shipped"), "`methods`"
+    ),
     **dict.fromkeys(("root", "crop", "split"), "`datasets`"),
-    **dict.fromkeys(("bank", "bins", "draws", *MOSAIC_KEYS), "`masks`"),
+    **dict.fromkeys(("bank", "bins", *MOSAIC_KEYS), "`masks`"),
+    "draws": "an entry of `masks`, or a method with 'model'",
     **dict.fromkeys(("size", "label"), "an entry of `datasets` or `masks`"),
 }
 
@@ -94,6 +102,7 @@ class Suite:
     metrics: tuple[str, ...]
     costs: CostKeys | None = None
     paper: PaperMap | None = None
+    gallery: GalleryKeys | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return plain values in suite order, without paths of this machine."""
@@ -113,6 +122,7 @@ class Suite:
             "metrics": list(self.metrics),
             **({"costs": self.costs.plain()} if self.costs else {}),
             **({"paper": self.paper.plain()} if self.paper else {}),
+            **({"gallery": self.gallery.plain()} if self.gallery else {}),
         }
         return {**content, "identity": sha256_json(content)}
 
@@ -130,7 +140,7 @@ def load_suite(path: str | Path, places: Places | None = None) -> Suite:
     path, places = Path(path), places or Places()
     document = read_document(path, "the suite", "name: mine")
     top = Table(document, "the suite", document.values)
-    top.allow(("name", "seed", *LISTS, "costs", "paper"), ELSEWHERE)
+    top.allow(("name", "seed", *LISTS, "costs", "paper", "gallery"), ELSEWHERE)
     name, seed = top.need("name", string), top.need("seed", whole(0))
     base = path.parent
     paper = PaperReader(top, base)
@@ -151,28 +161,39 @@ def load_suite(path: str | Path, places: Places | None = None) -> Suite:
         raise top.error("no method is left: no model that is ready to use matches.", "methods")
     datasets = [places.of_dataset(_source(table, base)) for table in lists["datasets"]]
     masks = [entry for table in lists["masks"] for entry in _mask_sets(table, base, places)]
+    placed = [places.of_model(each, base) if isinstance(each, ModelEntry) else each for each in methods]
+    names = [entry.spec["name"] for entry in datasets]
     suite = Suite(
         path=path,
         text=top.document.text,
         name=name,
         seed=seed,
-        methods=tuple(places.of_model(each, base) if isinstance(each, ModelEntry) else each for each in methods),
+        methods=tuple(network for entry in placed for network in expanded(entry, names)),
         datasets=tuple(datasets),
         masks=tuple(masks),
         metrics=tuple(_metric(table) for table in lists["metrics"]),
         costs=read_costs(costs, figures) if costs and figures else None,
+        gallery=_gallery(top, [entry.label for entry in methods if isinstance(entry, ModelEntry)]),
         paper=paper.read(
             *([(entry.table, entry.label) for entry in entries] for entries in (methods, datasets, masks)),
             *([(table, str(table.values["name"])) for table in tables] for tables in (lists["metrics"], figures or ())),
         ),
     )
+    _refuse_repeats("methods", methods)
     for kind, entries in (("methods", suite.methods), ("datasets", suite.datasets), ("mask sets", suite.masks)):
         _refuse_repeats(kind, entries)
     for index, metric in enumerate(suite.metrics):
         if metric in suite.metrics[:index]:
             raise lists["metrics"][index].error(f"the metric '{metric}' is listed twice.")
-    places.check(suite.methods, suite.datasets, suite.masks, path)
+    places.check(placed, suite.datasets, suite.masks, path)
     return suite
+
+
+def _gallery(top: Table, models: Sequence[str]) -> GalleryKeys | None:
+    if "gallery" not in top.values:
+        return None
+    keys = top.need("gallery", mapping)
+    return read_gallery(Table(top.document, "`gallery`", dict(keys), ("gallery",)), models)
 
 
 def _in_order(tables: Sequence[Table], methods: Iterable[MethodEntry]) -> list[MethodEntry]:
@@ -215,13 +236,20 @@ def _model(table: Table, name: str, label: str, places: Places) -> ModelEntry:
     options = dict(table.need("options", mapping)) if "options" in table.values else {}
     if "weights" in table.values and "checkpoint" in table.values:
         raise table.error("give 'weights' or 'checkpoint', not both: they mean the same.", "checkpoint")
-    key = "checkpoint" if "checkpoint" in table.values else "weights"
+    keys = [key for key in ("checkpoints", "checkpoint", "weights") if key in table.values] or ["weights"]
+    if keys[0] == "checkpoints" and (others := [*keys[1:], *({"draws"} & set(table.values))]):
+        raise table.error(f"give 'checkpoints' or '{others[0]}', not both.", others[0])
+    key, draws = keys[0], table.get("draws", whole(2), 0) or 0
     weights = table.get(key, string)
     if weights and not info.learned:
         raise table.error(f"'{name}' is not learned, so it takes no '{key}'.", key)
     for placeholder in PLACEHOLDER.findall(weights or ""):
-        if placeholder != DATASET:
-            raise table.error(f"'{key}' may contain {DATASET}, the name of the dataset, but not {placeholder}.", key)
+        if placeholder not in ((DATASET, DRAW) if draws else (DATASET,)):
+            known = f"{DATASET}, the name of the dataset" + (f", and {DRAW}, the number of the draw" if draws else "")
+            way_out = "; add 'draws', the number of draws." if placeholder == DRAW and key != "checkpoints" else "."
+            raise table.error(f"'{key}' may contain {known}, but not {placeholder}{way_out}", key)
+    if draws and DRAW not in (weights or ""):
+        raise table.error(f"'draws' needs {DRAW}, the number of the draw, in the path of the weights.", "draws")
     if weights is None and info.learned:
         weights = "shipped"
     if weights == "shipped" and not info.weights and label not in places.weights:
@@ -229,7 +257,8 @@ def _model(table: Table, name: str, label: str, places: Places) -> ModelEntry:
             f"the package ships no weights of '{name}': add 'weights: FILE', or 'weights: random' to score an "
             "untrained network."
         )
-    return ModelEntry(label, table, name, weights, options)
+    by_step: dict[str, Path] | None = {} if key == "checkpoints" else None
+    return ModelEntry(label, table, name, weights, options, draws=draws, by_step=by_step)
 
 
 def _shipped(table: Table) -> Iterator[ModelEntry]:

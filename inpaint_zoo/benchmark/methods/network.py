@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inpaint_zoo.analysis.macs import Macs, count_macs
 from inpaint_zoo.benchmark.entries import ModelEntry
-from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Task
+from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Stage, Task
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file
 
@@ -87,9 +87,11 @@ class NetworkMethod(Method):
         return weights_origin(self.entry.model, self._weight_file() or self.entry.weights)._asdict()
 
     def refusal(self, task: Task) -> str | None:
-        """Return why a mosaic does not apply: only networks that see the values in the hole can use it."""
+        """Return why a cell does not apply: a checkpoint of another dataset, or a mosaic that the network ignores."""
         from inpaint_zoo.registry import model_info
 
+        if not self.entry.applies:
+            return f"the run for '{task.dataset}' has no checkpoint of this step"
         if not task.mosaic or model_info(self.entry.model).takes_hole_fill:
             return None
         return f"'{self.entry.model}' ignores the values in the hole, so a mosaic would not change its result"
@@ -190,6 +192,42 @@ class NetworkMethod(Method):
         passes = self._passes if self.repeats else None
         filled, raw = to_bytes(result), result.cpu().numpy()
         return [MethodOutput(rgb, seconds, passes, each) for rgb, each in zip(filled, raw, strict=True)], raw
+
+    def stages(self, item: MethodInput) -> list[Stage]:
+        """Return the results of all stages of the network for one image, or of all passes of a repeating network."""
+        import torch
+
+        from inpaint_zoo.combinators.progressive import Progressive
+        from inpaint_zoo.inference.batch import running, to_bytes, to_tensors
+        from inpaint_zoo.inference.optimize import OptimizedNetwork
+        from inpaint_zoo.interfaces import MIN_SIDE
+        from inpaint_zoo.ops import change_range, composite, crop_to, pad_to_multiple
+
+        assert self.network is not None
+        image, hole = (each.to(self.device) for each in to_tensors(item.image[None], item.mask[None]))
+        size = (image.shape[-2], image.shape[-1])
+        network = self.network.network if isinstance(self.network, OptimizedNetwork) else self.network
+        options = {}
+        with running(self.network, image, hole) as (x, mask):
+            if isinstance(network, Progressive):
+                frames = network.frames(x, mask)[0]
+                return [
+                    Stage(f"pass {number}", to_bytes(crop_to(frame.image[None], size).cpu())[0], None)
+                    for number, frame in enumerate(frames, start=1)
+                ]
+            if item.hole_fill is not None:
+                fill = torch.from_numpy(item.hole_fill)[None].to(self.device)
+                options["hole_fill"] = pad_to_multiple(fill, min_size=MIN_SIDE)
+            raw = self.network.stages(x, mask, **options)
+            start, _ = network.preprocess(x, mask, options.get("hole_fill"))
+            before = crop_to(change_range(start, network.value_range, (0.0, 1.0)), size)
+        stages = []
+        for name, prediction in raw.items():
+            now = crop_to(prediction, size).float()
+            result = to_bytes(composite(now.clamp(0, 1), image, hole).cpu())[0]
+            stages.append(Stage(name, result, (now - before)[0].cpu().numpy()))
+            before = now
+        return stages
 
     def _run(self, image: torch.Tensor, hole: torch.Tensor, hole_fill: torch.Tensor | None) -> torch.Tensor:
         """Return the output (B, 3, H, W) when the device has computed it."""

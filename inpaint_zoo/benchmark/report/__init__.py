@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from inpaint_zoo.benchmark.report.families import networks_csv
 from inpaint_zoo.benchmark.report.latex import latex
 from inpaint_zoo.benchmark.report.markdown import markdown
 from inpaint_zoo.benchmark.report.page import page
@@ -19,7 +20,8 @@ __all__ = ["write_report"]
 def write_report(out_dir: str | Path) -> Path:
     """Write summary.csv, report.md, tables.tex, gallery.png and report.html to a benchmark's output folder.
 
-    If the suite names a table of a paper, paper_comparison.csv is written, too.
+    If the suite names a table of a paper, paper_comparison.csv is written, too, and if a method has draws or
+    checkpoints, networks.csv with the mean of each of them.
 
     Only that folder is read, and the same folder gives the same bytes.
 
@@ -39,6 +41,8 @@ def write_report(out_dir: str | Path) -> Path:
     if comparison:
         text = comparison_csv(comparison, run)
         write_bytes(run.folder / "paper_comparison.csv", text.encode())
+    if run.families:
+        write_bytes(run.folder / "networks.csv", networks_csv(run.families, run.values).encode())
     if images := sheet(run):
         write_bytes(run.folder / "gallery.png", images)
     write_bytes(run.folder / "report.html", page(run, scores, overview, comparison).encode())

@@ -49,7 +49,7 @@ def absent(run: Run) -> list[str]:
 
 def failures(run: Run) -> list[str]:
     """Return the cells without numbers, except those that lack something that `absent` names."""
-    named = {cell for cells in run.absent.values() for cell in cells}
+    named = {(run.networks.get(cell[0], cell[0]), *cell[1:]) for cells in run.absent.values() for cell in cells}
     return [
         f"{method} on {dataset}, {mask}: {reason}"
         for (method, dataset, mask), reason in run.missing.items()

@@ -12,7 +12,8 @@ from markupsafe import Markup, escape
 
 from inpaint_zoo.benchmark.report import notes
 from inpaint_zoo.benchmark.report.charts import swatch
-from inpaint_zoo.benchmark.report.costs import cell_costs, cost_notes, method_costs
+from inpaint_zoo.benchmark.report.costs import cell_costs, cost_notes, method_costs, pass_costs
+from inpaint_zoo.benchmark.report.curves import curves
 from inpaint_zoo.benchmark.report.gallery import (
     DIFFERENCE_COLORS,
     DIFFERENCE_STEPS,
@@ -24,6 +25,8 @@ from inpaint_zoo.benchmark.report.gallery import (
 from inpaint_zoo.benchmark.report.paper import Comparison
 from inpaint_zoo.benchmark.report.plots import Plot, hole_plots, time_plots
 from inpaint_zoo.benchmark.report.run_folder import Run
+from inpaint_zoo.benchmark.report.spectra import profiles, spectrum_strips
+from inpaint_zoo.benchmark.report.strips import Strip, stage_strips
 from inpaint_zoo.benchmark.report.tables import Column, Entry, Matrix, ScoreTable, short_title
 from inpaint_zoo.benchmark.report.typography import DASH
 from inpaint_zoo.metrics import MetricInfo
@@ -50,6 +53,7 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], com
         "metric_option": _metric_option,
         "twice": _twice,
         "breakable": breakable,
+        "place": _place,
     }
     environment.tests["matching"] = lambda text, pattern: re.fullmatch(pattern, text) is not None
     gallery = build_gallery(run)
@@ -72,8 +76,13 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], com
         overview=overview,
         ranked={matrix.info.name: _ranked(matrix) for matrix in overview},
         plots=_paired(run, hole_plots(run), time_plots(run)),
+        curves=curves(run),
+        stages=stage_strips(run),
+        spectra=spectrum_strips(run),
+        profiles=profiles(run),
         costs=method_costs(run),
         cell_costs=cell_costs(run),
+        pass_costs=pass_costs(run),
         cost_notes=cost_notes(run),
         gallery=_gallery_data(run, gallery, overview),
         gallery_note=_gallery_note(gallery),
@@ -117,6 +126,11 @@ def _metric_option(info: MetricInfo) -> tuple[str, str]:
     return info.name, short_title(info)
 
 
+def _place(strip: Strip) -> str:
+    """Return dataset and mask set of a row of images."""
+    return f"{strip.dataset} · {strip.mask}"
+
+
 def _twice(label: str) -> tuple[str, str]:
     return label, label
 
@@ -128,8 +142,8 @@ def _resource(name: str) -> str:
 def _facts(run: Run) -> list[tuple[str, str]]:
     counts = [notes.image_counts(run, name) for name in run.datasets]
     crops, images = sum(n for n, _ in counts), sum(n for _, n in counts)
-    cells = len(run.methods) * len(run.tables) - run.not_applicable
-    done = cells + run.not_applicable - len(run.missing)
+    cells = len(run.networks) * len(run.tables) - run.not_applicable
+    done = cells + run.not_applicable - len(run.problems)
     if not run.tables:  # costs or quoted numbers only
         return [
             (str(len(run.methods)), "methods"),
@@ -231,7 +245,7 @@ def _flat(content: object, path: str = "") -> list[tuple[str, str]]:
 
 def _cells(run: Run) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
     """Return the provenance that all cells share, and one row per cell of the suite with the rest."""
-    order = [(method, *table) for table in run.tables for method in run.methods]
+    order = [(network, *table) for table in run.tables for network in run.networks]
     made_by = {}
     for cell in order:
         content = run.cells.get(cell, ("", {}))[1].get("provenance") or {}
@@ -244,11 +258,11 @@ def _cells(run: Run) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
     )
     rows = [
         {
-            "index": run.methods.index(cell[0]),
-            "method": cell[0],
+            "method": run.networks[cell[0]],
+            "network": cell[0],
             "dataset": cell[1],
             "mask": cell[2],
-            "status": run.missing.get(cell, "done"),
+            "status": run.problems.get(cell, "done"),
             "made_by": [pair for pair in made_by[cell].items() if pair[0] not in shared],
         }
         for cell in order

@@ -12,12 +12,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from statistics import stdev
 from typing import Any
 
 from inpaint_zoo.benchmark.cost_keys import FIGURES
 from inpaint_zoo.benchmark.paper import PaperCell, PaperRow, metric_title, paper_title
 from inpaint_zoo.benchmark.report.run_folder import Run
-from inpaint_zoo.benchmark.report.typography import DASH, decimal
+from inpaint_zoo.benchmark.report.typography import DASH, decimal, with_spread
 from inpaint_zoo.metrics import metric_info
 
 __all__ = ["KINDS", "Compared", "Comparison", "Panel", "compare", "comparison_csv", "groups", "signed"]
@@ -73,6 +74,8 @@ class Compared:
         relative: Whether the difference is shown in percent of the paper's number.
         digits: Number of decimals.
         notes: Numbers of the notes that concern the cell.
+        spread: Standard deviation of our number over the draws of the method; None without draws.
+        draws: Number of these draws, such as "5 draws" or "3 of 5 draws"; empty without draws.
     """
 
     cell: PaperCell
@@ -86,6 +89,8 @@ class Compared:
     relative: bool = False
     digits: int = 0
     notes: tuple[int, ...] = ()
+    spread: float | None = None
+    draws: str = ""
 
     @property
     def paper_text(self) -> str:
@@ -95,7 +100,9 @@ class Compared:
     @property
     def ours_text(self) -> str:
         """Our number."""
-        return DASH if self.ours is None else decimal(self.ours, self.digits)
+        if self.ours is None:
+            return DASH
+        return with_spread(self.ours, self.spread, self.digits) + (f" ({self.draws})" if self.draws else "")
 
     @property
     def difference_text(self) -> str:
@@ -276,7 +283,30 @@ class _Reader:
         order = ("stand-in", "unknown", "elsewhere", "trained", "released", "measured", "none", "counted")
         kind = next(kind for kind in order if kind in kinds)  # a mean is no better than its weakest part
         ours = match["times"] * math.fsum(values) / len(values)
-        return Compared(cell, "computed", ours, kind, "; ".join(reasons), **common)
+        lacks = [
+            self._run.incomplete[each] for each in product(methods, datasets, masks) if each in self._run.incomplete
+        ]
+        spread, draws = (None, "") if figure else self._draws(methods, datasets, masks, match)
+        return Compared(
+            cell, "computed", ours, kind, "; ".join([*reasons, *lacks]), spread=spread, draws=draws, **common
+        )
+
+    def _draws(
+        self, methods: Sequence[str], datasets: Sequence[str], masks: Sequence[str], match: dict[str, Any]
+    ) -> tuple[float | None, str]:
+        """Return the standard deviation of a cell's number over the draws of its method, and the number of draws.
+
+        Each draw's number is the mean over all parts of the cell. A mean over several methods has no draws.
+        """
+        family = self._run.families.get(methods[0])
+        if len(methods) > 1 or family is None or family.kind != "draws":
+            return None, ""
+        parts = [self._run.values.get((methods[0], *pair, match["ours"]), {}) for pair in product(datasets, masks)]
+        shared = set.intersection(*map(set, parts))
+        means = [match["times"] * math.fsum(part[number] for part in parts) / len(parts) for number in sorted(shared)]
+        total = len(family.members)
+        text = f"{total} draws" if len(shared) == total else f"{len(shared)} of {total} draws"
+        return (stdev(means) if len(means) > 1 else None), text
 
     def _match(self, cell: PaperCell) -> dict[str, Any] | None:
         """Return what corresponds to the metric: a match for this method, else one for all methods."""
@@ -298,8 +328,7 @@ class _Reader:
             return None, "", "not run"
         kind = "measured" if FIGURES[name].counted is None else "counted"
         if name in record["figures"]:
-            passes = record["figures"].get("passes", 1)
-            detail = f"{decimal(passes, 1)} passes for one image" if kind == "measured" and passes != 1 else ""
+            detail = _passes(record) if kind == "measured" else ""
             return record["figures"][name], kind, detail
         needed = FIGURES[name].device
         if needed and not str(self._run.figures.get("device", "")).startswith(needed):
@@ -333,6 +362,18 @@ class _Reader:
             return [f"generated masks in place of {files}"]
         name = _name(self._run.suite["masks"], mask)
         return [name] if name.startswith(STAND_IN_MASKS) else []
+
+
+def _passes(record: dict[str, Any]) -> str:
+    """Return the passes and the latency of the measured images of a repeating method; empty if all took one pass."""
+    passes, latency = (record.get("distribution", {}).get(name) for name in ("passes", "latency_ms"))
+    if not passes or passes["max"] == 1:
+        return ""
+    return (
+        f"{decimal(passes['mean'], 1)} passes for one image ({passes['min']:g} to {passes['max']:g}); latency of "
+        f"{latency['n']} images: median {latency['median']:.3g}, 90 % {latency['p90']:.3g}, {latency['min']:.3g} to "
+        f"{latency['max']:.3g} ms"
+    )
 
 
 def _name(entries: Sequence[dict[str, Any]], label: str) -> str:

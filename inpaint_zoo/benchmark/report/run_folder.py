@@ -12,6 +12,7 @@ import pandas as pd
 
 from inpaint_zoo.benchmark.cost_keys import COSTS_FILE
 from inpaint_zoo.benchmark.images import DRAW
+from inpaint_zoo.benchmark.report.families import FamilyRows, merge
 from inpaint_zoo.benchmark.summary import RESULT_COLUMNS, summarize
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.metrics import MetricInfo, metric_info
@@ -29,12 +30,17 @@ class Run:
     Attributes:
         folder: The output folder.
         suite: Content of suite.json.
-        results: Content of results.parquet; cells that failed or were not run have no rows.
-        timings: Content of timings.parquet.
+        results: Content of results.parquet by method; cells that failed or were not run have no rows.
+        timings: Content of timings.parquet by method.
         provenance: Content of provenance.json.
         summary: The results, summarized by `summarize`.
         infos: Description of each metric in the results.
-        methods: Labels of the suite's methods.
+        methods: Labels of the suite's methods; one for all draws, and one for all checkpoints of an entry.
+        networks: Label of each network of the suite -> label of its method.
+        families: The methods with draws or checkpoints.
+        values: (method, dataset, mask set, metric) of these methods -> mean of each draw or checkpoint, by number.
+        incomplete: Cells that lack a draw -> a sentence.
+        problems: As ``missing``, for each network.
         tables: (dataset, mask set) pairs of the suite.
         missing: (method, dataset, mask set) of the suite's cells without numbers -> reason.
         absent: What the run lacked, in one line each with where it goes -> the cells that need it.
@@ -54,6 +60,11 @@ class Run:
     summary: pd.DataFrame
     infos: dict[str, MetricInfo]
     methods: tuple[str, ...]
+    networks: dict[str, str]
+    families: dict[str, FamilyRows]
+    values: dict[tuple[str, str, str, str], dict[int, float]]
+    incomplete: dict[Cell, str]
+    problems: dict[Cell, str]
     tables: tuple[tuple[str, str], ...]
     missing: dict[Cell, str]
     absent: dict[str, list[Cell]]
@@ -82,6 +93,12 @@ class Run:
         return [
             (name, reasons.get(name, "no finished cell contains it")) for name in dict.fromkeys([*reasons, *absent])
         ]
+
+    def draws_of(self, method: str, dataset: str, mask: str, metric: str) -> list[float]:
+        """Return the means of the draws of a method; empty for a method without draws."""
+        if method not in self.families or self.families[method].kind != "draws":
+            return []
+        return list(self.values.get((method, dataset, mask, metric), {}).values())
 
     def set_notes(self, metric: str, dataset: str, mask: str) -> list[str]:
         """Return the notes of a set metric about its values in one table, such as "biased, small N"."""
@@ -142,7 +159,6 @@ def read_run(folder: str | Path) -> Run:
     results = _read_table(folder / "results.parquet", RESULT_COLUMNS)
     timings = _read_table(folder / "timings.parquet", TIMING_COLUMNS)
     infos = _metric_infos(results, suite["metrics"])
-    methods = tuple(entry["label"] for entry in suite["methods"])
     tables = tuple((data["label"], mask["label"]) for data in suite["datasets"] for mask in suite["masks"])
     done = set(results[["method", "dataset", "mask"]].drop_duplicates().itertuples(index=False, name=None))
     errors = {_cell(entry): f"failed: {entry['error']}" for entry in provenance.get("failed", ())}
@@ -155,24 +171,41 @@ def read_run(folder: str | Path) -> Run:
     for line, without in absent.items():
         for cell in without:
             errors[cell] = f"{errors[cell]}; {line}" if cell in errors else f"missing: {line}"
-    cells = [(method, *table) for table in tables for method in methods]
+    cells = [(entry["label"], *table) for table in tables for entry in suite["methods"]]
+    problems = {cell: errors.get(cell, "not run") for cell in cells if cell in errors or cell not in done}
+    merged = merge(
+        suite["methods"],
+        tables,
+        results,
+        timings,
+        provenance.get("complexity", ()),
+        {_cell(record): (name, record) for name, record in provenance.get("cells", {}).items()},
+        problems,
+        {_cell(entry) for entry in refused},
+    )
+    results = merged.results
     return Run(
         folder=folder,
         suite=suite,
         results=results,
-        timings=timings,
-        provenance=provenance,
+        timings=merged.timings,
+        provenance={**provenance, "complexity": merged.complexity},
         summary=summarize(results, {name: info.higher_is_better for name, info in infos.items()}),
         infos=infos,
-        methods=methods,
+        methods=merged.methods,
+        networks=merged.shown_as,
+        families=merged.families,
+        values=merged.values,
+        incomplete=merged.incomplete,
+        problems=problems,
         tables=tables,
-        missing={cell: errors.get(cell, "not run") for cell in cells if cell in errors or cell not in done},
+        missing=merged.missing,
         absent=absent,
         stand_ins={mask["label"]: mask["stands_in_for"] for mask in suite["masks"] if "stands_in_for" in mask},
         not_applicable=len(refused),
         draws={mask["label"]: mask["draws"] for mask in suite["masks"] if mask.get("draws", 1) > 1},
         deblurring=frozenset(mask["label"] for mask in suite["masks"] if mask.get("input_mode") == "mosaic"),
-        cells={_cell(record): (name, record) for name, record in provenance.get("cells", {}).items()},
+        cells=merged.cells,
         figures=_read_json(folder / COSTS_FILE) if (folder / COSTS_FILE).is_file() else {},
     )
 
