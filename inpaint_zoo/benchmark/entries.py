@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -11,10 +12,30 @@ from inpaint_zoo.config import Table
 if TYPE_CHECKING:
     from inpaint_zoo.masks import EvalMask
 
-__all__ = ["DATASET", "CallableEntry", "FolderEntry", "MethodEntry", "ModelEntry", "Mosaic", "SourceEntry"]
+__all__ = ["DATASET", "CallableEntry", "FolderEntry", "MethodEntry", "ModelEntry", "Mosaic", "SourceEntry", "TrainKeys"]
 
 DATASET = "{dataset}"
 """Stands in the path of a weight file for the name of the dataset."""
+
+
+@dataclass(frozen=True)
+class TrainKeys:
+    """How the network of a method is trained.
+
+    Attributes:
+        config: Path of the training configuration; may contain `{dataset}`.
+        few_shot: Number of training images, the first ones in natural order; None for all.
+        data: Registered dataset to train on; None for the dataset that is tested.
+        changes: Option of `fit` without the dashes, such as "model.l1" -> value.
+        start: Argument of the training module, such as "init_weights" -> label of the method whose last checkpoint for
+            the same dataset it gets.
+    """
+
+    config: str
+    few_shot: int | None = None
+    data: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    start: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -30,6 +51,7 @@ class ModelEntry:
         folders: Folders in which a relative file is searched, in this order.
         given: Whether the file is given from outside the suite.
         per_dataset: Whether the suite states another file for each dataset.
+        train: How `inpaint-zoo sweep` trains it; None if the suite does not say it.
     """
 
     label: str
@@ -40,6 +62,7 @@ class ModelEntry:
     folders: tuple[Path, ...] = (Path(),)
     given: bool = False
     per_dataset: bool = False
+    train: TrainKeys | None = None
     kind = "model"
 
     @property
@@ -123,6 +146,7 @@ class SourceEntry:
         mosaic: For a mask set, the filling that networks see in the holes; None for empty holes.
         given: Keys that replace those of ``spec`` on this machine, such as the folder of `--data`.
         listed: For a mask set of a list that the suite names, its description in the list.
+        train: For a dataset, the configuration that `inpaint-zoo sweep` adds to trainings on it; None for none.
     """
 
     label: str
@@ -131,6 +155,7 @@ class SourceEntry:
     mosaic: Mosaic | None = None
     given: dict[str, Any] = field(default_factory=dict)
     listed: EvalMask | None = None
+    train: str | None = None
 
     @property
     def resolved(self) -> dict[str, Any]:

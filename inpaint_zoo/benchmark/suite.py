@@ -21,8 +21,8 @@ A mask set with `input_mode: mosaic` (and `mosaic_unit`, `mosaic_interpolation`,
 of the ground truth to networks that accept a filling. Its label says so, and it is never averaged or ranked together
 with inpainting. Relative paths are relative to the file. For an unknown or misplaced key, a wrong type or a missing
 key, the error gives file, line and key. For unknown models, masks and metrics, it suggests similar names. Labels must
-be unique. The keys `paper` and `quoted` are described in `paper_keys`, the key `costs` in `cost_keys`. A suite that has
-only `costs` or quoted methods needs no datasets, masks and metrics.
+be unique. Further keys are described where they are read: `paper` and `quoted` in `paper_keys`, `costs` in `cost_keys`,
+`train` in `training_keys`. A suite that has only `costs` or quoted methods needs no datasets, masks and metrics.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from inpaint_zoo.benchmark.entries import (
 from inpaint_zoo.benchmark.mask_lists import listed_masks
 from inpaint_zoo.benchmark.paper_keys import PaperMap, PaperReader
 from inpaint_zoo.benchmark.places import Places
+from inpaint_zoo.benchmark.training_keys import read_data_training, read_training
 from inpaint_zoo.config import Table, increasing, mapping, read_document, string, whole
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_json
@@ -61,7 +62,7 @@ LISTS = {
     "metrics": ("a metric", "name"),
 }
 METHOD_KEYS = {
-    "model": ("model", "weights", "checkpoint", "options", "label"),
+    "model": ("model", "weights", "checkpoint", "options", "label", "train"),
     "folder": ("folder", "label"),
     "callable": ("callable", "label"),
     "shipped": ("shipped",),
@@ -147,7 +148,7 @@ def load_suite(path: str | Path, places: Places | None = None) -> Suite:
     methods = _in_order(lists["methods"], methods)
     if not methods and lists["methods"]:
         raise top.error("no method is left: no model that is ready to use matches.", "methods")
-    datasets = [places.of_dataset(_source(table, base)) for table in lists["datasets"]]
+    datasets = [places.of_dataset(_dataset(table, base)) for table in lists["datasets"]]
     masks = [entry for table in lists["masks"] for entry in _mask_sets(table, base, places)]
     suite = Suite(
         path=path,
@@ -192,7 +193,7 @@ def _methods(table: Table, base: Path, places: Places) -> Iterator[MethodEntry]:
     target = table.need(kind, string)
     label = table.get("label", string)
     if kind == "model":
-        yield _model(table, target, label or target, places)
+        yield _model(table, target, label or target, base, places)
     elif kind == "folder":
         folder = base / Path(target).expanduser()
         yield FolderEntry(label or folder.name, table, folder)
@@ -203,7 +204,7 @@ def _methods(table: Table, base: Path, places: Places) -> Iterator[MethodEntry]:
         yield CallableEntry(label or function, table, target)
 
 
-def _model(table: Table, name: str, label: str, places: Places) -> ModelEntry:
+def _model(table: Table, name: str, label: str, base: Path, places: Places) -> ModelEntry:
     from inpaint_zoo.registry import model_info
 
     try:
@@ -220,6 +221,7 @@ def _model(table: Table, name: str, label: str, places: Places) -> ModelEntry:
     for placeholder in PLACEHOLDER.findall(weights or ""):
         if placeholder != DATASET:
             raise table.error(f"'{key}' may contain {DATASET}, the name of the dataset, but not {placeholder}.", key)
+    train = read_training(table, base, weights)
     if weights is None and info.learned:
         weights = "shipped"
     if weights == "shipped" and not info.weights and label not in places.weights:
@@ -227,7 +229,7 @@ def _model(table: Table, name: str, label: str, places: Places) -> ModelEntry:
             f"the package ships no weights of '{name}': add 'weights: FILE', or 'weights: random' to score an "
             "untrained network."
         )
-    return ModelEntry(label, table, name, weights, options)
+    return ModelEntry(label, table, name, weights, options, train=train)
 
 
 def _shipped(table: Table) -> Iterator[ModelEntry]:
@@ -257,6 +259,10 @@ def _listed(entry: ModelEntry, methods: Iterable[MethodEntry]) -> bool:
         or (isinstance(other, ModelEntry) and (other.model, other.weights, other.options) == plain)
         for other in methods
     )
+
+
+def _dataset(table: Table, base: Path) -> SourceEntry:
+    return replace(_source(table, base, ("train",)), train=read_data_training(table, base))
 
 
 def _source(table: Table, base: Path, others: Collection[str] = ()) -> SourceEntry:
