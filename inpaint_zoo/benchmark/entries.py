@@ -22,6 +22,7 @@ __all__ = [
     "ModelEntry",
     "Mosaic",
     "SourceEntry",
+    "TrainKeys",
 ]
 
 DATASET = "{dataset}"
@@ -45,6 +46,26 @@ class Family(NamedTuple):
 
 
 @dataclass(frozen=True)
+class TrainKeys:
+    """How the network of a method is trained.
+
+    Attributes:
+        config: Path of the training configuration; may contain `{dataset}`.
+        few_shot: Number of training images, the first ones in natural order; None for all.
+        data: Registered dataset to train on; None for the dataset that is tested.
+        changes: Option of `fit` without the dashes, such as "model.l1" -> value.
+        start: Argument of the training module, such as "init_weights" -> label of the method whose last checkpoint for
+            the same dataset it gets.
+    """
+
+    config: str
+    few_shot: int | None = None
+    data: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    start: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ModelEntry:
     """A registered model.
 
@@ -63,6 +84,7 @@ class ModelEntry:
         other_steps: Datasets that have other checkpoints of the entry, but not this one.
         family: The entry that the network is a part of; None for an entry that is one network.
         applies: False for a dataset in ``other_steps``.
+        train: How `inpaint-zoo sweep` trains it; None if the suite does not say it.
     """
 
     label: str
@@ -78,6 +100,7 @@ class ModelEntry:
     other_steps: frozenset[str] = frozenset()
     family: Family | None = None
     applies: bool = True
+    train: TrainKeys | None = None
     kind = "model"
 
     @property
@@ -169,6 +192,7 @@ class SourceEntry:
         given: Keys that replace those of ``spec`` on this machine, such as the folder of `--data`.
         listed: For a mask set of a list that the suite names, its description in the list.
         draws: For a mask set, the number of masks for each image.
+        train: For a dataset, the configuration that `inpaint-zoo sweep` adds to trainings on it; None for none.
     """
 
     label: str
@@ -178,6 +202,7 @@ class SourceEntry:
     given: dict[str, Any] = field(default_factory=dict)
     listed: EvalMask | None = None
     draws: int = 1
+    train: str | None = None
 
     @property
     def resolved(self) -> dict[str, Any]:

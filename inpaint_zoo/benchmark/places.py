@@ -101,8 +101,9 @@ class Places:
         names = [entry.spec["name"] for entry in datasets]
         files = [entry.listed.files.name for entry in masks if entry.listed and entry.listed.files]
         models = {each.label: each for each in methods if isinstance(each, ModelEntry) and each.weights is not None}
+        trained_on = [each.train.data for each in models.values() if each.train and each.train.data]
         for name in self.data:
-            choices = [each for each in dict.fromkeys([*names, *files]) if each != SAMPLE]
+            choices = [each for each in dict.fromkeys([*names, *trained_on, *files]) if each != SAMPLE]
             _need_name("--data", "dataset or set of mask files", name, choices, suite)
         for label, given in self.weights.items():
             _need_name("--weights", "method with weights", label, list(models), suite)

@@ -24,8 +24,9 @@ A mask set with `input_mode: mosaic` (and `mosaic_unit`, `mosaic_interpolation`,
 of the ground truth to networks that accept a filling. Its label says so, and it is never averaged or ranked together
 with inpainting. Relative paths are relative to the file. For an unknown or misplaced key, a wrong type or a missing
 key, the error gives file, line and key. For unknown models, masks and metrics, it suggests similar names. Labels must
-be unique. The keys `paper` and `quoted` are described in `paper_keys`, `costs` in `cost_keys`, and `gallery` in
-`gallery_keys`. A suite that has only `costs` or quoted methods needs no datasets, masks and metrics.
+be unique. Further keys are described where they are read: `paper` and `quoted` in `paper_keys`, `costs` in `cost_keys`,
+`train` in `training_keys`, `gallery` in `gallery_keys`. A suite that has only `costs` or quoted methods needs no datasets,
+masks and metrics.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ from inpaint_zoo.benchmark.gallery_keys import GalleryKeys, read_gallery
 from inpaint_zoo.benchmark.mask_lists import listed_masks
 from inpaint_zoo.benchmark.paper_keys import PaperMap, PaperReader
 from inpaint_zoo.benchmark.places import Places
+from inpaint_zoo.benchmark.training_keys import read_data_training, read_training
 from inpaint_zoo.config import Table, increasing, mapping, read_document, string, whole
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_json
@@ -67,7 +69,7 @@ LISTS = {
     "metrics": ("a metric", "name"),
 }
 METHOD_KEYS = {
-    "model": ("model", "weights", "checkpoint", "checkpoints", "draws", "options", "label"),
+    "model": ("model", "weights", "checkpoint", "checkpoints", "draws", "options", "label", "train"),
     "folder": ("folder", "label"),
     "callable": ("callable", "label"),
     "shipped": ("shipped",),
@@ -159,7 +161,7 @@ def load_suite(path: str | Path, places: Places | None = None) -> Suite:
     methods = _in_order(lists["methods"], methods)
     if not methods and lists["methods"]:
         raise top.error("no method is left: no model that is ready to use matches.", "methods")
-    datasets = [places.of_dataset(_source(table, base)) for table in lists["datasets"]]
+    datasets = [places.of_dataset(_dataset(table, base)) for table in lists["datasets"]]
     masks = [entry for table in lists["masks"] for entry in _mask_sets(table, base, places)]
     placed = [places.of_model(each, base) if isinstance(each, ModelEntry) else each for each in methods]
     names = [entry.spec["name"] for entry in datasets]
@@ -215,7 +217,7 @@ def _methods(table: Table, base: Path, places: Places) -> Iterator[MethodEntry]:
     target = table.need(kind, string)
     label = table.get("label", string)
     if kind == "model":
-        yield _model(table, target, label or target, places)
+        yield _model(table, target, label or target, base, places)
     elif kind == "folder":
         folder = base / Path(target).expanduser()
         yield FolderEntry(label or folder.name, table, folder)
@@ -226,7 +228,7 @@ def _methods(table: Table, base: Path, places: Places) -> Iterator[MethodEntry]:
         yield CallableEntry(label or function, table, target)
 
 
-def _model(table: Table, name: str, label: str, places: Places) -> ModelEntry:
+def _model(table: Table, name: str, label: str, base: Path, places: Places) -> ModelEntry:
     from inpaint_zoo.registry import model_info
 
     try:
@@ -250,6 +252,7 @@ def _model(table: Table, name: str, label: str, places: Places) -> ModelEntry:
             raise table.error(f"'{key}' may contain {known}, but not {placeholder}{way_out}", key)
     if draws and DRAW not in (weights or ""):
         raise table.error(f"'draws' needs {DRAW}, the number of the draw, in the path of the weights.", "draws")
+    train = read_training(table, base, weights)
     if weights is None and info.learned:
         weights = "shipped"
     if weights == "shipped" and not info.weights and label not in places.weights:
@@ -258,7 +261,7 @@ def _model(table: Table, name: str, label: str, places: Places) -> ModelEntry:
             "untrained network."
         )
     by_step: dict[str, Path] | None = {} if key == "checkpoints" else None
-    return ModelEntry(label, table, name, weights, options, draws=draws, by_step=by_step)
+    return ModelEntry(label, table, name, weights, options, draws=draws, by_step=by_step, train=train)
 
 
 def _shipped(table: Table) -> Iterator[ModelEntry]:
@@ -288,6 +291,10 @@ def _listed(entry: ModelEntry, methods: Iterable[MethodEntry]) -> bool:
         or (isinstance(other, ModelEntry) and (other.model, other.weights, other.options) == plain)
         for other in methods
     )
+
+
+def _dataset(table: Table, base: Path) -> SourceEntry:
+    return replace(_source(table, base, ("train",)), train=read_data_training(table, base))
 
 
 def _source(table: Table, base: Path, others: Collection[str] = ()) -> SourceEntry:

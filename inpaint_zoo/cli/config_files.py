@@ -75,11 +75,12 @@ def _layers(path: Path, below: tuple[Path, ...] = ()) -> list[tuple[Path, dict[s
     return [*_layers(other, (*below, path.resolve())), (path, content)]
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """Read a training configuration with its bases as plain values, without building anything from it.
+def read_config(*paths: Path) -> dict[str, Any]:
+    """Read training configurations with their bases as plain values, without building anything from them.
 
     Args:
-        path: The file.
+        paths: The files, composed in this order as by several ``--config``; those after the first one may be files of
+            masks.
 
     Returns:
         The merged mapping, without the key ``base``.
@@ -88,10 +89,17 @@ def read_config(path: Path) -> dict[str, Any]:
         ZooError: A file is missing or is not a YAML mapping.
     """
     merged: dict[str, Any] = {}
-    for _, own in _layers(path):
-        for key, value in own.items():
+    for layer in (layer for path in paths for layer in _contents(path)):
+        for key, value in layer.items():
             merged[key] = _merge(merged[key], value) if key in _GROUPS and key in merged else value
     return merged
+
+
+def _contents(path: Path) -> list[dict[str, Any]]:
+    """Return the contents of a file and its bases; of a file of masks, the arguments that it sets."""
+    if keys := masks_set_by(path):
+        return [{"data": {"init_args": dict.fromkeys(keys, str(path))}}]
+    return [content for _, content in _layers(path)]
 
 
 def _merge(old: Any, new: Any) -> Any:  # noqa: ANN401 any part of a YAML file

@@ -1,7 +1,7 @@
 """Entry point of `inpaint-zoo`: runs a command and reports every failure as one line and an exit code.
 
 Exit codes: 0 success; 1 a part failed (a benchmark cell, an unreadable image), or a bug of inpaint-zoo; 2 wrong input,
-nothing was changed; 3 a benchmark is complete except for what is missing; 130 interrupted by the user.
+nothing was changed; 3 a benchmark or sweep is complete except for what is missing; 130 interrupted by the user.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ COMMANDS = {
     "predict": Command("predict", "write the results for the test set of a configuration"),
     "report": Command("report", "rebuild the report of a benchmark folder"),
     "ship": Command("ship", "train a small model from its configuration and add its weights to the package"),
+    "sweep": Command("sweep", "train all networks that a suite needs, on this machine or by SLURM; resumable"),
     "test": Command("test", "compute the metrics of a checkpoint on the test set of its configuration"),
     "validate": Command("validate", "compute the metrics of a checkpoint on the validation set of its configuration"),
 }

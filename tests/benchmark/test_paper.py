@@ -215,6 +215,8 @@ def test_a_mask_set_of_some_rows_replaces_the_others_in_them(tmp_path, finished)
         ("released", "converted from g.pt", "images", "released"),
         ("trained", "400,000 steps", "images", "trained"),
         ("trained", "400,000 steps", "sample", "stand-in"),
+        ("reduced", "200 of 400,000 steps", "images", "reduced"),
+        ("reduced", "200 of 400,000 steps", "sample", "stand-in"),
         ("stand-in", "small model", "images", "stand-in"),
         (None, "", "images", "unknown"),
     ],
@@ -231,7 +233,11 @@ def test_kinds_of_ours(tmp_path, finished, kind, detail, dataset, expected):
     comparison = compare(read_run(out))
     assert {cell.kind for cell in comparison.cells if cell.status == "computed"} == {expected}
     write_report(out)
-    assert f"<dt>{comparison.kinds[0][0]}</dt>" in html.unescape((out / "report.html").read_text())
+    page = html.unescape((out / "report.html").read_text())
+    assert f"<dt>{comparison.kinds[0][0]}</dt>" in page
+    if kind == "reduced":
+        assert detail in page
+        assert ("(trained here, 200 of 400,000 steps)" in (out / "report.md").read_text()) == (expected == "reduced")
 
 
 def test_a_suite_of_quoted_rows_only_is_a_report(tmp_path):

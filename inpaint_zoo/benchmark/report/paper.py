@@ -26,6 +26,10 @@ __all__ = ["KINDS", "Compared", "Comparison", "Panel", "compare", "comparison_cs
 KINDS = {
     "released": ("authors' weights", "converted from the files that the paper's authors released"),
     "trained": ("trained here", "trained with this package"),
+    "reduced": (
+        "trained here, N of M steps",
+        "trained with this package in fewer steps than the recipe has, or with another setting: not comparable",
+    ),
     "stand-in": ("stand-in", "small or untrained model, other images or other masks than the paper's: not comparable"),
     "none": ("no weights", "a method that needs no training"),
     "unknown": ("unknown weights", "a weight file that does not state its origin"),
@@ -115,7 +119,9 @@ class Compared:
 
     @property
     def kind_text(self) -> str:
-        """The kind of our number in a few words."""
+        """The kind of our number in a few words; for a reduced training, also how it differs from the paper's."""
+        if self.kind == "reduced":
+            return f"{KINDS['trained'][0]}, {self.reason}"
         return KINDS[self.kind][0] if self.kind else ""
 
 
@@ -280,7 +286,7 @@ class _Reader:
             part = f"{len(values)} of {len(found)} parts of the mean; " if values else ""
             return Compared(cell, "missing", reason=part + "; ".join(reasons), **common)
         kinds = [kind for _, kind, _ in found]
-        order = ("stand-in", "unknown", "elsewhere", "trained", "released", "measured", "none", "counted")
+        order = ("stand-in", "unknown", "elsewhere", "reduced", "trained", "released", "measured", "none", "counted")
         kind = next(kind for kind in order if kind in kinds)  # a mean is no better than its weakest part
         ours = match["times"] * math.fsum(values) / len(values)
         lacks = [
@@ -345,7 +351,8 @@ class _Reader:
         kind = origin.get("kind") or ("elsewhere" if self._is_elsewhere(method) else "unknown")
         detail = origin.get("detail", "")
         if stand_ins:
-            return value, "stand-in", ", ".join([*stand_ins, *([detail] if kind == "stand-in" and detail else [])])
+            shown = [detail] if kind in ("stand-in", "reduced") and detail else []
+            return value, "stand-in", ", ".join([*stand_ins, *shown])
         return value, kind, detail
 
     def _is_elsewhere(self, method: str) -> bool:
