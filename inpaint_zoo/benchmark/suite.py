@@ -25,8 +25,8 @@ of the ground truth to networks that accept a filling. Its label says so, and it
 with inpainting. Relative paths are relative to the file. For an unknown or misplaced key, a wrong type or a missing
 key, the error gives file, line and key. For unknown models, masks and metrics, it suggests similar names. Labels must
 be unique. Further keys are described where they are read: `paper` and `quoted` in `paper_keys`, `costs` in `cost_keys`,
-`train` in `training_keys`, `gallery` in `gallery_keys`. A suite that has only `costs` or quoted methods needs no datasets,
-masks and metrics.
+`train` in `training_keys`, `gallery` in `gallery_keys`. A suite that has only `costs` or quoted methods needs no
+datasets, masks and metrics.
 """
 
 from __future__ import annotations
