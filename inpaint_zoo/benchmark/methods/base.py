@@ -60,7 +60,8 @@ class Stage(NamedTuple):
         name: Its name in `InpaintingNetwork.stages`, or the number of the pass of a repeating network.
         result: (H, W, 3) uint8, with the known pixels of the input.
         change: (3, H, W), its raw prediction minus that of the previous stage (for the first stage, minus the network's
-            input), for values in [0, 1]; None for a pass of a repeating network, which fills other pixels.
+            input), for values in [0, 1]; None for a pass of a repeating network, which fills other pixels, and for
+            the first stage of a combinator that fills the hole before its network.
     """
 
     name: str

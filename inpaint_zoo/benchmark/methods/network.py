@@ -200,7 +200,7 @@ class NetworkMethod(Method):
         from inpaint_zoo.combinators.progressive import Progressive
         from inpaint_zoo.inference.batch import running, to_bytes, to_tensors
         from inpaint_zoo.inference.optimize import OptimizedNetwork
-        from inpaint_zoo.interfaces import MIN_SIDE
+        from inpaint_zoo.interfaces import MIN_SIDE, InpaintingNetwork
         from inpaint_zoo.ops import change_range, composite, crop_to, pad_to_multiple
 
         assert self.network is not None
@@ -219,13 +219,15 @@ class NetworkMethod(Method):
                 fill = torch.from_numpy(item.hole_fill)[None].to(self.device)
                 options["hole_fill"] = pad_to_multiple(fill, min_size=MIN_SIDE)
             raw = self.network.stages(x, mask, **options)
-            start, _ = network.preprocess(x, mask, options.get("hole_fill"))
-            before = crop_to(change_range(start, network.value_range, (0.0, 1.0)), size)
+            before: torch.Tensor | None = None
+            if type(network).stages_unchecked is InpaintingNetwork.stages_unchecked:  # else its input is not known
+                start, _ = network.preprocess(x, mask, options.get("hole_fill"))
+                before = crop_to(change_range(start, network.value_range, (0.0, 1.0)), size)
         stages = []
         for name, prediction in raw.items():
             now = crop_to(prediction, size).float()
             result = to_bytes(composite(now.clamp(0, 1), image, hole).cpu())[0]
-            stages.append(Stage(name, result, (now - before)[0].cpu().numpy()))
+            stages.append(Stage(name, result, None if before is None else (now - before)[0].cpu().numpy()))
             before = now
         return stages
 

@@ -104,20 +104,21 @@ def merge(
     )
     if not families:
         return merged
-    shown: dict[Cell, str] = {}  # cell of a network -> label of the entry that shows it
+    # cell of a network -> label of the entry that shows it; times are those of the first draw, like costs and images
+    shown = {cell: cell[0] for cell in cells if shown_as.get(cell[0]) == cell[0] and cell[0] not in families}
+    timed = dict(shown)
     for family in families.values():
         for table in tables:
-            shown |= dict.fromkeys(_place(merged, family, table, missing, refused), family.label)
-    for cell in cells:
-        if cell[0] in shown_as and shown_as[cell[0]] not in families:
-            shown[cell] = cell[0]
+            members = _place(merged, family, table, missing, refused)
+            shown |= dict.fromkeys(members, family.label)
+            timed |= dict.fromkeys(members[:1], family.label)
     merged.values.update(_values(results, merged))
     return Merged(
         merged.methods,
         shown_as,
         families,
         _averaged(_relabeled(results, shown), merged),
-        _relabeled(timings, shown),
+        _relabeled(timings, timed),
         [
             {**entry, "method": shown_as.get(entry["method"], entry["method"])}
             for entry in complexity

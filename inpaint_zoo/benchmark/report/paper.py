@@ -293,8 +293,16 @@ class _Reader:
             self._run.incomplete[each] for each in product(methods, datasets, masks) if each in self._run.incomplete
         ]
         spread, draws = (None, "") if figure else self._draws(methods, datasets, masks, match)
+        deviation = [] if spread is None else [f"standard deviation {spread:.4g}, {draws}"]
         return Compared(
-            cell, "computed", ours, kind, "; ".join([*reasons, *lacks]), spread=spread, draws=draws, **common
+            cell,
+            "computed",
+            ours,
+            kind,
+            "; ".join([*reasons, *lacks, *deviation]),
+            spread=spread,
+            draws=draws,
+            **common,
         )
 
     def _draws(
