@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from jsonargparse import Namespace
 
 from inpaint_zoo.benchmark.entries import SourceEntry
 from inpaint_zoo.benchmark.missing import Missing, missing_dataset
-from inpaint_zoo.cli.sweep_plan import Run
+from inpaint_zoo.cli.sweep_plan import Run, full_key
 from inpaint_zoo.cli.train import ZooCLI
 from inpaint_zoo.cli.train_errors import configuration_error
 from inpaint_zoo.data.datasets import SAMPLE, list_files
 from inpaint_zoo.data.overlap import find_overlaps
-from inpaint_zoo.errors import MissingError, ZooError
+from inpaint_zoo.errors import MissingError, ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_json
 from inpaint_zoo.io.locks import LOCK, lock_folder
 from inpaint_zoo.training import TrainingModule
@@ -171,7 +172,9 @@ def _build(run: Run) -> _Built:
         ZooError: If the configuration is invalid; the message names the run.
     """
     try:
-        module = _Parts("fit", run.words()).model
+        cli = _Parts("fit", run.words())
+        _check_keys(cli.settings, run)
+        module = cli.model
         on_missing = module.on_missing
         module.on_missing = "drop"
         with recorded_backbones() as names, warnings.catch_warnings(action="ignore"):
@@ -184,6 +187,21 @@ def _build(run: Run) -> _Built:
             raise ZooError(f"{run.name} ({run.config}): {reason}") from error
         raise
     return _Built(batches, tuple(dict.fromkeys(names)) if on_missing == "refuse" else ())
+
+
+def _check_keys(settings: Namespace, run: Run) -> None:
+    """Check that options of `fit` are written in full, because the parser also accepts their beginnings.
+
+    Raises:
+        UnknownNameError: If one is not.
+    """
+    for key in run.model_options:
+        at: Any = settings
+        for part in full_key(run.settings, key).split("."):
+            known = vars(at) if isinstance(at, Namespace) else at if isinstance(at, Mapping) else {}
+            if part not in known:
+                raise unknown_name(f"part of the option '{key}':", part, list(known))
+            at = known[part]
 
 
 def _batches_per_step(module: TrainingModule, run: Run) -> int:

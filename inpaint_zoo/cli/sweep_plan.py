@@ -24,12 +24,13 @@ from inpaint_zoo.data.records import IN_WORDS
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.training.run_config import effective
 
-__all__ = ["Run", "parse_value", "plan_runs", "shown_path"]
+__all__ = ["Run", "full_key", "parse_value", "plan_runs", "shown_path"]
 
 LENGTH = (  # keys that do not change what a step does
     *("trainer.max_steps", "trainer.max_epochs", "trainer.min_steps", "trainer.min_epochs", "trainer.max_time"),
     *("trainer.val_check_interval", "trainer.check_val_every_n_epoch", "model.metrics"),
 )
+BEGINNING = ("network_options", "init_weights")  # arguments of the training module
 ENDS = ("max_steps", "max_epochs")
 SOURCE = ("name", "root", "list", "shards", "cache", "cache_shards", "split", "labels", "select", "terms", "parts")
 
@@ -134,12 +135,15 @@ class Run:
         words = [word for path in (*self.configs, *self.added) for word in ("--config", show(path))]
         first = {f"model.{key}": path for key, path in (start or {}).items()}
         options = {**self.data_options, **self.changes, **first, **self.given}
-        words += [f"--{_full(self.settings, key)}={_as_word(value)}" for key, value in options.items()]
+        words += [f"--{full_key(self.settings, key)}={_as_word(value)}" for key, value in options.items()]
         return [*words, "--out", show(self.folder)]
 
 
 def _per_step(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in effective(settings).items() if key not in LENGTH}
+    """Return the settings that a step depends on; `effective` leaves out what a checkpoint determines."""
+    arguments = settings["model"]["init_args"]
+    begun = {f"model.{key}": arguments[key] for key in BEGINNING if arguments.get(key) is not None}
+    return begun | {key: value for key, value in effective(settings).items() if key not in LENGTH}
 
 
 def shown_path(path: Path) -> str:
@@ -159,11 +163,11 @@ def _short(path: Path) -> str:
     return "/".join(path.parts[start:])
 
 
-def _full(settings: Mapping[str, Any], key: str) -> str:
+def full_key(settings: Mapping[str, Any], key: str) -> str:
     """Return a key with the `init_args` that the command line needs.
 
     Example:
-        >>> _full({"model": {"class_path": "inpaint_zoo.models.ISNet"}}, "model.l1")
+        >>> full_key({"model": {"class_path": "inpaint_zoo.models.ISNet"}}, "model.l1")
         'model.init_args.l1'
     """
     parts: list[str] = []

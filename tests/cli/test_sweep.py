@@ -2,6 +2,7 @@
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ import yaml
 import inpaint_zoo as iz
 from inpaint_zoo.benchmark import load_suite
 from inpaint_zoo.cli.main import main
-from inpaint_zoo.cli.sweep_jobs import TrainingJob, slurm_submitter
+from inpaint_zoo.cli.sweep_check import Checked
+from inpaint_zoo.cli.sweep_jobs import TrainingJob, run_jobs, slurm_submitter
 from inpaint_zoo.cli.sweep_plan import plan_runs
-from inpaint_zoo.weights import read_header, weights_origin
+from inpaint_zoo.weights import load_weights, read_header, weights_origin
 from tests.conftest import REPOSITORY
 from tests.helpers.toy import registered_toy
 
@@ -104,6 +106,9 @@ def test_the_recipe_follows_from_row_and_dataset(shipped):
         arguments = settings["model"]["init_args"]
         assert (arguments["patch_labels"], arguments["augment"]) == ("all", augment)
         assert settings["trainer"]["max_steps"] == steps
+    steps = {run.name: run.recipe["model.network_options"]["steps"] for run in shipped["grig/table_6.yaml"]}
+    assert steps["dog/grig_steps_1"] == 1
+    assert steps["dog/grig_steps_9"] == 9
     assert not runs["chase/grig"].selects  # its validation images are the test images
     assert runs["celeba_hq_grig/grig"].selects
     few = next(run for run in shipped["grig/table_3.yaml"] if run.name == "dog/aot_gan_30_shot")
@@ -171,16 +176,16 @@ def sweep(suite, *words):
 def test_trainings_that_fail_stop_and_are_resumed(tmp_path, capsys):
     small_recipe(tmp_path / "suite")
     rate = {"model.optimizer.lr": 1.0e30}
-    methods = [tiny("One"), tiny("Two", config="recipe.yaml", few_shot=2), tiny("Bad", config="recipe.yaml", set=rate)]
+    methods = [tiny("One", config="recipe.yaml", few_shot=2), tiny("Bad", config="recipe.yaml", set=rate)]
     suite = write_suite(tmp_path / "suite", methods)
-    reduced = ("--set", "trainer.max_steps=2")
-    assert sweep(suite, "--submit", "local", "--jobs", "3", *reduced) == 1
+    reduced, only = ("--set", "trainer.max_steps=2"), ("--only", "method=One")
+    assert sweep(suite, "--submit", "local", "--jobs", "2", *reduced) == 1
     shown = capsys.readouterr()
-    assert "runs: 2 trained, 0 done before, 1 failed" in shown.out
-    assert "failed: sample/bad" in shown.err
+    assert "runs: 1 trained, 0 done before, 1 failed" in shown.out
     assert "loss" in shown.err.split("failed: sample/bad\n")[1]  # the end of its log
 
-    stated = read_header("out/weights/sample/two.safetensors").training
+    target = Path("out/weights/sample/one.safetensors")
+    stated = read_header(target).training
     assert {key: stated[key] for key in ("steps", "steps_done", "steps_of_recipe", "images", "changed")} == {
         "steps": 2,
         "steps_done": 2,
@@ -191,36 +196,88 @@ def test_trainings_that_fail_stop_and_are_resumed(tmp_path, capsys):
     assert stated["train"] == {"name": "sample", "split": "train", "select": {"few_shot": 2}, "size": 64}
 
     # what a run that was killed after its first step leaves
-    good = Path("out/weights/sample/two.safetensors").read_bytes()
-    Path("out/weights/sample/two.safetensors").unlink()
-    checkpoints = Path("out/sample/two/checkpoints")
-    (checkpoints / "step_00000002.ckpt").unlink()
-    assert sweep(suite, "--dry-run", "--only", "method=[OT]*", *reduced) == 0
-    shown = capsys.readouterr()
-    assert "sample/one done, 2 steps" in shown.out
-    assert (
-        "sample/two resumable at step 1\n  Two; suite/recipe.yaml; sample: 2 images (2-shot); 2 steps of 4;"
-        in shown.out
-    )
-    assert "2 runs: 1 done, 1 resumable" in shown.out
-    assert sweep(suite, "--submit", "local", "--only", "method=[OT]*", *reduced) == 0
-    assert "runs: 1 trained, 1 done before" in capsys.readouterr().out
-    assert Path("out/weights/sample/two.safetensors").read_bytes() == good
+    good = load_weights(target)
+    target.unlink()
+    Path("out/sample/one/checkpoints/step_00000002.ckpt").unlink()
+    assert sweep(suite, "--dry-run", *only, *reduced) == 0
+    lines = [
+        "sample/one resumable at step 1",
+        "  One; suite/recipe.yaml; sample: 2 images (2-shot); 2 steps of 4; to out/",
+    ]
+    assert "\n".join(lines) in capsys.readouterr().out
+    assert sweep(suite, "--submit", "local", *only, *reduced) == 0
+    assert "runs: 1 trained, 0 done before" in capsys.readouterr().out
+    found = load_weights(target)
+    assert (found.sha256, found.training) == (good.sha256, good.training)
+    assert sweep(suite, "--submit", "local", *only, *reduced) == 0
+    assert "runs: 0 trained, 1 done before" in capsys.readouterr().out
 
     words = ["--out", "scores", "--weights-root", "out/weights", "--device", "cpu", "--workers", "1"]
     assert main(["benchmark", str(suite), *words]) == 3
-    assert "cells: 2 computed, 0 done before, 1 missing" in capsys.readouterr().out
+    assert "cells: 1 computed, 0 done before, 1 missing" in capsys.readouterr().out
 
     # the whole training continues the reduced one; another recipe does not replace it
-    assert sweep(suite, "--dry-run", "--only", "method=One") == 0
+    assert sweep(suite, "--dry-run", *only) == 0
     assert "sample/one resumable at step 2" in capsys.readouterr().out
-    assert sweep(suite, "--dry-run", "--only", "method=One", "--set", "trainer.max_steps=1") == 2
+    assert sweep(suite, "--dry-run", *only, "--set", "trainer.max_steps=1") == 2
     assert "was trained for 2 steps, more than the 1 that are asked for" in capsys.readouterr().err
-    assert sweep(suite, "--dry-run", "--only", "method=One", "--set", "model.optimizer.lr=0.1") == 2
+    assert sweep(suite, "--dry-run", *only, "--set", "model.optimizer.lr=0.1") == 2
     assert "has weights of another training than suite/recipe.yaml on 'sample'" in capsys.readouterr().err
-    Path("out/weights/sample/one.safetensors").unlink()
-    assert sweep(suite, "--dry-run", "--only", "method=One", "--set", "model.optimizer.lr=0.1") == 2
+    target.unlink()
+    assert sweep(suite, "--dry-run", *only, "--set", "model.optimizer.lr=0.1") == 2
     assert "has another training than suite/recipe.yaml on 'sample', which it would replace" in capsys.readouterr().err
+
+
+class Ended:
+    """A job that has ended with an exit code."""
+
+    def __init__(self, code):
+        self.code = code
+
+    def done(self):
+        return True
+
+    def results(self):
+        return [self.code]
+
+    def stdout(self):
+        return "one\ntwo\n"
+
+    def stderr(self):
+        return None
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_run_waits_for_the_one_that_it_starts_from(code, shipped, tmp_path, monkeypatch):
+    monkeypatch.setattr("inpaint_zoo.cli.sweep_jobs.POLL_SECONDS", 0.0)
+    first, second, other = (
+        "animals90/contextual_attention_imagenet_hole",
+        "animals90/contextual_attention_animals_finetuned",
+        "animals90/glcic",
+    )
+    runs = {run.name: replace(run, out=tmp_path) for run in shipped["glcic_ca/table_2.yaml"]}
+    checked = [
+        Checked(runs[name], 9, "0", 9, 9, "new", waits=waits)
+        for name, waits in ((second, (first,)), (other, ()), (first, ()))
+    ]
+    begun, jobs = [], {}
+
+    def submit(job, name, slot):
+        begun.append(name)
+        jobs[name] = job
+        return Ended(code if name == first else 0)
+
+    results = run_jobs(checked, submit, 1, [].append)
+    if code:
+        assert begun == [other, first]
+        assert results[second].log == f"not started, because '{first}' failed"
+        assert results[first] == (1, "one\ntwo")
+    else:
+        assert begun == [other, first, second]
+        assert all(result.code == 0 for result in results.values())
+        assert jobs[second].start == dict.fromkeys(("init_weights", "init_critics"), tmp_path / first / "checkpoints")
+        assert jobs[second].limits == (14_000, None)
+        assert jobs[second].selects
 
 
 def test_what_is_missing_is_named(tmp_path, capsys):
@@ -299,7 +356,8 @@ GRIG = str(CONFIGS / "grig" / "base.yaml")
         ({}, {}, ("--only", "method=Z*"), "no method matches; available: A"),
         ({}, {}, ("--only", "mask=center"), "a training is selected by method= or dataset="),
         ({}, {}, ("--set", "data.init_args.train=x"), "--set data.init_args.train: the sweep sets it itself"),
-        ({}, {}, ("--set", "trainer.max_step=2"), "sample/a (suite/recipe.yaml):"),
+        ({}, {}, ("--set", "trainer.max_step=2"), "option 'trainer.max_step': 'max_step'. Did you mean 'max_steps'"),
+        ({}, {}, ("--set", "model.metrisc=[psnr]"), "sample/a (suite/recipe.yaml): Unknown argument"),
         ({}, {"split": "train"}, (), "sample/a would be trained on images that the suite tests: 5 of the 5"),
         ({}, {}, ("--jobs", "2"), "--slurm and --jobs apply only to --submit"),
     ],
