@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -320,7 +321,10 @@ def _count(build: Callable[[], InpaintingNetwork]) -> _Counts:
     return _Counts(sum(parameter.numel() for parameter in net.parameters()), net.takes_hole_fill)
 
 
-_count_default = functools.lru_cache(maxsize=256)(_count)  # building a network takes up to a second
+@functools.lru_cache(maxsize=256)
+def _count_built(name: str, build: Callable[..., InpaintingNetwork], options: str) -> _Counts:
+    """Return the counts of a network with ``options`` as JSON; building one takes up to a second."""
+    return _count(lambda: _call("model", name, build, json.loads(options)))
 
 
 def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -> ModelInfo:
@@ -339,7 +343,10 @@ def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -
     path = _weights_path(name, entry, weights)
     stated = _stated_options(name, entry, path, read_header(path)) if path else {}
     options = {**stated, **overrides}
-    built = _count(lambda: _call("model", name, entry.build, options)) if options else _count_default(entry.build)
+    try:
+        built = _count_built(name, entry.build, json.dumps(options, sort_keys=True))
+    except TypeError:  # options that JSON does not have, such as a function
+        built = _count(lambda: _call("model", name, entry.build, options))
     shipped = shipped_weights(entry.weights_of)
     return ModelInfo(
         name=name,

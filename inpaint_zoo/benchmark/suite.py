@@ -48,6 +48,7 @@ from inpaint_zoo.benchmark.entries import (
 from inpaint_zoo.benchmark.mask_lists import listed_masks
 from inpaint_zoo.benchmark.paper_keys import PaperMap, PaperReader
 from inpaint_zoo.benchmark.places import Places
+from inpaint_zoo.benchmark.stamp import Rehearsal
 from inpaint_zoo.config import Table, increasing, mapping, read_document, string, whole
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_json
@@ -81,7 +82,13 @@ ELSEWHERE = {
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite as read from a file; ``text`` is the file's content, ``paper`` the printed table that it reproduces."""
+    """A suite as read from a file.
+
+    Attributes:
+        text: Content of the file.
+        paper: The printed table that it reproduces.
+        rehearsal: What `rehearsal.rehearsed` replaced; None for a suite as it is written.
+    """
 
     path: Path
     text: str
@@ -93,6 +100,7 @@ class Suite:
     metrics: tuple[str, ...]
     costs: CostKeys | None = None
     paper: PaperMap | None = None
+    rehearsal: Rehearsal | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return plain values in suite order, without paths of this machine."""
@@ -111,6 +119,7 @@ class Suite:
             "metrics": list(self.metrics),
             **({"costs": self.costs.plain()} if self.costs else {}),
             **({"paper": self.paper.plain()} if self.paper else {}),
+            **({"rehearsal": self.rehearsal.plain()} if self.rehearsal else {}),
         }
         return {**content, "identity": sha256_json(content)}
 
