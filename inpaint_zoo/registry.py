@@ -328,11 +328,10 @@ def _recorded_counts() -> dict[str, _Counts]:
     return {name: _Counts(**counts) for name, counts in recorded.items()}
 
 
-@functools.lru_cache(maxsize=256)  # building a network takes up to a second
-def _count_default(build: Callable[[], InpaintingNetwork]) -> _Counts:
-    """Return the counts of a model with its default options; only a model that is not recorded is built."""
-    own = build.__module__.startswith("inpaint_zoo.models.")
-    return (own and _recorded_counts().get(build.__name__)) or _count(build)
+@functools.lru_cache(maxsize=256)
+def _count_built(name: str, build: Callable[..., InpaintingNetwork], options: str) -> _Counts:
+    """Return the counts of a network with ``options`` as JSON; building one takes up to a second."""
+    return _count(lambda: _call("model", name, build, json.loads(options)))
 
 
 def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -> ModelInfo:
@@ -351,7 +350,13 @@ def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -
     path = _weights_path(name, entry, weights)
     stated = _stated_options(name, entry, path, read_header(path)) if path else {}
     options = {**stated, **overrides}
-    built = _count(lambda: _call("model", name, entry.build, options)) if options else _count_default(entry.build)
+    own = entry.build.__module__.startswith("inpaint_zoo.models.")
+    built = _recorded_counts().get(name) if own and not options else None
+    if built is None:
+        try:
+            built = _count_built(name, entry.build, json.dumps(options, sort_keys=True))
+        except TypeError:  # options that JSON does not have, such as a function
+            built = _count(lambda: _call("model", name, entry.build, options))
     shipped = shipped_weights(entry.weights_of)
     return ModelInfo(
         name=name,

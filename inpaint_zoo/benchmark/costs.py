@@ -50,6 +50,8 @@ def measure_costs(
     precision: str,
     fresh: bool,
     known: Mapping[str, Any],
+    stamp: Mapping[str, str],
+    timed: Mapping[str, ModelEntry],
 ) -> None:
     """Write `costs.json` with the figures of each method; figures that are known and still valid are kept.
 
@@ -63,10 +65,12 @@ def measure_costs(
         precision: Precision of the networks.
         fresh: Measure again what is known.
         known: Content of an earlier `costs.json`.
+        stamp: Further content of `costs.json`: the mark of a rehearsal.
+        timed: Small networks of a rehearsal, which are measured in place of the method with the same label.
     """
     before = {} if fresh else known.get("methods", {})
     found: dict[str, Any] = {}
-    content = {**keys.plain(), "device": describe_device(device), "precision": precision, "methods": found}
+    content = {**stamp, **keys.plain(), "device": describe_device(device), "precision": precision, "methods": found}
     for stated in methods:
         entry = _with_file(stated, datasets)
         identity = {
@@ -81,7 +85,7 @@ def measure_costs(
         if record.get("identity") != identity or record.get("error"):
             record = {"identity": identity, "figures": {}, "error": None}
             try:
-                measured, spread = _measure(entry, keys, masks, device, precision)
+                measured, spread = _measure(timed.get(entry.label, entry), keys, masks, device, precision)
                 record |= {"figures": count(entry, keys) | measured, "distribution": spread}
             except (ZooError, RuntimeError) as error:
                 record["error"] = " ".join(str(error).split())

@@ -54,6 +54,7 @@ class Execution:
         self.metrics = plan.scorer.identity()
         self._shown: set[tuple[str, str]] = set()
         self._warm: Method | None = None
+        self._rehearsed: dict[str, tuple[CellResult, dict[str, Any] | None]] = {}  # by content
 
     def compute(self, cells: Sequence[Cell]) -> list[Failure]:
         """Compute cells one after the other and store each one when it is done; return those that failed."""
@@ -73,39 +74,52 @@ class Execution:
         try:
             if cell.problem is not None:
                 raise ZooError(cell.problem)
-            cell.method.start(cell.task, self.device, self.options.precision)
-            first = self._first(cell)
-            if first is not None:
-                self._warm_up(cell, first)
-            device, batch_size = self.device, self.options.batch_size
-            in_the_run = cell.method.computes and timed_in_the_run(cell.method.repeats, device, batch_size)
-            alone = None
-            if cell.method.computes and not in_the_run and first is not None:
-                fill = cell.method.fill
-                alone = measure_alone(lambda item: fill([item])[0].seconds, self._spread(cell, first), device)
-            result = compute_cell(
-                cell,
-                self.plan.scorer,
-                self.pool,
-                first=first,
-                workers=self.options.num_workers,
-                batch_size=batch_size,
-                gallery=self.options.gallery,
-                alone=in_the_run,
-                target_features=self._target_features,
-                advance=self.listener.image,
-            )
-            alone = result.alone or alone
-            network = cell.method if isinstance(cell.method, NetworkMethod) else None
-            costs = cell_cost(network, result.costs, alone, device) if alone else None
+            result, costs = self._known(cell) or self._computed(cell)
         except Exception as error:
             line = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
             line = plain_name(" ".join([*line.split(), *(f"({note})" for note in getattr(error, "__notes__", ()))]))
             with self.store.writing(cell.key, self._record(cell, "failed", line)) as folder:
                 (folder / "traceback.txt").write_text(traceback.format_exc(), "utf-8", "backslashreplace")
             return line
+        if self.plan.suite.rehearsal:  # many cells are the same network on the same images
+            self._rehearsed[cell.content] = result, costs
         self._write(cell, result, costs)
         return None
+
+    def _known(self, cell: Cell) -> tuple[CellResult, dict[str, Any] | None] | None:
+        """Return the results of a rehearsed cell with the same content; None if there is none."""
+        if (known := self._rehearsed.get(cell.content)) is not None:
+            for _ in cell.task.keys:
+                self.listener.image()
+        return known
+
+    def _computed(self, cell: Cell) -> tuple[CellResult, dict[str, Any] | None]:
+        """Complete and score the images of a cell; return its results and its cost."""
+        cell.method.start(cell.task, self.device, self.options.precision)
+        first = self._first(cell)
+        if first is not None:
+            self._warm_up(cell, first)
+        device, batch_size = self.device, self.options.batch_size
+        in_the_run = cell.method.computes and timed_in_the_run(cell.method.repeats, device, batch_size)
+        alone = None
+        if cell.method.computes and not in_the_run and first is not None:
+            fill = cell.method.fill
+            alone = measure_alone(lambda item: fill([item])[0].seconds, self._spread(cell, first), device)
+        result = compute_cell(
+            cell,
+            self.plan.scorer,
+            self.pool,
+            first=first,
+            workers=self.options.num_workers,
+            batch_size=batch_size,
+            gallery=self.options.gallery,
+            alone=in_the_run,
+            target_features=self._target_features,
+            advance=self.listener.image,
+        )
+        alone = result.alone or alone
+        network = cell.method if isinstance(cell.method, NetworkMethod) else None
+        return result, cell_cost(network, result.costs, alone, device) if alone else None
 
     def _write(self, cell: Cell, result: CellResult, costs: Mapping[str, Any] | None) -> None:
         self._write_target(cell, result)  # before the cell, because a stored cell is never visited again

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["DRAW", "DecodedImages", "ImageSet", "MaskSet", "Unreadable", "samples"]
 
 Pixels = NDArray[np.uint8]
+KEPT_MASKS = 32 * 2**20  # bytes of masks that a mask set keeps for the next method
 DecodedImages = ImageCache[tuple[str, int], Pixels]
 """Decoded images by dataset and index, which all methods share."""
 DRAW = r"#\d+$"
@@ -146,11 +147,13 @@ class MaskSet:
         self.label, self.mosaic, self.draws = entry.label, entry.mosaic, entry.draws
         spec: Mapping[str, Any] = entry.resolved
         try:
-            self._generator: MaskGenerator = create_generator(spec, seed=suite.seed, stream=MASK_STREAM)
+            generator: MaskGenerator = create_generator(spec, seed=suite.seed, stream=MASK_STREAM)
         except MissingError:
             raise
         except ZooError as error:
             raise entry.table.located(error) from error
+        self._generator = generator.scaled(suite.rehearsal.scale) if suite.rehearsal else generator
+        self._kept: ImageCache[tuple[int, tuple[int, int]], NDArray[np.bool_]] = ImageCache(KEPT_MASKS)
         self._entry = entry
         self._verdict: Path | None = None
         self.doubts: list[str] = []
@@ -257,10 +260,15 @@ class MaskSet:
         Raises:
             ZooError: If the generator changes the size, so that its masks do not fit the images.
         """
-        mask = self._generator(index + draw * count, size)
-        if mask.shape != size:
-            raise ZooError(f"The mask set '{self.label}' gives masks {mask.shape} for images {size}.")
-        return mask.astype(bool)
+        number = index + draw * count
+        mask = self._kept.get((number, size))
+        if mask is None:
+            drawn = self._generator(number, size)
+            if drawn.shape != size:
+                raise ZooError(f"The mask set '{self.label}' gives masks {drawn.shape} for images {size}.")
+            mask = drawn.astype(bool)
+            self._kept.keep((number, size), mask)
+        return mask.copy()  # a method may write into its mask
 
     def hole_fill(self, target: Pixels, mask: NDArray[np.bool_]) -> NDArray[np.float32] | None:
         """Return the filling (3, H, W) in [0, 1] that networks see in the hole; None for an empty hole.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inpaint_zoo.benchmark.entries import DATASET, ModelEntry, SourceEntry
-from inpaint_zoo.benchmark.identity import cell_id
+from inpaint_zoo.benchmark.identity import cell_id, rehearsal_id
 from inpaint_zoo.benchmark.images import DecodedImages, ImageSet, MaskSet, Unreadable, samples
 from inpaint_zoo.benchmark.methods import Method, Prepared, Task, create_methods
 from inpaint_zoo.benchmark.missing import Missing, MissingCell, missing_dataset, missing_masks
@@ -75,6 +75,7 @@ class Cell:
         images: The dataset.
         masks: The mask set.
         identity: The method's part of the identity, for the record.
+        content: Hash of everything that its numbers depend on. Several cells of a rehearsal may have the same.
         problem: Why the cell cannot be computed; None if no problem is known.
     """
 
@@ -84,6 +85,7 @@ class Cell:
     image_set: ImageSet
     masks: MaskSet
     identity: dict[str, Any]
+    content: str
     problem: str | None
 
     @property
@@ -211,7 +213,7 @@ def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: s
             equal.
     """
     methods = create_methods(suite)
-    scorer = Scorer(suite.metrics, device)
+    scorer = Scorer(suite.metrics, device, stand_ins=suite.rehearsal is not None)
     metrics = scorer.identity()
     backbones = [Missing(f"metric '{name}'", reason) for name, reason in scorer.skipped.items()] if not metrics else []
     image_sets = {image_set.label: image_set for image_set in sources.image_sets}
@@ -238,7 +240,7 @@ def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: s
         except ZooError as error:  # results of this cell are missing; the other cells continue
             problem = str(error)
             identity = {"problem": problem}
-        name = cell_id(
+        content = cell_id(
             seed=suite.seed,
             method=identity,
             dataset=image_set.identity(),
@@ -246,8 +248,9 @@ def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: s
             metrics=metrics,
             precision=precision,
         )
-        key = CellKey(method.label, image_set.label, masks.label, name)
-        cells.append(Cell(key, task, method, image_set, masks, identity, problem))
+        labels = (method.label, image_set.label, masks.label)
+        key = CellKey(*labels, rehearsal_id(content, labels) if suite.rehearsal else content)
+        cells.append(Cell(key, task, method, image_set, masks, identity, content, problem))
     _refuse_shared_weights(suite, methods)
     _refuse_twins(cells)
     return Plan(suite, sources, scorer, tuple(cells), tuple(missing), tuple(refused))

@@ -18,6 +18,7 @@ from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
 from inpaint_zoo.benchmark.plan import Cell, Sources, make_plan, open_sources, refuse_one_file, select
 from inpaint_zoo.benchmark.report import write_report
 from inpaint_zoo.benchmark.stages import store_stages
+from inpaint_zoo.benchmark.stamp import STAMP
 from inpaint_zoo.benchmark.store import open_store, read_json, refuse_foreign
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
@@ -70,6 +71,8 @@ def run_suite(
 
     out, options, listener = Path(out), options or Options(), listener or Listener()
     refuse_foreign(out, suite)
+    if suite.rehearsal:
+        listener.note(STAMP)
     device = choose_device(options.device)
     sources = open_sources(suite, options.num_workers, out / "cache")
     mention_unreadable(sources, options.allow_missing, listener)
@@ -105,8 +108,9 @@ def run_suite(
         if suite.gallery is not None:
             store_stages(selected, suite.gallery.stages, options.gallery, store, device, options.precision)
         if suite.costs is not None:
+            networks = one_of_each(suite.methods)
             measure_costs(
-                one_of_each(suite.methods),
+                suite.rehearsal.networks if suite.rehearsal else networks,
                 [entry.spec["name"] for entry in suite.datasets],
                 suite.costs,
                 () if suite.datasets else sources.masks,
@@ -115,6 +119,8 @@ def run_suite(
                 precision=options.precision,
                 fresh=options.fresh,
                 known=read_json(out / COSTS_FILE) or {},
+                stamp=store.stamp,
+                timed={entry.label: entry for entry in networks} if suite.rehearsal else {},
             )
         left_out = tuple(run.left_out(selected))
         done = any(store.is_done(cell.key) for cell in plan.cells)

@@ -55,6 +55,7 @@ from inpaint_zoo.benchmark.gallery_keys import GalleryKeys, read_gallery
 from inpaint_zoo.benchmark.mask_lists import listed_masks
 from inpaint_zoo.benchmark.paper_keys import PaperMap, PaperReader
 from inpaint_zoo.benchmark.places import Places
+from inpaint_zoo.benchmark.stamp import Rehearsal
 from inpaint_zoo.benchmark.training_keys import read_data_training, read_training
 from inpaint_zoo.config import Table, increasing, mapping, read_document, string, whole
 from inpaint_zoo.errors import ZooError, unknown_name
@@ -92,7 +93,13 @@ ELSEWHERE = {
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite as read from a file; ``text`` is the file's content, ``paper`` the printed table that it reproduces."""
+    """A suite as read from a file.
+
+    Attributes:
+        text: Content of the file.
+        paper: The printed table that it reproduces.
+        rehearsal: What `rehearsal.rehearsed` replaced; None for a suite as it is written.
+    """
 
     path: Path
     text: str
@@ -105,6 +112,7 @@ class Suite:
     costs: CostKeys | None = None
     paper: PaperMap | None = None
     gallery: GalleryKeys | None = None
+    rehearsal: Rehearsal | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return plain values in suite order, without paths of this machine."""
@@ -125,6 +133,7 @@ class Suite:
             **({"costs": self.costs.plain()} if self.costs else {}),
             **({"paper": self.paper.plain()} if self.paper else {}),
             **({"gallery": self.gallery.plain()} if self.gallery else {}),
+            **({"rehearsal": self.rehearsal.plain()} if self.rehearsal else {}),
         }
         return {**content, "identity": sha256_json(content)}
 

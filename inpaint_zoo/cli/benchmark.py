@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -22,10 +22,12 @@ from inpaint_zoo.benchmark import (
     export_inputs,
     list_suites,
     load_suite,
+    rehearsed,
     run_suite,
 )
 from inpaint_zoo.benchmark.report.paper import Compared, Comparison, compare, groups
 from inpaint_zoo.benchmark.report.run_folder import read_run
+from inpaint_zoo.benchmark.stamp import STAMP
 from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar, split_pairs
 from inpaint_zoo.metrics import MetricInfo, metric_info
 
@@ -90,6 +92,12 @@ def _parser() -> ArgumentParser:
         action="store_true",
         help="score the other images if some are unreadable or have no mask, and exit with status 0 in this case and "
         "if datasets, weights or backbones are missing",
+    )
+    parser.add_argument(
+        "--rehearse",
+        action="store_true",
+        help="run the whole suite in seconds with sample images, stand-in masks, small networks and random backbones, "
+        "to see the form of its tables; the numbers mean nothing, and every file says so",
     )
     parser.add_argument("--gallery", type=int, default=6, metavar="N", help="images shown for each dataset")
     parser.add_argument(
@@ -230,9 +238,12 @@ def _list(folder: str) -> int:
     return 0
 
 
-def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
+def _conclude(outcome: Outcome, out: Path, allow_missing: bool, rehearsal: bool) -> int:
+    stamp = f"[bold yellow]{STAMP}[/bold yellow]" if rehearsal else ""
     if outcome.report is not None:
         run = read_run(out)
+        if stamp:
+            console.print(stamp, soft_wrap=True)
         if len(run.summary):
             console.print(_ranking(out))
         if comparison := compare(run):
@@ -258,6 +269,8 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
         err_console.print(f"[yellow]left out:[/yellow] {escape(f'{where}: {image.reason}')}", soft_wrap=True)
     if outcome.report is not None:
         console.print(f"report: {escape(str(outcome.report))}", soft_wrap=True)
+    if stamp:
+        console.print(stamp, soft_wrap=True)
     for failure in outcome.failed:
         err_console.print(f"[red]failed:[/red] {escape(str(failure.key))}: {escape(failure.error)}", soft_wrap=True)
     if outcome.failed or (outcome.left_out and not allow_missing):
@@ -265,22 +278,35 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
     return MISSING if (outcome.missing or outcome.skipped_metrics) and not allow_missing else 0
 
 
+def _refuse_places(parser: ArgumentParser, options: Namespace) -> None:
+    """End with an error if an option that names inputs of a real run is given with `--rehearse`."""
+    given = [name for name in ("data", "weights", "weights_root", "export_inputs") if getattr(options, name)]
+    if given:
+        parser.error(
+            "--rehearse uses the sample images and small networks in place of the suite's data and weights, so it "
+            f"takes no --{given[0].replace('_', '-')}. Leave out --rehearse for a real run."
+        )
+
+
 def run(args: list[str]) -> int:
     """Run the command; return 1 if cells failed or images were left out, 3 if something is missing, else 0."""
     parser = _parser()
     options = parser.parse_args(args)
     if options.list is not None:
-        if options.suite or options.out or options.data or options.weights or options.weights_root:
-            parser.error("--list takes a folder, and no suite, --out, --data, --weights or --weights-root.")
+        if options.suite or options.out or options.data or options.weights or options.weights_root or options.rehearse:
+            parser.error("--list takes a folder, and no suite, --out, --data, --weights, --weights-root or --rehearse.")
         return _list(options.list)
     if options.suite is None or options.out is None:
         parser.error(f"{'SUITE.yaml' if options.suite is None else '--out DIR'} is required.")
+    if options.rehearse:
+        _refuse_places(parser, options)
     places = Places(
         split_pairs("--data", "NAME=DIR", options.data),
         split_pairs("--weights", "LABEL=FILE", options.weights),
         options.weights_root,
     )
     suite, out = load_suite(options.suite, places), Path(options.out)
+    suite = rehearsed(suite) if options.rehearse else suite
     settings = Options(
         device=options.device,
         precision=options.precision,
@@ -299,4 +325,4 @@ def run(args: list[str]) -> int:
         return 0
     with _Display() as display:
         outcome = run_suite(suite, out, settings, display)
-    return _conclude(outcome, out, settings.allow_missing)
+    return _conclude(outcome, out, settings.allow_missing, options.rehearse)

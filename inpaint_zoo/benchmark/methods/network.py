@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -49,7 +50,6 @@ class NetworkMethod(Method):
         self.parameters: int | None = None  # of the original network; the optimized one has folded normalization layers
         self.same_in_batches: dict[tuple[int, ...], bool] = {}
         self._warm: set[tuple[int, ...]] = set()
-        self._macs: dict[tuple[int, int], Macs | None] = {}
         self._passes = 0  # since the start of the current image
 
     @cached_property
@@ -98,6 +98,10 @@ class NetworkMethod(Method):
 
     def identity(self, task: Task) -> dict[str, Any]:
         """Return the model's name, its options from all sources, and the hash of its weights."""
+        return self._identity
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
         random = {"random_weights": self.seed} if self.entry.weights == "random" else {}
         return {
             "model": self.entry.model,
@@ -132,17 +136,13 @@ class NetworkMethod(Method):
 
     def count_macs(self, height: int, width: int) -> Macs | None:
         """Return the MACs for one image of this size with the original network; cached by size."""
-        import torch
-
         from inpaint_zoo.interfaces import MIN_SIDE
-        from inpaint_zoo.registry import create_model
+        from inpaint_zoo.registry import MODELS
 
-        height, width = max(height, MIN_SIDE), max(width, MIN_SIDE)  # the padding of `fill_batch`
-        if (height, width) not in self._macs:
-            with torch.device("meta"):
-                network = create_model(self.entry.model, **self.info.options)
-                self._macs[height, width] = count_macs(network, height, width)
-        return self._macs[height, width]
+        builder = MODELS[self.entry.model.rpartition(":")[2]].build
+        options = json.dumps(self.info.options, sort_keys=True)
+        # at least the padding of `fill_batch`
+        return _macs(builder, self.entry.model, options, max(height, MIN_SIDE), max(width, MIN_SIDE))
 
     def close(self) -> None:
         """Drop the network."""
@@ -243,3 +243,22 @@ class NetworkMethod(Method):
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return result
+
+
+@lru_cache(maxsize=1024)
+def _macs(builder: object, model: str, options: str, height: int, width: int) -> Macs | None:
+    """Count the MACs of a network, once in a process.
+
+    Args:
+        builder: Function that builds the network: part of the key, because a name can be registered again.
+        model: Registry name.
+        options: Its options, as JSON.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+    """
+    import torch
+
+    from inpaint_zoo.registry import create_model
+
+    with torch.device("meta"):
+        return count_macs(create_model(model, **json.loads(options)), height, width)

@@ -21,7 +21,8 @@ def write_report(out_dir: str | Path) -> Path:
     """Write summary.csv, report.md, tables.tex, gallery.png and report.html to a benchmark's output folder.
 
     If the suite names a table of a paper, paper_comparison.csv is written, too, and if a method has draws or
-    checkpoints, networks.csv with the mean of each of them.
+    checkpoints, networks.csv with the mean of each of them. All files of a rehearsal say so; the CSV files have the
+    column `rehearsal` for this.
 
     Only that folder is read, and the same folder gives the same bytes.
 
@@ -35,14 +36,15 @@ def write_report(out_dir: str | Path) -> Path:
     scores = tables(run)
     overview = matrices(run, scores)
     comparison = compare(run)
-    write_bytes(run.folder / "summary.csv", run.summary.to_csv(index=False, lineterminator="\n").encode())
+    summary = run.summary.assign(rehearsal=run.stamp) if run.stamp else run.summary
+    write_bytes(run.folder / "summary.csv", summary.to_csv(index=False, lineterminator="\n").encode())
     write_bytes(run.folder / "report.md", markdown(run, scores, overview, comparison).encode())
     write_bytes(run.folder / "tables.tex", latex(run, scores, comparison).encode())
     if comparison:
         text = comparison_csv(comparison, run)
         write_bytes(run.folder / "paper_comparison.csv", text.encode())
     if run.families:
-        write_bytes(run.folder / "networks.csv", networks_csv(run.families, run.values).encode())
+        write_bytes(run.folder / "networks.csv", networks_csv(run.families, run.values, run.stamp).encode())
     if images := sheet(run):
         write_bytes(run.folder / "gallery.png", images)
     write_bytes(run.folder / "report.html", page(run, scores, overview, comparison).encode())

@@ -200,12 +200,13 @@ def _values(results: pd.DataFrame, merged: Merged) -> Values:
     return found
 
 
-def networks_csv(families: Mapping[str, FamilyRows], values: Values) -> str:
-    """Return the mean of every draw and checkpoint as CSV."""
+def networks_csv(families: Mapping[str, FamilyRows], values: Values, stamp: str) -> str:
+    """Return the mean of every draw and checkpoint as CSV; ``stamp`` is the mark of a rehearsal or empty."""
     rows = [
         (label, families[label].kind, number, dataset, mask, metric, mean)
         for (label, dataset, mask, metric), means in values.items()
         for number, mean in sorted(means.items())
     ]
     frame = pd.DataFrame(rows, columns=["method", "kind", "number", *TABLE, "mean"])
+    frame = frame.assign(rehearsal=stamp) if stamp else frame
     return frame.to_csv(index=False, lineterminator="\n")

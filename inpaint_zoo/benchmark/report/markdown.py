@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from inpaint_zoo.benchmark.report.notes import absent, caveats, failures, headline, how_to_read, skipped, unreadable
+from inpaint_zoo.benchmark.report.notes import (
+    absent,
+    caveats,
+    failures,
+    headline,
+    how_to_read,
+    replaced,
+    skipped,
+    unreadable,
+)
 from inpaint_zoo.benchmark.report.paper import Compared, Comparison, Panel, groups
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.tables import Entry, Matrix, ScoreTable, short_title
@@ -16,8 +25,9 @@ __all__ = ["escape", "markdown", "section"]
 
 def markdown(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], comparison: Comparison | None) -> str:
     """Return the whole report as GitHub-flavored Markdown."""
-    parts = [f"# {escape(run.suite['name'])}", escape(headline(run))]
+    parts = [f"# {escape(run.suite['name'])}", *([f"**{run.stamp}.**"] if run.stamp else []), escape(headline(run))]
     for title, lines in (
+        ("Replaced in the rehearsal", replaced(run)),
         ("Missing", absent(run)),
         ("Without numbers", failures(run)),
         ("Metrics skipped", skipped(run)),

@@ -7,7 +7,18 @@ from inpaint_zoo.benchmark.report.tables import count_images
 from inpaint_zoo.benchmark.report.typography import NBSP
 from inpaint_zoo.benchmark.statistics import DRAWS, EXACT_GROUPS
 
-__all__ = ["absent", "caveats", "count", "failures", "headline", "how_to_read", "skipped", "stand_ins", "unreadable"]
+__all__ = [
+    "absent",
+    "caveats",
+    "count",
+    "failures",
+    "headline",
+    "how_to_read",
+    "replaced",
+    "skipped",
+    "stand_ins",
+    "unreadable",
+]
 
 FEW_IMAGES = 10  # with fewer, percentile intervals are clearly too narrow
 
@@ -40,6 +51,11 @@ def headline(run: Run) -> str:
         f"{count(len(run.methods), 'method')} on {data}, under {count(masks, 'mask set')}, "
         f"by {count(len(run.infos), 'metric')}."
     )
+
+
+def replaced(run: Run) -> list[str]:
+    """Return what a rehearsal uses in place of the suite's data, masks, networks and backbones."""
+    return list(run.suite.get("rehearsal", {}).get("replaced", ()))
 
 
 def absent(run: Run) -> list[str]:

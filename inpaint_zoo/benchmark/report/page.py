@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from inpaint_zoo.benchmark.report import notes
@@ -40,26 +41,10 @@ WHISKER = 92  # width of the small interval plots in table cells, in pixels
 
 def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], comparison: Comparison | None) -> str:
     """Return the whole report as one HTML file."""
-    environment = Environment(
-        loader=PackageLoader("inpaint_zoo.benchmark.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.globals |= {"swatch": swatch, "whisker": whisker, "shade": _shade}
-    environment.filters |= {
-        "metric_option": _metric_option,
-        "twice": _twice,
-        "breakable": breakable,
-        "place": _place,
-    }
-    environment.tests["matching"] = lambda text, pattern: re.fullmatch(pattern, text) is not None
     gallery = build_gallery(run)
     findings = _findings(tables)
     shared, cells = _cells(run)
-    return environment.get_template("report.html").render(
+    return _template().render(
         run=run,
         suite=run.suite,
         style=Markup(_resource("style.css")),
@@ -93,6 +78,28 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], com
         cells=cells,
         implementations=[(info.title, info) for info in run.infos.values()],
     )
+
+
+@functools.cache
+def _template() -> Template:
+    """Return the template, which is compiled once in a process."""
+    environment = Environment(
+        loader=PackageLoader("inpaint_zoo.benchmark.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals |= {"swatch": swatch, "whisker": whisker, "shade": _shade}
+    environment.filters |= {
+        "metric_option": _metric_option,
+        "twice": _twice,
+        "breakable": breakable,
+        "place": _place,
+    }
+    environment.tests["matching"] = lambda text, pattern: re.fullmatch(pattern, text) is not None
+    return environment.get_template("report.html")
 
 
 def whisker(column: Column, entry: Entry) -> Markup:
@@ -175,6 +182,7 @@ def _findings(tables: Sequence[ScoreTable]) -> list[dict[str, Any]]:
 
 def _problems(run: Run) -> list[tuple[str, list[str]]]:
     every = [
+        ("Replaced in the rehearsal", notes.replaced(run)),
         ("Missing, and where it goes", notes.absent(run)),
         ("Cells without numbers", notes.failures(run)),
         ("Metrics skipped", notes.skipped(run)),

@@ -36,6 +36,7 @@ KINDS = {
     "elsewhere": ("elsewhere", "results of another program"),
     "counted": ("", "counted on the network; weights do not matter"),
     "measured": ("this machine", "measured on this machine; the paper's hardware differs"),
+    "rehearsal": ("rehearsal", "sample images, stand-in masks and small networks: the number means nothing"),
 }
 COLUMNS = (
     "paper",
@@ -195,7 +196,7 @@ def compare(run: Run) -> Comparison | None:
     kinds = [kind for kind in KINDS if any(each.kind == kind for each in compared)]
     return Comparison(
         title=paper_title(plain["paper"], plain["table"]),
-        coverage=f"{done} of {len(compared)} cells computed",
+        coverage=f"{done} of {len(compared)} cells {'rehearsed' if run.stamp else 'computed'}",
         panels=tuple(_panels(plain, cells, compared)),
         kinds=tuple((KINDS[kind][0] or "no mark", KINDS[kind][1]) for kind in kinds),
         conventions=tuple(_conventions(run, plain)),
@@ -208,7 +209,7 @@ def comparison_csv(comparison: Comparison, run: Run) -> str:
     """Return the comparison as CSV, one row for each cell of the table."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow([*COLUMNS, "rehearsal"] if run.stamp else COLUMNS)
     for each in comparison.cells:
         cell, difference = each.cell, None if each.ours is None else each.ours - each.cell.value
         writer.writerow(
@@ -225,6 +226,7 @@ def comparison_csv(comparison: Comparison, run: Run) -> str:
                 each.metric,
                 f"{each.times:g}",
                 each.reason,
+                *([run.stamp] if run.stamp else []),
             ]
         )
     return buffer.getvalue()
@@ -288,6 +290,8 @@ class _Reader:
         kinds = [kind for _, kind, _ in found]
         order = ("stand-in", "unknown", "elsewhere", "reduced", "trained", "released", "measured", "none", "counted")
         kind = next(kind for kind in order if kind in kinds)  # a mean is no better than its weakest part
+        if self._run.stamp:
+            kind, reasons = "rehearsal", []  # no other origin is ever claimed for its numbers
         ours = match["times"] * math.fsum(values) / len(values)
         lacks = [
             self._run.incomplete[each] for each in product(methods, datasets, masks) if each in self._run.incomplete

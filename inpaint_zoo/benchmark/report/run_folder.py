@@ -76,6 +76,11 @@ class Run:
     figures: dict[str, Any]
 
     @property
+    def stamp(self) -> str:
+        """Mark of a rehearsal, which everything that shows its numbers repeats; empty for other runs."""
+        return str(self.suite.get("rehearsal", {}).get("stamp", ""))
+
+    @property
     def datasets(self) -> tuple[str, ...]:
         """Labels of the datasets."""
         return tuple(dict.fromkeys(dataset for dataset, _ in self.tables))
