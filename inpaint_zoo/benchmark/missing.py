@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from inpaint_zoo.benchmark.entries import DATASET, ModelEntry, SourceEntry
+from inpaint_zoo.benchmark.entries import DATASET, DRAW, ModelEntry, SourceEntry
 
 __all__ = [
     "Missing",
@@ -92,13 +92,14 @@ def missing_weights(entry: ModelEntry, dataset: str) -> Missing:
     file, label = str(entry.file), entry.family.label if entry.family else entry.label
     what = f"weights of '{entry.label}'" if entry.by_step is None else f"checkpoints of '{label}'"
     what += f" for '{dataset}'" if DATASET in file else ""
+    given = "PATTERN" if entry.by_step is not None else f"FILE_{DRAW}" if entry.family else "FILE"
     if entry.given:
         return Missing(what, f"--weights {label}=... names no file for it")
     shown = Path(file).name if Path(file).is_absolute() else file.replace(DATASET, dataset)
     return Missing(
         what,
         f"put {shown} into --weights-root, into INPAINT_ZOO_WEIGHTS or beside the suite, or give "
-        f"--weights {label}=FILE",
+        f"--weights {label}={given}",
     )
 
 

@@ -195,7 +195,10 @@ def test_spectra_are_those_of_the_results(folder):
             lambda number: run.result_file(("telea", "images", "center"), number),
         )
     )
-    assert profile.numbers[1] == ("telea", *(f"{10 * math.log10(ratio):+.1f}" for ratio in (results / targets)[1:]))
+    assert profile.numbers[1] == (
+        "telea",
+        *(f"{10 * math.log10(ratio):+.1f}".replace("-", "\u2212") for ratio in (results / targets)[1:]),
+    )
     page = (out / "report.html").read_text()
     assert page.count("<bdi>ground truth</bdi>") >= 2
     assert "Power by frequency" in page

@@ -114,7 +114,11 @@ def trend(series: Sequence[Series], size: str, *, x_label: str, y_label: str, ti
     width, height = SIZES[size]
     x_high = max(x for x, _ in points) * 1.04 or 1.0
     x_high = min(1.0, x_high) if ratio else x_high
-    frame = Frame(width, height, (0.0, x_high), _padded([y for _, y in points]))
+    y_range = _padded([y for _, y in points])
+    ticks = _ticks(*y_range, 5)
+    letters = max((len(_number(tick, ticks)) for tick in ticks), default=0)
+    left = max(Frame.left, round(24 + _LETTER * letters))  # room for long numbers beside the label of the axis
+    frame = Frame(width, height, (0.0, x_high), y_range, left=left)
     parts = [_axes(frame, x_label, y_label, percent=ratio)]
     for one in series:
         dots = "".join(f"M{frame.x(x):g} {frame.y(y):g}h0" for x, y in one.dots)

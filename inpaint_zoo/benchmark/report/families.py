@@ -100,7 +100,7 @@ def merge(
         timings,
         list(complexity),
         dict(cells),
-        {cell: reason for cell, reason in missing.items() if cell[0] not in shown_as or shown_as[cell[0]] == cell[0]},
+        {cell: reason for cell, reason in missing.items() if shown_as[cell[0]] == cell[0]},
     )
     if not families:
         return merged

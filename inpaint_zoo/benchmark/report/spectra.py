@@ -17,6 +17,7 @@ from inpaint_zoo.benchmark.report.charts import SIZES, Series, trend
 from inpaint_zoo.benchmark.report.gallery import Pixels, read_rgb
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.strips import BUDGET, Strip, Tile, data_uri
+from inpaint_zoo.benchmark.report.typography import MINUS, decimal
 
 __all__ = ["Profile", "decibels", "profiles", "radial_power", "spectrum_strips"]
 
@@ -92,7 +93,7 @@ def _strips(run: Run) -> Iterator[Strip]:
             files = {method: run.result_file((method, dataset, mask), number) for method in run.methods}
             found = {method: read_rgb(file) for method, file in files.items() if file is not None}
             if found:
-                caption = f"black: {low:.0f} dB or less; white: {high:.0f} dB"
+                caption = f"black: {decimal(low, 0)} dB or less; white: {decimal(high, 0)} dB"
                 tiles = [Tile(data_uri(_gray(truth, low, high)), "ground truth", caption)]
                 tiles += [Tile(data_uri(_gray(decibels(rgb), low, high)), method) for method, rgb in found.items()]
                 yield Strip(dataset, mask, keys[number] if number < len(keys) else str(number), "", tuple(tiles))
@@ -118,7 +119,7 @@ def profiles(run: Run) -> list[Profile]:
             ratio = 10 * np.log10(np.maximum(power, FLOOR**2) / np.maximum(truth, FLOOR**2))
             line = [(float(x), float(y)) for x, y in zip(bands, ratio, strict=True) if np.isfinite(y)]
             series.append(Series(method, index, (), line))
-            numbers.append((method, *(f"{y:+.1f}" for _, y in line)))
+            numbers.append((method, *(f"{y:+.1f}".replace("-", MINUS) for _, y in line)))
         if series:
             title = f"Power relative to the ground truth on {dataset}, {mask}; the same numbers are in the table below."
             found.append(

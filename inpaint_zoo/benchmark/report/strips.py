@@ -15,6 +15,7 @@ from PIL import Image
 
 from inpaint_zoo.benchmark.report.gallery import QUALITY, read_rgb
 from inpaint_zoo.benchmark.report.run_folder import Run
+from inpaint_zoo.benchmark.report.typography import MINUS
 
 __all__ = ["Strip", "Tile", "data_uri", "stage_strips"]
 
@@ -90,4 +91,4 @@ def _tile(described: Mapping[str, Any], image: str) -> Tile:
     scale = described["scale"]
     if scale is None:
         return Tile(image, described["name"])
-    return Tile(image, f"{described['name']}: change", f"gray: none; white: +{scale:g}; black: \u2212{scale:g}")
+    return Tile(image, f"{described['name']}: change", f"gray: none; white: +{scale:g}; black: {MINUS}{scale:g}")

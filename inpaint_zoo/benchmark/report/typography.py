@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DASH", "NBSP", "THIN_SPACE", "decimal", "thousands", "with_spread"]
+__all__ = ["DASH", "MINUS", "NBSP", "THIN_SPACE", "decimal", "thousands", "with_spread"]
 
 DASH = "\u2013"
 MINUS = "\u2212"
