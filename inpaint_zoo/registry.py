@@ -236,9 +236,19 @@ def register_converter(name: str, files: str | Mapping[str, str]) -> Callable[[C
     return register
 
 
-def list_models(pattern: str = "*") -> list[str]:
-    """Return the names of the registered models that match a shell pattern, in natural order."""
-    return _matching(MODELS, pattern)
+def list_models(pattern: str = "*", *, ready: bool = False) -> list[str]:
+    """Return the names of the registered models that match a shell pattern, in natural order.
+
+    Args:
+        pattern: Shell pattern for the names, such as "*lama*".
+        ready: Return only models that work without training, see `ModelInfo.ready`. No network is built.
+    """
+    names = _matching(MODELS, pattern)
+    return [name for name in names if not ready or _is_ready(MODELS[name])]
+
+
+def _is_ready(entry: _Entry) -> bool:
+    return not entry.learned or shipped_weights(entry.weights_of) is not None
 
 
 def list_combinators(pattern: str = "*") -> list[str]:
@@ -266,10 +276,16 @@ def _model(name: str) -> _Entry:
 
 
 def _combined(outer: str, inner: str) -> _Entry:
-    """Return the entry of ``outer:inner``; an option that both have belongs to the combinator."""
+    """Return the entry of ``outer:inner``."""
     if outer not in _combinators:
         raise unknown_name("combinator", outer, _combinators, "Write it before a model's name: local_global:lama.")
-    (combine, learned), entry = _combinators[outer], _model(inner)
+    return _wrapped(outer, inner, _combinators[outer], _model(inner))
+
+
+@functools.lru_cache(maxsize=256)
+def _wrapped(outer: str, inner: str, combinator: _Combinator, entry: _Entry) -> _Entry:
+    """Return the entry of a network in a combinator; an option that both have belongs to the combinator."""
+    combine, learned = combinator
     _, *own = inspect.signature(combine).parameters.values()
     names = {option.name for option in own}
     others = [option for option in inspect.signature(entry.build).parameters.values() if option.name not in names]

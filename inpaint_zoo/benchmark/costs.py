@@ -13,6 +13,7 @@ from inpaint_zoo.analysis.machine import describe_device
 from inpaint_zoo.benchmark.cost_keys import COSTS_FILE, FIGURES, CostKeys
 from inpaint_zoo.benchmark.entries import ModelEntry
 from inpaint_zoo.benchmark.identity import code_sha256
+from inpaint_zoo.benchmark.stamp import REHEARSAL_SIDE
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file, write_json
 
@@ -66,8 +67,10 @@ def measure_costs(
         fresh: Measure again what is known.
         known: Content of an earlier `costs.json`.
         stamp: Further content of `costs.json`: the mark of a rehearsal.
-        timed: Small networks of a rehearsal, which are measured in place of the method with the same label.
+        timed: Small networks of a rehearsal, which are measured on small images in place of the method with the same
+            label; empty for other runs.
     """
+    measured = replace(keys, size=(REHEARSAL_SIDE, REHEARSAL_SIDE)) if timed else keys
     before = {} if fresh else known.get("methods", {})
     found: dict[str, Any] = {}
     content = {**stamp, **keys.plain(), "device": describe_device(device), "precision": precision, "methods": found}
@@ -85,8 +88,8 @@ def measure_costs(
         if record.get("identity") != identity or record.get("error"):
             record = {"identity": identity, "figures": {}, "error": None}
             try:
-                measured, spread = _measure(timed.get(entry.label, entry), keys, masks, device, precision)
-                record |= {"figures": count(entry, keys) | measured, "distribution": spread}
+                figures, spread = _measure(timed.get(entry.label, entry), measured, masks, device, precision)
+                record |= {"figures": count(entry, keys) | figures, "distribution": spread}
             except (ZooError, RuntimeError) as error:
                 record["error"] = " ".join(str(error).split())
         found[entry.label] = record

@@ -12,14 +12,13 @@ from typing import Any
 
 from inpaint_zoo.benchmark.entries import CallableEntry, FolderEntry, MethodEntry, ModelEntry, SourceEntry
 from inpaint_zoo.benchmark.families import one_of_each
-from inpaint_zoo.benchmark.stamp import STAMP, Rehearsal
+from inpaint_zoo.benchmark.stamp import REHEARSAL_SIDE, STAMP, Rehearsal
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
 
 __all__ = ["rehearsed"]
 
 IMAGES = 2  # the smallest set that a set metric accepts
-SIDE = 64  # px; all small networks and all metrics accept it
 NOMINAL_SIDE = 256  # px, of a dataset whose entry states no size; the papers' masks are defined for it
 STEPS = (1000, 2000)  # training steps of the two checkpoints of a rehearsed run
 PLAIN_FILL = "neighbor_fill"  # stands in for results and functions that are not there
@@ -50,18 +49,18 @@ def rehearsed(suite: Suite) -> Suite:
         rehearsal=Rehearsal(
             replaced=tuple(_replaced(suite, methods, masks)),
             networks=tuple(_untrained(entry) for entry in one_of_each(suite.methods)),
-            scale=SIDE / _nominal_side(suite.datasets) if suite.datasets else 1.0,  # masks of costs keep their size
+            scale=REHEARSAL_SIDE / _nominal_side(suite),
         ),
     )
 
 
 def _sample(entry: SourceEntry) -> SourceEntry:
     """Return the sample images under the label of a dataset."""
-    spec = {"name": "sample", "select": {"first": IMAGES}, "size": SIDE, "crop": "center"}
+    spec = {"name": "sample", "select": {"first": IMAGES}, "size": REHEARSAL_SIDE, "crop": "center"}
     return replace(entry, spec=spec, given={})
 
 
-def _nominal_side(datasets: Iterable[SourceEntry]) -> int:
+def _nominal_side(suite: Suite) -> int:
     """Return the longest side of the suite's images, as far as it states their size.
 
     Raises:
@@ -69,8 +68,10 @@ def _nominal_side(datasets: Iterable[SourceEntry]) -> int:
     """
     from inpaint_zoo.data import create_dataset
 
+    if not suite.datasets:
+        return max(suite.costs.size) if suite.costs else NOMINAL_SIDE
     sides: list[int] = []
-    for entry in datasets:
+    for entry in suite.datasets:
         try:
             sides.extend(create_dataset(entry.spec, files={}).size or (NOMINAL_SIDE,))
         except ZooError as error:
@@ -107,8 +108,8 @@ def _without_files(spec: Mapping[str, Any]) -> dict[str, Any]:
     name, bins = str(spec.get("name", "")), spec.get("bins")
     if name.startswith("nvidia_") and f"synthetic_{name.removeprefix('nvidia_')}" in _bins():
         return {"name": f"synthetic_{name.removeprefix('nvidia_')}"}
-    if spec.get("bin") is not None:
-        return {"name": _bins()[int(spec["bin"]) - 1]}
+    if spec.get("bin") in range(1, len(_bins()) + 1):
+        return {"name": _bins()[spec["bin"] - 1]}
     return {"name": "cmod", "hole_range": [bins[0], bins[-1]]} if bins else {"name": ANY_MASKS}
 
 
@@ -164,7 +165,7 @@ def _smallest(name: str) -> str:
     info = model_info(name)
     if not info.learned:
         return name
-    small = [each for each in map(model_info, list_models("*_tiny")) if each.family == info.family and each.weights]
+    small = [each for each in map(model_info, list_models("*_tiny", ready=True)) if each.family == info.family]
     own = [each for each in small if name.startswith(each.name.removesuffix("_tiny"))]
     if found := own or small:
         return found[0].name
@@ -184,7 +185,7 @@ def _replaced(
 
     by_new: dict[str, list[str]] = {}
     if suite.datasets:
-        by_new[f"{IMAGES} sample images of {SIDE} px"] = [entry.label for entry in suite.datasets]
+        by_new[f"{IMAGES} sample images of {REHEARSAL_SIDE} px"] = [entry.label for entry in suite.datasets]
     for old, new in zip(suite.masks, masks, strict=True):
         if new.spec != old.spec:
             by_new.setdefault(f"generated masks ({new.spec['name']})", []).append(old.label)

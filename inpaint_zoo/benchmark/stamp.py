@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 from inpaint_zoo.benchmark.entries import ModelEntry
 
-__all__ = ["STAMP", "Rehearsal"]
+__all__ = ["REHEARSAL_SIDE", "STAMP", "Rehearsal"]
+
+REHEARSAL_SIDE = 64  # px, height and width of all images; all small networks and all metrics accept it
 
 STAMP = "REHEARSAL: sample images, stand-in masks and small networks; the numbers mean nothing"
 """The sentence that every file of a rehearsal contains."""

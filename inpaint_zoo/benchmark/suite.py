@@ -280,15 +280,14 @@ def _shipped(table: Table) -> Iterator[ModelEntry]:
     from inpaint_zoo.registry import list_models, model_info
 
     pattern = table.need("shipped", string)
-    ready = [info for info in map(model_info, list_models()) if info.ready]
-    names = [info for info in ready if fnmatch.fnmatchcase(info.name, pattern)]
+    ready = list_models(ready=True)
+    names = [name for name in ready if fnmatch.fnmatchcase(name, pattern)]
     if not names:
         raise table.error(
-            f"no registered model that is ready to use matches '{pattern}'. "
-            f"Available: {', '.join(info.name for info in ready)}.",
+            f"no registered model that is ready to use matches '{pattern}'. Available: {', '.join(ready)}.",
             "shipped",
         )
-    for info in names:
+    for info in map(model_info, names):
         yield ModelEntry(info.name, table, info.name, "shipped" if info.learned else None, {})
 
 
