@@ -263,7 +263,7 @@ class _Planner:
         configs = tuple(Path(file.replace(DATASET, name)).resolve() for file in files)
         record = _record(entry, name)
         settings, final = (self._settings(entry, record, configs + more) for more in ((), self.added))
-        splits = {split: final["data"]["init_args"][split] for split in IN_WORDS}
+        splits: dict[str, dict[str, Any] | None] = {split: final["data"]["init_args"][split] for split in IN_WORDS}
         root = dataset.resolved.get("root") if name == tested else self.data.get(name)
         if root is None and name != SAMPLE:
             root = named_folder(name)

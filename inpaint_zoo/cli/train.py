@@ -139,7 +139,8 @@ class ZooCLI(LightningCLI):
             if any(word.startswith("--print_config") for word in words):
                 del _PARSERS[type(self), command]  # it remembers the request
                 parser.parse_args([command, *words])  # exits
-            self.config = Namespace({"subcommand": command, command: self._parser(command).parse_args(words)})
+            parsed = {"subcommand": command, command: self._parser(command).parse_args(words)}
+            self.config = Namespace(parsed)  # type: ignore[no-untyped-call] # jsonargparse does not annotate it
         except ArgumentError as error:
             if "trainer.default_root_dir" in str(error):
                 reason = TRAINER_OPTIONS["default_root_dir"].reason

@@ -207,7 +207,7 @@ class NetworkMethod(Method):
         image, hole = (each.to(self.device) for each in to_tensors(item.image[None], item.mask[None]))
         size = (image.shape[-2], image.shape[-1])
         network = self.network.network if isinstance(self.network, OptimizedNetwork) else self.network
-        options = {}
+        fill = None
         with running(self.network, image, hole) as (x, mask):
             if isinstance(network, Progressive):
                 frames = network.frames(x, mask)[0]
@@ -217,11 +217,11 @@ class NetworkMethod(Method):
                 ]
             if item.hole_fill is not None:
                 fill = torch.from_numpy(item.hole_fill)[None].to(self.device)
-                options["hole_fill"] = pad_to_multiple(fill, min_size=MIN_SIDE)
-            raw = self.network.stages(x, mask, **options)
+                fill = pad_to_multiple(fill, min_size=MIN_SIDE)
+            raw = self.network.stages(x, mask, hole_fill=fill)
             before: torch.Tensor | None = None
             if type(network).stages_unchecked is InpaintingNetwork.stages_unchecked:  # else its input is not known
-                start, _ = network.preprocess(x, mask, options.get("hole_fill"))
+                start, _ = network.preprocess(x, mask, fill)
                 before = crop_to(change_range(start, network.value_range, (0.0, 1.0)), size)
         stages = []
         for name, prediction in raw.items():

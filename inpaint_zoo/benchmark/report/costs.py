@@ -88,7 +88,8 @@ def pass_costs(run: Run) -> list[dict[str, Any]]:
     rows = []
     passes = run.timings[run.timings["passes"].notna()] if "passes" in run.timings else run.timings[:0]
     for (method, dataset, mask), part in passes.groupby(["method", "dataset", "mask"], sort=False):
-        for count, images in part.groupby("passes"):
+        for count in sorted(part["passes"].unique()):
+            images = part[part["passes"] == count]
             found = distribution(1000 * images["seconds"])
             rows.append(
                 {
