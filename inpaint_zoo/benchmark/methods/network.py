@@ -207,7 +207,7 @@ class NetworkMethod(Method):
         image, hole = (each.to(self.device) for each in to_tensors(item.image[None], item.mask[None]))
         size = (image.shape[-2], image.shape[-1])
         network = self.network.network if isinstance(self.network, OptimizedNetwork) else self.network
-        options = {}
+        options: dict[str, Any] = {}
         with running(self.network, image, hole) as (x, mask):
             if isinstance(network, Progressive):
                 frames = network.frames(x, mask)[0]

@@ -86,16 +86,17 @@ def pass_costs(run: Run) -> list[dict[str, Any]]:
     The latency is that of all images with this number of passes, each of which was completed alone.
     """
     rows = []
-    passes = run.timings[run.timings["passes"].notna()] if "passes" in run.timings else run.timings[:0]
-    for (method, dataset, mask), part in passes.groupby(["method", "dataset", "mask"], sort=False):
-        for count, images in part.groupby("passes"):
+    timings = run.timings[run.timings["passes"].notna()] if "passes" in run.timings else run.timings[:0]
+    for (method, dataset, mask), part in timings.groupby(["method", "dataset", "mask"], sort=False):
+        for count in sorted({int(passes) for passes in part["passes"].tolist()}):
+            images = part[part["passes"] == count]
             found = distribution(1000 * images["seconds"])
             rows.append(
                 {
                     "method": method,
                     "dataset": dataset,
                     "mask": mask,
-                    "passes": Figure(float(count), str(int(count))),
+                    "passes": Figure(count, str(count)),
                     "images": Figure(len(images), f"{len(images)} of {len(part)}"),
                     "latency": [_figure(found[name], _short) for name in ("mean", "median", "p90", "min", "max")],
                 }
