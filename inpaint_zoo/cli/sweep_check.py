@@ -16,7 +16,7 @@ from jsonargparse import Namespace
 
 from inpaint_zoo.benchmark.entries import SourceEntry
 from inpaint_zoo.benchmark.missing import Missing, missing_dataset
-from inpaint_zoo.cli.sweep_plan import Run, full_key
+from inpaint_zoo.cli.sweep_run import Run, full_key
 from inpaint_zoo.cli.train import ZooCLI
 from inpaint_zoo.cli.train_errors import configuration_error
 from inpaint_zoo.data.datasets import SAMPLE, list_files

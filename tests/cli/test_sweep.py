@@ -13,8 +13,9 @@ import inpaint_zoo as iz
 from inpaint_zoo.benchmark import load_suite
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.cli.sweep_check import Checked
-from inpaint_zoo.cli.sweep_jobs import TrainingJob, run_jobs, slurm_submitter
+from inpaint_zoo.cli.sweep_jobs import run_jobs, slurm_submitter
 from inpaint_zoo.cli.sweep_plan import plan_runs
+from inpaint_zoo.cli.training_job import TrainingJob
 from inpaint_zoo.weights import load_weights, read_header, weights_origin
 from tests.conftest import REPOSITORY
 from tests.helpers.toy import registered_toy
@@ -315,10 +316,13 @@ def test_backbones_of_the_losses_are_checked(tmp_path, capsys):
     config = CONFIGS / "partial_conv" / "sample.yaml"
     set_ = {"model.perceptual": 0.05}
     entry = {"model": "partial_conv_tiny", "weights": "a.safetensors", "train": {"config": str(config), "set": set_}}
-    suite = write_suite(tmp_path / "suite", [entry])
+    suite = write_suite(tmp_path / "suite", [entry, {"model": "grig", "weights": "b.safetensors", "train": GRIG}])
     assert sweep(suite, "--dry-run") == 3
-    assert "missing: backbone 'vgg16' (1 run): put vgg16-397923af.pth from https://" in capsys.readouterr().err
-    assert sweep(suite, "--dry-run", "--set", "model.on_missing=drop") == 0
+    shown = capsys.readouterr().err
+    assert "missing: backbone 'vgg16' (2 runs): put vgg16-397923af.pth from https://" in shown
+    assert "missing: backbone 'tf_efficientnet_lite0' (1 run): put " in shown
+    dropped = ("--set", "model.on_missing=drop", "--only", "method=partial_conv_tiny")
+    assert sweep(suite, "--dry-run", *dropped) == 0
 
 
 TINY = "autoencoder_tiny"
