@@ -276,7 +276,7 @@ def _with_state(checked: Checked) -> Checked:
                 f"{run.target} has weights of another training than {run.config} on '{run.data}'. Move it away, or "
                 "choose another --weights-root and --out."
             )
-        done = int(training["steps_done"])
+        done = int(training["steps_planned"])  # not those done, which depend on the number of processes
         if checked.steps is None or done == checked.steps:
             return replace(checked, state="done", step=done, missing=())
         if done > checked.steps:

@@ -18,6 +18,7 @@ __all__ = ["Run", "full_key", "parse_value", "shown_path"]
 LENGTH = (  # keys that do not change what a step does
     *("trainer.max_steps", "trainer.max_epochs", "trainer.min_steps", "trainer.min_epochs", "trainer.max_time"),
     *("trainer.val_check_interval", "trainer.check_val_every_n_epoch", "model.metrics"),
+    *("data.eval_masks", "data.eval_crop"),
 )
 BEGINNING = ("network_options", "init_weights")  # arguments of the training module
 ENDS = ("max_steps", "max_epochs")
