@@ -16,7 +16,8 @@ from inpaint_zoo.benchmark.plan import select
 from inpaint_zoo.cli.common import command_parser, console, err_console, split_pairs
 from inpaint_zoo.cli.sweep_check import Checked, check_runs
 from inpaint_zoo.cli.sweep_jobs import LOGS, Result, Submit, local_submitter, run_jobs, slurm_submitter
-from inpaint_zoo.cli.sweep_plan import Run, parse_value, plan_runs, shown_path
+from inpaint_zoo.cli.sweep_plan import plan_runs
+from inpaint_zoo.cli.sweep_run import Run, parse_value, shown_path
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.weights import weights_folder

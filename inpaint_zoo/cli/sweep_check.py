@@ -16,7 +16,7 @@ from jsonargparse import Namespace
 
 from inpaint_zoo.benchmark.entries import SourceEntry
 from inpaint_zoo.benchmark.missing import Missing, missing_dataset
-from inpaint_zoo.cli.sweep_plan import Run, full_key
+from inpaint_zoo.cli.sweep_run import Run, full_key
 from inpaint_zoo.cli.train import ZooCLI
 from inpaint_zoo.cli.train_errors import configuration_error
 from inpaint_zoo.data.datasets import SAMPLE, list_files
@@ -276,7 +276,7 @@ def _with_state(checked: Checked) -> Checked:
                 f"{run.target} has weights of another training than {run.config} on '{run.data}'. Move it away, or "
                 "choose another --weights-root and --out."
             )
-        done = int(training["steps_done"])
+        done = int(training["steps_planned"])  # not those done, which depend on the number of processes
         if checked.steps is None or done == checked.steps:
             return replace(checked, state="done", step=done, missing=())
         if done > checked.steps:

@@ -56,10 +56,9 @@ def _of_header(model: str, header: WeightsHeader) -> Origin:
     if isinstance(data, dict) and data.get("name") == "sample":
         return Origin("stand-in", "trained on the sample images")
     recipe = str(training.get("config") or "")
-    whole, done = (int(training.get(key, steps)) for key in ("steps_of_recipe", "steps_done"))
-    changes = [f"{key}={value}" for key, value in training.get("changed", {}).items()]
-    if done < whole:
-        return Origin("reduced", ", ".join((f"{done:,} of {whole:,} steps", *changes)))
-    if changes:
-        return Origin("reduced", ", ".join(changes))
+    whole, done = (int(training.get(key, steps)) for key in ("steps_of_recipe", "steps_planned"))
+    changes = ", ".join(f"{key}={value}" for key, value in training.get("changed", {}).items())
+    shorter = [f"{done:,} of {whole:,} steps"] if done < whole else []
+    if differences := [*shorter, *([f"changed: {changes}"] if changes else [])]:
+        return Origin("reduced", "; ".join(differences))
     return Origin("trained", ", ".join(filter(None, (f"{steps:,} steps", recipe))))

@@ -215,7 +215,7 @@ def test_a_mask_set_of_some_rows_replaces_the_others_in_them(tmp_path, finished)
         ("released", "converted from g.pt", "images", "released"),
         ("trained", "400,000 steps", "images", "trained"),
         ("trained", "400,000 steps", "sample", "stand-in"),
-        ("reduced", "200 of 400,000 steps", "images", "reduced"),
+        ("reduced", "200 of 400,000 steps; changed: model.l1=2", "images", "reduced"),
         ("reduced", "200 of 400,000 steps", "sample", "stand-in"),
         ("stand-in", "small model", "images", "stand-in"),
         (None, "", "images", "unknown"),
@@ -237,7 +237,9 @@ def test_kinds_of_ours(tmp_path, finished, kind, detail, dataset, expected):
     assert f"<dt>{comparison.kinds[0][0]}</dt>" in page
     if kind == "reduced":
         assert detail in page
-        assert ("(trained here, 200 of 400,000 steps)" in (out / "report.md").read_text()) == (expected == "reduced")
+        assert ("(trained here, 200 of 400,000 steps, changed)" in (out / "report.md").read_text()) == (
+            expected == "reduced"
+        )
 
 
 def test_a_suite_of_quoted_rows_only_is_a_report(tmp_path):

@@ -13,8 +13,11 @@ import inpaint_zoo as iz
 from inpaint_zoo.benchmark import load_suite
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.cli.sweep_check import Checked
-from inpaint_zoo.cli.sweep_jobs import TrainingJob, run_jobs, slurm_submitter
+from inpaint_zoo.cli.sweep_jobs import run_jobs, slurm_submitter
 from inpaint_zoo.cli.sweep_plan import plan_runs
+from inpaint_zoo.cli.training_job import TrainingJob
+from inpaint_zoo.training.checkpoint_files import read_checkpoint
+from inpaint_zoo.training.resume import is_finished
 from inpaint_zoo.weights import load_weights, read_header, weights_origin
 from tests.conftest import REPOSITORY
 from tests.helpers.toy import registered_toy
@@ -186,9 +189,12 @@ def test_trainings_that_fail_stop_and_are_resumed(tmp_path, capsys):
 
     target = Path("out/weights/sample/one.safetensors")
     stated = read_header(target).training
-    assert {key: stated[key] for key in ("steps", "steps_done", "steps_of_recipe", "images", "changed")} == {
+    assert {
+        key: stated[key] for key in ("steps", "steps_done", "steps_planned", "steps_of_recipe", "images", "changed")
+    } == {
         "steps": 2,
         "steps_done": 2,
+        "steps_planned": 2,
         "steps_of_recipe": 4,
         "images": 2,
         "changed": {},
@@ -315,10 +321,13 @@ def test_backbones_of_the_losses_are_checked(tmp_path, capsys):
     config = CONFIGS / "partial_conv" / "sample.yaml"
     set_ = {"model.perceptual": 0.05}
     entry = {"model": "partial_conv_tiny", "weights": "a.safetensors", "train": {"config": str(config), "set": set_}}
-    suite = write_suite(tmp_path / "suite", [entry])
+    suite = write_suite(tmp_path / "suite", [entry, {"model": "grig", "weights": "b.safetensors", "train": GRIG}])
     assert sweep(suite, "--dry-run") == 3
-    assert "missing: backbone 'vgg16' (1 run): put vgg16-397923af.pth from https://" in capsys.readouterr().err
-    assert sweep(suite, "--dry-run", "--set", "model.on_missing=drop") == 0
+    shown = capsys.readouterr().err
+    assert "missing: backbone 'vgg16' (2 runs): put vgg16-397923af.pth from https://" in shown
+    assert "missing: backbone 'tf_efficientnet_lite0' (1 run): put " in shown
+    dropped = ("--set", "model.on_missing=drop", "--only", "method=partial_conv_tiny")
+    assert sweep(suite, "--dry-run", *dropped) == 0
 
 
 TINY = "autoencoder_tiny"
@@ -381,6 +390,17 @@ def test_one_weight_file_has_one_training(tmp_path, capsys):
     assert "no method has the key `train`" in capsys.readouterr().err
 
 
+def test_a_training_ends_by_steps_or_epochs(tmp_path):
+    recipe = small_recipe(tmp_path / "suite", max_steps=-1, max_epochs=2)
+    splits = ['--data.train={"name": "sample", "split": "train", "size": 64}', "--data.val=null", "--data.test=null"]
+    assert main(["fit", "--config", str(recipe), *splits, "--out", "run", "--checkpoints.keep", "9"]) == 0
+    first, *_, last = (read_checkpoint(path) for path in sorted(Path("run/checkpoints").glob("step_*.ckpt")))
+    assert is_finished(last, None, 2)
+    assert is_finished(last, 4, None)
+    for checkpoint, limits in ((last, (-1, 3)), (last, (5, None)), (first, (4, 2))):
+        assert not is_finished(checkpoint, *limits)
+
+
 def test_a_reduced_training_says_so(tmp_path):
     stated = {"config": "configs/x.yaml", "train": {"name": "dog"}, "steps_of_recipe": 400_000, "changed": {}}
     with registered_toy():
@@ -388,11 +408,11 @@ def test_a_reduced_training_says_so(tmp_path):
         net = iz.create_model("toy")
         for done, changed, kind, detail in (
             (200, {}, "reduced", "200 of 400,000 steps"),
-            (200, {"model.l1": 2}, "reduced", "200 of 400,000 steps, model.l1=2"),
-            (400_000, {"model.l1": 2}, "reduced", "model.l1=2"),
+            (200, {"model.l1": 2}, "reduced", "200 of 400,000 steps; changed: model.l1=2"),
+            (400_000, {"model.l1": 2}, "reduced", "changed: model.l1=2"),
             (400_000, {}, "trained", "390,000 steps, configs/x.yaml"),
         ):
-            training = {**stated, "steps": min(done, 390_000), "steps_done": done, "changed": changed}
+            training = {**stated, "steps": min(done, 390_000), "steps_planned": done, "changed": changed}
             path = iz.save_weights(net, tmp_path / "w.safetensors", training=training)
             assert weights_origin("toy", path) == (kind, detail)
 

@@ -28,7 +28,7 @@ KINDS = {
     "trained": ("trained here", "trained with this package"),
     "reduced": (
         "trained here, N of M steps",
-        "trained with this package in fewer steps than the recipe has, or with another setting: not comparable",
+        "trained with this package in fewer steps than the recipe has, or with changed settings: not comparable",
     ),
     "stand-in": ("stand-in", "small or untrained model, other images or other masks than the paper's: not comparable"),
     "none": ("no weights", "a method that needs no training"),
@@ -120,9 +120,10 @@ class Compared:
 
     @property
     def kind_text(self) -> str:
-        """The kind of our number in a few words; for a reduced training, also how it differs from the paper's."""
+        """The kind of our number in a few words; for a reduced training, also its steps and whether it was changed."""
         if self.kind == "reduced":
-            return f"{KINDS['trained'][0]}, {self.reason}"
+            parts = [part.split(":")[0] for part in self.reason.split("; ")]  # without the changed settings
+            return ", ".join((KINDS["trained"][0], *dict.fromkeys(parts)))
         return KINDS[self.kind][0] if self.kind else ""
 
 

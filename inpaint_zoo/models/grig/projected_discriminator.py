@@ -96,7 +96,7 @@ class ProjectedDiscriminator(nn.Module):
         self.register_load_state_dict_pre_hook(_note_state_dict)  # type: ignore[no-untyped-call]
 
     def load_backbone(self, weights: str | Path | None = None) -> None:
-        """Load the backbone's pretrained weights. On the meta device, where tensors have only shapes, only find them.
+        """Load the backbone's pretrained weights. Do nothing on the meta device, where tensors have only shapes.
 
         Args:
             weights: Weight file with timm's key names; None searches with `find_backbone`; "random" keeps timm's random
@@ -107,14 +107,14 @@ class ProjectedDiscriminator(nn.Module):
             ZooError: If the file belongs to another network.
         """
         own = self.feature_network.pretrained
-        path = None if weights == "random" else self._find(weights)
         if any(parameter.is_meta for parameter in own.parameters()):
             return
         net = _backbone(self.backbone)
-        if path is None:
+        if weights == "random":
             warn_of_random_features()
             self.backbone_source = "random"
         else:
+            path = self.find_backbone(weights)
             state = {key: value for key, value in load_state(path).items() if not key.startswith(CLASSIFIER)}
             net.load_state_dict(match_state(state, net.state_dict(), f"the backbone '{self.backbone}': {path}"))
             self.backbone_source = path.name
@@ -122,7 +122,12 @@ class ProjectedDiscriminator(nn.Module):
         if self.bug_compatible_reinit:
             init_normal(self.feature_network, self.init_std, zero_biases=False)
 
-    def _find(self, weights: str | Path | None) -> Path:
+    def find_backbone(self, weights: str | Path | None = None) -> Path:
+        """Return the weight file that `load_backbone` loads.
+
+        Raises:
+            WeightsNotFoundError: If there is no file; the message names the file, the folders and the options.
+        """
         try:
             return find_backbone(self.backbone, weights)
         except WeightsNotFoundError as error:
