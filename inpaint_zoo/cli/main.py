@@ -45,6 +45,7 @@ COMMANDS = {
     "predict": Command("predict", "write the results for the test set of a configuration"),
     "report": Command("report", "rebuild the report of a benchmark folder, or compare two runs"),
     "ship": Command("ship", "train a small model from its configuration and add its weights to the package"),
+    "study": Command("study", "make a blind user study of a benchmark's results, and score its answers"),
     "test": Command("test", "compute the metrics of a checkpoint on the test set of its configuration"),
     "validate": Command("validate", "compute the metrics of a checkpoint on the validation set of its configuration"),
 }
