@@ -66,7 +66,7 @@ def run(args: list[str]) -> int:
 
 def _compare(options: Namespace) -> int:
     from inpaint_zoo.benchmark.across_runs import compare_runs, failing_cells, write_differences
-    from inpaint_zoo.benchmark.across_runs.differences import cell_name
+    from inpaint_zoo.benchmark.across_runs.obstacles import cell_name
     from inpaint_zoo.benchmark.across_runs.pages import metric_summary, metric_title, notes
     from inpaint_zoo.benchmark.report.run_folder import read_run
 

@@ -89,6 +89,7 @@ def test_command_prints_what_changed_and_what_is_significant(old, new, tmp_path,
     text = capsys.readouterr().out
     assert "mine: function" in text or "mine: source" in text
     assert "PSNR ↑: 2 better, 2 identical" in text
+    assert "SSIM ↑: 2 without significant difference, 2 identical" in text
     table = pd.read_csv(tmp_path / "out" / "comparison.csv")
     assert list(table["result"]).count("better") == 4  # not by SSIM
     assert (table["difference"] == table["new"] - table["old"]).all()
@@ -253,7 +254,7 @@ def test_unfinished_cells_are_named_and_completed_by_other_runs(make, old, tmp_p
     renamed = make("renamed", gray=128, label="mine v2")
     merged = merge_runs([part / "out", renamed], tmp_path / "board")
     assert merged.cells == 5  # telea's lama_box is in the other run
-    assert merged.notes[-1] == "mine on images, lama_box is not finished in part/out."
+    assert merged.notes[-1] == "mine is not finished in part/out: images, lama_box."
     run = read_run(tmp_path / "board")
     assert run.missing == {("mine", "images", "lama_box"): "not run"}
     assert merged.notes[-1] in (tmp_path / "board" / "report.md").read_text().replace("\\_", "_")

@@ -12,21 +12,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from inpaint_zoo.benchmark.across_runs.changes import Change, changes
-from inpaint_zoo.benchmark.report.run_folder import Cell, Run
+from inpaint_zoo.benchmark.across_runs.obstacles import Key, cell_name, cell_of, metric_obstacle, obstacle, record_of
+from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.typography import DASH, decimal
 from inpaint_zoo.benchmark.statistics import ALPHA, bootstrap_interval, holm, sign_flip_test
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.metrics import MetricInfo
 
-__all__ = ["Difference", "RunDifferences", "cell_name", "compare_runs"]
-
-Key = tuple[str, str, str, str]  # old label, new label, dataset, mask set
+__all__ = ["Difference", "RunDifferences", "compare_runs"]
 
 
 @dataclass(frozen=True)
@@ -151,17 +149,17 @@ def compare_runs(old: Run, new: Run, methods: Mapping[str, str] | None = None) -
     not_compared: dict[tuple[str, str, str, str, str], str] = {}
     comparable: list[tuple[Key, str]] = []
     for key in keys:
-        if _cell(key, 0) in old.missing and _cell(key, 1) in new.missing:
+        if cell_of(key, 0) in old.missing and cell_of(key, 1) in new.missing:
             continue
-        reason = _obstacle(old, new, key)
+        reason = obstacle(old, new, key)
         if reason:
             not_compared[*key, ""] = reason
             continue
         for metric in old.infos:
-            before, after = _record(old, key, 0), _record(new, key, 1)
+            before, after = record_of(old, key, 0), record_of(new, key, 1)
             if metric not in before["provenance"]["metrics"]:
                 continue
-            reason = _metric_obstacle(before, after, old.infos[metric])
+            reason = metric_obstacle(before, after, old.infos[metric])
             if reason:
                 not_compared[*key, metric] = reason
             else:
@@ -202,54 +200,6 @@ def _shared(old: Iterable[tuple[str, str]], new: Iterable[tuple[str, str]]) -> l
     return [table for table in old if table in other]
 
 
-def _cell(key: Key, side: int) -> Cell:
-    return key[side], key[2], key[3]
-
-
-def _record(run: Run, key: Key, side: int) -> dict[str, Any]:
-    return run.cells[_cell(key, side)][1]
-
-
-def cell_name(key: tuple[str, str, str, str, str]) -> str:
-    """Return a key of `RunDifferences.not_compared` in words."""
-    old, new, dataset, mask, metric = key
-    method = old if old == new else f"{old} → {new}"
-    return f"{method} on {dataset}, {mask}" + (f", {metric}" if metric else "")
-
-
-def _obstacle(old: Run, new: Run, key: Key) -> str:
-    """Return why a cell cannot be compared; empty if it can."""
-    for run, side, name in ((old, 0, "old"), (new, 1, "new")):
-        cell = _cell(key, side)
-        if cell in run.missing:
-            return f"no numbers in the {name} run ({run.missing[cell]})"
-    before, after = (_record(run, key, side)["provenance"] for run, side in ((old, 0), (new, 1)))
-    if before["dataset_identity"] != after["dataset_identity"]:
-        return "the images differ"
-    if before["mask_identity"] != after["mask_identity"]:
-        return "the masks differ"
-    if before["suite_seed"] != after["suite_seed"]:
-        return f"the masks differ, because the seeds are {before['suite_seed']} and {after['suite_seed']}"
-    return ""
-
-
-def _metric_obstacle(before: Mapping[str, Any], after: Mapping[str, Any], info: MetricInfo) -> str:
-    """Return why a metric of a cell cannot be compared; empty if it can."""
-    how = [record["provenance"]["metrics"].get(info.name) for record in (before, after)]
-    backbones = [record["provenance"].get("backbones", {}).get(info.name) for record in (before, after)]
-    if how[1] is None:
-        return "the new run lacks this metric"
-    if how[0] != how[1]:
-        return f"computed by {how[0]} and by {how[1]}"
-    if backbones[0] != backbones[1]:
-        return "the weights of the metric's backbone differ"
-    if (info.name in before.get("from_bytes", ())) != (info.name in after.get("from_bytes", ())):
-        return "one run measured 8-bit results, the other one unrounded results"
-    if not info.per_image and before.get("left_out", {}).keys() != after.get("left_out", {}).keys():
-        return "the values are of different sets, because one run left out images"
-    return ""
-
-
 def _differences(old: Run, new: Run, comparable: list[tuple[Key, str]]) -> dict[tuple[Key, str], Difference | None]:
     """Return uncorrected differences, in the order of the old run; None where no image has a value in both runs."""
     whole = [_whole(run) for run in (old, new)]
@@ -262,7 +212,7 @@ def _differences(old: Run, new: Run, comparable: list[tuple[Key, str]]) -> dict[
         if not info.per_image:
             for key in keys:
                 found[key, metric] = _of_sets(
-                    key, info, *(each.get((*_cell(key, side), metric)) for side, each in enumerate(whole))
+                    key, info, *(each.get((*cell_of(key, side), metric)) for side, each in enumerate(whole))
                 )
             continue
         images = [str(name) for name in groups.loc[dataset].index]
@@ -288,7 +238,7 @@ def _by_image(run: Run, side: int, comparable: Iterable[tuple[Key, str]]) -> dic
     parts = {at: part for at, part in rows.groupby(["method", "dataset", "mask", "metric"], sort=False)}  # noqa: C416
     empty = rows.iloc[:0]
     return {
-        (key, metric): parts.get((*_cell(key, side), metric), empty).set_index("image")["value"]
+        (key, metric): parts.get((*cell_of(key, side), metric), empty).set_index("image")["value"]
         for key, metric in comparable
     }
 

@@ -7,13 +7,14 @@ several runs contain with the same cells is merged; methods with the same label 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from inpaint_zoo._version import __version__
 from inpaint_zoo.benchmark.across_runs.names import distinct_names
+from inpaint_zoo.benchmark.across_runs.same_suite import LISTS, finished, refuse_other_suites
 from inpaint_zoo.benchmark.report import write_report
 from inpaint_zoo.benchmark.report.run_folder import Cell, Run, read_run
 from inpaint_zoo.benchmark.store import CellKey, Store, read_json
@@ -22,8 +23,6 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import TEMPORARY_PREFIX, atomic_folder, sha256_json, write_json
 
 __all__ = ["Merged", "merge_runs"]
-
-LISTS = {"datasets": "datasets", "masks": "mask sets"}
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def merge_runs(folders: Sequence[str | Path], out: str | Path, names: Mapping[st
     runs = [read_run(folder) for folder in folders]
     _refuse_repeats(runs)
     given = _given(runs, names or {})
-    _refuse_other_suites(runs)
+    refuse_other_suites(runs)
     board = _Board(dict(zip((run.folder for run in runs), distinct_names([run.folder for run in runs]), strict=True)))
     conflicts = [line for run in runs for line in _add(board, run, given.get(run.folder))]
     if conflicts:
@@ -128,61 +127,12 @@ def _given(runs: Sequence[Run], names: Mapping[str, str]) -> dict[Path, str]:
     return {folders[Path(folder).resolve()]: name for folder, name in names.items()}
 
 
-def _refuse_other_suites(runs: Sequence[Run]) -> None:
-    """Check that all runs have the seed, labels and content of the first one; the error names all that differ."""
-    found = []
-    for run in runs[1:]:
-        reasons = list(_differing(runs[0], run))
-        if reasons:
-            found.append(f"{run.folder}: {'; '.join(reasons)}")
-    if found:
-        raise ZooError(f"These runs do not belong to the suite of {runs[0].folder}. {'. '.join(found)}.")
-
-
-def _differing(first: Run, run: Run) -> Iterator[str]:
-    if run.suite["seed"] != first.suite["seed"]:
-        yield f"the seed is {run.suite['seed']}, not {first.suite['seed']}"
-    for key, name in LISTS.items():
-        labels = [[entry["label"] for entry in each.suite[key]] for each in (first, run)]
-        yield from _listed(name, labels[0], labels[1])
-    yield from _listed("metrics", first.suite["metrics"], run.suite["metrics"])
-    contents = [_contents(each) for each in (first, run)]
-    for what, content in contents[1].items():
-        if contents[0].get(what, content) != content:
-            yield f"{what} differs"
-
-
-def _listed(name: str, first: Sequence[str], other: Sequence[str]) -> Iterator[str]:
-    lacks, more = ([each for each in a if each not in b] for a, b in ((first, other), (other, first)))
-    if lacks:
-        yield f"it lacks the {name} {', '.join(lacks)}"
-    if more:
-        yield f"it has further {name}: {', '.join(more)}"
-
-
-def _contents(run: Run) -> dict[str, Any]:
-    """Return what the finished cells of a run state about images, masks and metrics."""
-    found: dict[str, Any] = {}
-    for (_, dataset, mask), (_, record) in _finished(run).items():
-        made = record["provenance"]
-        found[f"the content of the dataset '{dataset}'"] = made["dataset_identity"]
-        found[f"the content of the mask set '{mask}'"] = made["mask_identity"]
-        for metric, how in made["metrics"].items():
-            found[f"the implementation of {metric}"] = (how, made.get("backbones", {}).get(metric))
-    return found
-
-
-def _finished(run: Run) -> dict[Cell, tuple[str, dict[str, Any]]]:
-    """Return the cells whose values are in the tables of a run."""
-    return {cell: made for cell, made in run.cells.items() if made[1]["status"] == "done" and cell not in run.missing}
-
-
 def _add(board: _Board, run: Run, name: str | None) -> Iterator[str]:
     """Add the methods of a run; yield a line for each label that is taken by another method."""
     here = board.names[run.folder]
     for entry in run.suite["methods"]:
         label = str(entry["label"])
-        done = {cell[1:]: made for cell, made in _finished(run).items() if cell[0] == label}
+        done = {cell[1:]: made for cell, made in finished(run).items() if cell[0] == label}
         lacking = [table for table in run.tables if table not in done]
         if not done:
             board.notes.append(f"{here}: {label} has no finished cell and is left out.")
@@ -214,7 +164,7 @@ def _add(board: _Board, run: Run, name: str | None) -> Iterator[str]:
             board.unfinished.setdefault((final, *table), []).append((run, label))
 
 
-def _conflict(board: _Board, label: str, done: Mapping[tuple[str, ...], tuple[str, dict[str, Any]]]) -> Path | None:
+def _conflict(board: _Board, label: str, done: Mapping[tuple[str, str], tuple[str, dict[str, Any]]]) -> Path | None:
     """Return the folder of a run in which ``label`` is another method than the one with the given finished cells."""
     for (other, dataset, mask), (run, name) in board.sources.items():
         if other != label:
@@ -238,7 +188,7 @@ def _code_notes(board: _Board, runs: Sequence[Run]) -> list[str]:
     for key, what in (("code_version", "versions of inpaint-zoo"), ("precision", "precisions")):
         found = {
             board.names[run.folder]: sorted(
-                {str(record["provenance"].get(key)) for _, record in _finished(run).values()}
+                {str(record["provenance"].get(key)) for _, record in finished(run).values()}
             )
             for run in runs
         }
@@ -272,12 +222,8 @@ def _write(board: _Board, runs: Sequence[Run], folder: Path, title: str) -> None
         for part in ("gallery", "masks"):
             if (run.folder / part).is_dir():
                 shutil.copytree(run.folder / part, folder / part, dirs_exist_ok=True)
-    board.notes += [
-        f"{label} on {dataset}, {mask} is not finished "
-        f"in {' and '.join(board.names[run.folder] for run, _ in sources)}."
-        for (label, dataset, mask), sources in board.unfinished.items()
-        if (label, dataset, mask) not in board.sources
-    ]
+    refused = _refused(board)
+    board.notes += _lacking(board, {(each["method"], each["dataset"], each["mask"]) for each in refused})
     content = {
         "name": title,
         "seed": runs[0].suite["seed"],
@@ -286,7 +232,8 @@ def _write(board: _Board, runs: Sequence[Run], folder: Path, title: str) -> None
         "merged": {"runs": list(board.names.values()), "notes": board.notes},
     }
     write_json(folder / "suite.json", {**content, "identity": sha256_json(content), "version": __version__})
-    store.assemble(keys, _provenance(board, runs, [(key.method, store.record(key) or {}) for key in keys], title))
+    records = [(key.method, store.record(key) or {}) for key in keys]
+    store.assemble(keys, {**_provenance(board, runs, title), **totals(records), "not_applicable": refused})
 
 
 def _cell_folder(run: Run, cell_id: str) -> Path:
@@ -302,21 +249,37 @@ def _failed(board: _Board, cell: Cell) -> tuple[Run, str] | None:
     return None
 
 
-def _provenance(
-    board: _Board, runs: Sequence[Run], records: Sequence[tuple[str, Mapping[str, Any]]], title: str
-) -> dict[str, Any]:
-    """Return the content of provenance.json; what is true of one run only names the run."""
-    environments = [run.provenance.get("environment", {}) for run in runs]
-    shared = {
-        key: value for key, value in environments[0].items() if all(each.get(key) == value for each in environments)
-    }
-    refused = [
+def _refused(board: _Board) -> list[dict[str, Any]]:
+    """Return the cells that do not apply, with their reasons and final labels."""
+    return [
         {**entry, "method": label}
         for (label, dataset, mask), sources in board.unfinished.items()
         if (label, dataset, mask) not in board.sources
         for entry in sources[0][0].provenance.get("not_applicable", ())
         if (entry["method"], entry["dataset"], entry["mask"]) == (sources[0][1], dataset, mask)
     ]
+
+
+def _lacking(board: _Board, refused: Collection[Cell]) -> Iterator[str]:
+    """Yield a line for each method that has finished cells, but not all."""
+    for label in board.methods:
+        lacking = {
+            cell: sources
+            for cell, sources in board.unfinished.items()
+            if cell[0] == label and cell not in board.sources and cell not in refused
+        }
+        if lacking:
+            names = dict.fromkeys(board.names[run.folder] for sources in lacking.values() for run, _ in sources)
+            tables = "; ".join(f"{dataset}, {mask}" for _, dataset, mask in lacking)
+            yield f"{label} is not finished in {' and '.join(names)}: {tables}."
+
+
+def _provenance(board: _Board, runs: Sequence[Run], title: str) -> dict[str, Any]:
+    """Return the content of provenance.json; what is true of one run only names the run."""
+    environments = [run.provenance.get("environment", {}) for run in runs]
+    shared = {
+        key: value for key, value in environments[0].items() if all(each.get(key) == value for each in environments)
+    }
     return {
         "suite": {"name": title, "seed": runs[0].suite["seed"], "version": __version__},
         "environment": shared
@@ -332,8 +295,6 @@ def _provenance(
         ],
         "unreadable": _once(entry for run in runs for entry in run.provenance.get("unreadable", ())),
         "left_out": _once(entry for run in runs for entry in run.provenance.get("left_out", ())),
-        **totals(records),
-        "not_applicable": refused,
     }
 
 

@@ -11,8 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from inpaint_zoo._version import __version__
-from inpaint_zoo.benchmark.across_runs.differences import Difference, RunDifferences, cell_name
+from inpaint_zoo.benchmark.across_runs.differences import Difference, RunDifferences
 from inpaint_zoo.benchmark.across_runs.names import distinct_names
+from inpaint_zoo.benchmark.across_runs.obstacles import cell_name
 from inpaint_zoo.benchmark.report.markdown import bullets, escape, pipe_table
 from inpaint_zoo.benchmark.report.notes import count
 from inpaint_zoo.benchmark.report.page import breakable
@@ -42,7 +43,13 @@ COLUMNS = (
     "n_groups",
     "n_unpaired",
 )
-VERDICTS = ("worse", "better", "no significant difference", "not tested", "identical")
+VERDICTS = {  # in summaries
+    "worse": "worse",
+    "better": "better",
+    "no significant difference": "without significant difference",
+    "not tested": "not tested",
+    "identical": "identical",
+}
 
 
 def write_differences(found: RunDifferences, out: str | Path) -> Path:
@@ -62,8 +69,8 @@ def metric_title(info: MetricInfo) -> str:
 def metric_summary(found: RunDifferences, name: str) -> str:
     """Return how many cells have which result, and whether there are enough images for any."""
     cells = found.of_metric(name)
-    counts = {verdict: sum(each.verdict == verdict for each in cells) for verdict in VERDICTS}
-    text = ", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number)
+    counts = {text: sum(each.verdict == verdict for each in cells) for verdict, text in VERDICTS.items()}
+    text = ", ".join(f"{number} {text}" for text, number in counts.items() if number)
     tested = [each for each in cells if each.p_value == each.p_value]  # not NaN
     images, needed = max((each.n_groups for each in tested), default=0), fewest_groups(len(tested))
     if tested and images < needed:

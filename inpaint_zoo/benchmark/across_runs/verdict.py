@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inpaint_zoo.benchmark.across_runs.differences import Difference, RunDifferences, cell_name
+from inpaint_zoo.benchmark.across_runs.differences import Difference, RunDifferences
+from inpaint_zoo.benchmark.across_runs.obstacles import cell_name
 from inpaint_zoo.benchmark.statistics import fewest_groups
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.metrics import list_metrics, metric_info
