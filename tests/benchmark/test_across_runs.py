@@ -244,6 +244,24 @@ def test_runs_of_other_suites_are_refused_by_name(make, old, tmp_path):
         merge_runs([old, masks], tmp_path / "board")
 
 
+def test_a_leaderboard_is_extended_by_another_run(make, old, tmp_path):
+    renamed, other = make("renamed", gray=128, label="mine v2"), make("third", gray=60, label="mine v3")
+    merge_runs([old, renamed], tmp_path / "two")
+    assert merge_runs([tmp_path / "two", other], tmp_path / "three").methods == 4
+    suite = json.loads((tmp_path / "three" / "suite.json").read_text())
+    assert suite["name"] == "small, leaderboard of 2 runs"
+    assert suite["merged"]["suite"] == "small"
+
+
+def test_a_run_of_another_kind_is_refused(make, old, tmp_path):
+    stamped = tmp_path / "stamped"
+    shutil.copytree(old, stamped)
+    suite = json.loads((stamped / "suite.json").read_text())
+    (stamped / "suite.json").write_text(json.dumps({**suite, "stamp": "stand-ins"}))
+    with pytest.raises(ZooError, match=r"`stamp` of suite\.json differs"):
+        merge_runs([old, stamped], tmp_path / "board")
+
+
 def test_unfinished_cells_are_named_and_completed_by_other_runs(make, old, tmp_path):
     part = tmp_path / "part"
     shutil.copytree(old.parent, part)

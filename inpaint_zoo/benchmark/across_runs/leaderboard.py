@@ -14,7 +14,7 @@ from typing import Any
 
 from inpaint_zoo._version import __version__
 from inpaint_zoo.benchmark.across_runs.names import distinct_names
-from inpaint_zoo.benchmark.across_runs.same_suite import LISTS, finished, refuse_other_suites
+from inpaint_zoo.benchmark.across_runs.same_suite import LISTS, finished, further_keys, refuse_other_suites
 from inpaint_zoo.benchmark.report import write_report
 from inpaint_zoo.benchmark.report.run_folder import Cell, Run, read_run
 from inpaint_zoo.benchmark.store import CellKey, Store, read_json
@@ -85,8 +85,9 @@ def merge_runs(folders: Sequence[str | Path], out: str | Path, names: Mapping[st
     conflicts = [line for run in runs for line in _add(board, run, given.get(run.folder))]
     if conflicts:
         raise ZooError(" ".join(conflicts))
+    board.notes = [*(note for run in runs for note in run.suite.get("merged", {}).get("notes", ())), *board.notes]
     board.notes += _code_notes(board, runs)
-    title = f"{runs[0].suite['name']}, leaderboard of {len(runs)} runs"
+    title = f"{_suite_name(runs[0])}, leaderboard of {len(runs)} runs"
     staging = out.absolute().with_name(f"{TEMPORARY_PREFIX}{out.absolute().name}")
     if staging.exists():  # of a killed process
         shutil.rmtree(staging)
@@ -97,6 +98,11 @@ def merge_runs(folders: Sequence[str | Path], out: str | Path, names: Mapping[st
         shutil.rmtree(out)
     staging.rename(out)
     return Merged(out / "report.html", len(board.methods), len(board.sources), tuple(board.notes))
+
+
+def _suite_name(run: Run) -> str:
+    """Return the name of the suite, also for a run that is a leaderboard."""
+    return str(run.suite.get("merged", {}).get("suite", run.suite["name"]))
 
 
 def _refuse_other(out: Path) -> None:
@@ -139,17 +145,13 @@ def _add(board: _Board, run: Run, name: str | None) -> Iterator[str]:
             continue
         final = next((board.ids[cell_id] for cell_id, _ in done.values() if cell_id in board.ids), label)
         if final != label:
-            board.notes.append(
-                f"{board.names[run.folder]}: {label} has the same cells as {final} and is merged with it."
-            )
+            board.notes.append(f"{here}: {label} has the same cells as {final} and is merged with it.")
         other = _conflict(board, final, done)
         if other is not None and name:
             final, taken = f"{label} ({name})", other
             other = _conflict(board, final, done)
             if other is None:
-                board.notes.append(
-                    f"{board.names[run.folder]}: {label} is {final}, because {label} is that of {board.names[taken]}."
-                )
+                board.notes.append(f"{here}: {label} is {final}, because {label} is that of {board.names[taken]}.")
         if other is not None:
             yield (
                 f"'{final}' is another method in {run.folder} than in {other}; give --label {run.folder}=NAME to show "
@@ -229,7 +231,8 @@ def _write(board: _Board, runs: Sequence[Run], folder: Path, title: str) -> None
         "seed": runs[0].suite["seed"],
         "methods": list(board.methods.values()),
         **{key: runs[0].suite[key] for key in (*LISTS, "metrics")},
-        "merged": {"runs": list(board.names.values()), "notes": board.notes},
+        **further_keys(runs[0]),
+        "merged": {"runs": list(board.names.values()), "suite": _suite_name(runs[0]), "notes": board.notes},
     }
     write_json(folder / "suite.json", {**content, "identity": sha256_json(content), "version": __version__})
     records = [(key.method, store.record(key) or {}) for key in keys]

@@ -8,9 +8,11 @@ from typing import Any
 from inpaint_zoo.benchmark.report.run_folder import Cell, Run
 from inpaint_zoo.errors import ZooError
 
-__all__ = ["LISTS", "finished", "refuse_other_suites"]
+__all__ = ["LISTS", "finished", "further_keys", "refuse_other_suites"]
 
 LISTS = {"datasets": "datasets", "masks": "mask sets"}
+# keys of suite.json that are compared or made in another way, or concern one run
+OWN = ("name", "seed", "methods", *LISTS, "metrics", "identity", "version", "costs", "paper", "merged")
 
 
 def refuse_other_suites(runs: Sequence[Run]) -> None:
@@ -35,10 +37,19 @@ def _differing(first: Run, run: Run) -> Iterator[str]:
         labels = [[entry["label"] for entry in each.suite[key]] for each in (first, run)]
         yield from _listed(name, labels[0], labels[1])
     yield from _listed("metrics", first.suite["metrics"], run.suite["metrics"])
+    further = [further_keys(each) for each in (first, run)]
+    for key in dict.fromkeys([*further[0], *further[1]]):
+        if further[0].get(key) != further[1].get(key):
+            yield f"`{key}` of suite.json differs"
     contents = [_contents(each) for each in (first, run)]
     for what, content in contents[1].items():
         if contents[0].get(what, content) != content:
             yield f"{what} differs"
+
+
+def further_keys(run: Run) -> dict[str, Any]:
+    """Return the content of suite.json that all runs of a leaderboard share, such as a stamp of what the run is."""
+    return {key: value for key, value in run.suite.items() if key not in OWN}
 
 
 def _listed(name: str, first: Sequence[str], other: Sequence[str]) -> Iterator[str]:
