@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from inpaint_zoo._version import __version__
-from inpaint_zoo.analysis.cost import SPREAD, cell_cost, measure_alone, pool, timed_in_the_run
+from inpaint_zoo.analysis.cost import SPREAD, cell_cost, measure_alone, timed_in_the_run
 from inpaint_zoo.analysis.machine import describe_device, describe_environment
 from inpaint_zoo.benchmark.compute import CellResult, Sample, compute_cell, load_sample, naming
 from inpaint_zoo.benchmark.identity import code_sha256, git_commit
@@ -23,6 +23,7 @@ from inpaint_zoo.benchmark.missing import by_part
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
 from inpaint_zoo.benchmark.plan import Cell, Plan
 from inpaint_zoo.benchmark.store import Store
+from inpaint_zoo.benchmark.totals import totals
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_path, sha256_json, write_bytes
 from inpaint_zoo.io.images import write_image
@@ -240,14 +241,7 @@ class Execution:
     def assemble(self) -> None:
         """Write the tables of all cells that are done."""
         suite, scorer = self.plan.suite, self.plan.scorer
-        records = [self.store.record(cell.key) or {} for cell in self.plan.cells]
-        costs: dict[tuple[str, str], list[dict[str, Any]]] = {}  # by method and device, which are never mixed
-        capped: dict[str, int] = {}
-        for cell, record in zip(self.plan.cells, records, strict=True):
-            if record.get("costs"):
-                costs.setdefault((cell.key.method, record["costs"]["device"]), []).append(record["costs"])
-            for metric, count in record.get("capped", {}).items():
-                capped[metric] = capped.get(metric, 0) + count
+        records = [(cell.key.method, self.store.record(cell.key) or {}) for cell in self.plan.cells]
         provenance = {
             "suite": {"name": suite.name, "seed": suite.seed, "version": __version__},
             "environment": {
@@ -258,8 +252,7 @@ class Execution:
             },
             "skipped_metrics": [{"metric": name, "reason": reason} for name, reason in scorer.skipped.items()],
             "unreadable": [problem._asdict() for problem in self.plan.sources.unreadable],
-            "complexity": [{"method": method, **pool(each)} for (method, _), each in costs.items()],
-            "capped": capped,
+            **totals(records),
             "not_applicable": [cell._asdict() for cell in self.plan.not_applicable],
             "missing": [
                 {**part._asdict(), "cells": [list(cell[:3]) for cell in cells]}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from inpaint_zoo.benchmark.axes import matching
 from inpaint_zoo.benchmark.entries import DATASET, ModelEntry, SourceEntry
 from inpaint_zoo.benchmark.identity import cell_id, rehearsal_id
 from inpaint_zoo.benchmark.images import DecodedImages, ImageSet, MaskSet, Unreadable, samples
@@ -38,7 +38,6 @@ __all__ = [
     "survey",
 ]
 
-AXES = ("method", "dataset", "mask")
 CACHE_BYTES = 1 << 30  # of decoded images; further ones are decoded again for every method
 
 
@@ -315,29 +314,13 @@ def select(cells: Sequence[Cell | MissingCell], only: Sequence[str]) -> list[Cel
 
     Args:
         cells: All cells.
-        only: `method=GLOB`, `dataset=GLOB`, `mask=GLOB`, or a plain GLOB for methods. A cell must match one pattern of
-            each given axis.
+        only: Patterns; see `matching`.
 
     Raises:
         ZooError: If a pattern is malformed or matches nothing.
     """
-    patterns: dict[str, list[str]] = {}
-    for word in only:
-        axis, equals, pattern = word.partition("=") if word.partition("=")[0] in AXES else ("method", "=", word)
-        if not equals or not pattern:
-            raise ZooError(f"--only must be method=GLOB, dataset=GLOB or mask=GLOB, got '{word}'.")
-        labels = list(dict.fromkeys(str(getattr(_labels(cell), axis)) for cell in cells))
-        if not fnmatch.filter(labels, pattern):
-            raise ZooError(f"--only {word}: no {axis} matches; available: {', '.join(labels)}.")
-        patterns.setdefault(axis, []).append(pattern)
-    return [
-        cell
-        for cell in cells
-        if all(
-            any(fnmatch.fnmatchcase(getattr(_labels(cell), axis), pattern) for pattern in wanted)
-            for axis, wanted in patterns.items()
-        )
-    ]
+    chosen = matching([_labels(cell)[:3] for cell in cells], only)
+    return [cell for cell, is_chosen in zip(cells, chosen, strict=True) if is_chosen]
 
 
 def _labels(cell: Cell | MissingCell) -> CellKey | MissingCell:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import pandas as pd
 from rich import box
 from rich.markup import escape
 from rich.table import Column, Table
@@ -29,11 +28,10 @@ from inpaint_zoo.benchmark.report.paper import Compared, Comparison, compare, gr
 from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.benchmark.stamp import STAMP
 from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar, split_pairs
-from inpaint_zoo.metrics import MetricInfo, metric_info
+from inpaint_zoo.cli.ranking import SHOWN_TABLES, ranking
 
 __all__ = ["run"]
 
-SHOWN_TABLES = 8
 MISSING = 3  # exit code: complete except for what is missing
 COLUMN = 44  # letters that the three numbers of a comparison need on a terminal
 
@@ -149,44 +147,6 @@ class _Display(Listener):
             err_console.print(f"{self._finished}/{self._planned} {escape(str(key))}{failed}", soft_wrap=True)
 
 
-def _ranking(out: Path) -> Table:
-    """Return a table of means by dataset, mask set and method, sorted by the suite's first metric, best first."""
-    summary = pd.read_csv(out / "summary.csv")
-    infos = [metric_info(name) for name in summary["metric"].unique()]
-    table = Table("method", box=box.SIMPLE_HEAD, pad_edge=False)
-    for info in infos:
-        title = f"{info.title} {info.unit}".strip()
-        table.add_column(f"{title} {'↑' if info.higher_is_better else '↓'}", justify="right")
-    pairs = list(summary.groupby(["dataset", "mask"], sort=False))
-    told_apart = False
-    for (dataset, mask), part in pairs[:SHOWN_TABLES]:
-        rows = {(row["metric"], row["method"]): row for row in part.to_dict("records")}
-        separated = set(part.loc[part["tied_with_best"] == False, "metric"])  # noqa: E712 - NA is neither
-        told_apart |= bool(separated)
-        ranks = {method: row["rank"] for (metric, method), row in rows.items() if metric == infos[0].name}
-        methods = sorted(part["method"].unique(), key=lambda name: ranks.get(name, float("inf")))
-        table.add_row(f"[dim]{escape(f'{dataset}, {mask}')}[/dim]")
-        for method in methods:
-            means = [_mean(rows.get((info.name, method)), info, info.name in separated) for info in infos]
-            table.add_row(escape(method), *means)
-        table.add_section()
-    legend = (
-        "bold: best, or not distinguishable from the best"
-        if told_apart
-        else "nothing is bold: too little data to distinguish methods"
-    )
-    left = len(pairs) - SHOWN_TABLES
-    table.caption = f"{legend}; {left} more tables in the report" if left > 0 else legend
-    return table
-
-
-def _mean(row: Mapping[Any, Any] | None, info: MetricInfo, separated: bool) -> str:
-    if row is None or pd.isna(row["mean"]):
-        return ""
-    text = f"{row['mean']:.{info.digits}f}"
-    return f"[bold]{text}[/bold]" if separated and row["tied_with_best"] is True else text
-
-
 def _beside_the_paper(comparison: Comparison) -> Iterator[Table | str]:
     """Yield a table for each part of the comparison, with as many columns as a terminal shows, and the coverage."""
     for panel in comparison.panels[:SHOWN_TABLES]:
@@ -245,7 +205,7 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool, rehearsal: bool)
         if stamp:
             console.print(stamp, soft_wrap=True)
         if len(run.summary):
-            console.print(_ranking(out))
+            console.print(ranking(out))
         if comparison := compare(run):
             for part in _beside_the_paper(comparison):
                 console.print(part)

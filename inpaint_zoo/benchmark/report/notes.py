@@ -100,7 +100,7 @@ def unreadable(run: Run) -> list[str]:
 
 def caveats(run: Run) -> list[str]:
     """Return the limitations of the numbers of this run."""
-    lines = stand_ins(run)
+    lines = [*run.suite.get("merged", {}).get("notes", ()), *stand_ins(run)]
     small = [(name, image_counts(run, name)[1]) for name in run.datasets]
     few = [f"{name}: {number}" for name, number in small if 0 < number < FEW_IMAGES]
     if few:

@@ -25,7 +25,7 @@ from inpaint_zoo.benchmark.report.gallery import (
 )
 from inpaint_zoo.benchmark.report.paper import Comparison
 from inpaint_zoo.benchmark.report.plots import Plot, hole_plots, time_plots
-from inpaint_zoo.benchmark.report.run_folder import Run
+from inpaint_zoo.benchmark.report.run_folder import Run, flat
 from inpaint_zoo.benchmark.report.spectra import profiles, spectrum_strips
 from inpaint_zoo.benchmark.report.strips import Strip, stage_strips
 from inpaint_zoo.benchmark.report.tables import Column, Entry, Matrix, ScoreTable, short_title
@@ -73,7 +73,7 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], com
         gallery_note=_gallery_note(gallery),
         legend=_legend(),
         how_to_read=notes.how_to_read(),
-        environment=sorted(_flat(run.provenance.get("environment", {}))),
+        environment=sorted(flat(run.provenance.get("environment", {}))),
         shared=shared,
         cells=cells,
         implementations=[(info.title, info) for info in run.infos.values()],
@@ -244,20 +244,13 @@ def _legend() -> list[tuple[str, str]]:
     return list(zip(DIFFERENCE_COLORS, labels, strict=True))
 
 
-def _flat(content: object, path: str = "") -> list[tuple[str, str]]:
-    """Flatten nested plain values to (dotted name, text) pairs."""
-    if isinstance(content, dict):
-        return [pair for key, value in content.items() for pair in _flat(value, f"{path}.{key}" if path else str(key))]
-    return [(path, DASH if content is None else str(content))]
-
-
 def _cells(run: Run) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
     """Return the provenance that all cells share, and one row per cell of the suite with the rest."""
     order = [(network, *table) for table in run.tables for network in run.networks]
     made_by = {}
     for cell in order:
         content = run.cells.get(cell, ("", {}))[1].get("provenance") or {}
-        made_by[cell] = dict(_flat({key: value for key, value in content.items() if key != "metrics"}))
+        made_by[cell] = dict(flat({key: value for key, value in content.items() if key != "metrics"}))
     known = [content for content in made_by.values() if content]
     shared = (
         {key: value for key, value in known[0].items() if all(each.get(key) == value for each in known)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import pandas as pd
 from inpaint_zoo.benchmark.cost_keys import COSTS_FILE
 from inpaint_zoo.benchmark.images import DRAW
 from inpaint_zoo.benchmark.report.families import FamilyRows, merge
+from inpaint_zoo.benchmark.report.typography import DASH
 from inpaint_zoo.benchmark.summary import RESULT_COLUMNS, summarize
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.metrics import MetricInfo, metric_info
 
-__all__ = ["Run", "read_run"]
+__all__ = ["Cell", "Run", "flat", "read_run"]
 
 Cell = tuple[str, str, str]  # labels of method, dataset and mask set
 TIMING_COLUMNS = ("method", "dataset", "mask", "image", "seconds", "width", "height")
@@ -33,7 +35,6 @@ class Run:
         results: Content of results.parquet by method; cells that failed or were not run have no rows.
         timings: Content of timings.parquet by method.
         provenance: Content of provenance.json.
-        summary: The results, summarized by `summarize`.
         infos: Description of each metric in the results.
         methods: Labels of the suite's methods; one for all draws, and one for all checkpoints of an entry.
         networks: Label of each network of the suite -> label of its method.
@@ -57,7 +58,6 @@ class Run:
     results: pd.DataFrame
     timings: pd.DataFrame
     provenance: dict[str, Any]
-    summary: pd.DataFrame
     infos: dict[str, MetricInfo]
     methods: tuple[str, ...]
     networks: dict[str, str]
@@ -74,6 +74,11 @@ class Run:
     deblurring: frozenset[str]
     cells: dict[Cell, tuple[str, dict[str, Any]]]
     figures: dict[str, Any]
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """The results, summarized by `summarize`."""
+        return summarize(self.results, {name: info.higher_is_better for name, info in self.infos.items()})
 
     @property
     def stamp(self) -> str:
@@ -149,7 +154,7 @@ class Run:
 
 
 def read_run(folder: str | Path) -> Run:
-    """Read and summarize a benchmark's output folder.
+    """Read a benchmark's output folder.
 
     Raises:
         ZooError: If it is not a benchmark folder, a file is damaged, or a metric is unknown to this version.
@@ -195,7 +200,6 @@ def read_run(folder: str | Path) -> Run:
         results=results,
         timings=merged.timings,
         provenance={**provenance, "complexity": merged.complexity},
-        summary=summarize(results, {name: info.higher_is_better for name, info in infos.items()}),
         infos=infos,
         methods=merged.methods,
         networks=merged.shown_as,
@@ -213,6 +217,13 @@ def read_run(folder: str | Path) -> Run:
         cells=merged.cells,
         figures=_read_json(folder / COSTS_FILE) if (folder / COSTS_FILE).is_file() else {},
     )
+
+
+def flat(content: object, path: str = "") -> list[tuple[str, str]]:
+    """Flatten nested plain values to (dotted name, text) pairs."""
+    if isinstance(content, dict):
+        return [pair for key, value in content.items() for pair in flat(value, f"{path}.{key}" if path else str(key))]
+    return [(path, DASH if content is None else str(content))]
 
 
 def _cell(record: dict[str, Any]) -> Cell:
