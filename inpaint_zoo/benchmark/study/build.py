@@ -180,9 +180,8 @@ def _scenes(run: Run, options: StudyOptions, notes: list[str]) -> tuple[list[str
     scenes: list[_Scene] = []
     lacking: dict[str, int] = {}
     for dataset, mask in dict.fromkeys(cell[1:] for cell in chosen):
-        names = dict(enumerate(run.image_keys(dataset)))
-        rows = run.results[(run.results["dataset"] == dataset) & run.results["image"].notna()]
-        groups = dict(zip(rows["image"], rows["group"], strict=True))
+        groups = run.image_groups(dataset)
+        names = dict(enumerate(groups))
         for number in run.gallery_numbers(dataset):
             files = {method: run.result_file((method, dataset, mask), number) for method in methods}
             without = [method for method, file in files.items() if file is None]
