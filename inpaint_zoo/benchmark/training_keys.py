@@ -11,8 +11,10 @@ datasets:
 ```
 `train` of a method names its training configuration, and `train` of a dataset a configuration that is added to every
 training on it. `{dataset}` in the path stands for the dataset's name. Paths are relative to the suite. The training
-images are those of the registered training split of the dataset, whatever the configuration states. These keys are not
-part of a cell's identity, because a cell is known by its weights.
+images are those of the registered training split of the dataset, whatever the configuration states. With
+`checkpoints: RUN` in place of `weights`, the folder of the run is `RUN` in the folder of the sweep. Each draw of `draws`
+is trained with its number as the seed. These keys are not part of a cell's identity, because a cell is known by its
+weights.
 """
 
 from __future__ import annotations
@@ -23,10 +25,11 @@ from pathlib import Path
 from inpaint_zoo.benchmark.entries import DATASET, TrainKeys
 from inpaint_zoo.config import Table, mapping, string, whole
 
-__all__ = ["read_data_training", "read_training"]
+__all__ = ["SUFFIX", "read_data_training", "read_training"]
 
 KEYS = ("config", "few_shot", "data", "set", "start")
 SUFFIX = ".safetensors"
+"""Suffix of the weight files that trainings write."""
 _PLACEHOLDER = re.compile(r"\{\w*\}")
 
 
@@ -36,14 +39,17 @@ def read_training(table: Table, base: Path, weights: str | None) -> TrainKeys | 
     Args:
         table: The method.
         base: Folder of the suite.
-        weights: The method's weight file as the suite states it.
+        weights: The method's weight file, or folder of checkpoints, as the suite states it.
 
     Raises:
-        ConfigError: If it is invalid, or the method has no weight file that a training can write.
+        ConfigError: If it is invalid, or the method has no weight file or folder of a run that a training can write.
     """
     if "train" not in table.values:
         return None
-    if weights is None or not weights.endswith(SUFFIX):
+    if "checkpoints" in table.values:
+        if any(letter in str(weights) for letter in "*?["):
+            raise table.error(f"'train' needs the folder of one run, 'checkpoints: FOLDER', got {weights!r}.", "train")
+    elif weights is None or not weights.endswith(SUFFIX):
         raise table.error(f"'train' needs the weight file to write, 'weights: NAME{SUFFIX}', got {weights!r}.", "train")
     value = table.values["train"]
     if not isinstance(value, dict):

@@ -13,6 +13,7 @@ from typing import Any
 
 from inpaint_zoo.benchmark import Suite
 from inpaint_zoo.benchmark.entries import DATASET, ModelEntry, SourceEntry, TrainKeys
+from inpaint_zoo.benchmark.training_keys import SUFFIX
 from inpaint_zoo.cli.config_files import read_config
 from inpaint_zoo.cli.sweep_run import Run
 from inpaint_zoo.data import DatasetRecord, dataset_info
@@ -69,7 +70,7 @@ def plan_runs(
                     "file.",
                     "train",
                 )
-            runs[run.target] = replace(other, labels=(*other.labels, entry.label))
+            runs[run.target] = replace(other, labels=tuple(dict.fromkeys((*other.labels, *run.labels))))
     if not runs:
         raise ZooError(
             f"{suite.path}: no method has the key `train`, so there is nothing to train. Add `train: CONFIG.yaml` to "
@@ -108,14 +109,16 @@ class _Planner:
         root = dataset.resolved.get("root") if name == tested else self.data.get(name)
         if root is None and name != SAMPLE:
             root = named_folder(name)
-        file = str(entry.weights).replace(DATASET, tested)
+        is_draw = entry.family is not None and entry.family.kind == "draws"
+        changes = {"seed_everything": entry.family.number, **train.changes} if is_draw else train.changes
+        file = str(entry.weights).replace(DATASET, tested) + (SUFFIX if entry.by_step is not None else "")
         run = Run(
             name=_run_name(file),
-            labels=(entry.label,),
+            labels=(entry.family.label if entry.by_step is not None and entry.family else entry.label,),
             tested=dataset,
             data=name,
             configs=configs,
-            changes=train.changes,
+            changes=changes,
             added=self.added,
             given=self.given,
             splits=splits,
@@ -159,7 +162,7 @@ class _Planner:
 
 def _run_name(file: str) -> str:
     """Return the name of the run that writes a weight file."""
-    return Path(file).with_suffix("").as_posix().lstrip("/~")
+    return Path(file.removesuffix(SUFFIX)).as_posix().lstrip("/~")
 
 
 @cache

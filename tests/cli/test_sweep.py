@@ -10,7 +10,7 @@ import torch
 import yaml
 
 import inpaint_zoo as iz
-from inpaint_zoo.benchmark import load_suite
+from inpaint_zoo.benchmark import Places, load_suite
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.cli.sweep_check import Checked
 from inpaint_zoo.cli.sweep_jobs import run_jobs, slurm_submitter
@@ -121,6 +121,31 @@ def test_the_recipe_follows_from_row_and_dataset(shipped):
     assert crops == {name: ["random_crop"] for name in ("places2_glama", "imagenet_glama", "wikiart")} | {
         "ffhq_glama": ["center_crop"]
     }
+
+
+def test_a_curve_scores_the_checkpoints_of_the_runs_of_its_sweep(tmp_path):
+    run = next(run for run in planned("grig/fig_23.yaml") if run.name == "dog/grig_steps_5")
+    assert run.target == Path.cwd() / "out" / "weights" / "dog" / "grig_steps_5.safetensors"
+    assert run.changes == {"checkpoints.every": 20000, "checkpoints.keep": 20}
+    for step in (20000, 40000):
+        file = run.folder / "checkpoints" / f"step_{step}.ckpt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    suite = load_suite(BENCHMARKS / "grig" / "fig_23.yaml", Places(weights_root=tmp_path / "out"))
+    found = [entry for entry in suite.methods if entry.family.label == "T = 5"]
+    assert [entry.family.number for entry in found] == [20000, 40000]
+    assert [entry.by_step["dog"] for entry in found] == sorted((run.folder / "checkpoints").iterdir())
+    again = plan_runs(suite, Path("out"), Path("out/weights"), {}, {})
+    assert [(each.name, each.labels) for each in again if each.name == run.name] == [(run.name, ("T = 5",))]
+
+
+def test_draws_are_trained_with_different_seeds(tmp_path):
+    config = BENCHMARKS.parent / "configs" / "grig" / "base.yaml"
+    method = {"model": "grig", "weights": "{dataset}/grig_{draw}.safetensors", "draws": 3, "train": str(config)}
+    suite = load_suite(write_suite(tmp_path, [method]))
+    runs = plan_runs(suite, Path("out"), Path("out/weights"), {}, {})
+    assert [(run.name, run.changes) for run in runs] == [(f"sample/grig_{k}", {"seed_everything": k}) for k in (1, 2, 3)]
+    assert "--seed_everything=2" in runs[1].words()
 
 
 def test_each_draw_of_isnet_has_the_weights_that_its_row_prints(shipped):
