@@ -58,6 +58,7 @@ def wandb() -> Iterator[ModuleType]:
     """Return the package `wandb`. After the test, no run and no mode is left that a later test would continue with."""
     package = pytest.importorskip("wandb")
     yield package
+    package.finish()
     package.teardown()
 
 
