@@ -12,9 +12,9 @@ datasets:
 `train` of a method names its training configuration, and `train` of a dataset a configuration that is added to every
 training on it. `{dataset}` in the path stands for the dataset's name. Paths are relative to the suite. The training
 images are those of the registered training split of the dataset, whatever the configuration states. With
-`checkpoints: RUN` in place of `weights`, the folder of the run is `RUN` in the folder of the sweep. Each draw of `draws`
-is trained with its number as the seed. These keys are not part of a cell's identity, because a cell is known by its
-weights.
+`checkpoints: RUN` in place of `weights`, the folder of the run is `RUN` in the folder of the sweep. Each network of an
+entry with `draws` is trained with its number as the seed. These keys are not part of a cell's identity, because a cell
+is known by its weights.
 """
 
 from __future__ import annotations
