@@ -157,7 +157,9 @@ def is_finished(checkpoint: Mapping[str, Any], max_steps: int | None, max_epochs
         max_steps: Limit of the training in generator steps as in the Trainer; None or -1 for no limit.
         max_epochs: Limit in epochs, likewise.
     """
-    epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"]
+    state = checkpoint["loops"]["fit_loop"]
+    # a checkpoint after the last batch of an epoch is written before Lightning counts the epoch
+    epochs = state["epoch_progress"]["current"]["completed"] + bool(state["epoch_loop.batch_progress"]["is_last_batch"])
     stops = [state for name, state in checkpoint.get("callbacks", {}).items() if name.startswith("EarlyStopping")]
     by_steps = max_steps is not None and 0 <= max_steps <= checkpoint["global_step"]
     by_epochs = max_epochs is not None and 0 <= max_epochs <= epochs
