@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from itertools import groupby
 from pathlib import Path
 
 from rich import box
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from inpaint_zoo.cli.common import command_parser, console, err_console, split_pairs
 from inpaint_zoo.errors import ZooError
@@ -15,6 +16,8 @@ from inpaint_zoo.errors import ZooError
 __all__ = ["run"]
 
 NOT_COMPARED = 3  # exit code: no cell is worse, but some could not be compared
+NUMBERS = ("old", "new", "difference", "interval", "p")
+WIDE = 100  # columns of a terminal that shows the interval
 STYLES = {"worse": "bold red", "better": "bold green"}
 
 
@@ -84,15 +87,18 @@ def _compare(options: Namespace) -> int:
     for key, reason in found.not_compared.items():
         err_console.print(f"[yellow]not compared:[/yellow] {escape(f'{cell_name(key)}: {reason}')}", soft_wrap=True)
     for name, info in found.infos.items():
-        title = f"{metric_title(info)}: {metric_summary(found, name)}"
-        table = Table("method", "dataset", "mask", box=box.SIMPLE_HEAD, pad_edge=False, title=escape(title))
-        table.title_justify = "left"
-        for head in ("old", "new", "difference", "interval", "p"):
-            table.add_column(head, justify="right", no_wrap=True)
-        table.add_column("result")
-        for each in found.of_metric(name):
-            labels = (each.method, each.dataset, each.mask)
-            table.add_row(*map(escape, (*labels, *each.texts())), each.verdict, style=STYLES.get(each.verdict))
+        console.print(f"[bold]{escape(f'{metric_title(info)}: {metric_summary(found, name)}')}[/bold]", soft_wrap=True)
+        columns = [at for at, head in enumerate(NUMBERS) if head != "interval" or console.width >= WIDE]
+        table = Table(Column("method", overflow="fold"), box=box.SIMPLE_HEAD, pad_edge=False)
+        for at in columns:
+            table.add_column(NUMBERS[at], justify="right", no_wrap=True)
+        table.add_column("result", no_wrap=True)
+        for (dataset, mask), cells in groupby(found.of_metric(name), key=lambda each: (each.dataset, each.mask)):
+            table.add_row(f"[dim]{escape(f'{dataset}, {mask}')}[/dim]")
+            for each in cells:
+                row = (each.method, *(each.texts()[at] for at in columns), each.verdict)
+                table.add_row(*map(escape, row), style=STYLES.get(each.verdict))
+            table.add_section()
         console.print(table)
     for line in notes(found)[1:]:
         console.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)

@@ -81,7 +81,7 @@ def test_the_order_of_the_runs_turns_the_signs(old, new):
     for one, other in zip(there.differences, back.differences, strict=True):
         assert one.change == pytest.approx(-other.change)
         assert one.p_value == pytest.approx(other.p_value, nan_ok=True)
-        assert {one.verdict, other.verdict} in ({"better", "worse"}, {"identical"}, {"no significant difference"})
+        assert {one.verdict, other.verdict} in ({"better", "worse"}, {"identical"}, {"not significant"})
 
 
 def test_command_prints_what_changed_and_what_is_significant(old, new, tmp_path, capsys):
@@ -89,7 +89,7 @@ def test_command_prints_what_changed_and_what_is_significant(old, new, tmp_path,
     text = capsys.readouterr().out
     assert "mine: function" in text or "mine: source" in text
     assert "PSNR ↑: 2 better, 2 identical" in text
-    assert "SSIM ↑: 2 without significant difference, 2 identical" in text
+    assert "SSIM ↑: 2 not significant, 2 identical" in text
     table = pd.read_csv(tmp_path / "out" / "comparison.csv")
     assert list(table["result"]).count("better") == 4  # not by SSIM
     assert (table["difference"] == table["new"] - table["old"]).all()

@@ -85,7 +85,7 @@ class Difference:
         if not self.info.per_image:
             return "not tested"
         if not self.significant:
-            return "no significant difference"
+            return "not significant"
         return "worse" if self.worsening > 0 else "better"
 
     def texts(self) -> tuple[str, str, str, str, str]:

@@ -43,13 +43,7 @@ COLUMNS = (
     "n_groups",
     "n_unpaired",
 )
-VERDICTS = {  # in summaries
-    "worse": "worse",
-    "better": "better",
-    "no significant difference": "without significant difference",
-    "not tested": "not tested",
-    "identical": "identical",
-}
+VERDICTS = ("worse", "better", "not significant", "not tested", "identical")
 
 
 def write_differences(found: RunDifferences, out: str | Path) -> Path:
@@ -69,13 +63,13 @@ def metric_title(info: MetricInfo) -> str:
 def metric_summary(found: RunDifferences, name: str) -> str:
     """Return how many cells have which result, and whether there are enough images for any."""
     cells = found.of_metric(name)
-    counts = {text: sum(each.verdict == verdict for each in cells) for verdict, text in VERDICTS.items()}
-    text = ", ".join(f"{number} {text}" for text, number in counts.items() if number)
+    counts = {verdict: sum(each.verdict == verdict for each in cells) for verdict in VERDICTS}
+    text = ", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number)
     tested = [each for each in cells if each.p_value == each.p_value]  # not NaN
     images, needed = max((each.n_groups for each in tested), default=0), fewest_groups(len(tested))
     if tested and images < needed:
         text += (
-            f"; {count(images, 'source image')} cannot show a difference in {count(len(tested), 'test')} ({needed} can)"
+            f"; {count(images, 'source image')} too few for {count(len(tested), 'test')}, at least {needed} are needed"
         )
     return text
 
