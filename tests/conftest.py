@@ -32,6 +32,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _disk_in_its_own_time() -> Iterator[None]:
+    """Do not wait for the disk: no test cuts the power, and `tests/io/test_atomic.py` checks what is flushed when."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Return the folder of real weights, images and masks; tests that need it are skipped where it is missing."""
