@@ -22,6 +22,7 @@ IMAGES = 2  # the smallest set that a set metric accepts
 NOMINAL_SIDE = 256  # px, of a dataset whose entry states no size; the papers' masks are defined for it
 STEPS = (1000, 2000)  # training steps of the two checkpoints of a rehearsed run
 PLAIN_FILL = "neighbor_fill"  # stands in for results and functions that are not there
+SMALL_REFINEMENT = {"width": 8, "levels": 6, "local_width": 8, "blocks": 1}  # of `local_global`, which has no weights
 ANY_MASKS = "lgnet_train"  # stands in for mask files of unknown hole ratios
 
 
@@ -32,7 +33,7 @@ def rehearsed(suite: Suite) -> Suite:
     - Mask sets that read files become generated masks of the same hole ratios; the lengths in pixels of all masks are
       scaled to the smaller images.
     - Networks become the small network of their family, with its shipped weights if there are any and with the options
-      of these weights.
+      of these weights. LGNet's refinement behind them (`local_global`) gets few channels.
     - Folders of results, and functions that cannot be imported, become `neighbor_fill`.
     - Metrics keep their code and get a small random backbone (`metrics.create_stand_in`).
     - Costs are counted on the suite's own networks, and measured on the small ones with one image.
@@ -154,7 +155,11 @@ def _small_network(entry: ModelEntry) -> ModelEntry:
     if small == entry.model and entry.file is None:
         return entry
     weights = "shipped" if model_info(small).weights and entry.weights != "random" else "random"
-    small_entry = replace(entry, model=small, weights=weights, options={}, folders=(), given=False, per_dataset=False)
+    refines = weights == "random" and "local_global" in combinators.split(":")
+    options: dict[str, Any] = dict(SMALL_REFINEMENT) if refines else {}
+    small_entry = replace(
+        entry, model=small, weights=weights, options=options, folders=(), given=False, per_dataset=False
+    )
     return replace(small_entry, by_step=None, other_steps=frozenset(), applies=True)
 
 

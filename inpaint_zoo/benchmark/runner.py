@@ -17,6 +17,7 @@ from inpaint_zoo.benchmark.missing import MissingCell, by_part, missing_line
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
 from inpaint_zoo.benchmark.plan import Cell, Sources, make_plan, open_sources, refuse_one_file, select
 from inpaint_zoo.benchmark.report import write_report
+from inpaint_zoo.benchmark.report.run_folder import Run, read_run
 from inpaint_zoo.benchmark.stages import store_stages
 from inpaint_zoo.benchmark.stamp import STAMP
 from inpaint_zoo.benchmark.store import open_store, read_json, refuse_foreign
@@ -41,6 +42,7 @@ class Outcome:
         left_out: Images of the selected cells that lack values of some or all metrics.
         skipped_metrics: Metrics whose weights are missing -> a line that says which file to put where.
         report: Path of the report; None if no cell is done and the suite states no costs and no printed table.
+        run: The content of the folder that the report shows; None if there is no report.
     """
 
     computed: int
@@ -52,6 +54,7 @@ class Outcome:
     left_out: tuple[LeftOut, ...]
     skipped_metrics: Mapping[str, str]
     report: Path | None
+    run: Run | None
 
 
 def run_suite(
@@ -124,7 +127,8 @@ def run_suite(
             )
         left_out = tuple(run.left_out(selected))
         done = any(store.is_done(cell.key) for cell in plan.cells)
-        report = write_report(out) if done or suite.costs or suite.paper else None
+        shown = read_run(out) if done or suite.costs or suite.paper else None
+        report = write_report(shown) if shown else None
     return Outcome(
         computed=len(todo) - len(failed),
         skipped=len(selected) - len(todo),
@@ -135,6 +139,7 @@ def run_suite(
         left_out=left_out,
         skipped_metrics=plan.scorer.skipped,
         report=report,
+        run=shown,
     )
 
 

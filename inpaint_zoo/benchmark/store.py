@@ -25,6 +25,7 @@ from inpaint_zoo.io.atomic import (
     TEMPORARY_PREFIX,
     atomic_folder,
     atomic_path,
+    json_bytes,
     remove_leftovers,
     write_bytes,
     write_json,
@@ -113,7 +114,7 @@ class Store:
         staging, old = (folder.with_name(f"{TEMPORARY_PREFIX}{state}-{key.id}") for state in ("new", "old"))
         with atomic_folder(staging) as temporary:
             yield temporary
-            write_json(temporary / "cell.json", whole)
+            (temporary / "cell.json").write_bytes(json_bytes(whole))
         if folder.exists():
             folder.rename(old)  # one atomic step, so that a partly removed folder is never taken for a cell
         staging.rename(folder)

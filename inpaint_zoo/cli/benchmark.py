@@ -25,7 +25,6 @@ from inpaint_zoo.benchmark import (
     run_suite,
 )
 from inpaint_zoo.benchmark.report.paper import Compared, Comparison, compare, groups
-from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.benchmark.stamp import STAMP
 from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar, split_pairs
 from inpaint_zoo.cli.ranking import SHOWN_TABLES, ranking
@@ -200,13 +199,12 @@ def _list(folder: str) -> int:
 
 def _conclude(outcome: Outcome, out: Path, allow_missing: bool, rehearsal: bool) -> int:
     stamp = f"[bold yellow]{STAMP}[/bold yellow]" if rehearsal else ""
-    if outcome.report is not None:
-        run = read_run(out)
+    if outcome.run is not None:
         if stamp:
             console.print(stamp, soft_wrap=True)
-        if len(run.summary):
+        if len(outcome.run.summary):
             console.print(ranking(out))
-        if comparison := compare(run):
+        if comparison := compare(outcome.run):
             for part in _beside_the_paper(comparison):
                 console.print(part)
     parts = [f"{outcome.computed} computed", f"{outcome.skipped} done before"]

@@ -12,12 +12,12 @@ from typing import Any
 
 import yaml
 
+from inpaint_zoo.config import PLAIN_LOADER
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.masks.document import masks_set_by
 
 __all__ = ["expand_configs", "read_config"]
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the loader in C is ten times as fast, but may be missing
 
 BASE = "base"
 _GROUPS = ("model", "data", "trainer", "checkpoints", "images")
@@ -120,7 +120,7 @@ def _merge(old: Any, new: Any) -> Any:  # noqa: ANN401 any part of a YAML file
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+        content = yaml.load(path.read_text(encoding="utf-8"), PLAIN_LOADER)
     except FileNotFoundError:
         raise ZooError(f"The configuration {path} does not exist.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

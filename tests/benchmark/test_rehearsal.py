@@ -8,6 +8,7 @@ import pytest
 
 from inpaint_zoo.benchmark import load_suite, rehearsed
 from inpaint_zoo.benchmark.images import MaskSet
+from inpaint_zoo.benchmark.rehearsal import SMALL_REFINEMENT
 from inpaint_zoo.benchmark.report.paper import compare
 from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.benchmark.stamp import STAMP
@@ -138,7 +139,16 @@ def test_networks_become_small_ones_of_their_family(tmp_path):
         ("grig_tiny", "shipped"),
         ("telea", None),
     ]
-    assert [entry.options for entry in suite.methods] == [{}, {}, {}, {}, {}, {}, {"steps": 2}, {"radius": 5}]
+    assert [entry.options for entry in suite.methods] == [
+        {},
+        {},
+        {},
+        SMALL_REFINEMENT,
+        {},
+        {},
+        {"steps": 2},
+        {"radius": 5},
+    ]
     assert [entry.label for entry in suite.methods][4:6] == ["lgnet_share", "E"]
     assert "glama_tiny with its shipped weights in place of lama" in suite.rehearsal.replaced
 

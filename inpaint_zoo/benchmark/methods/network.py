@@ -81,7 +81,11 @@ class NetworkMethod(Method):
         return sha256_file(path) if path else None
 
     def origin(self) -> dict[str, str] | None:
-        """Return the origin of the weights, from the metadata of their file."""
+        """Return the origin of the weights, from the metadata of their file, which is read once."""
+        return self._origin
+
+    @cached_property
+    def _origin(self) -> dict[str, str]:
         from inpaint_zoo.weights import weights_origin
 
         return weights_origin(self.entry.model, self._weight_file() or self.entry.weights)._asdict()
@@ -261,4 +265,4 @@ def _macs(builder: object, model: str, options: str, height: int, width: int) ->
     from inpaint_zoo.registry import create_model
 
     with torch.device("meta"):
-        return count_macs(create_model(model, **json.loads(options)), height, width)
+        return count_macs(create_model(model, **json.loads(options)), height, width, use_up=True)

@@ -9,7 +9,7 @@ from inpaint_zoo.benchmark.report.latex import latex
 from inpaint_zoo.benchmark.report.markdown import markdown
 from inpaint_zoo.benchmark.report.page import page
 from inpaint_zoo.benchmark.report.paper import compare, comparison_csv
-from inpaint_zoo.benchmark.report.run_folder import read_run
+from inpaint_zoo.benchmark.report.run_folder import Run, read_run
 from inpaint_zoo.benchmark.report.sheet import sheet
 from inpaint_zoo.benchmark.report.tables import matrices, tables
 from inpaint_zoo.io.atomic import write_bytes
@@ -17,7 +17,7 @@ from inpaint_zoo.io.atomic import write_bytes
 __all__ = ["write_report"]
 
 
-def write_report(out_dir: str | Path) -> Path:
+def write_report(out: str | Path | Run) -> Path:
     """Write summary.csv, report.md, tables.tex, gallery.png and report.html to a benchmark's output folder.
 
     If the suite names a table of a paper, paper_comparison.csv is written, too, and if a method has draws or
@@ -26,13 +26,16 @@ def write_report(out_dir: str | Path) -> Path:
 
     Only that folder is read, and the same folder gives the same bytes.
 
+    Args:
+        out: The folder, or its content if it has been read already.
+
     Returns:
         The path of report.html.
 
     Raises:
         ZooError: If the folder is not a benchmark folder, or a file in it is damaged.
     """
-    run = read_run(out_dir)
+    run = out if isinstance(out, Run) else read_run(out)
     scores = tables(run)
     overview = matrices(run, scores)
     comparison = compare(run)
