@@ -109,8 +109,8 @@ class _Planner:
         root = dataset.resolved.get("root") if name == tested else self.data.get(name)
         if root is None and name != SAMPLE:
             root = named_folder(name)
-        is_draw = entry.family is not None and entry.family.kind == "draws"
-        changes = {"seed_everything": entry.family.number, **train.changes} if is_draw else train.changes
+        draw = entry.family.number if entry.family is not None and entry.family.kind == "draws" else None
+        changes = train.changes if draw is None else {"seed_everything": draw, **train.changes}
         file = str(entry.weights).replace(DATASET, tested) + (SUFFIX if entry.by_step is not None else "")
         run = Run(
             name=_run_name(file),
