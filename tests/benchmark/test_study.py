@@ -117,7 +117,7 @@ def test_files_are_what_the_key_says(run, tmp_path):
     for name, shown in key.files.items():
         item = key.items[shown.item]
         picture = np.asarray(Image.open(tmp_path / "study" / "page" / "images" / f"{name}.png"))
-        number = source.image_keys(item.dataset).index(item.image)
+        number = list(source.image_groups(item.dataset)).index(item.image)
         truth = np.asarray(Image.open(source.target_file(item.dataset, number)))
         hole = np.asarray(Image.open(source.mask_file(item.dataset, item.mask, number))) > 127
         assert (picture[~hole] == truth[~hole]).all()

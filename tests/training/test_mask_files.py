@@ -42,7 +42,7 @@ def used_on(path):
     patterns = re.findall(r"configs/\S+\.yaml", places)
     found = [config for pattern in patterns for config in sorted(REPOSITORY.glob(pattern))]
     assert all(list(REPOSITORY.glob(pattern)) for pattern in patterns)
-    return found
+    return [config for config in found if "class_path" in CONTENTS[config]["model"]]  # without overlays
 
 
 def with_files(path, folder):
