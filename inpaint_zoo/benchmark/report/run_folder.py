@@ -137,6 +137,11 @@ class Run:
         files = (self.folder / "gallery" / dataset).glob("*.png")
         return sorted(int(path.stem) for path in files if path.stem.isdigit())
 
+    def gallery_keys(self, dataset: str) -> dict[int, str]:
+        """Return the positions of the images whose results were kept -> their names."""
+        keys = list(self.image_groups(dataset))
+        return {at: keys[at] if at < len(keys) else str(at) for at in self.gallery_numbers(dataset)}
+
     def target_file(self, dataset: str, number: int) -> Path:
         """Return the path of the ground truth at a position."""
         return self.folder / "gallery" / dataset / f"{number}.png"

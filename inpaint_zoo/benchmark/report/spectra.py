@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inpaint_zoo.benchmark.report.charts import SIZES, Series, trend
 from inpaint_zoo.benchmark.report.gallery import Pixels, read_rgb
 from inpaint_zoo.benchmark.report.run_folder import Run
-from inpaint_zoo.benchmark.report.strips import BUDGET, Strip, Tile, data_uri
+from inpaint_zoo.benchmark.report.strips import Strip, Tile, data_uri, within_budget
 from inpaint_zoo.benchmark.report.typography import MINUS, decimal
 
 __all__ = ["Profile", "decibels", "profiles", "radial_power", "spectrum_strips"]
@@ -73,21 +73,13 @@ def radial_power(pixels: Pixels) -> Floats:
 
 
 def spectrum_strips(run: Run) -> list[Strip]:
-    """Return the spectra of the ground truth and of every result, for each image of the gallery, within BUDGET."""
-    spent = 0
-    strips = []
-    for strip in _strips(run):
-        if spent > BUDGET:
-            break
-        strips.append(strip)
-        spent += sum(len(tile.image) for tile in strip.tiles)
-    return strips
+    """Return the spectra of the ground truth and of all results, image by image, until BUDGET is spent."""
+    return within_budget(_strips(run))
 
 
 def _strips(run: Run) -> Iterator[Strip]:
     for dataset, mask in _tables(run):
-        keys = list(run.image_groups(dataset))
-        for number in run.gallery_numbers(dataset):
+        for number, image in run.gallery_keys(dataset).items():
             truth = decibels(read_rgb(run.target_file(dataset, number)))
             low, high = float(np.percentile(truth, 1)), float(truth.max())
             files = {method: run.result_file((method, dataset, mask), number) for method in run.methods}
@@ -96,26 +88,32 @@ def _strips(run: Run) -> Iterator[Strip]:
                 caption = f"black: {decimal(low, 0)} dB or less; white: {decimal(high, 0)} dB"
                 tiles = [Tile(data_uri(_gray(truth, low, high)), "ground truth", caption)]
                 tiles += [Tile(data_uri(_gray(decibels(rgb), low, high)), method) for method, rgb in found.items()]
-                yield Strip(dataset, mask, keys[number] if number < len(keys) else str(number), "", tuple(tiles))
+                yield Strip(dataset, mask, image, "", tuple(tiles))
 
 
 def profiles(run: Run) -> list[Profile]:
     """Return the power of the results relative to the ground truth, as ratio of the means over the gallery's images."""
     found = []
+    truths = {
+        dataset: {
+            number: radial_power(read_rgb(run.target_file(dataset, number))) for number in run.gallery_numbers(dataset)
+        }
+        for dataset in dict.fromkeys(dataset for dataset, _ in _tables(run))
+    }
     for dataset, mask in _tables(run):
         series, numbers, images = [], [], 0
         bands = (np.arange(RINGS) + 0.5) / (2 * RINGS)
         for index, method in enumerate(run.methods):
             files = {
                 number: file
-                for number in run.gallery_numbers(dataset)
+                for number in truths[dataset]
                 if (file := run.result_file((method, dataset, mask), number)) is not None
             }
             if not files:
                 continue
             images = max(images, len(files))
             power = np.mean([radial_power(read_rgb(file)) for file in files.values()], axis=0)
-            truth = np.mean([radial_power(read_rgb(run.target_file(dataset, each))) for each in files], axis=0)
+            truth = np.mean([truths[dataset][each] for each in files], axis=0)
             ratio = 10 * np.log10(np.maximum(power, FLOOR**2) / np.maximum(truth, FLOOR**2))
             line = [(float(x), float(y)) for x, y in zip(bands, ratio, strict=True) if np.isfinite(y)]
             series.append(Series(method, index, (), line))

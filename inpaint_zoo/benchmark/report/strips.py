@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from inpaint_zoo.benchmark.report.gallery import QUALITY, read_rgb
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.typography import MINUS
 
-__all__ = ["Strip", "Tile", "data_uri", "stage_strips"]
+__all__ = ["Strip", "Tile", "data_uri", "stage_strips", "within_budget"]
 
 BUDGET = 12_000_000  # characters of the images of one section; further images stay in the folder
 SIDE = 384  # px; larger images are shown smaller
@@ -59,22 +59,26 @@ def data_uri(pixels: NDArray[np.uint8]) -> str:
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def stage_strips(run: Run) -> list[Strip]:
-    """Return the stages of the methods that the suite names, for each image of the gallery, until BUDGET is spent."""
+def within_budget(strips: Iterable[Strip]) -> list[Strip]:
+    """Return rows until their images exceed BUDGET."""
     spent = 0
-    strips = []
-    for strip in _stages(run):
+    found = []
+    for strip in strips:
+        found.append(strip)
+        spent += sum(len(tile.image) for tile in strip.tiles)
         if spent > BUDGET:
             break
-        strips.append(strip)
-        spent += sum(len(tile.image) for tile in strip.tiles)
-    return strips
+    return found
+
+
+def stage_strips(run: Run) -> list[Strip]:
+    """Return the stages of the methods that the suite names, for each image of the gallery, until BUDGET is spent."""
+    return within_budget(_stages(run))
 
 
 def _stages(run: Run) -> Iterator[Strip]:
     for dataset, mask in run.tables:
-        keys = list(run.image_groups(dataset))
-        for number in run.gallery_numbers(dataset):
+        for number, image in run.gallery_keys(dataset).items():
             for method in run.suite.get("gallery", {}).get("stages", ()):
                 cell = (method, dataset, mask)
                 result = run.result_file(cell, number)
@@ -84,7 +88,7 @@ def _stages(run: Run) -> Iterator[Strip]:
                 files = json.loads((folder / "stages.json").read_text(encoding="utf-8")).get(str(number), [])
                 if files:
                     tiles = tuple(_tile(each, data_uri(read_rgb(folder / each["file"]))) for each in files)
-                    yield Strip(dataset, mask, keys[number] if number < len(keys) else str(number), method, tiles)
+                    yield Strip(dataset, mask, image, method, tiles)
 
 
 def _tile(described: Mapping[str, Any], image: str) -> Tile:
