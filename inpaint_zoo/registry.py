@@ -346,7 +346,9 @@ def _recorded_counts() -> dict[str, _Counts]:
 
 @functools.lru_cache(maxsize=256)
 def _count_built(name: str, build: Callable[..., InpaintingNetwork], options: str) -> _Counts:
-    """Return the counts of a network with ``options`` as JSON; building one takes up to a second."""
+    """Return the counts of a network with ``options`` as JSON; only one that is not recorded is built."""
+    if options == "{}" and build.__module__.startswith("inpaint_zoo.models.") and name in _recorded_counts():
+        return _recorded_counts()[name]  # building a network takes up to a second
     return _count(lambda: _call("model", name, build, json.loads(options)))
 
 
@@ -366,13 +368,10 @@ def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -
     path = _weights_path(name, entry, weights)
     stated = _stated_options(name, entry, path, read_header(path)) if path else {}
     options = {**stated, **overrides}
-    own = entry.build.__module__.startswith("inpaint_zoo.models.")
-    built = _recorded_counts().get(name) if own and not options else None
-    if built is None:
-        try:
-            built = _count_built(name, entry.build, json.dumps(options, sort_keys=True))
-        except TypeError:  # options that JSON does not have, such as a function
-            built = _count(lambda: _call("model", name, entry.build, options))
+    try:
+        built = _count_built(name, entry.build, json.dumps(options, sort_keys=True))
+    except TypeError:  # options that JSON does not have, such as a function
+        built = _count(lambda: _call("model", name, entry.build, options))
     shipped = shipped_weights(entry.weights_of)
     return ModelInfo(
         name=name,

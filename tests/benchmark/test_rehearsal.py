@@ -95,6 +95,16 @@ def test_the_report_keeps_the_mark_and_runs_are_not_mixed(tmp_path, capsys):
     assert not any(STAMP in path.read_text() for path in real.iterdir() if path.suffix in (".html", ".md", ".csv"))
 
 
+def test_a_leaderboard_of_rehearsals_keeps_the_mark(tmp_path):
+    suite, board = write_suite(tmp_path), tmp_path / "board"
+    for method in ("telea", "mean_fill"):
+        assert benchmark(suite, "--out", tmp_path / method, "--rehearse", "--only", f"method={method}") == 0
+    assert main(["leaderboard", str(tmp_path / "telea"), str(tmp_path / "mean_fill"), "--out", str(board)]) == 0
+    assert STAMP in (board / "report.html").read_text()
+    assert json.loads((board / "provenance.json").read_text())["rehearsal"] == STAMP
+    assert pq.read_schema(board / "results.parquet").metadata[b"rehearsal"].decode() == STAMP
+
+
 @pytest.mark.parametrize(
     ("words", "option"),
     [
@@ -175,7 +185,7 @@ def test_mask_files_become_generated_masks_of_the_same_hole_ratios(tmp_path):
         {"bank": "files", "bins": [0.1, 0.2, 0.4]},
         {"bank": "files", "label": "unknown ratios"},
         {"name": "nvidia_20_30", "root": "files"},
-        {"name": "nvidia_bins", "bin": 4, "root": "nowhere"},
+        {"name": "nvidia_bins", "bin": 4, "root": "absent"},
         {"masks": "isnet_eval"},
         {"name": "center", "size": 128},
         "fixed_25",

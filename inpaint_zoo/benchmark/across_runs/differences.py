@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,11 +21,11 @@ from inpaint_zoo.benchmark.across_runs.changes import Change, changes
 from inpaint_zoo.benchmark.across_runs.obstacles import Key, cell_name, cell_of, metric_obstacle, obstacle, record_of
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.typography import DASH, decimal
-from inpaint_zoo.benchmark.statistics import ALPHA, bootstrap_interval, holm, sign_flip_test
+from inpaint_zoo.benchmark.statistics import ALPHA, bootstrap_interval, fewest_groups, holm, sign_flip_test
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.metrics import MetricInfo
 
-__all__ = ["Difference", "RunDifferences", "compare_runs"]
+__all__ = ["Difference", "RunDifferences", "TooFew", "compare_runs"]
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,14 @@ class Difference:
         )
 
 
+class TooFew(NamedTuple):
+    """Why no difference of a metric can be significant: numbers of source images, of tests, and of images needed."""
+
+    images: int
+    tests: int
+    needed: int
+
+
 @dataclass(frozen=True)
 class RunDifferences:
     """The comparison of two runs.
@@ -130,6 +139,12 @@ class RunDifferences:
     def of_metric(self, name: str) -> list[Difference]:
         """Return the differences of a metric."""
         return [each for each in self.differences if each.info.name == name]
+
+    def too_few(self, name: str) -> TooFew | None:
+        """Return why no corrected test of a metric can reject; None if one can, or if nothing was tested."""
+        tested = [each for each in self.of_metric(name) if not np.isnan(each.p_value)]
+        images, needed = max((each.n_groups for each in tested), default=0), fewest_groups(len(tested))
+        return TooFew(images, len(tested), needed) if tested and images < needed else None
 
 
 def compare_runs(old: Run, new: Run, methods: Mapping[str, str] | None = None) -> RunDifferences:

@@ -201,7 +201,7 @@ def _code_notes(board: _Board, runs: Sequence[Run]) -> list[str]:
 
 
 def _write(board: _Board, runs: Sequence[Run], folder: Path, title: str) -> None:
-    store = Store(folder)
+    store = Store(folder, runs[0].stamp)
     keys: list[CellKey] = []
     for label in board.methods:
         for table in runs[0].tables:

@@ -74,4 +74,8 @@ def _contents(run: Run) -> dict[str, Any]:
 
 def finished(run: Run) -> dict[Cell, tuple[str, dict[str, Any]]]:
     """Return the cells whose values are in the tables of a run."""
-    return {cell: made for cell, made in run.cells.items() if made[1]["status"] == "done" and cell not in run.missing}
+    return {
+        cell: made
+        for cell, made in run.cells.items()
+        if made[1]["status"] == "done" and cell not in run.missing and cell not in run.problems
+    }

@@ -9,7 +9,6 @@ import numpy as np
 
 from inpaint_zoo.benchmark.across_runs.differences import Difference, RunDifferences
 from inpaint_zoo.benchmark.across_runs.obstacles import cell_name
-from inpaint_zoo.benchmark.statistics import fewest_groups
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.metrics import list_metrics, metric_info
 
@@ -71,12 +70,10 @@ def failing_cells(
             )
         cells = found.of_metric(name)
         worse += [each for each in cells if (each.significant or not info.per_image) and each.worsening > accepted]
-        tested = [each for each in cells if not np.isnan(each.p_value)]
-        images, needed = max((each.n_groups for each in tested), default=0), fewest_groups(len(tested))
-        if tested and images < needed:
+        if few := found.too_few(name):
             too_few.append(
-                f"{info.title}: {images} source images are too few for {len(tested)} tests, at least {needed} are "
-                "needed; no difference can be significant"
+                f"{info.title}: {few.images} source images are too few for {few.tests} tests, at least {few.needed} "
+                "are needed; no difference can be significant"
             )
     missing = tuple((cell_name(key), reason) for key, reason in found.not_compared.items() if key[-1] in ("", *metrics))
     return Failing(tuple(worse), missing, tuple(too_few))

@@ -7,7 +7,7 @@ the mean method. The standard deviation is that of the draws' means.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,21 +113,16 @@ def merge(
             shown |= dict.fromkeys(members, family.label)
             timed |= dict.fromkeys(members[:1], family.label)
     merged.values.update(_values(results, merged))
-    return Merged(
-        merged.methods,
-        shown_as,
-        families,
-        _averaged(_relabeled(results, shown), merged),
-        _relabeled(timings, timed),
-        [
+    without_costs = _without_costs(families, complexity)
+    return replace(
+        merged,
+        results=_averaged(_relabeled(results, shown), merged),
+        timings=_relabeled(timings, timed),
+        complexity=[
             {**entry, "method": shown_as.get(entry["method"], entry["method"])}
             for entry in complexity
-            if entry["method"] not in _without_costs(families, complexity)
+            if entry["method"] not in without_costs
         ],
-        merged.cells,
-        merged.missing,
-        merged.incomplete,
-        merged.values,
     )
 
 
