@@ -24,7 +24,8 @@ from inpaint_zoo.benchmark import (
     rehearsed,
     run_suite,
 )
-from inpaint_zoo.benchmark.report.paper import Compared, Comparison, compare, groups
+from inpaint_zoo.benchmark.report.paper import Comparison, compare, groups
+from inpaint_zoo.benchmark.report.paper_cells import Compared
 from inpaint_zoo.benchmark.stamp import STAMP
 from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar, split_pairs
 from inpaint_zoo.cli.ranking import SHOWN_TABLES, ranking

@@ -16,7 +16,8 @@ from inpaint_zoo.benchmark.costs import count
 from inpaint_zoo.benchmark.entries import ModelEntry
 from inpaint_zoo.benchmark.paper import COLUMNS, read_paper_table, read_paper_tables
 from inpaint_zoo.benchmark.report import write_report
-from inpaint_zoo.benchmark.report.paper import compare, signed
+from inpaint_zoo.benchmark.report.paper import compare
+from inpaint_zoo.benchmark.report.paper_cells import signed
 from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.benchmark.report.typography import DASH
 from inpaint_zoo.cli.main import main

@@ -102,11 +102,11 @@ def test_the_page_does_not_say_which_method_is_which(run, tmp_path, mode):
     for secret in (*read_run(run).methods, "images,", "astronaut", "lama_thick", "synthetic", TRUTH, "telea"):
         assert secret not in data
     assert not re.search(r"https?://", text)
-    pictures = sorted((page / "images").iterdir())
-    assert [path.stem for path in pictures] == [f"{n:02d}" for n in range(1, len(pictures) + 1)]
-    assert all(chunks(path) == PNG_PARTS for path in pictures)
-    assert len({np.asarray(Image.open(path)).shape for path in pictures}) == 1
-    methods = [read_key(tmp_path / "study").files[path.stem].method for path in pictures]
+    images = sorted((page / "images").iterdir())
+    assert [path.stem for path in images] == [f"{n:02d}" for n in range(1, len(images) + 1)]
+    assert all(chunks(path) == PNG_PARTS for path in images)
+    assert len({np.asarray(Image.open(path)).shape for path in images}) == 1
+    methods = [read_key(tmp_path / "study").files[path.stem].method for path in images]
     assert methods != sorted(methods, key=str)
     assert {path.name for path in page.iterdir()} == {"index.html", "images"}
 
@@ -116,14 +116,14 @@ def test_files_are_what_the_key_says(run, tmp_path):
     key, source = read_key(tmp_path / "study"), read_run(run)
     for name, shown in key.files.items():
         item = key.items[shown.item]
-        picture = np.asarray(Image.open(tmp_path / "study" / "page" / "images" / f"{name}.png"))
+        pixels = np.asarray(Image.open(tmp_path / "study" / "page" / "images" / f"{name}.png"))
         number = list(source.image_groups(item.dataset)).index(item.image)
         truth = np.asarray(Image.open(source.target_file(item.dataset, number)))
         hole = np.asarray(Image.open(source.mask_file(item.dataset, item.mask, number))) > 127
-        assert (picture[~hole] == truth[~hole]).all()
+        assert (pixels[~hole] == truth[~hole]).all()
         if shown.method is not None:
             file = source.result_file((shown.method, item.dataset, item.mask), number)
-            assert (picture == np.asarray(Image.open(file))).all()
+            assert (pixels == np.asarray(Image.open(file))).all()
     for plan in key.plans:
         for files in plan:
             assert len({key.files[name].item for name in files}) == 1

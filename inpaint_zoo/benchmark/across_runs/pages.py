@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from importlib.resources import files
+from collections.abc import Iterator
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from inpaint_zoo._version import __version__
 from inpaint_zoo.benchmark.across_runs.differences import Difference, RunDifferences
 from inpaint_zoo.benchmark.across_runs.names import distinct_names
 from inpaint_zoo.benchmark.across_runs.obstacles import cell_name
+from inpaint_zoo.benchmark.report.files import csv_text, environment, resource
 from inpaint_zoo.benchmark.report.markdown import bullets, escape, pipe_table
 from inpaint_zoo.benchmark.report.notes import count
 from inpaint_zoo.benchmark.report.page import breakable
 from inpaint_zoo.benchmark.report.tables import count_images, short_title
 from inpaint_zoo.benchmark.report.typography import NBSP
-from inpaint_zoo.benchmark.statistics import fewest_groups
 from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.metrics import MetricInfo
 
@@ -49,7 +44,7 @@ VERDICTS = ("worse", "better", "not significant", "not tested", "identical")
 def write_differences(found: RunDifferences, out: str | Path) -> Path:
     """Write the three files to the folder ``out`` and return the path of comparison.html."""
     out = Path(out)
-    write_bytes(out / "comparison.csv", _csv(found).encode())
+    write_bytes(out / "comparison.csv", csv_text(COLUMNS, _rows(found)).encode())
     write_bytes(out / "comparison.md", _markdown(found).encode())
     write_bytes(out / "comparison.html", _page(found).encode())
     return out / "comparison.html"
@@ -65,11 +60,10 @@ def metric_summary(found: RunDifferences, name: str) -> str:
     cells = found.of_metric(name)
     counts = {verdict: sum(each.verdict == verdict for each in cells) for verdict in VERDICTS}
     text = ", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number)
-    tested = [each for each in cells if each.p_value == each.p_value]  # not NaN
-    images, needed = max((each.n_groups for each in tested), default=0), fewest_groups(len(tested))
-    if tested and images < needed:
+    if few := found.too_few(name):
         text += (
-            f"; {count(images, 'source image')} too few for {count(len(tested), 'test')}, at least {needed} are needed"
+            f"; {count(few.images, 'source image')} too few for {count(few.tests, 'test')}, at least {few.needed} are "
+            "needed"
         )
     return text
 
@@ -101,16 +95,13 @@ def _not_compared(found: RunDifferences) -> list[str]:
     return [f"{cell_name(key)}: {reason}" for key, reason in found.not_compared.items()]
 
 
-def _csv(found: RunDifferences) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+def _rows(found: RunDifferences) -> Iterator[list[object]]:
+    """Yield the rows of comparison.csv."""
     for each in found.differences:
         labels = (each.info.name, each.old_method, each.new_method, each.dataset, each.mask)
         numbers = (each.old, each.new, each.change, each.low, each.high, each.p_value)
         counts = (each.n_images, each.n_groups, each.n_unpaired)
-        writer.writerow([*labels, *("" if x != x else repr(float(x)) for x in numbers), each.verdict, *counts])
-    return text.getvalue()
+        yield [*labels, *("" if x != x else repr(float(x)) for x in numbers), each.verdict, *counts]
 
 
 def _markdown(found: RunDifferences) -> str:
@@ -131,17 +122,9 @@ def _markdown(found: RunDifferences) -> str:
 
 
 def _page(found: RunDifferences) -> str:
-    environment = Environment(
-        loader=PackageLoader("inpaint_zoo.benchmark.across_runs", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    style = files("inpaint_zoo.benchmark.report").joinpath("templates", "style.css").read_text(encoding="utf-8")
-    return environment.get_template("comparison.html").render(
-        style=Markup(style),
+    templates = environment("inpaint_zoo.benchmark.across_runs")
+    return templates.get_template("comparison.html").render(
+        style=resource("inpaint_zoo.benchmark.report", "style.css"),
         version=__version__,
         titles=distinct_names([found.old.folder, found.new.folder]),
         changes=found.changes,

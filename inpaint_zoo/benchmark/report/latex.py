@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inpaint_zoo.benchmark.report.notes import absent, how_to_read, stand_ins
-from inpaint_zoo.benchmark.report.paper import Compared, Comparison, Panel, groups
+from inpaint_zoo.benchmark.report.paper import Comparison, Panel, groups
+from inpaint_zoo.benchmark.report.paper_cells import Compared
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.tables import Entry, ScoreTable, short_title
 

@@ -15,7 +15,8 @@ from inpaint_zoo.benchmark.report.notes import (
     skipped,
     unreadable,
 )
-from inpaint_zoo.benchmark.report.paper import Compared, Comparison, Panel, groups
+from inpaint_zoo.benchmark.report.paper import Comparison, Panel, groups
+from inpaint_zoo.benchmark.report.paper_cells import Compared
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.tables import Entry, Matrix, ScoreTable, short_title
 from inpaint_zoo.benchmark.report.typography import DASH

@@ -5,16 +5,16 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup, escape
 
 from inpaint_zoo.benchmark.report import notes
 from inpaint_zoo.benchmark.report.charts import swatch
 from inpaint_zoo.benchmark.report.costs import cell_costs, cost_notes, method_costs, pass_costs
 from inpaint_zoo.benchmark.report.curves import curves
+from inpaint_zoo.benchmark.report.files import environment, resource
 from inpaint_zoo.benchmark.report.gallery import (
     DIFFERENCE_COLORS,
     DIFFERENCE_STEPS,
@@ -34,6 +34,7 @@ from inpaint_zoo.metrics import MetricInfo
 
 __all__ = ["page"]
 
+PACKAGE = "inpaint_zoo.benchmark.report"
 SCRIPTS = ("page.js", "gallery.js")
 FINDINGS = 6  # number of verdicts at the top of the page; all verdicts are with their tables
 WHISKER = 92  # width of the small interval plots in table cells, in pixels
@@ -47,8 +48,8 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], com
     return _template().render(
         run=run,
         suite=run.suite,
-        style=Markup(_resource("style.css")),
-        scripts=[Markup(_resource(name)) for name in SCRIPTS],
+        style=resource(PACKAGE, "style.css"),
+        scripts=[resource(PACKAGE, name) for name in SCRIPTS],
         index={method: index for index, method in enumerate(run.methods)},
         headline=notes.headline(run),
         facts=_facts(run),
@@ -83,23 +84,16 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], com
 @functools.cache
 def _template() -> Template:
     """Return the template, which is compiled once in a process."""
-    environment = Environment(
-        loader=PackageLoader("inpaint_zoo.benchmark.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.globals |= {"swatch": swatch, "whisker": whisker, "shade": _shade}
-    environment.filters |= {
+    templates = environment(PACKAGE)
+    templates.globals |= {"swatch": swatch, "whisker": whisker, "shade": _shade}
+    templates.filters |= {
         "metric_option": _metric_option,
         "twice": _twice,
         "breakable": breakable,
         "place": _place,
     }
-    environment.tests["matching"] = lambda text, pattern: re.fullmatch(pattern, text) is not None
-    return environment.get_template("report.html")
+    templates.tests["matching"] = lambda text, pattern: re.fullmatch(pattern, text) is not None
+    return templates.get_template("report.html")
 
 
 def whisker(column: Column, entry: Entry) -> Markup:
@@ -140,10 +134,6 @@ def _place(strip: Strip) -> str:
 
 def _twice(label: str) -> tuple[str, str]:
     return label, label
-
-
-def _resource(name: str) -> str:
-    return files("inpaint_zoo.benchmark.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:

@@ -8,19 +8,17 @@ question: all images are PNG files of the same size without metadata, numbered i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
 from inpaint_zoo._version import __version__
 from inpaint_zoo.benchmark.axes import matching
+from inpaint_zoo.benchmark.report.files import environment, resource
 from inpaint_zoo.benchmark.report.gallery import HOLE_COLORS, hole_stripes, read_rgb
 from inpaint_zoo.benchmark.report.run_folder import Cell, Run
 from inpaint_zoo.benchmark.study.design import Question, pair_plans, rank_plans
@@ -181,15 +179,13 @@ def _scenes(run: Run, options: StudyOptions, notes: list[str]) -> tuple[list[str
     lacking: dict[str, int] = {}
     for dataset, mask in dict.fromkeys(cell[1:] for cell in chosen):
         groups = run.image_groups(dataset)
-        names = dict(enumerate(groups))
-        for number in run.gallery_numbers(dataset):
+        for number, image in run.gallery_keys(dataset).items():
             files = {method: run.result_file((method, dataset, mask), number) for method in methods}
             without = [method for method, file in files.items() if file is None]
             if without or not run.mask_file(dataset, mask, number).is_file():
                 for method in without:
                     lacking[f"{method} on {dataset}, {mask}"] = lacking.get(f"{method} on {dataset}, {mask}", 0) + 1
                 continue
-            image = names.get(number, str(number))
             item = Item(dataset, mask, image, str(groups.get(image, image)))
             target, hole = run.target_file(dataset, number), run.mask_file(dataset, mask, number)
             scenes.append(_Scene(item, target, hole, {method: file for method, file in files.items() if file}))
@@ -272,15 +268,6 @@ def _identical(key: Key) -> list[str]:
 
 
 def _page(key: Key, references: dict[int, list[tuple[str, str]]]) -> str:
-    environment = Environment(
-        loader=PackageLoader("inpaint_zoo.benchmark.study", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    templates = files("inpaint_zoo.benchmark.study").joinpath("templates")
     data: dict[str, Any] = {
         "study": key.study,
         "mode": key.mode,
@@ -289,11 +276,16 @@ def _page(key: Key, references: dict[int, list[tuple[str, str]]]) -> str:
             for plan in key.plans
         ],
     }
-    return environment.get_template("study.html").render(
-        version=__version__,
-        mode=key.mode,
-        question=key.question,
-        data=data,
-        style=Markup(templates.joinpath("study.css").read_text(encoding="utf-8")),
-        script=Markup(templates.joinpath("study.js").read_text(encoding="utf-8")),
+    package = "inpaint_zoo.benchmark.study"
+    return (
+        environment(package)
+        .get_template("study.html")
+        .render(
+            version=__version__,
+            mode=key.mode,
+            question=key.question,
+            data=data,
+            style=resource(package, "study.css"),
+            script=resource(package, "study.js"),
+        )
     )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from inpaint_zoo.benchmark.report.files import csv_text
 from inpaint_zoo.benchmark.report.markdown import bullets, escape, pipe_table
 from inpaint_zoo.benchmark.report.notes import count
 from inpaint_zoo.benchmark.report.typography import NBSP, decimal
@@ -80,7 +78,7 @@ def _scores_csv(scored: Scored) -> str:
         for table in scored.tables
         for row in table.rows
     )
-    return _csv(["dataset", "method", "votes", *columns, "differs_from_best"], rows)
+    return csv_text(["dataset", "method", "votes", *columns, "differs_from_best"], rows)
 
 
 def _votes_csv(scored: Scored) -> str:
@@ -90,13 +88,7 @@ def _votes_csv(scored: Scored) -> str:
         for vote in scored.answers.votes
         for rank, method in enumerate(vote.methods, start=1)
     )
-    return _csv(["rater", "name", "dataset", "mask", "image", "group", "method", "rank"], rows)
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
-    return text.getvalue()
+    return csv_text(["rater", "name", "dataset", "mask", "image", "group", "method", "rank"], rows)
 
 
 def _plain(value: float) -> str:

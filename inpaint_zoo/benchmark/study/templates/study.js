@@ -64,11 +64,11 @@
     byId("bar").value = done();
     byId("count").textContent = `Question ${at + 1} of ${questions().length}`;
     byId("back").disabled = at === 0;
-    const picture = (file, alt) => element("img", { src: `images/${file}.png`, alt, draggable: "false" });
-    byId("references").replaceChildren(...references.map(([title, file]) => element("figure", {}, picture(file, title), element("figcaption", {}, title))));
+    const imageElement = (file, alt) => element("img", { src: `images/${file}.png`, alt, draggable: "false" });
+    byId("references").replaceChildren(...references.map(([title, file]) => element("figure", {}, imageElement(file, title), element("figcaption", {}, title))));
     const choices = byId("choices");
     choices.replaceChildren(...files.map((file, place) => {
-      const button = element("button", { type: "button", "data-file": file }, picture(file, ""), element("span", { class: "letter" }, mode === "rank" ? LETTERS[place] : String(place + 1)));
+      const button = element("button", { type: "button", "data-file": file }, imageElement(file, ""), element("span", { class: "letter" }, mode === "rank" ? LETTERS[place] : String(place + 1)));
       button.addEventListener("click", () => choose(place));
       return button;
     }));
