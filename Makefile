@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= runs/quickstart
 WORKERS ?= 2
 
-.PHONY: setup quickstart test lint clean
+.PHONY: setup quickstart test test-diffusers lint clean
 
 setup: $(VENV)/.ready
 
@@ -25,6 +25,11 @@ lint: setup
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+
+# Last, because torchmetrics imports transformers if it is there, which makes every other test process slower.
+test-diffusers: setup
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[diffusers]"
+	$(BIN)/python -m pytest tests/benchmark/test_diffusers.py
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

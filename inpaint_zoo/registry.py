@@ -10,6 +10,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import inspect
+import json
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -242,9 +243,19 @@ def register_converter(name: str, files: str | Mapping[str, str]) -> Callable[[C
     return register
 
 
-def list_models(pattern: str = "*") -> list[str]:
-    """Return the names of the registered models that match a shell pattern, in natural order."""
-    return _matching(MODELS, pattern)
+def list_models(pattern: str = "*", *, ready: bool = False) -> list[str]:
+    """Return the names of the registered models that match a shell pattern, in natural order.
+
+    Args:
+        pattern: Shell pattern for the names, such as "*lama*".
+        ready: Return only models that work without training, see `ModelInfo.ready`. No network is built.
+    """
+    names = _matching(MODELS, pattern)
+    return [name for name in names if not ready or _is_ready(MODELS[name])]
+
+
+def _is_ready(entry: _Entry) -> bool:
+    return not entry.learned or shipped_weights(entry.weights_of) is not None
 
 
 def list_combinators(pattern: str = "*") -> list[str]:
@@ -273,10 +284,16 @@ def _model(name: str) -> _Entry:
 
 
 def _combined(outer: str, inner: str) -> _Entry:
-    """Return the entry of ``outer:inner``; an option that both have belongs to the combinator."""
+    """Return the entry of ``outer:inner``."""
     if outer not in _combinators:
         raise unknown_name("combinator", outer, _combinators, "Write it before a model's name: local_global:lama.")
-    (combine, learned), entry = _combinators[outer], _model(inner)
+    return _wrapped(outer, inner, _combinators[outer], _model(inner))
+
+
+@functools.lru_cache(maxsize=256)
+def _wrapped(outer: str, inner: str, combinator: _Combinator, entry: _Entry) -> _Entry:
+    """Return the entry of a network in a combinator; an option that both have belongs to the combinator."""
+    combine, learned = combinator
     _, *own = inspect.signature(combine).parameters.values()
     names = {option.name for option in own}
     others = [option for option in inspect.signature(entry.build).parameters.values() if option.name not in names]
@@ -328,7 +345,19 @@ def _count(build: Callable[[], InpaintingNetwork]) -> _Counts:
     return _Counts(sum(parameter.numel() for parameter in net.parameters()), net.takes_hole_fill)
 
 
-_count_default = functools.lru_cache(maxsize=256)(_count)  # building a network takes up to a second
+@functools.cache
+def _recorded_counts() -> dict[str, _Counts]:
+    """Return the counts of this package's models with their default options."""
+    recorded = json.loads(Path(__file__).with_name("models").joinpath("counts.json").read_text("utf-8"))
+    return {name: _Counts(**counts) for name, counts in recorded.items()}
+
+
+@functools.lru_cache(maxsize=256)
+def _count_built(name: str, build: Callable[..., InpaintingNetwork], options: str) -> _Counts:
+    """Return the counts of a network with ``options`` as JSON; only one that is not recorded is built."""
+    if options == "{}" and build.__module__.startswith("inpaint_zoo.models.") and name in _recorded_counts():
+        return _recorded_counts()[name]  # building a network takes up to a second
+    return _count(lambda: _call("model", name, build, json.loads(options)))
 
 
 def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -> ModelInfo:
@@ -347,7 +376,10 @@ def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -
     path = _weights_path(name, entry, weights)
     stated = _stated_options(name, entry, path, read_header(path)) if path else {}
     options = {**stated, **overrides}
-    built = _count(lambda: _call("model", name, entry.build, options)) if options else _count_default(entry.build)
+    try:
+        built = _count_built(name, entry.build, json.dumps(options, sort_keys=True))
+    except TypeError:  # options that JSON does not have, such as a function
+        built = _count(lambda: _call("model", name, entry.build, options))
     shipped = shipped_weights(entry.weights_of)
     return ModelInfo(
         name=name,
@@ -365,13 +397,17 @@ def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -
     )
 
 
-def model_infos(pattern: str = "*") -> list[ModelInfo]:
+def model_infos(pattern: str = "*", *, ready: bool = False) -> list[ModelInfo]:
     """Return information about the registered models that match a shell pattern, in natural order.
 
     A model of a plugin that cannot be built is left out with a `BrokenPluginWarning`.
+
+    Args:
+        pattern: Shell pattern for the names, such as "*lama*".
+        ready: Return only models that work without training, see `ModelInfo.ready`.
     """
     infos: list[ModelInfo] = []
-    for name in list_models(pattern):
+    for name in list_models(pattern, ready=ready):
         try:
             infos.append(model_info(name))
         except Exception as error:  # another package's code may raise any error

@@ -1,7 +1,10 @@
 """Fixtures for all tests. They need no network connection, GPU or files outside the repository, except `shared`."""
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import hypothesis
 import pytest
@@ -23,6 +26,20 @@ pytest.register_assert_rewrite("tests.helpers")  # failed assertions of helpers 
 REPOSITORY = Path(__file__).parent.parent
 
 
+def pytest_collection_finish() -> None:
+    """Exempt modules and tests from garbage collection: there are millions of objects, and they stay until the end."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _disk_in_its_own_time() -> Iterator[None]:
+    """Do not wait for the disk: no test cuts the power, and `tests/io/test_atomic.py` checks what is flushed when."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Return the folder of real weights, images and masks; tests that need it are skipped where it is missing."""
@@ -42,6 +59,15 @@ def shared_weights(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip(f"needs real weights: the folder `weights` is missing in {shared} (INPAINT_ZOO_SHARED)")
     monkeypatch.setenv("INPAINT_ZOO_WEIGHTS", str(folder))
     return folder
+
+
+@pytest.fixture
+def wandb() -> Iterator[ModuleType]:
+    """Return the package `wandb`. After the test, no run and no mode is left that a later test would continue with."""
+    package = pytest.importorskip("wandb")
+    yield package
+    package.finish()
+    package.teardown()
 
 
 def filled_vgg(backbone: str, folder: Path) -> Path:

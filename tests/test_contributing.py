@@ -24,9 +24,8 @@ def test_the_example_has_all_its_files_and_commands():
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     place = tmp_path_factory.mktemp("copy")
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(REPOSITORY / "inpaint_zoo", place / "inpaint_zoo", ignore=ignored)
-    shutil.copytree(REPOSITORY / "tests", place / "tests", ignore=shutil.ignore_patterns("__pycache__", "vectors"))
+    shutil.copytree(REPOSITORY / "inpaint_zoo", place / "inpaint_zoo")  # with the compiled files, which save time
+    shutil.copytree(REPOSITORY / "tests", place / "tests", ignore=shutil.ignore_patterns("vectors"))
     shutil.copy(REPOSITORY / "pyproject.toml", place)
     for name, content in FILES:
         (place / name).parent.mkdir(parents=True, exist_ok=True)

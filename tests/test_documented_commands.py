@@ -9,7 +9,7 @@ from inpaint_zoo.cli.config_files import read_config
 from inpaint_zoo.cli.main import COMMANDS, main
 from inpaint_zoo.cli.train import METHODS
 from tests.conftest import REPOSITORY
-from tests.helpers.parsed import Parsed
+from tests.helpers.parsed import parse
 
 TEXTS = [
     REPOSITORY / "README.md",
@@ -61,7 +61,7 @@ def test_a_quoted_command_is_accepted(words, capsys, monkeypatch):
     assert name in COMMANDS
     if name in METHODS:
         if "--config" in rest:  # not a mere mention of the command
-            Parsed(name, [word for word in rest if word != "--dry-run"])
+            parse(name, [word for word in rest if word != "--dry-run"])
         return
     verbs = rest[:1] if name in WITH_VERBS and rest else []
     with pytest.raises(SystemExit) as stopped:
@@ -80,7 +80,7 @@ def test_the_options_in_a_header_are_accepted(path, options, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     words = [word for option in options for word in shlex.split(option) if option != "--config COPY"]
     if path in FAMILIES and "class_path" not in read_config(path)["model"]:
-        Parsed("fit", words)  # an overlay, whose header names the configuration that it follows
+        parse("fit", words)  # an overlay, whose header names the configuration that it follows
         return
     base = [] if path in FAMILIES else ["--config", str(BASE)]
-    Parsed("fit", [*base, "--config", str(path), *words])
+    parse("fit", [*base, "--config", str(path), *words])

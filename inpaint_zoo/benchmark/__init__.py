@@ -11,6 +11,7 @@ from inpaint_zoo.benchmark.listing import ListedSuite, list_suites
 from inpaint_zoo.benchmark.missing import Missing, MissingCell
 from inpaint_zoo.benchmark.options import Failure, Listener, Options
 from inpaint_zoo.benchmark.places import Places
+from inpaint_zoo.benchmark.rehearsal import rehearsed
 from inpaint_zoo.benchmark.runner import Outcome, run_suite
 from inpaint_zoo.benchmark.store import CellKey
 from inpaint_zoo.benchmark.suite import Suite, load_suite
@@ -29,5 +30,6 @@ __all__ = [
     "export_inputs",
     "list_suites",
     "load_suite",
+    "rehearsed",
     "run_suite",
 ]

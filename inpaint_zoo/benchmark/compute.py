@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,11 +33,19 @@ TURN = 4  # images per worker between two turns of the CPU
 
 
 class Sample(NamedTuple):
-    """One image of a cell: its index in the dataset, the ground truth (H, W, 3), and the inputs of the method."""
+    """One image of a cell with one mask.
+
+    Attributes:
+        number: Index of the image in the dataset.
+        target: The ground truth (H, W, 3).
+        item: Inputs of the method.
+        draw: Number of the mask, from 0.
+    """
 
     number: int
     target: Pixels
     item: MethodInput
+    draw: int = 0
 
 
 class Shown(NamedTuple):
@@ -102,12 +111,13 @@ def worker_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def load_sample(image_set: ImageSet, masks: MaskSet, index: int) -> Sample:
+def load_sample(image_set: ImageSet, masks: MaskSet, index: int, draw: int = 0) -> Sample:
     """Decode image ``index``, make its mask, set the hole to 0, and add the filling that the mask set defines."""
     target = image_set.load(index)
-    mask = masks.load(index, (target.shape[0], target.shape[1]))
+    mask = masks.load(index, (target.shape[0], target.shape[1]), draw, image_set.count)
     image = np.where(mask[..., None], np.uint8(0), target)
-    return Sample(index, target, MethodInput(image_set.key(index), image, mask, masks.hole_fill(target, mask)))
+    item = MethodInput(image_set.key(index, draw), image, mask, masks.hole_fill(target, mask))
+    return Sample(index, target, item, draw)
 
 
 def compute_cell(
@@ -178,10 +188,7 @@ def compute_cell(
     _refuse_nothing(gathered, scorer)
     whole: dict[str, float] = {}
     if scorer.set_metrics:
-        features = {key: np.stack([score.features[key] for score in gathered.scores]) for key in scorer.feature_keys}
-        rows = np.flatnonzero(np.isin(cell.image_set.indices, gathered.indices))
-        target = {key: values[rows] for key, values in target_features(cell.image_set).items()}
-        whole = scorer.compare_sets(features, target)
+        whole = _compare_sets(cell, scorer, gathered, target_features(cell.image_set))
     return CellResult(
         values=_values(cell, gathered, whole),
         costs=gathered.costs,
@@ -195,6 +202,17 @@ def compute_cell(
         left_out=gathered.left_out,
         scored=len(gathered.scores),
     )
+
+
+def _compare_sets(cell: Cell, scorer: Scorer, gathered: _Gathered, target: Features) -> dict[str, float]:
+    """Return the values of the set metrics; if an image has several masks, the means over the draws."""
+    every: list[dict[str, float]] = []
+    for draw in dict.fromkeys(draw for _, draw in gathered.samples):
+        at = [row for row, sample in enumerate(gathered.samples) if sample[1] == draw]
+        features = {key: np.stack([gathered.scores[row].features[key] for row in at]) for key in scorer.feature_keys}
+        rows = np.flatnonzero(np.isin(cell.image_set.indices, [gathered.samples[row][0] for row in at]))
+        every.append(scorer.compare_sets(features, {key: values[rows] for key, values in target.items()}))
+    return {name: fmean(values[name] for values in every) for name in every[0]}
 
 
 def _refuse_nothing(gathered: _Gathered, scorer: Scorer) -> None:
@@ -234,7 +252,7 @@ class _Gathered:
         self.scores: list[Score] = []
         self.ratios: list[float] = []
         self.costs: list[ImageCost] = []
-        self.indices: list[int] = []
+        self.samples: list[tuple[int, int]] = []  # index of the image and draw of the mask
         self.keys: list[str] = []
         self.left_out: dict[str, str] = {}
         self.shown: dict[int, Shown] = {}
@@ -247,12 +265,12 @@ class _Gathered:
         if score_now:
             self._submit()
         self.ratios.append(float(np.count_nonzero(mask)) / mask.size)
-        self.indices.append(sample.number)
+        self.samples.append((sample.number, sample.draw))
         self.keys.append(sample.item.key)
         if output.seconds is not None:
             cost = ImageCost(sample.item.key, output.seconds, output.passes, mask.shape[1], mask.shape[0])
             self.costs.append(cost)
-        if sample.number in self._shown:
+        if sample.draw == 0 and sample.number in self._shown:
             self.shown[self._shown[sample.number]] = Shown(sample, output.image)
 
     def _submit(self) -> None:
@@ -284,25 +302,25 @@ class _Missing(NamedTuple):
     reason: str
 
 
-def _load(cell: Cell, first: Sample | None, index: int) -> Sample | _Missing:
-    if first is not None and index == first.number:
+def _load(cell: Cell, first: Sample | None, index: int, draw: int) -> Sample | _Missing:
+    if first is not None and (index, draw) == (first.number, first.draw):
         return first
     try:
-        return load_sample(cell.image_set, cell.masks, index)
+        return load_sample(cell.image_set, cell.masks, index, draw)
     except ZooError as error:
-        return _Missing(cell.image_set.key(index), plain_name(" ".join(str(error).split())))
+        return _Missing(cell.image_set.key(index, draw), plain_name(" ".join(str(error).split())))
 
 
 def _samples(
     cell: Cell, pool: ThreadPoolExecutor, first: Sample | None, group: int, ahead: int
 ) -> Iterator[list[Sample | _Missing]]:
     """Yield the samples in groups; ``ahead`` further groups are loaded while the caller works on one."""
-    indices = cell.image_set.indices
+    samples = cell.samples
     loading: deque[list[Future[Sample | _Missing]]] = deque()
     try:
-        for begin in range(0, len(indices), group):
-            chosen = indices[begin : begin + group]
-            loading.append([pool.submit(_load, cell, first, index) for index in chosen])
+        for begin in range(0, len(samples), group):
+            chosen = samples[begin : begin + group]
+            loading.append([pool.submit(_load, cell, first, *sample) for sample in chosen])
             if len(loading) > ahead:
                 yield [future.result() for future in loading.popleft()]
         while loading:
@@ -319,9 +337,9 @@ def _values(cell: Cell, gathered: _Gathered, whole: Mapping[str, float]) -> pa.T
         for column, value in zip(columns.values(), row, strict=True):
             column.append(value)
 
-    for index, score, ratio in zip(gathered.indices, gathered.scores, gathered.ratios, strict=True):
+    for (index, draw), score, ratio in zip(gathered.samples, gathered.scores, gathered.ratios, strict=True):
         for metric, value in score.values.items():
-            add(cell.image_set.key(index), metric, value, cell.image_set.group(index), ratio)
+            add(cell.image_set.key(index, draw), metric, value, cell.image_set.group(index), ratio)
     for metric, value in whole.items():
         add(None, metric, value, None, None)
     text, number = pa.string(), pa.float64()

@@ -13,6 +13,7 @@ from inpaint_zoo.analysis.machine import describe_device
 from inpaint_zoo.benchmark.cost_keys import COSTS_FILE, FIGURES, CostKeys
 from inpaint_zoo.benchmark.entries import ModelEntry
 from inpaint_zoo.benchmark.identity import code_sha256
+from inpaint_zoo.benchmark.stamp import REHEARSAL_SIDE
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file, write_json
 
@@ -50,6 +51,8 @@ def measure_costs(
     precision: str,
     fresh: bool,
     known: Mapping[str, Any],
+    stamp: Mapping[str, str],
+    timed: Mapping[str, ModelEntry],
 ) -> None:
     """Write `costs.json` with the figures of each method; figures that are known and still valid are kept.
 
@@ -63,10 +66,14 @@ def measure_costs(
         precision: Precision of the networks.
         fresh: Measure again what is known.
         known: Content of an earlier `costs.json`.
+        stamp: Further content of `costs.json`: the mark of a rehearsal.
+        timed: Small networks of a rehearsal, which are measured on small images in place of the method with the same
+            label; empty for other runs.
     """
+    measured = replace(keys, size=(REHEARSAL_SIDE, REHEARSAL_SIDE)) if timed else keys
     before = {} if fresh else known.get("methods", {})
     found: dict[str, Any] = {}
-    content = {**keys.plain(), "device": describe_device(device), "precision": precision, "methods": found}
+    content = {**stamp, **keys.plain(), "device": describe_device(device), "precision": precision, "methods": found}
     for stated in methods:
         entry = _with_file(stated, datasets)
         identity = {
@@ -81,7 +88,8 @@ def measure_costs(
         if record.get("identity") != identity or record.get("error"):
             record = {"identity": identity, "figures": {}, "error": None}
             try:
-                record["figures"] = count(entry, keys) | _measure(entry, keys, masks, device, precision)
+                figures, spread = _measure(timed.get(entry.label, entry), measured, masks, device, precision)
+                record |= {"figures": count(entry, keys) | figures, "distribution": spread}
             except (ZooError, RuntimeError) as error:
                 record["error"] = " ".join(str(error).split())
         found[entry.label] = record
@@ -109,15 +117,15 @@ def _random(entry: ModelEntry, info: ModelInfo) -> NetworkMethod:
 
 def _measure(
     entry: ModelEntry, keys: CostKeys, masks: Sequence[MaskSet], device: torch.device, precision: str
-) -> dict[str, float]:
-    """Return the figures that can be measured on the device."""
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Return the figures that can be measured on the device, and the distributions of latency and passes."""
     from inpaint_zoo.analysis.cost import distribution, measure_alone
     from inpaint_zoo.benchmark.methods import Task
 
     names = [name for name in keys.figures if FIGURES[name].counted is None]
     names = [name for name in names if FIGURES[name].device in (None, device.type)]
     if not names:
-        return {}
+        return {}, {}
     method = _random(entry, _info(entry))
     method.start(Task("costs", "costs", ()), device, precision)
     items = list(_inputs(keys, masks))
@@ -132,8 +140,8 @@ def _measure(
     passes.clear()
     alone = measure_alone(seconds, items, device)
     method.close()
-    mean = distribution(1000 * each for each in alone.seconds)["mean"]
-    return {name: sum(passes) / len(passes) if name == "passes" else mean for name in names}
+    found = {"latency_ms": distribution(1000 * each for each in alone.seconds), "passes": distribution(passes)}
+    return {name: found["passes" if name == "passes" else "latency_ms"]["mean"] for name in names}, found
 
 
 def _inputs(keys: CostKeys, masks: Sequence[MaskSet]) -> Iterator[MethodInput]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -15,19 +15,58 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATASET",
+    "DRAW",
     "CallableEntry",
     "CommandEntry",
+    "Family",
     "FileModelEntry",
     "FolderEntry",
     "MethodEntry",
     "ModelEntry",
     "Mosaic",
     "SourceEntry",
+    "TrainKeys",
     "find_file",
 ]
 
 DATASET = "{dataset}"
 """Stands in the path of a weight file for the name of the dataset."""
+DRAW = "{draw}"
+"""Stands in the path of a weight file for the number of a draw: 1, 2, ..."""
+
+
+class Family(NamedTuple):
+    """Networks that a suite states in one entry, and the place of one of them.
+
+    Attributes:
+        label: Label of the entry.
+        kind: Whether they are draws of a training, or checkpoints of one.
+        number: Number of the draw, or training step; None if there is no checkpoint.
+    """
+
+    label: str
+    kind: Literal["draws", "checkpoints"]
+    number: int | None
+
+
+@dataclass(frozen=True)
+class TrainKeys:
+    """How the network of a method is trained.
+
+    Attributes:
+        config: Path of the training configuration; may contain `{dataset}`.
+        few_shot: Number of training images, the first ones in natural order; None for all.
+        data: Registered dataset to train on; None for the dataset that is tested.
+        changes: Option of `fit` without the dashes, such as "model.l1" -> value.
+        start: Argument of the training module, such as "init_weights" -> label of the method whose last checkpoint for
+            the same dataset it gets.
+    """
+
+    config: str
+    few_shot: int | None = None
+    data: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    start: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_file(file: str, dataset: str, folders: Iterable[Path], folder: bool = False) -> str | None:
@@ -58,6 +97,13 @@ class ModelEntry:
         folders: Folders in which a relative file is searched, in this order.
         given: Whether the file is given from outside the suite.
         per_dataset: Whether the suite states another file for each dataset.
+        draws: Number of networks of the entry, whose files differ in DRAW; 0 for an entry without `draws`.
+        by_step: Checkpoint by name of the dataset, for an entry with `checkpoints`, whose ``weights`` are a pattern;
+            None for other entries.
+        other_steps: Datasets that have other checkpoints of the entry, but not this one.
+        family: The entry that the network is a part of; None for an entry that is one network.
+        applies: False for a dataset in ``other_steps``.
+        train: How `inpaint-zoo sweep` trains it; None if the suite does not say it.
     """
 
     label: str
@@ -68,6 +114,12 @@ class ModelEntry:
     folders: tuple[Path, ...] = (Path(),)
     given: bool = False
     per_dataset: bool = False
+    draws: int = 0
+    by_step: Mapping[str, Path] | None = None
+    other_steps: frozenset[str] = frozenset()
+    family: Family | None = None
+    applies: bool = True
+    train: TrainKeys | None = None
     kind = "model"
 
     @property
@@ -84,6 +136,11 @@ class ModelEntry:
         """
         if self.file is None:
             return self
+        if self.by_step is not None:
+            if dataset in self.other_steps:
+                return replace(self, applies=False)
+            path = self.by_step.get(dataset)
+            return None if path is None else replace(self, weights=str(path))
         found = find_file(self.file, dataset, self.folders)
         return None if found is None else replace(self, weights=found)  # absolute, so never the word "random"
 
@@ -92,12 +149,14 @@ class ModelEntry:
         weights = Path(self.weights).name if self.weights else None
         if self.given:
             weights = "given with --weights"
+        family = {"family": self.family._asdict()} if self.family else {}
         return {
             "label": self.label,
             "kind": self.kind,
             "model": self.model,
             "weights": weights,
             "options": self.options,
+            **family,
         }
 
 
@@ -233,6 +292,8 @@ class SourceEntry:
         mosaic: For a mask set, the filling that networks see in the holes; None for empty holes.
         given: Keys that replace those of ``spec`` on this machine, such as the folder of `--data`.
         listed: For a mask set of a list that the suite names, its description in the list.
+        draws: For a mask set, the number of masks for each image.
+        train: For a dataset, the configuration that `inpaint-zoo sweep` adds to trainings on it; None for none.
     """
 
     label: str
@@ -241,6 +302,8 @@ class SourceEntry:
     mosaic: Mosaic | None = None
     given: dict[str, Any] = field(default_factory=dict)
     listed: EvalMask | None = None
+    draws: int = 1
+    train: str | None = None
 
     @property
     def resolved(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from inpaint_zoo._version import __version__
-from inpaint_zoo.analysis.cost import SPREAD, cell_cost, measure_alone, pool, timed_in_the_run
+from inpaint_zoo.analysis.cost import SPREAD, cell_cost, measure_alone, timed_in_the_run
 from inpaint_zoo.analysis.machine import describe_device, describe_environment
 from inpaint_zoo.benchmark.compute import CellResult, Sample, compute_cell, load_sample, naming
 from inpaint_zoo.benchmark.identity import code_sha256, git_commit
@@ -23,6 +23,7 @@ from inpaint_zoo.benchmark.missing import by_part
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
 from inpaint_zoo.benchmark.plan import Cell, Plan
 from inpaint_zoo.benchmark.store import Store
+from inpaint_zoo.benchmark.totals import totals
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_path, sha256_json, write_bytes
 from inpaint_zoo.io.images import write_image
@@ -54,6 +55,7 @@ class Execution:
         self.metrics = plan.scorer.identity()
         self._shown: set[tuple[str, str]] = set()
         self._warm: Method | None = None
+        self._rehearsed: dict[str, tuple[CellResult, dict[str, Any] | None]] = {}  # by content
 
     def compute(self, cells: Sequence[Cell]) -> list[Failure]:
         """Compute cells one after the other and store each one when it is done; return those that failed."""
@@ -73,41 +75,54 @@ class Execution:
         try:
             if cell.problem is not None:
                 raise ZooError(cell.problem)
-            cell.method.start(cell.task, self.device, self.options.precision)
-            if cell.method.takes_all:
-                cell.method.prepare(self._items(cell))
-            first = self._first(cell)
-            if first is not None:
-                self._warm_up(cell, first)
-            device, batch_size = self.device, self.options.batch_size
-            in_the_run = cell.method.computes and timed_in_the_run(cell.method.repeats, device, batch_size)
-            alone = None
-            if cell.method.computes and not in_the_run and first is not None:
-                fill = cell.method.fill
-                alone = measure_alone(lambda item: fill([item])[0].seconds, self._spread(cell, first), device)
-            result = compute_cell(
-                cell,
-                self.plan.scorer,
-                self.pool,
-                first=first,
-                workers=self.options.num_workers,
-                batch_size=batch_size,
-                gallery=self.options.gallery,
-                alone=in_the_run,
-                target_features=self._target_features,
-                advance=self.listener.image,
-            )
-            alone = result.alone or alone
-            network = cell.method if isinstance(cell.method, NetworkMethod) else None
-            costs = cell_cost(network, result.costs, alone, device) if alone else None
+            result, costs = self._known(cell) or self._computed(cell)
         except Exception as error:
             line = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
             line = plain_name(" ".join([*line.split(), *(f"({note})" for note in getattr(error, "__notes__", ()))]))
             with self.store.writing(cell.key, self._record(cell, "failed", line)) as folder:
                 (folder / "traceback.txt").write_text(traceback.format_exc(), "utf-8", "backslashreplace")
             return line
+        if self.plan.suite.rehearsal:  # many cells are the same network on the same images
+            self._rehearsed[cell.content] = result, costs
         self._write(cell, result, costs, cell.method.notes())
         return None
+
+    def _known(self, cell: Cell) -> tuple[CellResult, dict[str, Any] | None] | None:
+        """Return the results of a rehearsed cell with the same content; None if there is none."""
+        if (known := self._rehearsed.get(cell.content)) is not None:
+            for _ in cell.task.keys:
+                self.listener.image()
+        return known
+
+    def _computed(self, cell: Cell) -> tuple[CellResult, dict[str, Any] | None]:
+        """Complete and score the images of a cell; return its results and its cost."""
+        cell.method.start(cell.task, self.device, self.options.precision)
+        if cell.method.takes_all:
+            cell.method.prepare(self._items(cell))
+        first = self._first(cell)
+        if first is not None:
+            self._warm_up(cell, first)
+        device, batch_size = self.device, self.options.batch_size
+        in_the_run = cell.method.computes and timed_in_the_run(cell.method.repeats, device, batch_size)
+        alone = None
+        if cell.method.computes and not in_the_run and first is not None:
+            fill = cell.method.fill
+            alone = measure_alone(lambda item: fill([item])[0].seconds, self._spread(cell, first), device)
+        result = compute_cell(
+            cell,
+            self.plan.scorer,
+            self.pool,
+            first=first,
+            workers=self.options.num_workers,
+            batch_size=batch_size,
+            gallery=self.options.gallery,
+            alone=in_the_run,
+            target_features=self._target_features,
+            advance=self.listener.image,
+        )
+        alone = result.alone or alone
+        network = cell.method if isinstance(cell.method, NetworkMethod) else None
+        return result, cell_cost(network, result.costs, alone, device) if alone else None
 
     def _write(
         self, cell: Cell, result: CellResult, costs: Mapping[str, Any] | None, method_notes: Sequence[str]
@@ -174,19 +189,20 @@ class Execution:
 
     def _items(self, cell: Cell) -> Iterator[MethodInput]:
         """Yield the images of a cell that can be read and get a mask."""
-        for index in cell.image_set.indices:
+        for index, draw in cell.samples:
             with suppress(ZooError):
-                yield load_sample(cell.image_set, cell.masks, index).item
+                yield load_sample(cell.image_set, cell.masks, index, draw).item
 
     def _spread(self, cell: Cell, first: Sample) -> Iterator[MethodInput]:
         """Yield up to `SPREAD` evenly spaced images of a cell, without those that cannot be read or get no mask."""
-        indices = cell.image_set.indices
-        count = min(SPREAD, len(indices))
+        samples = cell.samples
+        count = min(SPREAD, len(samples))
         found = 0
         for part in range(count):
             with suppress(ZooError):
-                index = indices[(2 * part + 1) * len(indices) // (2 * count)]
-                sample = first if index == first.number else load_sample(cell.image_set, cell.masks, index)
+                index, draw = samples[(2 * part + 1) * len(samples) // (2 * count)]
+                known = (index, draw) == (first.number, first.draw)
+                sample = first if known else load_sample(cell.image_set, cell.masks, index, draw)
                 found += 1
                 yield sample.item
         if not found:
@@ -194,9 +210,9 @@ class Execution:
 
     def _first(self, cell: Cell) -> Sample | None:
         """Return the first image that can be read and gets a mask; None if there is none."""
-        for index in cell.image_set.indices:
+        for index, draw in cell.samples:
             with suppress(ZooError):
-                return load_sample(cell.image_set, cell.masks, index)
+                return load_sample(cell.image_set, cell.masks, index, draw)
         return None
 
     def _target_features(self, image_set: ImageSet) -> Features:
@@ -238,14 +254,7 @@ class Execution:
     def assemble(self) -> None:
         """Write the tables of all cells that are done."""
         suite, scorer = self.plan.suite, self.plan.scorer
-        records = [self.store.record(cell.key) or {} for cell in self.plan.cells]
-        costs: dict[tuple[str, str], list[dict[str, Any]]] = {}  # by method and device, which are never mixed
-        capped: dict[str, int] = {}
-        for cell, record in zip(self.plan.cells, records, strict=True):
-            if record.get("costs"):
-                costs.setdefault((cell.key.method, record["costs"]["device"]), []).append(record["costs"])
-            for metric, count in record.get("capped", {}).items():
-                capped[metric] = capped.get(metric, 0) + count
+        records = [(cell.key.method, self.store.record(cell.key) or {}) for cell in self.plan.cells]
         provenance = {
             "suite": {"name": suite.name, "seed": suite.seed, "version": __version__},
             "environment": {
@@ -256,8 +265,7 @@ class Execution:
             },
             "skipped_metrics": [{"metric": name, "reason": reason} for name, reason in scorer.skipped.items()],
             "unreadable": [problem._asdict() for problem in self.plan.sources.unreadable],
-            "complexity": [{"method": method, **pool(each)} for (method, _), each in costs.items()],
-            "capped": capped,
+            **totals(records),
             "not_applicable": [cell._asdict() for cell in self.plan.not_applicable],
             "missing": [
                 {**part._asdict(), "cells": [list(cell[:3]) for cell in cells]}

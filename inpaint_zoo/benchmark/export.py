@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from inpaint_zoo.benchmark.compute import load_sample
+from inpaint_zoo.benchmark.images import samples
 from inpaint_zoo.benchmark.options import Listener, Options
 from inpaint_zoo.benchmark.plan import Sources, open_sources
 from inpaint_zoo.benchmark.runner import mention_unreadable
@@ -25,7 +26,8 @@ def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: 
     """Write the inputs that every method of a suite gets, as PNG files.
 
     `images/<dataset>/<mask>/<stem>.png` are the images with black holes, `masks/<dataset>/<mask>/<stem>.png` the masks
-    (255 = hole). A `folder` method of a suite reads results written as `<dataset>/<mask>/<stem>.png`. The suite's
+    (255 = hole). A mask set with `draws` gives each image several files, `<stem>.png`, `<stem>#1.png` and so on. A
+    `folder` method of a suite reads results written as `<dataset>/<mask>/<stem>.png`. The suite's
     methods and metrics are not checked, so that its folder may not exist yet. Mask sets with a mosaic are left out,
     because only registered networks support them.
 
@@ -48,7 +50,7 @@ def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: 
     _mention_missing(sources, options.allow_missing, listener)
     mention_unreadable(sources, options.allow_missing, listener)
     pairs = [(images, masks) for images in sources.image_sets for masks in sources.masks if masks.mosaic is None]
-    count = sum(len(image_set.indices) for image_set, _ in pairs)
+    count = sum(len(samples(*pair)) for pair in pairs)
     listener.begin(len(pairs), count)
     if folder.is_dir():
         folder.rmdir()
@@ -57,9 +59,9 @@ def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: 
             key = CellKey("inputs", image_set.label, masks.label, "")
             listener.cell(key)
             place = Path(image_set.label) / masks.label
-            for index in image_set.indices:
+            for index, draw in samples(image_set, masks):
                 try:
-                    item = load_sample(image_set, masks, index).item
+                    item = load_sample(image_set, masks, index, draw).item
                     write_image(temporary / "images" / place / f"{item.key}.png", item.image)
                     mask = encode_png(item.mask.astype(np.uint8))
                     write_bytes(temporary / "masks" / place / f"{item.key}.png", mask)
@@ -68,7 +70,7 @@ def export_inputs(suite: Suite, folder: str | Path, options: Options, listener: 
                         raise
                     count -= 1
                     reason = error.strerror if isinstance(error, OSError) else error
-                    listener.note(f"left out: {key}: {image_set.key(index)}: {reason}")
+                    listener.note(f"left out: {key}: {image_set.key(index, draw)}: {reason}")
                 listener.image()
             listener.finish(key, None)
     return count

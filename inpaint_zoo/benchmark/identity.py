@@ -1,20 +1,21 @@
 """Identity of a cell: a hash over everything that its numbers depend on, and nothing else.
 
-Labels, workers, batch size and device are not part of it; a renamed method is therefore not computed again.
+Labels, workers, batch size and device are not part of it; a renamed method is therefore not computed again. Cells of a
+rehearsal are an exception (`rehearsal_id`).
 """
 
 from __future__ import annotations
 
 import functools
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from inpaint_zoo._version import __version__
 from inpaint_zoo.io.atomic import sha256_json
 
-__all__ = ["MASK_STREAM", "RULES", "cell_id", "code_sha256", "git_commit"]
+__all__ = ["MASK_STREAM", "RULES", "cell_id", "code_sha256", "git_commit", "rehearsal_id"]
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -60,6 +61,16 @@ def cell_id(
         "precision": precision,
     }
     return sha256_json(content)[:20]
+
+
+def rehearsal_id(content: str, labels: Sequence[str]) -> str:
+    """Return the name of a cell's folder in a rehearsal, where cells with other labels may have the same content.
+
+    Args:
+        content: The result of `cell_id`.
+        labels: Labels of the cell.
+    """
+    return sha256_json([content, *labels])[:20]
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,11 +23,14 @@ from inpaint_zoo.io.names import plain_name
 if TYPE_CHECKING:
     from inpaint_zoo.masks import MaskGenerator
 
-__all__ = ["DecodedImages", "ImageSet", "MaskSet", "Unreadable"]
+__all__ = ["DRAW", "DecodedImages", "ImageSet", "MaskSet", "Unreadable", "samples"]
 
 Pixels = NDArray[np.uint8]
+KEPT_MASKS = 32 * 2**20  # bytes of masks that a mask set keeps for the next method
 DecodedImages = ImageCache[tuple[str, int], Pixels]
 """Decoded images by dataset and index, which all methods share."""
+DRAW = r"#\d+$"
+"""Pattern of what `ImageSet.key` adds to the name of an image for its second mask and the following ones."""
 
 
 class Unreadable(NamedTuple):
@@ -86,11 +90,6 @@ class ImageSet:
         return {"content_sha256": self._content, "indices_sha256": sha256_json(self.indices)}
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """Relative stems of the readable images."""
-        return tuple(self._data.keys[index] for index in self.indices)
-
-    @property
     def count(self) -> int:
         """Number of images, including those that cannot be read."""
         return len(self._data.keys)
@@ -100,9 +99,9 @@ class ImageSet:
         """Files that contain the images, except those in shards."""
         return [file for file in self._data.files.values() if isinstance(file, Path)]
 
-    def key(self, index: int) -> str:
-        """Return the relative stem of an image."""
-        return self._data.keys[index]
+    def key(self, index: int, draw: int = 0) -> str:
+        """Return the relative stem of an image, with `#1` for its second mask, `#2` for its third, and so on."""
+        return f"{self._data.keys[index]}#{draw}" if draw else self._data.keys[index]
 
     def group(self, index: int) -> str:
         """Return the source image that a crop was taken from."""
@@ -138,20 +137,23 @@ class MaskSet:
     Attributes:
         label: Its label in the suite.
         mosaic: The filling that networks see in the holes; None for empty holes.
+        draws: Number of masks for each image.
         doubts: Lines about probable mistakes in its mask files, found by `check`.
     """
 
     def __init__(self, entry: SourceEntry, suite: Suite) -> None:
         from inpaint_zoo.masks import create_generator
 
-        self.label, self.mosaic = entry.label, entry.mosaic
+        self.label, self.mosaic, self.draws = entry.label, entry.mosaic, entry.draws
         spec: Mapping[str, Any] = entry.resolved
         try:
-            self._generator: MaskGenerator = create_generator(spec, seed=suite.seed, stream=MASK_STREAM)
+            generator: MaskGenerator = create_generator(spec, seed=suite.seed, stream=MASK_STREAM)
         except MissingError:
             raise
         except ZooError as error:
             raise entry.table.located(error) from error
+        self._generator = generator.scaled(suite.rehearsal.scale) if suite.rehearsal else generator
+        self._kept: ImageCache[tuple[int, tuple[int, int]], NDArray[np.bool_]] = ImageCache(KEPT_MASKS)
         self._entry = entry
         self._verdict: Path | None = None
         self.doubts: list[str] = []
@@ -170,11 +172,46 @@ class MaskSet:
         if listed is None or listed.files is None or listed.stand_in:
             return
         count, complete = len(self.files()), listed.files.per_mask
-        if count < min(image_set.count, complete):
+        if count < min(image_set.count * self.draws, complete):
             raise self._entry.table.error(
                 f"the mask set '{self.label}' has {count} files for {image_set.count} images of '{image_set.label}'. "
                 f"The complete set has {complete}, and the papers use file i modulo {complete} for image i. Complete "
                 f"it, or list {{name: {listed.spec['name']}, root: DIR}}, which starts again after its last file."
+            )
+
+    def refuse_equal_draws(self, image_set: ImageSet) -> None:
+        """Check that an image gets different masks, and that no name of an image looks like that of another mask.
+
+        Raises:
+            ZooError: If all masks of the first image are equal, if a folder has too few files for different masks, or
+                if a name ends like `#1`.
+        """
+        if self.draws == 1 or not image_set.indices:
+            return
+        first = image_set.indices[0]
+        odd = next((key for key in map(image_set.key, image_set.indices) if re.search(DRAW, key)), None)
+        if odd is not None:
+            raise self._entry.table.error(
+                f"the image '{odd}' of '{image_set.label}' has the name of an image's second mask; rename it, or "
+                f"remove 'draws' from the mask set '{self.label}'."
+            )
+        try:
+            height, width, _ = image_set.load(first).shape
+            count = image_set.count
+            masks = {self.load(first, (height, width), draw, count).tobytes() for draw in range(self.draws)}
+        except ZooError:
+            return  # an error of the cells
+        if len(masks) == 1:
+            raise self._entry.table.error(
+                f"the mask set '{self.label}' has one mask for an image of '{image_set.label}', not {self.draws}; "
+                "remove 'draws'.",
+                "draws",
+            )
+        if self.files() and len(masks) < self.draws:
+            raise self._entry.table.error(
+                f"{len(self.files())} files give only {len(masks)} different masks for an image of "
+                f"'{image_set.label}', which has {count} images; use fewer 'draws' or more files.",
+                "draws",
             )
 
     def check(self, cache: Path) -> None:
@@ -199,24 +236,39 @@ class MaskSet:
             write_json(self._verdict, {"doubts": self.doubts})
 
     def identity(self) -> dict[str, Any]:
-        """Return the hash of the resolved configuration, and the mosaic if there is one."""
+        """Return the hash of the resolved configuration, and the mosaic and the number of draws if there are any."""
         mosaic = {"mosaic": self.mosaic._asdict()} if self.mosaic else {}
-        return {"generator_sha256": self._generator.identity(), **mosaic}
+        draws = {"draws": self.draws} if self.draws > 1 else {}
+        return {"generator_sha256": self._generator.identity(), **mosaic, **draws}
 
     def to_yaml(self) -> str:
         """Return the resolved configuration that `identity` hashes, with presets and defaults expanded."""
         return self._generator.to_yaml()
 
-    def load(self, index: int, size: tuple[int, int]) -> NDArray[np.bool_]:
-        """Return the mask (H, W) of image ``index``, True in the hole.
+    def load(self, index: int, size: tuple[int, int], draw: int = 0, count: int = 0) -> NDArray[np.bool_]:
+        """Return a mask (H, W) of image ``index``, True in the hole.
+
+        Mask ``draw`` of an image is mask ``index + draw * count`` of the generator. The masks of a draw therefore
+        differ from those of all others, and a folder with enough files gives every image files of its own.
+
+        Args:
+            index: Index of the image.
+            size: (H, W) of the image.
+            draw: Number of the mask, from 0.
+            count: Number of images of the dataset; it does not matter for draw 0.
 
         Raises:
             ZooError: If the generator changes the size, so that its masks do not fit the images.
         """
-        mask = self._generator(index, size)
-        if mask.shape != size:
-            raise ZooError(f"The mask set '{self.label}' gives masks {mask.shape} for images {size}.")
-        return mask.astype(bool)
+        number = index + draw * count
+        mask = self._kept.get((number, size))
+        if mask is None:
+            drawn = self._generator(number, size)
+            if drawn.shape != size:
+                raise ZooError(f"The mask set '{self.label}' gives masks {drawn.shape} for images {size}.")
+            mask = drawn.astype(bool)
+            self._kept.keep((number, size), mask)
+        return mask.copy()  # a method may write into its mask
 
     def hole_fill(self, target: Pixels, mask: NDArray[np.bool_]) -> NDArray[np.float32] | None:
         """Return the filling (3, H, W) in [0, 1] that networks see in the hole; None for an empty hole.
@@ -232,3 +284,8 @@ class MaskSet:
 
         image, hole = torch.tensor(target).permute(2, 0, 1)[None].float() / 255, torch.tensor(mask)[None, None].float()
         return mosaic(image, hole, self.mosaic.unit, self.mosaic.interpolation)[0].numpy()
+
+
+def samples(image_set: ImageSet, masks: MaskSet) -> list[tuple[int, int]]:
+    """Return (index of the image, draw of the mask) of every sample: all images with draw 0, then with draw 1, ..."""
+    return [(index, draw) for draw in range(masks.draws) for index in image_set.indices]

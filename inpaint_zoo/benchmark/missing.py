@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from inpaint_zoo.benchmark.entries import DATASET, CommandEntry, FileModelEntry, ModelEntry, SourceEntry
+from inpaint_zoo.benchmark.entries import DATASET, DRAW, CommandEntry, FileModelEntry, ModelEntry, SourceEntry
 
 __all__ = [
     "Missing",
@@ -92,16 +92,21 @@ def missing_masks(entry: SourceEntry) -> Missing:
 
 def missing_weights(entry: ModelEntry | FileModelEntry, dataset: str) -> Missing:
     """Return the description of an absent weight or model file for a dataset, given by its name."""
-    file = str(entry.file)
-    of = "weights" if isinstance(entry, ModelEntry) else "folder" if entry.kind == "diffusers" else "file"
-    what = f"{of} of '{entry.label}'" + (f" for '{dataset}'" if DATASET in file else "")
+    file, label, of, given = str(entry.file), entry.label, "weights", "FILE"
+    if isinstance(entry, FileModelEntry):
+        of, given = ("folder", "FOLDER") if entry.kind == "diffusers" else ("file", "FILE")
+    elif entry.family is not None:
+        label = entry.family.label
+        of, given = ("checkpoints", "PATTERN") if entry.by_step is not None else ("weights", f"FILE_{DRAW}")
+    what = f"{of} of '{label if of == 'checkpoints' else entry.label}'"
+    what += f" for '{dataset}'" if DATASET in file else ""
     if entry.given:
-        return Missing(what, f"--weights {entry.label}=... names no file for it")
+        return Missing(what, f"--weights {label}=... names no file for it")
     shown = Path(file).name if Path(file).is_absolute() else file.replace(DATASET, dataset)
     return Missing(
         what,
         f"put {shown} into --weights-root, into INPAINT_ZOO_WEIGHTS or beside the suite, or give "
-        f"--weights {entry.label}={'FOLDER' if of == 'folder' else 'FILE'}",
+        f"--weights {label}={given}",
     )
 
 

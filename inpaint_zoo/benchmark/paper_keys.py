@@ -7,7 +7,9 @@ methods:
   - {model: lgnet, weights: h1.safetensors, paper: {method: LGNet, setting: "lambda_h=1"}}
   - {quoted: [PEN, "M*"]}                                                         # rows without a method of ours
 datasets: [{name: celeba_hq, paper: CelebA-HQ}]
-masks: [{name: synthetic_10_20, paper: 10-20%}]
+masks:
+  - {name: synthetic_10_20, paper: 10-20%}
+  - {name: center, size: 128, input_mode: mosaic, paper: {mask: 20-30%, methods: [Deblurring]}}  # for these rows only
 metrics: [{name: mae_isnet, paper: {metric: l1_percent, times: 100}}]
 ```
 Entries without `paper` are not compared. If the table has one dataset or one mask set and the suite as well, they
@@ -54,6 +56,20 @@ class MetricMatch(NamedTuple):
     hardware: str = ""
 
 
+class MaskMatch(NamedTuple):
+    """A mask set that some rows of a table were made with, in place of the others that have its name in the table.
+
+    Attributes:
+        ours: Label of ours.
+        paper: Name in the table.
+        rows: Methods of the table to which it applies.
+    """
+
+    ours: str
+    paper: str
+    rows: tuple[str, ...]
+
+
 class Note(NamedTuple):
     """A remark on the comparison; it concerns the cells of a method and metric, or all if these are empty."""
 
@@ -70,6 +86,7 @@ class PaperMap:
         table: The table.
         rows: Row -> labels of our methods.
         datasets, masks: Name in the table -> labels of ours.
+        own_masks: Mask sets that apply to some rows only.
         metrics: Matching metrics and figures.
         quoted: Rows that are shown with the paper's numbers only.
         average: Axes over which several entries of one name are averaged.
@@ -80,6 +97,7 @@ class PaperMap:
     rows: dict[PaperRow, list[str]] = field(default_factory=dict)
     datasets: dict[str, list[str]] = field(default_factory=dict)
     masks: dict[str, list[str]] = field(default_factory=dict)
+    own_masks: tuple[MaskMatch, ...] = ()
     metrics: tuple[MetricMatch, ...] = ()
     quoted: tuple[PaperRow, ...] = ()
     average: tuple[str, ...] = ()
@@ -94,6 +112,11 @@ class PaperMap:
             "quoted": [row._asdict() for row in self.quoted],
             "datasets": self.datasets,
             "masks": self.masks,
+            **(
+                {"own_masks": [{**match._asdict(), "rows": list(match.rows)} for match in self.own_masks]}
+                if self.own_masks
+                else {}
+            ),
             "metrics": [{**match._asdict(), "rows": list(match.rows)} for match in self.metrics],
             "average": list(self.average),
             "notes": [note._asdict() for note in self.notes],
@@ -171,11 +194,15 @@ class PaperReader:
             *self._matches(table, metrics, figure=False),
             *self._matches(table, figures, figure=True),
         ]
+        masks = list(masks)
+        own_masks = tuple(self._own_masks(table, masks))
+        general = [entry for entry in masks if entry[1] not in {match.ours for match in own_masks}]
         return PaperMap(
             table=table,
             rows=rows,
             datasets=self._axis("dataset", table.datasets, datasets, "datasets" in average),
-            masks=self._axis("mask set", table.masks, masks, "masks" in average),
+            masks=self._axis("mask set", table.masks, general, "masks" in average),
+            own_masks=own_masks,
             metrics=tuple(matches),
             quoted=tuple(row for row in table.rows if row in self._quoted_rows(table, rows)),
             average=average,
@@ -218,6 +245,21 @@ class PaperReader:
         if not found and len(names) == 1 and (several or len(entries) == 1):
             found = {names[0]: [label for _, label in entries]}
         return found
+
+    def _own_masks(self, table: PaperTable, masks: Iterable[Labeled]) -> Iterator[MaskMatch]:
+        for entry, label, value in self._claims(masks):
+            if not isinstance(value, dict):
+                continue
+            keys = Table(entry.document, "`paper`", value, entry.keys)
+            keys.allow(("mask", "methods"))
+            single = "mask" not in value and len(table.masks) == 1
+            name = table.masks[0] if single else keys.need("mask", string)
+            if name not in table.masks:
+                raise entry.error(str(unknown_name("mask set of the paper's table:", name, table.masks)))
+            rows = tuple(str(row) for row in keys.need("methods", listing))
+            for row in rows:
+                _check(entry, "method", row, table.methods)
+            yield MaskMatch(label, name, rows)
 
     def _matches(self, table: PaperTable, entries: Iterable[Labeled], figure: bool) -> Iterator[MetricMatch]:
         for entry, label, value in self._claims(entries):

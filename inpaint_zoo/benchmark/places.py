@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from inpaint_zoo.benchmark.entries import DATASET, FileModelEntry, MethodEntry, ModelEntry, SourceEntry
+from inpaint_zoo.benchmark.families import expanded
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.weights import weights_folder
 
@@ -118,12 +119,17 @@ class Places:
             for each in methods
             if isinstance(each, FileModelEntry) or (isinstance(each, ModelEntry) and each.weights is not None)
         }
+        training = [each.train for each in models.values() if isinstance(each, ModelEntry) and each.train]
+        trained_on = [train.data for train in training if train.data]
         for name in self.data:
-            choices = [each for each in dict.fromkeys([*names, *files]) if each != SAMPLE]
+            choices = [each for each in dict.fromkeys([*names, *trained_on, *files]) if each != SAMPLE]
             _need_name("--data", "dataset or set of mask files", name, choices, suite)
         for label, given in self.weights.items():
             _need_name("--weights", "method with weights", label, list(models), suite)
-            if not any(models[label].find(name) for name in names or ("",)):
+            networks = [
+                each for each in expanded(models[label], names) if isinstance(each, ModelEntry | FileModelEntry)
+            ]
+            if not any(each.find(name) for each in networks for name in names or ("",)):
                 tried = dict.fromkeys(str(given).replace(DATASET, name) for name in names or ("",))
                 raise ZooError(f"--weights {label}={given}: there is no file {' or '.join(tried)}.")
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from inpaint_zoo.benchmark.axes import matching
 from inpaint_zoo.benchmark.entries import DATASET, FileModelEntry, ModelEntry, SourceEntry
-from inpaint_zoo.benchmark.identity import cell_id
-from inpaint_zoo.benchmark.images import DecodedImages, ImageSet, MaskSet, Unreadable
+from inpaint_zoo.benchmark.identity import cell_id, rehearsal_id
+from inpaint_zoo.benchmark.images import DecodedImages, ImageSet, MaskSet, Unreadable, samples
 from inpaint_zoo.benchmark.methods import Method, Prepared, Task, create_methods
 from inpaint_zoo.benchmark.missing import Missing, MissingCell, missing_dataset, missing_masks
 from inpaint_zoo.benchmark.scoring import Scorer
@@ -38,7 +38,6 @@ __all__ = [
     "survey",
 ]
 
-AXES = ("method", "dataset", "mask")
 CACHE_BYTES = 1 << 30  # of decoded images; further ones are decoded again for every method
 
 
@@ -75,6 +74,7 @@ class Cell:
         images: The dataset.
         masks: The mask set.
         identity: The method's part of the identity, for the record.
+        content: Hash of everything that its numbers depend on. Several cells of a rehearsal may have the same.
         problem: Why the cell cannot be computed; None if no problem is known.
     """
 
@@ -84,7 +84,13 @@ class Cell:
     image_set: ImageSet
     masks: MaskSet
     identity: dict[str, Any]
+    content: str
     problem: str | None
+
+    @property
+    def samples(self) -> list[tuple[int, int]]:
+        """(index of the image, draw of the mask) of each sample, in order."""
+        return samples(self.image_set, self.masks)
 
 
 class NotApplicable(NamedTuple):
@@ -172,7 +178,7 @@ def open_sources(suite: Suite, workers: int, cache: Path) -> Sources:
 
     Raises:
         ZooError: If a mask set or dataset is invalid (with file and line), no image of a dataset can be read, images
-            are given as masks, or a paper's mask files are incomplete.
+            are given as masks, a paper's mask files are incomplete, or several draws give one mask.
     """
     decoded = DecodedImages(CACHE_BYTES)
     masks: list[MaskSet] = []
@@ -193,6 +199,7 @@ def open_sources(suite: Suite, workers: int, cache: Path) -> Sources:
         for dataset in image_sets:
             refuse_own_masks(dataset.files, mask_set.files())
             mask_set.refuse_few(dataset)
+            mask_set.refuse_equal_draws(dataset)
         mask_set.check(cache)
     return Sources(tuple(image_sets), tuple(masks), missing, missing_sets)
 
@@ -205,7 +212,7 @@ def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: s
             equal.
     """
     methods = create_methods(suite)
-    scorer = Scorer(suite.metrics, device)
+    scorer = Scorer(suite.metrics, device, stand_ins=suite.rehearsal is not None)
     metrics = scorer.identity()
     backbones = [Missing(f"metric '{name}'", reason) for name, reason in scorer.skipped.items()] if not metrics else []
     image_sets = {image_set.label: image_set for image_set in sources.image_sets}
@@ -222,7 +229,8 @@ def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: s
             missing.append(each.missing_cell)
             continue
         image_set, masks = image_sets[each.dataset.label], mask_sets[each.masks.label]
-        task = Task(image_set.label, masks.label, image_set.keys, masks.mosaic is not None)
+        keys = tuple(image_set.key(*sample) for sample in samples(image_set, masks))
+        task = Task(image_set.label, masks.label, keys, masks.mosaic is not None)
         problem = None
         try:
             identity = method.identity(task)
@@ -231,7 +239,7 @@ def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: s
         except ZooError as error:  # results of this cell are missing; the other cells continue
             problem = str(error)
             identity = {"problem": problem}
-        name = cell_id(
+        content = cell_id(
             seed=suite.seed,
             method=identity,
             dataset=image_set.identity(),
@@ -239,8 +247,9 @@ def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: s
             metrics=metrics,
             precision=precision,
         )
-        key = CellKey(method.label, image_set.label, masks.label, name)
-        cells.append(Cell(key, task, method, image_set, masks, identity, problem))
+        labels = (method.label, image_set.label, masks.label)
+        key = CellKey(*labels, rehearsal_id(content, labels) if suite.rehearsal else content)
+        cells.append(Cell(key, task, method, image_set, masks, identity, content, problem))
     _refuse_shared_weights(suite, methods)
     _refuse_twins(cells)
     return Plan(suite, sources, scorer, tuple(cells), tuple(missing), tuple(refused))
@@ -257,7 +266,7 @@ def _refuse_shared_weights(suite: Suite, methods: Iterable[Mapping[str, Prepared
     for by_dataset, dataset in product(methods, suite.datasets):
         method, missing = by_dataset[dataset.label]
         entry = method.entry
-        if not isinstance(entry, ModelEntry) or entry.file is None or missing is not None:
+        if not isinstance(entry, ModelEntry) or entry.file is None or missing is not None or not entry.applies:
             continue
         others = seen.setdefault((dataset.label, real_path(Path(entry.file))), [])
         for other in others:
@@ -305,29 +314,13 @@ def select(cells: Sequence[Cell | MissingCell], only: Sequence[str]) -> list[Cel
 
     Args:
         cells: All cells.
-        only: `method=GLOB`, `dataset=GLOB`, `mask=GLOB`, or a plain GLOB for methods. A cell must match one pattern of
-            each given axis.
+        only: Patterns; see `matching`.
 
     Raises:
         ZooError: If a pattern is malformed or matches nothing.
     """
-    patterns: dict[str, list[str]] = {}
-    for word in only:
-        axis, equals, pattern = word.partition("=") if word.partition("=")[0] in AXES else ("method", "=", word)
-        if not equals or not pattern:
-            raise ZooError(f"--only must be method=GLOB, dataset=GLOB or mask=GLOB, got '{word}'.")
-        labels = list(dict.fromkeys(str(getattr(_labels(cell), axis)) for cell in cells))
-        if not fnmatch.filter(labels, pattern):
-            raise ZooError(f"--only {word}: no {axis} matches; available: {', '.join(labels)}.")
-        patterns.setdefault(axis, []).append(pattern)
-    return [
-        cell
-        for cell in cells
-        if all(
-            any(fnmatch.fnmatchcase(getattr(_labels(cell), axis), pattern) for pattern in wanted)
-            for axis, wanted in patterns.items()
-        )
-    ]
+    chosen = matching([_labels(cell)[:3] for cell in cells], only)
+    return [cell for cell, is_chosen in zip(cells, chosen, strict=True) if is_chosen]
 
 
 def _labels(cell: Cell | MissingCell) -> CellKey | MissingCell:

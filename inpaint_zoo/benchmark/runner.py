@@ -10,13 +10,16 @@ from inpaint_zoo.analysis.machine import exact
 from inpaint_zoo.benchmark.compute import worker_threads
 from inpaint_zoo.benchmark.cost_keys import COSTS_FILE
 from inpaint_zoo.benchmark.costs import measure_costs
-from inpaint_zoo.benchmark.entries import ModelEntry
 from inpaint_zoo.benchmark.execution import Execution
+from inpaint_zoo.benchmark.families import one_of_each
 from inpaint_zoo.benchmark.images import Unreadable
 from inpaint_zoo.benchmark.missing import MissingCell, by_part, missing_line
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
 from inpaint_zoo.benchmark.plan import Cell, Sources, make_plan, open_sources, refuse_one_file, select
 from inpaint_zoo.benchmark.report import write_report
+from inpaint_zoo.benchmark.report.run_folder import Run, read_run
+from inpaint_zoo.benchmark.stages import store_stages
+from inpaint_zoo.benchmark.stamp import STAMP
 from inpaint_zoo.benchmark.store import open_store, read_json, refuse_foreign
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
@@ -39,6 +42,7 @@ class Outcome:
         left_out: Images of the selected cells that lack values of some or all metrics.
         skipped_metrics: Metrics whose weights are missing -> a line that says which file to put where.
         report: Path of the report; None if no cell is done and the suite states no costs and no printed table.
+        run: The content of the folder that the report shows; None if there is no report.
     """
 
     computed: int
@@ -50,6 +54,7 @@ class Outcome:
     left_out: tuple[LeftOut, ...]
     skipped_metrics: Mapping[str, str]
     report: Path | None
+    run: Run | None
 
 
 def run_suite(
@@ -69,6 +74,8 @@ def run_suite(
 
     out, options, listener = Path(out), options or Options(), listener or Listener()
     refuse_foreign(out, suite)
+    if suite.rehearsal:
+        listener.note(STAMP)
     device = choose_device(options.device)
     sources = open_sources(suite, options.num_workers, out / "cache")
     mention_unreadable(sources, options.allow_missing, listener)
@@ -101,9 +108,12 @@ def run_suite(
             run.assemble()
             raise
         run.assemble()
+        if suite.gallery is not None:
+            store_stages(selected, suite.gallery.stages, options.gallery, store, device, options.precision)
         if suite.costs is not None:
+            networks = one_of_each(suite.methods)
             measure_costs(
-                [entry for entry in suite.methods if isinstance(entry, ModelEntry)],
+                suite.rehearsal.networks if suite.rehearsal else networks,
                 [entry.spec["name"] for entry in suite.datasets],
                 suite.costs,
                 () if suite.datasets else sources.masks,
@@ -112,10 +122,13 @@ def run_suite(
                 precision=options.precision,
                 fresh=options.fresh,
                 known=read_json(out / COSTS_FILE) or {},
+                stamp=store.stamp,
+                timed={entry.label: entry for entry in networks} if suite.rehearsal else {},
             )
         left_out = tuple(run.left_out(selected))
         done = any(store.is_done(cell.key) for cell in plan.cells)
-        report = write_report(out) if done or suite.costs or suite.paper else None
+        shown = read_run(out) if done or suite.costs or suite.paper else None
+        report = write_report(shown) if shown else None
     return Outcome(
         computed=len(todo) - len(failed),
         skipped=len(selected) - len(todo),
@@ -126,6 +139,7 @@ def run_suite(
         left_out=left_out,
         skipped_metrics=plan.scorer.skipped,
         report=report,
+        run=shown,
     )
 
 

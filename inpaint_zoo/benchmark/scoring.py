@@ -45,20 +45,26 @@ class Scorer:
         image_metrics: Metrics with a value for each image, by name, in suite order.
         set_metrics: Metrics with one value for a whole set of images, by name.
         unrounded: Names of the metrics that measure a result before it is rounded to 8 bits.
+
+    Args:
+        names: Names of the metrics.
+        device: Device on which they are computed.
+        stand_ins: Whether small random networks replace their backbones.
     """
 
-    def __init__(self, names: Sequence[str], device: torch.device) -> None:
-        from inpaint_zoo.metrics import create_metric, metric_info
+    def __init__(self, names: Sequence[str], device: torch.device, *, stand_ins: bool = False) -> None:
+        from inpaint_zoo.metrics import create_metric, create_stand_in, metric_info
         from inpaint_zoo.weights import WeightsNotFoundError
 
-        self.device = device
+        self.device, self.stand_ins = device, stand_ins
+        create = create_stand_in if stand_ins else create_metric
         self.names = tuple(names)
         self.skipped: dict[str, str] = {}
         self.image_metrics: dict[str, ImageMetric] = {}
         self.set_metrics: dict[str, SetMetric] = {}
         for name in names:
             try:
-                metric: Any = create_metric(name).to(device)
+                metric: Any = create(name).to(device)
             except WeightsNotFoundError as error:
                 self.skipped[name] = str(error)
                 continue
@@ -80,7 +86,9 @@ class Scorer:
         for name in self.names:
             if name not in self.skipped:
                 info = metric_info(name)
-                backbones = {need: sha256_file(find_backbone(need)) for need in info.needs}
+                backbones = {
+                    need: "stand-in" if self.stand_ins else sha256_file(find_backbone(need)) for need in info.needs
+                }
                 form = {"result": info.result} if info.result == "unrounded" else {}
                 identity[name] = {"implementation": info.implementation, "backbones": backbones, **form}
         return identity

@@ -1,6 +1,7 @@
 """Intervals and tests for one benchmark table, with the source image as the sampling unit.
 
-Several crops of one image are not independent, so all procedures below work on `groups` (the source images):
+Several crops of one image, and several masks on it, are not independent, so all procedures below work on `groups` (the
+source images):
 
 * `bootstrap_interval`: percentile interval of the mean over images; whole groups are resampled with replacement
   (Efron & Tibshirani 1993, ch. 13; cluster bootstrap: Davison & Hinkley 1997, sec. 3.8).

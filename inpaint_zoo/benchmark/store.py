@@ -18,12 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inpaint_zoo._version import __version__
+from inpaint_zoo.benchmark.stamp import STAMP
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import (
     TEMPORARY_PREFIX,
     atomic_folder,
     atomic_path,
+    json_bytes,
     remove_leftovers,
     write_bytes,
     write_json,
@@ -72,10 +74,16 @@ class CellKey(NamedTuple):
 
 
 class Store:
-    """A folder of results that this process has locked (see `open_store`)."""
+    """A folder of results that this process has locked (see `open_store`).
 
-    def __init__(self, out: Path) -> None:
+    Args:
+        out: The folder.
+        stamp: Mark of a rehearsal, which all written files contain; empty for other runs.
+    """
+
+    def __init__(self, out: Path, stamp: str = "") -> None:
         self.out = out
+        self.stamp = {"rehearsal": stamp} if stamp else {}
         self.cache = out / "cache"
         self.gallery = out / "gallery"
 
@@ -102,11 +110,11 @@ class Store:
     def writing(self, key: CellKey, record: Mapping[str, Any]) -> Iterator[Path]:
         """Yield a temporary folder that becomes the cell's folder on exit and replaces an existing one."""
         folder = self.out / "cells" / key.id
-        whole = {"id": key.id, **dict(zip(LABELS, key, strict=False)), **record}
+        whole = {"id": key.id, **dict(zip(LABELS, key, strict=False)), **self.stamp, **record}
         staging, old = (folder.with_name(f"{TEMPORARY_PREFIX}{state}-{key.id}") for state in ("new", "old"))
         with atomic_folder(staging) as temporary:
             yield temporary
-            write_json(temporary / "cell.json", whole)
+            (temporary / "cell.json").write_bytes(json_bytes(whole))
         if folder.exists():
             folder.rename(old)  # one atomic step, so that a partly removed folder is never taken for a cell
         staging.rename(folder)
@@ -124,7 +132,8 @@ class Store:
         done = [key for key in keys if self.is_done(key)]
         for name, schema in (("values", RESULTS), ("timings", TIMINGS)):
             target = self.out / ("results.parquet" if name == "values" else "timings.parquet")
-            with atomic_path(target) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            stamped = schema.with_metadata(self.stamp) if self.stamp else schema
+            with atomic_path(target) as temporary, pq.ParquetWriter(temporary, stamped, compression="zstd") as writer:
                 for key in done:
                     table = pq.ParquetFile(self.out / "cells" / key.id / f"{name}.parquet").read()
                     if name == "timings" and "passes" not in table.column_names:  # written by an older version
@@ -133,14 +142,14 @@ class Store:
                         column = pa.array([key[position]] * table.num_rows, pa.string())
                         table = table.add_column(position, label, column)
                     if table.num_rows:
-                        writer.write_table(table.select(schema.names).cast(schema))
+                        writer.write_table(table.select(schema.names).cast(stamped))
         records = {key.id: record for key in keys if (record := self.record(key)) is not None}
         failed = [
             {**{name: record[name] for name in LABELS}, "error": record["error"]}
             for record in records.values()
             if record["status"] == "failed"
         ]
-        write_json(self.out / "provenance.json", {"cells": records, **provenance, "failed": failed})
+        write_json(self.out / "provenance.json", {**self.stamp, "cells": records, **provenance, "failed": failed})
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -166,14 +175,15 @@ def open_store(out: Path, suite: Suite) -> Iterator[Store]:
         # suite.json first: it marks the folder as a folder of results
         write_json(out / "suite.json", {**suite.plain(), "version": __version__})
         write_bytes(out / "suite.yaml", suite.text.encode())
-        yield Store(out)
+        yield Store(out, STAMP if suite.rehearsal else "")
 
 
 def refuse_foreign(out: Path, suite: Suite) -> None:
     """Check that a folder can be used for the results of ``suite``; nothing is changed.
 
     Raises:
-        ZooError: If it is a file, contains other files, or contains results of a suite with another name or seed.
+        ZooError: If it is a file, contains other files, or contains results of a suite with another name or seed, or
+            those of a rehearsal while ``suite`` is none, or the reverse.
     """
     if out.exists() and not out.is_dir():
         raise ZooError(f"{out} is a file; --out needs a folder.")
@@ -187,6 +197,12 @@ def refuse_foreign(out: Path, suite: Suite) -> None:
         raise ZooError(
             f"{out} contains results of the suite '{name}' with seed {seed}, but {suite.path.name} is '{suite.name}' "
             f"with seed {suite.seed}; give another folder to --out."
+        )
+    if bool(there.get("rehearsal")) != bool(suite.rehearsal):
+        here, now = ("a real run", "a rehearsal") if suite.rehearsal else ("a rehearsal", "a real run")
+        raise ZooError(
+            f"{out} contains {here} of the suite '{name}', and its numbers must not be mixed with those of {now}; give "
+            "another folder to --out."
         )
 
 

@@ -8,6 +8,8 @@ methods:
   - {model: telea, options: {radius: 9}, label: Telea 9}   # ... with options of create_model
   - {model: glama_tiny, weights: mine.safetensors}         # or a checkpoint; or `random`, to score an untrained network
   - {model: lgnet, weights: "{dataset}/lgnet.safetensors"} # a network trained anew for each dataset
+  - {model: grig, weights: "grig_{draw}.ckpt", draws: 5}   # five trainings of one network (see `families`)
+  - {model: grig, checkpoints: runs/grig, label: Curve}    # the checkpoints of a training run
   - {folder: results/theirs, label: Theirs}                # results that another program made
   - {callable: "package.module:function", label: Mine}     # (image HxWx3 uint8, mask HxW bool) -> HxWx3 uint8
   - {onnx: lama_fp32.onnx, convention: lama_onnx}          # a model file, see `outside_keys`; torchscript, exported
@@ -20,17 +22,18 @@ metrics: [psnr, ssim]
 ```
 `Places` gives data and weights from outside the suite. Datasets, mask files, weight and model files, programs and
 optional packages may be absent; a run then leaves out their cells. `masks` names a list of mask sets that a paper tests
-on (see `mask_lists`). A mask set with `input_mode: mosaic` (and `mosaic_unit`, `mosaic_interpolation`, as in the data
-module) shows a mosaic of the ground truth to networks that accept a filling. Its label says so, and it is never
-averaged or ranked together with inpainting. Relative paths are relative to the file. For an unknown or misplaced key, a
-wrong type or a missing key, the error gives file, line and key. For unknown models, masks and metrics, it suggests
-similar names. Labels must be unique. The keys `paper` and `quoted` are described in `paper_keys`, the key `costs` in
-`cost_keys`. A suite that has only `costs` or quoted methods needs no datasets, masks and metrics.
+on (see `mask_lists`). A mask set with `draws: 5` has five masks for each image (see `images.samples`).
+A mask set with `input_mode: mosaic` (and `mosaic_unit`, `mosaic_interpolation`, as in the data module) shows a mosaic
+of the ground truth to networks that accept a filling. Its label says so, and it is never averaged or ranked together
+with inpainting. Relative paths are relative to the file. For an unknown or misplaced key, a wrong type or a missing
+key, the error gives file, line and key. For unknown models, masks and metrics, it suggests similar names. Labels must
+be unique. Further keys are described where they are read: `paper` and `quoted` in `paper_keys`, `costs` in `cost_keys`,
+`train` in `training_keys`, `gallery` in `gallery_keys`. A suite that has only `costs` or quoted methods needs no
+datasets, masks and metrics.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -41,6 +44,7 @@ from typing import Any, Literal, cast
 from inpaint_zoo.benchmark.cost_keys import CostKeys, read_costs
 from inpaint_zoo.benchmark.entries import (
     DATASET,
+    DRAW,
     CallableEntry,
     FolderEntry,
     MethodEntry,
@@ -48,10 +52,14 @@ from inpaint_zoo.benchmark.entries import (
     Mosaic,
     SourceEntry,
 )
+from inpaint_zoo.benchmark.families import expanded
+from inpaint_zoo.benchmark.gallery_keys import GalleryKeys, read_gallery
 from inpaint_zoo.benchmark.mask_lists import listed_masks
 from inpaint_zoo.benchmark.outside_keys import OUTSIDE_KEYS, read_outside
 from inpaint_zoo.benchmark.paper_keys import PaperMap, PaperReader
 from inpaint_zoo.benchmark.places import Places
+from inpaint_zoo.benchmark.stamp import Rehearsal
+from inpaint_zoo.benchmark.training_keys import read_data_training, read_training
 from inpaint_zoo.config import Table, increasing, mapping, read_document, string, whole
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_json
@@ -65,7 +73,7 @@ LISTS = {
     "metrics": ("a metric", "name"),
 }
 METHOD_KEYS = {
-    "model": ("model", "weights", "checkpoint", "options", "label"),
+    "model": ("model", "weights", "checkpoint", "checkpoints", "draws", "options", "label", "train"),
     "folder": ("folder", "label"),
     "callable": ("callable", "label"),
     "shipped": ("shipped",),
@@ -77,16 +85,23 @@ PLACEHOLDER = re.compile(r"\{\w*\}")
 INTERPOLATIONS = ("bilinear", "nearest")
 FOLDER_NAME = re.compile(r"[^\\/:*?\"<>|\x00-\x1f.\s][^\\/:*?\"<>|\x00-\x1f]*(?<![.\s])")
 ELSEWHERE = {
-    **dict.fromkeys(("weights", "checkpoint", "options", "convention", *METHOD_KEYS), "`methods`"),
+    **dict.fromkeys(("weights", "checkpoint", "checkpoints", "options", "convention", *METHOD_KEYS), "`methods`"),
     **dict.fromkeys(("root", "crop", "split"), "`datasets`"),
     **dict.fromkeys(("bank", "bins", *MOSAIC_KEYS), "`masks`"),
+    "draws": "an entry of `masks`, or a method with 'model'",
     **dict.fromkeys(("size", "label"), "an entry of `datasets` or `masks`"),
 }
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite as read from a file; ``text`` is the file's content, ``paper`` the printed table that it reproduces."""
+    """A suite as read from a file.
+
+    Attributes:
+        text: Content of the file.
+        paper: The printed table that it reproduces.
+        rehearsal: What `rehearsal.rehearsed` replaced; None for a suite as it is written.
+    """
 
     path: Path
     text: str
@@ -98,6 +113,8 @@ class Suite:
     metrics: tuple[str, ...]
     costs: CostKeys | None = None
     paper: PaperMap | None = None
+    gallery: GalleryKeys | None = None
+    rehearsal: Rehearsal | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return plain values in suite order, without paths of this machine."""
@@ -105,7 +122,8 @@ class Suite:
         def named(entry: SourceEntry) -> dict[str, Any]:
             spec = {key: Path(value).name if key in PATH_KEYS else value for key, value in entry.spec.items()}
             mosaic = dict(zip(MOSAIC_KEYS, ("mosaic", *entry.mosaic), strict=True)) if entry.mosaic else {}
-            return {"label": entry.label, **spec, **mosaic, **_in_paper(entry)}
+            draws = {"draws": entry.draws} if entry.draws > 1 else {}
+            return {"label": entry.label, **spec, **draws, **mosaic, **_in_paper(entry)}
 
         content = {
             "name": self.name,
@@ -116,6 +134,8 @@ class Suite:
             "metrics": list(self.metrics),
             **({"costs": self.costs.plain()} if self.costs else {}),
             **({"paper": self.paper.plain()} if self.paper else {}),
+            **({"gallery": self.gallery.plain()} if self.gallery else {}),
+            **({"rehearsal": self.rehearsal.plain()} if self.rehearsal else {}),
         }
         return {**content, "identity": sha256_json(content)}
 
@@ -133,7 +153,7 @@ def load_suite(path: str | Path, places: Places | None = None) -> Suite:
     path, places = Path(path), places or Places()
     document = read_document(path, "the suite", "name: mine")
     top = Table(document, "the suite", document.values)
-    top.allow(("name", "seed", *LISTS, "costs", "paper"), ELSEWHERE)
+    top.allow(("name", "seed", *LISTS, "costs", "paper", "gallery"), ELSEWHERE)
     name, seed = top.need("name", string), top.need("seed", whole(0))
     base = path.parent
     paper = PaperReader(top, base)
@@ -152,30 +172,41 @@ def load_suite(path: str | Path, places: Places | None = None) -> Suite:
     methods = _in_order(lists["methods"], methods)
     if not methods and lists["methods"]:
         raise top.error("no method is left: no model that is ready to use matches.", "methods")
-    datasets = [places.of_dataset(_source(table, base)) for table in lists["datasets"]]
+    datasets = [places.of_dataset(_dataset(table, base)) for table in lists["datasets"]]
     masks = [entry for table in lists["masks"] for entry in _mask_sets(table, base, places)]
+    placed = [places.of_model(each, base) if isinstance(each, ModelEntry) else each for each in methods]
+    names = [entry.spec["name"] for entry in datasets]
     suite = Suite(
         path=path,
         text=top.document.text,
         name=name,
         seed=seed,
-        methods=tuple(places.of_model(each, base) if isinstance(each, ModelEntry) else each for each in methods),
+        methods=tuple(network for entry in placed for network in expanded(entry, names)),
         datasets=tuple(datasets),
         masks=tuple(masks),
         metrics=tuple(_metric(table) for table in lists["metrics"]),
         costs=read_costs(costs, figures) if costs and figures else None,
+        gallery=_gallery(top, [entry.label for entry in methods if isinstance(entry, ModelEntry)]),
         paper=paper.read(
             *([(entry.table, entry.label) for entry in entries] for entries in (methods, datasets, masks)),
             *([(table, str(table.values["name"])) for table in tables] for tables in (lists["metrics"], figures or ())),
         ),
     )
+    _refuse_repeats("methods", methods)
     for kind, entries in (("methods", suite.methods), ("datasets", suite.datasets), ("mask sets", suite.masks)):
         _refuse_repeats(kind, entries)
     for index, metric in enumerate(suite.metrics):
         if metric in suite.metrics[:index]:
             raise lists["metrics"][index].error(f"the metric '{metric}' is listed twice.")
-    places.check(suite.methods, suite.datasets, suite.masks, path)
+    places.check(placed, suite.datasets, suite.masks, path)
     return suite
+
+
+def _gallery(top: Table, models: Sequence[str]) -> GalleryKeys | None:
+    if "gallery" not in top.values:
+        return None
+    keys = top.need("gallery", mapping)
+    return read_gallery(Table(top.document, "`gallery`", dict(keys), ("gallery",)), models)
 
 
 def _in_order(tables: Sequence[Table], methods: Iterable[MethodEntry]) -> list[MethodEntry]:
@@ -197,7 +228,7 @@ def _methods(table: Table, base: Path, places: Places) -> Iterator[MethodEntry]:
     target = table.need(kind, string)
     label = table.get("label", string)
     if kind == "model":
-        yield _model(table, target, label or target, places)
+        yield _model(table, target, label or target, base, places)
     elif kind == "folder":
         folder = base / Path(target).expanduser()
         yield FolderEntry(label or folder.name, table, folder)
@@ -210,7 +241,7 @@ def _methods(table: Table, base: Path, places: Places) -> Iterator[MethodEntry]:
         yield CallableEntry(label or function, table, target)
 
 
-def _model(table: Table, name: str, label: str, places: Places) -> ModelEntry:
+def _model(table: Table, name: str, label: str, base: Path, places: Places) -> ModelEntry:
     from inpaint_zoo.registry import model_info
 
     try:
@@ -220,13 +251,21 @@ def _model(table: Table, name: str, label: str, places: Places) -> ModelEntry:
     options = dict(table.need("options", mapping)) if "options" in table.values else {}
     if "weights" in table.values and "checkpoint" in table.values:
         raise table.error("give 'weights' or 'checkpoint', not both: they mean the same.", "checkpoint")
-    key = "checkpoint" if "checkpoint" in table.values else "weights"
+    keys = [key for key in ("checkpoints", "checkpoint", "weights") if key in table.values] or ["weights"]
+    if keys[0] == "checkpoints" and (others := [*keys[1:], *({"draws"} & set(table.values))]):
+        raise table.error(f"give 'checkpoints' or '{others[0]}', not both.", others[0])
+    key, draws = keys[0], table.get("draws", whole(2), 0) or 0
     weights = table.get(key, string)
     if weights and not info.learned:
         raise table.error(f"'{name}' is not learned, so it takes no '{key}'.", key)
     for placeholder in PLACEHOLDER.findall(weights or ""):
-        if placeholder != DATASET:
-            raise table.error(f"'{key}' may contain {DATASET}, the name of the dataset, but not {placeholder}.", key)
+        if placeholder not in ((DATASET, DRAW) if draws else (DATASET,)):
+            known = f"{DATASET}, the name of the dataset" + (f", and {DRAW}, the number of the draw" if draws else "")
+            way_out = "; add 'draws', the number of draws." if placeholder == DRAW and key != "checkpoints" else "."
+            raise table.error(f"'{key}' may contain {known}, but not {placeholder}{way_out}", key)
+    if draws and DRAW not in (weights or ""):
+        raise table.error(f"'draws' needs {DRAW}, the number of the draw, in the path of the weights.", "draws")
+    train = read_training(table, base, weights)
     if weights is None and info.learned:
         weights = "shipped"
     if weights == "shipped" and not info.weights and label not in places.weights:
@@ -234,25 +273,25 @@ def _model(table: Table, name: str, label: str, places: Places) -> ModelEntry:
             f"the package ships no weights of '{name}': add 'weights: FILE', or 'weights: random' to score an "
             "untrained network."
         )
-    return ModelEntry(label, table, name, weights, options)
+    by_step: dict[str, Path] | None = {} if key == "checkpoints" else None
+    return ModelEntry(label, table, name, weights, options, draws=draws, by_step=by_step, train=train)
 
 
 def _shipped(table: Table) -> Iterator[ModelEntry]:
     """Yield the registered models that match a `shipped` entry: those without training or with shipped weights."""
     if "shipped" not in table.values:
         return
-    from inpaint_zoo.registry import model_infos
+    from inpaint_zoo.registry import list_models, model_infos
 
     pattern = table.need("shipped", string)
-    ready = [info for info in model_infos() if info.ready]
-    names = [info for info in ready if fnmatch.fnmatchcase(info.name, pattern)]
-    if not names:
+    infos = model_infos(pattern, ready=True)
+    if not infos:
         raise table.error(
             f"no registered model that is ready to use matches '{pattern}'. "
-            f"Available: {', '.join(info.name for info in ready)}.",
+            f"Available: {', '.join(list_models(ready=True))}.",
             "shipped",
         )
-    for info in names:
+    for info in infos:
         yield ModelEntry(info.name, table, info.name, "shipped" if info.learned else None, {})
 
 
@@ -264,6 +303,10 @@ def _listed(entry: ModelEntry, methods: Iterable[MethodEntry]) -> bool:
         or (isinstance(other, ModelEntry) and (other.model, other.weights, other.options) == plain)
         for other in methods
     )
+
+
+def _dataset(table: Table, base: Path) -> SourceEntry:
+    return replace(_source(table, base, ("train",)), train=read_data_training(table, base))
 
 
 def _source(table: Table, base: Path, others: Collection[str] = ()) -> SourceEntry:
@@ -282,14 +325,15 @@ def _source(table: Table, base: Path, others: Collection[str] = ()) -> SourceEnt
 
 def _mask_sets(table: Table, base: Path, places: Places) -> Iterator[SourceEntry]:
     """Yield one mask set, one for each bin of hole ratios between two consecutive values of `bins`, or a list's."""
-    mosaic = _mosaic(table)
+    mosaic, draws = _mosaic(table), table.get("draws", whole(1), 1) or 1
     if "masks" in table.values:
-        table.allow(("masks", "root", *MOSAIC_KEYS))
+        table.allow(("masks", "root", "draws", *MOSAIC_KEYS))
         entries = listed_masks(table, base, places)
     else:
-        entries = _binned(table, _source(table, base, MOSAIC_KEYS))
+        entries = _binned(table, _source(table, base, ("draws", *MOSAIC_KEYS)))
     for entry in entries:
-        yield replace(entry, label=f"{entry.label}, mosaic (deblurring)", mosaic=mosaic) if mosaic else entry
+        label = f"{entry.label}, mosaic (deblurring)" if mosaic else entry.label
+        yield replace(entry, label=label, mosaic=mosaic, draws=draws)
 
 
 def _mosaic(table: Table) -> Mosaic | None:

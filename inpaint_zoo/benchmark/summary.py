@@ -121,6 +121,8 @@ def _image_entry(
 
 def _set_entries(rows: pd.DataFrame, per_image: pd.DataFrame) -> list[Row]:
     """Return entries for values of a whole set: without interval; the images are those that other metrics name."""
+    if rows.empty:
+        return []
     seen = per_image.groupby("method", sort=False)[["image", "group"]].nunique()
     entries: list[Row] = []
     for method, value in zip(rows["method"], rows["value"], strict=True):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
-from collections.abc import Iterator, Mapping
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import pandas as pd
 from rich import box
 from rich.markup import escape
 from rich.table import Column, Table
@@ -22,16 +21,17 @@ from inpaint_zoo.benchmark import (
     export_inputs,
     list_suites,
     load_suite,
+    rehearsed,
     run_suite,
 )
-from inpaint_zoo.benchmark.report.paper import Compared, Comparison, compare, groups
-from inpaint_zoo.benchmark.report.run_folder import read_run
+from inpaint_zoo.benchmark.report.paper import Comparison, compare, groups
+from inpaint_zoo.benchmark.report.paper_cells import Compared
+from inpaint_zoo.benchmark.stamp import STAMP
 from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar, split_pairs
-from inpaint_zoo.metrics import MetricInfo, metric_info
+from inpaint_zoo.cli.ranking import SHOWN_TABLES, ranking
 
 __all__ = ["run"]
 
-SHOWN_TABLES = 8
 MISSING = 3  # exit code: complete except for what is missing
 COLUMN = 44  # letters that the three numbers of a comparison need on a terminal
 
@@ -91,6 +91,12 @@ def _parser() -> ArgumentParser:
         help="score the other images if some are unreadable or have no mask, and exit with status 0 in this case and "
         "if datasets, weights or backbones are missing",
     )
+    parser.add_argument(
+        "--rehearse",
+        action="store_true",
+        help="run the whole suite in seconds with sample images, stand-in masks, small networks and random backbones, "
+        "to see the form of its tables; the numbers mean nothing, and every file says so",
+    )
     parser.add_argument("--gallery", type=int, default=6, metavar="N", help="images shown for each dataset")
     parser.add_argument(
         "--export-inputs",
@@ -139,44 +145,6 @@ class _Display(Listener):
         if self._progress.disable:
             failed = " failed" if error is not None else ""
             err_console.print(f"{self._finished}/{self._planned} {escape(str(key))}{failed}", soft_wrap=True)
-
-
-def _ranking(out: Path) -> Table:
-    """Return a table of means by dataset, mask set and method, sorted by the suite's first metric, best first."""
-    summary = pd.read_csv(out / "summary.csv")
-    infos = [metric_info(name) for name in summary["metric"].unique()]
-    table = Table("method", box=box.SIMPLE_HEAD, pad_edge=False)
-    for info in infos:
-        title = f"{info.title} {info.unit}".strip()
-        table.add_column(f"{title} {'↑' if info.higher_is_better else '↓'}", justify="right")
-    pairs = list(summary.groupby(["dataset", "mask"], sort=False))
-    told_apart = False
-    for (dataset, mask), part in pairs[:SHOWN_TABLES]:
-        rows = {(row["metric"], row["method"]): row for row in part.to_dict("records")}
-        separated = set(part.loc[part["tied_with_best"] == False, "metric"])  # noqa: E712 - NA is neither
-        told_apart |= bool(separated)
-        ranks = {method: row["rank"] for (metric, method), row in rows.items() if metric == infos[0].name}
-        methods = sorted(part["method"].unique(), key=lambda name: ranks.get(name, float("inf")))
-        table.add_row(f"[dim]{escape(f'{dataset}, {mask}')}[/dim]")
-        for method in methods:
-            means = [_mean(rows.get((info.name, method)), info, info.name in separated) for info in infos]
-            table.add_row(escape(method), *means)
-        table.add_section()
-    legend = (
-        "bold: best, or not distinguishable from the best"
-        if told_apart
-        else "nothing is bold: too little data to distinguish methods"
-    )
-    left = len(pairs) - SHOWN_TABLES
-    table.caption = f"{legend}; {left} more tables in the report" if left > 0 else legend
-    return table
-
-
-def _mean(row: Mapping[Any, Any] | None, info: MetricInfo, separated: bool) -> str:
-    if row is None or pd.isna(row["mean"]):
-        return ""
-    text = f"{row['mean']:.{info.digits}f}"
-    return f"[bold]{text}[/bold]" if separated and row["tied_with_best"] is True else text
 
 
 def _beside_the_paper(comparison: Comparison) -> Iterator[Table | str]:
@@ -230,12 +198,14 @@ def _list(folder: str) -> int:
     return 0
 
 
-def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
-    if outcome.report is not None:
-        run = read_run(out)
-        if len(run.summary):
-            console.print(_ranking(out))
-        if comparison := compare(run):
+def _conclude(outcome: Outcome, out: Path, allow_missing: bool, rehearsal: bool) -> int:
+    stamp = f"[bold yellow]{STAMP}[/bold yellow]" if rehearsal else ""
+    if outcome.run is not None:
+        if stamp:
+            console.print(stamp, soft_wrap=True)
+        if len(outcome.run.summary):
+            console.print(ranking(out))
+        if comparison := compare(outcome.run):
             for part in _beside_the_paper(comparison):
                 console.print(part)
     parts = [f"{outcome.computed} computed", f"{outcome.skipped} done before"]
@@ -258,6 +228,8 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
         err_console.print(f"[yellow]left out:[/yellow] {escape(f'{where}: {image.reason}')}", soft_wrap=True)
     if outcome.report is not None:
         console.print(f"report: {escape(str(outcome.report))}", soft_wrap=True)
+    if stamp:
+        console.print(stamp, soft_wrap=True)
     for failure in outcome.failed:
         err_console.print(f"[red]failed:[/red] {escape(str(failure.key))}: {escape(failure.error)}", soft_wrap=True)
     if outcome.failed or (outcome.left_out and not allow_missing):
@@ -265,22 +237,35 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool) -> int:
     return MISSING if (outcome.missing or outcome.skipped_metrics) and not allow_missing else 0
 
 
+def _refuse_places(parser: ArgumentParser, options: Namespace) -> None:
+    """End with an error if an option that names inputs of a real run is given with `--rehearse`."""
+    given = [name for name in ("data", "weights", "weights_root", "export_inputs") if getattr(options, name)]
+    if given:
+        parser.error(
+            "--rehearse uses the sample images and small networks in place of the suite's data and weights, so it "
+            f"takes no --{given[0].replace('_', '-')}. Leave out --rehearse for a real run."
+        )
+
+
 def run(args: list[str]) -> int:
     """Run the command; return 1 if cells failed or images were left out, 3 if something is missing, else 0."""
     parser = _parser()
     options = parser.parse_args(args)
     if options.list is not None:
-        if options.suite or options.out or options.data or options.weights or options.weights_root:
-            parser.error("--list takes a folder, and no suite, --out, --data, --weights or --weights-root.")
+        if options.suite or options.out or options.data or options.weights or options.weights_root or options.rehearse:
+            parser.error("--list takes a folder, and no suite, --out, --data, --weights, --weights-root or --rehearse.")
         return _list(options.list)
     if options.suite is None or options.out is None:
         parser.error(f"{'SUITE.yaml' if options.suite is None else '--out DIR'} is required.")
+    if options.rehearse:
+        _refuse_places(parser, options)
     places = Places(
         split_pairs("--data", "NAME=DIR", options.data),
         split_pairs("--weights", "LABEL=FILE", options.weights),
         options.weights_root,
     )
     suite, out = load_suite(options.suite, places), Path(options.out)
+    suite = rehearsed(suite) if options.rehearse else suite
     settings = Options(
         device=options.device,
         precision=options.precision,
@@ -299,4 +284,4 @@ def run(args: list[str]) -> int:
         return 0
     with _Display() as display:
         outcome = run_suite(suite, out, settings, display)
-    return _conclude(outcome, out, settings.allow_missing)
+    return _conclude(outcome, out, settings.allow_missing, options.rehearse)

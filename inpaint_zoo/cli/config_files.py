@@ -12,12 +12,12 @@ from typing import Any
 
 import yaml
 
+from inpaint_zoo.config import PLAIN_LOADER
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.masks.document import masks_set_by
 
 __all__ = ["expand_configs", "read_config"]
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the loader in C is ten times as fast, but may be missing
 
 BASE = "base"
 _GROUPS = ("model", "data", "trainer", "checkpoints", "images")
@@ -75,11 +75,12 @@ def _layers(path: Path, below: tuple[Path, ...] = ()) -> list[tuple[Path, dict[s
     return [*_layers(other, (*below, path.resolve())), (path, content)]
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """Read a training configuration with its bases as plain values, without building anything from it.
+def read_config(*paths: Path) -> dict[str, Any]:
+    """Read training configurations with their bases as plain values, without building anything from them.
 
     Args:
-        path: The file.
+        paths: The files, composed in this order as by several ``--config``; those after the first one may be files of
+            masks.
 
     Returns:
         The merged mapping, without the key ``base``.
@@ -88,10 +89,17 @@ def read_config(path: Path) -> dict[str, Any]:
         ZooError: A file is missing or is not a YAML mapping.
     """
     merged: dict[str, Any] = {}
-    for _, own in _layers(path):
-        for key, value in own.items():
+    for layer in (layer for path in paths for layer in _contents(path)):
+        for key, value in layer.items():
             merged[key] = _merge(merged[key], value) if key in _GROUPS and key in merged else value
     return merged
+
+
+def _contents(path: Path) -> list[dict[str, Any]]:
+    """Return the contents of a file and its bases; of a file of masks, the arguments that it sets."""
+    if keys := masks_set_by(path):
+        return [{"data": {"init_args": dict.fromkeys(keys, str(path))}}]
+    return [content for _, content in _layers(path)]
 
 
 def _merge(old: Any, new: Any) -> Any:  # noqa: ANN401 any part of a YAML file
@@ -112,7 +120,7 @@ def _merge(old: Any, new: Any) -> Any:  # noqa: ANN401 any part of a YAML file
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+        content = yaml.load(path.read_text(encoding="utf-8"), PLAIN_LOADER)
     except FileNotFoundError:
         raise ZooError(f"The configuration {path} does not exist.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -1,7 +1,7 @@
 """Entry point of `inpaint-zoo`: runs a command and reports every failure as one line and an exit code.
 
 Exit codes: 0 success; 1 a part failed (a benchmark cell, an unreadable image), or a bug of inpaint-zoo; 2 wrong input,
-nothing was changed; 3 a benchmark is complete except for what is missing; 130 interrupted by the user.
+nothing was changed; 3 a benchmark or sweep is complete except for what is missing; 130 interrupted by the user.
 """
 
 from __future__ import annotations
@@ -38,12 +38,15 @@ COMMANDS = {
     "data": Command("data", "list and check data sets, split and pack folders of images"),
     "fit": Command("fit", "train a model from its configuration; --dry-run only checks it"),
     "inpaint": Command("inpaint", "fill the holes of an image or a folder of images"),
+    "leaderboard": Command("leaderboard", "merge finished runs of one suite into one report"),
     "masks": Command("masks", "list, show, write and measure mask generators"),
     "metrics": Command("metrics", "list the metrics and their exact definitions"),
     "models": Command("models", "list the models, show one, or compute its receptive field"),
     "predict": Command("predict", "write the results for the test set of a configuration"),
-    "report": Command("report", "rebuild the report of a benchmark folder"),
+    "report": Command("report", "rebuild the report of a benchmark folder, or compare two runs"),
     "ship": Command("ship", "train a small model from its configuration and add its weights to the package"),
+    "study": Command("study", "make a blind user study of a benchmark's results, and score its answers"),
+    "sweep": Command("sweep", "train all networks that a suite needs, on this machine or by SLURM; resumable"),
     "test": Command("test", "compute the metrics of a checkpoint on the test set of its configuration"),
     "validate": Command("validate", "compute the metrics of a checkpoint on the validation set of its configuration"),
 }

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from jsonargparse import ArgumentError, Namespace
@@ -50,6 +50,9 @@ from inpaint_zoo.weights import read_header
 __all__ = ["ZooCLI", "train"]
 
 RANDOM = "random"  # value of --ckpt_path that evaluates the untrained network
+
+_PARSERS: dict[tuple[type[LightningCLI], str], tuple[Any, Any, Any]] = {}
+"""Parsers of the commands that this process has run, with what `LightningCLI.setup_parser` stores beside them."""
 
 METHODS = {
     "fit": {"model", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"},
@@ -112,14 +115,32 @@ class ZooCLI(LightningCLI):
         parser.add_lightning_class_args(ImageGrid, "images")
         parser.set_defaults({"data": {"class_path": f"{InpaintingDataModule.__module__}.InpaintingDataModule"}})
 
+    def setup_parser(
+        self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
+    ) -> None:
+        """Create the parser, or reuse that of an earlier call in this process: it depends on the command only."""
+        key = type(self), self.command
+        if key not in _PARSERS:
+            super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
+            _PARSERS[key] = self.parser, self._subcommand_parsers, self._subcommand_method_arguments
+        self.parser, self._subcommand_parsers, self._subcommand_method_arguments = _PARSERS[key]
+
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse the arguments. Unlike Lightning, do not warn about the arguments of the process.
+
+        The parser of the command parses them. The main parser would check everything a second time; it is only needed
+        for ``--print_config``.
 
         Raises:
             ZooError: An argument is unknown, invalid or missing.
         """
+        command, *words = cast(list[str], args)
         try:
-            self.config = parser.parse_args(args)  # type: ignore[arg-type]
+            if any(word.startswith("--print_config") for word in words):
+                del _PARSERS[type(self), command]  # it remembers the request
+                parser.parse_args([command, *words])  # exits
+            parsed = {"subcommand": command, command: self._parser(command).parse_args(words)}
+            self.config = Namespace(parsed)  # type: ignore[no-untyped-call] # jsonargparse does not annotate it
         except ArgumentError as error:
             if "trainer.default_root_dir" in str(error):
                 reason = TRAINER_OPTIONS["default_root_dir"].reason

@@ -3,7 +3,7 @@
 Masks, augmentations, datasets and suites use this package, so the same mistake gives the same message everywhere.
 """
 
-from inpaint_zoo.config.document import Document, Keys, Table, read_document
+from inpaint_zoo.config.document import PLAIN_LOADER, Document, Keys, Table, read_document
 from inpaint_zoo.config.errors import ConfigError, UnknownKeyError, inside, unknown
 from inpaint_zoo.config.fields import (
     arg_names,
@@ -37,6 +37,7 @@ from inpaint_zoo.config.values import (
 )
 
 __all__ = [
+    "PLAIN_LOADER",
     "ConfigError",
     "Document",
     "Keys",

@@ -12,9 +12,11 @@ from inpaint_zoo.config.errors import ConfigError
 from inpaint_zoo.config.values import Parser, checked, listing
 from inpaint_zoo.errors import ZooError, unknown_name
 
-__all__ = ["Document", "Keys", "Table", "read_document"]
+__all__ = ["PLAIN_LOADER", "Document", "Keys", "Table", "read_document"]
 
 T = TypeVar("T")
+PLAIN_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Loader of YAML without line numbers. The one in C is ten times as fast, but may be missing."""
 Keys = tuple[str | int, ...]
 """Position in a file: mapping keys and list positions from the top level down."""
 

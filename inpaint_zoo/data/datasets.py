@@ -281,8 +281,8 @@ def create_dataset(spec: Mapping[str, Any], files: Mapping[str, ImageFile] | Non
         >>> create_dataset({"name": "sample", "size": 256})
         ImageDataset('sample': 4 items of 4 images, crop center to 256 x 256)
     """
+    name = _name(spec, KEYS)
     files = list_files(spec) if files is None else files
-    name = spec["name"]
     crop, size = _rules(name, spec)
     seed = _integer(name, "seed", spec.get("seed", 0), 0)
     max_pixels = _integer(name, "max_pixels", spec.get("max_pixels", MAX_PIXELS), 1)

@@ -117,8 +117,12 @@ def by_class(
         >>> len(split.train), len(split.test), split.test[:5]
         (110, 10, ['cat/2', 'cat/42', 'cat/45', 'cat/55', 'cat/57'])
     """
-    checked("`by_class` [test, train]", [test, train], list_of(whole(1), 2))
-    stems = sorted(stems, key=natural_key)
+    return _by_class(sorted(stems, key=natural_key), [test, train], seed, labels)
+
+
+def _by_class(stems: list[str], ratio: object, seed: int, labels: Mapping[str, str] | None) -> Split:
+    """Do what `by_class` does, with sorted stems."""
+    test, train = checked("`by_class` [test, train]", ratio, list_of(whole(1), 2))
     classes = _classes_of(stems, labels)
     _need_classes("by_class", classes)
     held: list[str] = []
@@ -140,7 +144,11 @@ def holdout(stems: Iterable[str], test: int, seed: int = 0) -> Split:
         >>> holdout(["a", "b", "c", "d"], 1)
         Split(train=['a', 'b', 'c'], test=['d'])
     """
-    stems = sorted(stems, key=natural_key)
+    return _holdout(sorted(stems, key=natural_key), test, seed)
+
+
+def _holdout(stems: list[str], test: int, seed: int) -> Split:
+    """Do what `holdout` does, with sorted stems."""
     if not 1 <= test < len(stems):
         raise ZooError(f"`holdout` must leave images on both sides: 1 to {len(stems) - 1} of {len(stems)}")
     return _parted(stems, _shuffled(stems, seed, "holdout")[:test])
@@ -158,7 +166,11 @@ def few_shot(stems: Iterable[str], count: int, seed: int | None = None) -> list[
         >>> few_shot(["img10", "img9", "img1"], 2)
         ['img1', 'img9']
     """
-    stems = sorted(stems, key=natural_key)
+    return _few_shot(sorted(stems, key=natural_key), count, seed)
+
+
+def _few_shot(stems: list[str], count: int, seed: int | None) -> list[str]:
+    """Do what `few_shot` does, with sorted stems."""
     if not 1 <= count <= len(stems):
         raise ZooError(f"`few_shot` must be 1 to {len(stems)} of the {len(stems)} images, got {count}")
     if seed is None:
@@ -225,7 +237,7 @@ def select(files: Mapping[str, T], rules: Mapping[str, Any], labels: Mapping[str
         count, seed = _count_and_seed(rules, "per_class")
         stems = _per_class(stems, count, seed, labels)
     if rules.get("few_shot") is not None:
-        stems = few_shot(stems, *_count_and_seed(rules, "few_shot"))
+        stems = _few_shot(stems, *_count_and_seed(rules, "few_shot"))
     return {stem: files[stem] for stem in stems}
 
 
@@ -281,10 +293,9 @@ def _part(stems: list[str], rules: Mapping[str, Any], labels: Mapping[str, str] 
     if not rule:
         return stems
     if rule == ["holdout"]:
-        split = holdout(stems, _number(rules, "holdout", 1), seed)
+        split = _holdout(stems, _number(rules, "holdout", 1), seed)
     else:
-        test, train = checked("`by_class` [test, train]", rules["by_class"], list_of(whole(1), 2))
-        split = by_class(stems, test, train, seed, labels)
+        split = _by_class(stems, rules["by_class"], seed, labels)
     return split.test if part == "test" else split.train
 
 

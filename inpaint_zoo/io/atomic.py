@@ -22,6 +22,7 @@ __all__ = [
     "TEMPORARY_PREFIX",
     "atomic_folder",
     "atomic_path",
+    "json_bytes",
     "remove_leftovers",
     "sha256_file",
     "sha256_json",
@@ -88,7 +89,12 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 
 def write_json(path: str | Path, value: object) -> None:
     """Write plain values as indented JSON, atomically."""
-    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: object) -> bytes:
+    """Return plain values as indented JSON in UTF-8, which ends with a line feed."""
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 @contextmanager

@@ -53,19 +53,24 @@ class FolderWarning(UserWarning):
     """Warning about files or folders that a listing skipped, perhaps unexpectedly."""
 
 
-_DIGITS = re.compile(r"([0-9]+)")
+_DIGITS = re.compile("[0-9]+")
 
 
-def natural_key(name: str) -> tuple[list[list[str | int]], str]:
+def _number(found: re.Match[str]) -> str:
+    """Return a text that sorts by the value of the number, and before all characters of names."""
+    digits = found[0].lstrip("0")
+    return f"\x01{chr(len(digits))}{digits}"
+
+
+def natural_key(name: str) -> tuple[str, str]:
     """Return a sort key for natural order: folder by folder, and `img2` before `img10`.
 
     Example:
         >>> sorted(["b/1", "a/img10", "a/img2", "a/img02"], key=natural_key)
         ['a/img02', 'a/img2', 'a/img10', 'b/1']
     """
-    # splitting at digits alternates text and numbers, so elements at equal positions have equal types
-    parts = [[int(x) if x.isdecimal() else x for x in _DIGITS.split(part)] for part in name.split("/")]
-    return parts, name
+    # one text is sorted several times as fast as lists of texts and numbers; \0 sorts before all other characters
+    return _DIGITS.sub(_number, name).replace("/", "\0"), name
 
 
 def relative_stem(path: Path, root: Path) -> str:

@@ -24,7 +24,7 @@ def init_normal(module: nn.Module, std: float, *, zero_biases: bool = True) -> N
             nn.init.normal_(weight, 1.0 if isinstance(layer, nn.BatchNorm2d) else 0.0, std)
             if layer.bias is not None and (isinstance(layer, nn.BatchNorm2d) or zero_biases):
                 nn.init.zeros_(layer.bias)
-        if isinstance(layer, SpectralConv2d) and not layer.weight_orig.is_meta:
+        if isinstance(layer, SpectralConv2d):
             layer.iterate(SETTLED)
 
 

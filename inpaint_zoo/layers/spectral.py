@@ -56,12 +56,13 @@ class SpectralConv2d(nn.Conv2d):
         self.register_buffer("weight_v", v)
         self.weight_u: Tensor
         self.weight_v: Tensor
-        if not self.weight_orig.is_meta:
-            self.iterate(SETTLED)
+        self.iterate(SETTLED)
 
     @property
     def normalized_weight(self) -> Tensor:
-        """The weight divided by its spectral norm."""
+        """The weight divided by its spectral norm; on the meta device, the weight itself."""
+        if self.weight_orig.is_meta:
+            return self.weight_orig
         with without_autocast(self.weight_orig.device):
             # copies, because the next forward pass may update u and v before the backward pass of this one
             u, v = (F.normalize(vector, dim=0) for vector in (self.weight_u, self.weight_v))
@@ -69,7 +70,12 @@ class SpectralConv2d(nn.Conv2d):
 
     @torch.no_grad()
     def iterate(self, times: int = 1) -> None:
-        """Run power iterations that update the estimates v and u of the leading singular vectors."""
+        """Run power iterations that update the estimates v and u of the leading singular vectors.
+
+        On the meta device, nothing is done.
+        """
+        if self.weight_orig.is_meta:
+            return
         with without_autocast(self.weight_orig.device):
             matrix = self.weight_orig.flatten(1)
             for _ in range(times):

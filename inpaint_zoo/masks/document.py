@@ -25,7 +25,7 @@ from typing import Any
 
 import yaml
 
-from inpaint_zoo.config import ConfigError, Document, Keys, read_document
+from inpaint_zoo.config import PLAIN_LOADER, ConfigError, Document, Keys, read_document
 
 __all__ = ["MaskFile", "is_mask_file", "masks_set_by", "read_mask_file", "write_mask_text"]
 
@@ -78,7 +78,7 @@ def masks_set_by(path: Path) -> tuple[str, ...]:
         `eval_mask: null`; nothing for any other file or an unreadable one.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), PLAIN_LOADER)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return ()
     if not isinstance(content, dict) or not {_HEAD, _EVAL_HEAD} & content.keys():

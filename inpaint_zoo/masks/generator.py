@@ -91,6 +91,18 @@ class MaskGenerator:
         """Return the mask files that the generator reads; empty if it reads none."""
         return [path for folder, _ in self._mixture.folders() for path in folder.paths]
 
+    def scaled(self, factor: float) -> MaskGenerator:
+        """Return a generator of the same masks for images of another scale.
+
+        Args:
+            factor: Factor for all lengths in pixels. It has no effect on a configuration with `scale_with_size`, which
+                fits every size.
+        """
+        if self._mixture.scale_with_size:
+            return self
+        mixture = self._mixture.scaled(factor)
+        return MaskGenerator(mixture, self.name, self.seed, self.stream, self.size, pilot=self._pilot)
+
     def check_files(self, limit: int | None = None) -> list[str]:
         """Check the mask files for probable mistakes: inverted, empty, gray, values 0 and 1, shapes in alpha.
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from inpaint_zoo.metrics.kernel import KID
     from inpaint_zoo.metrics.lpips import LPIPS
     from inpaint_zoo.metrics.pixel import L1, MSE, PSNR, RelativeL1
+    from inpaint_zoo.metrics.stand_in import create_stand_in
     from inpaint_zoo.metrics.structure import SSIM
     from inpaint_zoo.metrics.variation import TotalVariation
 
@@ -35,6 +36,7 @@ __all__ = [
     "SetMetric",
     "TotalVariation",
     "create_metric",
+    "create_stand_in",
     "list_metrics",
     "metric_info",
     "metrics_markdown",
@@ -48,6 +50,7 @@ _MODULES = {
     "kernel": ("KID",),
     "lpips": ("LPIPS",),
     "pixel": ("L1", "MSE", "PSNR", "RelativeL1"),
+    "stand_in": ("create_stand_in",),
     "structure": ("SSIM",),
     "variation": ("TotalVariation",),
 }

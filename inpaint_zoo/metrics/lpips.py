@@ -58,13 +58,20 @@ class LPIPS(ImageMetric):
         trunk: The backbone.
         weights: See `load_lpips`.
         region: See `ImageMetric`.
+        network: Network that replaces the one of `load_lpips`, with its interface; None loads it.
     """
 
     higher_is_better = False
 
-    def __init__(self, trunk: Trunk, weights: str | Path | None = None, region: Region = "image") -> None:
+    def __init__(
+        self,
+        trunk: Trunk,
+        weights: str | Path | None = None,
+        region: Region = "image",
+        network: nn.Module | None = None,
+    ) -> None:
         super().__init__(region)
-        self.network = load_lpips(trunk, region != "image", weights)
+        self.network = load_lpips(trunk, region != "image", weights) if network is None else network.eval()
         self.min_side = MIN_SIDES[trunk]
 
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:

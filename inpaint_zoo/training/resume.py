@@ -9,6 +9,7 @@ the batch or the epoch, before the validation.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ __all__ = [
     "checkpoint_path",
     "count_batches_anew",
     "is_damaged",
+    "is_finished",
     "list_checkpoints",
     "make_exact",
     "newest_readable",
@@ -145,6 +147,23 @@ def newest_readable(folder: Path) -> Path | None:
     if paths:
         raise ZooError(f"All checkpoints in {folder} are damaged: {', '.join(path.name for path in paths)}.")
     return None
+
+
+def is_finished(checkpoint: Mapping[str, Any], max_steps: int | None, max_epochs: int | None) -> bool:
+    """Return whether a training ended at its checkpoint: by its number of steps or epochs, or by early stopping.
+
+    Args:
+        checkpoint: Content of the checkpoint.
+        max_steps: Limit of the training in generator steps as in the Trainer; None or -1 for no limit.
+        max_epochs: Limit in epochs, likewise.
+    """
+    state = checkpoint["loops"]["fit_loop"]
+    # a checkpoint after the last batch of an epoch is written before Lightning counts the epoch
+    epochs = state["epoch_progress"]["current"]["completed"] + bool(state["epoch_loop.batch_progress"]["is_last_batch"])
+    stops = [state for name, state in checkpoint.get("callbacks", {}).items() if name.startswith("EarlyStopping")]
+    by_steps = max_steps is not None and 0 <= max_steps <= checkpoint["global_step"]
+    by_epochs = max_epochs is not None and 0 <= max_epochs <= epochs
+    return by_steps or by_epochs or any(state.get("stopped_epoch") for state in stops)
 
 
 def _from_newest(folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ from inpaint_zoo.weights.backbones import (
     WeightsNotFoundError,
     backbone_place,
     find_backbone,
+    recorded_backbones,
     weights_folder,
 )
 from inpaint_zoo.weights.errors import OtherModelError, WeightsError
@@ -39,6 +40,7 @@ __all__ = [
     "load_weights",
     "match_state",
     "read_header",
+    "recorded_backbones",
     "save_weights",
     "shipped_weights",
     "state_sha256",

@@ -11,12 +11,21 @@ import socket
 import urllib.error
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import NamedTuple
 
 from inpaint_zoo.errors import MissingError, unknown_name
 
-__all__ = ["BACKBONES", "Backbone", "WeightsNotFoundError", "backbone_place", "find_backbone", "weights_folder"]
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "WeightsNotFoundError",
+    "backbone_place",
+    "find_backbone",
+    "recorded_backbones",
+    "weights_folder",
+]
 
 DOWNLOAD_TIMEOUT_S = 20.0
 
@@ -81,6 +90,7 @@ BACKBONES: dict[str, Backbone] = {
     ),
 }
 
+_recording: ContextVar[list[str] | None] = ContextVar("_recording", default=None)
 _failed_downloads: dict[str, str] = {}  # one download attempt per file and process
 
 
@@ -147,6 +157,10 @@ def find_backbone(name: str, path: str | Path | None = None) -> Path:
     if name not in BACKBONES:
         raise unknown_name("backbone", name, BACKBONES)
     backbone = BACKBONES[name]
+    if (asked := _recording.get()) is not None:
+        if path is None:
+            asked.append(name)
+        raise WeightsNotFoundError(f"The weights of '{name}' are not loaded within `recorded_backbones`.")
     if path is not None:
         if not Path(path).is_file():
             raise WeightsNotFoundError(f"No file {path} for the backbone '{name}'.")
@@ -161,6 +175,30 @@ def find_backbone(name: str, path: str | Path | None = None) -> Path:
         f"({_failed_downloads[name]}): put {backbone.files[0]} from {backbone.url} "
         "into the folder set in INPAINT_ZOO_WEIGHTS."
     )
+
+
+@contextmanager
+def recorded_backbones() -> Iterator[list[str]]:
+    """Let `find_backbone` find nothing within the context, and yield the list of names that it is asked for.
+
+    This tells which pretrained weights the losses of a training need, without a download and without loading them. A
+    backbone that is given as a file is not recorded.
+
+    Example:
+        >>> with recorded_backbones() as names:
+        ...     try:
+        ...         find_backbone("vgg16")
+        ...     except WeightsNotFoundError:
+        ...         pass
+        >>> names
+        ['vgg16']
+    """
+    names: list[str] = []
+    token = _recording.set(names)
+    try:
+        yield names
+    finally:
+        _recording.reset(token)
 
 
 def backbone_place(name: str) -> str | None:

@@ -9,15 +9,16 @@ from inpaint_zoo.weights.files import WeightsHeader, read_header
 
 __all__ = ["Origin", "OriginKind", "weights_origin"]
 
-OriginKind = Literal["released", "trained", "stand-in", "none", "unknown"]
+OriginKind = Literal["released", "trained", "reduced", "stand-in", "none", "unknown"]
 
 
 class Origin(NamedTuple):
     """Origin of weights.
 
     Attributes:
-        kind: "released" (converted from the authors' files), "trained" (by this package), "stand-in" (untrained, or a
-            small model trained for demonstration), "none" (no weights are needed) or "unknown".
+        kind: "released" (converted from the authors' files), "trained" (by this package), "reduced" (likewise, but in
+            fewer steps than its recipe has or with another setting), "stand-in" (untrained, or a small model trained
+            for demonstration), "none" (no weights are needed) or "unknown".
         detail: What the file states about it, in a few words; may be empty.
     """
 
@@ -54,4 +55,10 @@ def _of_header(model: str, header: WeightsHeader) -> Origin:
     data = training.get("train")
     if isinstance(data, dict) and data.get("name") == "sample":
         return Origin("stand-in", "trained on the sample images")
-    return Origin("trained", ", ".join(filter(None, (f"{steps:,} steps", str(training.get("config") or "")))))
+    recipe = str(training.get("config") or "")
+    whole, done = (int(training.get(key, steps)) for key in ("steps_of_recipe", "steps_planned"))
+    changes = ", ".join(f"{key}={value}" for key, value in training.get("changed", {}).items())
+    shorter = [f"{done:,} of {whole:,} steps"] if done < whole else []
+    if differences := [*shorter, *([f"changed: {changes}"] if changes else [])]:
+        return Origin("reduced", "; ".join(differences))
+    return Origin("trained", ", ".join(filter(None, (f"{steps:,} steps", recipe))))

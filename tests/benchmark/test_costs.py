@@ -11,7 +11,9 @@ import torch
 import inpaint_zoo as iz
 from inpaint_zoo.analysis.cost import IN_THE_RUN, OUTSIDE_THE_RUN, SPREAD, distribution, pool, timed_in_the_run
 from inpaint_zoo.analysis.macs import Macs, count_macs
-from inpaint_zoo.benchmark import Options, run_suite
+from inpaint_zoo.benchmark import Options, load_suite, run_suite
+from inpaint_zoo.benchmark.report.costs import pass_costs
+from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.masks import create_mask
 from tests.helpers.suites import make_image, methods_of, results_bytes, small_suite, write_images
 from tests.helpers.toy import registered_toy
@@ -90,6 +92,44 @@ def test_passes_and_macs_are_those_of_every_image_whatever_comes_first(tmp_path)
         assert whole["macs_range"] == [each.true, max(large) * each.true]
         everything.append(({label: without_times(cost) for label, cost in costs.items()}, without_times(whole)))
     assert everything[0] == everything[1]
+
+
+def test_the_report_shows_how_many_images_took_how_many_passes(tmp_path):
+    write_images(tmp_path / "images", 4)
+    out = tmp_path / "out"
+    suite = small_suite(tmp_path, methods=["telea", PROGRESSIVE], masks=[SMALL_HOLES, LARGE_HOLES], metrics=["psnr"])
+    run_suite(suite, out, ONE)
+    expected = counted_directly({"center": SMALL_HOLES, LARGE_HOLES: LARGE_HOLES})
+    timings = pd.read_parquet(out / "timings.parquet")
+    rows = pass_costs(read_run(out))
+    assert {row["method"] for row in rows} == {PROGRESSIVE}
+    found = {(row["mask"], int(row["passes"].value)): row for row in rows}
+    assert set(found) == {(mask, passes) for (mask, _), passes in expected.items()}
+    for (mask, passes), row in found.items():
+        images = [image for (name, image), count in expected.items() if (name, count) == (mask, passes)]
+        assert row["images"].text == f"{len(images)} of 4"
+        chosen = (timings["method"] == PROGRESSIVE) & (timings["mask"] == mask) & timings["image"].isin(images)
+        milliseconds = 1000 * timings.loc[chosen, "seconds"]
+        assert row["latency"][0].value == pytest.approx(milliseconds.mean())
+        assert row["latency"][1].value == pytest.approx(milliseconds.median())
+        assert row["latency"][4].value == pytest.approx(milliseconds.max())
+    assert "Passes of repeating methods" in (out / "report.html").read_text()
+
+
+def test_a_cost_table_is_measured_on_all_its_images(tmp_path):
+    """The masks of ``costs`` need different numbers of passes, and the figures are means over all of them."""
+    masks = [SMALL_HOLES, {"name": "center", "size": 60, "label": "large"}]
+    costs = {"size": 64, "images": 3, "figures": ["passes", "latency_ms"]}
+    suite = {"name": "costs", "seed": 7, "methods": [PROGRESSIVE], "masks": masks, "costs": costs}
+    (tmp_path / "suite.yaml").write_text(json.dumps(suite))
+    run_suite(load_suite(tmp_path / "suite.yaml"), tmp_path / "out", ONE)
+    record = json.loads((tmp_path / "out" / "costs.json").read_text())["methods"][PROGRESSIVE]
+    passes, latency = (record["distribution"][name] for name in ("passes", "latency_ms"))
+    assert (passes["n"], passes["min"], latency["n"]) == (6, 1, 6)
+    assert passes["max"] > 1
+    assert record["figures"] == {"passes": passes["mean"], "latency_ms": latency["mean"]}
+    assert passes["mean"] == (1 + passes["max"]) / 2
+    assert latency["min"] < latency["median"] < latency["max"]
 
 
 def test_macs_of_a_network_that_repeats_are_exact_for_any_number_of_passes():

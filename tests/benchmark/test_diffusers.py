@@ -12,8 +12,8 @@ from inpaint_zoo.benchmark.methods import MethodInput, Task
 from inpaint_zoo.errors import ZooError
 from tests.helpers.suites import make_image, methods_of, results_bytes, small_suite
 
-pytest.importorskip("diffusers")
-pytest.importorskip("transformers")
+for package in ("diffusers", "transformers"):
+    pytest.importorskip(package, reason="needs the extra 'diffusers'; `make test-diffusers` installs it")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")]
 
 ONE = Options(workers=1, device="cpu")

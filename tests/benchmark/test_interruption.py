@@ -71,7 +71,7 @@ def test_killed_at_random_moments_it_resumes_to_the_same_bytes(tmp_path, suite):
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path, suite):
     out = tmp_path / "out"
-    program = start(suite, out, SECONDS_OF_THE_TEST="0.5")
+    program = start(suite, out, SECONDS_OF_THE_TEST="0.25")
     program.wait_for(lambda: any(line.startswith("1/9") for line in program.stderr.splitlines()), "the second cell")
     os.kill(program.pid, signal.SIGINT)
     assert program.wait(60) == 130

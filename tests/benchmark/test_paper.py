@@ -16,7 +16,8 @@ from inpaint_zoo.benchmark.costs import count
 from inpaint_zoo.benchmark.entries import ModelEntry
 from inpaint_zoo.benchmark.paper import COLUMNS, read_paper_table, read_paper_tables
 from inpaint_zoo.benchmark.report import write_report
-from inpaint_zoo.benchmark.report.paper import compare, signed
+from inpaint_zoo.benchmark.report.paper import compare
+from inpaint_zoo.benchmark.report.paper_cells import signed
 from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.benchmark.report.typography import DASH
 from inpaint_zoo.cli.main import main
@@ -105,6 +106,17 @@ def test_wrong_tables_name_line_and_column(tmp_path, text, message):
         ("    setting: a=2\n", "", r"several rows of 'Ours too'; name one .*: a=1, a=2"),
         ("paper: center", "paper: centre", r"Unknown mask set of the paper's table: 'centre'. Did you mean 'center'"),
         ("paper: box", "paper: center", r"'lama_box' and 'center' are both compared with the paper's 'center'"),
+        ("paper: box", "paper: {mask: box}", r"suite\.yaml:\d+: .*'methods'"),
+        (
+            "paper: box",
+            "paper: {mask: boxes, methods: [Ours]}",
+            r"mask set of the paper's table: 'boxes'. Did you mean",
+        ),
+        (
+            "paper: box",
+            "paper: {mask: box, methods: [Our]}",
+            r"method of the paper's table: 'Our'. Did you mean 'Ours'",
+        ),
         ("paper: psnr", "paper: pnsr", r"Unknown metric of the paper's table: 'pnsr'. Did you mean 'psnr'"),
         ("times: 100", "time: 100", r"Unknown key of `paper`: 'time'. Did you mean 'times'"),
         ("quoted: '*'", "quoted: Thiers", r"Unknown method of the paper's table: 'Thiers'. Did you mean 'Theirs'"),
@@ -177,12 +189,35 @@ def test_a_mean_over_mask_sets_needs_every_part(tmp_path, finished):
     assert first.reason.startswith("1 of 2 parts of the mean; ")
 
 
+def test_a_mask_set_of_some_rows_replaces_the_others_in_them(tmp_path, finished):
+    (tmp_path / "images").symlink_to(finished.parent / "images")
+    cells = [(data, "", "center", method, metric, value) for data, _, _, method, metric, value in CELLS[:4]]
+    write_table(tmp_path, cells)
+    masks = [
+        {"name": "center", "size": 24, "paper": "center"},
+        {"name": "lama_box", "paper": {"mask": "center", "methods": ["Theirs"]}},
+    ]
+    methods = [{"model": "mean_fill", "paper": "Ours"}, {"model": "telea", "paper": "Theirs"}]
+    path = write_suite(tmp_path, **{**KEYS, "masks": masks, "methods": methods})
+    run_suite(load_suite(path), tmp_path / "out", Options(workers=1, device="cpu", gallery=0))
+    found = {(cell.cell.method, cell.metric): cell.ours for cell in compare(read_run(tmp_path / "out")).cells}
+    summary = pd.read_csv(tmp_path / "out" / "summary.csv").set_index(["method", "mask", "metric"])["mean"]
+    assert found == {
+        ("Ours", "psnr"): summary["mean_fill", "center", "psnr"],
+        ("Ours", "l1"): 100 * summary["mean_fill", "center", "l1"],
+        ("Theirs", "psnr"): summary["telea", "lama_box", "psnr"],
+        ("Theirs", "l1"): 100 * summary["telea", "lama_box", "l1"],
+    }
+
+
 @pytest.mark.parametrize(
     ("kind", "detail", "dataset", "expected"),
     [
         ("released", "converted from g.pt", "images", "released"),
         ("trained", "400,000 steps", "images", "trained"),
         ("trained", "400,000 steps", "sample", "stand-in"),
+        ("reduced", "200 of 400,000 steps; changed: model.l1=2", "images", "reduced"),
+        ("reduced", "200 of 400,000 steps", "sample", "stand-in"),
         ("stand-in", "small model", "images", "stand-in"),
         (None, "", "images", "unknown"),
     ],
@@ -199,7 +234,13 @@ def test_kinds_of_ours(tmp_path, finished, kind, detail, dataset, expected):
     comparison = compare(read_run(out))
     assert {cell.kind for cell in comparison.cells if cell.status == "computed"} == {expected}
     write_report(out)
-    assert f"<dt>{comparison.kinds[0][0]}</dt>" in html.unescape((out / "report.html").read_text())
+    page = html.unescape((out / "report.html").read_text())
+    assert f"<dt>{comparison.kinds[0][0]}</dt>" in page
+    if kind == "reduced":
+        assert detail in page
+        assert ("(trained here, 200 of 400,000 steps, changed)" in (out / "report.md").read_text()) == (
+            expected == "reduced"
+        )
 
 
 def test_a_suite_of_quoted_rows_only_is_a_report(tmp_path):

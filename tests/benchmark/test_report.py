@@ -5,7 +5,6 @@ import html
 import io
 import json
 import re
-import shutil
 from html.parser import HTMLParser
 from importlib.resources import files
 from itertools import combinations
@@ -26,11 +25,10 @@ from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.benchmark.report.tables import matrices, tables
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
+from tests.helpers.browser import launched, watched
 from tests.helpers.synthetic_run import LATEX, SCRIPT, write_run
 
 OUTPUTS = ("report.html", "report.md", "tables.tex", "summary.csv", "gallery.png")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 VOID = {"meta", "link", "img", "br", "wbr", "input"}
 
 
@@ -581,13 +579,8 @@ def test_command_rebuilds_the_report(small, capsys):
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the page is not tried")
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine: the page is not tried in a browser")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -600,10 +593,7 @@ def open_page(browser, folder):
             viewport={"width": width, "height": 900}, color_scheme=scheme, accept_downloads=False, **options
         )
         contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: request.url[:5] in ("file:", "data:") or complaints.append(request.url))
+        page = watched(context, complaints)
         page.goto(path.as_uri())
         return page
 

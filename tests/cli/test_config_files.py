@@ -6,7 +6,7 @@ import yaml
 from inpaint_zoo.cli.config_files import expand_configs, read_config
 from inpaint_zoo.errors import ZooError
 from tests.helpers.configs import CONFIGS
-from tests.helpers.parsed import Parsed
+from tests.helpers.parsed import parse, parser
 
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
 BASED = sorted(path for path in CONFIGS.glob("*/*.yaml") if "\nbase: " in path.read_text())
@@ -14,7 +14,7 @@ FIRST_OF_FAMILY = list({path.parent: path for path in reversed(BASED)}.values())
 
 
 def parsed(*words):
-    return yaml.safe_load(Parsed("fit", list(words)).config_text)
+    return yaml.safe_load(parser().dump(parse("fit", list(words)), skip_none=False))
 
 
 def leaves(value, path=""):

@@ -6,6 +6,7 @@ import re
 import pytest
 import yaml
 
+from inpaint_zoo.config import PLAIN_LOADER
 from inpaint_zoo.data import dataset_info, datasets_markdown, list_datasets, sample_files, select
 from inpaint_zoo.errors import UnknownNameError
 from tests.conftest import REPOSITORY
@@ -103,7 +104,7 @@ def explicit():
     """Return the datasets of configurations that state the rules of a registered data set themselves."""
     found = []
     for path in sorted((REPOSITORY / "configs").rglob("*.yaml")):
-        given = (yaml.safe_load(path.read_text()).get("data") or {}).get("init_args") or {}
+        given = (yaml.load(path.read_text(), PLAIN_LOADER).get("data") or {}).get("init_args") or {}
         for split in ("train", "val", "test"):
             spec = given.get(split) or {}
             if spec.get("name") in list_datasets() and "split" not in spec and path.stem not in OTHER_RULES:

@@ -80,11 +80,16 @@ def small(kind: type[TrainingModule], **options: Any) -> TrainingModule:
     for name in arguments(kind) & BACKBONES:
         given.setdefault(name, "random")
     torch.manual_seed(0)
-    module = kind(metrics=(), **given)
-    for part in module.modules():
-        if isinstance(part, ProjectedDiscriminator):  # it enlarges what is smaller
-            part.resize_below = part.resize_to = SMALLEST
+    module = with_small_inputs(kind(metrics=(), **given))
     module.build_losses()
+    return module
+
+
+def with_small_inputs(module: TrainingModule) -> TrainingModule:
+    """Let projected discriminators upsample small images to the smallest size that they accept, and no further."""
+    for part in module.modules():
+        if isinstance(part, ProjectedDiscriminator):
+            part.resize_below = part.resize_to = SMALLEST
     return module
 
 

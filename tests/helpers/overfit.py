@@ -31,7 +31,7 @@ def psnr_by_heart(config, folder, *args, steps=150, size=32):
         f"--trainer.max_steps={steps}",
         "--trainer.limit_val_batches=0",
         '--data.train={"name": "sample", "split": "train", "select": {"first": 2}, "keep_mib": 64}',
-        '--data.val={"name": "sample", "split": "train", "select": {"first": 2}, "crop": "center"}',
+        '--data.val={"name": "sample", "split": "train", "select": {"first": 2}, "crop": "center", "keep_mib": 64}',
         "--data.init_args.augment=[center_crop]",
         f'--data.init_args.masks={{"name": "center", "size": {size}}}',
         f'--data.init_args.eval_masks={{"name": "center", "size": {size}}}',

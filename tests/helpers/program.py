@@ -1,6 +1,6 @@
-"""The command line with the test models, for new processes of Python: `python -m tests.helpers.program fit ...`.
+"""The command line with the test models, for new processes of Python: `python tests/helpers/program.py fit ...`.
 
-`tests.helpers.programs` starts processes in less time; Lightning's launcher needs this one.
+`tests.helpers.programs` starts processes in less time; Lightning's launcher needs a file that it can start.
 """
 
 import sys

@@ -21,10 +21,20 @@ def official(name):
     return fill({key: torch.zeros(shape) for key, shape in keys.items()})
 
 
-def numbered(name):
-    """Return a state dict with these names and shapes, in which each tensor has its own constant value."""
+def _dtype(key):
+    return torch.int64 if key.endswith("tracked") else torch.float32
+
+
+def numbered(name, first=0):
+    """Return a state dict with these names and shapes, in which each tensor has its own constant value.
+
+    It takes no memory; the values count from ``first``.
+    """
     keys = read_keys(name)
-    return {key: torch.tensor(float(number)).expand(shape) for number, (key, shape) in enumerate(keys.items())}
+    return {
+        key: torch.tensor(number, dtype=_dtype(key)).expand(shape)
+        for number, (key, shape) in enumerate(keys.items(), first)
+    }
 
 
 def released_isnet(name):
@@ -42,11 +52,7 @@ def official_lgnet(part, light=False):
     """Return a network's state dict with the authors' keys, filled by these keys."""
     name = f"lgnet_light_{part}" if light and part != "local" else f"lgnet_{part}"
     keys = read_keys(name)
-    empty = {
-        key: torch.zeros(shape, dtype=torch.int64 if key.endswith("tracked") else torch.float32)
-        for key, shape in keys.items()
-    }
-    return fill(empty)
+    return fill({key: torch.zeros(shape, dtype=_dtype(key)) for key, shape in keys.items()})
 
 
 def released_lgnet(light=False):

@@ -1,6 +1,6 @@
 """Training runs in separate processes, and comparison of their files."""
 
-import subprocess
+import os
 import sys
 
 import torch
@@ -10,7 +10,8 @@ from torch.optim.lr_scheduler import StepLR
 from tests.helpers.programs import Program, rank_environments
 from tests.helpers.small_runs import REPOSITORY
 
-STEPS = 24
+STEPS = 18
+TWO = ("--trainer.devices", "2", "--trainer.strategy", "ddp_find_unused_parameters_true")
 
 
 CONFIG = {
@@ -50,16 +51,20 @@ def start(folder, *args, config=None, seconds=0.0, command="fit"):
 
 def start_two(folder, *args, config=None, command="fit"):
     """Start the two processes of one run, as torchrun and SLURM do."""
-    two = ("--trainer.devices", "2", "--trainer.strategy", "ddp_find_unused_parameters_true")
-    words = _words(folder, (*two, *args), config, 0.0, command)
+    words = _words(folder, (*TWO, *args), config, 0.0, command)
     return [Program(*words, joined=True, **environment) for environment in rank_environments(2)]
 
 
-def run_anew(folder, *args, config=None):
-    """Train in a new process of Python, as Lightning needs it to start the other processes of a run."""
-    words = [sys.executable, "-m", "tests.helpers.program", *_words(folder, args, config, 0.0, "fit")]
-    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+def start_by_launcher(folder, *args, config=None):
+    """Start the first process of a run; Lightning's launcher starts the second one as a new process of Python."""
+    words = _words(folder, (*TWO, *args), config, 0.0, "fit")
+    path = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return Program(*words, before=_as_script, joined=True, PYTHONPATH=path)
+
+
+def _as_script():
+    """Make the launcher start `tests.helpers.program`: it repeats the command line of the first process."""
+    sys.argv[0] = str(REPOSITORY / "tests" / "helpers" / "program.py")
 
 
 def steps_logged(folder):

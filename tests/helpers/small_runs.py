@@ -3,9 +3,10 @@
 from pathlib import Path
 
 TINY = [
-    '--data.train={"name": "sample", "split": "train"}',
-    '--data.val={"name": "sample", "split": "test", "crop": "center"}',
-    '--data.test={"name": "sample", "split": "test", "crop": "center"}',
+    # cached, because decoding an image takes longer than many a step
+    '--data.train={"name": "sample", "split": "train", "keep_mib": 64}',
+    '--data.val={"name": "sample", "split": "test", "crop": "center", "keep_mib": 64}',
+    '--data.test={"name": "sample", "split": "test", "crop": "center", "keep_mib": 64}',
     "--data.init_args.size=64",
     "--data.init_args.batch_size=2",
     "--data.init_args.workers=0",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import inpaint_zoo as iz
 from inpaint_zoo import registry
+from inpaint_zoo.combinators import TwoStage, two_stage
 from inpaint_zoo.interfaces import InpaintingNetwork
 
 
@@ -85,6 +86,16 @@ def repeating(width: int = 8, rounds: int = 1, threshold: float = 0.5) -> Repeat
 def registered_repeating() -> AbstractContextManager[None]:
     """Register `repeating` within the context."""
     return registered(repeating)
+
+
+def small_two_stage(coarse_size: int = 48, freeze_first: bool = False) -> TwoStage:
+    """Build two small networks, the second one behind the first."""
+    return two_stage(iz.create_model("glama_tiny"), iz.create_model("glama_tiny"), coarse_size, freeze_first)
+
+
+def registered_two_stage() -> AbstractContextManager[None]:
+    """Register `small_two_stage` within the context."""
+    return registered(small_two_stage)
 
 
 def write_checkpoint(path: Path, name: str = "repeating", **options: Any) -> Path:

@@ -1,6 +1,7 @@
 """Atomic writing in the folder of the target, for any file name and any TMPDIR."""
 
 import os
+import stat
 
 import numpy as np
 import pytest
@@ -58,3 +59,23 @@ def test_leftovers_are_removed_at_any_depth(tmp_path):
     (tmp_path / "kept").write_bytes(b"whole")
     remove_leftovers(tmp_path)
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")} == {"sub", "kept"}
+
+
+def test_the_data_are_on_the_disk_before_the_name_and_the_name_before_the_end(tmp_path, monkeypatch):
+    """After a power failure a file is whole or not there: its data are flushed before it gets its name."""
+    target, flushed = tmp_path / "target", []
+
+    def fsync(descriptor):
+        kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+        flushed.append((kind, "named" if target.exists() else "unnamed"))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_bytes(target, b"whole")
+    assert flushed == [("file", "unnamed"), ("folder", "named")]
+    target.unlink()
+    flushed.clear()
+    with atomic_folder(target) as temporary:
+        for name in ("a", "b"):
+            (temporary / "sub" / name).parent.mkdir(exist_ok=True)
+            (temporary / "sub" / name).write_bytes(b"whole")
+    assert flushed == [("file", "unnamed"), ("file", "unnamed"), ("folder", "named")]

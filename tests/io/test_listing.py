@@ -1,6 +1,7 @@
 """Listing of image folders and pairing of two folders."""
 
 import random
+import re
 
 import pytest
 from hypothesis import given
@@ -96,6 +97,15 @@ def test_natural_order_is_total(words, shuffler: random.Random):
     shuffled = list(words)
     shuffler.shuffle(shuffled)
     assert sorted(words, key=natural_key) == sorted(shuffled, key=natural_key)
+
+
+@given(st.lists(st.text("ab01259/. -", max_size=8)))
+def test_natural_order_is_that_of_the_texts_and_numbers_of_each_folder(words):
+    def parts(name):
+        texts_and_numbers = [re.split("([0-9]+)", folder) for folder in name.split("/")]
+        return [[int(x) if x.isdecimal() else x for x in folder] for folder in texts_and_numbers], name
+
+    assert sorted(words, key=natural_key) == sorted(words, key=parts)
 
 
 def test_folders_of_thumbnails_are_left_out_and_named(tmp_path):

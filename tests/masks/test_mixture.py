@@ -217,3 +217,12 @@ def test_strokes_of_the_nearest_size_follow_the_canvas():
     by_size = create_generator("general_mask_by_size")
     assert np.array_equal(by_size.batch(range(40), 256), create_generator("general_mask").batch(range(40), 256))
     assert not np.array_equal(by_size.batch(range(40), 512), create_generator("general_mask").batch(range(40), 512))
+
+
+def test_a_scaled_generator_multiplies_lengths_and_leaves_what_fits_every_size():
+    quarter = create_generator({"name": "center", "size": 128}).scaled(0.25)
+    assert np.array_equal(quarter(0, (64, 64)), create_mask({"name": "center", "size": 32}, (64, 64)))
+    ratios = create_generator("lama_thick_256").scaled(0.25).batch(range(40), 64).mean()
+    assert ratios == pytest.approx(create_generator("lama_thick_256").batch(range(40), 256).mean(), abs=0.1)
+    fixed = create_generator("fixed_25")
+    assert fixed.scaled(0.25) is fixed

@@ -357,9 +357,9 @@ def test_a_network_behind_navier_stokes_is_what_was_trained_so(size):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("wandb")
 def test_attention_is_drawn_at_each_validation(tmp_path, monkeypatch):
     """Files and W&B have the same samples, drawn like `inpaint --attention`."""
-    pytest.importorskip("wandb", reason="the extra `wandb` is not installed")
     monkeypatch.setenv("WANDB_MODE", "offline")
     words = ["fit", "--config", str(REPOSITORY / "configs" / "contextual_attention" / "sample.yaml")]
     words += ["--config", str(REPOSITORY / "configs" / "logger" / "wandb.yaml"), "--out", str(tmp_path / "run")]

@@ -19,8 +19,8 @@ from inpaint_zoo.models import GLaMa, LaMa
 from inpaint_zoo.models.glama import LaMaGenerator
 from inpaint_zoo.weights import load_weights
 from tests.helpers.configs import CONFIGS as ALL_CONFIGS
-from tests.helpers.configs import Built
 from tests.helpers.fill import fill, fill_module, read_keys, read_vector, vector_image, vector_mask
+from tests.helpers.parsed import parse, parser
 from tests.helpers.recorded import close
 from tests.helpers.toy import toy
 
@@ -429,7 +429,8 @@ def test_the_added_losses_act():
 def test_the_weights_of_the_paper_stay_available(files, tmp_path):
     """Both losses as means with weight 1, in the sample configuration and in an overlay."""
     configs = [word for file in files for word in ("--config", str(CONFIGS / f"{file}.yaml"))]
-    model, _ = Built("fit", [*configs, "--out", str(tmp_path)]).built
+    with torch.device("meta"):  # without random initial weights, which take long
+        model = parser().instantiate_classes(parse("fit", [*configs, "--out", str(tmp_path)])).model
     assert (model.weights["total_variation"], model.weights["focal_frequency"]) == (1, 1)
     assert (model.variation.reduction, model.variation.beta, model.variation.joint) == ("mean", 2, True)
     assert repr(model.frequency) == repr(FocalFrequencyLoss())

@@ -20,6 +20,7 @@ from inpaint_zoo.ops import composite, diff_augment, to_range
 from inpaint_zoo.training import NetworkEMA, image_row
 from inpaint_zoo.training.resume import list_checkpoints
 from inpaint_zoo.weights import WeightsNotFoundError
+from tests.helpers.families import with_small_inputs
 from tests.helpers.fill import fill_module, losses_batch, read_vector
 from tests.helpers.overfit import Images64, psnr_by_heart
 from tests.helpers.runs import load
@@ -38,7 +39,7 @@ ALL = {"projected", "patch", "network"}
 
 
 def small(steps=2, **options):
-    return GRIG("grig_tiny", network_options={"steps": steps}, **{**SMALL, **options})
+    return with_small_inputs(GRIG("grig_tiny", network_options={"steps": steps}, **{**SMALL, **options}))
 
 
 # Losses
@@ -321,7 +322,7 @@ def test_evaluation_takes_all_steps(tmp_path):
     ids=["A", "B", "C", "D", "E"],
 )
 def test_each_ablation_trains_its_players_and_nothing_else(options, players, tmp_path):
-    module = GRIG("grig_tiny", **{**SMALL, "network_options": {"steps": 1}, **options})
+    module = with_small_inputs(GRIG("grig_tiny", **{**SMALL, "network_options": {"steps": 1}, **options}))
     assert {name for name in ("projected", "patch") if getattr(module, name) is not None} == players - {"network"}
     if module.projected is not None:
         module.projected.load_backbone("random")

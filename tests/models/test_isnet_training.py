@@ -220,7 +220,7 @@ def test_it_learns(tmp_path):
         str(tmp_path),
         *TINY,
         "--trainer.max_steps=60",
-        '--data.train={"name": "sample", "split": "train", "select": {"after": 2, "first": 2}}',
+        '--data.train={"name": "sample", "split": "train", "select": {"after": 2, "first": 2}, "keep_mib": 64}',
         '--data.val={"name": "sample", "split": "train", "select": {"after": 2, "first": 2}, "crop": "center"}',
         "--data.init_args.augment=[center_crop]",
         '--data.init_args.masks={"name": "center", "size": 32}',

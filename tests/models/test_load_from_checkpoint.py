@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader
 import inpaint_zoo as iz
 import inpaint_zoo.models
 from inpaint_zoo import registry
-from inpaint_zoo.combinators import two_stage
 from inpaint_zoo.training import TrainingModule
 from tests.helpers.fill import vector_image, vector_mask
+from tests.helpers.toy import registered_two_stage
 
 SIDE = 64
 SMALL_REFINEMENT = {"width": 4, "levels": 6, "local_width": 4, "blocks": 1}
@@ -39,14 +39,8 @@ CLASSES = module_classes()
 
 @pytest.fixture(autouse=True)
 def small_two_stage():
-    @registry.register_model(source="tests")
-    def small_two_stage(coarse_size: int = 48, freeze_first: bool = False):
-        """Two small networks, the second after the first."""
-        first, second = iz.create_model("glama_tiny"), iz.create_model("glama_tiny")
-        return two_stage(first, second, coarse_size, freeze_first)
-
-    yield
-    del registry.MODELS["small_two_stage"]
+    with registered_two_stage():
+        yield
 
 
 def arguments(kind):

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from lightning.pytorch import LightningDataModule
 
 from inpaint_zoo.cli.config_files import read_config
 from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.models.isnet.loss import PRESETS
 from inpaint_zoo.training import TrainingModule
 from tests.helpers.configs import CONFIGS, Built
+from tests.helpers.parsed import parse, parser
 
 PARTS = ("trainer", "logger", "data", "augment", "masks")  # added to a family's configuration
 BASE = CONFIGS / "autoencoder" / "sample.yaml"
@@ -42,11 +44,12 @@ def with_different_data():
 def test_a_familys_configuration_builds(files, tmp_path):
     first, *others = files
     loads_weights = "first_weights" in (CONFIGS / first).read_text()
+    settings = parser().parse_object({**SETTINGS[first], "out": str(tmp_path)})
     with torch.device("cpu" if loads_weights else "meta"):  # random initial weights take longer than everything else
-        model, data = Built("fit", ["--config", str(CONFIGS / first), "--out", str(tmp_path)]).built
-    assert isinstance(model, TrainingModule)
-    assert model.network.origin.name == model.hparams["network"]
-    assert data is not None
+        built = parser().instantiate_classes(settings)
+    assert isinstance(built.model, TrainingModule)
+    assert built.model.network.origin.name == settings.model.init_args.network
+    assert isinstance(built.data, LightningDataModule)
     for file in others:
         given = SETTINGS[file].get("data", {})
         assert (
@@ -60,8 +63,8 @@ def test_a_part_goes_with_a_familys_configuration(file, tmp_path):
     args = ["--config", str(BASE), "--config", str(CONFIGS / file), "--out", str(tmp_path)]
     if "tensorboard" in file:
         pytest.importorskip("tensorboard", reason="the extra `tensorboard` is not installed")
-    cli = Built("fit", args)
-    assert isinstance(cli.built[0], TrainingModule)
+    built = parser().instantiate_classes(parse("fit", args))
+    assert isinstance(built.model, TrainingModule)
 
 
 @pytest.mark.parametrize("file", OVERLAYS)

@@ -1,7 +1,9 @@
 """Every Trainer option and every Lightning callback works or is refused with a reason, as the documentation says."""
 
 import csv
+import importlib.util
 import inspect
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,10 @@ from lightning.pytorch import Trainer
 from lightning.pytorch import callbacks as lightning_callbacks
 
 from inpaint_zoo.cli.main import main
+from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.images import write_image
 from inpaint_zoo.training.lightning_options import CALLBACKS, TRAINER_OPTIONS, options_page
-from tests.helpers.toys import painter_registered
+from tests.helpers.toys import Reconstruction, ToyGAN, build, painter_registered
 
 REPOSITORY = Path(__file__).parent.parent.parent
 pytestmark = [
@@ -176,30 +179,51 @@ def test_a_mistake_is_not_called_a_fault_of_the_program(settings, reason, fit):
     assert reason in error.splitlines()[-1]
 
 
-@pytest.mark.parametrize("name", sorted(set(CALLBACKS) - IN_PYTHON_ONLY))
-@pytest.mark.parametrize("model", [ONE_OPTIMIZER, ADVERSARIAL], ids=["one optimizer", "adversarial"])
-def test_callbacks(name, model, fit):
-    if name == "DeviceStatsMonitor":
-        pytest.importorskip("psutil", reason="DeviceStatsMonitor needs the package psutil on a CPU")
-    entry = {"class_path": f"lightning.pytorch.callbacks.{name}", "init_args": CALLBACK_ARGUMENTS.get(name, {})}
-    code, error = fit(model, {"callbacks": [entry], "log_every_n_steps": 1})
+def works(name, adversarial):
     verdict = CALLBACKS[name]
-    if code == 0:
-        refused_for_one = (
-            verdict.refuses is not None and model is ONE_OPTIMIZER and not verdict.note.startswith("Works")
-        )
-        assert verdict.refuses is None or not refused_for_one
-        assert verdict.note.startswith("Works")
-    else:
-        assert code == 2
-        assert verdict.refuses is not None
-        assert verdict.reason in error.splitlines()[-1]
+    return verdict.refuses is None or (verdict.note == "Works with one optimizer." and not adversarial)
+
+
+def entry(name):
+    return {"class_path": f"lightning.pytorch.callbacks.{name}", "init_args": CALLBACK_ARGUMENTS.get(name, {})}
+
+
+@pytest.mark.parametrize("bar", ["RichProgressBar", "TQDMProgressBar"])
+@pytest.mark.parametrize("model", [ONE_OPTIMIZER, ADVERSARIAL], ids=["one optimizer", "adversarial"])
+def test_callbacks_that_work(model, bar, fit):
+    """All of them at once, except that a run has one progress bar and counts batches only if it accumulates none."""
+    others = {"RichProgressBar": {"TQDMProgressBar", "GradientAccumulationScheduler", "RichModelSummary"}}
+    without = others.get(bar, {"RichProgressBar", "ThroughputMonitor", "ModelSummary"})
+    names = {name for name in CALLBACKS if works(name, model is ADVERSARIAL)} - IN_PYTHON_ONLY - without
+    if importlib.util.find_spec("psutil") is None:
+        names -= {"DeviceStatsMonitor"}  # needs this package on a CPU
+    code, error = fit(model, {"callbacks": [entry(name) for name in sorted(names)], "log_every_n_steps": 1})
+    assert code == 0, error
+
+
+@pytest.mark.parametrize("name", sorted(CALLBACKS))
+@pytest.mark.parametrize("kind", [Reconstruction, ToyGAN], ids=["one optimizer", "adversarial"])
+def test_callbacks_that_are_refused(kind, name, tmp_path):
+    if works(name, kind is ToyGAN):
+        return
+    arguments = {key: batch_size if value == FUNCTION else value for key, value in entry(name)["init_args"].items()}
+    callback = getattr(lightning_callbacks, name)(**arguments)
+    trainer = Trainer(accelerator="cpu", logger=False, callbacks=[callback], default_root_dir=tmp_path)
+    with pytest.raises(ZooError, match=f"^{re.escape(f'The callback {name} is not supported here. ')}") as refused:
+        build(kind).check_trainer(trainer)
+    assert CALLBACKS[name].reason in str(refused.value)
+
+
+@pytest.mark.parametrize("model", [ONE_OPTIMIZER, ADVERSARIAL], ids=["one optimizer", "adversarial"])
+def test_a_refused_callback_is_a_mistake(model, fit):
+    code, error = fit(model, {"callbacks": [entry("StochasticWeightAveraging")]})
+    assert code == 2
+    assert CALLBACKS["StochasticWeightAveraging"].reason in error.splitlines()[-1]
 
 
 def test_device_statistics_without_their_package_are_a_mistake(fit, monkeypatch):
     monkeypatch.setattr("lightning.pytorch.callbacks.device_stats_monitor._PSUTIL_AVAILABLE", False)
-    entry = {"class_path": "lightning.pytorch.callbacks.DeviceStatsMonitor"}
-    code, error = fit(ONE_OPTIMIZER, {"callbacks": [entry]})
+    code, error = fit(ONE_OPTIMIZER, {"callbacks": [entry("DeviceStatsMonitor")]})
     assert code == 2
     assert "psutil" in error.splitlines()[-1]
 
@@ -229,17 +253,19 @@ def test_a_wrong_learning_rate_is_a_mistake(fit):
     assert "Invalid learning rate: -1.0" in error
 
 
+@pytest.mark.usefixtures("wandb")
 def test_weights_and_biases_without_a_key_is_a_mistake(fit, monkeypatch, tmp_path):
-    wandb = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setenv("HOME", str(tmp_path))  # no key of the user's
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    entry = {"class_path": "lightning.pytorch.loggers.WandbLogger", "init_args": {"project": "p", "save_dir": "wandb"}}
-    code, error = fit(ONE_OPTIMIZER, {"logger": [entry]})
+    wandb_logger = {
+        "class_path": "lightning.pytorch.loggers.WandbLogger",
+        "init_args": {"project": "p", "save_dir": "wandb"},
+    }
+    code, error = fit(ONE_OPTIMIZER, {"logger": [wandb_logger]})
     assert code == 2
     assert "WANDB_MODE=offline" in error.splitlines()[-1]
-    wandb.teardown()  # it would keep the mode for later tests of this process
 
 
 def plateau_config(tmp_path, scheduler):

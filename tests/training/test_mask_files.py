@@ -11,7 +11,7 @@ from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.masks import create_generator
 from inpaint_zoo.masks.bank import encode_png
 from tests.conftest import REPOSITORY
-from tests.helpers.parsed import Parsed
+from tests.helpers.parsed import parse
 
 CONFIGS = REPOSITORY / "configs"
 MASKS = sorted((CONFIGS / "masks").glob("*.yaml"))
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.Jsonar
 
 def masks_of(*words):
     """Return the mask generators of training, validation and testing that a command sets, for the sample images."""
-    settings = Parsed("fit", [*words, *SAMPLE, "--data.init_args.size=256"]).settings.data
+    settings = parse("fit", [*words, *SAMPLE, "--data.init_args.size=256"]).data
     assert settings.class_path == "inpaint_zoo.data.InpaintingDataModule"
     data = InpaintingDataModule(**{**settings.init_args.as_dict(), "augment": ["random_crop"], "eval_crop": "center"})
     return data.train_samples().masks, data.eval_samples("val").masks, data.eval_samples("test").masks
@@ -42,7 +42,7 @@ def used_on(path):
     patterns = re.findall(r"configs/\S+\.yaml", places)
     found = [config for pattern in patterns for config in sorted(REPOSITORY.glob(pattern))]
     assert all(list(REPOSITORY.glob(pattern)) for pattern in patterns)
-    return found
+    return [config for config in found if "class_path" in CONTENTS[config]["model"]]  # without overlays
 
 
 def with_files(path, folder):

@@ -25,7 +25,7 @@ from tests.helpers.toys import ImageData, Reconstruction, ToyGAN, build, fit, ma
 @pytest.mark.filterwarnings("ignore:.* images are .* images too")  # by heart
 def test_autoencoder_learns_a_few_images(tmp_path):
     """The PSNR on five images with a central hole rises from 20 dB (after 20 steps) to more than 25 dB."""
-    images = {"name": "sample", "split": "train", "size": 32, "crop": "center"}
+    images = {"name": "sample", "split": "train", "size": 32, "crop": "center", "keep_mib": 64}
     data = InpaintingDataModule(
         train=images,
         val=images,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from inpaint_zoo.training.resume import list_checkpoints
-from tests.helpers.runs import CONFIG, finish, load, run_anew, start, start_two
+from tests.helpers.runs import CONFIG, finish, load, start, start_by_launcher, start_two
 
 MODEL = {
     "class_path": "tests.helpers.toys.ToyGAN",
@@ -28,9 +28,8 @@ def config(steps):
 @pytest.mark.slow
 def test_two_processes_do_what_one_does(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
-    alone = start(one, config=config(6))
-    run_anew(two, "--trainer.devices", "2", "--trainer.strategy", "ddp_find_unused_parameters_true", config=config(6))
-    finish(alone)
+    for process in (start(one, config=config(6)), start_by_launcher(two, config=config(6))):
+        finish(process)
     ours, theirs = (load(list_checkpoints(folder / "checkpoints")[0]) for folder in (one, two))
     assert ours["global_step"] == theirs["global_step"] == 6
     for name, value in ours["state_dict"].items():

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from inpaint_zoo.benchmark.entries import CallableEntry, CommandEntry, FileModelEntry, ModelEntry
-from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Task
+from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Stage, Task
 from inpaint_zoo.benchmark.methods.command import CommandMethod
 from inpaint_zoo.benchmark.methods.diffusion import DiffusersMethod
 from inpaint_zoo.benchmark.methods.file_model import FileModelMethod
@@ -32,6 +32,7 @@ __all__ = [
     "MethodOutput",
     "NetworkMethod",
     "Prepared",
+    "Stage",
     "Task",
     "create_methods",
 ]
@@ -76,13 +77,13 @@ def create_methods(suite: Suite) -> list[Mapping[str, Prepared]]:
 
 def _networks(entry: ModelEntry, suite: Suite) -> Mapping[str, Prepared]:
     """Return the networks of an entry by the label of the dataset, which its weights may depend on."""
-    by_weights: dict[str | None, Method] = {}
+    by_weights: dict[tuple[str | None, bool], Method] = {}
     networks: dict[str, Prepared] = {}
     for dataset in suite.datasets:
         name = dataset.spec["name"]
         found = entry.find(name)
         chosen = found or entry
-        method = by_weights.setdefault(chosen.weights, NetworkMethod(chosen, suite.seed))
+        method = by_weights.setdefault((chosen.weights, chosen.applies), NetworkMethod(chosen, suite.seed))
         networks[dataset.label] = Prepared(method, None if found else missing_weights(entry, name))
     return networks
 

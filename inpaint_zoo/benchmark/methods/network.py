@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from inpaint_zoo.analysis.macs import Macs, count_macs
 from inpaint_zoo.benchmark.entries import ModelEntry
-from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Task
+from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Stage, Task
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file
 
@@ -49,7 +50,6 @@ class NetworkMethod(Method):
         self.parameters: int | None = None  # of the original network; the optimized one has folded normalization layers
         self.same_in_batches: dict[tuple[int, ...], bool] = {}
         self._warm: set[tuple[int, ...]] = set()
-        self._macs: dict[tuple[int, int], Macs | None] = {}
         self._passes = 0  # since the start of the current image
 
     @cached_property
@@ -81,21 +81,31 @@ class NetworkMethod(Method):
         return sha256_file(path) if path else None
 
     def origin(self) -> dict[str, str] | None:
-        """Return the origin of the weights, from the metadata of their file."""
+        """Return the origin of the weights, from the metadata of their file, which is read once."""
+        return self._origin
+
+    @cached_property
+    def _origin(self) -> dict[str, str]:
         from inpaint_zoo.weights import weights_origin
 
         return weights_origin(self.entry.model, self._weight_file() or self.entry.weights)._asdict()
 
     def refusal(self, task: Task) -> str | None:
-        """Return why a mosaic does not apply: only networks that see the values in the hole can use it."""
+        """Return why a cell does not apply: a checkpoint of another dataset, or a mosaic that the network ignores."""
         from inpaint_zoo.registry import model_info
 
+        if not self.entry.applies:
+            return f"the run for '{task.dataset}' has no checkpoint of this step"
         if not task.mosaic or model_info(self.entry.model).takes_hole_fill:
             return None
         return f"'{self.entry.model}' ignores the values in the hole, so a mosaic would not change its result"
 
     def identity(self, task: Task) -> dict[str, Any]:
         """Return the model's name, its options from all sources, the hash of its weights, and the plugin's version."""
+        return self._identity
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
         plugin = {"plugin": self.info.plugin} if self.info.plugin else {}
         random = {"random_weights": self.seed} if self.entry.weights == "random" else {}
         return {
@@ -132,17 +142,13 @@ class NetworkMethod(Method):
 
     def count_macs(self, height: int, width: int) -> Macs | None:
         """Return the MACs for one image of this size with the original network; cached by size."""
-        import torch
-
         from inpaint_zoo.interfaces import MIN_SIDE
-        from inpaint_zoo.registry import create_model
+        from inpaint_zoo.registry import MODELS
 
-        height, width = max(height, MIN_SIDE), max(width, MIN_SIDE)  # the padding of `fill_batch`
-        if (height, width) not in self._macs:
-            with torch.device("meta"):
-                network = create_model(self.entry.model, **self.info.options)
-                self._macs[height, width] = count_macs(network, height, width)
-        return self._macs[height, width]
+        builder = MODELS[self.entry.model.rpartition(":")[2]].build
+        options = json.dumps(self.info.options, sort_keys=True)
+        # at least the padding of `fill_batch`
+        return _macs(builder, self.entry.model, options, max(height, MIN_SIDE), max(width, MIN_SIDE))
 
     def close(self) -> None:
         """Drop the network."""
@@ -193,6 +199,44 @@ class NetworkMethod(Method):
         filled, raw = to_bytes(result), result.cpu().numpy()
         return [MethodOutput(rgb, seconds, passes, each) for rgb, each in zip(filled, raw, strict=True)], raw
 
+    def stages(self, item: MethodInput) -> list[Stage]:
+        """Return the results of all stages of the network for one image, or of all passes of a repeating network."""
+        import torch
+
+        from inpaint_zoo.combinators.progressive import Progressive
+        from inpaint_zoo.inference.batch import running, to_bytes, to_tensors
+        from inpaint_zoo.inference.optimize import OptimizedNetwork
+        from inpaint_zoo.interfaces import MIN_SIDE, InpaintingNetwork
+        from inpaint_zoo.ops import change_range, composite, crop_to, pad_to_multiple
+
+        assert self.network is not None
+        image, hole = (each.to(self.device) for each in to_tensors(item.image[None], item.mask[None]))
+        size = (image.shape[-2], image.shape[-1])
+        network = self.network.network if isinstance(self.network, OptimizedNetwork) else self.network
+        fill = None
+        with running(self.network, image, hole) as (x, mask):
+            if isinstance(network, Progressive):
+                frames = network.frames(x, mask)[0]
+                return [
+                    Stage(f"pass {number}", to_bytes(crop_to(frame.image[None], size).cpu())[0], None)
+                    for number, frame in enumerate(frames, start=1)
+                ]
+            if item.hole_fill is not None:
+                fill = torch.from_numpy(item.hole_fill)[None].to(self.device)
+                fill = pad_to_multiple(fill, min_size=MIN_SIDE)
+            raw = self.network.stages(x, mask, hole_fill=fill)
+            before: torch.Tensor | None = None
+            if type(network).stages_unchecked is InpaintingNetwork.stages_unchecked:  # else its input is not known
+                start, _ = network.preprocess(x, mask, fill)
+                before = crop_to(change_range(start, network.value_range, (0.0, 1.0)), size)
+        stages = []
+        for name, prediction in raw.items():
+            now = crop_to(prediction, size).float()
+            result = to_bytes(composite(now.clamp(0, 1), image, hole).cpu())[0]
+            stages.append(Stage(name, result, None if before is None else (now - before)[0].cpu().numpy()))
+            before = now
+        return stages
+
     def _run(self, image: torch.Tensor, hole: torch.Tensor, hole_fill: torch.Tensor | None) -> torch.Tensor:
         """Return the output (B, 3, H, W) when the device has computed it."""
         import torch
@@ -205,3 +249,22 @@ class NetworkMethod(Method):
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return result
+
+
+@lru_cache(maxsize=1024)
+def _macs(builder: object, model: str, options: str, height: int, width: int) -> Macs | None:
+    """Count the MACs of a network, once in a process.
+
+    Args:
+        builder: Function that builds the network: part of the key, because a name can be registered again.
+        model: Registry name.
+        options: Its options, as JSON.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+    """
+    import torch
+
+    from inpaint_zoo.registry import create_model
+
+    with torch.device("meta"):
+        return count_macs(create_model(model, **json.loads(options)), height, width, use_up=True)

@@ -99,13 +99,27 @@ def swatch(index: int) -> Markup:
     return Markup(f'<svg class="swatch {style_class(index)}" viewBox="-7 -7 14 14" aria-hidden="true">{path}</svg>')
 
 
-def trend(series: Sequence[Series], size: str, *, x_label: str, y_label: str, title: str) -> Markup:
-    """Draw dots of single images and the trend line of each method; x is the hole ratio, at most 0 to 1."""
+def trend(series: Sequence[Series], size: str, *, x_label: str, y_label: str, title: str, ratio: bool = True) -> Markup:
+    """Draw dots of single images and the trend line of each method.
+
+    Args:
+        series: The methods.
+        size: Name in SIZES.
+        x_label: Label of the horizontal axis.
+        y_label: Label of the vertical axis.
+        title: Text for readers who do not see the plot.
+        ratio: Whether x is the hole ratio, at most 0 to 1, which is shown in percent.
+    """
     points = [point for one in series for point in (*one.dots, *one.line)]
     width, height = SIZES[size]
-    x_high = min(1.0, max(x for x, _ in points) * 1.04) or 1.0
-    frame = Frame(width, height, (0.0, x_high), _padded([y for _, y in points]))
-    parts = [_axes(frame, x_label, y_label, percent=True)]
+    x_high = max(x for x, _ in points) * 1.04 or 1.0
+    x_high = min(1.0, x_high) if ratio else x_high
+    y_range = _padded([y for _, y in points])
+    ticks = _ticks(*y_range, 5)
+    letters = max((len(_number(tick, ticks)) for tick in ticks), default=0)
+    left = max(Frame.left, round(24 + _LETTER * letters))  # room for long numbers beside the label of the axis
+    frame = Frame(width, height, (0.0, x_high), y_range, left=left)
+    parts = [_axes(frame, x_label, y_label, percent=ratio)]
     for one in series:
         dots = "".join(f"M{frame.x(x):g} {frame.y(y):g}h0" for x, y in one.dots)
         path = " ".join(f"{frame.x(x):g},{frame.y(y):g}" for x, y in one.line)

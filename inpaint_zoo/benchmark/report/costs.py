@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from inpaint_zoo.analysis.cost import distribution
 from inpaint_zoo.benchmark.report.plots import median_milliseconds
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.typography import DASH, thousands
 
-__all__ = ["Figure", "cell_costs", "cost_notes", "method_costs"]
+__all__ = ["Figure", "cell_costs", "cost_notes", "method_costs", "pass_costs"]
 
 
 class Figure(NamedTuple):
@@ -74,6 +75,30 @@ def cell_costs(run: Run) -> list[dict[str, Any]]:
                     "macs_thop": _distribution(costs["macs_thop"], _giga),
                     "latency": [_figure(latency[name], _short) for name in ("mean", "median", "p90", "min", "max")],
                     "memory": _figure(costs["peak_memory_mb"], _short),
+                }
+            )
+    return rows
+
+
+def pass_costs(run: Run) -> list[dict[str, Any]]:
+    """Return a row for each cell of a method that repeats its network: how many images took how many passes.
+
+    The latency is that of all images with this number of passes, each of which was completed alone.
+    """
+    rows = []
+    passes = run.timings[run.timings["passes"].notna()] if "passes" in run.timings else run.timings[:0]
+    for (method, dataset, mask), part in passes.groupby(["method", "dataset", "mask"], sort=False):
+        for count in sorted(part["passes"].unique()):
+            images = part[part["passes"] == count]
+            found = distribution(1000 * images["seconds"])
+            rows.append(
+                {
+                    "method": method,
+                    "dataset": dataset,
+                    "mask": mask,
+                    "passes": Figure(float(count), str(int(count))),
+                    "images": Figure(len(images), f"{len(images)} of {len(part)}"),
+                    "latency": [_figure(found[name], _short) for name in ("mean", "median", "p90", "min", "max")],
                 }
             )
     return rows

@@ -78,10 +78,10 @@ class Gallery:
 def build_gallery(run: Run, budget: int = BUDGET) -> Gallery:
     """Encode the gallery of a run, image by image over all datasets and mask sets, until ``budget`` is spent."""
     gallery = Gallery()
-    available = {dataset: run.gallery_numbers(dataset) for dataset in run.datasets}
+    kept = {dataset: run.gallery_keys(dataset) for dataset in run.datasets}
+    available = {dataset: list(keys) for dataset, keys in kept.items()}
     gallery.available = sum(map(len, available.values()))
-    names = {dataset: dict(enumerate(run.image_keys(dataset))) for dataset in run.datasets}
-    keys = {name: [names[name].get(number, str(number)) for number in numbers] for name, numbers in available.items()}
+    keys = {dataset: list(keys.values()) for dataset, keys in kept.items()}
     scores = _scores(run, keys)
     scenes: list[tuple[tuple[int, int], dict[str, Any]]] = []
     for turn in range(max(map(len, available.values()), default=0)):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inpaint_zoo.benchmark.report.notes import absent, how_to_read, stand_ins
-from inpaint_zoo.benchmark.report.paper import Compared, Comparison, Panel, groups
+from inpaint_zoo.benchmark.report.paper import Comparison, Panel, groups
+from inpaint_zoo.benchmark.report.paper_cells import Compared
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.tables import Entry, ScoreTable, short_title
 
@@ -30,22 +31,26 @@ _SPECIAL = {
     "\u2193": r"$\downarrow$",
     "\u2013": "--",
     "\u00a0": "~",
+    "\u00b1": r"$\pm$",
 }
 
 
 def latex(run: Run, tables: Sequence[ScoreTable], comparison: Comparison | None) -> str:
     """Return all tables of a run."""
     comments = [
+        *([run.stamp] if run.stamp else []),
         rf"Tables of the benchmark {run.suite['name']!r}; \usepackage{{booktabs}}, UTF-8 labels as they are.",
         *(f"Missing: {line}" for line in absent(run)),
         *stand_ins(run),
         *how_to_read(),
     ]
     parts = ["\n".join(f"% {' '.join(line.split())}" for line in comments)]
-    parts += [_table(table, number) for number, table in enumerate(tables, start=1)]
+    parts += [_table(table, number, run.stamp) for number, table in enumerate(tables, start=1)]
     if comparison:
         shown = [(panel, at) for panel in comparison.panels for at in groups(panel)]
-        parts += [_comparison(comparison, panel, at, number) for number, (panel, at) in enumerate(shown, start=1)]
+        parts += [
+            _comparison(comparison, panel, at, number, run.stamp) for number, (panel, at) in enumerate(shown, start=1)
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -59,16 +64,17 @@ def escape(text: str) -> str:
     return "".join(_SPECIAL.get(letter, letter) for letter in " ".join(text.split()))
 
 
-def _table(table: ScoreTable, number: int) -> str:
+def _table(table: ScoreTable, number: int, stamp: str) -> str:
     header = " & ".join(
         ["Method", *(f"{escape(short_title(column.info))} {escape(column.arrow)}" for column in table.columns)]
     )
     caption = f"{table.dataset}, {table.mask}: {table.images}; means and 95 % bootstrap intervals."
     verdicts = " ".join(f"{titles}: {verdict}" for titles, verdict in table.verdicts)
+    stamped = f"{stamp}. " if stamp else ""
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escape(f'{caption} {verdicts}')}}}",
+        rf"\caption{{{escape(f'{stamped}{caption} {verdicts}')}}}",
         rf"\label{{tab:benchmark-{number}}}",
         rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
         r"\toprule",
@@ -84,12 +90,13 @@ def _table(table: ScoreTable, number: int) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
 
 
-def _comparison(comparison: Comparison, panel: Panel, at: range, number: int) -> str:
+def _comparison(comparison: Comparison, panel: Panel, at: range, number: int, stamp: str) -> str:
     """Return a part of the comparison with a paper; rows with only the paper's numbers are in italics."""
     title = ", ".join(filter(None, (comparison.title, panel.title)))
     legend = "Italics: only the paper has numbers." if comparison.has_quoted else ""
     kinds = " ".join(f"{name}: {meaning}." for name, meaning in comparison.kinds)
-    caption = " ".join(filter(None, (f"{title}: paper, ours and difference; {comparison.coverage}.", legend, kinds)))
+    shown = f"{title}: paper, ours and difference; {comparison.coverage}."
+    caption = " ".join(filter(None, (f"{stamp}." if stamp else "", shown, legend, kinds)))
     heads = [", ".join(filter(None, panel.columns[k])) for k in at]
     spans = " & ".join(rf"\multicolumn{{3}}{{c}}{{{escape(head)}}}" for head in heads)
     lines = [

@@ -5,19 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from inpaint_zoo.benchmark.report.notes import absent, caveats, failures, headline, how_to_read, skipped, unreadable
-from inpaint_zoo.benchmark.report.paper import Compared, Comparison, Panel, groups
+from inpaint_zoo.benchmark.report.notes import (
+    absent,
+    caveats,
+    failures,
+    headline,
+    how_to_read,
+    replaced,
+    skipped,
+    unreadable,
+)
+from inpaint_zoo.benchmark.report.paper import Comparison, Panel, groups
+from inpaint_zoo.benchmark.report.paper_cells import Compared
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.tables import Entry, Matrix, ScoreTable, short_title
 from inpaint_zoo.benchmark.report.typography import DASH
 
-__all__ = ["escape", "markdown", "section"]
+__all__ = ["bullets", "escape", "markdown", "pipe_table", "section"]
 
 
 def markdown(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], comparison: Comparison | None) -> str:
     """Return the whole report as GitHub-flavored Markdown."""
-    parts = [f"# {escape(run.suite['name'])}", escape(headline(run))]
+    parts = [f"# {escape(run.suite['name'])}", *([f"**{run.stamp}.**"] if run.stamp else []), escape(headline(run))]
     for title, lines in (
+        ("Replaced in the rehearsal", replaced(run)),
         ("Missing", absent(run)),
         ("Without numbers", failures(run)),
         ("Metrics skipped", skipped(run)),
@@ -25,7 +36,7 @@ def markdown(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix],
         ("Caveats and limits", caveats(run)),
     ):
         if lines:
-            parts += [f"**{title}**", _bullets(lines)]
+            parts += [f"**{title}**", bullets(lines)]
     if comparison:
         parts += _comparison(comparison)
     if len(tables) > 1:
@@ -33,7 +44,7 @@ def markdown(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix],
         parts += [part for matrix in overview for part in _matrix(matrix)]
     parts += [section(table, "##") for table in tables]
     if tables:
-        parts += ["## How to read this", _bullets(how_to_read())]
+        parts += ["## How to read this", bullets(how_to_read())]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -46,7 +57,7 @@ def section(table: ScoreTable, heading: str) -> str:
     """
     verdicts = [f"{titles}: {verdict}" for titles, verdict in table.verdicts] + list(table.notes)
     title = f"{heading} {escape(table.dataset)}, {escape(table.mask)}"
-    parts = [title, f"{table.images}.", _scores(table), _bullets(verdicts)]
+    parts = [title, f"{table.images}.", _scores(table), bullets(verdicts)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -61,11 +72,13 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_\[\]#|~$])", r"\\\1", text)
 
 
-def _bullets(lines: Iterable[str]) -> str:
+def bullets(lines: Iterable[str]) -> str:
+    """Return escaped lines as a list; empty without lines."""
     return "\n".join(f"- {escape(line)}" for line in lines)
 
 
-def _rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def pipe_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table from cells that are escaped where necessary; the first column is aligned to the left."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows))
 
@@ -84,7 +97,7 @@ def _scores(table: ScoreTable) -> str:
             for entry in row.entries
         ]
         rows.append([escape(row.method), *cells])
-    return _rows(header, rows)
+    return pipe_table(header, rows)
 
 
 def _comparison(comparison: Comparison) -> list[str]:
@@ -96,7 +109,7 @@ def _comparison(comparison: Comparison) -> list[str]:
     kinds = [f"{name}: {meaning}." for name, meaning in comparison.kinds]
     notes = [f"({number}) {note}" for number, note in enumerate(comparison.notes, start=1)]
     quoted = ["Rows marked (quoted) have only the paper's numbers. They are never ranked."] * comparison.has_quoted
-    return [*parts, _bullets([*quoted, *kinds, *comparison.conventions, *notes])]
+    return [*parts, bullets([*quoted, *kinds, *comparison.conventions, *notes])]
 
 
 def _compared(panel: Panel, at: range) -> str:
@@ -110,7 +123,7 @@ def _compared(panel: Panel, at: range) -> str:
         for k in at:
             row += _three(cells[k])
         rows.append(row)
-    return _rows(header, rows)
+    return pipe_table(header, rows)
 
 
 def _three(cell: Compared | None) -> list[str]:
@@ -136,7 +149,7 @@ def _matrix(matrix: Matrix) -> list[str]:
         ]
         for row in matrix.rows
     ]
-    return [f"### {escape(short_title(matrix.info))} {arrow}", _rows(header, rows)]
+    return [f"### {escape(short_title(matrix.info))} {arrow}", pipe_table(header, rows)]
 
 
 def _mean_rank(mean_rank: float | None, known: int, tables: int) -> str:

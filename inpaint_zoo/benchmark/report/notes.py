@@ -7,7 +7,18 @@ from inpaint_zoo.benchmark.report.tables import count_images
 from inpaint_zoo.benchmark.report.typography import NBSP
 from inpaint_zoo.benchmark.statistics import DRAWS, EXACT_GROUPS
 
-__all__ = ["absent", "caveats", "count", "failures", "headline", "how_to_read", "skipped", "stand_ins", "unreadable"]
+__all__ = [
+    "absent",
+    "caveats",
+    "count",
+    "failures",
+    "headline",
+    "how_to_read",
+    "replaced",
+    "skipped",
+    "stand_ins",
+    "unreadable",
+]
 
 FEW_IMAGES = 10  # with fewer, percentile intervals are clearly too narrow
 
@@ -24,8 +35,8 @@ def count(number: int, thing: str) -> str:
 
 def image_counts(run: Run, dataset: str) -> tuple[int, int]:
     """Return the numbers of scored crops and of source images of a dataset."""
-    rows = run.results[(run.results["dataset"] == dataset) & run.results["image"].notna()]
-    return rows["image"].nunique(), rows["group"].nunique()
+    images = run.image_groups(dataset)
+    return len(images), len(set(images.values()))
 
 
 def headline(run: Run) -> str:
@@ -42,6 +53,11 @@ def headline(run: Run) -> str:
     )
 
 
+def replaced(run: Run) -> list[str]:
+    """Return what a rehearsal uses in place of the suite's data, masks, networks and backbones."""
+    return list(run.suite.get("rehearsal", {}).get("replaced", ()))
+
+
 def absent(run: Run) -> list[str]:
     """Return what the run lacked, and where it goes."""
     return [f"{line} ({count(len(cells), 'cell')})" for line, cells in run.absent.items()]
@@ -49,7 +65,7 @@ def absent(run: Run) -> list[str]:
 
 def failures(run: Run) -> list[str]:
     """Return the cells without numbers, except those that lack something that `absent` names."""
-    named = {cell for cells in run.absent.values() for cell in cells}
+    named = {(run.networks.get(cell[0], cell[0]), *cell[1:]) for cells in run.absent.values() for cell in cells}
     return [
         f"{method} on {dataset}, {mask}: {reason}"
         for (method, dataset, mask), reason in run.missing.items()
@@ -93,7 +109,7 @@ def unreadable(run: Run) -> list[str]:
 
 def caveats(run: Run) -> list[str]:
     """Return the limitations of the numbers of this run."""
-    lines = [*stand_ins(run), *_doubts(run)]
+    lines = [*run.suite.get("merged", {}).get("notes", ()), *stand_ins(run), *_doubts(run)]
     small = [(name, image_counts(run, name)[1]) for name in run.datasets]
     few = [f"{name}: {number}" for name, number in small if 0 < number < FEW_IMAGES]
     if few:
@@ -122,7 +138,7 @@ def how_to_read() -> list[str]:
     """Return the explanation of the statistics."""
     return [
         f"Numbers are means over images; brackets are 95{NBSP}% percentile bootstrap intervals that resample whole "
-        f"images ({DRAWS:,} resamples), because crops of one image are not independent.",
+        f"images ({DRAWS:,} resamples), because crops of one image, or several masks on it, are not independent.",
         "Bold: the best method and every method that does not differ significantly from it, by a paired sign-flip test "
         f"(all sign patterns up to {EXACT_GROUPS} images, {DRAWS:,} random ones above) at 5{NBSP}% after Holm's "
         "correction over the table. If no difference is significant, nothing is bold.",

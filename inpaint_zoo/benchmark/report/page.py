@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Template
 from markupsafe import Markup, escape
 
 from inpaint_zoo.benchmark.report import notes
 from inpaint_zoo.benchmark.report.charts import swatch
-from inpaint_zoo.benchmark.report.costs import cell_costs, cost_notes, method_costs
+from inpaint_zoo.benchmark.report.costs import cell_costs, cost_notes, method_costs, pass_costs
+from inpaint_zoo.benchmark.report.curves import curves
+from inpaint_zoo.benchmark.report.files import environment, resource
 from inpaint_zoo.benchmark.report.gallery import (
     DIFFERENCE_COLORS,
     DIFFERENCE_STEPS,
@@ -23,13 +25,16 @@ from inpaint_zoo.benchmark.report.gallery import (
 )
 from inpaint_zoo.benchmark.report.paper import Comparison
 from inpaint_zoo.benchmark.report.plots import Plot, hole_plots, time_plots
-from inpaint_zoo.benchmark.report.run_folder import Run
+from inpaint_zoo.benchmark.report.run_folder import Run, flat
+from inpaint_zoo.benchmark.report.spectra import profiles, spectrum_strips
+from inpaint_zoo.benchmark.report.strips import Strip, stage_strips
 from inpaint_zoo.benchmark.report.tables import Column, Entry, Matrix, ScoreTable, short_title
 from inpaint_zoo.benchmark.report.typography import DASH
 from inpaint_zoo.metrics import MetricInfo
 
 __all__ = ["page"]
 
+PACKAGE = "inpaint_zoo.benchmark.report"
 SCRIPTS = ("page.js", "gallery.js")
 FINDINGS = 6  # number of verdicts at the top of the page; all verdicts are with their tables
 WHISKER = 92  # width of the small interval plots in table cells, in pixels
@@ -37,29 +42,14 @@ WHISKER = 92  # width of the small interval plots in table cells, in pixels
 
 def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], comparison: Comparison | None) -> str:
     """Return the whole report as one HTML file."""
-    environment = Environment(
-        loader=PackageLoader("inpaint_zoo.benchmark.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.globals |= {"swatch": swatch, "whisker": whisker, "shade": _shade}
-    environment.filters |= {
-        "metric_option": _metric_option,
-        "twice": _twice,
-        "breakable": breakable,
-    }
-    environment.tests["matching"] = lambda text, pattern: re.fullmatch(pattern, text) is not None
     gallery = build_gallery(run)
     findings = _findings(tables)
     shared, cells = _cells(run)
-    return environment.get_template("report.html").render(
+    return _template().render(
         run=run,
         suite=run.suite,
-        style=Markup(_resource("style.css")),
-        scripts=[Markup(_resource(name)) for name in SCRIPTS],
+        style=resource(PACKAGE, "style.css"),
+        scripts=[resource(PACKAGE, name) for name in SCRIPTS],
         index={method: index for index, method in enumerate(run.methods)},
         headline=notes.headline(run),
         facts=_facts(run),
@@ -72,18 +62,38 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], com
         overview=overview,
         ranked={matrix.info.name: _ranked(matrix) for matrix in overview},
         plots=_paired(run, hole_plots(run), time_plots(run)),
+        curves=curves(run),
+        stages=stage_strips(run),
+        spectra=spectrum_strips(run),
+        profiles=profiles(run),
         costs=method_costs(run),
         cell_costs=cell_costs(run),
+        pass_costs=pass_costs(run),
         cost_notes=cost_notes(run),
         gallery=_gallery_data(run, gallery, overview),
         gallery_note=_gallery_note(gallery),
         legend=_legend(),
         how_to_read=notes.how_to_read(),
-        environment=sorted(_flat(run.provenance.get("environment", {}))),
+        environment=sorted(flat(run.provenance.get("environment", {}))),
         shared=shared,
         cells=cells,
         implementations=[(info.title, info) for info in run.infos.values()],
     )
+
+
+@functools.cache
+def _template() -> Template:
+    """Return the template, which is compiled once in a process."""
+    templates = environment(PACKAGE)
+    templates.globals |= {"swatch": swatch, "whisker": whisker, "shade": _shade}
+    templates.filters |= {
+        "metric_option": _metric_option,
+        "twice": _twice,
+        "breakable": breakable,
+        "place": _place,
+    }
+    templates.tests["matching"] = lambda text, pattern: re.fullmatch(pattern, text) is not None
+    return templates.get_template("report.html")
 
 
 def whisker(column: Column, entry: Entry) -> Markup:
@@ -117,19 +127,20 @@ def _metric_option(info: MetricInfo) -> tuple[str, str]:
     return info.name, short_title(info)
 
 
+def _place(strip: Strip) -> str:
+    """Return dataset and mask set of a row of images."""
+    return f"{strip.dataset} · {strip.mask}"
+
+
 def _twice(label: str) -> tuple[str, str]:
     return label, label
-
-
-def _resource(name: str) -> str:
-    return files("inpaint_zoo.benchmark.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
     counts = [notes.image_counts(run, name) for name in run.datasets]
     crops, images = sum(n for n, _ in counts), sum(n for _, n in counts)
-    cells = len(run.methods) * len(run.tables) - run.not_applicable
-    done = cells + run.not_applicable - len(run.missing)
+    cells = len(run.networks) * len(run.tables) - run.not_applicable
+    done = cells + run.not_applicable - len(run.problems)
     if not run.tables:  # costs or quoted numbers only
         return [
             (str(len(run.methods)), "methods"),
@@ -161,6 +172,7 @@ def _findings(tables: Sequence[ScoreTable]) -> list[dict[str, Any]]:
 
 def _problems(run: Run) -> list[tuple[str, list[str]]]:
     every = [
+        ("Replaced in the rehearsal", notes.replaced(run)),
         ("Missing, and where it goes", notes.absent(run)),
         ("Cells without numbers", notes.failures(run)),
         ("Metrics skipped", notes.skipped(run)),
@@ -222,20 +234,13 @@ def _legend() -> list[tuple[str, str]]:
     return list(zip(DIFFERENCE_COLORS, labels, strict=True))
 
 
-def _flat(content: object, path: str = "") -> list[tuple[str, str]]:
-    """Flatten nested plain values to (dotted name, text) pairs."""
-    if isinstance(content, dict):
-        return [pair for key, value in content.items() for pair in _flat(value, f"{path}.{key}" if path else str(key))]
-    return [(path, DASH if content is None else str(content))]
-
-
 def _cells(run: Run) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
     """Return the provenance that all cells share, and one row per cell of the suite with the rest."""
-    order = [(method, *table) for table in run.tables for method in run.methods]
+    order = [(network, *table) for table in run.tables for network in run.networks]
     made_by = {}
     for cell in order:
         content = run.cells.get(cell, ("", {}))[1].get("provenance") or {}
-        made_by[cell] = dict(_flat({key: value for key, value in content.items() if key != "metrics"}))
+        made_by[cell] = dict(flat({key: value for key, value in content.items() if key != "metrics"}))
     known = [content for content in made_by.values() if content]
     shared = (
         {key: value for key, value in known[0].items() if all(each.get(key) == value for each in known)}
@@ -244,11 +249,11 @@ def _cells(run: Run) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
     )
     rows = [
         {
-            "index": run.methods.index(cell[0]),
-            "method": cell[0],
+            "method": run.networks[cell[0]],
+            "network": cell[0],
             "dataset": cell[1],
             "mask": cell[2],
-            "status": run.missing.get(cell, "done"),
+            "status": run.problems.get(cell, "done"),
             "made_by": [pair for pair in made_by[cell].items() if pair[0] not in shared],
         }
         for cell in order

@@ -6,32 +6,19 @@ because the paper's numbers have no images that a test could use.
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 from inpaint_zoo.benchmark.cost_keys import FIGURES
-from inpaint_zoo.benchmark.paper import PaperCell, PaperRow, metric_title, paper_title
+from inpaint_zoo.benchmark.paper import PaperRow, metric_title, paper_title
+from inpaint_zoo.benchmark.report.files import csv_text
+from inpaint_zoo.benchmark.report.paper_cells import KINDS, Compared, compared_cells
 from inpaint_zoo.benchmark.report.run_folder import Run
-from inpaint_zoo.benchmark.report.typography import DASH, decimal
 from inpaint_zoo.metrics import metric_info
 
-__all__ = ["KINDS", "Compared", "Comparison", "Panel", "compare", "comparison_csv", "groups", "signed"]
+__all__ = ["Comparison", "Panel", "compare", "comparison_csv", "groups"]
 
-KINDS = {
-    "released": ("authors' weights", "converted from the files that the paper's authors released"),
-    "trained": ("trained here", "trained with this package"),
-    "stand-in": ("stand-in", "small or untrained model, other images or other masks than the paper's: not comparable"),
-    "none": ("no weights", "a method that needs no training"),
-    "unknown": ("unknown weights", "a weight file that does not state its origin"),
-    "elsewhere": ("elsewhere", "results of another program"),
-    "counted": ("", "counted on the network; weights do not matter"),
-    "measured": ("this machine", "measured on this machine; the paper's hardware differs"),
-}
 COLUMNS = (
     "paper",
     "table",
@@ -53,63 +40,6 @@ COLUMNS = (
     "reason",
 )
 ON_PAGE = 3  # columns side by side in Markdown and LaTeX
-STAND_IN_DATA = ("sample",)  # datasets that no paper uses
-STAND_IN_MASKS = ("synthetic_",)  # prefixes of generated masks that replace a paper's files
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One cell of the table.
-
-    Attributes:
-        cell: The printed number with its names.
-        status: "computed", "missing" (our method has no number yet) or "quoted" (there is no method of ours).
-        ours: Our number in the paper's unit; None without one.
-        kind: Key of KINDS; empty if there is no number of ours.
-        reason: Why a number is missing, or what makes ours a stand-in.
-        labels: Our methods, datasets and mask sets.
-        metric: Name of our metric or figure; empty if none corresponds.
-        times: Factor that was applied to ours.
-        relative: Whether the difference is shown in percent of the paper's number.
-        digits: Number of decimals.
-        notes: Numbers of the notes that concern the cell.
-    """
-
-    cell: PaperCell
-    status: str
-    ours: float | None = None
-    kind: str = ""
-    reason: str = ""
-    labels: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]] = ((), (), ())
-    metric: str = ""
-    times: float = 1.0
-    relative: bool = False
-    digits: int = 0
-    notes: tuple[int, ...] = ()
-
-    @property
-    def paper_text(self) -> str:
-        """The paper's number."""
-        return decimal(self.cell.value, self.digits)
-
-    @property
-    def ours_text(self) -> str:
-        """Our number."""
-        return DASH if self.ours is None else decimal(self.ours, self.digits)
-
-    @property
-    def difference_text(self) -> str:
-        """Ours minus the paper's, with sign."""
-        if self.ours is None:
-            return DASH
-        if self.relative:
-            return f"{signed(100 * (self.ours / self.cell.value - 1), 1)} %"
-        return signed(self.ours - self.cell.value, self.digits)
-
-    @property
-    def kind_text(self) -> str:
-        """The kind of our number in a few words."""
-        return KINDS[self.kind][0] if self.kind else ""
 
 
 @dataclass(frozen=True)
@@ -160,30 +90,18 @@ def groups(panel: Panel, size: int = ON_PAGE) -> list[range]:
     return [range(at, min(at + size, len(panel.columns))) for at in range(0, len(panel.columns), size)]
 
 
-def signed(value: float, digits: int) -> str:
-    """Format a difference with its sign; one that rounds to zero has none.
-
-    Example:
-        >>> signed(0.26, 1), signed(0.01, 1)
-        ('+0.3', '0.0')
-    """
-    rounded = round(value, digits) + 0.0
-    return f"+{decimal(rounded, digits)}" if rounded > 0 else decimal(abs(rounded) if rounded == 0 else rounded, digits)
-
-
 def compare(run: Run) -> Comparison | None:
     """Return the comparison with the table that the suite names; None if it names none."""
     plain = run.suite.get("paper")
     if plain is None:
         return None
-    cells = [PaperCell(*fields) for fields in plain["cells"]]
-    compared = tuple(_Reader(run, plain, cells).all())
+    compared = compared_cells(run, plain)
     done = sum(each.status == "computed" for each in compared)
     kinds = [kind for kind in KINDS if any(each.kind == kind for each in compared)]
     return Comparison(
         title=paper_title(plain["paper"], plain["table"]),
-        coverage=f"{done} of {len(compared)} cells computed",
-        panels=tuple(_panels(plain, cells, compared)),
+        coverage=f"{done} of {len(compared)} cells {'rehearsed' if run.stamp else 'computed'}",
+        panels=tuple(_panels(plain, compared)),
         kinds=tuple((KINDS[kind][0] or "no mark", KINDS[kind][1]) for kind in kinds),
         conventions=tuple(_conventions(run, plain)),
         notes=tuple(note["text"] for note in plain["notes"]),
@@ -193,12 +111,10 @@ def compare(run: Run) -> Comparison | None:
 
 def comparison_csv(comparison: Comparison, run: Run) -> str:
     """Return the comparison as CSV, one row for each cell of the table."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows = []
     for each in comparison.cells:
         cell, difference = each.cell, None if each.ours is None else each.ours - each.cell.value
-        writer.writerow(
+        rows.append(
             [
                 run.suite["paper"]["paper"],
                 run.suite["paper"]["table"],
@@ -212,128 +128,14 @@ def comparison_csv(comparison: Comparison, run: Run) -> str:
                 each.metric,
                 f"{each.times:g}",
                 each.reason,
+                *([run.stamp] if run.stamp else []),
             ]
         )
-    return buffer.getvalue()
+    return csv_text([*COLUMNS, "rehearsal"] if run.stamp else COLUMNS, rows)
 
 
-class _Reader:
-    """Looks up our number for each cell of the table."""
-
-    def __init__(self, run: Run, plain: dict[str, Any], cells: Sequence[PaperCell]) -> None:
-        self._run, self._plain, self._cells = run, plain, cells
-        self._rows = {(row["method"], row["setting"]): tuple(row["ours"]) for row in plain["rows"]}
-        columns = ("method", "dataset", "mask", "metric")
-        self._means = {tuple(row[column] for column in columns): row["mean"] for row in run.summary.to_dict("records")}
-        self._figures = run.figures.get("methods", {})
-        self._origins = {
-            cell: (record.get("provenance") or {}).get("weights_origin") for cell, (_, record) in run.cells.items()
-        }
-        self._digits: dict[str, int] = {}
-        for cell in cells:
-            self._digits[cell.metric] = max(self._digits.get(cell.metric, 0), cell.decimals)
-
-    def all(self) -> Iterator[Compared]:
-        for cell in self._cells:
-            yield self._one(cell)
-
-    def _one(self, cell: PaperCell) -> Compared:
-        digits = self._digits[cell.metric]
-        notes = tuple(
-            number
-            for number, note in enumerate(self._plain["notes"], start=1)
-            if (note["method"] or note["metric"])
-            and note["method"] in ("", cell.method)
-            and note["metric"] in ("", cell.metric)
-        )
-        methods = self._rows.get((cell.method, cell.setting), ())
-        match = self._match(cell)
-        if not methods or match is None:
-            return Compared(cell, "quoted", digits=digits, notes=notes)
-        figure = match["figure"]
-        datasets = () if figure else tuple(self._plain["datasets"].get(cell.dataset, ()))
-        masks = () if figure else tuple(self._plain["masks"].get(cell.mask, ()))
-        if not figure and not (datasets and masks):
-            return Compared(cell, "quoted", digits=digits, notes=notes)
-        found = [
-            self._figure(method, match["ours"]) if figure else self._mean(method, dataset, mask, match["ours"])
-            for method, dataset, mask in product(methods, datasets or ("",), masks or ("",))
-        ]
-        reasons = list(dict.fromkeys(reason for _, _, reason in found if reason))
-        values = [value for value, _, _ in found if value is not None]
-        common: dict[str, Any] = {
-            "labels": (methods, datasets, masks),
-            "metric": match["ours"],
-            "times": match["times"],
-            "relative": figure,
-            "digits": digits,
-            "notes": notes,
-        }
-        if len(values) < len(found):
-            part = f"{len(values)} of {len(found)} parts of the mean; " if values else ""
-            return Compared(cell, "missing", reason=part + "; ".join(reasons), **common)
-        kinds = [kind for _, kind, _ in found]
-        order = ("stand-in", "unknown", "elsewhere", "trained", "released", "measured", "none", "counted")
-        kind = next(kind for kind in order if kind in kinds)  # a mean is no better than its weakest part
-        ours = match["times"] * math.fsum(values) / len(values)
-        return Compared(cell, "computed", ours, kind, "; ".join(reasons), **common)
-
-    def _match(self, cell: PaperCell) -> dict[str, Any] | None:
-        """Return what corresponds to the metric: a match for this method, else one for all methods."""
-        matches = [match for match in self._plain["metrics"] if match["paper"] == cell.metric]
-        own = [match for match in matches if cell.method in match["rows"]]
-        return next(iter(own or [match for match in matches if not match["rows"]]), None)
-
-    def _figure(self, method: str, name: str) -> tuple[float | None, str, str]:
-        """Return value, kind, and why it is missing."""
-        record = self._figures.get(method)
-        if record is None:
-            return None, "", "not run"
-        kind = "measured" if FIGURES[name].counted is None else "counted"
-        if name in record["figures"]:
-            passes = record["figures"].get("passes", 1)
-            detail = f"{decimal(passes, 1)} passes for one image" if kind == "measured" and passes != 1 else ""
-            return record["figures"][name], kind, detail
-        needed = FIGURES[name].device
-        if needed and not str(self._run.figures.get("device", "")).startswith(needed):
-            return None, "", f"needs the device {needed}"
-        return None, "", record["error"] or "it cannot be counted"
-
-    def _mean(self, method: str, dataset: str, mask: str, metric: str) -> tuple[float | None, str, str]:
-        value = self._means.get((method, dataset, mask, metric), math.nan)
-        if math.isnan(value):
-            skipped = dict(self._run.skipped_metrics)
-            return None, "", self._run.missing.get((method, dataset, mask)) or skipped.get(metric, "no value")
-        stand_ins = [*self._other_images(dataset), *self._other_masks(mask)]
-        origin = self._origins.get((method, dataset, mask)) or {}
-        kind = origin.get("kind") or ("elsewhere" if self._is_elsewhere(method) else "unknown")
-        detail = origin.get("detail", "")
-        if stand_ins:
-            return value, "stand-in", ", ".join([*stand_ins, *([detail] if kind == "stand-in" and detail else [])])
-        return value, kind, detail
-
-    def _is_elsewhere(self, method: str) -> bool:
-        return any(each["label"] == method and each["kind"] != "model" for each in self._run.suite["methods"])
-
-    def _other_images(self, dataset: str) -> list[str]:
-        """Return the name of a dataset that replaces the paper's; empty if it is the paper's own."""
-        name = _name(self._run.suite["datasets"], dataset)
-        return [name] if name in STAND_IN_DATA else []
-
-    def _other_masks(self, mask: str) -> list[str]:
-        """Return which generated masks replace the paper's files; empty if the masks are the paper's own."""
-        if files := self._run.stand_ins.get(mask):
-            return [f"generated masks in place of {files}"]
-        name = _name(self._run.suite["masks"], mask)
-        return [name] if name.startswith(STAND_IN_MASKS) else []
-
-
-def _name(entries: Sequence[dict[str, Any]], label: str) -> str:
-    """Return the name of the dataset or mask set with a label."""
-    return next((str(entry.get("name", "")) for entry in entries if entry["label"] == label), "")
-
-
-def _panels(plain: dict[str, Any], cells: Sequence[PaperCell], compared: Sequence[Compared]) -> Iterator[Panel]:
+def _panels(plain: dict[str, Any], compared: Sequence[Compared]) -> Iterator[Panel]:
+    cells = [each.cell for each in compared]
     places = list(dict.fromkeys((cell.dataset, cell.mask) for cell in cells))
     metrics = list(dict.fromkeys(cell.metric for cell in cells))
     found = {(each.cell.row, each.cell.dataset, each.cell.mask, each.cell.metric): each for each in compared}

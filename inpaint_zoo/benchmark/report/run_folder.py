@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from inpaint_zoo.benchmark.cost_keys import COSTS_FILE
+from inpaint_zoo.benchmark.images import DRAW
+from inpaint_zoo.benchmark.report.families import FamilyRows, merge
+from inpaint_zoo.benchmark.report.typography import DASH
 from inpaint_zoo.benchmark.summary import RESULT_COLUMNS, summarize
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.metrics import MetricInfo, metric_info
 
-__all__ = ["Run", "read_run"]
+__all__ = ["Cell", "Run", "flat", "read_run"]
 
 Cell = tuple[str, str, str]  # labels of method, dataset and mask set
 TIMING_COLUMNS = ("method", "dataset", "mask", "image", "seconds", "width", "height")
@@ -27,17 +32,22 @@ class Run:
     Attributes:
         folder: The output folder.
         suite: Content of suite.json.
-        results: Content of results.parquet; cells that failed or were not run have no rows.
-        timings: Content of timings.parquet.
+        results: Content of results.parquet by method; cells that failed or were not run have no rows.
+        timings: Content of timings.parquet by method.
         provenance: Content of provenance.json.
-        summary: The results, summarized by `summarize`.
         infos: Description of each metric in the results.
-        methods: Labels of the suite's methods.
+        methods: Labels of the suite's methods; one for all draws, and one for all checkpoints of an entry.
+        networks: Label of each network of the suite -> label of its method.
+        families: The methods with draws or checkpoints.
+        values: (method, dataset, mask set, metric) of these methods -> mean of each draw or checkpoint, by number.
+        incomplete: Cells that lack a draw -> a sentence.
+        problems: As ``missing``, for each network.
         tables: (dataset, mask set) pairs of the suite.
         missing: (method, dataset, mask set) of the suite's cells without numbers -> reason.
         absent: What the run lacked, in one line each with where it goes -> the cells that need it.
         stand_ins: Mask sets of generated masks -> name of the mask files that they replace.
         not_applicable: Number of cells that do not apply.
+        draws: Mask sets with several masks for each image -> their number.
         deblurring: Mask sets whose holes show a mosaic of the ground truth; never averaged or ranked with others.
         cells: Identifier and record of each cell that was run.
         figures: Content of costs.json; empty if the suite states no costs.
@@ -48,17 +58,32 @@ class Run:
     results: pd.DataFrame
     timings: pd.DataFrame
     provenance: dict[str, Any]
-    summary: pd.DataFrame
     infos: dict[str, MetricInfo]
     methods: tuple[str, ...]
+    networks: dict[str, str]
+    families: dict[str, FamilyRows]
+    values: dict[tuple[str, str, str, str], dict[int, float]]
+    incomplete: dict[Cell, str]
+    problems: dict[Cell, str]
     tables: tuple[tuple[str, str], ...]
     missing: dict[Cell, str]
     absent: dict[str, list[Cell]]
     stand_ins: dict[str, str]
     not_applicable: int
+    draws: dict[str, int]
     deblurring: frozenset[str]
     cells: dict[Cell, tuple[str, dict[str, Any]]]
     figures: dict[str, Any]
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """The results, summarized by `summarize`."""
+        return summarize(self.results, {name: info.higher_is_better for name, info in self.infos.items()})
+
+    @property
+    def stamp(self) -> str:
+        """Mark of a rehearsal, which everything that shows its numbers repeats; empty for other runs."""
+        return str(self.suite.get("rehearsal", {}).get("stamp", ""))
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -79,6 +104,12 @@ class Run:
             (name, reasons.get(name, "no finished cell contains it")) for name in dict.fromkeys([*reasons, *absent])
         ]
 
+    def draws_of(self, method: str, dataset: str, mask: str, metric: str) -> list[float]:
+        """Return the means of the draws of a method; empty for a method without draws."""
+        if method not in self.families or self.families[method].kind != "draws":
+            return []
+        return list(self.values.get((method, dataset, mask, metric), {}).values())
+
     def set_notes(self, metric: str, dataset: str, mask: str) -> list[str]:
         """Return the notes of a set metric about its values in one table, such as "biased, small N"."""
         found = [record for (_, *table), (_, record) in self.cells.items() if table == [dataset, mask]]
@@ -94,15 +125,22 @@ class Run:
             if metric in self.cells.get((method, dataset, mask), ("", {}))[1].get("from_bytes", ())
         ]
 
-    def image_keys(self, dataset: str) -> list[str]:
-        """Return the images of a dataset in the order in which they were scored."""
+    def image_groups(self, dataset: str) -> dict[str, str]:
+        """Return the images of a dataset, in the order in which they were scored -> their source images."""
         rows = self.results[(self.results["dataset"] == dataset) & self.results["image"].notna()]
-        return [str(key) for key in rows["image"].unique()]
+        rows = rows.drop_duplicates("image")
+        pairs = zip(rows["image"], rows["group"], strict=True)
+        return {str(image): str(group) for image, group in pairs if not (self.draws and re.search(DRAW, image))}
 
     def gallery_numbers(self, dataset: str) -> list[int]:
         """Return the positions of the images whose results were kept."""
         files = (self.folder / "gallery" / dataset).glob("*.png")
         return sorted(int(path.stem) for path in files if path.stem.isdigit())
+
+    def gallery_keys(self, dataset: str) -> dict[int, str]:
+        """Return the positions of the images whose results were kept -> their names."""
+        keys = list(self.image_groups(dataset))
+        return {at: keys[at] if at < len(keys) else str(at) for at in self.gallery_numbers(dataset)}
 
     def target_file(self, dataset: str, number: int) -> Path:
         """Return the path of the ground truth at a position."""
@@ -121,7 +159,7 @@ class Run:
 
 
 def read_run(folder: str | Path) -> Run:
-    """Read and summarize a benchmark's output folder.
+    """Read a benchmark's output folder.
 
     Raises:
         ZooError: If it is not a benchmark folder, a file is damaged, or a metric is unknown to this version.
@@ -136,7 +174,6 @@ def read_run(folder: str | Path) -> Run:
     results = _read_table(folder / "results.parquet", RESULT_COLUMNS)
     timings = _read_table(folder / "timings.parquet", TIMING_COLUMNS)
     infos = _metric_infos(results, suite["metrics"])
-    methods = tuple(entry["label"] for entry in suite["methods"])
     tables = tuple((data["label"], mask["label"]) for data in suite["datasets"] for mask in suite["masks"])
     done = set(results[["method", "dataset", "mask"]].drop_duplicates().itertuples(index=False, name=None))
     errors = {_cell(entry): f"failed: {entry['error']}" for entry in provenance.get("failed", ())}
@@ -149,25 +186,49 @@ def read_run(folder: str | Path) -> Run:
     for line, without in absent.items():
         for cell in without:
             errors[cell] = f"{errors[cell]}; {line}" if cell in errors else f"missing: {line}"
-    cells = [(method, *table) for table in tables for method in methods]
+    cells = [(entry["label"], *table) for table in tables for entry in suite["methods"]]
+    problems = {cell: errors.get(cell, "not run") for cell in cells if cell in errors or cell not in done}
+    merged = merge(
+        suite["methods"],
+        tables,
+        results,
+        timings,
+        provenance.get("complexity", ()),
+        {_cell(record): (name, record) for name, record in provenance.get("cells", {}).items()},
+        problems,
+        {_cell(entry) for entry in refused},
+    )
+    results = merged.results
     return Run(
         folder=folder,
         suite=suite,
         results=results,
-        timings=timings,
-        provenance=provenance,
-        summary=summarize(results, {name: info.higher_is_better for name, info in infos.items()}),
+        timings=merged.timings,
+        provenance={**provenance, "complexity": merged.complexity},
         infos=infos,
-        methods=methods,
+        methods=merged.methods,
+        networks=merged.shown_as,
+        families=merged.families,
+        values=merged.values,
+        incomplete=merged.incomplete,
+        problems=problems,
         tables=tables,
-        missing={cell: errors.get(cell, "not run") for cell in cells if cell in errors or cell not in done},
+        missing=merged.missing,
         absent=absent,
         stand_ins={mask["label"]: mask["stands_in_for"] for mask in suite["masks"] if "stands_in_for" in mask},
         not_applicable=len(refused),
+        draws={mask["label"]: mask["draws"] for mask in suite["masks"] if mask.get("draws", 1) > 1},
         deblurring=frozenset(mask["label"] for mask in suite["masks"] if mask.get("input_mode") == "mosaic"),
-        cells={_cell(record): (name, record) for name, record in provenance.get("cells", {}).items()},
+        cells=merged.cells,
         figures=_read_json(folder / COSTS_FILE) if (folder / COSTS_FILE).is_file() else {},
     )
+
+
+def flat(content: object, path: str = "") -> list[tuple[str, str]]:
+    """Flatten nested plain values to (dotted name, text) pairs."""
+    if isinstance(content, dict):
+        return [pair for key, value in content.items() for pair in flat(value, f"{path}.{key}" if path else str(key))]
+    return [(path, DASH if content is None else str(content))]
 
 
 def _cell(record: dict[str, Any]) -> Cell:

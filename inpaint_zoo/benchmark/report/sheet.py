@@ -31,11 +31,14 @@ def sheet(run: Run) -> bytes | None:
     scenes = list(_scenes(run))[: max(2, LINES // lines)]
     if not scenes:
         return None
-    size = (SIDE + columns * (CELL + GAP), len(scenes) * lines * (HEAD + CELL + GAP))
-    canvas = Image.new("RGB", size, _PAPER)
+    width, banner = SIDE + columns * (CELL + GAP), HEAD if run.stamp else 0
+    canvas = Image.new("RGB", (width, banner + len(scenes) * lines * (HEAD + CELL + GAP)), _PAPER)
     draw = ImageDraw.Draw(canvas)
+    if banner:
+        draw.rectangle((0, 0, width, banner), _INK)
+        draw.text((width / 2, banner / 2), run.stamp, _PAPER, _font(_fitting(run.stamp, width)), anchor="mm")
     for row, (dataset, mask, number) in enumerate(scenes):
-        top = row * lines * (HEAD + CELL + GAP)
+        top = banner + row * lines * (HEAD + CELL + GAP)
         label = Image.new("RGB", (CELL, SIDE), _PAPER)
         ImageDraw.Draw(label).text((CELL / 2, SIDE / 2), mask, _INK, _font(13), anchor="mm")
         canvas.paste(label.rotate(90, expand=True), (0, top + HEAD))
@@ -61,11 +64,10 @@ def _scenes(run: Run) -> Iterator[tuple[str, str, int]]:
     turn = 0
     for dataset in run.datasets:
         masks = [mask for name, mask in run.tables if name == dataset]
-        groups = run.results[run.results["dataset"] == dataset].drop_duplicates("image").set_index("image")["group"]
-        keys = run.image_keys(dataset)
-        seen = set()
+        groups = list(run.image_groups(dataset).values())
+        seen: set[str | int] = set()
         for number in run.gallery_numbers(dataset):
-            group = groups.get(keys[number]) if number < len(keys) else number
+            group = groups[number] if number < len(groups) else number
             mask = masks[turn % len(masks)]
             if group not in seen and run.mask_file(dataset, mask, number).is_file():
                 seen.add(group)
@@ -77,6 +79,12 @@ def _masked(run: Run, target: Pixels, dataset: str, mask: str, number: int) -> P
     stripes = hole_stripes(read_rgb(run.mask_file(dataset, mask, number))[..., 0] > 127)
     colors = np.array([bytes.fromhex(color[1:]) for color in HOLE_COLORS]).view(np.uint8).reshape(-1, 3)
     return np.where(stripes[..., None] > 0, colors[stripes.clip(1) - 1], target)
+
+
+def _fitting(text: str, width: int) -> int:
+    """Return the largest font size, at most 17, at which a text fits into a width in pixels."""
+    whole = ImageDraw.Draw(Image.new("RGB", (1, 1))).textlength(text, _font(17))
+    return max(1, min(17, int(17 * (width - 2 * GAP) / whole)))
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import stdev
 from typing import Any
 
 import pandas as pd
 
 from inpaint_zoo.benchmark.report.run_folder import Run
-from inpaint_zoo.benchmark.report.typography import DASH, decimal
+from inpaint_zoo.benchmark.report.typography import DASH, decimal, thousands, with_spread
 from inpaint_zoo.benchmark.statistics import fewest_groups
 from inpaint_zoo.metrics import MetricInfo
 
@@ -46,6 +47,7 @@ class Entry:
         n_images, n_groups: Numbers of images and source images; None if unknown.
         n_nan: Number of values that were left out because they were not finite.
         digits: Number of decimals to print.
+        spread: Standard deviation over the draws; None for a method with fewer than two draws.
     """
 
     method: str
@@ -60,11 +62,12 @@ class Entry:
     n_groups: int | None
     n_nan: int
     digits: int
+    spread: float | None = None
 
     @property
     def text(self) -> str:
-        """The mean as printed."""
-        return DASH if pd.isna(self.mean) else decimal(self.mean, self.digits)
+        """The mean as printed, with the standard deviation over the draws if there is one."""
+        return DASH if pd.isna(self.mean) else with_spread(self.mean, self.spread, self.digits)
 
     @property
     def has_interval(self) -> bool:
@@ -166,15 +169,16 @@ def matrices(run: Run, score_tables: Sequence[ScoreTable]) -> list[Matrix]:
     return [_matrix(run, name, score_tables) for name in run.infos]
 
 
-def count_images(n_images: int, n_groups: int) -> str:
-    """Return the number of images and, for crops, of source images.
+def count_images(n_images: int, n_groups: int, draws: int = 1) -> str:
+    """Return the number of images and, for crops, of source images; and of the masks of each image if it has several.
 
     Example:
-        >>> count_images(12, 4), count_images(1, 1)
-        ('12 crops of 4 images', '1 image')
+        >>> count_images(12, 4), count_images(1, 1), count_images(3, 3, draws=5)
+        ('12 crops of 4 images', '1 image', '3 images, each with 5 masks')
     """
     images = f"{n_groups} image{'' if n_groups == 1 else 's'}"
-    return images if n_images == n_groups else f"{n_images} crops of {images}"
+    crops = images if n_images == n_groups else f"{n_images} crops of {images}"
+    return crops if draws == 1 else f"{crops}, each with {draws} masks"
 
 
 def short_title(info: MetricInfo) -> str:
@@ -184,7 +188,7 @@ def short_title(info: MetricInfo) -> str:
 
 def _table(run: Run, dataset: str, mask: str) -> ScoreTable:
     part = run.summary[(run.summary["dataset"] == dataset) & (run.summary["mask"] == mask)]
-    columns = tuple(_column(part[part["metric"] == name], info) for name, info in run.infos.items())
+    columns = tuple(_column(run, part[part["metric"] == name], info) for name, info in run.infos.items())
     rows = [
         MethodRow(
             method,
@@ -195,17 +199,18 @@ def _table(run: Run, dataset: str, mask: str) -> ScoreTable:
     ]
     results = run.results
     images = results[(results["dataset"] == dataset) & (results["mask"] == mask) & results["image"].notna()]
-    n_images = images["image"].nunique()
+    n_images, draws = images["image"].nunique(), run.draws.get(mask, 1)
     return ScoreTable(
         dataset=dataset,
         mask=mask,
         deblurring=mask in run.deblurring,
-        images=count_images(n_images, images["group"].nunique()),
+        images=count_images(-(-n_images // draws), images["group"].nunique(), draws),
         columns=columns,
         rows=tuple(sorted(rows, key=_row_order)),
         verdicts=_together(columns),
         notes=(
             *_notes(columns, n_images),
+            *_family_notes(run, dataset, mask),
             *(
                 f"{info.title}: {text}."
                 for name, info in run.infos.items()
@@ -226,15 +231,17 @@ def _row_order(row: MethodRow) -> tuple[bool, float]:
     return row.missing is not None, ranks[0] if ranks else float("inf")
 
 
-def _column(part: pd.DataFrame, info: MetricInfo) -> Column:
+def _column(run: Run, part: pd.DataFrame, info: MetricInfo) -> Column:
     separated = bool((part["tied_with_best"] == False).any())  # noqa: E712 - NA is neither
-    entries = [_entry(row, separated, info.digits) for row in part.to_dict("records")]
+    rows = part.to_dict("records")
+    draws = [run.draws_of(row["method"], row["dataset"], row["mask"], info.name) for row in rows]
+    entries = [_entry(row, separated, info.digits, means) for row, means in zip(rows, draws, strict=True)]
     entries.sort(key=lambda entry: float("inf") if entry.rank is None else entry.rank)
     return Column(info, tuple(entries), _verdict(entries, info))
 
 
-def _entry(row: dict[Any, Any], separated: bool, digits: int) -> Entry:
-    """Return the entry for one row of the summary."""
+def _entry(row: dict[Any, Any], separated: bool, digits: int, draws: Sequence[float]) -> Entry:
+    """Return the entry for one row of the summary, whose method has draws with these means."""
     tied = None if pd.isna(row["tied_with_best"]) else bool(row["tied_with_best"])
     return Entry(
         method=row["method"],
@@ -249,6 +256,7 @@ def _entry(row: dict[Any, Any], separated: bool, digits: int) -> Entry:
         n_groups=None if pd.isna(row["n_groups"]) else int(row["n_groups"]),
         n_nan=int(row["n_nan"]),
         digits=digits,
+        spread=stdev(draws) if len(draws) > 1 else None,
     )
 
 
@@ -297,6 +305,24 @@ def _notes(columns: Sequence[Column], n_images: int) -> list[str]:
                 )
             elif column.info.per_image and entry.n_images is not None and entry.n_images < n_images:
                 notes.append(f"{short_title(column.info)}, {entry.method}: only {entry.n_images} of {n_images} images.")
+    return notes
+
+
+def _family_notes(run: Run, dataset: str, mask: str) -> list[str]:
+    """Return what the numbers of methods with draws or checkpoints are."""
+    notes = []
+    for label, family in run.families.items():
+        cell = (label, dataset, mask)
+        if cell in run.missing:
+            continue
+        if cell in run.incomplete:
+            notes.append(f"{run.incomplete[cell]}. The number after ± is their standard deviation.")
+        elif family.kind == "draws":
+            notes.append(f"{label}: mean ± standard deviation of {len(family.members)} draws.")
+        else:
+            steps = [step for key, means in run.values.items() if key[:3] == cell for step in means]
+            if steps:
+                notes.append(f"{label}: checkpoint of step {thousands(max(steps))}, the last of {len(set(steps))}.")
     return notes
 
 

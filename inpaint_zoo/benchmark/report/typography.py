@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DASH", "NBSP", "THIN_SPACE", "decimal", "thousands"]
+__all__ = ["DASH", "MINUS", "NBSP", "THIN_SPACE", "decimal", "thousands", "with_spread"]
 
 DASH = "\u2013"
 MINUS = "\u2212"
@@ -18,6 +18,16 @@ def decimal(value: float, digits: int) -> str:
         True
     """
     return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def with_spread(value: float, spread: float | None, digits: int) -> str:
+    """Format a number as `decimal`, followed by its standard deviation if there is one.
+
+    Example:
+        >>> with_spread(24.31, 0.1234, 2), with_spread(24.31, None, 1)
+        ('24.31 ± 0.12', '24.3')
+    """
+    return decimal(value, digits) + ("" if spread is None else f" ± {decimal(spread, digits)}")
 
 
 def thousands(value: float, digits: int = 0) -> str:

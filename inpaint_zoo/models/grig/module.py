@@ -147,6 +147,8 @@ class GRIG(AdversarialModule):
 
         def loaded() -> ProjectedDiscriminator:
             if projected.backbone_source is None:
+                if self.backbone_weights != "random":
+                    projected.find_backbone(self.backbone_weights)  # on the meta device, nothing is loaded
                 projected.load_backbone(self.backbone_weights)
             return projected
 

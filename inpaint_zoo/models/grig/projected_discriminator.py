@@ -114,7 +114,7 @@ class ProjectedDiscriminator(nn.Module):
             warn_of_random_features()
             self.backbone_source = "random"
         else:
-            path = self._find(weights)
+            path = self.find_backbone(weights)
             state = {key: value for key, value in load_state(path).items() if not key.startswith(CLASSIFIER)}
             net.load_state_dict(match_state(state, net.state_dict(), f"the backbone '{self.backbone}': {path}"))
             self.backbone_source = path.name
@@ -122,7 +122,12 @@ class ProjectedDiscriminator(nn.Module):
         if self.bug_compatible_reinit:
             init_normal(self.feature_network, self.init_std, zero_biases=False)
 
-    def _find(self, weights: str | Path | None) -> Path:
+    def find_backbone(self, weights: str | Path | None = None) -> Path:
+        """Return the weight file that `load_backbone` loads.
+
+        Raises:
+            WeightsNotFoundError: If there is no file; the message names the file, the folders and the options.
+        """
         try:
             return find_backbone(self.backbone, weights)
         except WeightsNotFoundError as error:

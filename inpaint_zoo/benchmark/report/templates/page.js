@@ -20,7 +20,7 @@
       panel.hidden = Object.entries(choices).some(([key, value]) => panel.dataset[key] !== value);
     }
   }
-  for (const group of ["paper", "overview", "plots"]) {
+  for (const group of ["paper", "overview", "plots", "curves", "stages", "spectra"]) {
     for (const pills of document.querySelectorAll(`[data-pills="${group}"]`)) {
       pills.addEventListener("change", () => showPanels(group));
     }
