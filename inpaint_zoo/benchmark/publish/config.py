@@ -23,6 +23,8 @@ def networks_of(run: Run, label: str) -> list[str]:
 def method_config(run: Run, label: str, data: Mapping[str, str], masks: Mapping[str, str]) -> dict[str, Any]:
     """Return the configuration of a method. Values that differ between its cells are lists.
 
+    W&B drops empty mappings, so that they would not replace earlier values; empty lists and None do.
+
     Args:
         run: The run.
         label: Label of the method.
@@ -40,7 +42,7 @@ def method_config(run: Run, label: str, data: Mapping[str, str], masks: Mapping[
     return {
         "method": label,
         **{key: entry.get(key) for key in KINDS},
-        "options": options if options is not None else entry.get("options", {}),
+        "options": options or entry.get("options") or None,
         "networks": [] if family is None else [number for number in family.members.values() if number is not None],
         "method_identity": identity,
         **{key: _common([content.get(key) for content in made_by]) for key in SHARED},
@@ -61,11 +63,11 @@ def method_config(run: Run, label: str, data: Mapping[str, str], masks: Mapping[
             for name, info in run.infos.items()
         },
         "cost_conventions": {key: _common([cost.get(key) for cost in costs]) for key in CONVENTIONS},
-        "cells_without_numbers": {
-            f"{data[dataset]}/{masks[mask]}": reason
+        "cells_without_numbers": [
+            f"{data[dataset]}/{masks[mask]}: {reason}"
             for (method, dataset, mask), reason in run.missing.items()
             if method == label
-        },
+        ],
         "rehearsal": run.stamp,
     }
 

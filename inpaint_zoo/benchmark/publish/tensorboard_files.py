@@ -11,6 +11,7 @@ import numpy as np
 from inpaint_zoo.benchmark.publish.base import Publisher
 from inpaint_zoo.benchmark.publish.content import IMAGES, Content, Curve, Record
 from inpaint_zoo.benchmark.publish.names import legal_names
+from inpaint_zoo.benchmark.report.notes import count
 from inpaint_zoo.benchmark.report.run_folder import Run, flat
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import TEMPORARY_PREFIX, atomic_folder
@@ -50,7 +51,7 @@ class TensorBoardPublisher(Publisher):
             if place.exists():
                 shutil.rmtree(place)
             staging.rename(place)
-        return [f"TensorBoard: {len(content.records)} methods; show them with: tensorboard --logdir {place}"]
+        return [f"TensorBoard: {count(len(content.records), 'method')}; show them with: tensorboard --logdir {place}"]
 
 
 def _write(record: Record, content: Content, folder: Path) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from inpaint_zoo.benchmark.publish.base import Publisher
 from inpaint_zoo.benchmark.publish.content import IMAGES, RESULT_COLUMNS, RESULTS, Content, Record
+from inpaint_zoo.benchmark.report.notes import count
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.store import read_json
 from inpaint_zoo.errors import ZooError
@@ -91,7 +92,7 @@ class WandbPublisher(Publisher):
                     write_json(run.folder / STATE, state)  # before the W&B run exists, so that it never exists twice
                     places.append(self._publish(wandb, run, content, record, group, entry))
                     changed.append(record.label)
-                    entry |= {"digest": digest, "online": not self.offline, "numbers": list(record.numbers)}
+                    entry |= {"digest": digest, "online": not self.offline, "names": _names(record)}
                     write_json(run.folder / STATE, state)
         finally:
             wandb.teardown()
@@ -109,7 +110,7 @@ class WandbPublisher(Publisher):
             x_disable_meta=True,
             x_save_requirements=False,
         )
-        with wandb.init(
+        active = wandb.init(
             project=self.project,
             entity=self.entity,
             group=group,
@@ -124,18 +125,23 @@ class WandbPublisher(Publisher):
             mode="offline" if self.offline else "online",
             save_code=False,
             settings=settings,
-        ) as active:
+        )
+        complete = False
+        try:
             active.log(dict(_tables(wandb, content, record)))
             active.summary.update(record.numbers)
-            for name in set(entry.get("numbers", ())) - set(record.numbers):
+            for name in set(entry.get("names", ())) - set(_names(record)):
                 del active.summary[name]
-            return None if self.offline else str(active.url)
+            complete = True
+        finally:
+            active.finish(exit_code=0 if complete else 1)
+        return None if self.offline else str(active.url)
 
     def _lines(
         self, run: Run, content: Content, group: str, changed: Sequence[str], places: Sequence[str | None]
     ) -> list[str]:
         same = len(content.records) - len(changed)
-        counts = f"{len(changed)} methods published{f', {same} unchanged' if same else ''}"
+        counts = f"{count(len(changed), 'method')} published{f', {same} unchanged' if same else ''}"
         lines = [f"W&B: project {self.project}, group {group}: {counts}"]
         if self.offline and changed:
             lines.append(f"W&B is offline; upload with: wandb sync {run.folder / 'wandb'}/offline-run-*")
@@ -151,6 +157,11 @@ def _wandb() -> ModuleType:
     except ModuleNotFoundError as error:
         raise ZooError(f"--wandb needs the package wandb: pip install wandb ({error}).") from error
     return wandb
+
+
+def _names(record: Record) -> list[str]:
+    """Return the names in the summary of a W&B run that depend on the method; W&B stores a plot as a table."""
+    return [*record.numbers, *(f"{curve.name}_table" for curve in record.curves)]
 
 
 @contextmanager
