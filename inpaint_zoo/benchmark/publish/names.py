@@ -13,9 +13,10 @@ __all__ = ["legal_names"]
 def legal_names(labels: Iterable[str], prefix: str = "", reserved: Collection[str] = ()) -> dict[str, str]:
     """Return a name for each label, which consists of letters, digits and underscores.
 
-    Every other sequence of characters becomes one underscore, and underscores at the ends are removed. Labels that have
-    the same name then (upper and lower case are the same) get the first six digits of their hash as well, except a
-    label that already is a name. A name therefore does not depend on the order of the labels.
+    Every sequence of other characters and underscores becomes one underscore, and none stays at the ends. Labels that
+    have the same name then (upper and lower case are the same), and labels without letters and digits, get the first
+    six digits of their hash as well, except a label that already is a name. The names do not depend on the order of
+    the labels.
 
     Args:
         labels: The labels; they are all different.
@@ -24,7 +25,7 @@ def legal_names(labels: Iterable[str], prefix: str = "", reserved: Collection[st
 
     Example:
         >>> legal_names(["lama_thick", "irregular_0.1-0.2", "a/b", "a b"])
-        {'lama_thick': 'lama_thick', 'irregular_0.1-0.2': 'irregular_0_1_0_2', 'a/b': 'a_b_c14cdd', 'a b': 'a_b_c86868'}
+        {'lama_thick': 'lama_thick', 'irregular_0.1-0.2': 'irregular_0_1_0_2', 'a/b': 'a_b_c14cdd', 'a b': 'a_b_c8687a'}
         >>> legal_names(["10k", "curves"], prefix="data_", reserved=["curves"])
         {'10k': 'data_10k', 'curves': 'data_curves'}
     """
@@ -33,11 +34,10 @@ def legal_names(labels: Iterable[str], prefix: str = "", reserved: Collection[st
         label: f"{prefix}{name}" if name[:1].isdigit() or name in reserved else name for label, name in plain.items()
     }
     uses = Counter(name.lower() for name in plain.values())
-    kept: set[str] = set()
+    owners = Counter(name.lower() for label, name in plain.items() if label == name)
     names = {}
     for label, name in plain.items():
-        alone = uses[name.lower()] == 1 or (label == name and name.lower() not in kept)
-        kept.add(name.lower() if alone else "")
+        alone = uses[name.lower()] == 1 or (label == name and owners[name.lower()] == 1)
         digits = hashlib.sha256(label.encode()).hexdigest()[:6]
-        names[label] = name if name and alone else f"{name}_{digits}".strip("_")
+        names[label] = name if name and alone else f"{name or prefix or 'x'}_{digits}".replace("__", "_")
     return names
