@@ -12,6 +12,8 @@ __all__ = ["method_config", "networks_of"]
 
 KINDS = ("kind", "model", "weights", "callable", "folder")
 SHARED = ("weights_sha256", "weights_origin", "code_version", "code_sha256", "git_commit", "precision", "device")
+FIGURES = ("size", "images", "device", "precision")
+"""What the figures of a suite's `costs` depend on."""
 CONVENTIONS = ("macs_convention", "macs_thop_convention", "latency_convention", "memory_convention")
 
 
@@ -63,6 +65,7 @@ def method_config(run: Run, label: str, data: Mapping[str, str], masks: Mapping[
             for name, info in run.infos.items()
         },
         "cost_conventions": {key: _common([cost.get(key) for cost in costs]) for key in CONVENTIONS},
+        "figures": {key: run.figures[key] for key in FIGURES} if run.figures else None,
         "cells_without_numbers": [
             f"{data[dataset]}/{masks[mask]}: {reason}"
             for (method, dataset, mask), reason in run.missing.items()

@@ -179,7 +179,8 @@ def _data_in(run: Run) -> Iterator[None]:
 
 def _tables(wandb: ModuleType, content: Content, record: Record) -> Iterator[tuple[str, Any]]:
     """Yield name and W&B object of the tables and line plots."""
-    yield RESULTS, wandb.Table(columns=list(RESULT_COLUMNS), data=[list(row) for row in record.results])
+    if record.results:
+        yield RESULTS, wandb.Table(columns=list(RESULT_COLUMNS), data=[list(row) for row in record.results])
     for curve in record.curves:
         table = wandb.Table(columns=[curve.x, curve.y], data=[list(point) for point in curve.points])
         yield curve.name, wandb.plot.line(table, curve.x, curve.y, title=curve.title)
