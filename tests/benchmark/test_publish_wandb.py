@@ -113,6 +113,7 @@ def test_the_configuration_says_how_the_numbers_were_computed(offline):
         if "ssim" in json.loads(path.read_text())["provenance"]["metrics"]
     )
     assert (config["model"], config["options"], config["seed"]) == ("telea", {"radius": 3.0}, 7)
+    assert first["Mine"].config["entry"] == {"kind": "callable", "callable": "published_broken:fill"}
     for key in ("code_sha256", "git_commit", "precision", "device", "weights_sha256"):
         assert config[key] == record[key]
     assert config["datasets"]["images"]["identity"] == record["dataset_identity"]

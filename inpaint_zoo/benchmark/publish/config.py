@@ -10,7 +10,8 @@ from inpaint_zoo.io.atomic import sha256_json
 
 __all__ = ["method_config", "networks_of"]
 
-KINDS = ("kind", "model", "weights", "callable", "folder")
+ELSEWHERE = ("label", "family", "paper")
+"""Keys of an entry of the suite that are not part of the configuration, or have another key there."""
 SHARED = ("weights_sha256", "weights_origin", "code_version", "code_sha256", "git_commit", "precision", "device")
 FIGURES = ("size", "images", "device", "precision")
 """What the figures of a suite's `costs` depend on."""
@@ -43,8 +44,10 @@ def method_config(run: Run, label: str, data: Mapping[str, str], masks: Mapping[
     costs = [cost for cost in run.provenance.get("complexity", ()) if cost["method"] == label]
     return {
         "method": label,
-        **{key: entry.get(key) for key in KINDS},
+        "kind": entry.get("kind"),
+        "model": entry.get("model"),
         "options": options or entry.get("options") or None,
+        "entry": {key: value for key, value in entry.items() if key not in ELSEWHERE},
         "networks": [] if family is None else [number for number in family.members.values() if number is not None],
         "method_identity": identity,
         **{key: _common([content.get(key) for content in made_by]) for key in SHARED},
