@@ -28,6 +28,7 @@ from inpaint_zoo.benchmark.report.paper import Comparison, compare, groups
 from inpaint_zoo.benchmark.report.paper_cells import Compared
 from inpaint_zoo.benchmark.stamp import STAMP
 from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar, split_pairs
+from inpaint_zoo.cli.publish import add_publish_arguments, checked_publishers, publish, refuse_to_publish
 from inpaint_zoo.cli.ranking import SHOWN_TABLES, ranking
 
 __all__ = ["run"]
@@ -103,6 +104,7 @@ def _parser() -> ArgumentParser:
         metavar="FOLDER",
         help="write the masked images and the masks for another program, and stop",
     )
+    add_publish_arguments(parser)
     return parser
 
 
@@ -254,6 +256,7 @@ def run(args: list[str]) -> int:
     if options.list is not None:
         if options.suite or options.out or options.data or options.weights or options.weights_root or options.rehearse:
             parser.error("--list takes a folder, and no suite, --out, --data, --weights, --weights-root or --rehearse.")
+        refuse_to_publish(parser, options, "--list")
         return _list(options.list)
     if options.suite is None or options.out is None:
         parser.error(f"{'SUITE.yaml' if options.suite is None else '--out DIR'} is required.")
@@ -277,11 +280,15 @@ def run(args: list[str]) -> int:
         gallery=options.gallery,
     )
     if options.export_inputs is not None:
+        refuse_to_publish(parser, options, "--export-inputs")
         with _Display() as display:
             count = export_inputs(suite, options.export_inputs, settings, display)
         folder = escape(options.export_inputs)
         console.print(f"{count} inputs in {folder}/images and {folder}/masks", soft_wrap=True)
         return 0
+    publishers = checked_publishers(parser, options)
     with _Display() as display:
         outcome = run_suite(suite, out, settings, display)
-    return _conclude(outcome, out, settings.allow_missing, options.rehearse)
+    code = _conclude(outcome, out, settings.allow_missing, options.rehearse)
+    publish(outcome.run, publishers)
+    return code

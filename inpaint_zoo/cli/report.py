@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from argparse import Namespace
 from itertools import groupby
-from pathlib import Path
 
 from rich import box
 from rich.markup import escape
 from rich.table import Column, Table
 
 from inpaint_zoo.cli.common import command_parser, console, err_console, split_pairs
+from inpaint_zoo.cli.publish import add_publish_arguments, checked_publishers, publish, refuse_to_publish
 from inpaint_zoo.errors import ZooError
 
 __all__ = ["run"]
@@ -22,11 +22,12 @@ STYLES = {"worse": "bold red", "better": "bold green"}
 
 
 def run(args: list[str]) -> int:
-    """Run the command; with `--fail-if-worse`, return 1 if a cell is worse, 3 if one could not be compared, else 0."""
+    """Run the command; return 1 if a cell is worse or a run could not be published, 3 if not compared, else 0."""
     parser = command_parser(
         "report",
         "Rebuild report.html, report.md, tables.tex and summary.csv from the folder of a benchmark. With two folders, "
-        "print what changed between the runs, and which differences are significant.",
+        "print what changed between the runs, and which differences are significant. With --wandb or --tensorboard, "
+        "publish the run.",
     )
     parser.add_argument("folder", metavar="DIR", help="the folder given as --out to `inpaint-zoo benchmark`")
     parser.add_argument("new", nargs="?", metavar="NEW", help="the folder of another run, to compare it with DIR")
@@ -54,17 +55,22 @@ def run(args: list[str]) -> int:
         help="accept a mean that is worse by at most this much; may be repeated; required for metrics without a test, "
         "such as fid",
     )
+    add_publish_arguments(parser)
     options = parser.parse_args(args)
     if options.new is not None:
+        refuse_to_publish(parser, options, "the comparison of two folders")
         return _compare(options)
     for name in ("out", "method", "fail_if_worse", "tolerance"):
         if getattr(options, name):
             parser.error(f"--{name.replace('_', '-')} needs two folders: inpaint-zoo report OLD NEW")
 
     from inpaint_zoo.benchmark.report import write_report
+    from inpaint_zoo.benchmark.report.run_folder import read_run
 
-    console.print(str(write_report(Path(options.folder))), markup=False, soft_wrap=True)
-    return 0
+    publishers = checked_publishers(parser, options)
+    found = read_run(options.folder)
+    console.print(str(write_report(found)), markup=False, soft_wrap=True)
+    return 0 if publish(found, publishers) else 1
 
 
 def _compare(options: Namespace) -> int:

@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import yaml
 from PIL import Image
 
@@ -76,6 +77,12 @@ def methods_of(suite):
 def results_bytes(out):
     """Return the bytes that must depend only on the suite."""
     return (Path(out) / "results.parquet").read_bytes()
+
+
+def means_of(out):
+    """Return the means of the results by (method, dataset, mask, metric)."""
+    results = pd.read_parquet(Path(out) / "results.parquet")
+    return results.groupby(["method", "dataset", "mask", "metric"])["value"].mean().to_dict()
 
 
 class Diary(Listener):

@@ -28,8 +28,14 @@ __all__ = [
     "HOLE_COLORS",
     "QUALITY",
     "Gallery",
+    "Pixels",
+    "Scores",
     "build_gallery",
-    "hole_stripes",
+    "difference_map",
+    "difference_rgb",
+    "image_scores",
+    "masked_rgb",
+    "read_hole",
     "read_rgb",
 ]
 
@@ -82,7 +88,7 @@ def build_gallery(run: Run, budget: int = BUDGET) -> Gallery:
     available = {dataset: list(keys) for dataset, keys in kept.items()}
     gallery.available = sum(map(len, available.values()))
     keys = {dataset: list(keys.values()) for dataset, keys in kept.items()}
-    scores = _scores(run, keys)
+    scores = image_scores(run, keys)
     scenes: list[tuple[tuple[int, int], dict[str, Any]]] = []
     for turn in range(max(map(len, available.values()), default=0)):
         for dataset, numbers in available.items():
@@ -107,7 +113,7 @@ def _scene(
     if not mask_file.is_file():
         return None
     target = read_rgb(run.target_file(dataset, number))
-    hole = np.asarray(Image.open(mask_file).convert("L")) > 127
+    hole = read_hole(mask_file)
     prefix = f"{run.datasets.index(dataset)}-{number}"
     scale = min(1.0, LONGEST_SIDE / max(hole.shape))
     gallery.reduced |= scale < 1
@@ -148,12 +154,12 @@ def _add_result(
     hole: NDArray[np.bool_],
     scale: float,
 ) -> None:
-    difference = np.abs(result.astype(np.int16) - target).mean(axis=2)
+    difference = _difference(result, target)
     touched = hole | (difference > 0)
     widened = np.asarray(Image.fromarray(touched).convert("L").filter(ImageFilter.MaxFilter(_MARGIN)))
     alpha = _shrink(widened, scale)
     entry["image"] = gallery.add(f"{name}-result", _webp(gallery, np.dstack([_shrink(result, scale), alpha])), "webp")
-    classes = np.where(touched, np.digitize(difference, DIFFERENCE_STEPS), 0).astype(np.uint8)
+    classes = difference_map(result, target, hole)
     if scale < 1:  # the maximum class in a neighborhood would exaggerate and a mean would blur, so use the nearest
         classes = np.asarray(Image.fromarray(classes).resize(alpha.shape[::-1], Image.Resampling.NEAREST))
     entry["difference"] = gallery.add(
@@ -162,7 +168,7 @@ def _add_result(
     entry["mean_difference"] = round(float(difference[hole].mean()), 2) if hole.any() else 0.0
 
 
-def _scores(run: Run, shown: dict[str, list[str]]) -> Scores:
+def image_scores(run: Run, shown: dict[str, list[str]]) -> Scores:
     """Return the values of the per-image metrics of the shown images, by (method, dataset, mask set, image)."""
     rows = run.results[run.results["image"].notna()]
     wanted = {(dataset, key) for dataset, keys in shown.items() for key in keys}
@@ -183,9 +189,36 @@ def _texts(run: Run, values: dict[str, float]) -> list[list[str]]:
     ]
 
 
+def _difference(result: Pixels, target: Pixels) -> NDArray[np.float64]:
+    """Return the mean absolute difference (H, W) of the channels."""
+    return np.abs(result.astype(np.int16) - target).mean(axis=2)
+
+
+def difference_map(result: Pixels, target: Pixels, hole: NDArray[np.bool_]) -> Pixels:
+    """Return (H, W) classes: 0 for known pixels equal to the ground truth, else the number of `DIFFERENCE_COLORS`."""
+    difference = _difference(result, target)
+    return np.where(hole | (difference > 0), np.digitize(difference, DIFFERENCE_STEPS), 0).astype(np.uint8)
+
+
+def difference_rgb(result: Pixels, target: Pixels, hole: NDArray[np.bool_]) -> Pixels:
+    """Return the difference map as an image (H, W, 3); class 0 is black."""
+    return _rgb(("#000000", *DIFFERENCE_COLORS))[difference_map(result, target, hole)]
+
+
+def masked_rgb(target: Pixels, hole: NDArray[np.bool_]) -> Pixels:
+    """Return the ground truth (H, W, 3) with stripes in the hole."""
+    stripes = _hole_stripes(hole)
+    return np.where(stripes[..., None] > 0, _rgb(("#000000", *HOLE_COLORS))[stripes], target)
+
+
 def read_rgb(path: Path) -> Pixels:
     """Read the pixels (H, W, 3) of an image that a run wrote."""
     return np.asarray(Image.open(path).convert("RGB"))
+
+
+def read_hole(path: Path) -> NDArray[np.bool_]:
+    """Read a mask (H, W) that a run wrote, True in the hole."""
+    return np.asarray(Image.open(path).convert("L")) > 127
 
 
 def _shrink(pixels: Pixels, scale: float) -> Pixels:
@@ -207,20 +240,25 @@ def _webp(gallery: Gallery, pixels: Pixels) -> bytes:
     return buffer.getvalue()
 
 
-def hole_stripes(hole: NDArray[np.bool_]) -> Pixels:
+def _hole_stripes(hole: NDArray[np.bool_]) -> Pixels:
     """Return (H, W) classes: 0 for known pixels, 1 and 2 in diagonal stripes in the hole."""
     rows, columns = np.indices(hole.shape)
     return np.where(hole, 1 + ((rows + columns) // 8) % 2, 0).astype(np.uint8)
 
 
 def _hole_png(hole: NDArray[np.bool_]) -> bytes:
-    return _palette_png(hole_stripes(hole), ("#000000", *HOLE_COLORS))
+    return _palette_png(_hole_stripes(hole), ("#000000", *HOLE_COLORS))
+
+
+def _rgb(colors: tuple[str, ...]) -> Pixels:
+    """Return colors such as "#160b39" as (N, 3)."""
+    return np.frombuffer(bytes.fromhex("".join(color[1:] for color in colors)), np.uint8).reshape(-1, 3)
 
 
 def _palette_png(classes: Pixels, colors: tuple[str, ...]) -> bytes:
     """Encode classes as a lossless PNG; class 0 is transparent."""
     image = Image.fromarray(classes, mode="P")
-    image.putpalette(bytes.fromhex("".join(color[1:] for color in colors)))
+    image.putpalette(_rgb(colors).tobytes())
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True, transparency=0, bits=4 if len(colors) > 4 else 2)
     return buffer.getvalue()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.typography import DASH, decimal
 from inpaint_zoo.metrics import MetricInfo
 
-__all__ = ["Plot", "hole_plots", "median_milliseconds", "time_plots"]
+__all__ = ["HoleTrend", "Plot", "hole_plots", "hole_trends", "median_milliseconds", "time_plots"]
 
 DOTS = 600  # maximum number of dots in one plot over all methods; the trend always uses every image
 BIN = 0.1  # width of the hole-ratio bins
@@ -41,24 +42,47 @@ class Plot:
     numbers: tuple[tuple[str, ...], ...]
 
 
-def hole_plots(run: Run) -> list[Plot]:
-    """Plot the value of each image against its hole ratio, with the mean of each bin, for every per-image metric.
+class HoleTrend(NamedTuple):
+    """The values of one metric on one dataset, by hole ratio.
 
-    The deblurring mask sets are excluded.
+    Attributes:
+        dataset: Label of the dataset.
+        info: The metric.
+        rows: Rows of the results with a finite value, and the column `bin`, the number of the hole ratio's bin.
     """
+
+    dataset: str
+    info: MetricInfo
+    rows: pd.DataFrame
+
+    def means(self, method: str) -> pd.DataFrame:
+        """Return the mean `hole_ratio` and `value` of a method in each bin that contains some of its images."""
+        mine = self.rows[self.rows["method"] == method]
+        return mine.groupby("bin")[["hole_ratio", "value"]].mean()
+
+
+def hole_trends(run: Run) -> Iterator[HoleTrend]:
+    """Yield the values of every per-image metric on every dataset; the deblurring mask sets are excluded."""
     results = run.results[~run.results["mask"].isin(run.deblurring)]
-    plots = []
     for dataset in run.datasets:
         for name, info in run.infos.items():
             rows = results[(results["dataset"] == dataset) & (results["metric"] == name)]
             rows = rows[rows["image"].notna() & np.isfinite(rows["value"]) & rows["hole_ratio"].notna()]
             if info.per_image and len(rows):
-                plots.append(_hole_plot(run, dataset, info, rows))
-    return plots
+                bins = (rows["hole_ratio"] / BIN + 1e-9).astype(int).clip(upper=round(1 / BIN) - 1)
+                yield HoleTrend(dataset, info, rows.assign(bin=bins))
 
 
-def _hole_plot(run: Run, dataset: str, info: MetricInfo, rows: pd.DataFrame) -> Plot:
-    rows = rows.assign(bin=(rows["hole_ratio"] / BIN + 1e-9).astype(int).clip(upper=round(1 / BIN) - 1))
+def hole_plots(run: Run) -> list[Plot]:
+    """Plot the value of each image against its hole ratio, with the mean of each bin, for every per-image metric.
+
+    The deblurring mask sets are excluded.
+    """
+    return [_hole_plot(run, found) for found in hole_trends(run)]
+
+
+def _hole_plot(run: Run, found: HoleTrend) -> Plot:
+    dataset, info, rows = found
     bins = sorted(rows["bin"].unique())
     stride = -(-len(rows) // DOTS)
     series, numbers = [], []
@@ -66,7 +90,7 @@ def _hole_plot(run: Run, dataset: str, info: MetricInfo, rows: pd.DataFrame) -> 
         mine = rows[rows["method"] == method]
         if mine.empty:
             continue
-        means = mine.groupby("bin")[["hole_ratio", "value"]].mean()
+        means = found.means(method)
         dots = mine.iloc[::stride]
         series.append(
             Series(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from inpaint_zoo.benchmark.report.gallery import HOLE_COLORS, Pixels, hole_stripes, read_rgb
+from inpaint_zoo.benchmark.report.gallery import masked_rgb, read_hole, read_rgb
 from inpaint_zoo.benchmark.report.run_folder import Run
 
 __all__ = ["CELL", "COLUMNS", "GAP", "HEAD", "SIDE", "sheet"]
@@ -45,7 +44,8 @@ def sheet(run: Run) -> bytes | None:
         target = read_rgb(run.target_file(dataset, number))
         results = [run.result_file((method, dataset, mask), number) for method in run.methods]
         filled = [None if file is None else read_rgb(file) for file in results]
-        images = [_masked(run, target, dataset, mask, number), *filled, target]
+        masked = masked_rgb(target, read_hole(run.mask_file(dataset, mask, number)))
+        images = [masked, *filled, target]
         for place, (title, image) in enumerate(zip(titles, images, strict=True)):
             x = SIDE + place % columns * (CELL + GAP)
             y = top + place // columns * (HEAD + CELL + GAP)
@@ -73,12 +73,6 @@ def _scenes(run: Run) -> Iterator[tuple[str, str, int]]:
                 seen.add(group)
                 turn += 1
                 yield dataset, mask, number
-
-
-def _masked(run: Run, target: Pixels, dataset: str, mask: str, number: int) -> Pixels:
-    stripes = hole_stripes(read_rgb(run.mask_file(dataset, mask, number))[..., 0] > 127)
-    colors = np.array([bytes.fromhex(color[1:]) for color in HOLE_COLORS]).view(np.uint8).reshape(-1, 3)
-    return np.where(stripes[..., None] > 0, colors[stripes.clip(1) - 1], target)
 
 
 def _fitting(text: str, width: int) -> int:

@@ -12,14 +12,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from inpaint_zoo._version import __version__
 from inpaint_zoo.benchmark.axes import matching
 from inpaint_zoo.benchmark.report.files import environment, resource
-from inpaint_zoo.benchmark.report.gallery import HOLE_COLORS, hole_stripes, read_rgb
+from inpaint_zoo.benchmark.report.gallery import Pixels, masked_rgb, read_hole, read_rgb
 from inpaint_zoo.benchmark.report.run_folder import Cell, Run
 from inpaint_zoo.benchmark.study.design import Question, pair_plans, rank_plans
 from inpaint_zoo.benchmark.study.key import ANSWERS, PAGE, TRUTH, Item, Key, Mode, Shown
@@ -36,7 +32,6 @@ TITLES = {"masked": "Image with missing region", "truth": "Original image"}
 QUESTIONS = {"rank": "Order the images from the most to the least natural.", "pairs": "Which image looks more natural?"}
 DEFAULT_QUESTIONS = {"rank": 20, "pairs": 48}  # for each rater, as in GRIG's and LGNet's studies
 
-Pixels = NDArray[np.uint8]
 Show = Literal["none", "masked", "truth", "both"]
 
 
@@ -239,11 +234,7 @@ def _pixels(scene: _Scene, method: str | None, kind: str) -> Pixels:
     if method is not None:
         return read_rgb(scene.target if method == TRUTH else scene.results[method])
     target = read_rgb(scene.target)
-    if kind == "truth":
-        return target
-    hole = np.asarray(Image.open(scene.mask).convert("L")) > 127
-    colors = np.array([(0, 0, 0), *(tuple(bytes.fromhex(color[1:])) for color in HOLE_COLORS)], dtype=np.uint8)
-    return np.where(hole[..., None], colors[hole_stripes(hole)], target)
+    return target if kind == "truth" else masked_rgb(target, read_hole(scene.mask))
 
 
 def _files(
