@@ -19,6 +19,7 @@ from inpaint_zoo.benchmark.publish.config import method_config, networks_of
 from inpaint_zoo.benchmark.publish.images import ImageRow, image_rows
 from inpaint_zoo.benchmark.publish.names import legal_names
 from inpaint_zoo.benchmark.report.costs import method_costs
+from inpaint_zoo.benchmark.report.notes import doubts
 from inpaint_zoo.benchmark.report.plots import hole_trends
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.io.atomic import sha256_json
@@ -162,6 +163,8 @@ def _notes(run: Run, label: str, shown: int, kept: int) -> Iterator[str]:
     for cell, sentence in run.incomplete.items():
         if cell[0] == label:
             yield f"{cell[1]}, {cell[2]}: {sentence}."
+    for note in doubts(run).get(label, ()):
+        yield f"{note}."
     if shown < kept:
         yield f"{shown} of the {kept} kept images are shown."
 

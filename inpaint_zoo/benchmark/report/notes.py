@@ -11,6 +11,7 @@ __all__ = [
     "absent",
     "caveats",
     "count",
+    "doubts",
     "failures",
     "headline",
     "how_to_read",
@@ -85,13 +86,16 @@ def stand_ins(run: Run) -> list[str]:
     ]
 
 
-def _doubts(run: Run) -> list[str]:
-    """Return doubts about the conventions of models from outside the package."""
+def doubts(run: Run) -> dict[str, list[str]]:
+    """Return the doubts about the conventions of models from outside the package, by the label of the method."""
     tables: dict[tuple[str, str], list[str]] = {}
     for (method, dataset, mask), (_, record) in run.cells.items():
         for note in record.get("method_notes", ()):
             tables.setdefault((method, note), []).append(f"{dataset}, {mask}")
-    return [f"{method}: {note} ({'; '.join(cells)})." for (method, note), cells in tables.items()]
+    found: dict[str, list[str]] = {}
+    for (method, note), cells in tables.items():
+        found.setdefault(method, []).append(f"{note} ({'; '.join(cells)})")
+    return found
 
 
 def skipped(run: Run) -> list[str]:
@@ -109,7 +113,8 @@ def unreadable(run: Run) -> list[str]:
 
 def caveats(run: Run) -> list[str]:
     """Return the limitations of the numbers of this run."""
-    lines = [*run.suite.get("merged", {}).get("notes", ()), *stand_ins(run), *_doubts(run)]
+    lines = [*run.suite.get("merged", {}).get("notes", ()), *stand_ins(run)]
+    lines += [f"{method}: {note}." for method, notes in doubts(run).items() for note in notes]
     small = [(name, image_counts(run, name)[1]) for name in run.datasets]
     few = [f"{name}: {number}" for name, number in small if 0 < number < FEW_IMAGES]
     if few:
