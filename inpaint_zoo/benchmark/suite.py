@@ -379,10 +379,9 @@ def _metrics(tables: Sequence[Table]) -> tuple[str, ...]:
             listed[name] = metric_info(name).unbiased
         except ZooError as error:
             raise table.located(error) from error
-    names = [
-        each for name, other in listed.items() for each in (name, *([other] if other not in (*listed, "") else []))
-    ]
-    return tuple(names)
+    return tuple(
+        each for name, other in listed.items() for each in (name, *([other] if other and other not in listed else []))
+    )
 
 
 def _refuse_repeats(kind: str, entries: Sequence[MethodEntry | SourceEntry]) -> None:

@@ -31,6 +31,7 @@ from inpaint_zoo.benchmark.report.spectra import profiles, spectrum_strips
 from inpaint_zoo.benchmark.report.strips import Strip, stage_strips
 from inpaint_zoo.benchmark.report.tables import Column, Entry, Matrix, ScoreTable, short_title
 from inpaint_zoo.benchmark.report.typography import DASH
+from inpaint_zoo.benchmark.report.wins import win_matrices
 from inpaint_zoo.metrics import MetricInfo
 
 __all__ = ["page"]
@@ -59,6 +60,7 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], com
         comparison=comparison,
         scored=bool(run.tables),
         tables=tables,
+        wins=[win_matrices(run, table) for table in tables],
         overview=overview,
         ranked={matrix.info.name: _ranked(matrix) for matrix in overview},
         plots=_paired(run, hole_plots(run), time_plots(run)),

@@ -66,11 +66,8 @@ def best_against_others(best: str, worse: dict[str, float], alike: Sequence[str]
     if not alike:
         whom = names[0] if len(names) == 1 else f"all {len(names)} other methods"
         return Verdict(f"{best} is better than {whom}", "", p_value)
-    whom = (
-        ", ".join(names)
-        if len(names) <= max(MANY, len(others))
-        else f"{len(names)} of {len(names) + len(others)} methods"
-    )
+    count = len(names) + len(others)
+    whom = ", ".join(names) if len(names) <= max(MANY, len(others)) else f"{len(names)} of {count} other methods"
     same = ", ".join(others) if len(others) <= max(MANY, len(names)) else f"the other {len(others)}"
     return Verdict(f"{best} is better than {whom}", f"; no significant difference from {same}", p_value)
 
