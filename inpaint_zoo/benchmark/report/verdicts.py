@@ -64,7 +64,7 @@ def best_against_others(best: str, worse: dict[str, float], alike: Sequence[str]
     p_value = max(worse.values())
     names, others = sorted(worse, key=natural_key), sorted(alike, key=natural_key)
     if not alike:
-        whom = names[0] if len(names) == 1 else f"all {len(names)} other methods"
+        whom = ", ".join(names) if len(names) <= MANY else f"all {len(names)} other methods"
         return Verdict(f"{best} is better than {whom}", "", p_value)
     count = len(names) + len(others)
     whom = ", ".join(names) if len(names) <= max(MANY, len(others)) else f"{len(names)} of {count} other methods"
