@@ -762,7 +762,7 @@ def test_any_two_versions_of_any_image(open_page):
 @pytest.mark.slow
 def test_tables_sort_with_missing_rows_last(open_page):
     page = open_page()
-    table = page.locator("#table-2 table")
+    table = page.locator("#table-2 table.scores")
 
     def column(index):
         rows = table.locator("tbody tr")
