@@ -96,7 +96,7 @@ def summarize(results: pd.DataFrame, directions: Mapping[str, bool], set_interva
         names = {"dataset": str(dataset), "mask": str(mask)}
         for metric, entries, compared in _summarize_table(part, directions):
             for entry in entries:
-                key = (str(entry["method"]), *names.values(), metric)
+                key = (str(entry["method"]), names["dataset"], names["mask"], metric)
                 if set_intervals and key in set_intervals:
                     entry["ci_low"], entry["ci_high"] = set_intervals[key]
                 rows.append({**names, "metric": metric, **entry})

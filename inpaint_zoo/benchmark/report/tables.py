@@ -15,7 +15,7 @@ import pandas as pd
 
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.typography import DASH, decimal, thousands, with_spread
-from inpaint_zoo.benchmark.report.verdicts import Verdict, best_against_others, joined, plain
+from inpaint_zoo.benchmark.report.verdicts import Verdict, best_against_others, joined
 from inpaint_zoo.metrics import MetricInfo
 
 __all__ = [
@@ -267,11 +267,11 @@ def _verdict(entries: Sequence[Entry], info: MetricInfo) -> Verdict:
     """Return what the data say about one metric of one table."""
     scored = [entry for entry in entries if entry.rank is not None]
     if not scored:
-        return plain("no method has a value")
+        return Verdict("no method has a value")
     if len(scored) == 1:
-        return plain(f"only {scored[0].method} has a value, so there is nothing to compare")
+        return Verdict(f"only {scored[0].method} has a value, so there is nothing to compare")
     if not info.per_image:
-        return plain("one number for a whole set: ranked, but without a test, so nothing is bold")
+        return Verdict("one number for a whole set: ranked, but without a test, so nothing is bold")
     return best_against_others(
         scored[0].method,
         {each.method: each.p_value for each in scored[1:] if not each.tied and each.p_value is not None},

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from inpaint_zoo.benchmark.statistics import fewest_groups
 from inpaint_zoo.io.listing import natural_key
 
-__all__ = ["Verdict", "best_against_others", "joined", "plain"]
+__all__ = ["Verdict", "best_against_others", "joined"]
 
 MANY = 4  # with more methods on both sides, the shorter list is named and the other one is counted
 
@@ -39,11 +39,6 @@ def joined(verdicts: Sequence[Verdict]) -> str:
     return f"{better} (p ≤ {_rounded_up(max(p_values))}, Holm){rest}." if p_values else f"{better}{rest}."
 
 
-def plain(text: str) -> Verdict:
-    """Return a verdict without a p-value from a sentence without its full stop."""
-    return Verdict(text)
-
-
 def best_against_others(best: str, worse: dict[str, float], alike: Sequence[str], n_groups: int) -> Verdict:
     """Return what the tests against the best method say.
 
@@ -58,9 +53,9 @@ def best_against_others(best: str, worse: dict[str, float], alike: Sequence[str]
         needed = fewest_groups(len(alike))
         if n_groups < needed:
             few = f"{images} {'is' if n_groups == 1 else 'are'} too few to distinguish {len(alike) + 1} methods"
-            return plain(f"{few} (at least {needed} are needed)")
-        others = alike[0] if len(alike) == 1 else f"the other {len(alike)} methods"
-        return plain(f"{images} show no significant difference between {best}, which has the best mean, and {others}")
+            return Verdict(f"{few} (at least {needed} are needed)")
+        rest = alike[0] if len(alike) == 1 else f"the other {len(alike)} methods"
+        return Verdict(f"{images} show no significant difference between {best}, which has the best mean, and {rest}")
     p_value = max(worse.values())
     names, others = sorted(worse, key=natural_key), sorted(alike, key=natural_key)
     if not alike:
