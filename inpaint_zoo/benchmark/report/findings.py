@@ -35,7 +35,9 @@ class Finding(NamedTuple):
 
 
 def findings(tables: Sequence[ScoreTable]) -> list[Finding]:
-    """Return the verdicts on the per-image metrics; those of a dataset that agree are merged.
+    """Return the verdicts on the per-image metrics, those with significant differences first.
+
+    The verdicts of a dataset that agree are merged.
 
     Verdicts agree if they state the same about the same methods. Metrics are merged within a table first, then tables
     with the same metrics. The stated p-value is the largest one.
@@ -50,6 +52,7 @@ def findings(tables: Sequence[ScoreTable]) -> list[Finding]:
             titles = ", ".join(short_title(column.info) for column in columns)
             content = (table.dataset, titles, table.deblurring, verdict)
             merged.setdefault(content, []).append((number, table.mask, columns))
+    ordered = sorted(merged.items(), key=lambda item: item[1][0][2][0].verdict.p_value is None)  # stable
     return [
         Finding(
             str(dataset),
@@ -57,5 +60,5 @@ def findings(tables: Sequence[ScoreTable]) -> list[Finding]:
             str(titles),
             joined([column.verdict for _, _, columns in found for column in columns]),
         )
-        for (dataset, titles, *_), found in merged.items()
+        for (dataset, titles, *_), found in ordered
     ]
