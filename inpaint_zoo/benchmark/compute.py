@@ -19,7 +19,7 @@ from inpaint_zoo.analysis.cost import IN_THE_RUN, Alone, ImageCost, watch_memory
 from inpaint_zoo.benchmark.images import ImageSet, MaskSet
 from inpaint_zoo.benchmark.methods import MethodInput, MethodOutput
 from inpaint_zoo.benchmark.plan import Cell
-from inpaint_zoo.benchmark.scoring import Score, Scorer
+from inpaint_zoo.benchmark.scoring import Score, Scorer, SetScore
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.names import plain_name
 
@@ -66,6 +66,7 @@ class CellResult:
         shown: Images of the gallery, by position.
         capped: Number of values that each metric limited to its cap.
         notes: Notes of set metrics about their last value.
+        set_intervals: Intervals of the values of set metrics.
         from_bytes: Metrics defined on unrounded results that were computed on 8-bit ones, because the method returns no
             others.
         left_out: Key of an image -> why it has no values, or no values of some metrics.
@@ -78,6 +79,7 @@ class CellResult:
     shown: dict[int, Shown] = field(default_factory=dict)
     capped: dict[str, int] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    set_intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     from_bytes: tuple[str, ...] = ()
 
     def timings(self) -> pa.Table:
@@ -187,8 +189,9 @@ def compute_cell(
         raise
     _refuse_nothing(gathered, scorer)
     whole: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
     if scorer.set_metrics:
-        whole = _compare_sets(cell, scorer, gathered, target_features(cell.image_set))
+        whole, intervals = _compare_sets(cell, scorer, gathered, target_features(cell.image_set))
     return CellResult(
         values=_values(cell, gathered, whole),
         costs=gathered.costs,
@@ -198,21 +201,33 @@ def compute_cell(
         shown=gathered.shown,
         capped=scorer.capped(gathered.scores),
         notes=scorer.notes(),
+        set_intervals=intervals,
         from_bytes=scorer.unrounded if gathered.bytes_alone else (),
         left_out=gathered.left_out,
         scored=len(gathered.scores),
     )
 
 
-def _compare_sets(cell: Cell, scorer: Scorer, gathered: _Gathered, target: Features) -> dict[str, float]:
-    """Return the values of the set metrics; if an image has several masks, the means over the draws."""
-    every: list[dict[str, float]] = []
+def _compare_sets(
+    cell: Cell, scorer: Scorer, gathered: _Gathered, target: Features
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """Return values and intervals of the set metrics; if an image has several masks, of the means over the draws."""
+    every: list[dict[str, SetScore]] = []
+    groups: list[str] = []
     for draw in dict.fromkeys(draw for _, draw in gathered.samples):
         at = [row for row, sample in enumerate(gathered.samples) if sample[1] == draw]
         features = {key: np.stack([gathered.scores[row].features[key] for row in at]) for key in scorer.feature_keys}
         rows = np.flatnonzero(np.isin(cell.image_set.indices, [gathered.samples[row][0] for row in at]))
         every.append(scorer.compare_sets(features, {key: values[rows] for key, values in target.items()}))
-    return {name: fmean(values[name] for values in every) for name in every[0]}
+        groups += [cell.image_set.group(gathered.samples[row][0]) for row in at]
+    values = {name: fmean(scores[name].value for scores in every) for name in every[0]}
+    intervals = {}
+    for name, value in values.items():
+        influences = np.concatenate([scores[name].influences for scores in every]) / len(every)
+        low, high = scorer.set_interval(name, value, influences, groups)
+        if np.isfinite([low, high]).all():
+            intervals[name] = low, high
+    return values, intervals
 
 
 def _refuse_nothing(gathered: _Gathered, scorer: Scorer) -> None:

@@ -133,6 +133,7 @@ class Execution:
             "costs": costs,
             "capped": result.capped,
             "set_metric_notes": result.notes,
+            "set_metric_intervals": result.set_intervals,
             "from_bytes": list(result.from_bytes),
             "n_images": result.scored,
             **({"left_out": result.left_out} if result.left_out else {}),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_zoo.benchmark.statistics import jackknife_interval
 from inpaint_zoo.io.atomic import sha256_file
 
 if TYPE_CHECKING:
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 
     from inpaint_zoo.metrics import ImageMetric, SetMetric
 
-__all__ = ["Score", "Scorer"]
+__all__ = ["Score", "Scorer", "SetScore"]
 
 Pixels = NDArray[np.uint8]
 Features = NDArray[np.float32]
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 
 class Score(NamedTuple):
@@ -35,6 +37,18 @@ class Score(NamedTuple):
     values: dict[str, float]
     features: dict[str, Features]
     too_small: dict[str, str]
+
+
+class SetScore(NamedTuple):
+    """Score of a set of images by a set metric.
+
+    Attributes:
+        value: The value.
+        influences: (N,) influence of each image on it, divided by N, for `jackknife_interval`.
+    """
+
+    value: float
+    influences: Doubles
 
 
 class Scorer:
@@ -128,15 +142,22 @@ class Scorer:
         extractors = {metric.feature_key: metric for metric in self.set_metrics.values()}
         return {key: metric.extract(self._tensor(image))[0].cpu().numpy() for key, metric in extractors.items()}
 
-    def compare_sets(self, pred: Mapping[str, Features], target: Mapping[str, Features]) -> dict[str, float]:
-        """Return the values of the set metrics from features (N, D) by key, with rows in the same order."""
+    def compare_sets(self, pred: Mapping[str, Features], target: Mapping[str, Features]) -> dict[str, SetScore]:
+        """Return the scores by the set metrics from features (N, D) by key, with rows in the same order."""
         import torch
 
-        values: dict[str, float] = {}
+        scores: dict[str, SetScore] = {}
         for name, metric in self.set_metrics.items():
-            features = (torch.from_numpy(each[metric.feature_key]) for each in (pred, target))
-            values[name] = float(metric.from_features(*features))
-        return values
+            features = [torch.from_numpy(each[metric.feature_key]) for each in (pred, target)]
+            value, influences = metric.from_features(*features), metric.influences_from_features(*features)
+            scores[name] = SetScore(float(value), influences.cpu().numpy() / max(len(influences), 1))
+        return scores
+
+    def set_interval(self, name: str, value: float, influences: Doubles, groups: Sequence[str]) -> tuple[float, float]:
+        """Return the interval of a value of a set metric, within the metric's limits; see `jackknife_interval`."""
+        low, high = jackknife_interval(value, influences, groups)
+        smallest, largest = self.set_metrics[name].limits
+        return max(low, smallest), min(high, largest)
 
     def notes(self) -> dict[str, str]:
         """Return the notes of set metrics about their last value, such as "biased, small N"."""

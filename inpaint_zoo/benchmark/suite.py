@@ -184,7 +184,7 @@ def load_suite(path: str | Path, places: Places | None = None) -> Suite:
         methods=tuple(network for entry in placed for network in expanded(entry, names)),
         datasets=tuple(datasets),
         masks=tuple(masks),
-        metrics=tuple(_metric(table) for table in lists["metrics"]),
+        metrics=_metrics(lists["metrics"]),
         costs=read_costs(costs, figures) if costs and figures else None,
         gallery=_gallery(top, [entry.label for entry in methods if isinstance(entry, ModelEntry)]),
         paper=paper.read(
@@ -195,9 +195,6 @@ def load_suite(path: str | Path, places: Places | None = None) -> Suite:
     _refuse_repeats("methods", methods)
     for kind, entries in (("methods", suite.methods), ("datasets", suite.datasets), ("mask sets", suite.masks)):
         _refuse_repeats(kind, entries)
-    for index, metric in enumerate(suite.metrics):
-        if metric in suite.metrics[:index]:
-            raise lists["metrics"][index].error(f"the metric '{metric}' is listed twice.")
     places.check(placed, suite.datasets, suite.masks, path)
     return suite
 
@@ -372,16 +369,23 @@ def _in_paper(entry: SourceEntry) -> dict[str, str]:
     return {"column": entry.listed.column} if entry.listed.column else {}
 
 
-def _metric(table: Table) -> str:
+def _metrics(tables: Sequence[Table]) -> tuple[str, ...]:
+    """Return the metrics that are listed; behind each one that is biased for small sets, such as FID, its KID."""
     from inpaint_zoo.metrics import metric_info
 
-    table.allow(("name",))
-    name = table.need("name", string)
-    try:
-        metric_info(name)
-    except ZooError as error:
-        raise table.located(error) from error
-    return name
+    listed: dict[str, str] = {}
+    for table in tables:
+        table.allow(("name",))
+        name = table.need("name", string)
+        if name in listed:
+            raise table.error(f"the metric '{name}' is listed twice.")
+        try:
+            listed[name] = metric_info(name).unbiased
+        except ZooError as error:
+            raise table.located(error) from error
+    return tuple(
+        each for name, other in listed.items() for each in (name, *([other] if other and other not in listed else []))
+    )
 
 
 def _refuse_repeats(kind: str, entries: Sequence[MethodEntry | SourceEntry]) -> None:

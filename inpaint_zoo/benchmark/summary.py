@@ -5,16 +5,18 @@ A *table* is one (dataset, mask set, metric): methods compared on the same image
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from inpaint_zoo.benchmark.pairwise import Pair, all_pairs
 from inpaint_zoo.benchmark.statistics import ALPHA, bootstrap_interval, holm, sign_flip_test
 from inpaint_zoo.errors import ZooError, unknown_name
 
-__all__ = ["RESULT_COLUMNS", "SUMMARY_COLUMNS", "summarize"]
+__all__ = ["PAIR_COLUMNS", "RESULT_COLUMNS", "SUMMARY_COLUMNS", "Summary", "summarize"]
 
 RESULT_COLUMNS = ("method", "dataset", "mask", "image", "metric", "value", "group", "hole_ratio")
 SUMMARY_COLUMNS = (
@@ -28,34 +30,50 @@ SUMMARY_COLUMNS = (
     "ci_low",
     "ci_high",
     "rank",
+    "shared_rank",
     "p_value",
     "tied_with_best",
     "n_nan",
 )
+PAIR_COLUMNS = ("dataset", "mask", "metric", "method", "other", *Pair._fields[2:])
 
 Floats = NDArray[np.float64]
 Strings = NDArray[np.str_]
 Row = dict[str, object]
+Intervals = Mapping[tuple[str, str, str, str], tuple[float, float]]
 
 
-def summarize(results: pd.DataFrame, directions: Mapping[str, bool]) -> pd.DataFrame:
+class Summary(NamedTuple):
+    """What the values of a run say.
+
+    Attributes:
+        table: SUMMARY_COLUMNS, one row per (dataset, mask, metric, method):
+            n_images, n_groups: numbers of images and of source images with a finite value. For a value of a whole set:
+                the method's images in that table if other metrics name them, else missing.
+            mean: mean over images (not over source images); non-finite values are left out and counted in n_nan.
+            ci_low, ci_high: 95 % interval; NaN for fewer than two source images. For a mean, it is a cluster-bootstrap
+                interval; for a value of a whole set, it is the given one.
+            rank: 1 is best; equal means share a rank; missing if there is no mean.
+            shared_rank: rank in which methods that the tests cannot tell apart are equal: 1 for the best method and all
+                that are tied with it; the others are compared with the best of them in the same way, and so on.
+            p_value: Holm-adjusted, paired against the method of rank 1; NaN for that method and where nothing was
+                tested.
+            tied_with_best: True for the best method and for all that the test does not reject at 0.05. This and
+                shared_rank are missing (NA) where there is no test: values of a whole set, and methods without a mean.
+        pairs: PAIR_COLUMNS, one row for each pair of methods and per-image metric of a table, see `Pair`.
+    """
+
+    table: pd.DataFrame
+    pairs: pd.DataFrame
+
+
+def summarize(results: pd.DataFrame, directions: Mapping[str, bool], set_intervals: Intervals | None = None) -> Summary:
     """Summarize every table of ``results``; methods and metrics keep the order of their first appearance.
 
     Args:
         results: RESULT_COLUMNS in long form. Rows without an image are values of a whole set (FID, KID).
         directions: For each metric, whether higher is better.
-
-    Returns:
-        SUMMARY_COLUMNS, one row per (dataset, mask, metric, method):
-        n_images, n_groups: numbers of images and of source images with a finite value. For a value of a whole set: the
-            method's images in that table if other metrics name them, else missing.
-        mean: mean over images (not over source images); non-finite values are left out and counted in n_nan.
-        ci_low, ci_high: 95 % cluster-bootstrap interval; NaN for a value of a whole set and for fewer than two source
-            images.
-        rank: 1 is best; equal means share a rank; missing if there is no mean.
-        p_value: Holm-adjusted, paired against the method of rank 1; NaN for that method and where nothing was tested.
-        tied_with_best: True for the best method and for all that the test does not reject at 0.05; missing (NA) where
-            there is no test: values of a whole set, and methods without a mean.
+        set_intervals: (method, dataset, mask set, metric) -> interval of a value of a whole set, if it is known.
 
     Raises:
         ZooError: If a column is missing, a metric has no direction, or a value appears twice.
@@ -72,35 +90,45 @@ def summarize(results: pd.DataFrame, directions: Mapping[str, bool]) -> pd.DataF
     if results.duplicated(keys).any():
         row = results.loc[results.duplicated(keys), keys].iloc[0]
         raise ZooError(f"`results` contains two values for {', '.join(f'{key} {row[key]!r}' for key in keys)}.")
-    parts = [
-        _summarize_pair(str(dataset), str(mask), part, directions)
-        for (dataset, mask), part in results.groupby(["dataset", "mask"], sort=False)
-    ]
-    table = pd.DataFrame([row for part in parts for row in part], columns=list(SUMMARY_COLUMNS))
-    return table.astype({"n_images": "Int64", "n_groups": "Int64", "rank": "Int64", "tied_with_best": "boolean"})
+    rows: list[Row] = []
+    pairs: list[Row] = []
+    for (dataset, mask), part in results.groupby(["dataset", "mask"], sort=False):
+        names = {"dataset": str(dataset), "mask": str(mask)}
+        for metric, entries, compared in _summarize_table(part, directions):
+            for entry in entries:
+                key = (str(entry["method"]), names["dataset"], names["mask"], metric)
+                if set_intervals and key in set_intervals:
+                    entry["ci_low"], entry["ci_high"] = set_intervals[key]
+                rows.append({**names, "metric": metric, **entry})
+            for pair in compared:
+                methods = {"method": entries[pair.first]["method"], "other": entries[pair.second]["method"]}
+                pairs.append({**names, "metric": metric, **methods, **pair._asdict()})
+    whole = dict.fromkeys(("n_images", "n_groups", "rank", "shared_rank"), "Int64")
+    table = pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS)).astype({**whole, "tied_with_best": "boolean"})
+    return Summary(table, pd.DataFrame(pairs, columns=list(PAIR_COLUMNS)))
 
 
-def _summarize_pair(dataset: str, mask: str, part: pd.DataFrame, directions: Mapping[str, bool]) -> list[Row]:
-    """Return the rows of all metrics of one (dataset, mask set); all share the same resampled source images."""
+def _summarize_table(part: pd.DataFrame, directions: Mapping[str, bool]) -> Iterator[tuple[str, list[Row], list[Pair]]]:
+    """Yield metric, entries and pairs of one (dataset, mask set); all share the same resampled source images."""
     per_image, whole_set = part[part["image"].notna()], part[part["image"].isna()]
     values, groups, columns = _wide(per_image)
     intervals = bootstrap_interval(values, groups)
-    rows: list[Row] = []
     for metric in part["metric"].unique():
         at = [index for index, column in enumerate(columns) if column[0] == metric]
         entries = [_image_entry(columns[index], values[:, index], groups, intervals, index) for index in at]
         entries += _set_entries(whole_set[whole_set["metric"] == metric], per_image)
         ranks = _ranks([float(str(entry["mean"])) for entry in entries], directions[metric])
-        p_values, tied = _compare(values[:, at], groups, ranks[: len(at)])
+        p_values, tied, shared = _compare(values[:, at], groups, ranks[: len(at)])
+        pairs = all_pairs(values[:, at], groups, directions[metric])
         for index, entry in enumerate(entries):
             tested = index < len(at)
-            entry |= {"dataset": dataset, "mask": mask, "metric": metric, "rank": ranks[index]}
             entry |= {
+                "rank": ranks[index],
+                "shared_rank": shared[index] if tested else None,
                 "p_value": p_values[index] if tested else np.nan,
                 "tied_with_best": tied[index] if tested else None,
             }
-        rows += entries
-    return rows
+        yield str(metric), entries, pairs
 
 
 def _image_entry(
@@ -120,7 +148,7 @@ def _image_entry(
 
 
 def _set_entries(rows: pd.DataFrame, per_image: pd.DataFrame) -> list[Row]:
-    """Return entries for values of a whole set: without interval; the images are those that other metrics name."""
+    """Return entries for values of a whole set; the images are those that other metrics name."""
     if rows.empty:
         return []
     seen = per_image.groupby("method", sort=False)[["image", "group"]].nunique()
@@ -156,14 +184,25 @@ def _ranks(means: list[float], higher_is_better: bool) -> list[int | None]:
     return [None if np.isnan(key) else 1 + sum(other < key for other in keys) for key in keys]
 
 
-def _compare(values: Floats, groups: Strings, ranks: list[int | None]) -> tuple[Floats, list[bool | None]]:
-    """Return Holm-adjusted p-values against the first method of rank 1, and which methods are tied with it."""
+def _compare(
+    values: Floats, groups: Strings, ranks: list[int | None]
+) -> tuple[Floats, list[bool | None], list[int | None]]:
+    """Return Holm-adjusted p-values against the first method of rank 1, which methods are tied with it, shared ranks.
+
+    Each step compares a method with those of higher rank that no earlier step has placed, and places it together with
+    those that do not differ significantly. The level of the tests holds for each step.
+    """
     p_values = np.full(len(ranks), np.nan)
-    if 1 not in ranks:
-        return p_values, [None] * len(ranks)
-    best = ranks.index(1)
-    rivals = [at for at, rank in enumerate(ranks) if rank is not None and at != best]
-    if rivals:
-        p_values[rivals] = holm(sign_flip_test(values[:, rivals] - values[:, [best]], groups))
-    tied = [None if rank is None else at == best or not p_values[at] <= ALPHA for at, rank in enumerate(ranks)]
-    return p_values, tied
+    shared: list[int | None] = [None] * len(ranks)
+    left = [at for _, at in sorted((rank, at) for at, rank in enumerate(ranks) if rank is not None)]
+    while left:
+        best, rivals = left[0], left[1:]
+        adjusted = holm(sign_flip_test(values[:, rivals] - values[:, [best]], groups)) if rivals else np.empty(0)
+        place = 1 + sum(rank is not None for rank in shared)
+        if place == 1:
+            p_values[rivals] = adjusted
+        different = adjusted <= ALPHA  # False for NaN
+        for at in (best, *(rival for rival, differs in zip(rivals, different, strict=True) if not differs)):
+            shared[at] = place
+        left = [rival for rival, differs in zip(rivals, different, strict=True) if differs]
+    return p_values, [None if place is None else place == 1 for place in shared], shared

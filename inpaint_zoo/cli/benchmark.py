@@ -29,7 +29,7 @@ from inpaint_zoo.benchmark.report.paper_cells import Compared
 from inpaint_zoo.benchmark.stamp import STAMP
 from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar, split_pairs
 from inpaint_zoo.cli.publish import add_publish_arguments, checked_publishers, publish, refuse_to_publish
-from inpaint_zoo.cli.ranking import SHOWN_TABLES, ranking
+from inpaint_zoo.cli.ranking import SHOWN_TABLES, print_findings, ranking
 
 __all__ = ["run"]
 
@@ -228,6 +228,8 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool, rehearsal: bool)
     for image in outcome.left_out:
         where = f"{image.dataset}, {image.mask}: {image.image}"
         err_console.print(f"[yellow]left out:[/yellow] {escape(f'{where}: {image.reason}')}", soft_wrap=True)
+    if outcome.run is not None:
+        print_findings(outcome.run)
     if outcome.report is not None:
         console.print(f"report: {escape(str(outcome.report))}", soft_wrap=True)
     if stamp:

@@ -30,12 +30,14 @@ def run(args: list[str]) -> int:
     options = parser.parse_args(args)
 
     from inpaint_zoo.benchmark.across_runs import merge_runs
-    from inpaint_zoo.cli.ranking import ranking
+    from inpaint_zoo.benchmark.report.run_folder import read_run
+    from inpaint_zoo.cli.ranking import print_findings, ranking
 
     merged = merge_runs(options.folders, options.out, split_pairs("--label", "DIR=NAME", options.label))
     for line in merged.notes:
         err_console.print(f"[yellow]note:[/yellow] {escape(line)}", soft_wrap=True)
     console.print(ranking(Path(options.out)))
+    print_findings(read_run(options.out))
     console.print(f"{merged.methods} methods of {len(options.folders)} runs, {merged.cells} cells")
     console.print(f"report: {escape(str(merged.report))}", soft_wrap=True)
     return 0

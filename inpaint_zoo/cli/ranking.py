@@ -1,4 +1,4 @@
-"""The table of means that `inpaint-zoo benchmark` and `inpaint-zoo leaderboard` print."""
+"""The table of means and the findings that `inpaint-zoo benchmark` and `inpaint-zoo leaderboard` print."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from inpaint_zoo.benchmark.report.findings import SHOWN_FINDINGS, findings
+from inpaint_zoo.benchmark.report.run_folder import Run
+from inpaint_zoo.benchmark.report.tables import tables
+from inpaint_zoo.cli.common import console
 from inpaint_zoo.metrics import MetricInfo, metric_info
 
-__all__ = ["SHOWN_TABLES", "ranking"]
+__all__ = ["SHOWN_TABLES", "print_findings", "ranking"]
 
 SHOWN_TABLES = 8
 
@@ -45,8 +49,23 @@ def ranking(out: Path) -> Table:
         else "nothing is bold: too little data to distinguish methods"
     )
     left = len(pairs) - SHOWN_TABLES
-    table.caption = f"{legend}; {left} more tables in the report" if left > 0 else legend
+    lines = [f"{legend}; {left} more tables in the report" if left > 0 else legend]
+    warned = summary[summary["warning"].notna()].drop_duplicates(["metric", "warning"])
+    lines += [f"{metric_info(row['metric']).title}: {row['warning']}" for row in warned.to_dict("records")]
+    table.caption = escape("\n".join(lines))
     return table
+
+
+def print_findings(run: Run) -> None:
+    """Print what the tests of a run say, in the same lines as at the top of its report; nothing without a test."""
+    found = findings(tables(run))
+    if not found:
+        return
+    console.print("\n[bold]Findings[/bold]")
+    for finding in found[:SHOWN_FINDINGS]:
+        console.print(f"- {escape(finding.line)}", soft_wrap=True)
+    if len(found) > SHOWN_FINDINGS:
+        console.print(f"- {len(found) - SHOWN_FINDINGS} more in the report")
 
 
 def _mean(row: Mapping[Any, Any] | None, info: MetricInfo, separated: bool) -> str:

@@ -263,9 +263,10 @@ def create_dataset(spec: Mapping[str, Any], files: Mapping[str, ImageFile] | Non
             ``list``: a file with the paths of the images to use, relative to ``root`` (`read_list`). ``select``: rules
             for a subset (`splits.select`). ``labels``: for ``select``, a file with the class of each image if the
             folders do not give it, or that file and one with the names of its labels (`splits.read_labels`).
-            The splits of "sample" are test (default), train and all. ``size``: N or [H, W]. ``crop``: center (default
-            if there is a size), resize, grid, random, none. ``seed``: seed of crop "random". ``max_pixels``: images
-            with more pixels raise an error. ``keep_mib``: size of the cache of decoded images in each process.
+            The splits of "sample" are test (default), train, all (both) and unseen (test and ten gray images).
+            ``size``: N or [H, W]. ``crop``: center (default if there is a size), resize, grid, random, none. ``seed``:
+            seed of crop "random". ``max_pixels``: images with more pixels raise an error. ``keep_mib``: size of the
+            cache of decoded images in each process.
         files: The result of `list_files` for ``spec``, if it is already known.
 
     Raises:

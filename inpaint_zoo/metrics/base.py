@@ -6,7 +6,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -219,8 +219,10 @@ class SetMetric(_ZooMetric):
         feature_key: Identifier of the features; metrics with the same key can share them.
         biased: Whether the last value comes from too few images to be comparable ("biased, small N").
         note: Text that a table should show next to the last value: number of images, subset size.
+        limits: Smallest and largest possible value.
     """
 
+    limits: ClassVar[tuple[float, float]] = (-torch.inf, torch.inf)
     pred_features: list[Tensor]
     target_features: list[Tensor]
 
@@ -236,6 +238,14 @@ class SetMetric(_ZooMetric):
     @abstractmethod
     def distance(self, pred: Tensor, target: Tensor) -> Tensor:
         """Return the metric on float64 features (N, D) and (M, D), N, M >= 2, and set ``biased`` and ``note``."""
+
+    @abstractmethod
+    def influences(self, pred: Tensor, target: Tensor) -> Tensor:
+        """Return the influence of each pair of images on the value, (N,), for float64 features (N, D), N >= 2.
+
+        This is the derivative of the value for a larger weight of the pair, with all weights summing to 1 (Jaeckel
+        1972, infinitesimal jackknife). The influences sum to 0.
+        """
 
     def extract(self, images: Tensor) -> Tensor:
         """Return the features (B, D) in float32 of images (B, 3, H, W) in [0, 1], on the extractor's device."""
@@ -274,6 +284,20 @@ class SetMetric(_ZooMetric):
         with _measuring(pred.device):
             wide = to_float64(pred)
             return self.distance(wide, to_float64(target).to(wide.device))
+
+    def influences_from_features(self, pred: Tensor, target: Tensor) -> Tensor:
+        """Return `influences`, (N,) float64, for features (N, D) from `extract`; NaN for fewer than two images.
+
+        Raises:
+            ZooError: If the features do not have the same shape: row i of both must be the same image.
+        """
+        if pred.ndim != 2 or pred.shape != target.shape:
+            raise ZooError(f"Features must be pairs (N, D), got {describe(pred)} and {describe(target)}.")
+        if len(pred) < 2:
+            return to_float64(pred.new_full((len(pred),), torch.nan))
+        with _measuring(pred.device):
+            wide = to_float64(pred)
+            return self.influences(wide, to_float64(target).to(wide.device))
 
     def update(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
         """Accumulate the features of a batch; ``mask`` is ignored."""

@@ -46,6 +46,7 @@ class MetricInfo(NamedTuple):
         min_side: Minimum height and width of an image in pixels.
         cap: Value for identical images, if the formula is not finite for them; else None.
         result: Whether it measures 8-bit results or float results before rounding.
+        unbiased: Name of the metric that a suite shows beside it, because this one is biased for small sets; or empty.
     """
 
     name: str
@@ -63,6 +64,7 @@ class MetricInfo(NamedTuple):
     min_side: int
     cap: float | None
     result: Result
+    unbiased: str
 
 
 def _entry(name: str) -> Entry:
@@ -115,6 +117,7 @@ def metric_info(name: str) -> MetricInfo:
         min_side=entry.min_side,
         cap=entry.cap,
         result=entry.result,
+        unbiased=entry.unbiased,
     )
 
 

@@ -28,6 +28,7 @@ class Entry(NamedTuple):
     min_side: int = 1
     cap: float | None = None
     result: Result = "8-bit"
+    unbiased: str = ""  # metric of the same features without the bias of small sets
 
 
 WHOLE = "over all pixels and channels"
@@ -124,6 +125,7 @@ SET_ENTRIES = {
         digits=2,
         needs=("inception_fid",),
         package="torch-fidelity",
+        unbiased="kid",
     ),
     "fid_clean": Entry(
         "frechet.FID",
@@ -135,6 +137,7 @@ SET_ENTRIES = {
         digits=2,
         needs=("inception_fid",),
         package="torch-fidelity",
+        unbiased="kid_clean",
     ),
     "fid_pytorch": Entry(
         "frechet.FID",
@@ -146,6 +149,7 @@ SET_ENTRIES = {
         digits=2,
         needs=("inception_fid",),
         package="torch-fidelity",
+        unbiased="kid_pytorch",
     ),
     "kid": Entry(
         "kernel.KID",
@@ -154,6 +158,28 @@ SET_ENTRIES = {
         "Unbiased squared MMD of fid's features, kernel (x·y / 2048 + 1)³: all images at once for up to 1000 images, "
         "else the mean over 100 subsets of 1000 with seed 2020.",
         "Bińkowski et al., ICLR 2018; as torch-fidelity",
+        "about 0 upwards",
+        needs=("inception_fid",),
+        package="torch-fidelity",
+        digits=5,
+    ),
+    "kid_clean": Entry(
+        "kernel.KID",
+        {"resize": "clean"},
+        "KID (clean)",
+        "Like kid, with the features of fid_clean.",
+        "Parmar et al., CVPR 2022 (clean-fid)",
+        "about 0 upwards",
+        needs=("inception_fid",),
+        package="torch-fidelity",
+        digits=5,
+    ),
+    "kid_pytorch": Entry(
+        "kernel.KID",
+        {"resize": "pytorch"},
+        "KID (pytorch-fid)",
+        "Like kid, with the features of fid_pytorch.",
+        "zoo; the unbiased companion of fid_pytorch",
         "about 0 upwards",
         needs=("inception_fid",),
         package="torch-fidelity",

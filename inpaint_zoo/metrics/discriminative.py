@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -77,6 +77,7 @@ class IDS(SetMetric):
     """
 
     higher_is_better = True
+    limits: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __init__(self, kind: Literal["paired", "unpaired"], extractor: nn.Module | None = None) -> None:
         super().__init__(extractor)
@@ -90,10 +91,22 @@ class IDS(SetMetric):
         n, dimensions = min(len(pred), len(target)), pred.shape[1]
         self.biased = len(pred) + len(target) <= dimensions + 1
         self.note = f"biased, small N: {n} images for {dimensions} features" if self.biased else f"{n} images"
+        parts = self._parts(pred, target)
+        return torch.stack([part.sum() for part in parts]).sum() / sum(len(part) for part in parts)
+
+    def influences(self, pred: Tensor, target: Tensor) -> Tensor:
+        """Return the deviation of each pair's own score from the mean, for the classifier as it is.
+
+        The influence of a pair on the training of the classifier is not included.
+        """
+        own = torch.stack(self._parts(pred, target)).mean(0)
+        return own - own.mean()
+
+    def _parts(self, pred: Tensor, target: Tensor) -> list[Tensor]:
+        """Return what the score is the mean of: 1 for each pair, or each image, that the classifier gets wrong."""
         labels = torch.cat([target.new_ones(len(target)), -pred.new_ones(len(pred))])
         svm = fit_linear_svm(torch.cat([target, pred]), labels)
-        if paired:
+        if self.kind == "paired":
             # subtract first, so that equal images give exactly 0 and not the sign of a rounding error
-            return ((pred - target) @ svm[:-1] > 0).double().mean()
-        wrong = (target @ svm[:-1] + svm[-1] <= 0).sum() + (pred @ svm[:-1] + svm[-1] > 0).sum()
-        return wrong.double() / (len(pred) + len(target))
+            return [((pred - target) @ svm[:-1] > 0).double()]
+        return [(target @ svm[:-1] + svm[-1] <= 0).double(), (pred @ svm[:-1] + svm[-1] > 0).double()]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.metrics.base import SetMetric
 from inpaint_zoo.metrics.inception import Resize
 
-__all__ = ["FID", "frechet_distance"]
+__all__ = ["FID", "frechet_distance", "frechet_influences"]
 
 
 def frechet_distance(pred: Tensor, target: Tensor) -> Tensor:
@@ -38,6 +40,38 @@ def frechet_distance(pred: Tensor, target: Tensor) -> Tensor:
     return distance.clamp(min=0)  # rounding can make it slightly negative for equal sets
 
 
+def frechet_influences(pred: Tensor, target: Tensor) -> Tensor:
+    """Return the influence of each pair of rows on `frechet_distance`, see `SetMetric.influences`.
+
+    Let a be a row of A as in `frechet_distance`, and U s Vᵀ the singular value decomposition of A Bᵀ. The derivative of
+    tr sqrt(S1 S2) with respect to S1 is half of the optimal transport map T from one Gaussian to the other, and the
+    numbers aᵀ T a are the diagonal of U s Uᵀ. Therefore one decomposition gives the influences of all rows.
+
+    Args:
+        pred: (N, D) float64, N >= 2.
+        target: (N, D) float64; row i is the same image as in ``pred``.
+    """
+    n = len(pred)
+    shift = pred.mean(0) - target.mean(0)
+    rows = [(features - features.mean(0)) / (n - 1) ** 0.5 for features in (pred, target)]
+    bases = [_basis(each) for each in rows]
+    left, singular, right = torch.linalg.svd(bases[0][1] @ bases[1][1].T)
+    influence = 2 * (n - 1) ** 0.5 * (rows[0] - rows[1]) @ shift
+    for each, (basis, _), vectors in zip(rows, bases, (left, right.T), strict=True):
+        spread = each.square().sum(1)  # sums to the trace of the covariance
+        overlap = (vectors if basis is None else basis @ vectors).square() @ singular  # sums to tr sqrt(S1 S2)
+        influence += n * (spread - overlap) - (spread - overlap).sum()
+    return influence
+
+
+def _basis(rows: Tensor) -> tuple[Tensor | None, Tensor]:
+    """Return Q with orthonormal columns and R with Q R = rows; (None, rows) if there are no more rows than columns."""
+    if rows.shape[0] <= rows.shape[1]:
+        return None, rows
+    q, r = torch.linalg.qr(rows)
+    return q, r
+
+
 class FID(SetMetric):
     """Fréchet Inception distance. It is biased ("biased, small N") if a set has no more images than features.
 
@@ -47,6 +81,7 @@ class FID(SetMetric):
     """
 
     higher_is_better = False
+    limits: ClassVar[tuple[float, float]] = (0.0, torch.inf)
 
     def __init__(self, resize: Resize = "tensorflow", extractor: nn.Module | None = None) -> None:
         super().__init__(extractor, resize)
@@ -57,3 +92,7 @@ class FID(SetMetric):
         self.biased = n <= dimensions
         self.note = f"biased, small N: {n} images for {dimensions} features" if self.biased else f"{n} images"
         return frechet_distance(pred, target)
+
+    def influences(self, pred: Tensor, target: Tensor) -> Tensor:
+        """Return `frechet_influences`."""
+        return frechet_influences(pred, target)

@@ -7,8 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.metrics.base import SetMetric
+from inpaint_zoo.metrics.inception import Resize
 
-__all__ = ["KID", "kernel_distance"]
+__all__ = ["KID", "kernel_distance", "kernel_influences"]
+
+_ROWS = 1024  # rows of a kernel matrix that are in memory at a time
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
@@ -29,6 +32,26 @@ def kernel_distance(pred: Tensor, target: Tensor) -> Tensor:
     return total - 2 * _kernel(pred, target).mean()
 
 
+def kernel_influences(pred: Tensor, target: Tensor) -> Tensor:
+    """Return the influence of each pair of rows on `kernel_distance`, see `SetMetric.influences`.
+
+    It is twice the difference between the mean of the kernel terms with this pair and the value.
+
+    Args:
+        pred: (N, D) float64, N >= 2.
+        target: (N, D) float64; row i is the same image as in ``pred``.
+    """
+    n = len(pred)
+    terms = torch.zeros(n, dtype=pred.dtype, device=pred.device)
+    for start in range(0, n, _ROWS):
+        at = slice(start, start + _ROWS)
+        for x in (pred, target):
+            itself = (x[at].square().sum(1) / x.shape[1] + 1) ** 3
+            terms[at] += (_kernel(x[at], x).sum(1) - itself) / (n - 1)
+        terms[at] -= (_kernel(pred[at], target).sum(1) + _kernel(target[at], pred).sum(1)) / n
+    return 2 * (terms - terms.mean())
+
+
 class KID(SetMetric):
     """Kernel Inception distance: the mean over random subsets, or all images at once if one subset holds them all.
 
@@ -39,15 +62,21 @@ class KID(SetMetric):
         subsets: Number of subsets.
         subset_size: Maximum number of images per subset; ``note`` states the actual number.
         seed: Seed for drawing the subsets.
+        resize: How images are resized before the network; see `resize_images`.
         extractor: Feature extractor that replaces the Inception network; see `SetMetric`.
     """
 
     higher_is_better = False
 
     def __init__(
-        self, subsets: int = 100, subset_size: int = 1000, seed: int = 2020, extractor: nn.Module | None = None
+        self,
+        subsets: int = 100,
+        subset_size: int = 1000,
+        seed: int = 2020,
+        resize: Resize = "tensorflow",
+        extractor: nn.Module | None = None,
     ) -> None:
-        super().__init__(extractor)
+        super().__init__(extractor, resize)
         self.subsets = subsets
         self.subset_size = subset_size
         self.seed = seed
@@ -65,3 +94,7 @@ class KID(SetMetric):
             chosen = [torch.from_numpy(draw.choice(len(x), size, replace=False)) for x in (pred, target)]
             total += kernel_distance(*(x[index.to(x.device)] for x, index in zip((pred, target), chosen, strict=True)))
         return total / self.subsets
+
+    def influences(self, pred: Tensor, target: Tensor) -> Tensor:
+        """Return `kernel_influences` over all images at once, also if the value is a mean over subsets."""
+        return kernel_influences(pred, target)

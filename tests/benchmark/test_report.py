@@ -14,21 +14,26 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 from PIL import Image
+from rich.console import Console
 
 from inpaint_zoo.benchmark.report import write_report
 from inpaint_zoo.benchmark.report.charts import SIZES, Mark, marker, scatter, style_class
+from inpaint_zoo.benchmark.report.findings import SHOWN_FINDINGS, findings
 from inpaint_zoo.benchmark.report.gallery import DIFFERENCE_COLORS, DIFFERENCE_STEPS, LONGEST_SIDE, build_gallery
 from inpaint_zoo.benchmark.report.latex import escape as escape_latex
 from inpaint_zoo.benchmark.report.markdown import escape as escape_markdown
 from inpaint_zoo.benchmark.report.page import breakable
 from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.benchmark.report.tables import matrices, tables
+from inpaint_zoo.benchmark.report.wins import win_matrices
+from inpaint_zoo.benchmark.summary import RESULT_COLUMNS
 from inpaint_zoo.cli.main import main
+from inpaint_zoo.cli.ranking import print_findings, ranking
 from inpaint_zoo.errors import ZooError
 from tests.helpers.browser import launched, watched
 from tests.helpers.synthetic_run import LATEX, SCRIPT, write_run
 
-OUTPUTS = ("report.html", "report.md", "tables.tex", "summary.csv", "gallery.png")
+OUTPUTS = ("report.html", "report.md", "tables.tex", "summary.csv", "pairs.csv", "gallery.png")
 VOID = {"meta", "link", "img", "br", "wbr", "input"}
 
 
@@ -247,18 +252,99 @@ def test_values_of_whole_sets_are_never_bold(folder):
     for table in tables(read_run(folder)):
         column = next(column for column in table.columns if column.info.name == "fid")
         assert not any(entry.bold or entry.has_interval for entry in column.entries)
-        assert ("FID", "one number for a whole set: ranked, but without interval or test, so nothing is bold.") in (
-            table.verdicts
-        )
+        assert ("FID", "one number for a whole set: ranked, but without a test, so nothing is bold.") in table.verdicts
         assert any("FID: biased, small N" in note for note in table.notes)
+
+
+def test_the_bias_of_fid_is_stated_wherever_fid_is(folder, capsys):
+    warning = "biased, small N: 4 images for 2048 features; KID, the metric kid, is unbiased"
+    for name in ("report.html", "report.md"):
+        assert f"FID: {warning}" in (folder / name).read_text()
+    for number, table in enumerate(tables(read_run(folder)), start=1):
+        assert f"FID: {warning}" in " ".join(table.notes)
+        caption = (
+            (folder / "tables.tex").read_text().split(rf"\label{{tab:benchmark-{number}}}")[0].split(r"\caption")[-1]
+        )
+        assert f"FID: {warning}" in caption
+    summary = pd.read_csv(folder / "summary.csv")
+    assert (summary["warning"] == warning).equals(summary["metric"] == "fid")
+    Console(width=200).print(ranking(folder))
+    assert f"FID: {warning}" in capsys.readouterr().out
+
+
+def test_kid_stands_beside_fid(small):
+    add = pd.DataFrame(
+        [(method, "sample", "center", None, "kid", 0.1, None, None) for method in ("mean_fill", "telea")],
+        columns=list(RESULT_COLUMNS),
+    )
+    rewrite(small, lambda results: pd.concat([results, add.astype(results.dtypes)], ignore_index=True))
+    run = read_run(small)
+    assert run.set_warnings("fid", "sample", "center") == [
+        "biased, small N: 4 images for 2048 features; KID, beside it, is unbiased"
+    ]
+    assert run.set_warnings("kid", "sample", "center") == []
+
+
+def test_intervals_of_set_metrics_come_from_the_cells(small):
+    def change(provenance):
+        for record in provenance["cells"].values():
+            record["set_metric_intervals"] = {"fid": [30.0, 55.5]}
+
+    edit_json(small / "provenance.json", change)
+    write_report(small)
+    assert "[30.00, 55.50]" in (small / "report.md").read_text()
+
+
+def test_findings_are_the_same_lines_everywhere(folder, capsys):
+    run = read_run(folder)
+    found = findings(tables(run))
+    assert any(re.search(r"is better than .* \(p ≤ 0\.0\d+, Holm\)", each.text) for each in found)
+    assert any("images are too few" in each.text or "no significant" in each.text for each in found)
+    page, text = (folder / "report.html").read_text(), (folder / "report.md").read_text()
+    print_findings(run)
+    shown = capsys.readouterr().out
+    assert shown.strip().startswith("Findings\n- ")
+    for each in found[:SHOWN_FINDINGS]:
+        assert f"<b>{html.escape(each.titles)}</b>: {html.escape(each.text, quote=False)}" in page
+        assert f"- {escape_markdown(each.line)}" in text
+        assert f"- {each.line}" in shown
+    assert text.index("**Findings**") < text.index("**Caveats and limits**")
+
+
+def test_win_matrices(folder):
+    run = read_run(folder)
+    table = next(table for table in tables(run) if (table.dataset, table.mask) == ("images", "center"))
+    matrices = {matrix.info.name: matrix for matrix in win_matrices(run, table)}
+    assert list(matrices) == ["psnr", "ssim", "l1_hole"]  # no matrix of FID, which has no value per image
+    matrix = matrices["psnr"]
+    assert matrix.pairs == len(matrix.methods) * (len(matrix.methods) - 1) / 2
+    rows = run.results.query("dataset == 'images' and mask == 'center' and metric == 'psnr'")
+    values = rows.pivot_table(index="image", columns="method", values="value")
+    for i, first in enumerate(matrix.methods):
+        assert matrix.rows[i].cells[i] is None
+        for j, second in enumerate(matrix.methods[:i]):
+            share = ((values[first] > values[second]) + 0.5 * (values[first] == values[second])).mean()
+            assert matrix.rows[i].cells[j][0] == f"{100 * share:.0f}"
+            assert matrix.rows[i].cells[j][1] == matrix.rows[j].cells[i][1]
+    assert matrix.rows[0].shared_rank == 1
+    assert matrix.significant == 0  # 21 tests of 9 images cannot reject: 21 x 2^-8 > 0.05
+    assert len(pd.read_csv(folder / "pairs.csv")) == len(run.pairs) > 0
+    assert (folder / "report.html").read_text().count("<summary>Win matrices</summary>") == len(tables(run))
 
 
 @pytest.mark.parametrize(
     ("values", "verdict"),
     [
-        ((10.0, 20.0, 20.0), "telea is best; no significant difference: navier_stokes. Different: 1 of 2."),
-        ((10.0, 20.0, 30.0), "navier_stokes is best; it differs significantly from every other method."),
-        ((10.0, 10.0, 10.0), "12 images show no significant difference between these 3 methods."),
+        (
+            (10.0, 20.0, 20.0),
+            "telea is better than mean_fill (p ≤ 0.00098, Holm); no significant difference from navier_stokes.",
+        ),
+        ((10.0, 20.0, 30.0), "navier_stokes is better than mean_fill, telea (p ≤ 0.00098, Holm)."),
+        (
+            (10.0, 10.0, 10.0),
+            "12 images show no significant difference between mean_fill, which has the best mean, and the other 2 "
+            "methods.",
+        ),
         ((np.nan, np.nan, np.nan), "no method has a value."),
     ],
 )
@@ -271,8 +357,15 @@ def test_verdicts_in_words(small, values, verdict):
     ]
     rewrite(small, lambda results: pd.DataFrame(rows, columns=results.columns))
     write_report(small)
-    assert tables(read_run(small))[0].verdicts == (("PSNR", verdict),)
-    assert verdict in (small / "report.html").read_text()
+    run, page = read_run(small), (small / "report.html").read_text()
+    table = tables(run)[0]
+    assert table.verdicts == (("PSNR", verdict),)
+    assert verdict in page
+    for matrix in win_matrices(run, table):
+        different = len(set(values)) * (len(set(values)) - 1) / 2 + (len(set(values)) == 2)
+        assert matrix.significant == different
+        assert f"{matrix.significant} of 3 pairs differ significantly" in page
+        assert ("<td><b>100</b></td>" in page) == (different > 0)
 
 
 def test_one_method_alone_is_compared_with_nothing(tmp_path):
@@ -669,7 +762,7 @@ def test_any_two_versions_of_any_image(open_page):
 @pytest.mark.slow
 def test_tables_sort_with_missing_rows_last(open_page):
     page = open_page()
-    table = page.locator("#table-2 table")
+    table = page.locator("#table-2 table.scores")
 
     def column(index):
         rows = table.locator("tbody tr")

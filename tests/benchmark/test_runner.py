@@ -241,7 +241,7 @@ def test_metrics_without_weights_are_skipped_and_counted(tmp_path, monkeypatch):
 
 def test_metrics_of_sets_use_features_of_the_ground_truth_once(tmp_path, monkeypatch):
     import inpaint_zoo.metrics
-    from inpaint_zoo.metrics import FID
+    from inpaint_zoo.metrics import FID, KID
 
     calls = []
 
@@ -253,7 +253,8 @@ def test_metrics_of_sets_use_features_of_the_ground_truth_once(tmp_path, monkeyp
     original = inpaint_zoo.metrics.create_metric
 
     def create(name):
-        metric = FID(extractor=Colours()) if name == "fid" else original(name)
+        sets = {"fid": FID, "kid": KID}
+        metric = sets[name](extractor=Colours()) if name in sets else original(name)
         metric.feature_key = "colours"  # like that of a named network: equal in every process
         return metric
 
@@ -269,7 +270,12 @@ def test_metrics_of_sets_use_features_of_the_ground_truth_once(tmp_path, monkeyp
     assert rows["image"].isna().all()
     assert rows["group"].isna().all()
     assert (rows["value"] > 0).all()
-    assert results.groupby("method", sort=False)["metric"].last().tolist() == ["fid", "fid"]  # after the images
+    assert results.groupby("method", sort=False)["metric"].last().tolist() == ["kid", "kid"]  # after the images
+    cells = json.loads((out / "provenance.json").read_text())["cells"].values()
+    for record in cells:
+        low, high = record["set_metric_intervals"]["fid"]
+        value = rows.loc[rows["method"] == record["method"], "value"].item()
+        assert 0 <= low < value < high
     run_suite(suite, out, Options(workers=2, device="cpu", fresh=True))
     assert len(calls) == 15 + 10  # those of the ground truth came from the cache
 

@@ -9,8 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from inpaint_zoo.benchmark.statistics import bootstrap_interval, fewest_groups, holm, sign_flip_test
-from inpaint_zoo.benchmark.summary import RESULT_COLUMNS, SUMMARY_COLUMNS, summarize
+from inpaint_zoo.benchmark.pairwise import all_pairs
+from inpaint_zoo.benchmark.statistics import (
+    bootstrap_interval,
+    fewest_groups,
+    holm,
+    jackknife_interval,
+    sign_flip_test,
+)
+from inpaint_zoo.benchmark.summary import PAIR_COLUMNS, RESULT_COLUMNS, SUMMARY_COLUMNS, summarize
 from inpaint_zoo.errors import ZooError
 
 
@@ -99,6 +106,19 @@ def test_coverage_that_the_docstring_states():
     assert 0.92 < hits[40] < 0.96
 
 
+def test_interval_of_a_value_of_a_set_is_students_for_a_mean():
+    values = np.random.default_rng(20).gamma(2.0, size=24)
+    influences = (values - values.mean()) / 24
+    theirs = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    low, high = jackknife_interval(values.mean(), influences, np.arange(24))
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), rel=1e-12)
+    groups = np.repeat(list("abcdefgh"), 3)  # equal groups: the interval of the mean of the groups' means
+    theirs = stats.ttest_1samp(values.reshape(8, 3).mean(axis=1), 0).confidence_interval(0.9)
+    low, high = jackknife_interval(values.mean(), influences, groups, level=0.9)
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), rel=1e-12)
+    assert np.isnan(jackknife_interval(values.mean(), influences, ["a"] * 24)).all()
+
+
 # --- tests ---
 
 
@@ -183,6 +203,44 @@ def test_a_truly_best_method_stays_in_the_bold_set():
     assert lost.max() / 1500 < 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 1500)
 
 
+def test_pairs_are_brute_force_with_holm_by_hand():
+    rng = np.random.default_rng(21)
+    values = rng.normal(size=(20, 4)) + np.array([0.0, 0.1, 1.5, 3.0])
+    groups = np.repeat([f"i{n}" for n in range(10)], 2)
+    found = all_pairs(values, groups, higher_is_better=True)
+    assert [pair[:2] for pair in found] == list(itertools.combinations(range(4), 2))
+    raw = [slow_sign_flip(values[:, i] - values[:, j], groups) for i, j, *_ in found]
+    adjusted, highest = {}, 0.0
+    for rank, at in enumerate(np.argsort(raw, kind="stable")):
+        highest = max(highest, min(1.0, raw[at] * (6 - rank)))
+        adjusted[at] = highest
+    for at, pair in enumerate(found):
+        difference = values[:, pair.first] - values[:, pair.second]
+        assert pair.p_value == pytest.approx(adjusted[at], abs=1e-12)
+        assert pair.difference == pytest.approx(difference.mean())
+        assert pair.wins == (difference.reshape(10, 2).mean(axis=1) > 0).sum()
+        assert (pair.n_groups, pair.ties) == (10, 0)
+        assert pair.ci_low < pair.difference < pair.ci_high
+        assert pair.verdict == ("" if adjusted[at] > 0.05 else "worse")  # later columns are better
+    assert {pair.verdict for pair in found} == {"", "worse"}
+
+
+def test_pairs_by_a_metric_for_which_lower_is_better_and_with_gaps():
+    values = np.array([[1.0, 2.0, 2.0]] * 9)
+    values[0, 0] = values[1, 1] = np.nan
+    values[:, 2] = np.where(np.arange(9) < 3, 2.0, 5.0)
+    first, second, third = all_pairs(values, np.arange(9).astype(str), higher_is_better=False)
+    assert (first.n_groups, first.wins, first.verdict) == (7, 7, "better")
+    assert (second.n_groups, second.wins, second.ties) == (8, 8, 0)
+    assert (third.n_groups, third.wins, third.ties, third.difference) == (8, 6, 2, pytest.approx(-2.25))
+    assert all_pairs(np.full((3, 2), np.nan), np.array(list("abc")), True) == []
+
+
+def test_many_pairs_of_many_images_can_be_significant():
+    values = np.random.default_rng(22).normal(size=(60, 40)) * 0.01 + np.arange(40)
+    assert all(pair.verdict == "worse" for pair in all_pairs(values, np.arange(60).astype(str), True))  # 780 pairs
+
+
 # --- summaries ---
 
 
@@ -198,12 +256,16 @@ def long_form(values, *, metric="psnr", dataset="images", mask="thin", groups=No
     )
 
 
+def table_of(*args):
+    return summarize(*args).table
+
+
 def test_a_table_by_hand():
     rng = np.random.default_rng(10)
     base = rng.normal(25, 4, size=10)
     values = np.stack([base, base + 1 + 0.1 * rng.normal(size=10), base + 1 + 0.1 * rng.normal(size=10)], axis=1)
-    table = summarize(long_form(values), {"psnr": True}).set_index("method")
-    assert list(summarize(long_form(values), {"psnr": True}).columns) == list(SUMMARY_COLUMNS)
+    table = table_of(long_form(values), {"psnr": True}).set_index("method")
+    assert list(table_of(long_form(values), {"psnr": True}).columns) == list(SUMMARY_COLUMNS)
     np.testing.assert_allclose(table["mean"], values.mean(axis=0))
     best = int(values.mean(axis=0).argmax())
     assert table.loc[f"m{best}", "rank"] == 1
@@ -216,24 +278,41 @@ def test_a_table_by_hand():
     assert table["n_images"].tolist() == [10] * 3
 
 
+def test_methods_that_cannot_be_told_apart_share_a_rank():
+    rng = np.random.default_rng(19)
+    base = rng.normal(25, 4, size=12)
+    noise = 0.1 * rng.normal(size=(12, 5))
+    values = base[:, None] + np.array([3.0, 3.0, 2.0, 2.0, 0.0]) + noise
+    values[:, 4] += 9 * noise[:, 0]  # varies, but is always worse
+    found = summarize(long_form(values), {"psnr": True})
+    assert found.table["shared_rank"].tolist() == [1, 1, 3, 3, 5]
+    assert found.table["tied_with_best"].tolist() == [True, True, False, False, False]
+    assert list(found.pairs.columns) == list(PAIR_COLUMNS)
+    assert len(found.pairs) == 10
+    row = found.pairs.iloc[1]
+    assert (row["method"], row["other"], row["wins"], row["verdict"]) == ("m0", "m2", 12, "better")
+    few = table_of(long_form(values[:5]), {"psnr": True})  # five images: nothing can be rejected
+    assert few["shared_rank"].tolist() == [1] * 5
+
+
 def test_direction_turns_the_ranking():
     values = [[1.0, 2.0, 2.0, np.nan]] * 8
-    assert summarize(long_form(values), {"psnr": True})["rank"].tolist() == [3, 1, 1, pd.NA]
-    down = summarize(long_form(values), {"psnr": False})
+    assert table_of(long_form(values), {"psnr": True})["rank"].tolist() == [3, 1, 1, pd.NA]
+    down = table_of(long_form(values), {"psnr": False})
     assert down["rank"].tolist() == [1, 2, 2, pd.NA]
     assert down["tied_with_best"].tolist() == [True, False, False, pd.NA]
 
 
 def test_four_images_separate_nothing():
     values = np.array([[10.0, 40.0], [12.0, 42.0], [11.0, 39.0], [9.0, 41.0]])
-    table = summarize(long_form(values), {"psnr": True})
+    table = table_of(long_form(values), {"psnr": True})
     assert table["p_value"].tolist()[0] == 0.125
     assert table["tied_with_best"].all()
 
 
 def test_crops_count_as_one_image():
     values = np.random.default_rng(11).normal(size=(24, 2)) + np.array([0, 3])
-    table = summarize(long_form(values, groups=[f"p{i // 6}" for i in range(24)]), {"psnr": True})
+    table = table_of(long_form(values, groups=[f"p{i // 6}" for i in range(24)]), {"psnr": True})
     assert table["n_groups"].tolist() == [4, 4]
     assert table["n_images"].tolist() == [24, 24]
     assert table["tied_with_best"].all()  # 24 crops of 4 images are still too few
@@ -242,31 +321,36 @@ def test_crops_count_as_one_image():
 def test_nan_is_counted_and_left_out():
     values = np.random.default_rng(12).normal(size=(8, 2))
     values[3, 1], values[4, 1] = np.nan, np.inf
-    row = summarize(long_form(values), {"psnr": True}).iloc[1]
+    row = table_of(long_form(values), {"psnr": True}).iloc[1]
     assert (row["n_images"], row["n_groups"], row["n_nan"]) == (6, 6, 2)
     assert row["mean"] == pytest.approx(np.delete(values[:, 1], [3, 4]).mean())
 
 
 def test_a_method_without_some_images_has_fewer_not_nan():
     results = long_form(np.random.default_rng(13).normal(size=(8, 2)))
-    row = summarize(results.drop(index=[8, 9]), {"psnr": True}).iloc[1]
+    row = table_of(results.drop(index=[8, 9]), {"psnr": True}).iloc[1]
     assert (row["n_images"], row["n_nan"]) == (6, 0)
 
 
-def test_values_of_a_whole_set_have_rank_but_no_interval_and_no_test():
+def test_values_of_a_whole_set_have_a_rank_a_given_interval_and_no_test():
     results = long_form(np.random.default_rng(14).normal(size=(8, 2)))
     whole = pd.DataFrame(
         [(f"m{m}", "images", "thin", None, "fid", value, None, None) for m, value in enumerate([30.0, 20.0])],
         columns=list(RESULT_COLUMNS),
     )
     directions = {"psnr": True, "fid": False}
-    table = summarize(pd.concat([results, whole.astype(results.dtypes)]), directions)
+    table = table_of(pd.concat([results, whole.astype(results.dtypes)]), directions)
     fid = table[table["metric"] == "fid"]
     assert fid["rank"].tolist() == [2, 1]
     assert fid["tied_with_best"].isna().all()
+    assert fid["shared_rank"].isna().all()
     assert fid[["ci_low", "ci_high", "p_value"]].isna().all(axis=None)
     assert fid["n_images"].tolist() == [8, 8]
-    alone = summarize(whole, directions)
+    known = {("m1", "images", "thin", "fid"): (15.0, 26.0)}
+    given = table_of(pd.concat([results, whole.astype(results.dtypes)]), directions, known)
+    assert given[given["metric"] == "fid"]["ci_high"].tolist()[1] == 26.0
+    assert given.drop(columns=["ci_low", "ci_high"]).equals(table.drop(columns=["ci_low", "ci_high"]))
+    alone = table_of(whole, directions)
     assert alone["mean"].tolist() == [30.0, 20.0]
     assert alone["n_images"].isna().all()
 
@@ -276,9 +360,9 @@ def test_tables_do_not_touch_each_other():
     other = long_form(np.random.default_rng(16).normal(size=(9, 3)), mask="thick")
     third = long_form(np.random.default_rng(17).normal(size=(9, 3)), metric="l1")
     directions = {"psnr": True, "l1": False}
-    together = summarize(pd.concat([one, other, third]), directions)
+    together = table_of(pd.concat([one, other, third]), directions)
     for part in (one, other, third):
-        mine = summarize(part, directions)
+        mine = table_of(part, directions)
         same = together.merge(mine[["dataset", "mask", "metric", "method"]]).reset_index(drop=True)
         pd.testing.assert_frame_equal(mine, same)
 
@@ -286,14 +370,14 @@ def test_tables_do_not_touch_each_other():
 def test_bad_results_are_refused():
     results = long_form(np.zeros((3, 2)))
     with pytest.raises(ZooError, match=r"lacks the column\(s\) group"):
-        summarize(results.drop(columns="group"), {"psnr": True})
+        table_of(results.drop(columns="group"), {"psnr": True})
     with pytest.raises(ZooError, match=r"Unknown metric 'psnr'\. Did you mean 'psnr_hole'"):
-        summarize(results, {"psnr_hole": True})
+        table_of(results, {"psnr_hole": True})
     with pytest.raises(ZooError, match="two values for method 'm0', dataset 'images'"):
-        summarize(pd.concat([results, results]), {"psnr": True})
+        table_of(pd.concat([results, results]), {"psnr": True})
 
 
 def test_an_empty_result_is_an_empty_summary():
-    table = summarize(long_form(np.zeros((0, 0))), {})
+    table = table_of(long_form(np.zeros((0, 0))), {})
     assert table.empty
     assert list(table.columns) == list(SUMMARY_COLUMNS)

@@ -5,6 +5,8 @@ import pytest
 
 from inpaint_zoo.benchmark import load_suite
 from inpaint_zoo.benchmark.plan import open_sources
+from inpaint_zoo.benchmark.statistics import fewest_groups
+from inpaint_zoo.data import create_dataset
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.registry import list_models, model_info
 from tests.helpers.suites import small_suite, write_suite
@@ -136,3 +138,11 @@ def test_the_quickstart_suite_reads():
     suite = load_suite(Path(__file__).parents[2] / "benchmarks" / "quickstart.yaml")
     assert suite.name == "quickstart"
     assert len(suite.masks) == 2
+    data = create_dataset(suite.datasets[0].resolved)
+    assert len(data.keys) == len(set(data.groups)) == 14  # enough for a test of 15 methods
+    assert fewest_groups(14) <= 14
+
+
+def test_kid_is_added_behind_each_fid_that_has_none(tmp_path):
+    suite = small_suite(tmp_path, metrics=["fid", "psnr", "kid_clean", "fid_clean", "fid_pytorch"])
+    assert suite.metrics == ("fid", "kid", "psnr", "kid_clean", "fid_clean", "fid_pytorch", "kid_pytorch")

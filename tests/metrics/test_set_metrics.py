@@ -8,10 +8,10 @@ from scipy import linalg, optimize
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.metrics import FID, IDS, KID, create_metric
 from inpaint_zoo.metrics.discriminative import fit_linear_svm
-from inpaint_zoo.metrics.frechet import frechet_distance
-from inpaint_zoo.metrics.kernel import kernel_distance
+from inpaint_zoo.metrics.frechet import frechet_distance, frechet_influences
+from inpaint_zoo.metrics.kernel import kernel_distance, kernel_influences
 
-SET_NAMES = ["fid", "fid_clean", "fid_pytorch", "kid", "p_ids", "u_ids"]
+SET_NAMES = ["fid", "fid_clean", "fid_pytorch", "kid", "kid_clean", "kid_pytorch", "p_ids", "u_ids"]
 
 
 def features(count, dimensions=16, seed=0, shift=0.0, scale=1.0):
@@ -141,6 +141,67 @@ def test_ids_of_equal_and_of_separable_sets(extractor):
         assert metric.biased is False
         metric.from_features(features(5), features(5, seed=1))
         assert metric.biased is True
+
+
+def weighted_fid(pred, target, weights):
+    """Compute FID of pairs with weights, with SciPy and covariance matrices."""
+    n, moments = len(pred), []
+    for x in (pred, target):
+        mean = weights @ x
+        moments.append((mean, n / (n - 1) * ((x - mean).T * weights) @ (x - mean)))
+    (mean_p, s), (mean_t, t) = moments
+    root = np.sqrt(linalg.eigvals(s @ t) + 0j).real.sum()
+    return ((mean_p - mean_t) ** 2).sum() + np.trace(s + t) - 2 * root
+
+
+def weighted_kid(pred, target, weights):
+    """Compute KID of pairs with weights, with one term for each pair of different images."""
+    pairs = np.outer(weights, weights)
+    others = pairs * (1 - np.eye(len(weights)))
+    kernels = [(a @ b.T / a.shape[1] + 1) ** 3 for a, b in ((pred, pred), (target, target), (pred, target))]
+    return sum((k * others).sum() / others.sum() for k in kernels[:2]) - 2 * (kernels[2] * pairs).sum()
+
+
+@pytest.mark.parametrize(("slow", "fast"), [(weighted_fid, frechet_influences), (weighted_kid, kernel_influences)])
+@pytest.mark.parametrize("n", [12, 60])  # fewer and more images than features
+def test_influences_are_derivatives(slow, fast, n):
+    pred, target = features(n).double() ** 0.5, features(n, seed=1, shift=0.2).double() ** 0.5
+    found = fast(pred, target)
+    assert found.sum().item() == pytest.approx(0, abs=1e-8)
+    for index in (0, n // 2):
+        ends = []
+        for step in (1e-5, -1e-5):
+            weights = np.full(n, (1 - step) / n)
+            weights[index] += step
+            ends.append(slow(pred.numpy(), target.numpy(), weights))
+        assert found[index].item() == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=2e-3, abs=1e-4)
+
+
+def test_influences_give_the_spread_of_fid():
+    """The standard error is that of 120 samples for many images, and not too small for few."""
+    for n, limits in ((200, (0.85, 1.2)), (14, (0.9, 1.8))):
+        values, errors = [], []
+        for seed in range(120):
+            target = features(n, seed=seed).double()
+            pred = target * 0.8 + features(n, seed=1000 + seed).double() * 0.4
+            values.append(frechet_distance(pred, target).item())
+            influences = frechet_influences(pred, target) / n
+            errors.append((n / (n - 1) * influences.square().sum()).sqrt().item())
+        assert limits[0] < np.mean(errors) / np.std(values) < limits[1]
+
+
+def test_influences_on_ids_by_hand(extractor):
+    target = torch.tensor([[2.0], [2.0], [2.0], [1.0]])
+    pred = torch.tensor([[-2.0], [-2.0], [-2.0], [1.5]])
+    paired = IDS("paired", extractor).influences_from_features(pred, target)
+    assert paired.tolist() == [-0.25, -0.25, -0.25, 0.75]
+    assert IDS("unpaired", extractor).influences_from_features(pred, target).tolist() == (paired / 2).tolist()
+
+
+def test_influences_need_pairs(extractor):
+    with pytest.raises(ZooError, match="must be pairs"):
+        FID(extractor=extractor).influences_from_features(features(5), features(6))
+    assert KID(extractor=extractor).influences_from_features(features(1), features(1)).isnan().all()
 
 
 def test_pairs_must_be_pairs(extractor):

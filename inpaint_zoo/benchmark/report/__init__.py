@@ -18,7 +18,7 @@ __all__ = ["write_report"]
 
 
 def write_report(out: str | Path | Run) -> Path:
-    """Write summary.csv, report.md, tables.tex, gallery.png and report.html to a benchmark's output folder.
+    """Write summary.csv, pairs.csv, report.md, tables.tex, gallery.png and report.html to a benchmark's output folder.
 
     If the suite names a table of a paper, paper_comparison.csv is written, too, and if a method has draws or
     checkpoints, networks.csv with the mean of each of them. All files of a rehearsal say so; the CSV files have the
@@ -39,8 +39,12 @@ def write_report(out: str | Path | Run) -> Path:
     scores = tables(run)
     overview = matrices(run, scores)
     comparison = compare(run)
-    summary = run.summary.assign(rehearsal=run.stamp) if run.stamp else run.summary
-    write_bytes(run.folder / "summary.csv", summary.to_csv(index=False, lineterminator="\n").encode())
+    warnings = [
+        "; ".join(run.set_warnings(*row)) for row in run.summary[["metric", "dataset", "mask"]].itertuples(index=False)
+    ]
+    for name, table in (("summary.csv", run.summary.assign(warning=warnings)), ("pairs.csv", run.pairs)):
+        stamped = table.assign(rehearsal=run.stamp) if run.stamp else table
+        write_bytes(run.folder / name, stamped.to_csv(index=False, lineterminator="\n").encode())
     write_bytes(run.folder / "report.md", markdown(run, scores, overview, comparison).encode())
     write_bytes(run.folder / "tables.tex", latex(run, scores, comparison).encode())
     if comparison:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inpaint_zoo.benchmark.report.notes import absent, how_to_read, stand_ins
+from inpaint_zoo.benchmark.report.notes import absent, how_to_read, set_warnings, stand_ins
 from inpaint_zoo.benchmark.report.paper import Comparison, Panel, groups
 from inpaint_zoo.benchmark.report.paper_cells import Compared
 from inpaint_zoo.benchmark.report.run_folder import Run
@@ -45,12 +45,13 @@ def latex(run: Run, tables: Sequence[ScoreTable], comparison: Comparison | None)
         *how_to_read(),
     ]
     parts = ["\n".join(f"% {' '.join(line.split())}" for line in comments)]
-    parts += [_table(table, number, run.stamp) for number, table in enumerate(tables, start=1)]
+    parts += [
+        _table(table, number, run.stamp, set_warnings(run, [(table.dataset, table.mask)]))
+        for number, table in enumerate(tables, start=1)
+    ]
     if comparison:
         shown = [(panel, at) for panel in comparison.panels for at in groups(panel)]
-        parts += [
-            _comparison(comparison, panel, at, number, run.stamp) for number, (panel, at) in enumerate(shown, start=1)
-        ]
+        parts += [_comparison(comparison, panel, at, number, run) for number, (panel, at) in enumerate(shown, start=1)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -64,12 +65,12 @@ def escape(text: str) -> str:
     return "".join(_SPECIAL.get(letter, letter) for letter in " ".join(text.split()))
 
 
-def _table(table: ScoreTable, number: int, stamp: str) -> str:
+def _table(table: ScoreTable, number: int, stamp: str, warnings: Sequence[str]) -> str:
     header = " & ".join(
         ["Method", *(f"{escape(short_title(column.info))} {escape(column.arrow)}" for column in table.columns)]
     )
-    caption = f"{table.dataset}, {table.mask}: {table.images}; means and 95 % bootstrap intervals."
-    verdicts = " ".join(f"{titles}: {verdict}" for titles, verdict in table.verdicts)
+    caption = f"{table.dataset}, {table.mask}: {table.images}; means and 95 % intervals."
+    verdicts = " ".join([*(f"{titles}: {verdict}" for titles, verdict in table.verdicts), *warnings])
     stamped = f"{stamp}. " if stamp else ""
     lines = [
         r"\begin{table}",
@@ -90,13 +91,14 @@ def _table(table: ScoreTable, number: int, stamp: str) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
 
 
-def _comparison(comparison: Comparison, panel: Panel, at: range, number: int, stamp: str) -> str:
+def _comparison(comparison: Comparison, panel: Panel, at: range, number: int, run: Run) -> str:
     """Return a part of the comparison with a paper; rows with only the paper's numbers are in italics."""
     title = ", ".join(filter(None, (comparison.title, panel.title)))
     legend = "Italics: only the paper has numbers." if comparison.has_quoted else ""
     kinds = " ".join(f"{name}: {meaning}." for name, meaning in comparison.kinds)
     shown = f"{title}: paper, ours and difference; {comparison.coverage}."
-    caption = " ".join(filter(None, (f"{stamp}." if stamp else "", shown, legend, kinds)))
+    warnings = " ".join(set_warnings(run, run.tables))
+    caption = " ".join(filter(None, (f"{run.stamp}." if run.stamp else "", shown, legend, kinds, warnings)))
     heads = [", ".join(filter(None, panel.columns[k])) for k in at]
     spans = " & ".join(rf"\multicolumn{{3}}{{c}}{{{escape(head)}}}" for head in heads)
     lines = [

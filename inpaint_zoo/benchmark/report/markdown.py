@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from inpaint_zoo.benchmark.report.findings import SHOWN_FINDINGS, findings
 from inpaint_zoo.benchmark.report.notes import (
     absent,
     caveats,
@@ -27,6 +28,10 @@ __all__ = ["bullets", "escape", "markdown", "pipe_table", "section"]
 def markdown(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], comparison: Comparison | None) -> str:
     """Return the whole report as GitHub-flavored Markdown."""
     parts = [f"# {escape(run.suite['name'])}", *([f"**{run.stamp}.**"] if run.stamp else []), escape(headline(run))]
+    found = findings(tables)
+    if found:
+        more = ["More verdicts are with each table."] * (len(found) > SHOWN_FINDINGS)
+        parts += ["**Findings**", bullets([*(each.line for each in found[:SHOWN_FINDINGS]), *more])]
     for title, lines in (
         ("Replaced in the rehearsal", replaced(run)),
         ("Missing", absent(run)),

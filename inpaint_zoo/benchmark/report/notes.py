@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.tables import count_images
 from inpaint_zoo.benchmark.report.typography import NBSP
@@ -16,6 +18,7 @@ __all__ = [
     "headline",
     "how_to_read",
     "replaced",
+    "set_warnings",
     "skipped",
     "stand_ins",
     "unreadable",
@@ -127,9 +130,7 @@ def caveats(run: Run) -> list[str]:
             f"{', '.join(sorted(run.deblurring))}: the hole shows a mosaic of the ground truth. This is deblurring, "
             "not inpainting; mean ranks and plots exclude it."
         )
-    for name, info in run.infos.items():
-        texts = {text for table in run.tables for text in run.set_notes(name, *table)}
-        lines += [f"{info.title}: {text}." for text in sorted(texts) if "biased" in text or "undefined" in text]
+    lines += set_warnings(run, run.tables)
     for name, number in run.provenance.get("capped", {}).items():
         if number and name in run.infos:
             info = run.infos[name]
@@ -139,14 +140,33 @@ def caveats(run: Run) -> list[str]:
     return lines
 
 
+def set_warnings(run: Run, tables: Iterable[tuple[str, str]]) -> list[str]:
+    """Return what limits the values of set metrics in some tables, such as the bias of FID for few images."""
+    lines = [
+        f"{info.title}: {text}."
+        for name, info in run.infos.items()
+        for table in tables
+        for text in run.set_warnings(name, *table)
+    ]
+    return list(dict.fromkeys(lines))
+
+
 def how_to_read() -> list[str]:
     """Return the explanation of the statistics."""
     return [
         f"Numbers are means over images; brackets are 95{NBSP}% percentile bootstrap intervals that resample whole "
-        f"images ({DRAWS:,} resamples), because crops of one image, or several masks on it, are not independent.",
+        f"images ({DRAWS:,} resamples), because crops of one image, or several masks on it, are not independent. "
+        "Intervals of a value of a whole set, such as FID, are those of the infinitesimal jackknife over whole images: "
+        "they describe how the value varies between sets of this size, and not its bias.",
         "Bold: the best method and every method that does not differ significantly from it, by a paired sign-flip test "
         f"(all sign patterns up to {EXACT_GROUPS} images, {DRAWS:,} random ones above) at 5{NBSP}% after Holm's "
         "correction over the table. If no difference is significant, nothing is bold.",
         "The tests are paired: intervals of two methods may overlap even if one is better on every image.",
-        "Ranks follow the means, whether or not the differences are significant.",
+        "Ranks follow the means, whether or not the differences are significant. Shared ranks, in summary.csv and "
+        "beside the win matrices, are equal for methods that the tests cannot tell apart: rank 1 for the bold methods, "
+        "then for the best of the others and all that do not differ significantly from it, and so on.",
+        "Win matrices give the share of the images on which one method is better than another one. Bold there are the "
+        "differences of means that are significant after Holm's correction over all pairs of the table, which is "
+        "stricter than the comparison with the best method alone. pairs.csv contains the differences, their intervals "
+        "and p-values.",
     ]

@@ -15,6 +15,7 @@ from inpaint_zoo.benchmark.report.charts import swatch
 from inpaint_zoo.benchmark.report.costs import cell_costs, cost_notes, method_costs, pass_costs
 from inpaint_zoo.benchmark.report.curves import curves
 from inpaint_zoo.benchmark.report.files import environment, resource
+from inpaint_zoo.benchmark.report.findings import SHOWN_FINDINGS, findings
 from inpaint_zoo.benchmark.report.gallery import (
     DIFFERENCE_COLORS,
     DIFFERENCE_STEPS,
@@ -30,20 +31,20 @@ from inpaint_zoo.benchmark.report.spectra import profiles, spectrum_strips
 from inpaint_zoo.benchmark.report.strips import Strip, stage_strips
 from inpaint_zoo.benchmark.report.tables import Column, Entry, Matrix, ScoreTable, short_title
 from inpaint_zoo.benchmark.report.typography import DASH
+from inpaint_zoo.benchmark.report.wins import win_matrices
 from inpaint_zoo.metrics import MetricInfo
 
 __all__ = ["page"]
 
 PACKAGE = "inpaint_zoo.benchmark.report"
 SCRIPTS = ("page.js", "gallery.js")
-FINDINGS = 6  # number of verdicts at the top of the page; all verdicts are with their tables
 WHISKER = 92  # width of the small interval plots in table cells, in pixels
 
 
 def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], comparison: Comparison | None) -> str:
     """Return the whole report as one HTML file."""
     gallery = build_gallery(run)
-    findings = _findings(tables)
+    found = findings(tables)
     shared, cells = _cells(run)
     return _template().render(
         run=run,
@@ -53,12 +54,13 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], com
         index={method: index for index, method in enumerate(run.methods)},
         headline=notes.headline(run),
         facts=_facts(run),
-        findings=findings[:FINDINGS],
-        more_findings=len(findings) > FINDINGS,
+        findings=found[:SHOWN_FINDINGS],
+        more_findings=len(found) > SHOWN_FINDINGS,
         problems=_problems(run),
         comparison=comparison,
         scored=bool(run.tables),
         tables=tables,
+        wins=[win_matrices(run, table) for table in tables],
         overview=overview,
         ranked={matrix.info.name: _ranked(matrix) for matrix in overview},
         plots=_paired(run, hole_plots(run), time_plots(run)),
@@ -156,18 +158,6 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     if crops != images:
         facts.insert(2, (str(crops), "crops"))
     return facts
-
-
-def _findings(tables: Sequence[ScoreTable]) -> list[dict[str, Any]]:
-    """Return the verdicts on the suite's first metric (and metrics that share it), grouped over tables that agree."""
-    findings: dict[tuple[str, bool, str, str], list[tuple[int, str]]] = {}
-    for number, table in enumerate(tables, start=1):
-        if table.verdicts:
-            findings.setdefault((table.dataset, table.deblurring, *table.verdicts[0]), []).append((number, table.mask))
-    return [
-        {"dataset": dataset, "titles": titles, "verdict": verdict, "masks": masks}
-        for (dataset, _, titles, verdict), masks in findings.items()
-    ]
 
 
 def _problems(run: Run) -> list[tuple[str, list[str]]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from inpaint_zoo.benchmark.cost_keys import FIGURES
@@ -38,6 +39,7 @@ COLUMNS = (
     "our_metric",
     "factor",
     "reason",
+    "warning",
 )
 ON_PAGE = 3  # columns side by side in Markdown and LaTeX
 
@@ -128,10 +130,19 @@ def comparison_csv(comparison: Comparison, run: Run) -> str:
                 each.metric,
                 f"{each.times:g}",
                 each.reason,
+                "; ".join(_warnings(run, each)),
                 *([run.stamp] if run.stamp else []),
             ]
         )
     return csv_text([*COLUMNS, "rehearsal"] if run.stamp else COLUMNS, rows)
+
+
+def _warnings(run: Run, cell: Compared) -> list[str]:
+    """Return what limits our number if its metric has one value for a whole set, such as the bias of FID."""
+    if cell.status != "computed" or cell.metric not in run.infos:
+        return []
+    texts = [text for table in product(*cell.labels[1:]) for text in run.set_warnings(cell.metric, *table)]
+    return list(dict.fromkeys(texts))
 
 
 def _panels(plain: dict[str, Any], compared: Sequence[Compared]) -> Iterator[Panel]:

@@ -15,7 +15,7 @@ from inpaint_zoo.benchmark.cost_keys import COSTS_FILE
 from inpaint_zoo.benchmark.images import DRAW
 from inpaint_zoo.benchmark.report.families import FamilyRows, merge
 from inpaint_zoo.benchmark.report.typography import DASH
-from inpaint_zoo.benchmark.summary import RESULT_COLUMNS, summarize
+from inpaint_zoo.benchmark.summary import RESULT_COLUMNS, Summary, summarize
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.metrics import MetricInfo, metric_info
 
@@ -76,9 +76,26 @@ class Run:
     figures: dict[str, Any]
 
     @cached_property
+    def _summarized(self) -> Summary:
+        directions = {name: info.higher_is_better for name, info in self.infos.items()}
+        drawn = {label for label, family in self.families.items() if family.kind == "draws"}
+        intervals = {
+            (*cell, metric): (ends[0], ends[1])
+            for cell, (_, record) in self.cells.items()
+            if cell[0] not in drawn  # the number is a mean over the draws, and the record is that of the first one
+            for metric, ends in record.get("set_metric_intervals", {}).items()
+        }
+        return summarize(self.results, directions, intervals)
+
+    @property
     def summary(self) -> pd.DataFrame:
-        """The results, summarized by `summarize`."""
-        return summarize(self.results, {name: info.higher_is_better for name, info in self.infos.items()})
+        """The means with their intervals and ranks, see `Summary`."""
+        return self._summarized.table
+
+    @property
+    def pairs(self) -> pd.DataFrame:
+        """The comparisons of all pairs of methods, see `Summary`."""
+        return self._summarized.pairs
 
     @property
     def stamp(self) -> str:
@@ -113,9 +130,20 @@ class Run:
     def set_notes(self, metric: str, dataset: str, mask: str) -> list[str]:
         """Return the notes of a set metric about its values in one table, such as "biased, small N"."""
         found = [record for (_, *table), (_, record) in self.cells.items() if table == [dataset, mask]]
-        return sorted(
-            {record["set_metric_notes"][metric] for record in found if metric in record.get("set_metric_notes", {})}
-        )
+        notes = {record["set_metric_notes"][metric] for record in found if metric in record.get("set_metric_notes", {})}
+        return sorted(self._with_unbiased(metric, note) for note in notes)
+
+    def set_warnings(self, metric: str, dataset: str, mask: str) -> list[str]:
+        """Return those of `set_notes` that limit what the values mean."""
+        return [note for note in self.set_notes(metric, dataset, mask) if note.startswith(("biased", "undefined"))]
+
+    def _with_unbiased(self, metric: str, note: str) -> str:
+        """Append to a note on a bias where the unbiased metric is."""
+        other = self.infos[metric].unbiased
+        if not (other and note.startswith("biased")):
+            return note
+        title = metric_info(other).title
+        return f"{note}; {title}, {'beside it' if other in self.infos else f'the metric {other}'}, is unbiased"
 
     def from_bytes(self, metric: str, dataset: str, mask: str) -> list[str]:
         """Return the methods of one table for which a metric for unrounded results was computed on 8-bit results."""

@@ -15,7 +15,7 @@ import pandas as pd
 
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.benchmark.report.typography import DASH, decimal, thousands, with_spread
-from inpaint_zoo.benchmark.statistics import fewest_groups
+from inpaint_zoo.benchmark.report.verdicts import Verdict, best_against_others, joined
 from inpaint_zoo.metrics import MetricInfo
 
 __all__ = [
@@ -41,6 +41,7 @@ class Entry:
         mean: NaN if no image gave a finite value.
         low, high: 95 % interval; NaN if there is none.
         rank: 1 is best.
+        shared_rank: Rank in which methods that the tests cannot tell apart are equal; None if not tested.
         p_value: Holm-adjusted p-value against the best method; None if not tested.
         tied: Whether it does not differ significantly from the best method; None if not tested.
         bold: Whether it is printed in bold; see the module's docstring.
@@ -63,6 +64,7 @@ class Entry:
     n_nan: int
     digits: int
     spread: float | None = None
+    shared_rank: int | None = None
 
     @property
     def text(self) -> str:
@@ -88,7 +90,7 @@ class Column:
 
     info: MetricInfo
     entries: tuple[Entry, ...]
-    verdict: str
+    verdict: Verdict
 
     @property
     def arrow(self) -> str:
@@ -257,42 +259,36 @@ def _entry(row: dict[Any, Any], separated: bool, digits: int, draws: Sequence[fl
         n_nan=int(row["n_nan"]),
         digits=digits,
         spread=stdev(draws) if len(draws) > 1 else None,
+        shared_rank=None if pd.isna(row["shared_rank"]) else int(row["shared_rank"]),
     )
 
 
-def _verdict(entries: Sequence[Entry], info: MetricInfo) -> str:
+def _verdict(entries: Sequence[Entry], info: MetricInfo) -> Verdict:
     """Return what the data say about one metric of one table."""
     scored = [entry for entry in entries if entry.rank is not None]
     if not scored:
-        return "no method has a value."
+        return Verdict("no method has a value")
     if len(scored) == 1:
-        return f"only {scored[0].method} has a value, so there is nothing to compare."
+        return Verdict(f"only {scored[0].method} has a value, so there is nothing to compare")
     if not info.per_image:
-        return "one number for a whole set: ranked, but without interval or test, so nothing is bold."
-    best = scored[0]
-    alike = [entry.method for entry in scored[1:] if entry.tied]
-    if len(alike) == len(scored) - 1:
-        images = max(entry.n_groups or 0 for entry in scored)
-        counted = f"{images} image{'' if images == 1 else 's'}"
-        needed = fewest_groups(len(alike))
-        if images < needed:
-            verb = "is" if images == 1 else "are"
-            return f"{counted} {verb} too few to distinguish {len(scored)} methods (at least {needed} are needed)."
-        return f"{counted} show no significant difference between these {len(scored)} methods."
-    if not alike:
-        return f"{best.method} is best; it differs significantly from every other method."
-    told = len(scored) - 1 - len(alike)
-    return (
-        f"{best.method} is best; no significant difference: {', '.join(alike)}. Different: {told} of {len(scored) - 1}."
+        return Verdict("one number for a whole set: ranked, but without a test, so nothing is bold")
+    return best_against_others(
+        scored[0].method,
+        {each.method: each.p_value for each in scored[1:] if not each.tied and each.p_value is not None},
+        [each.method for each in scored[1:] if each.tied],
+        max(each.n_groups or 0 for each in scored),
     )
 
 
 def _together(columns: Sequence[Column]) -> tuple[tuple[str, str], ...]:
     """Group metrics that share a verdict."""
-    titles: dict[str, list[str]] = {}
+    alike: dict[tuple[str, str], list[Column]] = {}
     for column in columns:
-        titles.setdefault(column.verdict, []).append(short_title(column.info))
-    return tuple((", ".join(names), verdict) for verdict, names in titles.items())
+        alike.setdefault(column.verdict.key, []).append(column)
+    return tuple(
+        (", ".join(short_title(each.info) for each in found), joined([each.verdict for each in found]))
+        for found in alike.values()
+    )
 
 
 def _notes(columns: Sequence[Column], n_images: int) -> list[str]:
