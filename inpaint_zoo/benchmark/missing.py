@@ -6,6 +6,7 @@ stored with the results.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,7 +100,7 @@ def missing_weights(entry: ModelEntry, dataset: str) -> Missing:
     return Missing(
         what,
         f"put {shown} into --weights-root, into INPAINT_ZOO_WEIGHTS or beside the suite, or give "
-        f"--weights {label}={given}",
+        f"--weights {shlex.quote(f'{label}={given}')}",
     )
 
 
