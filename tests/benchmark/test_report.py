@@ -253,6 +253,29 @@ def test_values_of_whole_sets_are_never_bold(folder):
         assert any("FID: biased, small N" in note for note in table.notes)
 
 
+def test_a_run_of_values_of_whole_sets_counts_its_images(tmp_path):
+    out = write_run(tmp_path / "run", methods=2, size=32, failed=(), missing=(), gallery=1)
+    names = ["astronaut", "chelsea", "rocket", "retina"]
+    assert list(read_run(out).scored_images("sample", "center")) == names
+    rewrite(out, lambda results: results[results["metric"] == "fid"])
+    run = read_run(out)
+    assert list(run.scored_images("sample", "center")) == list(run.image_groups("sample")) == names
+    write_report(out)
+    (sentence,) = (line for line in (out / "report.md").read_text().splitlines() if line.startswith("2 methods on "))
+    assert sentence == "2 methods on 4 images (sample), under 2 mask sets, by 1 metric."
+    assert "sample, center: 4 images; " in (out / "tables.tex").read_text()
+    assert run.gallery_keys("sample") == {0: "astronaut"}
+    edit_json(out / "suite.json", lambda suite: suite["datasets"][0].update(crop="grid"))
+    edit_json(out / "suite.json", lambda suite: suite["masks"][0].update(draws=2))
+    parquet = out / "timings.parquet"
+    timings = pd.read_parquet(parquet)
+    timings["image"] = timings["image"].map(dict(zip(names, ["a_crop0", "a_crop0#1", "a_crop1", "a_crop1#1"])))
+    timings.to_parquet(parquet, index=False)
+    assert read_run(out).image_groups("sample") == {"a_crop0": "a", "a_crop1": "a"}
+    timings[:0].to_parquet(parquet, index=False)  # as for folders of results
+    assert len(read_run(out).scored_images("sample", "center")) == 4
+
+
 @pytest.mark.parametrize(
     ("values", "verdict"),
     [
