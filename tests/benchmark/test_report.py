@@ -269,7 +269,8 @@ def test_a_run_of_values_of_whole_sets_counts_its_images(tmp_path):
     edit_json(out / "suite.json", lambda suite: suite["masks"][0].update(draws=2))
     parquet = out / "timings.parquet"
     timings = pd.read_parquet(parquet)
-    timings["image"] = timings["image"].map(dict(zip(names, ["a_crop0", "a_crop0#1", "a_crop1", "a_crop1#1"])))
+    renamed = ["a_crop0", "a_crop0#1", "a_crop1", "a_crop1#1"]
+    timings["image"] = timings["image"].map(dict(zip(names, renamed, strict=True)))
     timings.to_parquet(parquet, index=False)
     assert read_run(out).image_groups("sample") == {"a_crop0": "a", "a_crop1": "a"}
     timings[:0].to_parquet(parquet, index=False)  # as for folders of results
