@@ -642,6 +642,20 @@ def test_page_fits_the_screen(open_page, width, scheme):
 
 
 @pytest.mark.slow
+def test_lines_between_rows_continue_in_the_column_that_does_not_scroll(open_page):
+    page = open_page(390)
+    page.evaluate("for (const each of document.querySelectorAll('.scroll')) each.scrollLeft = 90")
+    rows = page.locator(".scroll table.scores").first.locator("tbody tr + tr").all()
+    assert len(rows) == 6
+    for row in rows:
+        row.scroll_into_view_if_needed()
+        box = row.locator("th").bounding_box()
+        clip = {"x": box["x"] + 2, "y": box["y"] - 2, "width": 1, "height": 4}
+        pixels = np.asarray(Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("L"))
+        assert pixels.min() < 240 < pixels.max()  # the line on the color of the page
+
+
+@pytest.mark.slow
 def test_divider_follows_pointer_and_keys(open_page):
     page = open_page(375)
     page.locator("#compare").scroll_into_view_if_needed()
