@@ -133,6 +133,7 @@ def _show(runs: Sequence[Checked]) -> None:
         images = "no images found" if each.images is None else f"{each.images:,} images"
         few = (run.splits["train"] or {}).get("select", {}).get("few_shot")
         images += f" ({few}-shot)" if few else ""
+        images += f" ({each.difference})" if each.difference else ""
         steps = "steps unknown" if each.steps is None else f"{each.steps:,} steps"
         if each.steps != each.steps_of_recipe:
             steps += f" of {each.steps_of_recipe or 0:,}"

@@ -22,8 +22,9 @@ from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.benchmark.report.typography import DASH
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.config import Table, read_document
+from inpaint_zoo.data import DatasetWarning
 from inpaint_zoo.errors import ZooError
-from tests.helpers.suites import write_suite, write_table
+from tests.helpers.suites import write_images, write_suite, write_table
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CELLS = [
@@ -241,6 +242,19 @@ def test_kinds_of_ours(tmp_path, finished, kind, detail, dataset, expected):
         assert ("(trained here, 200 of 400,000 steps, changed)" in (out / "report.md").read_text()) == (
             expected == "reduced"
         )
+
+
+def test_ours_on_a_part_of_the_papers_images_is_a_stand_in(tmp_path):
+    write_table(tmp_path, CELLS)
+    write_images(tmp_path / "shell" / "test", 3)
+    path = write_suite(tmp_path, **KEYS | {"datasets": [{"name": "shell", "split": "test", "size": 64}]})
+    words = ["benchmark", str(path), "--out", str(tmp_path / "out"), "--data", f"shell={tmp_path / 'shell'}"]
+    with pytest.warns(DatasetWarning, match="test has 3 images, but 'shell' has 16"):
+        assert main([*words, "--device", "cpu", "--workers", "1", "--gallery", "0"]) == 0
+    run = read_run(tmp_path / "out")
+    found = {(cell.kind, cell.reason) for cell in compare(run).cells if cell.status == "computed"}
+    assert found == {("stand-in", "shell: 3 of 16 images in test")}
+    assert "shell: 3 of 16 images in test. The numbers are not comparable" in (run.folder / "report.md").read_text()
 
 
 def test_a_suite_of_quoted_rows_only_is_a_report(tmp_path):

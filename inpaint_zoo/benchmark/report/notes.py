@@ -101,6 +101,8 @@ def unreadable(run: Run) -> list[str]:
 def caveats(run: Run) -> list[str]:
     """Return the limitations of the numbers of this run."""
     lines = [*run.suite.get("merged", {}).get("notes", ()), *stand_ins(run)]
+    for name, difference in run.provenance.get("other_images", {}).items():
+        lines.append(f"{name}: {difference}. The numbers are not comparable with published ones.")
     small = [(name, image_counts(run, name)[1]) for name in run.datasets]
     few = [f"{name}: {number}" for name, number in small if 0 < number < FEW_IMAGES]
     if few:
