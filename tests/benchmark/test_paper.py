@@ -11,13 +11,14 @@ import pytest
 import yaml
 
 from inpaint_zoo.benchmark import Options, load_suite, run_suite
-from inpaint_zoo.benchmark.cost_keys import read_costs
+from inpaint_zoo.benchmark.cost_keys import FIGURES, read_costs
 from inpaint_zoo.benchmark.costs import count
 from inpaint_zoo.benchmark.entries import ModelEntry
-from inpaint_zoo.benchmark.paper import COLUMNS, read_paper_table, read_paper_tables
+from inpaint_zoo.benchmark.paper import COLUMNS, METRICS, metric_title, read_paper_table, read_paper_tables
 from inpaint_zoo.benchmark.report import write_report
+from inpaint_zoo.benchmark.report.latex import escape
 from inpaint_zoo.benchmark.report.paper import compare
-from inpaint_zoo.benchmark.report.paper_cells import signed
+from inpaint_zoo.benchmark.report.paper_cells import KINDS, signed
 from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.benchmark.report.typography import DASH
 from inpaint_zoo.cli.main import main
@@ -242,6 +243,12 @@ def test_kinds_of_ours(tmp_path, finished, kind, detail, dataset, expected):
         assert ("(trained here, 200 of 400,000 steps, changed)" in (out / "report.md").read_text()) == (
             expected == "reduced"
         )
+
+
+def test_latex_knows_every_letter_of_the_titles():
+    titles = [*map(metric_title, METRICS), *(figure.definition for figure in FIGURES.values())]
+    titles += [text for kind in KINDS.values() for text in kind]
+    assert all(ord(letter) < 256 for title in titles for letter in escape(title))
 
 
 def test_ours_on_a_part_of_the_papers_images_is_a_stand_in(tmp_path):

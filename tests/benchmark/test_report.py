@@ -155,6 +155,7 @@ def test_latex_is_escaped_and_balanced(folder):
         r"50\%\_fill \$x\$ \{a\} \textbackslash{}b \textasciicircum{}\textasciitilde{} \#1 \textbar{}"
     )
     assert escape_latex(LATEX) in body
+    assert escape_latex("parameters, 2²⁰") == r"parameters, 2\textsuperscript{2}\textsuperscript{0}"
     bare = re.sub(r"\\[{}%&#$_\\]", "", body)
     assert bare.count("{") == bare.count("}")
     assert not re.search(r"[%#_]", bare)
