@@ -195,7 +195,9 @@ class DatasetFolder:
             labels = read_labels(*(self.place / file for file in rule.labels)) if rule.labels else None
             return select(files, rule.select, labels)
         except ZooError as error:
-            raise self._layout_error(f"the {split} images cannot be selected: {error}") from error
+            doubt = self.doubt(split)
+            has = f"it has {doubt.difference}, and " if doubt else ""
+            raise self._layout_error(f"{has}the {split} images cannot be selected: {error}") from error
 
     def doubt(self, split: SplitName) -> DatasetWarning | None:
         """Return a warning if the folder of a split has another number of images than expected."""
@@ -217,7 +219,7 @@ class DatasetFolder:
 
     def _layout_error(self, what: str) -> DatasetLayoutError:
         names = sorted((entry.name for entry in self.place.iterdir() if entry.name[0] != "."), key=natural_key)
-        more = ", ..." if len(names) > _SHOWN else ""
+        more = " and more" if len(names) > _SHOWN else ""
         found = f"{', '.join(names[:_SHOWN])}{more}" or "nothing"
         message = (
             f"{self.place}: is not laid out as the data set '{self.record.name}': {what}. Found: {found}. "
