@@ -255,10 +255,11 @@ def test_wrong_places_are_one_error_and_nothing_is_computed(tmp_path, monkeypatc
     assert not (tmp_path / "out").exists()
 
 
-def test_a_weight_file_of_another_model_is_an_error_without_its_datasets(tmp_path, capsys):
+def test_a_weight_file_of_another_model_is_an_error_without_its_dataset(tmp_path, monkeypatch, capsys):
     path = two_datasets(tmp_path)
+    monkeypatch.setenv("INPAINT_ZOO_DATA", str(tmp_path / "data"))
     shutil.rmtree(tmp_path / "pets")
-    toy_weights(tmp_path / "shells" / "toy.safetensors", name="repeating")
+    toy_weights(tmp_path / "cats" / "toy.safetensors", name="repeating")
     message = r"suite\.yaml:\d+: .*toy\.safetensors holds weights of 'repeating', not of 'toy'"
     assert benchmark(path, "--out", tmp_path / "out") == 2
     assert re.search(message, capsys.readouterr().err)
