@@ -266,6 +266,7 @@ class Execution:
             },
             "skipped_metrics": [{"metric": name, "reason": reason} for name, reason in scorer.skipped.items()],
             "unreadable": [problem._asdict() for problem in self.plan.sources.unreadable],
+            "other_images": {each.label: each.difference for each in self.plan.sources.image_sets if each.difference},
             **totals(records),
             "not_applicable": [cell._asdict() for cell in self.plan.not_applicable],
             "missing": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -52,18 +53,24 @@ class ImageSet:
         name: Its name in the suite.
         indices: Indices of the readable images, in order.
         unreadable: The unreadable files.
+        difference: How the number of images differs from that of the registered data set; empty if it does not.
     """
 
     def __init__(self, entry: SourceEntry, workers: int, cache: Path, decoded: DecodedImages) -> None:
-        from inpaint_zoo.data import create_dataset
+        from inpaint_zoo.data import DatasetWarning, create_dataset
 
         self.label, self.name = entry.label, str(entry.spec["name"])
         try:
-            self._data = create_dataset(entry.resolved)
+            with warnings.catch_warnings(record=True, action="always", category=DatasetWarning) as caught:
+                self._data = create_dataset(entry.resolved)
         except MissingError:
             raise
         except ZooError as error:
             raise entry.table.located(error) from error
+        for each in caught:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+        doubts = [each.message for each in caught if isinstance(each.message, DatasetWarning)]
+        self.difference = "; ".join(doubt.difference for doubt in doubts)
         self._decoded = decoded
         self._content = sha256_json(self._data.identity())
         self._verdict = cache / "checks" / f"{sha256_json([__version__, self._content])}.json"

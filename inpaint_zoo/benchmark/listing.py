@@ -53,7 +53,7 @@ class ListedSuite(NamedTuple):
 def list_suites(folder: str | Path) -> list[ListedSuite]:
     """Return the suites in a folder and its subfolders, in natural order; other YAML files are left out.
 
-    Images are listed and not opened, networks are not built, and nothing is downloaded.
+    Images are listed and not opened, no network runs, and nothing is downloaded.
 
     Raises:
         ZooError: If the folder does not exist or contains no suite.

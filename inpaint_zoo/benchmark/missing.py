@@ -7,6 +7,7 @@ stored with the results.
 from __future__ import annotations
 
 import importlib.util
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -106,7 +107,7 @@ def missing_weights(entry: ModelEntry | FileModelEntry, dataset: str) -> Missing
     return Missing(
         what,
         f"put {shown} into --weights-root, into INPAINT_ZOO_WEIGHTS or beside the suite, or give "
-        f"--weights {label}={given}",
+        f"--weights {shlex.quote(f'{label}={given}')}",
     )
 
 

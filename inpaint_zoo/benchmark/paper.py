@@ -8,8 +8,10 @@ decimals is part of what is printed.
 from __future__ import annotations
 
 import csv
+import functools
+import io
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -162,11 +164,17 @@ def read_paper_tables(path: str | Path) -> dict[tuple[str, str], PaperTable]:
     path = Path(path)
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            lines = list(csv.reader(file))
+            text = file.read()
     except OSError as error:
         raise ZooError(f"{path}: cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
         raise ZooError(f"{path}: is not a text file: {error.reason} at byte {error.start}.") from None
+    return dict(_tables(path, text))
+
+
+@functools.lru_cache(maxsize=16)  # `list_suites` reads the file of each paper once for each of its tables
+def _tables(path: Path, text: str) -> Mapping[tuple[str, str], PaperTable]:
+    lines = list(csv.reader(io.StringIO(text, newline="")))
     if not lines or tuple(lines[0]) != COLUMNS:
         got = ",".join(lines[0]) if lines else "nothing"
         raise ZooError(f"{path}:1: the columns must be {','.join(COLUMNS)}, got {got}.")

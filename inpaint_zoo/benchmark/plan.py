@@ -20,7 +20,6 @@ from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import MissingError, ZooError
 from inpaint_zoo.io.listing import refuse_own_masks
 from inpaint_zoo.io.names import real_path
-from inpaint_zoo.weights import OtherModelError
 
 if TYPE_CHECKING:
     import torch
@@ -234,8 +233,6 @@ def make_plan(suite: Suite, sources: Sources, device: torch.device, precision: s
         problem = None
         try:
             identity = method.identity(task)
-        except OtherModelError as error:
-            raise method.entry.table.located(error) from error
         except ZooError as error:  # results of this cell are missing; the other cells continue
             problem = str(error)
             identity = {"problem": problem}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inpaint_zoo.analysis.machine import exact
 from inpaint_zoo.benchmark.compute import worker_threads
@@ -16,14 +17,15 @@ from inpaint_zoo.benchmark.images import Unreadable
 from inpaint_zoo.benchmark.missing import MissingCell, by_part, missing_line
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
 from inpaint_zoo.benchmark.plan import Cell, Sources, make_plan, open_sources, refuse_one_file, select
-from inpaint_zoo.benchmark.report import write_report
-from inpaint_zoo.benchmark.report.run_folder import Run, read_run
 from inpaint_zoo.benchmark.stages import store_stages
 from inpaint_zoo.benchmark.stamp import STAMP
 from inpaint_zoo.benchmark.store import open_store, read_json, refuse_foreign
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_bytes
+
+if TYPE_CHECKING:
+    from inpaint_zoo.benchmark.report.run_folder import Run
 
 __all__ = ["Outcome", "mention_unreadable", "run_suite"]
 
@@ -70,6 +72,8 @@ def run_suite(
         ZooError: If the suite is invalid, images are unreadable and ``allow_missing`` is False, or the folder contains
             something else. Nothing is changed in these cases.
     """
+    from inpaint_zoo.benchmark.report import write_report
+    from inpaint_zoo.benchmark.report.run_folder import read_run
     from inpaint_zoo.inference.device import choose_device
 
     out, options, listener = Path(out), options or Options(), listener or Listener()

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich import box
 from rich.markup import escape
@@ -24,16 +24,18 @@ from inpaint_zoo.benchmark import (
     rehearsed,
     run_suite,
 )
-from inpaint_zoo.benchmark.report.paper import Comparison, compare, groups
-from inpaint_zoo.benchmark.report.paper_cells import Compared
 from inpaint_zoo.benchmark.stamp import STAMP
 from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar, split_pairs
 from inpaint_zoo.cli.publish import add_publish_arguments, checked_publishers, publish, refuse_to_publish
-from inpaint_zoo.cli.ranking import SHOWN_TABLES, print_findings, ranking
+
+if TYPE_CHECKING:
+    from inpaint_zoo.benchmark.report.paper import Comparison
+    from inpaint_zoo.benchmark.report.paper_cells import Compared
 
 __all__ = ["run"]
 
 MISSING = 3  # exit code: complete except for what is missing
+NAMED = 8  # missing things that the last lines name; the notes name all of them
 COLUMN = 44  # letters that the three numbers of a comparison need on a terminal
 
 
@@ -151,6 +153,9 @@ class _Display(Listener):
 
 def _beside_the_paper(comparison: Comparison) -> Iterator[Table | str]:
     """Yield a table for each part of the comparison, with as many columns as a terminal shows, and the coverage."""
+    from inpaint_zoo.benchmark.report.paper import groups
+    from inpaint_zoo.cli.ranking import SHOWN_TABLES
+
     for panel in comparison.panels[:SHOWN_TABLES]:
         for at in groups(panel, max(1, (console.width - 20) // COLUMN)):
             title = ", ".join(filter(None, (comparison.title, panel.title)))
@@ -201,6 +206,9 @@ def _list(folder: str) -> int:
 
 
 def _conclude(outcome: Outcome, out: Path, allow_missing: bool, rehearsal: bool) -> int:
+    from inpaint_zoo.benchmark.report.paper import compare
+    from inpaint_zoo.cli.ranking import print_findings, ranking
+
     stamp = f"[bold yellow]{STAMP}[/bold yellow]" if rehearsal else ""
     if outcome.run is not None:
         if stamp:
@@ -216,8 +224,10 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool, rehearsal: bool)
     parts += [f"{outcome.not_applicable} not applicable"] if outcome.not_applicable else []
     console.print(f"cells: {', '.join(parts)}")
     if outcome.missing:
-        whats = dict.fromkeys(part.what for cell in outcome.missing for part in cell.parts)
-        console.print(f"missing: {escape(', '.join(whats))}; the notes above say where they go", soft_wrap=True)
+        whats = list(dict.fromkeys(part.what for cell in outcome.missing for part in cell.parts))
+        more = f" and {len(whats) - NAMED} more" if len(whats) > NAMED else ""
+        named = escape(", ".join(whats[:NAMED]) + more)
+        console.print(f"missing: {named}; the notes above say where they go", soft_wrap=True)
     if outcome.missing and not (outcome.computed or outcome.skipped or outcome.failed):
         report = "there is no report" if outcome.report is None else "the report has no scores of ours"
         console.print(f"no cell could be computed, so {report}")

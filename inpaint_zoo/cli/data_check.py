@@ -155,15 +155,15 @@ def _counts_differ(record: DatasetRecord, folder: DatasetFolder | None, files: _
 
 
 def _print_hashes(files: _Files) -> None:
-    """Print the SHA-256 of a few files of each split, the same ones for everyone who has the same file names."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("split")
-    table.add_column("file", overflow="fold")
-    table.add_column("SHA-256", overflow="fold")
+    """Print the SHA-256 of a few files of each split, the same ones for everyone who has the same file names.
+
+    Each file has one line, whatever the width of the terminal, so that two outputs can be compared.
+    """
+    console.print("SHA-256 of a sample of the files:")
     for split, found in files.items():
         for stem in few_shot(found, min(_HASHED, len(found)), 0):
-            table.add_row(split, stem + found[stem].suffix, sha256_or_unreadable(found[stem]))
-    console.print(table, markup=False)
+            line = f"{sha256_or_unreadable(found[stem])}  {split} {stem}{found[stem].suffix}"
+            console.print(line, markup=False, soft_wrap=True)
 
 
 def _check_sets(options: Namespace) -> int:

@@ -38,7 +38,7 @@ def _list(options: Namespace) -> int:
     table.add_column("here", no_wrap=True)
     table.add_column("license")
     for record in map(dataset_info, names):
-        table.add_row(record.name, *split_numbers(record), _here(record), escape(record.license))
+        table.add_row(record.name, *split_numbers(record), _here(record), escape(record.license_text))
     console.print(table)
     folder = data_folder()
     place = f"{DATA_FOLDER} is not set" if folder is None else f"{DATA_FOLDER} is {folder}"
@@ -58,6 +58,7 @@ def _info(options: Namespace) -> int:
         "images": images,
         "layout": record.layout,
         "license": record.license,
+        "license read in": record.license_read or "not read at its source: see the home page before you use the data",
         "home page": record.url,
         "used in": record.source,
         "tables": ", ".join(record.tables) or "none",

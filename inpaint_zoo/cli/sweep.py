@@ -133,6 +133,7 @@ def _show(runs: Sequence[Checked]) -> None:
         images = "no images found" if each.images is None else f"{each.images:,} images"
         few = (run.splits["train"] or {}).get("select", {}).get("few_shot")
         images += f" ({few}-shot)" if few else ""
+        images += f" ({each.difference})" if each.difference else ""
         steps = "steps unknown" if each.steps is None else f"{each.steps:,} steps"
         if each.steps != each.steps_of_recipe:
             steps += f" of {each.steps_of_recipe or 0:,}"
@@ -181,6 +182,15 @@ def _submitter(options: Namespace, runs: Sequence[Checked]) -> tuple[Submit, int
             raise ZooError("--slurm applies only to --submit slurm.")
         return local_submitter(folders, at_once or 1), at_once or 1
     checked("--slurm time (minutes of a job)", slurm.get("time"), whole(1))
+    processes = 1
+    for key in ("nodes", "tasks_per_node"):
+        processes *= checked(f"--slurm {key}", slurm.get(key, 1), whole(1))
+    if processes > 1:
+        text = (
+            f"each run has {processes} processes, and each of them uses the batch_size of its configuration, so a "
+            f"step uses {processes} times as many images as the recipe states. --set data.batch_size=N changes it."
+        )
+        err_console.print(f"[yellow]note:[/yellow] {escape(text)}", soft_wrap=True)
     return slurm_submitter(folders, slurm), at_once or SLURM_AT_ONCE
 
 

@@ -20,6 +20,7 @@ from inpaint_zoo.cli.sweep_run import Run, full_key
 from inpaint_zoo.cli.train import ZooCLI
 from inpaint_zoo.cli.train_errors import configuration_error
 from inpaint_zoo.data.datasets import SAMPLE, list_files
+from inpaint_zoo.data.locate import DatasetWarning
 from inpaint_zoo.data.overlap import find_overlaps
 from inpaint_zoo.errors import MissingError, ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_json
@@ -53,6 +54,7 @@ class Checked:
         detail: For the state "kept", where the weights come from.
         missing: What is not on this machine; empty if the run is done or kept.
         waits: Names of the runs of this sweep whose checkpoints it needs.
+        difference: How the number of images differs from that of the registered data set; empty if it does not.
     """
 
     run: Run
@@ -65,6 +67,7 @@ class Checked:
     detail: str = ""
     missing: tuple[Missing, ...] = ()
     waits: tuple[str, ...] = ()
+    difference: str = ""
 
     @property
     def over(self) -> bool:
@@ -132,10 +135,11 @@ def check_runs(runs: Sequence[Run], download: bool) -> list[Checked]:
 
 @dataclass(frozen=True)
 class _Images:
-    """The training images of a run: number and hash of their names, or what is missing."""
+    """The training images of a run: number, hash of their names, another number than registered, what is missing."""
 
     count: int | None
     sha256: str | None
+    difference: str = ""
     missing: Missing | None = None
 
 
@@ -147,14 +151,15 @@ def _images(run: Run) -> _Images:
     )
     place = {"root": str(run.root)} if run.root is not None else {}
     if run.root is None and run.data != SAMPLE:
-        return _Images(None, None, missing_dataset(entry))
+        return _Images(None, None, missing=missing_dataset(entry))
     try:
-        with warnings.catch_warnings(action="ignore"):  # the training shows them
+        with warnings.catch_warnings(record=True, action="always") as caught:  # the training shows them
             train = list_files({**(run.splits["train"] or {}), **place})
+        with warnings.catch_warnings(action="ignore"):
             if run.splits["val"] is not None:
                 list_files({**run.splits["val"], **place})
     except MissingError:
-        return _Images(None, None, missing_dataset(entry))
+        return _Images(None, None, missing=missing_dataset(entry))
     try:
         with warnings.catch_warnings(action="ignore"):
             tested = list_files(run.tested.resolved)
@@ -162,7 +167,8 @@ def _images(run: Run) -> _Images:
         tested = {}
     if overlaps := find_overlaps({"training": train, "test": tested}):
         raise run.tested.table.error(f"{run.name} would be trained on images that the suite tests: {overlaps[0]}.")
-    return _Images(len(train), sha256_json(list(train)))
+    doubts = [each.message for each in caught if isinstance(each.message, DatasetWarning)]
+    return _Images(len(train), sha256_json(list(train)), "; ".join(doubt.difference for doubt in doubts))
 
 
 def _build(run: Run) -> _Built:
@@ -222,6 +228,7 @@ def _check(run: Run, images: _Images, built: _Built, download: bool) -> Checked:
         _steps(run.settings, images.count, built.batches_per_step, run),
         "new",
         missing=tuple(missing),
+        difference=images.difference,
     )
     return _with_state(checked)
 

@@ -69,6 +69,7 @@ def _provenance(checked: Checked) -> dict[str, Any]:
         "images_sha256": checked.images_sha256,
         "train": run.splits["train"],
         "images": checked.images,
+        **({"other_images": checked.difference} if checked.difference else {}),
         "steps_planned": checked.steps,
         "steps_of_recipe": checked.steps_of_recipe,
         "changed": run.changed,

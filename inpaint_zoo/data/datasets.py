@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.data.crops import CROPS, Size, cut, windows
 from inpaint_zoo.data.fetching import is_remote
-from inpaint_zoo.data.locate import DATA_FOLDER, DatasetFolder, DatasetWarning, locate, named_folder, not_found
+from inpaint_zoo.data.locate import DATA_FOLDER, DatasetFolder, locate, named_folder, not_found
 from inpaint_zoo.data.registry import DATASETS
 from inpaint_zoo.data.sample import sample_files
 from inpaint_zoo.data.shards import Member, Shard, open_shards
@@ -407,7 +407,7 @@ def _registered(name: str, spec: Mapping[str, Any]) -> Mapping[str, ImageFile]:
     folder = DatasetFolder(DATASETS[name], spec.get("root"))
     files = folder.files(spec["split"])
     if doubt := folder.doubt(spec["split"]):
-        warnings.warn(doubt, DatasetWarning, stacklevel=2)
+        warnings.warn(doubt, stacklevel=2)
     return files
 
 

@@ -1,7 +1,8 @@
 """The records of the registry: the data sets of the papers' tables, one record for each way to split a data set.
 
 The numbers of images are those that the papers or the sources of the data sets state. Where a paper's split is
-unpublished, the rule draws one with a fixed seed, and the record says so.
+unpublished, the rule draws one with a fixed seed, and the record says so. Licenses without `license_read` were not read
+at their source and are shown as unconfirmed.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ CELEBA = DatasetRecord(
     },
     license=_RESEARCH,
     url="https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+    license_read="its agreement, as a copy of the data set quotes it",
     source="ISNet, Table 4",
 )
 CELEBA_ISNET = replace(
@@ -97,6 +99,7 @@ FFHQ = DatasetRecord(
     },
     license="CC BY-NC-SA 4.0; each image has its own license",
     url="https://github.com/NVlabs/ffhq-dataset",
+    license_read="the README of its repository",
     source="the data set's authors, who name the first 60,000 images for training",
 )
 FFHQ_GRIG = replace(
@@ -191,7 +194,8 @@ PLACES2_ISNET = replace(
     },
     source="ISNet, section IV and Table 5",
     tables=("ISNet 3", "ISNet 5", "ISNet 7", "ISNet 8"),
-    note="The authors take every 32.85th image, which gives 10,000.",
+    note="The authors take every 32.85th image, which gives 10,000 of 328,500. The paper's Table 4 states 36,000 test "
+    "images.",
 )
 IMAGENET = DatasetRecord(
     name="imagenet",
@@ -207,6 +211,7 @@ IMAGENET = DatasetRecord(
     },
     license=f"{_RESEARCH} and education, on request",
     url="https://www.image-net.org/download.php",
+    license_read="its terms of access, as copies of the data set quote them",
     source="GLCIC/CA, section IV-A",
     tables=("GLCIC/CA II",),
     note="The study's 50,000 training images are unpublished. Its table tests these models on Animals-90.",
@@ -219,7 +224,7 @@ IMAGENET_GLAMA = replace(
     splits={**IMAGENET.splits, "train": SplitRule(1_281_167, "train")},
     source="GLaMa, section 4.1",
     tables=("GLaMa 1", "GLaMa 2", "GLaMa 5"),
-    note="GLaMa's own selection of 2,000 images is unpublished.",
+    note="GLaMa trains on about 1,000,000 images and does not say which; its selection of 2,000 images is unpublished.",
 )
 PARIS_STREETVIEW = DatasetRecord(
     name="paris_streetview",
@@ -242,6 +247,7 @@ WIKIART = DatasetRecord(
     splits=_drawn(None, 500, 2000, {"holdout": 2000}),
     license=f"{_RESEARCH}, under the terms of WikiArt.org",
     url="https://github.com/cs-chan/ArtGAN/tree/master/WikiArt%20Dataset",
+    license_read="the README of its repository",
     source="GLaMa, section 4.1",
     tables=("GLaMa 1", "GLaMa 2", "GLaMa 5"),
     note="GLaMa's own selection of 2,000 paintings is unpublished, and copies of WikiArt differ in their numbers.",
@@ -273,6 +279,7 @@ CHASE = DatasetRecord(
     },
     license="CC BY 4.0",
     url="https://researchdata.kingston.ac.uk/96/",
+    license_read="the license file of a copy, dataset-ninja/chase-db1",
     source="GRIG, section 4.1 and Table 1",
     tables=("GRIG 5", "GRIG 6", "GRIG Fig. 4", "GRIG Fig. 5"),
     note="GRIG's own split is unpublished; this one is drawn with seed 0. The set is too small to hold images out, so "
@@ -348,6 +355,7 @@ KODAK18 = DatasetRecord(
     splits={"test": SplitRule(18)},
     license="unrestricted use, according to common statements; no formal license",
     url="https://r0k.us/graphics/kodak/",
+    license_read="the README of a copy; there is no license file",
     source="no paper; for tests and examples",
 )
 SAMPLE = DatasetRecord(
@@ -359,6 +367,7 @@ SAMPLE = DatasetRecord(
     splits={"train": SplitRule(5), "test": SplitRule(4)},
     license="terms in scikit-image's data folder",
     url="https://scikit-image.org",
+    license_read="the README in that folder",
     source="no paper; for tests and examples",
     included=True,
 )

@@ -58,7 +58,15 @@ class DatasetLayoutError(ZooError):
 
 
 class DatasetWarning(UserWarning):
-    """Warning about a registered data set with another number of images than its source states."""
+    """Warning about a registered data set with another number of images than its source states.
+
+    Attributes:
+        difference: The numbers, without paths of this machine, such as "28 of 14,900 images in paris_train_original".
+    """
+
+    def __init__(self, message: str, difference: str = "") -> None:
+        super().__init__(message)
+        self.difference = difference
 
 
 def folder_name(name: str) -> str:
@@ -187,17 +195,21 @@ class DatasetFolder:
             labels = read_labels(*(self.place / file for file in rule.labels)) if rule.labels else None
             return select(files, rule.select, labels)
         except ZooError as error:
-            raise self._layout_error(f"the {split} images cannot be selected: {error}") from error
+            doubt = self.doubt(split)
+            has = f"it has {doubt.difference}, and " if doubt else ""
+            raise self._layout_error(f"{has}the {split} images cannot be selected: {error}") from error
 
-    def doubt(self, split: SplitName) -> str:
-        """Return a sentence if the folder of a split has another number of images than expected, or an empty string."""
+    def doubt(self, split: SplitName) -> DatasetWarning | None:
+        """Return a warning if the folder of a split has another number of images than expected."""
         folder = self._rule(split).folder
         found, expected = len(self.listed(folder)), self.record.folders[folder].images
-        if expected in (None, found):
-            return ""
-        return (
+        if expected is None or found == expected:
+            return None
+        place = f" in {folder}" if folder else ""
+        return DatasetWarning(
             f"{self.place / folder} has {found:,} images, but '{self.record.name}' has {expected:,}, so its {split} "
-            f"split differs from the published one: inpaint-zoo data check {self.record.name} --root {self.place}"
+            f"split differs from the published one: inpaint-zoo data check {self.record.name} --root {self.place}",
+            f"{found:,} {'of' if found < expected else 'instead of'} {expected:,} images{place}",
         )
 
     def _rule(self, split: SplitName) -> SplitRule:
@@ -207,7 +219,7 @@ class DatasetFolder:
 
     def _layout_error(self, what: str) -> DatasetLayoutError:
         names = sorted((entry.name for entry in self.place.iterdir() if entry.name[0] != "."), key=natural_key)
-        more = ", ..." if len(names) > _SHOWN else ""
+        more = " and more" if len(names) > _SHOWN else ""
         found = f"{', '.join(names[:_SHOWN])}{more}" or "nothing"
         message = (
             f"{self.place}: is not laid out as the data set '{self.record.name}': {what}. Found: {found}. "

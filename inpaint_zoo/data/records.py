@@ -57,6 +57,7 @@ class DatasetRecord:
         source: Paper that uses the data set in this form, with the section.
         tables: Tables and figures that report results on it.
         note: What the source leaves open, and how it is decided here.
+        license_read: Where the license was read; empty if it was not read at its source.
         included: Whether the images come with an installed package.
     """
 
@@ -71,6 +72,7 @@ class DatasetRecord:
     source: str
     tables: tuple[str, ...] = ()
     note: str = ""
+    license_read: str = ""
     included: bool = False
 
     @property
@@ -78,6 +80,11 @@ class DatasetRecord:
         """Number of images in all folders; None if the source does not fix it."""
         counts = [folder.images for folder in self.folders.values()]
         return None if None in counts else sum(count for count in counts if count is not None)
+
+    @property
+    def license_text(self) -> str:
+        """License for tables; one that was not read at its source is marked."""
+        return self.license if self.license_read else f"{self.license} (unconfirmed)"
 
     @property
     def val_is_test(self) -> bool:

@@ -60,6 +60,13 @@ def datasets_markdown() -> str:
     for record in map(dataset_info, list_datasets()):
         folder = "comes with scikit-image" if record.included else f"`{record.folder}`"
         title = f"[{record.title}]({record.url})"
-        cells = (f"`{record.name}`", title, folder, *split_numbers(record), record.license, ", ".join(record.tables))
+        cells = (
+            f"`{record.name}`",
+            title,
+            folder,
+            *split_numbers(record),
+            record.license_text,
+            ", ".join(record.tables),
+        )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import Bottleneck, ResNet
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers.features import IMAGENET_MEAN, IMAGENET_STD, FrozenFeatures
@@ -21,6 +20,8 @@ class _DilatedResNet50(nn.Module):
     """ResNet-50 with a stem of three 3x3 convolutions; the last two of its four stages dilate instead of striding."""
 
     def __init__(self) -> None:
+        from torchvision.models.resnet import Bottleneck, ResNet  # importing torchvision takes longer than torch
+
         super().__init__()
         for number, (source, width, stride) in enumerate(((3, 64, 2), (64, 64, 1), (64, 128, 1)), 1):
             self.add_module(f"conv{number}", nn.Conv2d(source, width, 3, stride, 1, bias=False))

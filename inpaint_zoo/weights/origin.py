@@ -17,8 +17,8 @@ class Origin(NamedTuple):
 
     Attributes:
         kind: "released" (converted from the authors' files), "trained" (by this package), "reduced" (likewise, but in
-            fewer steps than its recipe has or with another setting), "stand-in" (untrained, or a small model trained
-            for demonstration), "none" (no weights are needed) or "unknown".
+            fewer steps than its recipe has, on other images or with another setting), "stand-in" (untrained, or a small
+            model trained for demonstration), "none" (no weights are needed) or "unknown".
         detail: What the file states about it, in a few words; may be empty.
     """
 
@@ -59,6 +59,7 @@ def _of_header(model: str, header: WeightsHeader) -> Origin:
     whole, done = (int(training.get(key, steps)) for key in ("steps_of_recipe", "steps_planned"))
     changes = ", ".join(f"{key}={value}" for key, value in training.get("changed", {}).items())
     shorter = [f"{done:,} of {whole:,} steps"] if done < whole else []
+    shorter += [training["other_images"]] if training.get("other_images") else []
     if differences := [*shorter, *([f"changed: {changes}"] if changes else [])]:
         return Origin("reduced", "; ".join(differences))
     return Origin("trained", ", ".join(filter(None, (f"{steps:,} steps", recipe))))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import inpaint_zoo as iz
-from inpaint_zoo.benchmark import Options, Places, load_suite, run_suite
+from inpaint_zoo.benchmark import Options, Places, list_suites, load_suite, run_suite
 from inpaint_zoo.benchmark.report.paper import compare
 from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.cli.main import main
@@ -253,6 +253,20 @@ def test_wrong_places_are_one_error_and_nothing_is_computed(tmp_path, monkeypatc
     assert re.search(message, shown.err)
     assert len([line for line in shown.err.splitlines() if line.startswith("error: ")]) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_weight_file_of_another_model_is_an_error_without_its_dataset(tmp_path, monkeypatch, capsys):
+    path = two_datasets(tmp_path)
+    monkeypatch.setenv("INPAINT_ZOO_DATA", str(tmp_path / "data"))
+    shutil.rmtree(tmp_path / "pets")
+    toy_weights(tmp_path / "cats" / "toy.safetensors", name="repeating")
+    message = r"suite\.yaml:\d+: .*toy\.safetensors holds weights of 'repeating', not of 'toy'"
+    assert benchmark(path, "--out", tmp_path / "out") == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
+    (listed,) = list_suites(tmp_path)
+    assert (listed.cells, listed.ready) == (0, 0)
+    assert re.search(message, listed.missing[0])
 
 
 def test_one_file_for_one_of_several_datasets(tmp_path, monkeypatch):

@@ -11,19 +11,21 @@ import pytest
 import yaml
 
 from inpaint_zoo.benchmark import Options, load_suite, run_suite
-from inpaint_zoo.benchmark.cost_keys import read_costs
+from inpaint_zoo.benchmark.cost_keys import FIGURES, read_costs
 from inpaint_zoo.benchmark.costs import count
 from inpaint_zoo.benchmark.entries import ModelEntry
-from inpaint_zoo.benchmark.paper import COLUMNS, read_paper_table, read_paper_tables
+from inpaint_zoo.benchmark.paper import COLUMNS, METRICS, metric_title, read_paper_table, read_paper_tables
 from inpaint_zoo.benchmark.report import write_report
+from inpaint_zoo.benchmark.report.latex import escape
 from inpaint_zoo.benchmark.report.paper import compare
-from inpaint_zoo.benchmark.report.paper_cells import signed
+from inpaint_zoo.benchmark.report.paper_cells import KINDS, signed
 from inpaint_zoo.benchmark.report.run_folder import read_run
 from inpaint_zoo.benchmark.report.typography import DASH
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.config import Table, read_document
+from inpaint_zoo.data import DatasetWarning
 from inpaint_zoo.errors import ZooError
-from tests.helpers.suites import write_suite, write_table
+from tests.helpers.suites import write_images, write_suite, write_table
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CELLS = [
@@ -241,6 +243,25 @@ def test_kinds_of_ours(tmp_path, finished, kind, detail, dataset, expected):
         assert ("(trained here, 200 of 400,000 steps, changed)" in (out / "report.md").read_text()) == (
             expected == "reduced"
         )
+
+
+def test_latex_knows_every_letter_of_the_titles():
+    titles = [*map(metric_title, METRICS), *(figure.definition for figure in FIGURES.values())]
+    titles += [text for kind in KINDS.values() for text in kind]
+    assert all(ord(letter) < 256 for title in titles for letter in escape(title))
+
+
+def test_ours_on_a_part_of_the_papers_images_is_a_stand_in(tmp_path):
+    write_table(tmp_path, CELLS)
+    write_images(tmp_path / "shell" / "test", 3)
+    path = write_suite(tmp_path, **KEYS | {"datasets": [{"name": "shell", "split": "test", "size": 64}]})
+    words = ["benchmark", str(path), "--out", str(tmp_path / "out"), "--data", f"shell={tmp_path / 'shell'}"]
+    with pytest.warns(DatasetWarning, match="test has 3 images, but 'shell' has 16"):
+        assert main([*words, "--device", "cpu", "--workers", "1", "--gallery", "0"]) == 0
+    run = read_run(tmp_path / "out")
+    found = {(cell.kind, cell.reason) for cell in compare(run).cells if cell.status == "computed"}
+    assert found == {("stand-in", "shell: 3 of 16 images in test")}
+    assert "shell: 3 of 16 images in test. The numbers are not comparable" in (run.folder / "report.md").read_text()
 
 
 def test_a_suite_of_quoted_rows_only_is_a_report(tmp_path):

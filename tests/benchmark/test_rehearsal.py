@@ -61,6 +61,8 @@ def test_every_suite_is_rehearsed(file, tmp_path, capsys):
     pairs = len(suite.methods) * len(suite.datasets) * len(suite.masks) - run.not_applicable
     assert len(run.summary) == pairs * len(suite.metrics)
     assert run.summary["mean"].notna().all()
+    for name in run.datasets:
+        assert set(run.image_groups(name).values()) == {"astronaut", "chelsea"}
     if comparison := compare(run):
         needs_gpu = {"latency_gpu_ms"}
         for each in comparison.cells:

@@ -160,6 +160,7 @@ def test_latex_is_escaped_and_balanced(folder):
         r"50\%\_fill \$x\$ \{a\} \textbackslash{}b \textasciicircum{}\textasciitilde{} \#1 \textbar{}"
     )
     assert escape_latex(LATEX) in body
+    assert escape_latex("parameters, 2²⁰") == r"parameters, 2\textsuperscript{2}\textsuperscript{0}"
     bare = re.sub(r"\\[{}%&#$_\\]", "", body)
     assert bare.count("{") == bare.count("}")
     assert not re.search(r"[%#_]", bare)
@@ -330,6 +331,30 @@ def test_win_matrices(folder):
     assert matrix.significant == 0  # 21 tests of 9 images cannot reject: 21 x 2^-8 > 0.05
     assert len(pd.read_csv(folder / "pairs.csv")) == len(run.pairs) > 0
     assert (folder / "report.html").read_text().count("<summary>Win matrices</summary>") == len(tables(run))
+
+
+def test_a_run_of_values_of_whole_sets_counts_its_images(tmp_path):
+    out = write_run(tmp_path / "run", methods=2, size=32, failed=(), missing=(), gallery=1)
+    names = ["astronaut", "chelsea", "rocket", "retina"]
+    assert list(read_run(out).scored_images("sample", "center")) == names
+    rewrite(out, lambda results: results[results["metric"] == "fid"])
+    run = read_run(out)
+    assert list(run.scored_images("sample", "center")) == list(run.image_groups("sample")) == names
+    write_report(out)
+    (sentence,) = (line for line in (out / "report.md").read_text().splitlines() if line.startswith("2 methods on "))
+    assert sentence == "2 methods on 4 images (sample), under 2 mask sets, by 1 metric."
+    assert "sample, center: 4 images; " in (out / "tables.tex").read_text()
+    assert run.gallery_keys("sample") == {0: "astronaut"}
+    edit_json(out / "suite.json", lambda suite: suite["datasets"][0].update(crop="grid"))
+    edit_json(out / "suite.json", lambda suite: suite["masks"][0].update(draws=2))
+    parquet = out / "timings.parquet"
+    timings = pd.read_parquet(parquet)
+    renamed = ["a_crop0", "a_crop0#1", "a_crop1", "a_crop1#1"]
+    timings["image"] = timings["image"].map(dict(zip(names, renamed, strict=True)))
+    timings.to_parquet(parquet, index=False)
+    assert read_run(out).image_groups("sample") == {"a_crop0": "a", "a_crop1": "a"}
+    timings[:0].to_parquet(parquet, index=False)  # as for folders of results
+    assert len(read_run(out).scored_images("sample", "center")) == 4
 
 
 @pytest.mark.parametrize(
@@ -708,6 +733,20 @@ def test_page_fits_the_screen(open_page, width, scheme):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     color = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert color == ("rgb(251, 250, 247)" if scheme == "light" else "rgb(21, 23, 27)")
+
+
+@pytest.mark.slow
+def test_lines_between_rows_continue_in_the_column_that_does_not_scroll(open_page):
+    page = open_page(390)
+    page.evaluate("for (const each of document.querySelectorAll('.scroll')) each.scrollLeft = 90")
+    rows = page.locator(".scroll table.scores").first.locator("tbody tr + tr").all()
+    assert len(rows) == 6
+    for row in rows:
+        row.scroll_into_view_if_needed()
+        box = row.locator("th").bounding_box()
+        clip = {"x": box["x"] + 2, "y": box["y"] - 2, "width": 1, "height": 4}
+        pixels = np.asarray(Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("L"))
+        assert pixels.min() < 240 < pixels.max()  # the line on the color of the page
 
 
 @pytest.mark.slow

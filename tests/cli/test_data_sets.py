@@ -1,5 +1,6 @@
 """`inpaint-zoo data list | info | check NAME`."""
 
+import re
 import shutil
 
 import numpy as np
@@ -56,6 +57,7 @@ def test_info_shows_the_record(chase, capsys):
         for text in (record.title, record.layout, record.license, record.source):
             assert text.split()[0] in words
         assert record.url in "".join(told.split())
+        assert ("not read at its source" in words) == (not record.license_read)
     told = run(capsys, "info", "chase")[1]
     assert "chase_db1/images/*.jpg  28 images" in told
     assert "{holdout: 10, part: test}" in told
@@ -84,11 +86,12 @@ def test_check_accepts_the_expected_content(chase, capsys):
 
 def test_check_prints_hashes_that_two_users_can_compare(chase, tmp_path, capsys):
     def hashes(root):
-        words = run(capsys, "check", "chase", "--root", str(root), "--names-only")[1].split()
-        return words[words.index("SHA-256") :]
+        lines = run(capsys, "check", "chase", "--root", str(root), "--names-only")[1].splitlines()
+        return lines[lines.index("SHA-256 of a sample of the files:") + 1 : -1]
 
     found = hashes(chase)
-    assert len([word for word in found if word.startswith("Image_")]) == 10
+    assert len(found) == 10
+    assert all(re.fullmatch(r"[0-9a-f]{64}  (train|test) Image_\d\d\.png", line) for line in found)
     shutil.copytree(chase, tmp_path / "copy")
     assert hashes(tmp_path / "copy") == found
     for path in (tmp_path / "copy" / "images").iterdir():

@@ -327,6 +327,7 @@ def test_what_is_missing_is_named(tmp_path, capsys):
     assert sweep(suite, "--dry-run", "--data", "shell=shells", *root) == 0
     shown = capsys.readouterr().out
     assert "shell/one not started" in shown
+    assert "shell: 12 images (12 of 48 images in train); 4 steps" in shown
     assert "shell/two not started; waits for shell/one" in shown
     assert f"inpaint-zoo fit --config {recipe.relative_to(tmp_path)} " in shown
     assert "'--model.init_args.init_weights=<the newest checkpoint of shell/one>'" in shown
@@ -440,6 +441,20 @@ def test_a_reduced_training_says_so(tmp_path):
             training = {**stated, "steps": min(done, 390_000), "steps_planned": done, "changed": changed}
             path = iz.save_weights(net, tmp_path / "w.safetensors", training=training)
             assert weights_origin("toy", path) == (kind, detail)
+        training = {**stated, "steps": 400_000, "other_images": "12 of 309 images in train"}
+        path = iz.save_weights(net, tmp_path / "w.safetensors", training=training)
+        assert weights_origin("toy", path) == ("reduced", "12 of 309 images in train")
+
+
+def test_several_processes_of_a_run_have_larger_batches(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))  # without sbatch
+    small_recipe(tmp_path / "suite")
+    suite = write_suite(tmp_path / "suite", [tiny("One")])
+    words = ("--submit", "slurm", "--slurm", "time=5", "--slurm", "nodes=2", "--slurm", "tasks_per_node=2")
+    assert sweep(suite, *words) == 2
+    assert "each run has 4 processes" in capsys.readouterr().err
+    assert sweep(suite, *words[:4], "--slurm", "tasks_per_node=0") == 2
+    assert "tasks_per_node" in capsys.readouterr().err
 
 
 def test_jobs_of_slurm_are_submitted_once(tmp_path, monkeypatch):

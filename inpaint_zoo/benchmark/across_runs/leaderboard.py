@@ -296,6 +296,7 @@ def _provenance(board: _Board, runs: Sequence[Run], title: str) -> dict[str, Any
             for run in runs
             for entry in run.provenance.get("skipped_metrics", ())
         ],
+        "other_images": {label: text for run in runs for label, text in run.provenance.get("other_images", {}).items()},
         "unreadable": _once(entry for run in runs for entry in run.provenance.get("unreadable", ())),
         "left_out": _once(entry for run in runs for entry in run.provenance.get("left_out", ())),
     }

@@ -52,7 +52,8 @@ def create_methods(suite: Suite) -> list[Mapping[str, Prepared]]:
         For each entry, its method by the label of the dataset. Datasets with the same weights share the method.
 
     Raises:
-        ZooError: If a function cannot be imported or a folder does not exist; the message gives file and line.
+        ZooError: If a function cannot be imported, a folder does not exist, or a weight file states another model; the
+            message gives file and line.
     """
     methods: list[Mapping[str, Prepared]] = []
     for entry in suite.methods:
@@ -77,13 +78,15 @@ def create_methods(suite: Suite) -> list[Mapping[str, Prepared]]:
 
 def _networks(entry: ModelEntry, suite: Suite) -> Mapping[str, Prepared]:
     """Return the networks of an entry by the label of the dataset, which its weights may depend on."""
-    by_weights: dict[tuple[str | None, bool], Method] = {}
+    by_weights: dict[tuple[str | None, bool], NetworkMethod] = {}
     networks: dict[str, Prepared] = {}
     for dataset in suite.datasets:
         name = dataset.spec["name"]
         found = entry.find(name)
         chosen = found or entry
         method = by_weights.setdefault((chosen.weights, chosen.applies), NetworkMethod(chosen, suite.seed))
+        if found:  # even if the dataset is missing
+            method.refuse_other_model()
         networks[dataset.label] = Prepared(method, None if found else missing_weights(entry, name))
     return networks
 

@@ -68,6 +68,23 @@ class NetworkMethod(Method):
         """The argument ``weights`` of `create_model`."""
         return None if self.entry.weights == "random" else self.entry.weights
 
+    def refuse_other_model(self) -> None:
+        """Check that a weight file of the suite does not state another model; a damaged file is left to the cells.
+
+        Raises:
+            ZooError: If it does, with file and line of the suite.
+        """
+        from inpaint_zoo.weights import OtherModelError
+
+        if self.entry.file is None or not self.entry.applies:
+            return
+        try:
+            _ = self.info
+        except OtherModelError as error:
+            raise self.entry.table.located(error) from error
+        except ZooError:
+            pass
+
     def _weight_file(self) -> Path | None:
         from inpaint_zoo.weights import shipped_weights
 

@@ -12,6 +12,7 @@ from inpaint_zoo.benchmark.report.tables import Entry, ScoreTable, short_title
 
 __all__ = ["escape", "latex"]
 
+_SUPERSCRIPTS = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"  # pdfLaTeX knows only three of them
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -32,6 +33,7 @@ _SPECIAL = {
     "\u2013": "--",
     "\u00a0": "~",
     "\u00b1": r"$\pm$",
+    **{letter: rf"\textsuperscript{{{digit}}}" for digit, letter in enumerate(_SUPERSCRIPTS)},
 }
 
 

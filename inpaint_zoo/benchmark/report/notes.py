@@ -118,6 +118,8 @@ def caveats(run: Run) -> list[str]:
     """Return the limitations of the numbers of this run."""
     lines = [*run.suite.get("merged", {}).get("notes", ()), *stand_ins(run)]
     lines += [f"{method}: {note}." for method, notes in doubts(run).items() for note in notes]
+    for name, difference in run.provenance.get("other_images", {}).items():
+        lines.append(f"{name}: {difference}. The numbers are not comparable with published ones.")
     small = [(name, image_counts(run, name)[1]) for name in run.datasets]
     few = [f"{name}: {number}" for name, number in small if 0 < number < FEW_IMAGES]
     if few:

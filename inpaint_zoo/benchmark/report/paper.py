@@ -14,6 +14,7 @@ from typing import Any
 from inpaint_zoo.benchmark.cost_keys import FIGURES
 from inpaint_zoo.benchmark.paper import PaperRow, metric_title, paper_title
 from inpaint_zoo.benchmark.report.files import csv_text
+from inpaint_zoo.benchmark.report.notes import count
 from inpaint_zoo.benchmark.report.paper_cells import KINDS, Compared, compared_cells
 from inpaint_zoo.benchmark.report.run_folder import Run
 from inpaint_zoo.metrics import metric_info
@@ -186,8 +187,8 @@ def _conventions(run: Run, plain: dict[str, Any]) -> Iterator[str]:
             hardware = match["hardware"]
             if hardware:
                 environment = run.provenance.get("environment", {})
-                threads = environment.get("torch_threads")
-                here = f"{run.figures.get('device', '')}, {environment.get('processor', '')}, {threads} threads"
+                threads = count(environment.get("torch_threads", 0), "thread")
+                here = f"{run.figures.get('device', '')}, {environment.get('processor', '')}, {threads}"
                 text += f"; paper: {hardware}; here: {here}"
         else:
             text = metric_info(name).definition.rstrip(".")

@@ -24,9 +24,10 @@ KINDS = {
     "trained": ("trained here", "trained with this package"),
     "reduced": (
         "trained here, N of M steps",
-        "trained with this package in fewer steps than the recipe has, or with changed settings: not comparable",
+        "trained with this package in fewer steps than the recipe has, on other images, or with changed settings: not "
+        "comparable",
     ),
-    "stand-in": ("stand-in", "small or untrained model, other images or other masks than the paper's: not comparable"),
+    "stand-in": ("stand-in", "small or untrained model, or not the paper's images or masks: not comparable"),
     "none": ("no weights", "a method that needs no training"),
     "unknown": ("unknown weights", "a weight file that does not state its origin"),
     "elsewhere": ("elsewhere", "results of another program"),
@@ -263,9 +264,10 @@ class _Reader:
         return any(each["label"] == method and each["kind"] != "model" for each in self._run.suite["methods"])
 
     def _other_images(self, dataset: str) -> list[str]:
-        """Return the name of a dataset that replaces the paper's; empty if it is the paper's own."""
+        """Return what replaces the images of the paper; empty if they are the paper's own."""
         name = _name(self._run.suite["datasets"], dataset)
-        return [name] if name in STAND_IN_DATA else []
+        difference = self._run.provenance.get("other_images", {}).get(dataset)
+        return [name] if name in STAND_IN_DATA else [f"{name}: {difference}"] if difference else []
 
     def _other_masks(self, mask: str) -> list[str]:
         """Return which generated masks replace the paper's files; empty if the masks are the paper's own."""

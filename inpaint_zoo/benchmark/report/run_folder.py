@@ -153,12 +153,42 @@ class Run:
             if metric in self.cells.get((method, dataset, mask), ("", {}))[1].get("from_bytes", ())
         ]
 
+    def scored_images(self, dataset: str, mask: str | None = None) -> dict[str, str]:
+        """Return the scored images, each with all of its masks, in the order of scoring -> their source images.
+
+        If a run has metrics of whole sets only, its results name no images, but its timings do. Folders of results have
+        no timings; their images are then numbered.
+
+        Args:
+            dataset: Label of the dataset.
+            mask: Label of the mask set; by default all of them.
+        """
+        for table in (self.results, self.timings):
+            rows = table[(table["dataset"] == dataset) & table["image"].notna()]
+            if mask is not None:
+                rows = rows[rows["mask"] == mask]
+            rows = rows.drop_duplicates("image")
+            if len(rows):
+                images = [str(image) for image in rows["image"]]
+                groups = rows["group"] if "group" in rows else [self._source(dataset, image) for image in images]
+                return dict(zip(images, map(str, groups), strict=True))
+        done = [
+            record.get("n_images", 0)
+            for (_, name, masks), (_, record) in self.cells.items()
+            if name == dataset and mask in (None, masks) and record["status"] == "done"
+        ]
+        return {str(number): str(number) for number in range(max(done, default=0))}
+
+    def _source(self, dataset: str, image: str) -> str:
+        """Return the source image of a crop with one of several masks, by its name."""
+        stem = re.sub(DRAW, "", image) if self.draws else image
+        grid = any(data["label"] == dataset and data.get("crop") == "grid" for data in self.suite["datasets"])
+        return re.sub(r"_crop\d+$", "", stem) if grid else stem
+
     def image_groups(self, dataset: str) -> dict[str, str]:
         """Return the images of a dataset, in the order in which they were scored -> their source images."""
-        rows = self.results[(self.results["dataset"] == dataset) & self.results["image"].notna()]
-        rows = rows.drop_duplicates("image")
-        pairs = zip(rows["image"], rows["group"], strict=True)
-        return {str(image): str(group) for image, group in pairs if not (self.draws and re.search(DRAW, image))}
+        found = self.scored_images(dataset)
+        return {image: group for image, group in found.items() if not (self.draws and re.search(DRAW, image))}
 
     def gallery_numbers(self, dataset: str) -> list[int]:
         """Return the positions of the images whose results were kept."""

@@ -199,14 +199,13 @@ def _table(run: Run, dataset: str, mask: str) -> ScoreTable:
         )
         for method in run.methods
     ]
-    results = run.results
-    images = results[(results["dataset"] == dataset) & (results["mask"] == mask) & results["image"].notna()]
-    n_images, draws = images["image"].nunique(), run.draws.get(mask, 1)
+    images = run.scored_images(dataset, mask)
+    n_images, draws = len(images), run.draws.get(mask, 1)
     return ScoreTable(
         dataset=dataset,
         mask=mask,
         deblurring=mask in run.deblurring,
-        images=count_images(-(-n_images // draws), images["group"].nunique(), draws),
+        images=count_images(-(-n_images // draws), len(set(images.values())), draws),
         columns=columns,
         rows=tuple(sorted(rows, key=_row_order)),
         verdicts=_together(columns),
