@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
@@ -21,7 +21,7 @@ from inpaint_zoo.benchmark.scoring import Score, Scorer
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.names import plain_name
 
-__all__ = ["Sample", "compute_part", "load_sample", "naming", "worker_threads"]
+__all__ = ["Sample", "Watch", "compute_part", "load_sample", "naming", "worker_threads"]
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -73,19 +73,32 @@ def load_sample(image_set: ImageSet, masks: MaskSet, index: int, draw: int = 0) 
     return Sample(index, target, item, draw)
 
 
+class Watch:
+    """Follows the computation of a part; this base class ignores it."""
+
+    def begin(self, position: int) -> None:
+        """Receive that the method is about to complete this sample, or a batch that begins with it."""
+
+    def image(self) -> None:
+        """Receive that a sample is done."""
+
+    def turn(self) -> None:
+        """Receive that the part has grown by some samples."""
+
+
 def compute_part(
     cell: Cell,
     scorer: Scorer,
     pool: ThreadPoolExecutor,
+    part: Part,
     *,
     positions: Sequence[int],
     first: Sample | None,
     workers: int,
     batch_size: int,
     gallery: int,
-    alone: bool,
-    advance: Callable[[], None],
-) -> Part:
+    watch: Watch,
+) -> None:
     """Complete and score some samples of a cell; the method must have been started.
 
     On a GPU, loading, completing and scoring overlap. On a CPU, and when images are completed one at a time, they take
@@ -97,23 +110,24 @@ def compute_part(
         cell: The cell to compute.
         scorer: The metrics.
         pool: Thread pool from `worker_threads`.
+        part: Where the results are added. If it is ``alone``, nothing runs in parallel to the method, and the peak
+            memory of each image is recorded.
         positions: The samples, by their position in `Cell.samples`, in rising order.
         first: A sample that is not loaded again; None if there is none.
         workers: Number of the pool's threads.
         batch_size: Number of images in one call of the method.
         gallery: Number of results of the cell to keep as images.
-        alone: Complete images one at a time with nothing running in parallel, and record the peak memory of each.
-        advance: Called after each image.
+        watch: Receives the progress.
 
     Raises:
         Exception: Any error of the method, with a note that names the images.
     """
-    overlap = scorer.device.type != "cpu" and not alone
+    overlap = scorer.device.type != "cpu" and not part.alone
     group = batch_size if overlap else max(batch_size, TURN * workers)
-    gathered = _Gathered(cell, scorer, pool, gallery, advance)
+    gathered = _Gathered(cell, scorer, pool, part, gallery, watch)
 
     def ask(items: list[MethodInput]) -> list[MethodOutput]:
-        if not alone:
+        if not part.alone:
             return cell.method.fill(items)
         outputs, peak = watch_memory(lambda: cell.method.fill(items), scorer.device)
         gathered.watched(peak)
@@ -125,16 +139,17 @@ def compute_part(
             for begin in range(0, len(loaded), batch_size):
                 batch = loaded[begin : begin + batch_size]
                 samples = [sample for _, sample in batch]
+                watch.begin(batch[0][0])
                 with naming(samples):
                     outputs = ask([sample.item for sample in samples])
                 for (position, sample), output in zip(batch, outputs, strict=True):
                     gathered.add(position, sample, output, score_now=overlap)
             gathered.collect(left=4 * batch_size + 4 * workers if overlap else 0)
+            watch.turn()
         gathered.collect(left=0)
     except BaseException:
         gathered.cancel()
         raise
-    return gathered.part
 
 
 @contextmanager
@@ -161,20 +176,15 @@ class _Unscored(NamedTuple):
 
 
 class _Gathered:
-    """Collects the results of samples as a part of a cell.
-
-    Attributes:
-        part: The results so far, in the order in which the samples were completed.
-    """
+    """Adds the results of samples to a part of a cell, in the order in which the samples are completed."""
 
     def __init__(
-        self, cell: Cell, scorer: Scorer, pool: ThreadPoolExecutor, gallery: int, advance: Callable[[], None]
+        self, cell: Cell, scorer: Scorer, pool: ThreadPoolExecutor, part: Part, gallery: int, watch: Watch
     ) -> None:
-        self._scorer, self._pool, self._advance = scorer, pool, advance
+        self._scorer, self._pool, self._part, self._watch = scorer, pool, part, watch
         self._shown = cell.image_set.gallery(gallery)
         self._unscored: list[_Unscored] = []
         self._waiting: deque[tuple[int, float, ImageCost | None, Future[Score]]] = deque()
-        self.part = Part()
 
     def loaded(self, turn: Iterable[tuple[int, Sample | str]]) -> list[tuple[int, Sample]]:
         """Return the samples that could be loaded, and leave the others out."""
@@ -183,19 +193,19 @@ class _Gathered:
             if isinstance(sample, Sample):
                 found.append((position, sample))
             else:
-                self.part.left_out[position] = sample
-                self._advance()
+                self._part.left_out[position] = sample
+                self._watch.image()
         return found
 
     def watched(self, peak: float | None) -> None:
         """Record the memory peak of an image."""
-        known = (self.part.peak_memory, peak)
-        self.part.peak_memory = max((each for each in known if each is not None), default=None)
+        known = (self._part.peak_memory, peak)
+        self._part.peak_memory = max((each for each in known if each is not None), default=None)
 
     def add(self, position: int, sample: Sample, output: MethodOutput, *, score_now: bool) -> None:
         """Score the result now or when `collect` is called."""
         height, width = sample.item.mask.shape
-        self.part.bytes_alone |= output.unrounded is None
+        self._part.bytes_alone |= output.unrounded is None
         cost = None
         if output.seconds is not None:
             cost = ImageCost(sample.item.key, output.seconds, output.passes, width, height)
@@ -204,7 +214,7 @@ class _Gathered:
         if score_now:
             self._submit()
         if sample.draw == 0 and sample.number in self._shown:
-            self.part.shown[self._shown[sample.number]] = Shown(sample, output.image)
+            self._part.shown[self._shown[sample.number]] = Shown(sample, output.image)
 
     def _submit(self) -> None:
         for position, sample, result, unrounded, cost in self._unscored:
@@ -219,8 +229,8 @@ class _Gathered:
         self._submit()
         while len(self._waiting) > left:
             position, ratio, cost, score = self._waiting.popleft()
-            self.part.scored[position] = Scored(score.result(), ratio, cost)
-            self._advance()
+            self._part.scored[position] = Scored(score.result(), ratio, cost)
+            self._watch.image()
 
     def cancel(self) -> None:
         """Cancel the scores that no thread has started."""

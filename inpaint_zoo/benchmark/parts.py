@@ -61,6 +61,7 @@ class Part:
         shown: Samples of the gallery, by the name of their files.
         peak_memory: Largest memory peak in MiB of an image that was completed alone; None if it was not measured.
         bytes_alone: Whether the method returned a result that has no unrounded form.
+        alone: Whether the images are completed one at a time with nothing running in parallel.
     """
 
     scored: dict[int, Scored] = field(default_factory=dict)
@@ -68,6 +69,7 @@ class Part:
     shown: dict[int, Shown] = field(default_factory=dict)
     peak_memory: float | None = None
     bytes_alone: bool = False
+    alone: bool = False
 
     @property
     def positions(self) -> set[int]:
@@ -112,7 +114,7 @@ class CellResult:
 
 
 def merge_parts(
-    cell: Cell, scorer: Scorer, parts: Iterable[Part], *, alone: bool, target_features: Callable[[ImageSet], Features]
+    cell: Cell, scorer: Scorer, parts: Iterable[Part], target_features: Callable[[ImageSet], Features]
 ) -> CellResult:
     """Return the results of a cell from parts that contain every sample once.
 
@@ -120,7 +122,6 @@ def merge_parts(
         cell: The cell.
         scorer: The metrics.
         parts: The parts, in any order.
-        alone: Whether the images were completed one at a time with nothing running in parallel.
         target_features: Function that returns the features (N, D) of a dataset's original images by key.
 
     Raises:
@@ -135,7 +136,7 @@ def merge_parts(
     return CellResult(
         values=_values(cell, whole, of_sets),
         costs=costs,
-        alone=Alone(tuple(cost.seconds for cost in costs), whole.peak_memory, IN_THE_RUN) if alone else None,
+        alone=Alone(tuple(cost.seconds for cost in costs), whole.peak_memory, IN_THE_RUN) if whole.alone else None,
         shown=whole.shown,
         capped=scorer.capped(scores),
         notes=scorer.notes(),
@@ -159,6 +160,7 @@ def _joined(cell: Cell, parts: Iterable[Part]) -> Part:
         shown={name: shown for part in parts for name, shown in part.shown.items()},
         peak_memory=max(peaks, default=None),
         bytes_alone=any(part.bytes_alone for part in parts),
+        alone=all(part.alone for part in parts if part.positions),
     )
 
 
