@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from inpaint_zoo._version import __version__
 from inpaint_zoo.analysis.cost import SPREAD, cell_cost, measure_alone, timed_in_the_run
 from inpaint_zoo.analysis.machine import describe_device, describe_environment
-from inpaint_zoo.benchmark.compute import CellResult, Sample, compute_cell, load_sample, naming
+from inpaint_zoo.benchmark.compute import Sample, compute_part, load_sample, naming
 from inpaint_zoo.benchmark.identity import code_sha256, git_commit
 from inpaint_zoo.benchmark.images import ImageSet
 from inpaint_zoo.benchmark.methods import Method, MethodInput, NetworkMethod
 from inpaint_zoo.benchmark.missing import by_part
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
+from inpaint_zoo.benchmark.parts import CellResult, Features, merge_parts
 from inpaint_zoo.benchmark.plan import Cell, Plan
 from inpaint_zoo.benchmark.store import Store
 from inpaint_zoo.benchmark.totals import totals
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["Execution"]
-
-Features = Mapping[str, NDArray[np.float32]]
 
 
 class Execution:
@@ -106,18 +104,19 @@ class Execution:
         if cell.method.computes and not in_the_run and first is not None:
             fill = cell.method.fill
             alone = measure_alone(lambda item: fill([item])[0].seconds, self._spread(cell, first), device)
-        result = compute_cell(
+        part = compute_part(
             cell,
             self.plan.scorer,
             self.pool,
+            positions=range(len(cell.task.keys)),
             first=first,
             workers=self.options.num_workers,
             batch_size=batch_size,
             gallery=self.options.gallery,
             alone=in_the_run,
-            target_features=self._target_features,
             advance=self.listener.image,
         )
+        result = merge_parts(cell, self.plan.scorer, [part], alone=in_the_run, target_features=self._target_features)
         alone = result.alone or alone
         network = cell.method if isinstance(cell.method, NetworkMethod) else None
         return result, cell_cost(network, result.costs, alone, device) if alone else None

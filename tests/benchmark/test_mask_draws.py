@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 
 from inpaint_zoo.benchmark import Options, load_suite, run_suite
-from inpaint_zoo.benchmark.compute import compute_cell, load_sample, worker_threads
+from inpaint_zoo.benchmark.compute import compute_part, load_sample, worker_threads
 from inpaint_zoo.benchmark.export import export_inputs
 from inpaint_zoo.benchmark.options import Listener
+from inpaint_zoo.benchmark.parts import merge_parts
 from inpaint_zoo.benchmark.plan import make_plan, open_sources
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
@@ -98,18 +99,19 @@ def scored(folder, masks, extractor):
         return {fid.feature_key: np.stack([each[fid.feature_key] for each in features])}
 
     with worker_threads(1) as pool:
-        result = compute_cell(
+        part = compute_part(
             cell,
             plan.scorer,
             pool,
+            positions=range(len(cell.samples)),
             first=None,
             workers=1,
             batch_size=2,
             gallery=0,
             alone=True,
-            target_features=target_features,
             advance=lambda: None,
         )
+    result = merge_parts(cell, plan.scorer, [part], alone=True, target_features=target_features)
     return result.values.to_pandas(), cell
 
 
