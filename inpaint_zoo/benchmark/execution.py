@@ -6,14 +6,17 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from inpaint_zoo._version import __version__
 from inpaint_zoo.analysis.cost import SPREAD, cell_cost, measure_alone, timed_in_the_run
 from inpaint_zoo.analysis.machine import describe_device, describe_environment
+from inpaint_zoo.benchmark.breakdown import Clock, added
 from inpaint_zoo.benchmark.compute import Sample, compute_part, load_sample, naming
 from inpaint_zoo.benchmark.identity import code_sha256, git_commit
 from inpaint_zoo.benchmark.images import ImageSet
@@ -54,6 +57,7 @@ class Execution:
         self._shown: set[tuple[str, str]] = set()
         self._warm: Method | None = None
         self._rehearsed: dict[str, tuple[CellResult, dict[str, Any] | None]] = {}  # by content
+        self.clock = Clock()
 
     def compute(self, cells: Sequence[Cell]) -> list[Failure]:
         """Compute cells one after the other and store each one when it is done; return those that failed."""
@@ -94,7 +98,8 @@ class Execution:
 
     def _computed(self, cell: Cell) -> tuple[CellResult, dict[str, Any] | None]:
         """Complete and score the images of a cell; return its results and its cost."""
-        cell.method.start(cell.task, self.device, self.options.precision)
+        with self.clock.stage("start"):
+            cell.method.start(cell.task, self.device, self.options.precision)
         first = self._first(cell)
         if first is not None:
             self._warm_up(cell, first)
@@ -103,7 +108,8 @@ class Execution:
         alone = None
         if cell.method.computes and not in_the_run and first is not None:
             fill = cell.method.fill
-            alone = measure_alone(lambda item: fill([item])[0].seconds, self._spread(cell, first), device)
+            with self.clock.stage("start"):
+                alone = measure_alone(lambda item: fill([item])[0].seconds, self._spread(cell, first), device)
         part = compute_part(
             cell,
             self.plan.scorer,
@@ -114,17 +120,24 @@ class Execution:
             batch_size=batch_size,
             gallery=self.options.gallery,
             alone=in_the_run,
+            clock=self.clock,
             advance=self.listener.image,
         )
-        result = merge_parts(cell, self.plan.scorer, [part], alone=in_the_run, target_features=self._target_features)
+        result = merge_parts(
+            cell,
+            self.plan.scorer,
+            [part],
+            alone=in_the_run,
+            target_features=self._target_features,
+            clock=self.clock,
+        )
         alone = result.alone or alone
         network = cell.method if isinstance(cell.method, NetworkMethod) else None
         return result, cell_cost(network, result.costs, alone, device) if alone else None
 
     def _write(self, cell: Cell, result: CellResult, costs: Mapping[str, Any] | None) -> None:
-        self._write_target(cell, result)  # before the cell, because a stored cell is never visited again
-        record = self._record(cell, "done", None)
-        more = {
+        whole: dict[str, Any] = {
+            **self._record(cell, "done", None),
             "costs": costs,
             "capped": result.capped,
             "set_metric_notes": result.notes,
@@ -132,11 +145,14 @@ class Execution:
             "n_images": result.scored,
             **({"left_out": result.left_out} if result.left_out else {}),
         }
-        with self.store.writing(cell.key, {**record, **more}) as folder:
-            pq.write_table(result.values, folder / "values.parquet", compression="zstd")
-            pq.write_table(result.timings(), folder / "timings.parquet", compression="zstd")
-            for position, shown in result.shown.items():
-                write_image(folder / "images" / f"{position}.png", shown.result)
+        with self.clock.stage("write"):
+            self._write_target(cell, result)  # before the cell, because a stored cell is never visited again
+            with self.store.writing(cell.key, whole) as folder:
+                pq.write_table(result.values, folder / "values.parquet", compression="zstd")
+                pq.write_table(result.timings(), folder / "timings.parquet", compression="zstd")
+                for position, shown in result.shown.items():
+                    write_image(folder / "images" / f"{position}.png", shown.result)
+                whole["seconds"] = added([result.seconds, self.clock.lap()])
 
     def _write_target(self, cell: Cell, result: CellResult) -> None:
         """Write the ground truth and masks of the gallery, once for each dataset and mask set."""
@@ -175,7 +191,7 @@ class Execution:
     def _warm_up(self, cell: Cell, first: Sample) -> None:
         """Fill one image before the first measured one, so that one-time setup does not count as latency."""
         if cell.method.computes and self._warm is not cell.method:
-            with naming([first]):
+            with naming([first]), self.clock.stage("start"):
                 cell.method.fill([first.item])
             self._warm = cell.method
 
@@ -198,24 +214,32 @@ class Execution:
         """Return the first image that can be read and gets a mask; None if there is none."""
         for index, draw in cell.samples:
             with suppress(ZooError):
-                return load_sample(cell.image_set, cell.masks, index, draw)
+                return load_sample(cell.image_set, cell.masks, index, draw, self.clock)
         return None
 
     def _target_features(self, image_set: ImageSet) -> Features:
         """Return the features (N, D) of the original images by key; they are cached by content."""
         scorer = self.plan.scorer
-        content = {"images": image_set.identity(), "metrics": self.metrics, "keys": scorer.feature_keys}
+        content = {"images": image_set.identity(), "features": scorer.feature_identity()}
         path = self.store.cache / "features" / f"{sha256_json(content)}.npz"
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return {key: stored[key] for key in scorer.feature_keys}
         except (OSError, ValueError, KeyError):
             pass  # not cached yet, or damaged
-        rows = list(self.pool.map(lambda index: scorer.features(image_set.load(index)), image_set.indices))
+        indices, size = image_set.indices, scorer.together
+        batches = [indices[begin : begin + size] for begin in range(0, len(indices), size)]
+        rows = [row for part in self.pool.map(partial(self._features, image_set), batches) for row in part]
         arrays: dict[str, Any] = {key: np.stack([row[key] for row in rows]) for key in scorer.feature_keys}
         with atomic_path(path) as temporary:
             np.savez(temporary, **arrays)
         return arrays
+
+    def _features(self, image_set: ImageSet, indices: Sequence[int]) -> list[dict[str, NDArray[np.float32]]]:
+        with self.clock.stage("decode"):
+            images = [image_set.load(index) for index in indices]
+        with self.clock.stage("metrics"):
+            return self.plan.scorer.features(images)
 
     def left_out(self, cells: Iterable[Cell]) -> list[LeftOut]:
         """Return the images of finished cells that lack values of some or all metrics, once for all methods."""

@@ -55,11 +55,13 @@ def _filter_on_cpu(x: Tensor, window: list[float], border: Border) -> Tensor:
     weights = np.array(window)
     kind = cv2.BORDER_REFLECT_101 if border == "reflect" else cv2.BORDER_CONSTANT  # the constant is 0
     images = x.permute(0, 2, 3, 1).contiguous().numpy()
-    done = np.stack([cv2.sepFilter2D(image, -1, weights, weights, borderType=kind) for image in images])
+    done = np.empty_like(images)
+    for image, result in zip(images, done, strict=True):
+        cv2.sepFilter2D(image, -1, weights, weights, dst=result, borderType=kind)
     if border == "crop":
         pad = len(window) // 2
         done = done[:, pad : x.shape[2] - pad, pad : x.shape[3] - pad]
-    return torch.from_numpy(done.reshape(*done.shape[:3], x.shape[1])).permute(0, 3, 1, 2)
+    return torch.from_numpy(done).permute(0, 3, 1, 2)
 
 
 def ssim_map(pred: Tensor, target: Tensor, window: list[float], border: Border, sample_covariance: bool) -> Tensor:
@@ -74,17 +76,16 @@ def ssim_map(pred: Tensor, target: Tensor, window: list[float], border: Border, 
         sample_covariance: Divide covariances by n - 1 instead of n; meant for a uniform window.
     """
     mean_p, mean_t = _filter(pred, window, border), _filter(target, window, border)
-    mean_pp, mean_tt, mean_pt = mean_p * mean_p, mean_t * mean_t, mean_p * mean_t
-    var_p = _filter(pred * pred, window, border).sub_(mean_pp)
-    var_t = _filter(target * target, window, border).sub_(mean_tt)
+    mean_pt = mean_p * mean_t
+    means = mean_p.square_().add_(mean_t.square_())  # the sum of both squared means
+    variances = _filter((pred * pred).add_(target * target), window, border).sub_(means)  # the sum of both variances
     cov = _filter(pred * target, window, border).sub_(mean_pt)
     if sample_covariance:
         n = len(window) ** 2
-        for each in (var_p, var_t, cov):
-            each *= n / (n - 1)
+        variances, cov = variances.mul_(n / (n - 1)), cov.mul_(n / (n - 1))
     c1, c2 = K1**2, K2**2
-    luminance = mean_pt.mul_(2).add_(c1).div_(mean_pp.add_(mean_tt).add_(c1))
-    return cov.mul_(2).add_(c2).div_(var_p.add_(var_t).add_(c2)).mul_(luminance)
+    similar = mean_pt.mul_(2).add_(c1).mul_(cov.mul_(2).add_(c2))
+    return similar.div_(means.add_(c1).mul_(variances.add_(c2)))
 
 
 class SSIM(ImageMetric):
