@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from inpaint_zoo._version import __version__
 from inpaint_zoo.analysis.cost import SPREAD, cell_cost, measure_alone, timed_in_the_run
 from inpaint_zoo.analysis.machine import describe_device, describe_environment
+from inpaint_zoo.benchmark.breakdown import added
 from inpaint_zoo.benchmark.compute import Sample, load_sample
 from inpaint_zoo.benchmark.identity import code_sha256, git_commit
 from inpaint_zoo.benchmark.images import ImageSet
@@ -58,6 +59,7 @@ class Execution:
         self.shares = Shares(plan, pool, device, options, ranks, store.out, listener.image)
         self.metrics = plan.scorer.identity()
         self._shown: set[tuple[str, str]] = set()
+        self.clock = self.shares.clock
         self._rehearsed: dict[str, tuple[CellResult, dict[str, Any] | None]] = {}  # by content
 
     def check_ranks(self) -> None:
@@ -128,19 +130,19 @@ class Execution:
         alone = None
         if computes and not in_the_run and first is not None:  # the other ranks wait meanwhile
             fill = cell.method.fill
-            alone = measure_alone(lambda item: fill([item])[0].seconds, self._spread(cell, first), device)
+            with self.clock.stage("start"):
+                alone = measure_alone(lambda item: fill([item])[0].seconds, self._spread(cell, first), device)
         number = next(number for number, each in enumerate(self.plan.cells) if each is cell)
         self.ranks.announce(ComputeCell(number, np.array(positions, np.int64)))
         parts += whole(self.shares.compute(cell, positions, first, in_the_run))
-        result = merge_parts(cell, self.plan.scorer, parts, self._target_features)
+        result = merge_parts(cell, self.plan.scorer, parts, self._target_features, self.clock)
         alone = result.alone or alone
         network = cell.method if isinstance(cell.method, NetworkMethod) else None
         return result, cell_cost(network, result.costs, alone, device) if alone else None
 
     def _write(self, cell: Cell, result: CellResult, costs: Mapping[str, Any] | None) -> None:
-        self._write_target(cell, result)  # before the cell, because a stored cell is never visited again
-        record = self._record(cell, "done", None)
-        more = {
+        whole: dict[str, Any] = {
+            **self._record(cell, "done", None),
             "costs": costs,
             "capped": result.capped,
             "set_metric_notes": result.notes,
@@ -148,11 +150,14 @@ class Execution:
             "n_images": result.scored,
             **({"left_out": result.left_out} if result.left_out else {}),
         }
-        with self.store.writing(cell.key, {**record, **more}) as folder:
-            pq.write_table(result.values, folder / "values.parquet", compression="zstd")
-            pq.write_table(result.timings(), folder / "timings.parquet", compression="zstd")
-            for position, shown in result.shown.items():
-                write_image(folder / "images" / f"{position}.png", shown.result)
+        with self.clock.stage("write"):
+            self._write_target(cell, result)  # before the cell, because a stored cell is never visited again
+            with self.store.writing(cell.key, whole) as folder:
+                pq.write_table(result.values, folder / "values.parquet", compression="zstd")
+                pq.write_table(result.timings(), folder / "timings.parquet", compression="zstd")
+                for position, shown in result.shown.items():
+                    write_image(folder / "images" / f"{position}.png", shown.result)
+                whole["seconds"] = added([result.seconds, self.clock.lap()])
 
     def _write_target(self, cell: Cell, result: CellResult) -> None:
         """Write the ground truth and masks of the gallery, once for each dataset and mask set."""
@@ -206,7 +211,7 @@ class Execution:
     def _target_features(self, image_set: ImageSet) -> Features:
         """Return the features (N, D) of the original images by key; they are cached by content."""
         scorer = self.plan.scorer
-        content = {"images": image_set.identity(), "metrics": self.metrics, "keys": scorer.feature_keys}
+        content = {"images": image_set.identity(), "features": scorer.feature_identity()}
         path = self.store.cache / "features" / f"{sha256_json(content)}.npz"
         try:
             with np.load(path, allow_pickle=False) as stored:

@@ -13,6 +13,7 @@ import time
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +21,7 @@ from typing import Any, Self
 import numpy as np
 
 from inpaint_zoo.analysis.cost import ImageCost
+from inpaint_zoo.benchmark.breakdown import Clock, added
 from inpaint_zoo.benchmark.compute import load_sample
 from inpaint_zoo.benchmark.parts import Part, Scored, Shown
 from inpaint_zoo.benchmark.plan import Cell
@@ -74,6 +76,7 @@ class KeptParts:
             "peak_memory": part.peak_memory,
             "bytes_alone": part.bytes_alone,
             "alone": part.alone,
+            "seconds": part.seconds,
         }
         arrays = {f"shown {at}": shown.result for at, shown in part.shown.items()}
         scores = [each.score for each in part.scored.values()]
@@ -102,6 +105,7 @@ class KeptParts:
             peak_memory=content["peak_memory"],
             bytes_alone=content["bytes_alone"],
             alone=content["alone"],
+            seconds=content["seconds"],
         )
         for number, row in enumerate(content["rows"]):
             score = Score(row["values"], {key: rows[number] for key, rows in features.items()}, row["too_small"])
@@ -119,10 +123,11 @@ class Keeping:
     Args:
         kept: Where it is stored.
         part: The part that grows.
+        clock: Counts its time.
     """
 
-    def __init__(self, kept: KeptParts, part: Part) -> None:
-        self._kept, self._part = kept, part
+    def __init__(self, kept: KeptParts, part: Part, clock: Clock) -> None:
+        self._kept, self._part, self._clock = kept, part, clock
         self._scored = self._left_out = 0  # numbers of the stored samples
         self._last = time.monotonic()
 
@@ -146,6 +151,10 @@ class Keeping:
         left_out = dict(list(whole.left_out.items())[self._left_out :])
         if scored or left_out:
             shown = {at: each for at, each in whole.shown.items() if at in scored}
-            self._kept.save(Part(scored, left_out, shown, whole.peak_memory, whole.bytes_alone, whole.alone))
+            seconds = self._clock.lap()
+            whole.seconds = added([whole.seconds, seconds])
+            new = replace(whole, scored=scored, left_out=left_out, shown=shown, seconds=seconds)
+            with suppress(OSError):  # a full disk; the run fails when it stores the cell, not before
+                self._kept.save(new)
         self._scored, self._left_out = len(whole.scored), len(whole.left_out)
         self._last = time.monotonic()

@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from inpaint_zoo.analysis.cost import IN_THE_RUN, Alone, ImageCost
+from inpaint_zoo.benchmark.breakdown import Clock, added
 from inpaint_zoo.benchmark.images import ImageSet
 from inpaint_zoo.benchmark.scoring import Score, Scorer
 from inpaint_zoo.errors import ZooError
@@ -62,6 +63,7 @@ class Part:
         peak_memory: Largest memory peak in MiB of an image that was completed alone; None if it was not measured.
         bytes_alone: Whether the method returned a result that has no unrounded form.
         alone: Whether the images are completed one at a time with nothing running in parallel.
+        seconds: Time of each stage (`breakdown.STAGES`), from the start of the method on.
     """
 
     scored: dict[int, Scored] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Part:
     peak_memory: float | None = None
     bytes_alone: bool = False
     alone: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def positions(self) -> set[int]:
@@ -92,6 +95,7 @@ class CellResult:
             others.
         left_out: Key of an image -> why it has no values, or no values of some metrics.
         scored: Number of images that have values.
+        seconds: Time of each stage (`breakdown.STAGES`), summed over the parts.
     """
 
     values: pa.Table
@@ -103,6 +107,7 @@ class CellResult:
     from_bytes: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     scored: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
 
     def timings(self) -> pa.Table:
         """Return ``costs`` as a table with the columns image, seconds, passes, width, height."""
@@ -114,7 +119,11 @@ class CellResult:
 
 
 def merge_parts(
-    cell: Cell, scorer: Scorer, parts: Iterable[Part], target_features: Callable[[ImageSet], Features]
+    cell: Cell,
+    scorer: Scorer,
+    parts: Iterable[Part],
+    target_features: Callable[[ImageSet], Features],
+    clock: Clock,
 ) -> CellResult:
     """Return the results of a cell from parts that contain every sample once.
 
@@ -123,6 +132,7 @@ def merge_parts(
         scorer: The metrics.
         parts: The parts, in any order.
         target_features: Function that returns the features (N, D) of a dataset's original images by key.
+        clock: Counts the time of the metrics of sets.
 
     Raises:
         ZooError: If no image can be scored, or one of the metrics can measure none of them.
@@ -131,7 +141,11 @@ def merge_parts(
     left_out = _left_out(cell, whole)
     scores = [each.score for each in whole.scored.values()]
     _refuse_nothing(scores, left_out, scorer)
-    of_sets = _compare_sets(cell, scorer, whole, target_features(cell.image_set)) if scorer.set_metrics else {}
+    of_sets: dict[str, float] = {}
+    if scorer.set_metrics:
+        target = target_features(cell.image_set)
+        with clock.stage("metrics"):
+            of_sets = _compare_sets(cell, scorer, whole, target)
     costs = [each.cost for each in whole.scored.values() if each.cost is not None]
     return CellResult(
         values=_values(cell, whole, of_sets),
@@ -143,6 +157,7 @@ def merge_parts(
         from_bytes=scorer.unrounded if whole.bytes_alone else (),
         left_out=left_out,
         scored=len(scores),
+        seconds=whole.seconds,
     )
 
 
@@ -161,6 +176,7 @@ def _joined(cell: Cell, parts: Iterable[Part]) -> Part:
         peak_memory=max(peaks, default=None),
         bytes_alone=any(part.bytes_alone for part in parts),
         alone=all(part.alone for part in parts if part.positions),
+        seconds=added(part.seconds for part in parts),
     )
 
 

@@ -44,6 +44,7 @@ class Outcome:
         skipped_metrics: Metrics whose weights are missing -> a line that says which file to put where.
         report: Path of the report; None if no cell is done and the suite states no costs and no printed table.
         run: The content of the folder that the report shows; None if there is no report.
+        seconds: Time of each stage (`breakdown.STAGES`) of this run's cells.
     """
 
     computed: int
@@ -56,6 +57,7 @@ class Outcome:
     skipped_metrics: Mapping[str, str]
     report: Path | None
     run: Run | None
+    seconds: Mapping[str, float]
 
 
 def run_suite(
@@ -122,7 +124,9 @@ def run_suite(
         except KeyboardInterrupt:
             run.assemble()
             raise
-        run.assemble()
+        with run.clock.stage("write"):
+            run.assemble()
+        seconds = run.clock.total()
         if suite.gallery is not None:
             store_stages(selected, suite.gallery.stages, options.gallery, store, device, options.precision)
         if suite.costs is not None:
@@ -155,6 +159,7 @@ def run_suite(
         skipped_metrics=plan.scorer.skipped,
         report=report,
         run=shown,
+        seconds=seconds,
     )
 
 

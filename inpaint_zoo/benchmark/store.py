@@ -111,12 +111,17 @@ class Store:
 
     @contextmanager
     def writing(self, key: CellKey, record: Mapping[str, Any]) -> Iterator[Path]:
-        """Yield a temporary folder that becomes the cell's folder on exit and replaces an existing one."""
+        """Yield a temporary folder that becomes the cell's folder on exit and replaces an existing one.
+
+        Args:
+            key: The cell.
+            record: Further content of its `cell.json`, as it is on exit.
+        """
         folder = self.out / "cells" / key.id
-        whole = {"id": key.id, **dict(zip(LABELS, key, strict=False)), **self.stamp, **record}
         staging, old = (folder.with_name(f"{TEMPORARY_PREFIX}{state}-{key.id}") for state in ("new", "old"))
         with atomic_folder(staging) as temporary:
             yield temporary
+            whole = {"id": key.id, **dict(zip(LABELS, key, strict=False)), **self.stamp, **record}
             (temporary / "cell.json").write_bytes(json_bytes(whole))
         if folder.exists():
             folder.rename(old)  # one atomic step, so that a partly removed folder is never taken for a cell

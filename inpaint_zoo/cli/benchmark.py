@@ -25,6 +25,7 @@ from inpaint_zoo.benchmark import (
     rehearsed,
     run_suite,
 )
+from inpaint_zoo.benchmark.breakdown import seconds_line
 from inpaint_zoo.benchmark.ranks import ManyRanks, find_launcher, follow, join_ranks
 from inpaint_zoo.benchmark.report.paper import Comparison, compare, groups
 from inpaint_zoo.benchmark.report.paper_cells import Compared
@@ -236,6 +237,8 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool, rehearsal: bool)
     parts += [f"{len(outcome.missing)} missing"] if outcome.missing else []
     parts += [f"{outcome.not_applicable} not applicable"] if outcome.not_applicable else []
     console.print(f"cells: {', '.join(parts)}")
+    if outcome.computed:
+        console.print(f"time: {seconds_line(outcome.seconds)}", soft_wrap=True)
     if outcome.missing:
         whats = dict.fromkeys(part.what for cell in outcome.missing for part in cell.parts)
         console.print(f"missing: {escape(', '.join(whats))}; the notes above say where they go", soft_wrap=True)

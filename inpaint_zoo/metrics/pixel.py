@@ -15,7 +15,7 @@ Bytes = Literal["keep", "round", "truncate"]
 
 
 def to_scale(image: Tensor, scale: float = 1.0, to_bytes: Bytes = "keep") -> Tensor:
-    """Return a float64 copy of an image, scaled from [0, 1] to [0, ``scale``], optionally quantized to 8 bits.
+    """Return an image in float64, scaled from [0, 1] to [0, ``scale``], optionally quantized to 8 bits.
 
     Args:
         image: Image in [0, 1].
@@ -25,7 +25,7 @@ def to_scale(image: Tensor, scale: float = 1.0, to_bytes: Bytes = "keep") -> Ten
             not change.
     """
     if to_bytes == "keep":
-        return to_float64(image) * scale
+        return to_float64(image) if scale == 1 else to_float64(image) * scale
     levels = image.float() * 255
     levels = levels.round() if to_bytes == "round" else levels.floor()
     return to_float64(levels) * (scale / 255)

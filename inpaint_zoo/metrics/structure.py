@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -28,18 +29,39 @@ def gaussian_window(size: int = 11, sigma: float = 1.5) -> list[float]:
     return (weights / weights.sum()).tolist()
 
 
-def _filter(x: Tensor, window: list[float]) -> Tensor:
-    """Filter (B, C, H, W) separably without padding, to (B, C, H - size + 1, W - size + 1)."""
+def _filter(x: Tensor, window: list[float], border: Border) -> Tensor:
+    """Filter (B, C, H, W) separably; "crop" gives (B, C, H - size + 1, W - size + 1), other borders keep the size."""
+    if x.device.type == "cpu":
+        return _filter_on_cpu(x, window, border)
+    pad = len(window) // 2
+    if border != "crop":
+        x = F.pad(x, (pad, pad, pad, pad), mode="reflect" if border == "reflect" else "constant")
     for dim in (-1, -2):
         length = x.shape[dim] - len(window) + 1
         total = x.narrow(dim, 0, length) * window[0]
         term = torch.empty_like(total)
         for k, weight in enumerate(window[1:], start=1):
             # not add(alpha=...), which uses fused operations only in the vectorized part of a loop, so that the last
-            # bits would depend on the number of threads
+            # bits would depend on the shape of the batch
             total += torch.mul(x.narrow(dim, k, length), weight, out=term)
         x = total
     return x
+
+
+def _filter_on_cpu(x: Tensor, window: list[float], border: Border) -> Tensor:
+    """Do the same as `_filter` with OpenCV, which takes a fifth of the time for a window of 11."""
+    import cv2
+
+    weights = np.array(window)
+    kind = cv2.BORDER_REFLECT_101 if border == "reflect" else cv2.BORDER_CONSTANT  # the constant is 0
+    images = x.permute(0, 2, 3, 1).contiguous().numpy()
+    done = np.empty_like(images)
+    for image, result in zip(images, done, strict=True):
+        cv2.sepFilter2D(image, -1, weights, weights, dst=result, borderType=kind)
+    if border == "crop":
+        pad = len(window) // 2
+        done = done[:, pad : x.shape[2] - pad, pad : x.shape[3] - pad]
+    return torch.from_numpy(done).permute(0, 3, 1, 2)
 
 
 def ssim_map(pred: Tensor, target: Tensor, window: list[float], border: Border, sample_covariance: bool) -> Tensor:
@@ -53,19 +75,17 @@ def ssim_map(pred: Tensor, target: Tensor, window: list[float], border: Border, 
             image.
         sample_covariance: Divide covariances by n - 1 instead of n; meant for a uniform window.
     """
-    pad = len(window) // 2
-    if border != "crop":
-        mode = "reflect" if border == "reflect" else "constant"
-        pred, target = (F.pad(x, (pad, pad, pad, pad), mode=mode) for x in (pred, target))
-    n = len(window) ** 2
-    unbiased = n / (n - 1) if sample_covariance else 1.0
-    mean_p, mean_t = _filter(pred, window), _filter(target, window)
-    var_p = (_filter(pred * pred, window) - mean_p * mean_p) * unbiased
-    var_t = (_filter(target * target, window) - mean_t * mean_t) * unbiased
-    cov = (_filter(pred * target, window) - mean_p * mean_t) * unbiased
+    mean_p, mean_t = _filter(pred, window, border), _filter(target, window, border)
+    mean_pt = mean_p * mean_t
+    means = mean_p.square_().add_(mean_t.square_())  # the sum of both squared means
+    variances = _filter((pred * pred).add_(target * target), window, border).sub_(means)  # the sum of both variances
+    cov = _filter(pred * target, window, border).sub_(mean_pt)
+    if sample_covariance:
+        n = len(window) ** 2
+        variances, cov = variances.mul_(n / (n - 1)), cov.mul_(n / (n - 1))
     c1, c2 = K1**2, K2**2
-    luminance = (2 * mean_p * mean_t + c1) / (mean_p * mean_p + mean_t * mean_t + c1)
-    return luminance * ((2 * cov + c2) / (var_p + var_t + c2))
+    similar = mean_pt.mul_(2).add_(c1).mul_(cov.mul_(2).add_(c2))
+    return similar.div_(means.add_(c1).mul_(variances.add_(c2)))
 
 
 class SSIM(ImageMetric):

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from inpaint_zoo.benchmark import Options, load_suite, run_suite
+from inpaint_zoo.benchmark.breakdown import Clock
 from inpaint_zoo.benchmark.compute import Watch, compute_part, load_sample, worker_threads
 from inpaint_zoo.benchmark.export import export_inputs
 from inpaint_zoo.benchmark.options import Listener
@@ -95,7 +96,7 @@ def scored(folder, masks, extractor):
     cell.method.start(cell.task, torch.device("cpu"), "fp32")
 
     def target_features(images):
-        features = [plan.scorer.features(images.load(index)) for index in images.indices]
+        features = plan.scorer.features([images.load(index) for index in images.indices])
         return {fid.feature_key: np.stack([each[fid.feature_key] for each in features])}
 
     with worker_threads(1) as pool:
@@ -110,9 +111,10 @@ def scored(folder, masks, extractor):
             workers=1,
             batch_size=2,
             gallery=0,
+            clock=Clock(),
             watch=Watch(),
         )
-    result = merge_parts(cell, plan.scorer, [part], target_features)
+    result = merge_parts(cell, plan.scorer, [part], target_features, Clock())
     return result.values.to_pandas(), cell
 
 

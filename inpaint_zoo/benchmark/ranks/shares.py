@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_zoo.analysis.machine import describe_device
+from inpaint_zoo.benchmark.breakdown import Clock
 from inpaint_zoo.benchmark.compute import Sample, Watch, compute_part, load_sample, naming
 from inpaint_zoo.benchmark.identity import code_sha256
 from inpaint_zoo.benchmark.images import ImageSet
@@ -64,6 +66,9 @@ class _RankWatch(Watch):
 class Shares:
     """Computes the shares of one rank.
 
+    Attributes:
+        clock: Counts the time of each stage on this rank.
+
     Args:
         plan: The plan of the run, equal on all ranks.
         pool: Thread pool from `worker_threads`.
@@ -86,6 +91,7 @@ class Shares:
     ) -> None:
         self.plan, self.pool, self.device = plan, pool, device
         self.options, self.ranks, self._out, self._image = options, ranks, out, image
+        self.clock = Clock()
         self._warm: Method | None = None
 
     def kept(self, cell: Cell) -> KeptParts:
@@ -106,10 +112,11 @@ class Shares:
         Returns:
             The first of the samples that can be read and gets a mask; None if there is none.
         """
-        cell.method.start(cell.task, self.device, self.options.precision)
+        with self.clock.stage("start"):
+            cell.method.start(cell.task, self.device, self.options.precision)
         first = self._first(cell, positions)
         if first is not None and cell.method.computes and self._warm is not cell.method:
-            with naming([first]):
+            with naming([first]), self.clock.stage("start"):
                 cell.method.fill([first.item])
             self._warm = cell.method
         return first
@@ -118,7 +125,7 @@ class Shares:
         samples = cell.samples
         for at in positions:
             with suppress(ZooError):
-                return load_sample(cell.image_set, cell.masks, *samples[at])
+                return load_sample(cell.image_set, cell.masks, *samples[at], clock=self.clock)
         return None
 
     def compute(self, cell: Cell, positions: Sequence[int], first: Sample | None, alone: bool) -> list[Part | Failed]:
@@ -130,8 +137,10 @@ class Shares:
             first: Result of `start`; None if the method was not started.
             alone: See `compute_part`.
         """
+        if self.ranks.rank:
+            self.clock.lap()  # the time since the last order does not belong to this cell
         part = Part(alone=alone)
-        with Keeping(self.kept(cell), part) as keeping:
+        with Keeping(self.kept(cell), part, self.clock) as keeping:
             watch = _RankWatch(self.ranks, keeping, self._image)
             answer = self._answer(cell, self.ranks.share(positions), first, part, watch)
             return self.ranks.collect(answer, watch.others)
@@ -152,6 +161,7 @@ class Shares:
                 workers=self.options.num_workers,
                 batch_size=self.options.batch_size,
                 gallery=self.options.gallery,
+                clock=self.clock,
                 watch=watch,
             )
         except _NeedlessError:
@@ -166,9 +176,16 @@ class Shares:
         scorer = self.plan.scorer
         answer: dict[str, Any] | Failed
         try:
-            mine = self.ranks.share(image_set.indices)
-            rows = list(self.pool.map(lambda index: scorer.features(image_set.load(index)), mine))
+            mine, size = self.ranks.share(image_set.indices), scorer.together
+            batches = [mine[begin : begin + size] for begin in range(0, len(mine), size)]
+            rows = [row for part in self.pool.map(partial(self._features, image_set), batches) for row in part]
             answer = {key: np.stack([row[key] for row in rows]) for key in scorer.feature_keys} if rows else {}
         except Exception as error:
             answer = Failed.of(error, -1)
         return self.ranks.collect(answer)
+
+    def _features(self, image_set: ImageSet, indices: Sequence[int]) -> list[dict[str, NDArray[np.float32]]]:
+        with self.clock.stage("decode"):
+            images = [image_set.load(index) for index in indices]
+        with self.clock.stage("metrics"):
+            return self.plan.scorer.features(images)
