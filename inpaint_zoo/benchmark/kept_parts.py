@@ -78,7 +78,7 @@ class KeptParts:
             "alone": part.alone,
             "seconds": part.seconds,
         }
-        arrays = {f"shown {at}": shown.result for at, shown in part.shown.items()}
+        arrays: dict[str, Any] = {f"shown {at}": shown.result for at, shown in part.shown.items()}
         scores = [each.score for each in part.scored.values()]
         for key in scores[0].features if scores else ():
             arrays[f"features {key}"] = np.stack([score.features[key] for score in scores])

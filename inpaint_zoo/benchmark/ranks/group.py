@@ -24,7 +24,7 @@ from inpaint_zoo.benchmark.ranks.orders import Order
 
 if TYPE_CHECKING:
     import torch
-    from torch.distributed import TCPStore
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 __all__ = ["LostRankError", "ManyRanks", "Ranks"]
 
@@ -129,7 +129,7 @@ class ManyRanks(Ranks):
         self._waits_for_orders = False
         self._failures, self._first_failure = 0, float("inf")
         with self._noticing_losses():
-            self._store.set(f"order/{self._orders}", pickle.dumps(order))
+            self._store.set(f"order/{self._orders}", pickle.dumps(order))  # type: ignore[arg-type]
 
     def next_order(self) -> Order | None:
         """Wait for an order of rank 0 and return it; None means that there are no more."""

@@ -18,8 +18,8 @@ from inpaint_zoo.errors import ZooError
 
 if TYPE_CHECKING:
     import torch
-    from lightning.fabric.plugins.environments import ClusterEnvironment
-    from torch.distributed import TCPStore
+    from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 __all__ = ["find_launcher", "join_ranks", "once_interrupted"]
 
@@ -51,11 +51,11 @@ def find_launcher() -> ClusterEnvironment | None:
     number of tasks of its job.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "TORCHELASTIC_RUN_ID" in os.environ:
-        from lightning.fabric.plugins.environments import TorchElasticEnvironment
+        from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
         return TorchElasticEnvironment()
     if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
-        from lightning.fabric.plugins.environments import SLURMEnvironment
+        from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
         return SLURMEnvironment()
     return None
@@ -165,14 +165,15 @@ def _wrong_devices(every: Sequence[_Rank]) -> str | None:
 def _store(rank: int, address: str) -> TCPStore:
     """Return the store that rank 0 hosts."""
     from torch import distributed
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     place: list[Any] = [None]
     store = None
     if rank == 0:
-        store = distributed.TCPStore(address, 0, is_master=True, wait_for_workers=False, timeout=PATIENCE)
+        store = TCPStore(address, 0, is_master=True, wait_for_workers=False, timeout=PATIENCE)
         place = [store.port]
     distributed.broadcast_object_list(place)
-    return store or distributed.TCPStore(address, place[0], is_master=False, timeout=PATIENCE)
+    return store or TCPStore(address, place[0], is_master=False, timeout=PATIENCE)
 
 
 def _destroy() -> None:
