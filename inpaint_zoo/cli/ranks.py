@@ -49,6 +49,7 @@ def launch_ranks(words: Sequence[str], suite: Suite, out: Path, device: str, dev
 
     _refuse_number(device, devices)
     refuse_foreign(out, suite)
+    meeting_point = _meeting_point(num_nodes)
     created = not out.exists()
     logs = out / LOGS
     logs.mkdir(parents=True, exist_ok=True)
@@ -64,7 +65,7 @@ def launch_ranks(words: Sequence[str], suite: Suite, out: Path, device: str, dev
         start_method="forkserver" if "forkserver" in methods else "spawn",
         max_restarts=0,
         logs_specs=_RankLogs(logs),
-        **_meeting_point(num_nodes),
+        **meeting_point,
     )
     code = 1
     try:
