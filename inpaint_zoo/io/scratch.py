@@ -6,6 +6,7 @@ import math
 import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Hashable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -25,7 +26,7 @@ class _Place(NamedTuple):
 
 
 class Scratch:
-    """Store of arrays by key, in a temporary file that the operating system deletes when the process ends.
+    """Store of arrays by key, in a temporary file that exists as long as the store and the process.
 
     At most half of the disk's free space is used. An array that no longer fits, or that cannot be written, is not
     stored; nothing is replaced. Several threads may use the store. The operating system keeps the file in memory
@@ -81,6 +82,7 @@ class Scratch:
         """Return the largest size of the file in bytes; the file is created by the first call."""
         if self._limit is None:
             folder = next(place for place in (self._folder, *self._folder.absolute().parents) if place.is_dir())
-            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - open until the process ends
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - open as long as the store
+            weakref.finalize(self, self._file.close)
             self._limit = math.floor(SHARE * shutil.disk_usage(folder).free)
         return self._limit

@@ -258,7 +258,8 @@ def test_metrics_of_sets_use_features_of_the_ground_truth_once(tmp_path, monkeyp
         return metric
 
     monkeypatch.setattr(inpaint_zoo.metrics, "create_metric", create)
-    monkeypatch.setattr("inpaint_zoo.weights.find_backbone", lambda name: tmp_path / "suite.yaml")
+    (tmp_path / "backbone").touch()
+    monkeypatch.setattr("inpaint_zoo.weights.find_backbone", lambda name: tmp_path / "backbone")
     suite = small_suite(tmp_path, metrics=["fid", "psnr"], methods=["mean_fill", "telea"], masks=["lama_box"])
     out = tmp_path / "out"
     run_suite(suite, out, ONE)

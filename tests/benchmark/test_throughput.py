@@ -74,7 +74,7 @@ def test_a_full_disk_costs_time_and_no_results(tmp_path, decoded, monkeypatch):
 
 def test_scratch_returns_what_was_stored_and_leaves_no_file(tmp_path):
     store = Scratch(tmp_path / "not" / "yet")
-    arrays = {("a", k): np.arange(6 * k, dtype=kind).reshape(2, -1) for k, kind in enumerate("ufBd", start=1)}
+    arrays = {("a", k): np.arange(6 * k, dtype=kind).reshape(2, -1) for k, kind in enumerate("ifBd", start=1)}
     for key, values in arrays.items():
         store.keep(key, values)
         store.keep(key, np.zeros(3))
@@ -148,13 +148,10 @@ def test_results_of_a_folder_are_scored_in_any_number_of_threads(tmp_path):
 
 
 def test_time_is_divided_between_threads_and_adds_up():
-    now = iter([0.0, 1.0, 2.0, 5.0, 7.0, 10.0]).__next__
-    clock = Clock(now)
-    with clock.stage("decode"):  # at 1: idle before
-        with clock.stage("metrics"):  # from 2 to 5, as if in another thread
-            pass
-        # decode alone until 7
-    lap = clock.lap()  # at 10: idle again
+    clock = Clock(iter([0.0, 1.0, 2.0, 5.0, 7.0, 10.0]).__next__)
+    with clock.stage("decode"), clock.stage("metrics"):  # as in two threads, from 1 and from 2 on
+        pass  # until 5 and until 7
+    lap = clock.lap()
     assert {name: seconds for name, seconds in lap.items() if seconds} == {"decode": 4.5, "metrics": 1.5, "idle": 4.0}
     assert overhead(lap) == 10 / 1.5
 
