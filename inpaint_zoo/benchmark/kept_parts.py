@@ -94,7 +94,7 @@ class KeptParts:
 
     def _read(self, path: Path) -> Part | None:
         """Return the part in a file; None if it depends on something that is different now."""
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:  # numpy leaves bad files open
             content = json.loads(stored["content"].tobytes())
             if content["made_by"] != self._made_by:
                 return None

@@ -95,7 +95,7 @@ def assert_equal(a, b):
         np.testing.assert_array_equal(shown.sample.item.mask, b.shown[at].sample.item.mask)
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(st.lists(st.integers(0, 3), min_size=14, max_size=14), st.randoms(use_true_random=False))
 def test_merged_parts_are_the_whole_cell(computed, owners, random):
     parts = divided(computed[2], owners)
