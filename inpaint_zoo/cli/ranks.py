@@ -199,17 +199,20 @@ def _cause(failure: ProcessFailure) -> str:
 @contextmanager
 def _agent_messages_in(path: Path) -> Iterator[None]:
     """Write the messages of the agent into a file, because `_report` says what a user needs of them."""
-    logger = logging.getLogger("torch.distributed.elastic")
+    loggers = [logging.getLogger(name) for name in ("torch.distributed.elastic", "torch.multiprocessing")]
     handler = logging.FileHandler(path, mode="w", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(handler)
+    before = [logger.propagate for logger in loggers]
+    for logger in loggers:
+        logger.propagate = False
+        logger.addHandler(handler)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
+        for logger, propagate in zip(loggers, before, strict=True):
+            logger.removeHandler(handler)
+            logger.propagate = propagate
         handler.close()
-        logger.propagate = propagate
 
 
 @contextmanager
