@@ -1,16 +1,20 @@
 """Runs of several processes: the bytes of one process, and what is left when one of them dies."""
 
 import json
+import os
+import signal
+import threading
+import time
 
 import pytest
 
 from inpaint_zoo.cli.main import main
 from tests.helpers.programs import Program, rank_environments
-from tests.helpers.suites import results_bytes, write_suite
+from tests.helpers.suites import results_bytes, write_images, write_suite
 
 # kills or breaks a process at one image, as often as the test asks for
 METHOD = """
-import os, signal, pathlib
+import os, pathlib, signal, time
 def fill(image, mask):
     image[mask] = 100
     return image
@@ -22,6 +26,9 @@ def dies(image, mask):
         place.write_text(str(count))
         if count == 0:
             os.kill(os.getpid(), signal.SIGKILL)
+    return fill(image, mask)
+def slow(image, mask):
+    time.sleep(0.1)
     return fill(image, mask)
 def breaks(image, mask):
     raise ValueError(f"cannot fill {int(mask.sum())} pixels")
@@ -95,12 +102,18 @@ def test_two_and_three_processes_write_the_bytes_of_one(tmp_path, capfd):
         assert (out, err) == ("", "")
     assert results[0][2].count("p1b.png: ") == 1
     assert "4 computed, 0 done before" in results[0][1]
-    # more processes than images
-    assert [code for code, _, _ in own_ranks(7, suite, "--out", tmp_path / "many", *more)] == 7 * [0]
-    assert_same_run(tmp_path / "one", tmp_path / "many")
     assert benchmark(suite, "--out", tmp_path / "one", *more, "--devices", "2") == 0
     assert benchmark(suite, "--out", tmp_path / "two", *more) == 0
     assert "0 computed, 4 done before" in capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_more_processes_than_images(tmp_path):
+    write_images(tmp_path / "images", 2)
+    suite = write_suite(tmp_path, methods=["mean_fill"])
+    assert benchmark(suite, "--out", tmp_path / "one") == 0
+    assert benchmark(suite, "--out", tmp_path / "three", "--devices", "3") == 0
+    assert_same_run(tmp_path / "one", tmp_path / "three")
 
 
 @pytest.mark.slow
@@ -135,7 +148,29 @@ def test_a_killed_process_is_named_and_only_what_is_missing_is_computed(tmp_path
 
 
 @pytest.mark.slow
-def test_a_method_that_fails_fails_the_cell_and_a_process_that_raises_ends_the_run(tmp_path, capfd, monkeypatch):
+def test_ctrl_c_stops_all_processes_and_keeps_what_is_done(tmp_path, capfd):
+    methods = [{"callable": "methods_of_the_rank_test:slow", "label": "Slow"}]
+    suite = write_suite(tmp_path, methods=methods, masks=["lama_box", "center", {"name": "cmod", "draws": 4}])
+    out = tmp_path / "out"
+
+    def interrupt():
+        while not list(out.glob("cells/[!.]*")):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    before = signal.getsignal(signal.SIGINT)
+    assert benchmark(suite, "--out", out, "--devices", "2") == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    assert "Traceback" not in capfd.readouterr().err
+    assert results_bytes(out)
+    assert benchmark(suite, "--out", out) == 0
+    assert benchmark(suite, "--out", tmp_path / "one") == 0
+    assert_same_run(tmp_path / "one", out)
+
+
+@pytest.mark.slow
+def test_a_method_that_fails_on_one_process_fails_the_cell_as_in_one_process(tmp_path):
     methods = [{"callable": "methods_of_the_rank_test:breaks", "label": "Breaks"}, "telea"]
     suite = write_suite(tmp_path, methods=methods)
     assert benchmark(suite, "--out", tmp_path / "one") == 1
