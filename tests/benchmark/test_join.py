@@ -7,6 +7,7 @@ import pytest
 
 from inpaint_zoo.benchmark.ranks import find_launcher, once_interrupted
 from inpaint_zoo.benchmark.ranks.join import _Rank, _wrong_devices, _wrong_number
+from inpaint_zoo.errors import ZooError
 
 
 @pytest.fixture
@@ -33,6 +34,9 @@ def test_a_process_alone_has_no_launcher(environment):
 def test_torchrun_and_srun_are_recognized(environment):
     environment(SLURM_JOB_ID="7", SLURM_NTASKS="4", SLURM_STEP_NUM_TASKS="4", SLURM_PROCID="3", SLURM_LOCALID="1")
     environment(SLURM_JOB_NAME="job", SLURM_NODELIST="node[2-3]")
+    with pytest.raises(ZooError, match="ntasks-per-node"):
+        find_launcher()
+    environment(SLURM_NTASKS_PER_NODE="2")
     slurm = find_launcher()
     assert (slurm.global_rank(), slurm.local_rank(), slurm.world_size()) == (3, 1, 4)
     assert slurm.main_address == "node2"

@@ -150,7 +150,7 @@ def test_a_killed_process_is_named_and_only_what_is_missing_is_computed(tmp_path
 @pytest.mark.slow
 def test_ctrl_c_stops_all_processes_and_keeps_what_is_done(tmp_path, capfd):
     methods = [{"callable": "methods_of_the_rank_test:slow", "label": "Slow"}]
-    suite = write_suite(tmp_path, methods=methods, masks=["lama_box", "center", {"name": "cmod", "draws": 4}])
+    suite = write_suite(tmp_path, methods=methods, masks=["lama_box", "cmod", {"name": "center", "size": 24}])
     out = tmp_path / "out"
 
     def interrupt():

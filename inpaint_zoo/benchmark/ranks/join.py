@@ -49,6 +49,9 @@ def find_launcher() -> ClusterEnvironment | None:
 
     A process of a SLURM job counts only if `srun` has started it: a batch script itself is one process, whatever the
     number of tasks of its job.
+
+    Raises:
+        ZooError: If a job of SLURM does not state the number of processes on each machine.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "TORCHELASTIC_RUN_ID" in os.environ:
         from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
@@ -57,7 +60,10 @@ def find_launcher() -> ClusterEnvironment | None:
     if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
         from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
-        return SLURMEnvironment()
+        try:
+            return SLURMEnvironment()
+        except RuntimeError as error:  # Lightning refuses a job with --ntasks, which does not say what runs where
+            raise ZooError(f"SLURM: {error}") from error
     return None
 
 
