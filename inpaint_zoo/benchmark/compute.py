@@ -11,39 +11,21 @@ from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inpaint_zoo.analysis.cost import ImageCost, watch_memory
 from inpaint_zoo.benchmark.breakdown import Clock, added
 from inpaint_zoo.benchmark.images import ImageSet, MaskSet
 from inpaint_zoo.benchmark.methods import MethodInput, MethodOutput
-from inpaint_zoo.benchmark.parts import Part, Scored, Shown
+from inpaint_zoo.benchmark.parts import Part, Sample, Scored, Shown
 from inpaint_zoo.benchmark.plan import Cell
 from inpaint_zoo.benchmark.scoring import Pair, Score, Scorer
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.names import plain_name
 
-__all__ = ["Sample", "Watch", "compute_part", "load_sample", "naming", "worker_threads"]
+__all__ = ["Watch", "compute_part", "load_sample", "naming", "worker_threads"]
 
-Pixels = NDArray[np.uint8]
 AHEAD = 2  # groups of images that are loaded while a GPU works
 TURN = 4  # images per worker between two turns of the CPU
-
-
-class Sample(NamedTuple):
-    """One image of a cell with one mask.
-
-    Attributes:
-        number: Index of the image in the dataset.
-        target: The ground truth (H, W, 3).
-        item: Inputs of the method.
-        draw: Number of the mask, from 0.
-    """
-
-    number: int
-    target: Pixels
-    item: MethodInput
-    draw: int = 0
 
 
 def _one_thread() -> None:

@@ -17,13 +17,13 @@ from inpaint_zoo._version import __version__
 from inpaint_zoo.analysis.cost import SPREAD, cell_cost, measure_alone, timed_in_the_run
 from inpaint_zoo.analysis.machine import describe_device, describe_environment
 from inpaint_zoo.benchmark.breakdown import added
-from inpaint_zoo.benchmark.compute import Sample, load_sample
+from inpaint_zoo.benchmark.compute import load_sample
 from inpaint_zoo.benchmark.identity import code_sha256, git_commit
 from inpaint_zoo.benchmark.images import ImageSet
 from inpaint_zoo.benchmark.methods import MethodInput, NetworkMethod
 from inpaint_zoo.benchmark.missing import by_part
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
-from inpaint_zoo.benchmark.parts import CellResult, Features, merge_parts
+from inpaint_zoo.benchmark.parts import CellResult, Features, Sample, merge_parts
 from inpaint_zoo.benchmark.plan import Cell, Plan
 from inpaint_zoo.benchmark.ranks.group import Ranks
 from inpaint_zoo.benchmark.ranks.orders import CheckPlan, ComputeCell, ComputeFeatures, Failed, whole

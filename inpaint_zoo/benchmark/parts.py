@@ -18,17 +18,33 @@ from numpy.typing import NDArray
 from inpaint_zoo.analysis.cost import IN_THE_RUN, Alone, ImageCost
 from inpaint_zoo.benchmark.breakdown import Clock, added
 from inpaint_zoo.benchmark.images import ImageSet
+from inpaint_zoo.benchmark.methods import MethodInput
 from inpaint_zoo.benchmark.scoring import Score, Scorer
 from inpaint_zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from inpaint_zoo.benchmark.compute import Sample
     from inpaint_zoo.benchmark.plan import Cell
 
-__all__ = ["CellResult", "Features", "Part", "Scored", "Shown", "merge_parts"]
+__all__ = ["CellResult", "Features", "Part", "Sample", "Scored", "Shown", "merge_parts"]
 
 Pixels = NDArray[np.uint8]
 Features = Mapping[str, NDArray[np.float32]]
+
+
+class Sample(NamedTuple):
+    """One image of a cell with one mask.
+
+    Attributes:
+        number: Index of the image in the dataset.
+        target: The ground truth (H, W, 3).
+        item: Inputs of the method.
+        draw: Number of the mask, from 0.
+    """
+
+    number: int
+    target: Pixels
+    item: MethodInput
+    draw: int = 0
 
 
 class Scored(NamedTuple):

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from inpaint_zoo.analysis.machine import describe_device
 from inpaint_zoo.benchmark.breakdown import Clock
-from inpaint_zoo.benchmark.compute import Sample, Watch, compute_part, load_sample, naming
+from inpaint_zoo.benchmark.compute import Watch, compute_part, load_sample, naming
 from inpaint_zoo.benchmark.identity import code_sha256
 from inpaint_zoo.benchmark.images import ImageSet
 from inpaint_zoo.benchmark.kept_parts import Keeping, KeptParts
 from inpaint_zoo.benchmark.methods import Method
 from inpaint_zoo.benchmark.options import Options
-from inpaint_zoo.benchmark.parts import Part
+from inpaint_zoo.benchmark.parts import Part, Sample
 from inpaint_zoo.benchmark.plan import Cell, Plan
 from inpaint_zoo.benchmark.ranks.group import Ranks
 from inpaint_zoo.benchmark.ranks.orders import Failed
