@@ -7,6 +7,7 @@ and one of its processes, drawn at random, gets SIGKILL at a moment drawn unifor
 and the end of an unbroken run. The launcher must stop the others, name the killed process and its log, and end with an
 exit code other than 0. The same command then completes the run: `results.parquet` and `summary.csv` must be those of
 the unbroken run, and no cell that was done may have been computed again. A kill after the end is drawn again.
+The processes fork from one that has imported the libraries, so a run costs little more than its work.
 
 The exit code is 0 if all runs are equal, else 1. Linux only, because the processes are found in /proc.
 """
@@ -18,9 +19,9 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +29,8 @@ from typing import NamedTuple
 import yaml
 from rich.console import Console
 from rich.table import Table
+
+from inpaint_zoo.cli.main import main as inpaint_zoo
 
 SUITE = {
     "name": "kill_ranks",
@@ -60,14 +63,10 @@ class Kill(NamedTuple):
     faults: list[str]
 
 
-def start(suite: Path, out: Path, devices: int, log: Path) -> subprocess.Popen[bytes]:
-    """Start the command; its output goes to ``log``."""
-    words = ["-m", "inpaint_zoo.cli.main", "benchmark", str(suite), "--out", str(out), "--device", "cpu"]
-    with log.open("wb") as file:
-        # as in the processes that share a machine, so that the times can be compared
-        environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
-        words += ["--devices", str(devices)]
-        return subprocess.Popen([sys.executable, *words], stdout=file, stderr=file, env=environment)
+def run(suite: Path, out: Path, devices: int) -> int:
+    """Run the command in this process, whose libraries are imported; return its exit code."""
+    words = ["benchmark", str(suite), "--out", str(out), "--device", "cpu", "--devices", str(devices)]
+    return inpaint_zoo(words)
 
 
 def children(pid: int) -> list[int]:
@@ -84,10 +83,10 @@ def children(pid: int) -> list[int]:
     return [child for _, child in sorted(found)]
 
 
-def ranks(launcher: subprocess.Popen[bytes], devices: int) -> list[int]:
-    """Wait for the processes of a run, which are forked by a child of the launcher, and return them by rank."""
-    while launcher.poll() is None:
-        for child in children(launcher.pid):
+def find_ranks(devices: int, ended: threading.Event) -> list[int]:
+    """Wait for the processes of a run, which are forked by a child of this process, and return them by rank."""
+    while not ended.is_set():
+        for child in children(os.getpid()):
             if len(found := children(child)) == devices:
                 return found
         time.sleep(0.01)
@@ -108,29 +107,35 @@ def kill_once(suite: Path, folder: Path, devices: int, longest: float, draw: ran
     """Kill a process of a new run, resume the run and compare it; None if the run had ended before."""
     out, log = folder / "broken", folder / "log.txt"
     shutil.rmtree(out, ignore_errors=True)
-    launcher = start(suite, out, devices, log)
-    found = ranks(launcher, devices)
+    said = log.stat().st_size
     rank, seconds = draw.randrange(devices), draw.uniform(0, longest)
-    time.sleep(seconds)
-    if launcher.poll() is not None:
+    killed: list[int] = []
+    ended = threading.Event()
+
+    def kill() -> None:
+        found = find_ranks(devices, ended)
+        if found and not ended.wait(seconds):
+            killed.append(found[rank])
+            os.kill(found[rank], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    code = run(suite, out, devices)
+    ended.set()
+    killer.join()
+    if not killed or not code:
         return None
-    try:
-        os.kill(found[rank], signal.SIGKILL)
-    except ProcessLookupError:
-        launcher.wait()
-        return None
-    code = launcher.wait()
     before, parts = cells(out), len(list(out.glob("parts/*/*.npz")))
-    said = log.read_text(errors="replace")
-    faults = [] if code else ["exit code 0"]
-    if f"rank {rank} (process {found[rank]}) was killed by signal 9" not in " ".join(said.split()):
-        faults.append(f"the message does not name rank {rank}: {said[-500:]}")
-    if start(suite, out, devices, log).wait():
-        faults.append(f"the resumed run failed: {log.read_text(errors='replace')[-500:]}")
+    text = " ".join(log.read_text(errors="replace")[said:].split())
+    faults = []
+    if f"rank {rank} (process {killed[0]}) was killed by signal 9" not in text:
+        faults.append(f"the message does not name rank {rank}: {text[-500:]}")
+    if again := run(suite, out, devices):
+        faults.append(f"the resumed run ended with exit code {again}")
     else:
         faults += differences(out, folder / "unbroken")
-        again = [name for name, changed in before.items() if cells(out).get(name) != changed]
-        faults += [f"{len(again)} finished cells were computed again"] if again else []
+        changed = [name for name, time_ns in before.items() if cells(out).get(name) != time_ns]
+        faults += [f"{len(changed)} finished cells were computed again"] if changed else []
     return Kill(rank, seconds, len(before), parts, code, faults)
 
 
@@ -141,25 +146,28 @@ def main() -> int:
     parser.add_argument("--devices", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    console, draw = Console(), random.Random(options.seed)
     folder = Path(tempfile.mkdtemp(prefix="kill_ranks_"))
+    console, draw = Console(file=os.fdopen(os.dup(1), "w")), random.Random(options.seed)
+    with (folder / "log.txt").open("wb", buffering=0) as log:  # of this process and those that it starts
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
     suite = folder / "suite.yaml"
     suite.write_text(yaml.safe_dump(SUITE, sort_keys=False))
     faults: list[str] = []
     try:
-        begin = time.monotonic()
-        if start(suite, folder / "one", 1, folder / "log.txt").wait():
-            sys.exit((folder / "log.txt").read_text(errors="replace"))
-        sys.stderr.write(f"one process: {time.monotonic() - begin:.1f} s with its start\n")
-        launcher = start(suite, folder / "unbroken", options.devices, folder / "log.txt")
-        ranks(launcher, options.devices)
-        begin = time.monotonic()
-        if launcher.wait():
-            sys.exit((folder / "log.txt").read_text(errors="replace"))
-        longest = time.monotonic() - begin
+        seconds = []
+        for name, devices in (("one", 1), ("first", options.devices), ("unbroken", options.devices)):
+            begin = time.monotonic()
+            if run(suite, folder / name, devices):
+                console.print((folder / "log.txt").read_text(errors="replace"))
+                return 1
+            seconds.append(time.monotonic() - begin)
         faults += differences(folder / "one", folder / "unbroken")
         equal = "different results" if faults else "the same bytes"
-        console.print(f"1 and {options.devices} processes: {equal}; {longest:.1f} s with {options.devices}")
+        console.print(
+            f"1 and {options.devices} processes: {equal}; {seconds[0]:.1f} s and {seconds[2]:.1f} s with their starts"
+        )
+        longest = seconds[2]
         table = Table("killed rank", "after s", "cells done", "stored parts", "exit code", "resumed")
         kills = 0
         while kills < options.kills:
@@ -170,7 +178,7 @@ def main() -> int:
                 result = "; ".join(kill.faults) or "the same bytes"
                 values = (kill.rank, f"{kill.seconds:.1f}", kill.done, kill.parts, kill.code, result)
                 table.add_row(*map(str, values))
-                sys.stderr.write(f"{values}\n")
+                console.print(*values)
         console.print(table)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

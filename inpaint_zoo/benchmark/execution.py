@@ -261,6 +261,7 @@ class Execution:
                 "precision": self.options.precision,
                 "workers": self.options.num_workers,
                 "batch_size": self.options.batch_size,
+                **({"processes": self.ranks.count} if self.ranks.count > 1 else {}),
             },
             "skipped_metrics": [{"metric": name, "reason": reason} for name, reason in scorer.skipped.items()],
             "unreadable": [problem._asdict() for problem in self.plan.sources.unreadable],

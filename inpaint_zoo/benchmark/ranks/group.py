@@ -183,20 +183,21 @@ class ManyRanks(Ranks):
         """Return whether the current work has failed at an earlier position."""
         return position > self._first_failure
 
-    def leave(self, complete: bool) -> None:
+    def leave(self, orderly: bool) -> None:
         """Leave the run.
 
         Args:
-            complete: Whether this rank leaves in order. If not, the other ranks are told, so that they do not wait.
+            orderly: Whether all ranks leave. If not, the other ranks are told that this one does, so that they do not
+                wait for it.
         """
         with suppress(LostRankError), self._noticing_losses():
-            if self.rank == 0 and self._waits_for_orders:
+            if orderly and self.rank == 0 and self._waits_for_orders:
                 self.announce(None)
+                self._meet(lambda: None)  # rank 0 hosts the store, so it leaves last
+            elif orderly and self.rank:
                 self._meet(lambda: None)
-            elif self.rank == 0 or not complete:
-                self._store.set("left", str(self.rank))
             else:
-                self._meet(lambda: None)
+                self._store.set("left", str(self.rank))
         self._ended.set()
 
     def _meet(self, waiting: Callable[[], None]) -> None:

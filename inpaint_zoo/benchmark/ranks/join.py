@@ -87,12 +87,15 @@ def join_ranks(device: str, devices: int | None = None, num_nodes: int | None = 
     with ExitStack() as stack:
         stack.enter_context(once_interrupted())
         ranks = _join(launcher, device, devices, num_nodes)
-        complete = False
+        orderly = False
         try:
             yield ranks
-            complete = True
+            orderly = True
+        except Exception:
+            orderly = ranks.rank == 0  # the others wait for orders, and get the last one
+            raise
         finally:
-            ranks.leave(complete)
+            ranks.leave(orderly)
             _destroy()
 
 
