@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_zoo.analysis.cost import ImageCost, watch_memory
-from inpaint_zoo.benchmark.breakdown import Clock
+from inpaint_zoo.benchmark.breakdown import Clock, added
 from inpaint_zoo.benchmark.images import ImageSet, MaskSet
 from inpaint_zoo.benchmark.methods import MethodInput, MethodOutput
 from inpaint_zoo.benchmark.parts import Part, Scored, Shown
@@ -23,7 +23,7 @@ from inpaint_zoo.benchmark.scoring import Pair, Score, Scorer
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.names import plain_name
 
-__all__ = ["Sample", "compute_part", "load_sample", "naming", "worker_threads"]
+__all__ = ["Sample", "Watch", "compute_part", "load_sample", "naming", "worker_threads"]
 
 Pixels = NDArray[np.uint8]
 AHEAD = 2  # groups of images that are loaded while a GPU works
@@ -77,20 +77,33 @@ def load_sample(image_set: ImageSet, masks: MaskSet, index: int, draw: int = 0, 
     return Sample(index, target, item, draw)
 
 
+class Watch:
+    """Follows the computation of a part; this base class ignores it."""
+
+    def begin(self, position: int) -> None:
+        """Receive that the method is about to complete this sample, or a batch that begins with it."""
+
+    def image(self) -> None:
+        """Receive that a sample is done."""
+
+    def turn(self) -> None:
+        """Receive that the part has grown by some samples."""
+
+
 def compute_part(
     cell: Cell,
     scorer: Scorer,
     pool: ThreadPoolExecutor,
+    part: Part,
     *,
     positions: Sequence[int],
     first: Sample | None,
     workers: int,
     batch_size: int,
     gallery: int,
-    alone: bool,
     clock: Clock,
-    advance: Callable[[], None],
-) -> Part:
+    watch: Watch,
+) -> None:
     """Complete and score some samples of a cell; the method must have been started.
 
     On a GPU, and for finished results, loading, completing and scoring overlap. On a CPU, and when images are completed
@@ -102,25 +115,26 @@ def compute_part(
         cell: The cell to compute.
         scorer: The metrics.
         pool: Thread pool from `worker_threads`.
+        part: Where the results are added. If it is ``alone``, nothing runs in parallel to the method, and the peak
+            memory of each image is recorded.
         positions: The samples, by their position in `Cell.samples`, in rising order.
         first: A sample that is not loaded again; None if there is none.
         workers: Number of the pool's threads.
         batch_size: Number of images in one call of the method.
         gallery: Number of results of the cell to keep as images.
-        alone: Complete images one at a time with nothing running in parallel, and record the peak memory of each.
         clock: Counts the time of each stage.
-        advance: Called after each image.
+        watch: Receives the progress.
 
     Raises:
         Exception: Any error of the method, with a note that names the images.
     """
-    overlap = not alone and (scorer.device.type != "cpu" or not cell.method.computes)
+    overlap = not part.alone and (scorer.device.type != "cpu" or not cell.method.computes)
     # a multiple of the batch size, and enough work for all threads
     group = batch_size * -(-(workers if overlap else TURN * workers) // batch_size)
-    gathered = _Gathered(cell, scorer, pool, gallery, clock, advance)
+    gathered = _Gathered(cell, scorer, pool, part, gallery, clock, watch)
 
     def ask(items: list[MethodInput]) -> list[MethodOutput]:
-        if not alone:
+        if not part.alone:
             return cell.method.fill(items)
         outputs, peak = watch_memory(lambda: cell.method.fill(items), scorer.device)
         gathered.watched(peak)
@@ -132,6 +146,7 @@ def compute_part(
             loaded = gathered.loaded(turn)
             for begin in range(0, len(loaded), batch_size):
                 batch = loaded[begin : begin + batch_size]
+                watch.begin(batch[0][0])
                 samples = [each.sample for _, each in batch]
                 outputs = [each.output for _, each in batch if each.output is not None]
                 if not outputs:
@@ -142,12 +157,12 @@ def compute_part(
                 if overlap:
                     gathered.submit()
             gathered.collect(left=4 * max(batch_size, workers, scorer.together) if overlap else 0)
+            watch.turn()
         gathered.collect(left=0)
     except BaseException:
         gathered.cancel()
         raise
-    gathered.part.seconds = clock.lap()
-    return gathered.part
+    part.seconds = added([part.seconds, clock.lap()])
 
 
 @contextmanager
@@ -180,26 +195,22 @@ class _Unscored(NamedTuple):
 
 
 class _Gathered:
-    """Collects the results of samples as a part of a cell.
-
-    Attributes:
-        part: The results so far, in the order in which the samples were completed.
-    """
+    """Adds the results of samples to a part of a cell, in the order in which the samples are completed."""
 
     def __init__(
         self,
         cell: Cell,
         scorer: Scorer,
         pool: ThreadPoolExecutor,
+        part: Part,
         gallery: int,
         clock: Clock,
-        advance: Callable[[], None],
+        watch: Watch,
     ) -> None:
-        self._scorer, self._pool, self._clock, self._advance = scorer, pool, clock, advance
+        self._scorer, self._pool, self._part, self._clock, self._watch = scorer, pool, part, clock, watch
         self._shown = cell.image_set.gallery(gallery)
         self._unscored: list[_Unscored] = []
         self._waiting: deque[tuple[list[_Unscored], Future[list[Score]]]] = deque()
-        self.part = Part()
 
     def loaded(self, turn: Iterable[tuple[int, _Loaded | str]]) -> list[tuple[int, _Loaded]]:
         """Return the samples that could be loaded, and leave the others out."""
@@ -208,20 +219,20 @@ class _Gathered:
             if isinstance(each, _Loaded):
                 found.append((position, each))
             else:
-                self.part.left_out[position] = each
-                self._advance()
+                self._part.left_out[position] = each
+                self._watch.image()
         return found
 
     def watched(self, peak: float | None) -> None:
         """Record the memory peak of an image."""
-        known = (self.part.peak_memory, peak)
-        self.part.peak_memory = max((each for each in known if each is not None), default=None)
+        known = (self._part.peak_memory, peak)
+        self._part.peak_memory = max((each for each in known if each is not None), default=None)
 
     def add(self, position: int, sample: Sample, output: MethodOutput) -> None:
         """Add a result, which is scored after a call of `submit` or `collect`."""
         mask = sample.item.mask
         height, width = mask.shape
-        self.part.bytes_alone |= output.unrounded is None
+        self._part.bytes_alone |= output.unrounded is None
         cost = None
         if output.seconds is not None:
             cost = ImageCost(sample.item.key, output.seconds, output.passes, width, height)
@@ -229,7 +240,7 @@ class _Gathered:
         pair = Pair(output.image, sample.target, mask, unrounded)
         self._unscored.append(_Unscored(position, pair, float(np.count_nonzero(mask)) / mask.size, cost))
         if sample.draw == 0 and sample.number in self._shown:
-            self.part.shown[self._shown[sample.number]] = Shown(sample, output.image)
+            self._part.shown[self._shown[sample.number]] = Shown(sample, output.image)
 
     def submit(self, least: int | None = None) -> None:
         """Start to score the results, in complete batches of the device, or in batches of ``least`` and more images."""
@@ -249,8 +260,8 @@ class _Gathered:
         while sum(len(batch) for batch, _ in self._waiting) > left:
             batch, scores = self._waiting.popleft()
             for each, score in zip(batch, scores.result(), strict=True):
-                self.part.scored[each.position] = Scored(score, each.hole_ratio, each.cost)
-                self._advance()
+                self._part.scored[each.position] = Scored(score, each.hole_ratio, each.cost)
+                self._watch.image()
 
     def cancel(self) -> None:
         """Cancel the scores that no thread has started."""

@@ -1,36 +1,38 @@
-"""Compute the cells of a plan one after the other, store each one when it is done, and write the result tables."""
+"""Compute the cells of a plan one after the other, store each one when it is done, and write the result tables.
+
+This is what rank 0 of a run does, and what a run with one process does.
+"""
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from inpaint_zoo._version import __version__
 from inpaint_zoo.analysis.cost import SPREAD, cell_cost, measure_alone, timed_in_the_run
 from inpaint_zoo.analysis.machine import describe_device, describe_environment
-from inpaint_zoo.benchmark.breakdown import Clock, added
-from inpaint_zoo.benchmark.compute import Sample, compute_part, load_sample, naming
+from inpaint_zoo.benchmark.breakdown import added
+from inpaint_zoo.benchmark.compute import Sample, load_sample
 from inpaint_zoo.benchmark.identity import code_sha256, git_commit
 from inpaint_zoo.benchmark.images import ImageSet
-from inpaint_zoo.benchmark.methods import Method, MethodInput, NetworkMethod
+from inpaint_zoo.benchmark.methods import MethodInput, NetworkMethod
 from inpaint_zoo.benchmark.missing import by_part
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
 from inpaint_zoo.benchmark.parts import CellResult, Features, merge_parts
 from inpaint_zoo.benchmark.plan import Cell, Plan
+from inpaint_zoo.benchmark.ranks.group import Ranks
+from inpaint_zoo.benchmark.ranks.orders import CheckPlan, ComputeCell, ComputeFeatures, Failed, whole
+from inpaint_zoo.benchmark.ranks.shares import Shares
 from inpaint_zoo.benchmark.store import Store
 from inpaint_zoo.benchmark.totals import totals
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_path, sha256_json, write_bytes
 from inpaint_zoo.io.images import write_image
-from inpaint_zoo.io.names import plain_name
 from inpaint_zoo.masks.bank import encode_png
 
 if TYPE_CHECKING:
@@ -50,14 +52,29 @@ class Execution:
         device: torch.device,
         options: Options,
         listener: Listener,
+        ranks: Ranks,
     ) -> None:
-        self.plan, self.store, self.pool, self.device = plan, store, pool, device
-        self.options, self.listener = options, listener
+        self.plan, self.store, self.device = plan, store, device
+        self.options, self.listener, self.ranks = options, listener, ranks
+        self.shares = Shares(plan, pool, device, options, ranks, store.out, listener.image)
         self.metrics = plan.scorer.identity()
         self._shown: set[tuple[str, str]] = set()
-        self._warm: Method | None = None
+        self.clock = self.shares.clock
         self._rehearsed: dict[str, tuple[CellResult, dict[str, Any] | None]] = {}  # by content
-        self.clock = Clock()
+
+    def check_ranks(self) -> None:
+        """Check that all ranks have the same plan.
+
+        Raises:
+            ZooError: If one has another plan or cannot make one.
+        """
+        import torch
+
+        identities = tuple(cell.key.id for cell in self.plan.cells)
+        self.ranks.announce(CheckPlan(identities, code_sha256(), torch.get_num_threads()))
+        for rank, problem in enumerate(self.ranks.collect(None)):
+            if problem is not None:
+                raise ZooError(f"Rank {rank} cannot take part in this run: {problem}")
 
     def compute(self, cells: Sequence[Cell]) -> list[Failure]:
         """Compute cells one after the other and store each one when it is done; return those that failed."""
@@ -79,14 +96,14 @@ class Execution:
                 raise ZooError(cell.problem)
             result, costs = self._known(cell) or self._computed(cell)
         except Exception as error:
-            line = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
-            line = plain_name(" ".join([*line.split(), *(f"({note})" for note in getattr(error, "__notes__", ()))]))
-            with self.store.writing(cell.key, self._record(cell, "failed", line)) as folder:
-                (folder / "traceback.txt").write_text(traceback.format_exc(), "utf-8", "backslashreplace")
-            return line
+            failed = Failed.of(error, -1)
+            with self.store.writing(cell.key, self._record(cell, "failed", failed.line)) as folder:
+                (folder / "traceback.txt").write_text(failed.trace, "utf-8", "backslashreplace")
+            return failed.line
         if self.plan.suite.rehearsal:  # many cells are the same network on the same images
             self._rehearsed[cell.content] = result, costs
         self._write(cell, result, costs)
+        self.shares.kept(cell).remove()
         return None
 
     def _known(self, cell: Cell) -> tuple[CellResult, dict[str, Any] | None] | None:
@@ -98,39 +115,27 @@ class Execution:
 
     def _computed(self, cell: Cell) -> tuple[CellResult, dict[str, Any] | None]:
         """Complete and score the images of a cell; return its results and its cost."""
-        with self.clock.stage("start"):
-            cell.method.start(cell.task, self.device, self.options.precision)
-        first = self._first(cell)
-        if first is not None:
-            self._warm_up(cell, first)
-        device, batch_size = self.device, self.options.batch_size
-        in_the_run = cell.method.computes and timed_in_the_run(cell.method.repeats, device, batch_size)
+        kept = self.shares.kept(cell)
+        if self.options.fresh:
+            kept.remove()
+        parts = kept.load()
+        done = set[int]().union(*(part.positions for part in parts))
+        positions = [at for at in range(len(cell.task.keys)) if at not in done]
+        for _ in done:
+            self.listener.image()
+        first = self.shares.start(cell, self.ranks.share(positions) or range(len(cell.task.keys)))
+        computes, device = cell.method.computes, self.device
+        in_the_run = computes and timed_in_the_run(cell.method.repeats, device, self.options.batch_size)
+        in_the_run = in_the_run and self.ranks.count == 1 and all(part.alone for part in parts)
         alone = None
-        if cell.method.computes and not in_the_run and first is not None:
+        if computes and not in_the_run and first is not None:  # the other ranks wait meanwhile
             fill = cell.method.fill
             with self.clock.stage("start"):
                 alone = measure_alone(lambda item: fill([item])[0].seconds, self._spread(cell, first), device)
-        part = compute_part(
-            cell,
-            self.plan.scorer,
-            self.pool,
-            positions=range(len(cell.task.keys)),
-            first=first,
-            workers=self.options.num_workers,
-            batch_size=batch_size,
-            gallery=self.options.gallery,
-            alone=in_the_run,
-            clock=self.clock,
-            advance=self.listener.image,
-        )
-        result = merge_parts(
-            cell,
-            self.plan.scorer,
-            [part],
-            alone=in_the_run,
-            target_features=self._target_features,
-            clock=self.clock,
-        )
+        number = next(number for number, each in enumerate(self.plan.cells) if each is cell)
+        self.ranks.announce(ComputeCell(number, np.array(positions, np.int64)))
+        parts += whole(self.shares.compute(cell, positions, first, in_the_run))
+        result = merge_parts(cell, self.plan.scorer, parts, self._target_features, self.clock)
         alone = result.alone or alone
         network = cell.method if isinstance(cell.method, NetworkMethod) else None
         return result, cell_cost(network, result.costs, alone, device) if alone else None
@@ -188,13 +193,6 @@ class Execution:
             "n_images": len(cell.task.keys),
         }
 
-    def _warm_up(self, cell: Cell, first: Sample) -> None:
-        """Fill one image before the first measured one, so that one-time setup does not count as latency."""
-        if cell.method.computes and self._warm is not cell.method:
-            with naming([first]), self.clock.stage("start"):
-                cell.method.fill([first.item])
-            self._warm = cell.method
-
     def _spread(self, cell: Cell, first: Sample) -> Iterator[MethodInput]:
         """Yield up to `SPREAD` evenly spaced images of a cell, without those that cannot be read or get no mask."""
         samples = cell.samples
@@ -210,13 +208,6 @@ class Execution:
         if not found:
             yield first.item
 
-    def _first(self, cell: Cell) -> Sample | None:
-        """Return the first image that can be read and gets a mask; None if there is none."""
-        for index, draw in cell.samples:
-            with suppress(ZooError):
-                return load_sample(cell.image_set, cell.masks, index, draw, self.clock)
-        return None
-
     def _target_features(self, image_set: ImageSet) -> Features:
         """Return the features (N, D) of the original images by key; they are cached by content."""
         scorer = self.plan.scorer
@@ -227,19 +218,17 @@ class Execution:
                 return {key: stored[key] for key in scorer.feature_keys}
         except (OSError, ValueError, KeyError):
             pass  # not cached yet, or damaged
-        indices, size = image_set.indices, scorer.together
-        batches = [indices[begin : begin + size] for begin in range(0, len(indices), size)]
-        rows = [row for part in self.pool.map(partial(self._features, image_set), batches) for row in part]
-        arrays: dict[str, Any] = {key: np.stack([row[key] for row in rows]) for key in scorer.feature_keys}
+        self.ranks.announce(ComputeFeatures(self.plan.sources.image_sets.index(image_set)))
+        answers = whole(self.shares.features(image_set))
+        arrays: dict[str, Any] = {}
+        for key in scorer.feature_keys:
+            rows = answers[0][key]
+            arrays[key] = np.empty((len(image_set.indices), *rows.shape[1:]), rows.dtype)
+            for rank, answer in enumerate(answers):
+                arrays[key][rank :: len(answers)] = answer.get(key, rows[:0])
         with atomic_path(path) as temporary:
             np.savez(temporary, **arrays)
         return arrays
-
-    def _features(self, image_set: ImageSet, indices: Sequence[int]) -> list[dict[str, NDArray[np.float32]]]:
-        with self.clock.stage("decode"):
-            images = [image_set.load(index) for index in indices]
-        with self.clock.stage("metrics"):
-            return self.plan.scorer.features(images)
 
     def left_out(self, cells: Iterable[Cell]) -> list[LeftOut]:
         """Return the images of finished cells that lack values of some or all metrics, once for all methods."""

@@ -62,6 +62,7 @@ class Part:
         shown: Samples of the gallery, by the name of their files.
         peak_memory: Largest memory peak in MiB of an image that was completed alone; None if it was not measured.
         bytes_alone: Whether the method returned a result that has no unrounded form.
+        alone: Whether the images are completed one at a time with nothing running in parallel.
         seconds: Time of each stage (`breakdown.STAGES`), from the start of the method on.
     """
 
@@ -70,6 +71,7 @@ class Part:
     shown: dict[int, Shown] = field(default_factory=dict)
     peak_memory: float | None = None
     bytes_alone: bool = False
+    alone: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -120,8 +122,6 @@ def merge_parts(
     cell: Cell,
     scorer: Scorer,
     parts: Iterable[Part],
-    *,
-    alone: bool,
     target_features: Callable[[ImageSet], Features],
     clock: Clock,
 ) -> CellResult:
@@ -131,7 +131,6 @@ def merge_parts(
         cell: The cell.
         scorer: The metrics.
         parts: The parts, in any order.
-        alone: Whether the images were completed one at a time with nothing running in parallel.
         target_features: Function that returns the features (N, D) of a dataset's original images by key.
         clock: Counts the time of the metrics of sets.
 
@@ -151,7 +150,7 @@ def merge_parts(
     return CellResult(
         values=_values(cell, whole, of_sets),
         costs=costs,
-        alone=Alone(tuple(cost.seconds for cost in costs), whole.peak_memory, IN_THE_RUN) if alone else None,
+        alone=Alone(tuple(cost.seconds for cost in costs), whole.peak_memory, IN_THE_RUN) if whole.alone else None,
         shown=whole.shown,
         capped=scorer.capped(scores),
         notes=scorer.notes(),
@@ -176,6 +175,7 @@ def _joined(cell: Cell, parts: Iterable[Part]) -> Part:
         shown={name: shown for part in parts for name, shown in part.shown.items()},
         peak_memory=max(peaks, default=None),
         bytes_alone=any(part.bytes_alone for part in parts),
+        alone=all(part.alone for part in parts if part.positions),
         seconds=added(part.seconds for part in parts),
     )
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 from inpaint_zoo.benchmark import Options, load_suite, run_suite
 from inpaint_zoo.benchmark.breakdown import Clock
-from inpaint_zoo.benchmark.compute import compute_part, load_sample, worker_threads
+from inpaint_zoo.benchmark.compute import Watch, compute_part, load_sample, worker_threads
 from inpaint_zoo.benchmark.export import export_inputs
 from inpaint_zoo.benchmark.options import Listener
-from inpaint_zoo.benchmark.parts import merge_parts
+from inpaint_zoo.benchmark.parts import Part, merge_parts
 from inpaint_zoo.benchmark.plan import make_plan, open_sources
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
@@ -100,20 +100,21 @@ def scored(folder, masks, extractor):
         return {fid.feature_key: np.stack([each[fid.feature_key] for each in features])}
 
     with worker_threads(1) as pool:
-        part = compute_part(
+        part = Part(alone=True)
+        compute_part(
             cell,
             plan.scorer,
             pool,
+            part,
             positions=range(len(cell.samples)),
             first=None,
             workers=1,
             batch_size=2,
             gallery=0,
-            alone=True,
             clock=Clock(),
-            advance=lambda: None,
+            watch=Watch(),
         )
-    result = merge_parts(cell, plan.scorer, [part], alone=True, target_features=target_features, clock=Clock())
+    result = merge_parts(cell, plan.scorer, [part], target_features, Clock())
     return result.values.to_pandas(), cell
 
 
