@@ -142,7 +142,7 @@ class Scorer:
 
         rounded = self._images([pair.pred for pair in pairs])
         target = self._images([pair.target for pair in pairs])
-        forms = {"8-bit": to_float64(rounded), "unrounded": to_float64(rounded)}
+        forms = dict.fromkeys(("8-bit", "unrounded"), to_float64(rounded))
         unrounded = [pair.unrounded for pair in pairs if pair.unrounded is not None]
         if unrounded:
             forms["unrounded"] = to_float64(upload(np.stack(unrounded), self.device))

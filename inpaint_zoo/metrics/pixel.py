@@ -47,7 +47,7 @@ class L1(ImageMetric):
 
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
         """Return the mean absolute error times ``factor``."""
-        return region_mean((to_scale(pred) - to_scale(target)).abs(), region) * self.factor
+        return region_mean((to_scale(pred) - to_scale(target)).abs_(), region) * self.factor
 
 
 class RelativeL1(ImageMetric):
@@ -68,7 +68,7 @@ class RelativeL1(ImageMetric):
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
         """Return the ratio over the whole image."""
         x, y = to_scale(pred, to_bytes=self.to_bytes), to_scale(target, to_bytes=self.to_bytes)
-        error = fixed_sum((x - y).abs())
+        error = fixed_sum((x - y).abs_())
         # 0 / 0 is NaN, which counts as undefined; a black ground truth with another result would be infinite
         ratio = error / fixed_sum(y if self.divisor == "target" else x + y)
         return torch.where(ratio.isinf(), torch.nan, ratio)
@@ -90,7 +90,7 @@ class MSE(ImageMetric):
 
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
         """Return the mean of (pred - target)² over pixels and channels."""
-        return region_mean((to_scale(pred, self.scale) - to_scale(target, self.scale)) ** 2, region)
+        return region_mean((to_scale(pred, self.scale) - to_scale(target, self.scale)).square_(), region)
 
 
 class PSNR(ImageMetric):
@@ -118,7 +118,6 @@ class PSNR(ImageMetric):
 
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
         """Return 10 log10(1 / MSE)."""
-        mse = region_mean(
-            (to_scale(pred, to_bytes=self.to_bytes) - to_scale(target, to_bytes=self.to_bytes)) ** 2, region
-        )
+        error = to_scale(pred, to_bytes=self.to_bytes) - to_scale(target, to_bytes=self.to_bytes)
+        mse = region_mean(error.square_(), region)
         return torch.where(mse == 0, self.identical, -10 * mse.log10())
