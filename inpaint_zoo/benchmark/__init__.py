@@ -13,10 +13,11 @@ from inpaint_zoo.benchmark.options import Failure, Listener, Options
 from inpaint_zoo.benchmark.places import Places
 from inpaint_zoo.benchmark.rehearsal import rehearsed
 from inpaint_zoo.benchmark.runner import Outcome, run_suite
-from inpaint_zoo.benchmark.store import CellKey
+from inpaint_zoo.benchmark.store import LOGS, CellKey, refuse_foreign
 from inpaint_zoo.benchmark.suite import Suite, load_suite
 
 __all__ = [
+    "LOGS",
     "CellKey",
     "Failure",
     "ListedSuite",
@@ -30,6 +31,7 @@ __all__ = [
     "export_inputs",
     "list_suites",
     "load_suite",
+    "refuse_foreign",
     "rehearsed",
     "run_suite",
 ]

@@ -1,97 +1,31 @@
-"""Compute one cell: run the method and score its results; images are loaded and scored by threads."""
+"""Compute samples of a cell: run the method and score its results; images are loaded and scored by threads."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
-from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
-from inpaint_zoo.analysis.cost import IN_THE_RUN, Alone, ImageCost, watch_memory
+from inpaint_zoo.analysis.cost import ImageCost, watch_memory
+from inpaint_zoo.benchmark.breakdown import Clock, added
 from inpaint_zoo.benchmark.images import ImageSet, MaskSet
 from inpaint_zoo.benchmark.methods import MethodInput, MethodOutput
+from inpaint_zoo.benchmark.parts import Part, Sample, Scored, Shown
 from inpaint_zoo.benchmark.plan import Cell
-from inpaint_zoo.benchmark.scoring import Score, Scorer, SetScore
+from inpaint_zoo.benchmark.scoring import Pair, Score, Scorer
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.names import plain_name
 
-__all__ = ["CellResult", "Sample", "Shown", "compute_cell", "load_sample", "naming", "worker_threads"]
+__all__ = ["Watch", "compute_part", "load_sample", "naming", "worker_threads"]
 
-Pixels = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-Features = Mapping[str, Floats]
 AHEAD = 2  # groups of images that are loaded while a GPU works
 TURN = 4  # images per worker between two turns of the CPU
-
-
-class Sample(NamedTuple):
-    """One image of a cell with one mask.
-
-    Attributes:
-        number: Index of the image in the dataset.
-        target: The ground truth (H, W, 3).
-        item: Inputs of the method.
-        draw: Number of the mask, from 0.
-    """
-
-    number: int
-    target: Pixels
-    item: MethodInput
-    draw: int = 0
-
-
-class Shown(NamedTuple):
-    """An image of the gallery, and its result (H, W, 3)."""
-
-    sample: Sample
-    result: Pixels
-
-
-@dataclass
-class CellResult:
-    """Results of one cell.
-
-    Attributes:
-        values: Columns image, metric, value, group, hole_ratio; rows by image, then metric; set metrics last.
-        costs: Cost of each image; empty for a method that computes nothing in this run.
-        alone: Latencies, if the images were completed one at a time; else None.
-        shown: Images of the gallery, by position.
-        capped: Number of values that each metric limited to its cap.
-        notes: Notes of set metrics about their last value.
-        set_intervals: Intervals of the values of set metrics.
-        from_bytes: Metrics defined on unrounded results that were computed on 8-bit ones, because the method returns no
-            others.
-        left_out: Key of an image -> why it has no values, or no values of some metrics.
-        scored: Number of images that have values.
-    """
-
-    values: pa.Table
-    costs: Sequence[ImageCost]
-    alone: Alone | None = None
-    shown: dict[int, Shown] = field(default_factory=dict)
-    capped: dict[str, int] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)
-    set_intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
-    from_bytes: tuple[str, ...] = ()
-
-    def timings(self) -> pa.Table:
-        """Return ``costs`` as a table with the columns image, seconds, passes, width, height."""
-        whole = pa.int32()
-        schema = pa.schema(
-            [("image", pa.string()), ("seconds", pa.float64()), ("passes", whole), ("width", whole), ("height", whole)]
-        )
-        return pa.table({name: [getattr(cost, name) for cost in self.costs] for name in schema.names}, schema=schema)
-
-    left_out: dict[str, str] = field(default_factory=dict)
-    scored: int = 0
 
 
 def _one_thread() -> None:
@@ -113,131 +47,104 @@ def worker_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def load_sample(image_set: ImageSet, masks: MaskSet, index: int, draw: int = 0) -> Sample:
+def load_sample(image_set: ImageSet, masks: MaskSet, index: int, draw: int = 0, clock: Clock | None = None) -> Sample:
     """Decode image ``index``, make its mask, set the hole to 0, and add the filling that the mask set defines."""
-    target = image_set.load(index)
-    mask = masks.load(index, (target.shape[0], target.shape[1]), draw, image_set.count)
-    image = np.where(mask[..., None], np.uint8(0), target)
-    item = MethodInput(image_set.key(index, draw), image, mask, masks.hole_fill(target, mask))
+    clock = clock or Clock()
+    with clock.stage("decode"):
+        target = image_set.load(index)
+    with clock.stage("mask"):
+        mask = masks.load(index, (target.shape[0], target.shape[1]), draw, image_set.count)
+        image = np.where(mask[..., None], np.uint8(0), target)
+        item = MethodInput(image_set.key(index, draw), image, mask, masks.hole_fill(target, mask))
     return Sample(index, target, item, draw)
 
 
-def compute_cell(
+class Watch:
+    """Follows the computation of a part; this base class ignores it."""
+
+    def begin(self, position: int) -> None:
+        """Receive that the method is about to complete this sample, or a batch that begins with it."""
+
+    def image(self) -> None:
+        """Receive that a sample is done."""
+
+    def turn(self) -> None:
+        """Receive that the part has grown by some samples."""
+
+
+def compute_part(
     cell: Cell,
     scorer: Scorer,
     pool: ThreadPoolExecutor,
+    part: Part,
     *,
+    positions: Sequence[int],
     first: Sample | None,
     workers: int,
     batch_size: int,
     gallery: int,
-    alone: bool,
-    target_features: Callable[[ImageSet], Features],
-    advance: Callable[[], None],
-) -> CellResult:
-    """Complete and score every image of a cell; the method must have been started.
+    clock: Clock,
+    watch: Watch,
+) -> None:
+    """Complete and score some samples of a cell; the method must have been started.
 
-    On a GPU, loading, completing and scoring overlap. On a CPU, and when images are completed one at a time, they take
-    turns after a few images, so that the measured seconds are those of the method alone. An image that gets no mask, or
-    that has become unreadable, is left out for all methods; a method that fails on one image has no result for the
-    cell.
+    On a GPU, and for finished results, loading, completing and scoring overlap. On a CPU, and when images are completed
+    one at a time, they take turns after a few images, so that the measured seconds are those of the method alone. An
+    image that gets no mask, or that has become unreadable, is left out for all methods; a method that fails on one
+    image has no result for the cell.
 
     Args:
         cell: The cell to compute.
         scorer: The metrics.
         pool: Thread pool from `worker_threads`.
-        first: The first image that can be loaded, which is not loaded again; None if there is none.
-        workers: Number of its threads.
+        part: Where the results are added. If it is ``alone``, nothing runs in parallel to the method, and the peak
+            memory of each image is recorded.
+        positions: The samples, by their position in `Cell.samples`, in rising order.
+        first: A sample that is not loaded again; None if there is none.
+        workers: Number of the pool's threads.
         batch_size: Number of images in one call of the method.
-        gallery: Number of results to keep as images.
-        alone: Complete images one at a time with nothing running in parallel, and record the peak memory of each.
-        target_features: Function that returns the features (N, D) of a dataset's original images by key.
-        advance: Called after each image.
+        gallery: Number of results of the cell to keep as images.
+        clock: Counts the time of each stage.
+        watch: Receives the progress.
 
     Raises:
-        ZooError: If no image can be scored, or one of the metrics can measure none of them.
         Exception: Any error of the method, with a note that names the images.
     """
-    overlap = scorer.device.type != "cpu" and not alone
-    peaks: list[float] = []
+    overlap = not part.alone and (scorer.device.type != "cpu" or not cell.method.computes)
+    # a multiple of the batch size, and enough work for all threads
+    group = batch_size * -(-(workers if overlap else TURN * workers) // batch_size)
+    gathered = _Gathered(cell, scorer, pool, part, gallery, clock, watch)
 
     def ask(items: list[MethodInput]) -> list[MethodOutput]:
-        if not alone:
+        if not part.alone:
             return cell.method.fill(items)
         outputs, peak = watch_memory(lambda: cell.method.fill(items), scorer.device)
-        peaks.extend([] if peak is None else [peak])
+        gathered.watched(peak)
         return outputs
 
-    group = batch_size if overlap else max(batch_size, TURN * workers)
-    gathered = _Gathered(cell, scorer, pool, gallery, advance)
+    load = partial(_load, cell, first, clock)
     try:
-        for loaded in _samples(cell, pool, first, group, ahead=AHEAD if overlap else 0):
-            samples = [each for each in loaded if isinstance(each, Sample)]
-            for missing in (each for each in loaded if not isinstance(each, Sample)):
-                gathered.left_out[missing.key] = missing.reason
-                advance()
-            for begin in range(0, len(samples), batch_size):
-                batch = samples[begin : begin + batch_size]
-                with naming(batch):
-                    outputs = ask([each.item for each in batch])
-                for sample, output in zip(batch, outputs, strict=True):
-                    gathered.add(sample, output, score_now=overlap)
-            gathered.collect(left=4 * batch_size + 4 * workers if overlap else 0)
+        for turn in _turns(cell, pool, load, positions, group, ahead=AHEAD if overlap else 0):
+            loaded = gathered.loaded(turn)
+            for begin in range(0, len(loaded), batch_size):
+                batch = loaded[begin : begin + batch_size]
+                watch.begin(batch[0][0])
+                samples = [each.sample for _, each in batch]
+                outputs = [each.output for _, each in batch if each.output is not None]
+                if not outputs:
+                    with naming(samples), clock.stage("forward"):
+                        outputs = ask([sample.item for sample in samples])
+                for (position, each), output in zip(batch, outputs, strict=True):
+                    gathered.add(position, each.sample, output)
+                if overlap:
+                    gathered.submit()
+            gathered.collect(left=4 * max(batch_size, workers, scorer.together) if overlap else 0)
+            watch.turn()
         gathered.collect(left=0)
     except BaseException:
         gathered.cancel()
         raise
-    _refuse_nothing(gathered, scorer)
-    whole: dict[str, float] = {}
-    intervals: dict[str, tuple[float, float]] = {}
-    if scorer.set_metrics:
-        whole, intervals = _compare_sets(cell, scorer, gathered, target_features(cell.image_set))
-    return CellResult(
-        values=_values(cell, gathered, whole),
-        costs=gathered.costs,
-        alone=Alone(tuple(cost.seconds for cost in gathered.costs), max(peaks, default=None), IN_THE_RUN)
-        if alone
-        else None,
-        shown=gathered.shown,
-        capped=scorer.capped(gathered.scores),
-        notes=scorer.notes(),
-        set_intervals=intervals,
-        from_bytes=scorer.unrounded if gathered.bytes_alone else (),
-        left_out=gathered.left_out,
-        scored=len(gathered.scores),
-    )
-
-
-def _compare_sets(
-    cell: Cell, scorer: Scorer, gathered: _Gathered, target: Features
-) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    """Return values and intervals of the set metrics; if an image has several masks, of the means over the draws."""
-    every: list[dict[str, SetScore]] = []
-    groups: list[str] = []
-    for draw in dict.fromkeys(draw for _, draw in gathered.samples):
-        at = [row for row, sample in enumerate(gathered.samples) if sample[1] == draw]
-        features = {key: np.stack([gathered.scores[row].features[key] for row in at]) for key in scorer.feature_keys}
-        rows = np.flatnonzero(np.isin(cell.image_set.indices, [gathered.samples[row][0] for row in at]))
-        every.append(scorer.compare_sets(features, {key: values[rows] for key, values in target.items()}))
-        groups += [cell.image_set.group(gathered.samples[row][0]) for row in at]
-    values = {name: fmean(scores[name].value for scores in every) for name in every[0]}
-    intervals = {}
-    for name, value in values.items():
-        influences = np.concatenate([scores[name].influences for scores in every]) / len(every)
-        low, high = scorer.set_interval(name, value, influences, groups)
-        if np.isfinite([low, high]).all():
-            intervals[name] = low, high
-    return values, intervals
-
-
-def _refuse_nothing(gathered: _Gathered, scorer: Scorer) -> None:
-    reasons = iter(gathered.left_out.items())
-    if not gathered.scores:
-        key, reason = next(reasons)
-        raise ZooError(f"None of {len(gathered.left_out)} images can be scored; the first, {key}: {reason}")
-    for metric in scorer.image_metrics:
-        if not any(metric in score.values for score in gathered.scores):
-            raise ZooError(f"All images are too small: {gathered.scores[0].too_small[metric]}.")
+    part.seconds = added([part.seconds, clock.lap()])
 
 
 @contextmanager
@@ -253,110 +160,131 @@ def naming(samples: Sequence[Sample]) -> Iterator[None]:
         raise
 
 
+class _Loaded(NamedTuple):
+    """A sample, and its result if that was only read."""
+
+    sample: Sample
+    output: MethodOutput | None
+
+
+class _Unscored(NamedTuple):
+    """A completed sample: its position, what is compared, its share of hole, and its cost."""
+
+    position: int
+    pair: Pair
+    hole_ratio: float
+    cost: ImageCost | None
+
+
 class _Gathered:
-    """Results of a cell so far, in the order of its images."""
+    """Adds the results of samples to a part of a cell, in the order in which the samples are completed."""
 
     def __init__(
-        self, cell: Cell, scorer: Scorer, pool: ThreadPoolExecutor, gallery: int, advance: Callable[[], None]
+        self,
+        cell: Cell,
+        scorer: Scorer,
+        pool: ThreadPoolExecutor,
+        part: Part,
+        gallery: int,
+        clock: Clock,
+        watch: Watch,
     ) -> None:
-        self._scorer, self._pool, self._advance = scorer, pool, advance
+        self._scorer, self._pool, self._part, self._clock, self._watch = scorer, pool, part, clock, watch
         self._shown = cell.image_set.gallery(gallery)
-        self._unscored: list[tuple[Pixels, Floats | None, Sample]] = []
-        self.bytes_alone = False  # whether the method returned an 8-bit result
-        self._waiting: deque[Future[Score]] = deque()
-        self.scores: list[Score] = []
-        self.ratios: list[float] = []
-        self.costs: list[ImageCost] = []
-        self.samples: list[tuple[int, int]] = []  # index of the image and draw of the mask
-        self.keys: list[str] = []
-        self.left_out: dict[str, str] = {}
-        self.shown: dict[int, Shown] = {}
+        self._unscored: list[_Unscored] = []
+        self._waiting: deque[tuple[list[_Unscored], Future[list[Score]]]] = deque()
 
-    def add(self, sample: Sample, output: MethodOutput, *, score_now: bool) -> None:
-        """Score the result now or when `collect` is called."""
+    def loaded(self, turn: Iterable[tuple[int, _Loaded | str]]) -> list[tuple[int, _Loaded]]:
+        """Return the samples that could be loaded, and leave the others out."""
+        found: list[tuple[int, _Loaded]] = []
+        for position, each in turn:
+            if isinstance(each, _Loaded):
+                found.append((position, each))
+            else:
+                self._part.left_out[position] = each
+                self._watch.image()
+        return found
+
+    def watched(self, peak: float | None) -> None:
+        """Record the memory peak of an image."""
+        known = (self._part.peak_memory, peak)
+        self._part.peak_memory = max((each for each in known if each is not None), default=None)
+
+    def add(self, position: int, sample: Sample, output: MethodOutput) -> None:
+        """Add a result, which is scored after a call of `submit` or `collect`."""
         mask = sample.item.mask
-        self.bytes_alone |= output.unrounded is None
-        self._unscored.append((output.image, output.unrounded if self._scorer.unrounded else None, sample))
-        if score_now:
-            self._submit()
-        self.ratios.append(float(np.count_nonzero(mask)) / mask.size)
-        self.samples.append((sample.number, sample.draw))
-        self.keys.append(sample.item.key)
+        height, width = mask.shape
+        self._part.bytes_alone |= output.unrounded is None
+        cost = None
         if output.seconds is not None:
-            cost = ImageCost(sample.item.key, output.seconds, output.passes, mask.shape[1], mask.shape[0])
-            self.costs.append(cost)
+            cost = ImageCost(sample.item.key, output.seconds, output.passes, width, height)
+        unrounded = output.unrounded if self._scorer.unrounded else None
+        pair = Pair(output.image, sample.target, mask, unrounded)
+        self._unscored.append(_Unscored(position, pair, float(np.count_nonzero(mask)) / mask.size, cost))
         if sample.draw == 0 and sample.number in self._shown:
-            self.shown[self._shown[sample.number]] = Shown(sample, output.image)
+            self._part.shown[self._shown[sample.number]] = Shown(sample, output.image)
 
-    def _submit(self) -> None:
-        for completed, unrounded, sample in self._unscored:
-            pair = (completed, sample.target, sample.item.mask, unrounded)
-            self._waiting.append(self._pool.submit(self._scorer.score, *pair))
-        self._unscored.clear()
+    def submit(self, least: int | None = None) -> None:
+        """Start to score the results, in complete batches of the device, or in batches of ``least`` and more images."""
+        size = self._scorer.together
+        while len(self._unscored) >= (least or size):
+            batch, self._unscored = self._unscored[:size], self._unscored[size:]
+            self._waiting.append((batch, self._pool.submit(self._score, [each.pair for each in batch])))
+
+    def _score(self, pairs: list[Pair]) -> list[Score]:
+        with self._clock.stage("metrics"):
+            return self._scorer.score(pairs)
 
     def collect(self, left: int) -> None:
-        """Wait until at most ``left`` scores are pending; this limits the number of images in memory."""
-        self._submit()
-        while len(self._waiting) > left:
-            score = self._waiting.popleft().result()
-            if score.too_small:
-                self.left_out[self.keys[len(self.scores)]] = "; ".join(score.too_small.values())
-            self.scores.append(score)
-            self._advance()
+        """Wait until at most ``left`` results are not scored; this limits the number of images in memory."""
+        if left == 0:
+            self.submit(least=1)
+        while sum(len(batch) for batch, _ in self._waiting) > left:
+            batch, scores = self._waiting.popleft()
+            for each, score in zip(batch, scores.result(), strict=True):
+                self._part.scored[each.position] = Scored(score, each.hole_ratio, each.cost)
+                self._watch.image()
 
     def cancel(self) -> None:
         """Cancel the scores that no thread has started."""
-        for future in self._waiting:
-            future.cancel()
+        for _, scores in self._waiting:
+            scores.cancel()
 
 
-class _Missing(NamedTuple):
-    """An image that gets no sample: its key and the reason."""
-
-    key: str
-    reason: str
-
-
-def _load(cell: Cell, first: Sample | None, index: int, draw: int) -> Sample | _Missing:
+def _load(cell: Cell, first: Sample | None, clock: Clock, index: int, draw: int) -> _Loaded | str:
+    """Return a sample, with its result if that is only read, or the reason why it cannot be loaded."""
     if first is not None and (index, draw) == (first.number, first.draw):
-        return first
-    try:
-        return load_sample(cell.image_set, cell.masks, index, draw)
-    except ZooError as error:
-        return _Missing(cell.image_set.key(index, draw), plain_name(" ".join(str(error).split())))
+        sample = first
+    else:
+        try:
+            sample = load_sample(cell.image_set, cell.masks, index, draw, clock)
+        except ZooError as error:
+            return plain_name(" ".join(str(error).split()))
+    if cell.method.computes:
+        return _Loaded(sample, None)
+    with naming([sample]), clock.stage("forward"):
+        return _Loaded(sample, cell.method.fill([sample.item])[0])
 
 
-def _samples(
-    cell: Cell, pool: ThreadPoolExecutor, first: Sample | None, group: int, ahead: int
-) -> Iterator[list[Sample | _Missing]]:
+def _turns(
+    cell: Cell,
+    pool: ThreadPoolExecutor,
+    load: Callable[[int, int], _Loaded | str],
+    positions: Sequence[int],
+    group: int,
+    ahead: int,
+) -> Iterator[list[tuple[int, _Loaded | str]]]:
     """Yield the samples in groups; ``ahead`` further groups are loaded while the caller works on one."""
     samples = cell.samples
-    loading: deque[list[Future[Sample | _Missing]]] = deque()
+    loading: deque[list[tuple[int, Future[_Loaded | str]]]] = deque()
     try:
-        for begin in range(0, len(samples), group):
-            chosen = samples[begin : begin + group]
-            loading.append([pool.submit(_load, cell, first, *sample) for sample in chosen])
+        for begin in range(0, len(positions), group):
+            chosen = positions[begin : begin + group]
+            loading.append([(at, pool.submit(load, *samples[at])) for at in chosen])
             if len(loading) > ahead:
-                yield [future.result() for future in loading.popleft()]
+                yield [(at, future.result()) for at, future in loading.popleft()]
         while loading:
-            yield [future.result() for future in loading.popleft()]
+            yield [(at, future.result()) for at, future in loading.popleft()]
     finally:
-        for future in chain.from_iterable(loading):
+        for _, future in chain.from_iterable(loading):
             future.cancel()
-
-
-def _values(cell: Cell, gathered: _Gathered, whole: Mapping[str, float]) -> pa.Table:
-    columns: dict[str, list[Any]] = {"image": [], "metric": [], "value": [], "group": [], "hole_ratio": []}
-
-    def add(*row: object) -> None:
-        for column, value in zip(columns.values(), row, strict=True):
-            column.append(value)
-
-    for (index, draw), score, ratio in zip(gathered.samples, gathered.scores, gathered.ratios, strict=True):
-        for metric, value in score.values.items():
-            add(cell.image_set.key(index, draw), metric, value, cell.image_set.group(index), ratio)
-    for metric, value in whole.items():
-        add(None, metric, value, None, None)
-    text, number = pa.string(), pa.float64()
-    schema = pa.schema([("image", text), ("metric", text), ("value", number), ("group", text), ("hole_ratio", number)])
-    return pa.table(columns, schema=schema)

@@ -1,8 +1,10 @@
-"""Compute the cells of a plan one after the other, store each one when it is done, and write the result tables."""
+"""Compute the cells of a plan one after the other, store each one when it is done, and write the result tables.
+
+This is what rank 0 of a run does, and what a run with one process does.
+"""
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -10,32 +12,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from inpaint_zoo._version import __version__
 from inpaint_zoo.analysis.cost import SPREAD, cell_cost, measure_alone, timed_in_the_run
 from inpaint_zoo.analysis.machine import describe_device, describe_environment
-from inpaint_zoo.benchmark.compute import CellResult, Sample, compute_cell, load_sample, naming
+from inpaint_zoo.benchmark.breakdown import added
+from inpaint_zoo.benchmark.compute import load_sample
 from inpaint_zoo.benchmark.identity import code_sha256, git_commit
 from inpaint_zoo.benchmark.images import ImageSet
-from inpaint_zoo.benchmark.methods import Method, MethodInput, NetworkMethod
+from inpaint_zoo.benchmark.methods import MethodInput, NetworkMethod
 from inpaint_zoo.benchmark.missing import by_part
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
+from inpaint_zoo.benchmark.parts import CellResult, Features, Sample, merge_parts
 from inpaint_zoo.benchmark.plan import Cell, Plan
+from inpaint_zoo.benchmark.ranks.group import Ranks
+from inpaint_zoo.benchmark.ranks.orders import CheckPlan, ComputeCell, ComputeFeatures, Failed, whole
+from inpaint_zoo.benchmark.ranks.shares import Shares
 from inpaint_zoo.benchmark.store import Store
 from inpaint_zoo.benchmark.totals import totals
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_path, sha256_json, write_bytes
 from inpaint_zoo.io.images import write_image
-from inpaint_zoo.io.names import plain_name
 from inpaint_zoo.masks.bank import encode_png
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["Execution"]
-
-Features = Mapping[str, NDArray[np.float32]]
 
 
 class Execution:
@@ -49,13 +52,29 @@ class Execution:
         device: torch.device,
         options: Options,
         listener: Listener,
+        ranks: Ranks,
     ) -> None:
-        self.plan, self.store, self.pool, self.device = plan, store, pool, device
-        self.options, self.listener = options, listener
+        self.plan, self.store, self.device = plan, store, device
+        self.options, self.listener, self.ranks = options, listener, ranks
+        self.shares = Shares(plan, pool, device, options, ranks, store.out, listener.image)
         self.metrics = plan.scorer.identity()
         self._shown: set[tuple[str, str]] = set()
-        self._warm: Method | None = None
+        self.clock = self.shares.clock
         self._rehearsed: dict[str, tuple[CellResult, dict[str, Any] | None]] = {}  # by content
+
+    def check_ranks(self) -> None:
+        """Check that all ranks have the same plan.
+
+        Raises:
+            ZooError: If one has another plan or cannot make one.
+        """
+        import torch
+
+        identities = tuple(cell.key.id for cell in self.plan.cells)
+        self.ranks.announce(CheckPlan(identities, code_sha256(), torch.get_num_threads()))
+        for rank, problem in enumerate(self.ranks.collect(None)):
+            if problem is not None:
+                raise ZooError(f"Rank {rank} cannot take part in this run: {problem}")
 
     def compute(self, cells: Sequence[Cell]) -> list[Failure]:
         """Compute cells one after the other and store each one when it is done; return those that failed."""
@@ -77,14 +96,14 @@ class Execution:
                 raise ZooError(cell.problem)
             result, costs = self._known(cell) or self._computed(cell)
         except Exception as error:
-            line = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
-            line = plain_name(" ".join([*line.split(), *(f"({note})" for note in getattr(error, "__notes__", ()))]))
-            with self.store.writing(cell.key, self._record(cell, "failed", line)) as folder:
-                (folder / "traceback.txt").write_text(traceback.format_exc(), "utf-8", "backslashreplace")
-            return line
+            failed = Failed.of(error, -1)
+            with self.store.writing(cell.key, self._record(cell, "failed", failed.line)) as folder:
+                (folder / "traceback.txt").write_text(failed.trace, "utf-8", "backslashreplace")
+            return failed.line
         if self.plan.suite.rehearsal:  # many cells are the same network on the same images
             self._rehearsed[cell.content] = result, costs
-        self._write(cell, result, costs, cell.method.notes())
+        self._write(cell, result, costs)
+        self.shares.kept(cell).remove()
         return None
 
     def _known(self, cell: Cell) -> tuple[CellResult, dict[str, Any] | None] | None:
@@ -96,40 +115,35 @@ class Execution:
 
     def _computed(self, cell: Cell) -> tuple[CellResult, dict[str, Any] | None]:
         """Complete and score the images of a cell; return its results and its cost."""
-        cell.method.start(cell.task, self.device, self.options.precision)
-        if cell.method.takes_all:
-            cell.method.prepare(self._items(cell))
-        first = self._first(cell)
-        if first is not None:
-            self._warm_up(cell, first)
-        device, batch_size = self.device, self.options.batch_size
-        in_the_run = cell.method.computes and timed_in_the_run(cell.method.repeats, device, batch_size)
+        kept = self.shares.kept(cell)
+        if self.options.fresh:
+            kept.remove()
+        parts = kept.load()
+        done = set[int]().union(*(part.positions for part in parts))
+        positions = [at for at in range(len(cell.task.keys)) if at not in done]
+        for _ in done:
+            self.listener.image()
+        mine = self.ranks.share(positions) or range(len(cell.task.keys))
+        first = self.shares.start(cell, mine)
+        computes, device = cell.method.computes, self.device
+        in_the_run = computes and timed_in_the_run(cell.method.repeats, device, self.options.batch_size)
+        in_the_run = in_the_run and self.ranks.count == 1 and all(part.alone for part in parts)
         alone = None
-        if cell.method.computes and not in_the_run and first is not None:
+        if computes and not in_the_run and first is not None:  # the other ranks wait meanwhile
             fill = cell.method.fill
-            alone = measure_alone(lambda item: fill([item])[0].seconds, self._spread(cell, first), device)
-        result = compute_cell(
-            cell,
-            self.plan.scorer,
-            self.pool,
-            first=first,
-            workers=self.options.num_workers,
-            batch_size=batch_size,
-            gallery=self.options.gallery,
-            alone=in_the_run,
-            target_features=self._target_features,
-            advance=self.listener.image,
-        )
+            with self.clock.stage("start"):
+                alone = measure_alone(lambda item: fill([item])[0].seconds, self._spread(cell, first, mine), device)
+        number = next(number for number, each in enumerate(self.plan.cells) if each is cell)
+        self.ranks.announce(ComputeCell(number, np.array(positions, np.int64)))
+        parts += whole(self.shares.compute(cell, positions, first, in_the_run))
+        result = merge_parts(cell, self.plan.scorer, parts, self._target_features, self.clock)
         alone = result.alone or alone
         network = cell.method if isinstance(cell.method, NetworkMethod) else None
         return result, cell_cost(network, result.costs, alone, device) if alone else None
 
-    def _write(
-        self, cell: Cell, result: CellResult, costs: Mapping[str, Any] | None, method_notes: Sequence[str]
-    ) -> None:
-        self._write_target(cell, result)  # before the cell, because a stored cell is never visited again
-        record = self._record(cell, "done", None)
-        more = {
+    def _write(self, cell: Cell, result: CellResult, costs: Mapping[str, Any] | None) -> None:
+        whole: dict[str, Any] = {
+            **self._record(cell, "done", None),
             "costs": costs,
             "capped": result.capped,
             "set_metric_notes": result.notes,
@@ -137,15 +151,18 @@ class Execution:
             "from_bytes": list(result.from_bytes),
             "n_images": result.scored,
             **({"left_out": result.left_out} if result.left_out else {}),
-            **({"method_notes": list(method_notes)} if method_notes else {}),
+            **({"method_notes": list(result.method_notes)} if result.method_notes else {}),
         }
-        for note in method_notes:
+        for note in result.method_notes:
             self.listener.note(f"{cell.key}: {note}")
-        with self.store.writing(cell.key, {**record, **more}) as folder:
-            pq.write_table(result.values, folder / "values.parquet", compression="zstd")
-            pq.write_table(result.timings(), folder / "timings.parquet", compression="zstd")
-            for position, shown in result.shown.items():
-                write_image(folder / "images" / f"{position}.png", shown.result)
+        with self.clock.stage("write"):
+            self._write_target(cell, result)  # before the cell, because a stored cell is never visited again
+            with self.store.writing(cell.key, whole) as folder:
+                pq.write_table(result.values, folder / "values.parquet", compression="zstd")
+                pq.write_table(result.timings(), folder / "timings.parquet", compression="zstd")
+                for position, shown in result.shown.items():
+                    write_image(folder / "images" / f"{position}.png", shown.result)
+                whole["seconds"] = added([result.seconds, self.clock.lap()])
 
     def _write_target(self, cell: Cell, result: CellResult) -> None:
         """Write the ground truth and masks of the gallery, once for each dataset and mask set."""
@@ -181,22 +198,15 @@ class Execution:
             "n_images": len(cell.task.keys),
         }
 
-    def _warm_up(self, cell: Cell, first: Sample) -> None:
-        """Fill one image before the first measured one, so that one-time setup does not count as latency."""
-        if cell.method.computes and self._warm is not cell.method:
-            with naming([first]):
-                cell.method.fill([first.item])
-            self._warm = cell.method
+    def _spread(self, cell: Cell, first: Sample, mine: Sequence[int]) -> Iterator[MethodInput]:
+        """Yield up to `SPREAD` evenly spaced images of a cell, without those that cannot be read or get no mask.
 
-    def _items(self, cell: Cell) -> Iterator[MethodInput]:
-        """Yield the images of a cell that can be read and get a mask."""
-        for index, draw in cell.samples:
-            with suppress(ZooError):
-                yield load_sample(cell.image_set, cell.masks, index, draw).item
-
-    def _spread(self, cell: Cell, first: Sample) -> Iterator[MethodInput]:
-        """Yield up to `SPREAD` evenly spaced images of a cell, without those that cannot be read or get no mask."""
-        samples = cell.samples
+        Args:
+            cell: The cell.
+            first: An image that was loaded already.
+            mine: Positions of the samples of this rank, the only ones that a method knows that `takes_all`.
+        """
+        samples = [cell.samples[at] for at in mine] if cell.method.takes_all else cell.samples
         count = min(SPREAD, len(samples))
         found = 0
         for part in range(count):
@@ -209,25 +219,24 @@ class Execution:
         if not found:
             yield first.item
 
-    def _first(self, cell: Cell) -> Sample | None:
-        """Return the first image that can be read and gets a mask; None if there is none."""
-        for index, draw in cell.samples:
-            with suppress(ZooError):
-                return load_sample(cell.image_set, cell.masks, index, draw)
-        return None
-
     def _target_features(self, image_set: ImageSet) -> Features:
         """Return the features (N, D) of the original images by key; they are cached by content."""
         scorer = self.plan.scorer
-        content = {"images": image_set.identity(), "metrics": self.metrics, "keys": scorer.feature_keys}
+        content = {"images": image_set.identity(), "features": scorer.feature_identity()}
         path = self.store.cache / "features" / f"{sha256_json(content)}.npz"
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return {key: stored[key] for key in scorer.feature_keys}
         except (OSError, ValueError, KeyError):
             pass  # not cached yet, or damaged
-        rows = list(self.pool.map(lambda index: scorer.features(image_set.load(index)), image_set.indices))
-        arrays: dict[str, Any] = {key: np.stack([row[key] for row in rows]) for key in scorer.feature_keys}
+        self.ranks.announce(ComputeFeatures(self.plan.sources.image_sets.index(image_set)))
+        answers = whole(self.shares.features(image_set))
+        arrays: dict[str, Any] = {}
+        for key in scorer.feature_keys:
+            rows = answers[0][key]
+            arrays[key] = np.empty((len(image_set.indices), *rows.shape[1:]), rows.dtype)
+            for rank, answer in enumerate(answers):
+                arrays[key][rank :: len(answers)] = answer.get(key, rows[:0])
         with atomic_path(path) as temporary:
             np.savez(temporary, **arrays)
         return arrays
@@ -263,6 +272,7 @@ class Execution:
                 "precision": self.options.precision,
                 "workers": self.options.num_workers,
                 "batch_size": self.options.batch_size,
+                **({"processes": self.ranks.count} if self.ranks.count > 1 else {}),
             },
             "skipped_metrics": [{"metric": name, "reason": reason} for name, reason in scorer.skipped.items()],
             "unreadable": [problem._asdict() for problem in self.plan.sources.unreadable],

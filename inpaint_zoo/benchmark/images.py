@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,18 +19,16 @@ from inpaint_zoo.benchmark.store import read_json
 from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import MissingError, ZooError
 from inpaint_zoo.io.atomic import sha256_json, write_json
-from inpaint_zoo.io.image_cache import ImageCache
 from inpaint_zoo.io.names import plain_name
+from inpaint_zoo.io.scratch import Scratch
 
 if TYPE_CHECKING:
     from inpaint_zoo.masks import MaskGenerator
 
-__all__ = ["DRAW", "DecodedImages", "ImageSet", "MaskSet", "Unreadable", "samples"]
+__all__ = ["DRAW", "ImageSet", "MaskSet", "Unreadable", "samples"]
 
 Pixels = NDArray[np.uint8]
-KEPT_MASKS = 32 * 2**20  # bytes of masks that a mask set keeps for the next method
-DecodedImages = ImageCache[tuple[str, int], Pixels]
-"""Decoded images by dataset and index, which all methods share."""
+LOCKS = 64  # images of a dataset that can be decoded at the same time
 DRAW = r"#\d+$"
 """Pattern of what `ImageSet.key` adds to the name of an image for its second mask and the following ones."""
 
@@ -56,7 +55,7 @@ class ImageSet:
         difference: How the number of images differs from that of the registered data set; empty if it does not.
     """
 
-    def __init__(self, entry: SourceEntry, workers: int, cache: Path, decoded: DecodedImages) -> None:
+    def __init__(self, entry: SourceEntry, workers: int, cache: Path, scratch: Scratch) -> None:
         from inpaint_zoo.data import DatasetWarning, create_dataset
 
         self.label, self.name = entry.label, str(entry.spec["name"])
@@ -71,7 +70,8 @@ class ImageSet:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
         doubts = [each.message for each in caught if isinstance(each.message, DatasetWarning)]
         self.difference = "; ".join(doubt.difference for doubt in doubts)
-        self._decoded = decoded
+        self._scratch = scratch
+        self._locks = [threading.Lock() for _ in range(LOCKS)]
         self._content = sha256_json(self._data.identity())
         self._verdict = cache / "checks" / f"{sha256_json([__version__, self._content])}.json"
         self._problems = self._check(workers)
@@ -84,7 +84,7 @@ class ImageSet:
         known = read_json(self._verdict)
         if known is not None:
             return {stem: (path, reason) for stem, (path, reason) in known.items()}
-        problems = self._data.check(workers)
+        problems = self._data.check(workers, lambda index, image: self._scratch.keep((self.label, index), image))
         return {each.key: (plain_name(str(each.path)), plain_name(each.reason)) for each in problems}
 
     def remember(self) -> None:
@@ -115,11 +115,21 @@ class ImageSet:
         return self._data.groups[index]
 
     def load(self, index: int) -> Pixels:
-        """Return an image (H, W, 3) uint8, read-only; safe to call from several threads."""
-        image = self._decoded.get((self.label, index))
-        if image is None:
-            image = self._data.load(index)
-            self._decoded.keep((self.label, index), image)
+        """Return an image (H, W, 3) uint8; safe to call from several threads.
+
+        A file is decoded once for all methods and for all crops of it, as long as there is room on the disk.
+        """
+        key = (self.label, index)
+        image = self._scratch.get(key)
+        if image is not None:
+            return image
+        with self._locks[hash(self.group(index)) % LOCKS]:
+            image = self._scratch.get(key)  # another thread may have loaded a crop of the same file
+            if image is None:
+                crops = self._data.load_crops(index)
+                for each, crop in crops.items():
+                    self._scratch.keep((self.label, each), crop)
+                image = crops[index]
         return image
 
     def gallery(self, size: int) -> dict[int, int]:
@@ -141,6 +151,11 @@ class MaskSet:
 
     If the folder of its files is not there, a `MissingError` is raised.
 
+    Args:
+        entry: Its entry in the suite.
+        suite: The suite.
+        scratch: Where masks are kept for the next method; None makes them anew each time.
+
     Attributes:
         label: Its label in the suite.
         mosaic: The filling that networks see in the holes; None for empty holes.
@@ -148,7 +163,7 @@ class MaskSet:
         doubts: Lines about probable mistakes in its mask files, found by `check`.
     """
 
-    def __init__(self, entry: SourceEntry, suite: Suite) -> None:
+    def __init__(self, entry: SourceEntry, suite: Suite, scratch: Scratch | None = None) -> None:
         from inpaint_zoo.masks import create_generator
 
         self.label, self.mosaic, self.draws = entry.label, entry.mosaic, entry.draws
@@ -160,7 +175,7 @@ class MaskSet:
         except ZooError as error:
             raise entry.table.located(error) from error
         self._generator = generator.scaled(suite.rehearsal.scale) if suite.rehearsal else generator
-        self._kept: ImageCache[tuple[int, tuple[int, int]], NDArray[np.bool_]] = ImageCache(KEPT_MASKS)
+        self._scratch = scratch
         self._entry = entry
         self._verdict: Path | None = None
         self.doubts: list[str] = []
@@ -268,14 +283,17 @@ class MaskSet:
             ZooError: If the generator changes the size, so that its masks do not fit the images.
         """
         number = index + draw * count
-        mask = self._kept.get((number, size))
-        if mask is None:
-            drawn = self._generator(number, size)
-            if drawn.shape != size:
-                raise ZooError(f"The mask set '{self.label}' gives masks {drawn.shape} for images {size}.")
-            mask = drawn.astype(bool)
-            self._kept.keep((number, size), mask)
-        return mask.copy()  # a method may write into its mask
+        key = ("mask", self.label, number, size)
+        bits = self._scratch.get(key) if self._scratch else None
+        if bits is not None:
+            return np.unpackbits(bits, count=size[0] * size[1]).reshape(size).view(np.bool_)
+        drawn = self._generator(number, size)
+        if drawn.shape != size:
+            raise ZooError(f"The mask set '{self.label}' gives masks {drawn.shape} for images {size}.")
+        mask = drawn.astype(bool)
+        if self._scratch:
+            self._scratch.keep(key, np.packbits(mask))
+        return mask
 
     def hole_fill(self, target: Pixels, mask: NDArray[np.bool_]) -> NDArray[np.float32] | None:
         """Return the filling (3, H, W) in [0, 1] that networks see in the hole; None for an empty hole.

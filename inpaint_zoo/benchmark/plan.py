@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from inpaint_zoo.benchmark.axes import matching
 from inpaint_zoo.benchmark.entries import DATASET, FileModelEntry, ModelEntry, SourceEntry
 from inpaint_zoo.benchmark.identity import cell_id, rehearsal_id
-from inpaint_zoo.benchmark.images import DecodedImages, ImageSet, MaskSet, Unreadable, samples
+from inpaint_zoo.benchmark.images import ImageSet, MaskSet, Unreadable, samples
 from inpaint_zoo.benchmark.methods import Method, Prepared, Task, create_methods
 from inpaint_zoo.benchmark.missing import Missing, MissingCell, missing_dataset, missing_masks
 from inpaint_zoo.benchmark.scoring import Scorer
@@ -20,6 +20,7 @@ from inpaint_zoo.benchmark.suite import Suite
 from inpaint_zoo.errors import MissingError, ZooError
 from inpaint_zoo.io.listing import refuse_own_masks
 from inpaint_zoo.io.names import real_path
+from inpaint_zoo.io.scratch import Scratch
 
 if TYPE_CHECKING:
     import torch
@@ -36,8 +37,6 @@ __all__ = [
     "select",
     "survey",
 ]
-
-CACHE_BYTES = 1 << 30  # of decoded images; further ones are decoded again for every method
 
 
 @dataclass(frozen=True)
@@ -173,25 +172,25 @@ def open_sources(suite: Suite, workers: int, cache: Path) -> Sources:
     Args:
         suite: The suite.
         workers: Number of threads that decode.
-        cache: Folder with the results of earlier checks; nothing is written.
+        cache: Folder with the results of earlier checks. Only temporary files are written on its disk (`Scratch`).
 
     Raises:
         ZooError: If a mask set or dataset is invalid (with file and line), no image of a dataset can be read, images
             are given as masks, a paper's mask files are incomplete, or several draws give one mask.
     """
-    decoded = DecodedImages(CACHE_BYTES)
+    scratch = Scratch(cache)
     masks: list[MaskSet] = []
     image_sets: list[ImageSet] = []
     missing_sets: dict[str, Missing] = {}
     missing: dict[str, Missing] = {}
     for entry in suite.masks:
         try:
-            masks.append(MaskSet(entry, suite))
+            masks.append(MaskSet(entry, suite, scratch))
         except MissingError:
             missing_sets[entry.label] = missing_masks(entry)
     for entry in suite.datasets:
         try:
-            image_sets.append(ImageSet(entry, workers, cache, decoded))
+            image_sets.append(ImageSet(entry, workers, cache, scratch))
         except MissingError:
             missing[entry.label] = missing_dataset(entry)
     for mask_set in masks:

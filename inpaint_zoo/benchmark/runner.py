@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from inpaint_zoo.benchmark.images import Unreadable
 from inpaint_zoo.benchmark.missing import MissingCell, by_part, missing_line
 from inpaint_zoo.benchmark.options import Failure, LeftOut, Listener, Options
 from inpaint_zoo.benchmark.plan import Cell, Sources, make_plan, open_sources, refuse_one_file, select
+from inpaint_zoo.benchmark.ranks.group import Ranks
 from inpaint_zoo.benchmark.stages import store_stages
 from inpaint_zoo.benchmark.stamp import STAMP
 from inpaint_zoo.benchmark.store import open_store, read_json, refuse_foreign
@@ -45,6 +46,7 @@ class Outcome:
         skipped_metrics: Metrics whose weights are missing -> a line that says which file to put where.
         report: Path of the report; None if no cell is done and the suite states no costs and no printed table.
         run: The content of the folder that the report shows; None if there is no report.
+        seconds: Time of each stage (`breakdown.STAGES`) of this run's cells.
     """
 
     computed: int
@@ -57,16 +59,29 @@ class Outcome:
     skipped_metrics: Mapping[str, str]
     report: Path | None
     run: Run | None
+    seconds: Mapping[str, float]
 
 
 def run_suite(
-    suite: Suite, out: str | Path, options: Options | None = None, listener: Listener | None = None
+    suite: Suite,
+    out: str | Path,
+    options: Options | None = None,
+    listener: Listener | None = None,
+    ranks: Ranks | None = None,
 ) -> Outcome:
     """Compute the missing cells of a suite in the folder ``out``, and write its tables and report.
 
     A cell that fails is recorded with its error and computed again by the next run; the other cells continue. Cells
     whose dataset, mask files or weights are not there are left out, and the next run computes those whose parts have
     been added.
+
+    Args:
+        suite: The suite.
+        out: The folder of results.
+        options: Options of the run.
+        listener: Receives the events of the run.
+        ranks: The processes of the run, of which this one is rank 0 (see `join_ranks`); None for this one alone. The
+            others call `follow`.
 
     Raises:
         ZooError: If the suite is invalid, images are unreadable and ``allow_missing`` is False, or the folder contains
@@ -76,11 +91,12 @@ def run_suite(
     from inpaint_zoo.benchmark.report.run_folder import read_run
     from inpaint_zoo.inference.device import choose_device
 
-    out, options, listener = Path(out), options or Options(), listener or Listener()
+    out, options, listener, ranks = Path(out), options or Options(), listener or Listener(), ranks or Ranks()
+    options = replace(options, workers=ranks.workers(options.workers))
     refuse_foreign(out, suite)
     if suite.rehearsal:
         listener.note(STAMP)
-    device = choose_device(options.device)
+    device = ranks.device or choose_device(options.device)
     sources = open_sources(suite, options.num_workers, out / "cache")
     mention_unreadable(sources, options.allow_missing, listener)
     plan = make_plan(suite, sources, device, options.precision)
@@ -102,16 +118,19 @@ def run_suite(
         for cell in plan.cells:
             store.rename(cell.key)
         todo = [cell for cell in selected if options.fresh or not store.is_done(cell.key)]
-        run = Execution(plan, store, pool, device, options, listener)
+        run = Execution(plan, store, pool, device, options, listener, ranks)
         if todo:
             run.mention_other_code()
+            run.check_ranks()
         listener.begin(len(todo), sum(len(cell.task.keys) for cell in todo))
         try:
             failed = run.compute(todo)
         except KeyboardInterrupt:
             run.assemble()
             raise
-        run.assemble()
+        with run.clock.stage("write"):
+            run.assemble()
+        seconds = run.clock.total()
         if suite.gallery is not None:
             store_stages(selected, suite.gallery.stages, options.gallery, store, device, options.precision)
         if suite.costs is not None:
@@ -144,6 +163,7 @@ def run_suite(
         skipped_metrics=plan.scorer.skipped,
         report=report,
         run=shown,
+        seconds=seconds,
     )
 
 

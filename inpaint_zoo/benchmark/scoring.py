@@ -1,8 +1,9 @@
-"""Compute the metrics of a suite for one image at a time."""
+"""Compute the metrics of a suite for images, in batches on the device."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,12 +18,32 @@ if TYPE_CHECKING:
 
     from inpaint_zoo.metrics import ImageMetric, SetMetric
 
-__all__ = ["Score", "Scorer", "SetScore"]
+__all__ = ["Pair", "Score", "Scorer", "SetScore"]
 
 Pixels = NDArray[np.uint8]
 Features = NDArray[np.float32]
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
+
+
+TOGETHER = 16  # images in a batch on a GPU; a core of a CPU is not faster with more than one
+
+
+class Pair(NamedTuple):
+    """A result and its ground truth.
+
+    Attributes:
+        pred: (H, W, 3) uint8 result with the known pixels already pasted.
+        target: (H, W, 3) uint8 ground truth.
+        mask: (H, W), True in the hole.
+        unrounded: (3, H, W) in [0, 1], ``pred`` before rounding; None for methods that return only 8-bit results.
+            ``pred`` is then used instead.
+    """
+
+    pred: Pixels
+    target: Pixels
+    mask: NDArray[np.bool_]
+    unrounded: Floats | None = None
 
 
 class Score(NamedTuple):
@@ -112,35 +133,71 @@ class Scorer:
         """Keys of the features that the set metrics use."""
         return tuple(dict.fromkeys(metric.feature_key for metric in self.set_metrics.values()))
 
-    def score(self, pred: Pixels, target: Pixels, mask: NDArray[np.bool_], unrounded: Floats | None = None) -> Score:
-        """Score one completed image; safe to call from several threads.
+    @property
+    def together(self) -> int:
+        """Number of images that one call should get."""
+        return 1 if self.device.type == "cpu" else TOGETHER
 
-        Args:
-            pred: (H, W, 3) uint8 result with the known pixels already pasted.
-            target: (H, W, 3) uint8 ground truth.
-            mask: (H, W), True in the hole.
-            unrounded: (3, H, W) in [0, 1], ``pred`` before rounding; None for methods that return only 8-bit results.
-                ``pred`` is then used instead.
+    def score(self, pairs: Sequence[Pair]) -> list[Score]:
+        """Score completed images; those that follow each other and have the same size are a batch on the device.
+
+        Values do not depend on the batch. Several threads may call this.
         """
+        scores: list[Score] = []
+        for _, group in groupby(pairs, lambda pair: (pair.mask.shape, pair.unrounded is None)):
+            scores += self._same_size(list(group))
+        return scores
+
+    def _same_size(self, pairs: list[Pair]) -> list[Score]:
         import torch
 
-        forms = {"8-bit": self._tensor(pred)}
-        forms["unrounded"] = forms["8-bit"] if unrounded is None else torch.from_numpy(unrounded)[None].to(self.device)
-        reference = self._tensor(target)
-        hole = torch.from_numpy(mask)[None, None].to(self.device).float()
-        values: dict[str, float] = {}
+        from inpaint_zoo.inference.batch import upload
+        from inpaint_zoo.metrics.base import check_images, to_float64
+
+        rounded = self._images([pair.pred for pair in pairs])
+        target = self._images([pair.target for pair in pairs])
+        forms = dict.fromkeys(("8-bit", "unrounded"), to_float64(rounded))
+        unrounded = [pair.unrounded for pair in pairs if pair.unrounded is not None]
+        if unrounded:
+            forms["unrounded"] = to_float64(upload(np.stack(unrounded), self.device))
+            check_images(forms["unrounded"], target)
+        reference = to_float64(target)
+        hole = upload(np.stack([pair.mask for pair in pairs]), self.device)[:, None].float()
+        measured: dict[str, Tensor] = {}
         too_small: dict[str, str] = {}
         for name, metric in self.image_metrics.items():
-            if min(mask.shape) < metric.min_side:
+            if min(hole.shape[-2:]) < metric.min_side:
                 too_small[name] = f"{name} needs a height and width of at least {metric.min_side} pixels"
             else:
-                values[name] = float(metric.score(forms[metric.result], reference, hole)[0])
-        return Score(values, self.features(pred), too_small)
+                measured[name] = metric.score_checked(forms[metric.result], reference, hole)
+        rows = torch.stack(list(measured.values()), 1).tolist() if measured else [[] for _ in pairs]
+        features = self._features(rounded)
+        return [
+            Score(dict(zip(measured, row, strict=True)), {key: each[i] for key, each in features.items()}, too_small)
+            for i, row in enumerate(rows)
+        ]
 
-    def features(self, image: Pixels) -> dict[str, Features]:
-        """Return the features (D,) of an image (H, W, 3) uint8, by key."""
+    def features(self, images: Sequence[Pixels]) -> list[dict[str, Features]]:
+        """Return the features (D,) of each image (H, W, 3) uint8, by key."""
+        rows: list[dict[str, Features]] = []
+        for _, group in groupby(images, lambda image: image.shape):
+            batch = list(group)
+            features = self._features(self._images(batch))
+            rows += [{key: each[i] for key, each in features.items()} for i in range(len(batch))]
+        return rows
+
+    def _features(self, images: Tensor) -> dict[str, Features]:
+        """Return the features (B, D) of a batch, by key."""
         extractors = {metric.feature_key: metric for metric in self.set_metrics.values()}
-        return {key: metric.extract(self._tensor(image))[0].cpu().numpy() for key, metric in extractors.items()}
+        return {key: metric.extract_checked(images).cpu().numpy() for key, metric in extractors.items()}
+
+    def feature_identity(self) -> dict[str, Any]:
+        """Return what the features of an image depend on, by key: implementation, backbones, kind of device."""
+        metrics = self.identity()
+        return {
+            metric.feature_key: {**metrics[name], "device": self.device.type}
+            for name, metric in self.set_metrics.items()
+        }
 
     def compare_sets(self, pred: Mapping[str, Features], target: Mapping[str, Features]) -> dict[str, SetScore]:
         """Return the scores by the set metrics from features (N, D) by key, with rows in the same order."""
@@ -171,7 +228,8 @@ class Scorer:
                 counts[name] = sum(score.values.get(name, -1) >= metric.cap for score in scores)
         return counts
 
-    def _tensor(self, image: Pixels) -> Tensor:
-        import torch
+    def _images(self, images: Sequence[Pixels]) -> Tensor:
+        """Return a batch (B, 3, H, W) in [0, 1] on the device."""
+        from inpaint_zoo.inference.batch import to_images
 
-        return torch.from_numpy(image).permute(2, 0, 1)[None].to(self.device).float() / 255
+        return to_images(np.stack(images), self.device)

@@ -1,8 +1,9 @@
 """The folder of results: cells, each written atomically, and the tables made from them.
 
 It contains `suite.yaml` and `suite.json`; `cells/<id>/` with `values.parquet`, `timings.parquet`, `cell.json` and
-`images/`; `gallery/`; `masks/<label>.yaml`; `cache/`; `results.parquet`, `timings.parquet` and `provenance.json`. If
-a run is killed, only the current cell is lost.
+`images/`; `parts/<id>/` with finished parts of a cell that is not done; `gallery/`; `masks/<label>.yaml`; `cache/`;
+`logs/` of several processes; `results.parquet`, `timings.parquet` and `provenance.json`. If a run is killed, it loses
+at most the last 30 seconds.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from inpaint_zoo.io.atomic import (
 )
 from inpaint_zoo.io.locks import is_lock, lock_folder
 
-__all__ = ["RESULTS", "TIMINGS", "CellKey", "Store", "open_store", "read_json", "refuse_foreign"]
+__all__ = ["LOGS", "RESULTS", "TIMINGS", "CellKey", "Store", "open_store", "read_json", "refuse_foreign"]
 
 RESULTS = pa.schema(
     [
@@ -59,6 +60,8 @@ TIMINGS = pa.schema(
     ]
 )
 LABELS = ("method", "dataset", "mask")
+LOGS = "logs"
+"""Folder of what the processes of a run print, which exists before the run itself begins."""
 
 
 class CellKey(NamedTuple):
@@ -108,12 +111,17 @@ class Store:
 
     @contextmanager
     def writing(self, key: CellKey, record: Mapping[str, Any]) -> Iterator[Path]:
-        """Yield a temporary folder that becomes the cell's folder on exit and replaces an existing one."""
+        """Yield a temporary folder that becomes the cell's folder on exit and replaces an existing one.
+
+        Args:
+            key: The cell.
+            record: Further content of its `cell.json`, as it is on exit.
+        """
         folder = self.out / "cells" / key.id
-        whole = {"id": key.id, **dict(zip(LABELS, key, strict=False)), **self.stamp, **record}
         staging, old = (folder.with_name(f"{TEMPORARY_PREFIX}{state}-{key.id}") for state in ("new", "old"))
         with atomic_folder(staging) as temporary:
             yield temporary
+            whole = {"id": key.id, **dict(zip(LABELS, key, strict=False)), **self.stamp, **record}
             (temporary / "cell.json").write_bytes(json_bytes(whole))
         if folder.exists():
             folder.rename(old)  # one atomic step, so that a partly removed folder is never taken for a cell
@@ -208,4 +216,4 @@ def refuse_foreign(out: Path, suite: Suite) -> None:
 
 def _is_ours(name: str) -> bool:
     """Return whether a run that was killed immediately after its start may have left this file."""
-    return is_lock(name) or name.startswith(TEMPORARY_PREFIX)
+    return is_lock(name) or name.startswith(TEMPORARY_PREFIX) or name == LOGS

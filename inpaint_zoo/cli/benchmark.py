@@ -18,15 +18,19 @@ from inpaint_zoo.benchmark import (
     Options,
     Outcome,
     Places,
+    Suite,
     export_inputs,
     list_suites,
     load_suite,
     rehearsed,
     run_suite,
 )
+from inpaint_zoo.benchmark.breakdown import seconds_line
+from inpaint_zoo.benchmark.ranks import ManyRanks, find_launcher, follow, join_ranks
 from inpaint_zoo.benchmark.stamp import STAMP
 from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar, split_pairs
 from inpaint_zoo.cli.publish import add_publish_arguments, checked_publishers, publish, refuse_to_publish
+from inpaint_zoo.config import checked, whole
 
 if TYPE_CHECKING:
     from inpaint_zoo.benchmark.report.paper import Comparison
@@ -76,7 +80,27 @@ def _parser() -> ArgumentParser:
         help="folder of the suite's relative weight files (default: the folder set in INPAINT_ZOO_WEIGHTS, then the "
         "suite's folder)",
     )
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where networks run")
+    parser.add_argument(
+        "--device",
+        "--accelerator",
+        choices=["auto", "cpu", "cuda", "mps"],
+        default="auto",
+        help="kind of device on which networks run; Lightning calls this option --accelerator",
+    )
+    parser.add_argument(
+        "--devices",
+        type=int,
+        metavar="N",
+        help="number of processes on this machine, which share the images of every cell, each with its own GPU; on a "
+        "CPU they share the cores (default: 1, or those that torchrun or srun has started)",
+    )
+    parser.add_argument(
+        "--num-nodes",
+        type=int,
+        metavar="N",
+        help="number of machines with --devices processes each; the same command runs on every machine, started by "
+        "torchrun or srun, or by hand with MASTER_ADDR, MASTER_PORT and NODE_RANK in the environment (default: 1)",
+    )
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of networks, not of metrics")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads to decode and score; 0: all cores")
     parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="images in one forward pass")
@@ -223,6 +247,8 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool, rehearsal: bool)
     parts += [f"{len(outcome.missing)} missing"] if outcome.missing else []
     parts += [f"{outcome.not_applicable} not applicable"] if outcome.not_applicable else []
     console.print(f"cells: {', '.join(parts)}")
+    if outcome.computed:
+        console.print(f"time: {seconds_line(outcome.seconds)}", soft_wrap=True)
     if outcome.missing:
         whats = list(dict.fromkeys(part.what for cell in outcome.missing for part in cell.parts))
         more = f" and {len(whats) - NAMED} more" if len(whats) > NAMED else ""
@@ -274,13 +300,14 @@ def run(args: list[str]) -> int:
         parser.error(f"{'SUITE.yaml' if options.suite is None else '--out DIR'} is required.")
     if options.rehearse:
         _refuse_places(parser, options)
+    for name in ("devices", "num_nodes"):
+        if getattr(options, name) is not None:
+            checked(f"--{name.replace('_', '-')}", getattr(options, name), whole(1))
     places = Places(
         split_pairs("--data", "NAME=DIR", options.data),
         split_pairs("--weights", "LABEL=FILE", options.weights),
         options.weights_root,
     )
-    suite, out = load_suite(options.suite, places), Path(options.out)
-    suite = rehearsed(suite) if options.rehearse else suite
     settings = Options(
         device=options.device,
         precision=options.precision,
@@ -291,16 +318,31 @@ def run(args: list[str]) -> int:
         allow_missing=options.allow_missing,
         gallery=options.gallery,
     )
+    out = Path(options.out)
+
+    def load() -> Suite:
+        suite = load_suite(options.suite, places)
+        return rehearsed(suite) if options.rehearse else suite
+
     if options.export_inputs is not None:
         refuse_to_publish(parser, options, "--export-inputs")
         with _Display() as display:
-            count = export_inputs(suite, options.export_inputs, settings, display)
+            count = export_inputs(load(), options.export_inputs, settings, display)
         folder = escape(options.export_inputs)
         console.print(f"{count} inputs in {folder}/images and {folder}/masks", soft_wrap=True)
         return 0
-    publishers = checked_publishers(parser, options)
-    with _Display() as display:
-        outcome = run_suite(suite, out, settings, display)
+    devices, num_nodes = options.devices or 1, options.num_nodes or 1
+    if devices * num_nodes > 1 and find_launcher() is None:
+        from inpaint_zoo.cli.ranks import launch_ranks
+
+        return launch_ranks(["benchmark", *args], load(), out, options.device, devices, num_nodes)
+    with join_ranks(options.device, options.devices, options.num_nodes) as ranks:
+        if isinstance(ranks, ManyRanks) and ranks.rank:
+            follow(load, out, settings, ranks)
+            return 0
+        publishers = checked_publishers(parser, options)
+        with _Display() as display:
+            outcome = run_suite(load(), out, settings, display, ranks)
     code = _conclude(outcome, out, settings.allow_missing, options.rehearse)
     publish(outcome.run, publishers)
     return code

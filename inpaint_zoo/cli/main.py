@@ -101,8 +101,10 @@ def main(argv: list[str] | None = None) -> int:
             raise unknown_name("command", args[0], COMMANDS, "inpaint-zoo --help lists them.")
         module = importlib.import_module(f"inpaint_zoo.cli.{COMMANDS[args[0]].module}")
         return int(module.run(args[1:]))
-    except KeyboardInterrupt:
-        _complain("stopped; finished work is kept, and running the same command again continues it")
+    except KeyboardInterrupt as interruption:
+        _complain(
+            str(interruption) or "stopped; finished work is kept, and running the same command again continues it"
+        )
         return 130
     except ZooError as error:
         if debug:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +35,7 @@ SOURCE_KEYS = ("root", "list", "shards", "cache", "cache_shards", "split", "labe
 PART_KEYS = ("name", *SOURCE_KEYS, "select", "terms")
 KEYS = (*PART_KEYS, "parts", "size", "crop", "seed", "max_pixels", "keep_mib")
 ImageFile = Path | Member
+Keep = Callable[[int, NDArray[np.uint8]], None]
 
 
 class Problem(NamedTuple):
@@ -133,13 +134,33 @@ class ImageDataset:
         Raises:
             ImageError: If the file cannot be read; the message starts with its path.
         """
-        item = self._items[index]
-        rgb = self._read(item.stem)
+        return self._cut(index, self._read(self._items[index].stem))
+
+    def load_crops(self, index: int) -> dict[int, NDArray[np.uint8]]:
+        """Return all items that were cropped from the same image as item ``index``; the image is decoded once.
+
+        Raises:
+            ImageError: If the file cannot be read; the message starts with its path.
+        """
+        stem = self._items[index].stem
+        return self._crops(index - self._items[index].crop, stem, self._read(stem))
+
+    def _crops(self, first: int, stem: str, rgb: NDArray[np.uint8]) -> dict[int, NDArray[np.uint8]]:
+        """Return the items of an image, which are consecutive, by index."""
+        crops: dict[int, NDArray[np.uint8]] = {}
+        for index in range(first, len(self._items)):
+            if self._items[index].stem != stem:
+                break
+            crops[index] = self._cut(index, rgb)
+        return crops
+
+    def _cut(self, index: int, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         draws = (0, 0)
         if self.crop == "random":
             table = Draws(self.seed, "crop", np.array([index], dtype=np.uint64)).table(0, 2)[0]
             draws = (int(table[0] * 2**32), int(table[1] * 2**32))
-        return cut(rgb, windows(self.crop, (rgb.shape[0], rgb.shape[1]), self.size, draws)[item.crop])
+        window = windows(self.crop, (rgb.shape[0], rgb.shape[1]), self.size, draws)[self._items[index].crop]
+        return cut(rgb, window)
 
     def _read(self, stem: str) -> NDArray[np.uint8]:
         rgb = self._kept.get(stem)
@@ -201,26 +222,39 @@ class ImageDataset:
             "max_pixels": self.max_pixels,
         }
 
-    def check(self, workers: int = 1) -> list[Problem]:
-        """Decode every image once, in ``workers`` threads, and return the unreadable ones, in order."""
-        return [Problem(each.key, each.path, each.reason) for each in self.examine(workers) if each.reason]
+    def check(self, workers: int = 1, keep: Keep | None = None) -> list[Problem]:
+        """Decode every image once, in ``workers`` threads, and return the unreadable ones, in order.
 
-    def examine(self, workers: int = 1, *, hashes: bool = False) -> Iterator[Examined]:
+        Args:
+            workers: Number of threads.
+            keep: See `examine`.
+        """
+        found = self.examine(workers, keep=keep)
+        return [Problem(each.key, each.path, each.reason) for each in found if each.reason]
+
+    def examine(self, workers: int = 1, *, hashes: bool = False, keep: Keep | None = None) -> Iterator[Examined]:
         """Decode every image once, in ``workers`` threads, and yield what was found, in order.
 
         Args:
             workers: Number of threads.
             hashes: Whether to compute the SHA-256 of each file.
+            keep: Function that gets index and pixels of every item, from any of the threads.
         """
+        firsts: dict[str, int] = {}  # stem -> index of its first item
+        for index, item in enumerate(self._items if keep else ()):
+            firsts.setdefault(item.stem, index)
 
         def examined(stem: str) -> Examined:
             file = self.files[stem]
             sha256 = _sha256(file) if hashes else ""
             try:
-                H, W, _ = self._read(stem).shape
+                rgb = self._read(stem)
             except ImageError as error:
                 return Examined(stem, file, str(error).removeprefix(f"{file}: "), None, sha256)
-            return Examined(stem, file, "", (H, W), sha256)
+            if keep is not None and stem in firsts:
+                for index, crop in self._crops(firsts[stem], stem, rgb).items():
+                    keep(index, crop)
+            return Examined(stem, file, "", (rgb.shape[0], rgb.shape[1]), sha256)
 
         stems = list(self.files)
         with ThreadPoolExecutor(max(1, workers)) as pool:

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from inpaint_zoo.interfaces import MIN_SIDE, InpaintingNetwork
 from inpaint_zoo.ops import composite, crop_to, pad_to_multiple, to_uint8
 
-__all__ = ["Bytes", "Filler", "as_tensor", "fill_batch", "running", "to_bytes", "to_tensors"]
+__all__ = ["Bytes", "Filler", "as_tensor", "fill_batch", "running", "to_bytes", "to_images", "to_tensors", "upload"]
 
 Filler = Callable[..., Tensor]
 """An `InpaintingNetwork`, or a function of image (B, 3, H, W) in [0, 1] and mask (B, 1, H, W) with 1 = hole. It returns
 the filled images; their known pixels are not used."""
 
 Bytes = NDArray[np.uint8]
+CPU = torch.device("cpu")
 
 
 def as_tensor(array: NDArray[Any]) -> Tensor:
@@ -29,10 +30,22 @@ def as_tensor(array: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
-def to_tensors(images: Bytes, holes: NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
+def upload(array: NDArray[Any], device: torch.device) -> Tensor:
+    """Return an array as a tensor on a device; the caller does not wait for the transfer to a GPU."""
+    tensor = as_tensor(array)
+    # from pinned memory, which PyTorch does not reuse before the transfer is complete
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def to_images(images: Bytes, device: torch.device) -> Tensor:
+    """Convert images (B, H, W, 3) to (B, 3, H, W) in [0, 1] on a device, with the same bits on every device."""
+    levels = upload(images, device).permute(0, 3, 1, 2).float()
+    return levels / levels.new_full((), 255.0)  # a tensor, because a GPU multiplies by 1 / 255 for a number
+
+
+def to_tensors(images: Bytes, holes: NDArray[np.bool_], device: torch.device = CPU) -> tuple[Tensor, Tensor]:
     """Convert images (B, H, W, 3) and holes (B, H, W) to tensors: (B, 3, H, W) in [0, 1], and (B, 1, H, W) bool."""
-    # on the CPU, because a GPU multiplies by 1 / 255, which changes the last bit
-    return as_tensor(images).permute(0, 3, 1, 2).float() / 255, as_tensor(holes)[:, None]
+    return to_images(images, device), upload(holes, device)[:, None]
 
 
 def fill_batch(net: Filler, image: Tensor, hole: Tensor, *, hole_fill: Tensor | None = None, **options: Any) -> Tensor:

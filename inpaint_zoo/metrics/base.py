@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar, Literal, Self
 
@@ -64,23 +64,37 @@ def to_float64(x: Tensor) -> Tensor:
 
 
 def fixed_sum(x: Tensor) -> Tensor:
-    """Return the sum of all elements, in an order that does not depend on the number of threads or on the batch.
+    """Return the sum of each image of a batch, (B, ...) -> (B,), in an order that does not depend on threads.
 
     PyTorch splits a sum over all elements between threads, but never the sum of a row.
     """
     x = x.contiguous()
     while x.ndim > 1:
         x = x.sum(-1)
-    return x.sum()
+    return x
 
 
 def region_mean(values: Tensor, region: Tensor | None) -> Tensor:
-    """Return the mean of (1, C, H, W) over all pixels, or over ``region`` (1, 1, H, W); NaN if the region is empty."""
+    """Return the mean of each image over its pixels, or over its part of ``region``; NaN if that is empty.
+
+    Args:
+        values: (B, C, H, W).
+        region: (B, 1, H, W) bool, or None.
+
+    Returns:
+        (B,).
+    """
     if region is None:
-        return fixed_sum(values) / values.numel()
+        return fixed_sum(values) / values[0].numel()
     region = region.to(values.device)
     # a selection, so that values outside the region, including NaN, have no effect
-    return fixed_sum(torch.where(region, values, 0.0)) / (region.sum() * values.shape[1])
+    return fixed_sum(torch.where(region, values, 0.0)) / (region.flatten(1).sum(1) * values.shape[1])
+
+
+def _together(images: Tensor) -> int:
+    """Return how many images are measured in one call: as many as fit the caches of a CPU, or keep a GPU busy."""
+    pixels = 2**16 if images.device.type == "cpu" else 2**20
+    return max(1, pixels // (images.shape[-2] * images.shape[-1]))
 
 
 _cudnn_flags = threading.RLock()  # the flags are global to the process: threads would restore each other's flags
@@ -111,16 +125,49 @@ class _ZooMetric(Metric):
     name: str = ""
     result: Result = "8-bit"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._same_in_batches: dict[tuple[object, ...], bool] = {}  # by device, type and shape of the batch
+
     def train(self, mode: bool = True) -> Self:
         """Stay in eval mode, so that a training loop does not enable the dropout of LPIPS."""
         return super().train(False)
+
+    def _each(self, call: Callable[..., Tensor], images: Tensor, *others: Tensor | None) -> Tensor:
+        """Return the rows that ``call`` has for each image, with the bits that it has for the image alone.
+
+        Images are passed in batches that fit in memory, if this does not change a bit: the first batch of each shape is
+        also computed image by image, and if the rows differ, batches of that shape are not used again. Kernels are
+        selected by shape and not by value, so the comparison holds for all later batches.
+
+        Args:
+            call: Function of a batch of each argument, which returns (B,) or (B, D).
+            images: (N, 3, H, W), at least one.
+            others: Further arguments of ``call`` with N rows, or None.
+        """
+        step = _together(images)
+        starts = range(0, len(images), step)
+        chunks = ([x if x is None else x[at : at + step] for x in (images, *others)] for at in starts)
+        return torch.cat([self._chunk(call, min(step, len(images) - at), *next(chunks)) for at in starts])
+
+    def _chunk(self, call: Callable[..., Tensor], count: int, *chunk: Tensor | None) -> Tensor:
+        if count == 1:
+            return call(*chunk)
+        kind = tuple((x.device, x.dtype, x.shape, x.stride()) for x in chunk if x is not None)
+        same = self._same_in_batches.get(kind)
+        if same:
+            return call(*chunk)
+        singles = torch.cat([call(*(x if x is None else x[i, None] for x in chunk)) for i in range(count)])
+        if same is None:  # compared as bits, because values may be NaN
+            self._same_in_batches[kind] = torch.equal(call(*chunk).view(torch.uint8), singles.view(torch.uint8))
+        return singles
 
 
 class ImageMetric(_ZooMetric):
     """Metric with one value per image; `compute` returns the mean over the images.
 
-    `score` processes one image at a time, so that its values do not depend on the batch. The value of an image without
-    pixels in the region (an empty hole) is NaN; such images are counted in ``undefined`` and omitted from the mean.
+    The values of `score` do not depend on the batch. The value of an image without pixels in the region (an empty hole)
+    is NaN; such images are counted in ``undefined`` and omitted from the mean.
 
     Args:
         region: Pixels that count: "image" (all), "hole" or "known".
@@ -153,12 +200,12 @@ class ImageMetric(_ZooMetric):
 
     @abstractmethod
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
-        """Return the value of one image, a scalar.
+        """Return the value of each image, (B,).
 
         Args:
-            pred: (1, 3, H, W) in [0, 1].
-            target: Ground truth (1, 3, H, W) in [0, 1].
-            region: The pixels that count, (1, 1, H, W) bool; None for all.
+            pred: (B, 3, H, W) in [0, 1].
+            target: Ground truth (B, 3, H, W) in [0, 1].
+            region: The pixels that count, (B, 1, H, W) bool; None for all.
         """
 
     def score(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -176,15 +223,17 @@ class ImageMetric(_ZooMetric):
                 f"`{name}` needs a height and width of at least {self.min_side} px, got {pred.shape[-2]} x "
                 f"{pred.shape[-1]}."
             )
+        return self.score_checked(pred, target, mask)
+
+    def score_checked(self, pred: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
+        """Do the same as `score` for arguments that `score` would accept, without checking them."""
+        if not len(pred):
+            return to_float64(pred.new_zeros(0))
         region = None
         if mask is not None and self.region != "image":
             region = mask > 0.5 if self.region == "hole" else mask <= 0.5
         with _measuring(next(self.parameters(), pred).device):
-            values = [
-                to_float64(self.measure(pred[i, None], target[i, None], None if region is None else region[i, None]))
-                for i in range(len(pred))
-            ]
-            scores = torch.stack(values) if values else to_float64(pred.new_zeros(0))
+            scores = to_float64(self._each(self.measure, pred, target, region))
             return scores if self.cap is None else scores.clamp(max=self.cap)  # clamp keeps NaN
 
     def update(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
@@ -205,8 +254,8 @@ class ImageMetric(_ZooMetric):
 class SetMetric(_ZooMetric):
     """Metric with one value for a set of images, computed from features of each image.
 
-    Features are computed one image at a time, so that they do not depend on the batch. To compare several methods,
-    compute the features of the ground truth once with `extract` and call `from_features`.
+    Features do not depend on the batch. To compare several methods, compute the features of the ground truth once with
+    `extract` and call `from_features`.
 
     Args:
         extractor: Module that maps images (B, 3, H, W) in [0, 1] to features (B, D); None uses FID's Inception network.
@@ -252,13 +301,14 @@ class SetMetric(_ZooMetric):
         check_images(images, images)
         if not len(images):
             raise ZooError("`images` must hold at least one image.")
-        return self._extract(images)
+        return self.extract_checked(images)
 
-    def _extract(self, images: Tensor) -> Tensor:
+    def extract_checked(self, images: Tensor) -> Tensor:
+        """Do the same as `extract` for images that `extract` would accept, without checking them."""
         weight = next(self.extractor.parameters(), None)
         images = images.float() if weight is None else images.to(weight.device, torch.float32)
         with _measuring(images.device):
-            return torch.cat([self.extractor(image[None]).reshape(1, -1).float() for image in images])
+            return self._each(lambda batch: self.extractor(batch).flatten(1).float(), images)
 
     def from_features(self, pred: Tensor, target: Tensor) -> Tensor:
         """Return the metric's value, a float64 scalar, for features from `extract`.
@@ -303,8 +353,8 @@ class SetMetric(_ZooMetric):
         """Accumulate the features of a batch; ``mask`` is ignored."""
         check_images(pred, target, mask)
         if len(pred):
-            self.pred_features.append(self._extract(pred))
-            self.target_features.append(self._extract(target))
+            self.pred_features.append(self.extract_checked(pred))
+            self.target_features.append(self.extract_checked(target))
 
     def compute(self) -> Tensor:
         """Return the value over all accumulated images, float64; see `from_features`."""

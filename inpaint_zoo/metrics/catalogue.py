@@ -16,6 +16,7 @@ from inpaint_zoo.metrics.definitions import (
     HOLE_ENTRIES,
     IMAGE_ENTRIES,
     PAPER_ENTRIES,
+    REVISIONS,
     SET_ENTRIES,
     Entry,
     Result,
@@ -95,7 +96,8 @@ def metric_info(name: str) -> MetricInfo:
         ('dB', True, 100.0)
     """
     entry = _entry(name)
-    implementation = f"inpaint-zoo {__version__}"
+    revision = REVISIONS.get(entry.home)
+    implementation = f"inpaint-zoo {__version__}" + (f", revision {revision}" if revision else "")
     if entry.package:
         try:
             implementation = f"{entry.package} {version(entry.package)}, {implementation}"

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["ENTRIES", "HOLE_ENTRIES", "IMAGE_ENTRIES", "PAPER_ENTRIES", "SET_ENTRIES", "Entry", "Result"]
+__all__ = [
+    "ENTRIES",
+    "HOLE_ENTRIES",
+    "IMAGE_ENTRIES",
+    "PAPER_ENTRIES",
+    "REVISIONS",
+    "SET_ENTRIES",
+    "Entry",
+    "Result",
+]
 
 Result = Literal["8-bit", "unrounded"]
 """Form of a result that a metric measures: rounded to 8 bits, or the network's float output. In both, known pixels are
@@ -30,6 +39,10 @@ class Entry(NamedTuple):
     result: Result = "8-bit"
     unbiased: str = ""  # metric of the same features without the bias of small sets
 
+
+REVISIONS = {"structure.SSIM": 2}
+"""Number of the arithmetic of a class, if its last bits have changed. It is part of the implementation's name, so that
+cells of a benchmark with other bits are computed again. SSIM 2: filters of OpenCV on a CPU."""
 
 WHOLE = "over all pixels and channels"
 HOLE = "over the hole's pixels"

@@ -75,8 +75,8 @@ class LPIPS(ImageMetric):
         self.min_side = MIN_SIDES[trunk]
 
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
-        """Return the distance; the network runs in float32."""
+        """Return the distances; the network runs in float32."""
         device = next(self.network.parameters()).device
         x, y = (image.to(device, torch.float32) * 2 - 1 for image in (pred, target))
-        distance = self.network(x, y)  # a scalar, or a map of the image's size
+        distance = self.network(x, y)  # (B, 1, 1, 1), or a map of the image's size
         return region_mean(to_float64(distance), region)

@@ -15,7 +15,7 @@ Bytes = Literal["keep", "round", "truncate"]
 
 
 def to_scale(image: Tensor, scale: float = 1.0, to_bytes: Bytes = "keep") -> Tensor:
-    """Return a float64 copy of an image, scaled from [0, 1] to [0, ``scale``], optionally quantized to 8 bits.
+    """Return an image in float64, scaled from [0, 1] to [0, ``scale``], optionally quantized to 8 bits.
 
     Args:
         image: Image in [0, 1].
@@ -25,7 +25,7 @@ def to_scale(image: Tensor, scale: float = 1.0, to_bytes: Bytes = "keep") -> Ten
             not change.
     """
     if to_bytes == "keep":
-        return to_float64(image) * scale
+        return to_float64(image) if scale == 1 else to_float64(image) * scale
     levels = image.float() * 255
     levels = levels.round() if to_bytes == "round" else levels.floor()
     return to_float64(levels) * (scale / 255)
@@ -47,7 +47,7 @@ class L1(ImageMetric):
 
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
         """Return the mean absolute error times ``factor``."""
-        return region_mean((to_scale(pred) - to_scale(target)).abs(), region) * self.factor
+        return region_mean((to_scale(pred) - to_scale(target)).abs_(), region) * self.factor
 
 
 class RelativeL1(ImageMetric):
@@ -68,7 +68,7 @@ class RelativeL1(ImageMetric):
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
         """Return the ratio over the whole image."""
         x, y = to_scale(pred, to_bytes=self.to_bytes), to_scale(target, to_bytes=self.to_bytes)
-        error = fixed_sum((x - y).abs())
+        error = fixed_sum((x - y).abs_())
         # 0 / 0 is NaN, which counts as undefined; a black ground truth with another result would be infinite
         ratio = error / fixed_sum(y if self.divisor == "target" else x + y)
         return torch.where(ratio.isinf(), torch.nan, ratio)
@@ -90,7 +90,7 @@ class MSE(ImageMetric):
 
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
         """Return the mean of (pred - target)² over pixels and channels."""
-        return region_mean((to_scale(pred, self.scale) - to_scale(target, self.scale)) ** 2, region)
+        return region_mean((to_scale(pred, self.scale) - to_scale(target, self.scale)).square_(), region)
 
 
 class PSNR(ImageMetric):
@@ -118,7 +118,6 @@ class PSNR(ImageMetric):
 
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
         """Return 10 log10(1 / MSE)."""
-        mse = region_mean(
-            (to_scale(pred, to_bytes=self.to_bytes) - to_scale(target, to_bytes=self.to_bytes)) ** 2, region
-        )
+        error = to_scale(pred, to_bytes=self.to_bytes) - to_scale(target, to_bytes=self.to_bytes)
+        mse = region_mean(error.square_(), region)
         return torch.where(mse == 0, self.identical, -10 * mse.log10())

@@ -7,9 +7,13 @@ torchmetrics and scikit-image.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -19,6 +23,8 @@ from inpaint_zoo.metrics.pixel import Bytes, to_scale
 __all__ = ["SSIM", "gaussian_window", "ssim_map"]
 
 Border = Literal["reflect", "zero", "crop"]
+Floats = NDArray[np.float64]
+Array = TypeVar("Array", Tensor, Floats)
 K1, K2 = 0.01, 0.03  # Wang et al. 2004, for a data range of 1
 
 
@@ -26,20 +32,6 @@ def gaussian_window(size: int = 11, sigma: float = 1.5) -> list[float]:
     """Return the ``size`` weights of a Gaussian window, normalized to the sum 1."""
     weights = torch.exp(-((torch.arange(size, dtype=torch.float64) - size // 2) ** 2) / (2 * sigma**2))
     return (weights / weights.sum()).tolist()
-
-
-def _filter(x: Tensor, window: list[float]) -> Tensor:
-    """Filter (B, C, H, W) separably without padding, to (B, C, H - size + 1, W - size + 1)."""
-    for dim in (-1, -2):
-        length = x.shape[dim] - len(window) + 1
-        total = x.narrow(dim, 0, length) * window[0]
-        term = torch.empty_like(total)
-        for k, weight in enumerate(window[1:], start=1):
-            # not add(alpha=...), which uses fused operations only in the vectorized part of a loop, so that the last
-            # bits would depend on the number of threads
-            total += torch.mul(x.narrow(dim, k, length), weight, out=term)
-        x = total
-    return x
 
 
 def ssim_map(pred: Tensor, target: Tensor, window: list[float], border: Border, sample_covariance: bool) -> Tensor:
@@ -53,19 +45,80 @@ def ssim_map(pred: Tensor, target: Tensor, window: list[float], border: Border, 
             image.
         sample_covariance: Divide covariances by n - 1 instead of n; meant for a uniform window.
     """
-    pad = len(window) // 2
-    if border != "crop":
-        mode = "reflect" if border == "reflect" else "constant"
-        pred, target = (F.pad(x, (pad, pad, pad, pad), mode=mode) for x in (pred, target))
     n = len(window) ** 2
     unbiased = n / (n - 1) if sample_covariance else 1.0
-    mean_p, mean_t = _filter(pred, window), _filter(target, window)
-    var_p = (_filter(pred * pred, window) - mean_p * mean_p) * unbiased
-    var_t = (_filter(target * target, window) - mean_t * mean_t) * unbiased
-    cov = (_filter(pred * target, window) - mean_p * mean_t) * unbiased
+    if pred.device.type != "cpu":
+        return _similarity(pred, target, partial(_filter, window=window, border=border), unbiased)
+    smooth = partial(_filter_on_cpu, weights=np.array(window), border=border)
+    x, y = (each.permute(0, 2, 3, 1).contiguous().numpy() for each in (pred, target))
+    maps = [_similarity(*pair, smooth, unbiased) for pair in zip(x, y, strict=True)]
+    return torch.from_numpy(maps[0][None] if len(maps) == 1 else np.stack(maps)).permute(0, 3, 1, 2)
+
+
+def _similarity(x: Array, y: Array, smooth: Callable[[Array], Array], unbiased: float) -> Array:
+    """Return the map of SSIM; operations are in place, because on a CPU most of the time is that of the memory.
+
+    Args:
+        x: A result.
+        y: The ground truth.
+        smooth: Function that returns the local means, as a new array.
+        unbiased: Factor of variances and covariances.
+    """
+    means, other, products = smooth(x), smooth(y), x * y
+    covariance = smooth(products)
+    squares = x * x
+    squares += y * y
+    variances = smooth(squares)  # the sum of both variances, as soon as the means are subtracted
+    mixed = means * other
+    means *= means
+    other *= other
+    means += other  # the sum of both squared means
+    variances -= means
+    covariance -= mixed
+    if unbiased != 1:
+        variances *= unbiased
+        covariance *= unbiased
     c1, c2 = K1**2, K2**2
-    luminance = (2 * mean_p * mean_t + c1) / (mean_p * mean_p + mean_t * mean_t + c1)
-    return luminance * ((2 * cov + c2) / (var_p + var_t + c2))
+    mixed *= 2
+    mixed += c1
+    covariance *= 2
+    covariance += c2
+    mixed *= covariance
+    means += c1
+    variances += c2
+    means *= variances
+    mixed /= means
+    return mixed
+
+
+def _filter(x: Tensor, window: list[float], border: Border) -> Tensor:
+    """Filter (B, C, H, W) separably; "crop" gives (B, C, H - size + 1, W - size + 1), other borders keep the size."""
+    pad = len(window) // 2
+    if border != "crop":
+        x = F.pad(x, (pad, pad, pad, pad), mode="reflect" if border == "reflect" else "constant")
+    for dim in (-1, -2):
+        length = x.shape[dim] - len(window) + 1
+        total = x.narrow(dim, 0, length) * window[0]
+        term = torch.empty_like(total)
+        for k, weight in enumerate(window[1:], start=1):
+            # not add(alpha=...), which uses fused operations only in the vectorized part of a loop, so that the last
+            # bits would depend on the shape of the batch
+            total += torch.mul(x.narrow(dim, k, length), weight, out=term)
+        x = total
+    return x
+
+
+def _filter_on_cpu(x: Floats, weights: Floats, border: Border) -> Floats:
+    """Filter (H, W, C) like `_filter`, with OpenCV, which takes a tenth of the time for a window of 11."""
+    import cv2
+
+    kind = cv2.BORDER_REFLECT_101 if border == "reflect" else cv2.BORDER_CONSTANT  # the constant is 0
+    done = np.empty_like(x)
+    cv2.sepFilter2D(x, -1, weights, weights, dst=done, borderType=kind)
+    if border == "crop":
+        pad = len(weights) // 2
+        done = done[pad : x.shape[0] - pad, pad : x.shape[1] - pad]
+    return done
 
 
 class SSIM(ImageMetric):

@@ -9,9 +9,11 @@ import torch
 from PIL import Image
 
 from inpaint_zoo.benchmark import Options, load_suite, run_suite
-from inpaint_zoo.benchmark.compute import compute_cell, load_sample, worker_threads
+from inpaint_zoo.benchmark.breakdown import Clock
+from inpaint_zoo.benchmark.compute import Watch, compute_part, load_sample, worker_threads
 from inpaint_zoo.benchmark.export import export_inputs
 from inpaint_zoo.benchmark.options import Listener
+from inpaint_zoo.benchmark.parts import Part, merge_parts
 from inpaint_zoo.benchmark.plan import make_plan, open_sources
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
@@ -94,22 +96,25 @@ def scored(folder, masks, extractor):
     cell.method.start(cell.task, torch.device("cpu"), "fp32")
 
     def target_features(images):
-        features = [plan.scorer.features(images.load(index)) for index in images.indices]
+        features = plan.scorer.features([images.load(index) for index in images.indices])
         return {fid.feature_key: np.stack([each[fid.feature_key] for each in features])}
 
     with worker_threads(1) as pool:
-        result = compute_cell(
+        part = Part(alone=True)
+        compute_part(
             cell,
             plan.scorer,
             pool,
+            part,
+            positions=range(len(cell.samples)),
             first=None,
             workers=1,
             batch_size=2,
             gallery=0,
-            alone=True,
-            target_features=target_features,
-            advance=lambda: None,
+            clock=Clock(),
+            watch=Watch(),
         )
+    result = merge_parts(cell, plan.scorer, [part], target_features, Clock())
     return result.values.to_pandas(), cell
 
 

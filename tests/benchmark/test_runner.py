@@ -259,7 +259,8 @@ def test_metrics_of_sets_use_features_of_the_ground_truth_once(tmp_path, monkeyp
         return metric
 
     monkeypatch.setattr(inpaint_zoo.metrics, "create_metric", create)
-    monkeypatch.setattr("inpaint_zoo.weights.find_backbone", lambda name: tmp_path / "suite.yaml")
+    (tmp_path / "backbone").touch()
+    monkeypatch.setattr("inpaint_zoo.weights.find_backbone", lambda name: tmp_path / "backbone")
     suite = small_suite(tmp_path, metrics=["fid", "psnr"], methods=["mean_fill", "telea"], masks=["lama_box"])
     out = tmp_path / "out"
     run_suite(suite, out, ONE)
@@ -278,6 +279,9 @@ def test_metrics_of_sets_use_features_of_the_ground_truth_once(tmp_path, monkeyp
         assert 0 <= low < value < high
     run_suite(suite, out, Options(workers=2, device="cpu", fresh=True))
     assert len(calls) == 15 + 10  # those of the ground truth came from the cache
+    more = small_suite(tmp_path, metrics=["fid", "l1", "psnr"], methods=["mean_fill"], masks=["lama_box"])
+    run_suite(more, out, ONE)
+    assert len(calls) == 25 + 5  # new cells, but the same features of the ground truth
 
 
 def test_complexity_and_provenance_name_their_conventions(tmp_path):

@@ -1,4 +1,6 @@
-"""Images, holes and a small fixed feature extractor for the tests of metrics."""
+"""Images, holes, feature extractors, and the packages' own networks for the tests of metrics."""
+
+import warnings
 
 import pytest
 import torch
@@ -54,3 +56,37 @@ class SmallExtractor(nn.Module):
 @pytest.fixture
 def extractor():
     return SmallExtractor()
+
+
+@pytest.fixture(scope="session")
+def inception(tmp_path_factory):
+    """Return torch-fidelity's network with random weights, and a file with its weights."""
+    fidelity = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+
+    class Untrained(fidelity.FeatureExtractorInceptionV3):
+        def load_state_dict(self, *_, **__):  # the constructor must not load a file
+            return None
+
+    folder = tmp_path_factory.mktemp("inception")
+    torch.save({}, folder / "nothing.pth")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = Untrained("inception-v3-compat", ["2048"], feature_extractor_weights_path=folder / "nothing.pth")
+    path = folder / "weights-inception-2015-12-05-6726825d.pth"
+    torch.save(net.state_dict(), path)
+    return net, path
+
+
+@pytest.fixture
+def official_lpips(shared_weights, tmp_path, monkeypatch):
+    """Return lpips.LPIPS as its authors load it, with the backbone from the torch hub cache; by ``spatial``."""
+    import lpips
+
+    cache = tmp_path / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    weights = shared_weights / "squeezenet1_1_imagenet_fp16.pth"
+    (cache / "squeezenet1_1-b8a52dc0.pth").write_bytes(weights.read_bytes())
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # lpips calls torchvision in its old way
+        return {spatial: lpips.LPIPS(net="squeeze", spatial=spatial, verbose=False).eval() for spatial in (False, True)}

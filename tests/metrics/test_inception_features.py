@@ -12,32 +12,12 @@ from inpaint_zoo.metrics import InceptionFeatures, create_metric
 from inpaint_zoo.metrics.inception import resize_images
 from inpaint_zoo.weights import WeightsError
 
-fidelity = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
-
-
-class _Untrained(fidelity.FeatureExtractorInceptionV3):
-    """torch-fidelity's network with random weights: its constructor does not load a file."""
-
-    def load_state_dict(self, *_, **__):
-        return None
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    """Return torch-fidelity's network and a file with its weights."""
-    folder = tmp_path_factory.mktemp("inception")
-    torch.save({}, folder / "nothing.pth")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = _Untrained("inception-v3-compat", ["2048"], feature_extractor_weights_path=folder / "nothing.pth")
-    path = folder / "weights-inception-2015-12-05-6726825d.pth"
-    torch.save(net.state_dict(), path)
-    return net, path
+pytest.importorskip("torch_fidelity")
 
 
 @torch.no_grad()
-def test_features_equal_torch_fidelitys(network, images):
-    theirs, path = network
+def test_features_equal_torch_fidelitys(inception, images):
+    theirs, path = inception
     pred, _, _ = images
     integers = (pred * 255).round().to(torch.uint8)
     ours = InceptionFeatures("tensorflow", path)(pred)
@@ -46,9 +26,9 @@ def test_features_equal_torch_fidelitys(network, images):
 
 
 @pytest.mark.slow
-def test_named_metrics_find_the_file(network, images, monkeypatch):
+def test_named_metrics_find_the_file(inception, images, monkeypatch):
     pred, target, mask = images
-    monkeypatch.setenv("INPAINT_ZOO_WEIGHTS", str(network[1].parent))
+    monkeypatch.setenv("INPAINT_ZOO_WEIGHTS", str(inception[1].parent))
     values = []
     for kind, names in (
         ("tensorflow", ("fid", "kid", "p_ids", "u_ids")),

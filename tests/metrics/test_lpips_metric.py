@@ -1,7 +1,6 @@
 """Test LPIPS against the lpips package, torchmetrics and recorded values, with the backbone in the shared folder."""
 
 import json
-import warnings
 
 import cv2
 import numpy as np
@@ -17,31 +16,16 @@ from inpaint_zoo.metrics import create_metric
 
 
 @pytest.fixture
-def official(shared_weights, tmp_path, monkeypatch):
-    """Return lpips.LPIPS as its authors load it, with the backbone from the torch hub cache."""
-    import lpips
-
-    cache = tmp_path / "hub" / "checkpoints"
-    cache.mkdir(parents=True)
-    weights = shared_weights / "squeezenet1_1_imagenet_fp16.pth"
-    (cache / "squeezenet1_1-b8a52dc0.pth").write_bytes(weights.read_bytes())
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # lpips calls torchvision in its old way
-        return {spatial: lpips.LPIPS(net="squeeze", spatial=spatial, verbose=False).eval() for spatial in (False, True)}
-
-
-@pytest.fixture
 def known_answers(shared_weights):
     return json.loads((shared_weights / "known_answers.json").read_text())
 
 
 @torch.no_grad()
-def test_equals_lpips(official, images):
+def test_equals_lpips(official_lpips, images):
     pred, target, mask = images
-    expected = official[False](pred * 2 - 1, target * 2 - 1).flatten()
+    expected = official_lpips[False](pred * 2 - 1, target * 2 - 1).flatten()
     assert torch.allclose(create_metric("lpips_squeeze").score(pred, target).float(), expected, atol=1e-6)
-    maps = official[True](pred * 2 - 1, target * 2 - 1)
+    maps = official_lpips[True](pred * 2 - 1, target * 2 - 1)
     expected = torch.stack([m[hole > 0.5].mean() for m, hole in zip(maps, mask, strict=True)])
     assert torch.allclose(create_metric("lpips_squeeze_hole").score(pred, target, mask).float(), expected, atol=1e-6)
 

@@ -97,7 +97,8 @@ class Method(ABC):
         computes: Whether the results are computed in the run, so that they have a cost.
         repeats: Whether the number of passes depends on the image. Each image is then completed and timed alone. The
             value is known after `start`.
-        takes_all: Whether the method needs all images of a cell before it completes the first one; see `prepare`.
+        takes_all: Whether the method needs all images of a cell that its process completes before the first one; see
+            `prepare`.
     """
 
     computes: bool = True
@@ -125,7 +126,10 @@ class Method(ABC):
         """Load what the cell needs."""
 
     def prepare(self, items: Iterable[MethodInput]) -> None:
-        """Receive all images of a cell. Called between `start` and the first `fill`, if ``takes_all`` is set."""
+        """Receive all images of a cell that this process completes.
+
+        Called between `start` and the first `fill`, if ``takes_all`` is set.
+        """
         raise NotImplementedError
 
     def notes(self) -> list[str]:

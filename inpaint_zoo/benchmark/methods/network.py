@@ -198,8 +198,8 @@ class NetworkMethod(Method):
 
         from inpaint_zoo.inference.batch import to_bytes, to_tensors
 
-        tensors = to_tensors(np.stack([item.image for item in items]), np.stack([item.mask for item in items]))
-        image, hole = (tensor.to(self.device) for tensor in tensors)
+        images, holes = np.stack([item.image for item in items]), np.stack([item.mask for item in items])
+        image, hole = to_tensors(images, holes, self.device)
         hole_fills = [torch.from_numpy(each.hole_fill) for each in items if each.hole_fill is not None]
         hole_fill = torch.stack(hole_fills).to(self.device) if hole_fills else None
         if image.shape not in self._warm:  # the first pass of a shape selects kernels and fills caches
@@ -227,7 +227,7 @@ class NetworkMethod(Method):
         from inpaint_zoo.ops import change_range, composite, crop_to, pad_to_multiple
 
         assert self.network is not None
-        image, hole = (each.to(self.device) for each in to_tensors(item.image[None], item.mask[None]))
+        image, hole = to_tensors(item.image[None], item.mask[None], self.device)
         size = (image.shape[-2], image.shape[-1])
         network = self.network.network if isinstance(self.network, OptimizedNetwork) else self.network
         fill = None

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Template
 from markupsafe import Markup, escape
 
+from inpaint_zoo.benchmark.breakdown import seconds_line
 from inpaint_zoo.benchmark.report import notes
 from inpaint_zoo.benchmark.report.charts import swatch
 from inpaint_zoo.benchmark.report.costs import cell_costs, cost_notes, method_costs, pass_costs
@@ -77,6 +78,7 @@ def page(run: Run, tables: Sequence[ScoreTable], overview: Sequence[Matrix], com
         legend=_legend(),
         how_to_read=notes.how_to_read(),
         environment=sorted(flat(run.provenance.get("environment", {}))),
+        time=seconds_line(run.provenance.get("seconds", {})),
         shared=shared,
         cells=cells,
         implementations=[(info.title, info) for info in run.infos.values()],
