@@ -6,6 +6,7 @@ A *table* is one (dataset, mask set, metric): methods compared on the same image
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,7 @@ SUMMARY_COLUMNS = (
 
 Floats = NDArray[np.float64]
 Strings = NDArray[np.str_]
+Whole = NDArray[np.int64]
 Row = dict[str, object]
 
 
@@ -69,27 +71,72 @@ def summarize(results: pd.DataFrame, directions: Mapping[str, bool]) -> pd.DataF
                 "metric", metric, directions, "`directions` must say for each metric if higher is better."
             )
     keys = ["method", "dataset", "mask", "image", "metric"]
-    if results.duplicated(keys).any():
-        row = results.loc[results.duplicated(keys), keys].iloc[0]
+    repeated = results.duplicated(keys)
+    if repeated.any():
+        row = results.loc[repeated, keys].iloc[0]
         raise ZooError(f"`results` contains two values for {', '.join(f'{key} {row[key]!r}' for key in keys)}.")
-    parts = [
-        _summarize_pair(str(dataset), str(mask), part, directions)
-        for (dataset, mask), part in results.groupby(["dataset", "mask"], sort=False)
-    ]
-    table = pd.DataFrame([row for part in parts for row in part], columns=list(SUMMARY_COLUMNS))
+    whole = _Rows.of(results)
+    datasets, masks = (pd.factorize(results[key]) for key in ("dataset", "mask"))
+    pair_of, pairs = pd.factorize(datasets[0] * max(len(masks[1]), 1) + masks[0])
+    order = np.argsort(pair_of, kind="stable")  # one sort instead of a comparison of all rows for every pair
+    ends = np.searchsorted(pair_of[order], np.arange(1, len(pairs)))
+    rows: list[Row] = []
+    for pair, at in zip(pairs, np.split(order, ends) if len(pairs) else (), strict=True):
+        dataset, mask = divmod(int(pair), len(masks[1]))
+        rows += _summarize_pair(str(datasets[1][dataset]), str(masks[1][mask]), whole.take(at), directions)
+    table = pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
     return table.astype({"n_images": "Int64", "n_groups": "Int64", "rank": "Int64", "tied_with_best": "boolean"})
 
 
-def _summarize_pair(dataset: str, mask: str, part: pd.DataFrame, directions: Mapping[str, bool]) -> list[Row]:
+class _Rows(NamedTuple):
+    """Rows of the results: numbers in place of the strings, because comparing numbers takes much less time.
+
+    Attributes:
+        image, group: Number of the image and of its source image, in order of appearance; -1 if there is none.
+        metric, method: Number of the name in ``metrics`` and ``methods``.
+        value: The values; NaN if they are not finite.
+        metrics, methods: The names, in order of appearance.
+        groups: The labels of the source images.
+    """
+
+    image: Whole
+    group: Whole
+    metric: Whole
+    method: Whole
+    value: Floats
+    metrics: list[str]
+    methods: list[str]
+    groups: Strings
+
+    @classmethod
+    def of(cls, results: pd.DataFrame) -> _Rows:
+        image, _ = pd.factorize(results["image"])
+        group, groups = pd.factorize(results["group"])
+        metric, metrics = pd.factorize(results["metric"])
+        method, methods = pd.factorize(results["method"])
+        value = results["value"].to_numpy(dtype=np.float64, na_value=np.nan)
+        labels = np.array([*map(str, groups), "nan"])  # the last one is that of -1
+        names = (list(map(str, metrics)), list(map(str, methods)))
+        return cls(image, group, metric, method, np.where(np.isfinite(value), value, np.nan), *names, labels)
+
+    def take(self, at: Whole | NDArray[np.bool_]) -> _Rows:
+        """Return some of the rows, by number or by a mask."""
+        return self._replace(
+            **{name: getattr(self, name)[at] for name in ("image", "group", "metric", "method", "value")}
+        )
+
+
+def _summarize_pair(dataset: str, mask: str, part: _Rows, directions: Mapping[str, bool]) -> list[Row]:
     """Return the rows of all metrics of one (dataset, mask set); all share the same resampled source images."""
-    per_image, whole_set = part[part["image"].notna()], part[part["image"].isna()]
+    per_image, whole_set = part.take(part.image >= 0), part.take(part.image < 0)
     values, groups, columns = _wide(per_image)
     intervals = bootstrap_interval(values, groups)
     rows: list[Row] = []
-    for metric in part["metric"].unique():
+    for number in dict.fromkeys(part.metric.tolist()):
+        metric = part.metrics[number]
         at = [index for index, column in enumerate(columns) if column[0] == metric]
         entries = [_image_entry(columns[index], values[:, index], groups, intervals, index) for index in at]
-        entries += _set_entries(whole_set[whole_set["metric"] == metric], per_image)
+        entries += _set_entries(whole_set.take(whole_set.metric == number), per_image)
         ranks = _ranks([float(str(entry["mean"])) for entry in entries], directions[metric])
         p_values, tied = _compare(values[:, at], groups, ranks[: len(at)])
         for index, entry in enumerate(entries):
@@ -119,35 +166,33 @@ def _image_entry(
     }
 
 
-def _set_entries(rows: pd.DataFrame, per_image: pd.DataFrame) -> list[Row]:
+def _set_entries(rows: _Rows, per_image: _Rows) -> list[Row]:
     """Return entries for values of a whole set: without interval; the images are those that other metrics name."""
-    if rows.empty:
-        return []
-    seen = per_image.groupby("method", sort=False)[["image", "group"]].nunique()
     entries: list[Row] = []
-    for method, value in zip(rows["method"], rows["value"], strict=True):
-        images, groups = seen.loc[method] if method in seen.index else (None, None)
-        nothing = {"ci_low": np.nan, "ci_high": np.nan, "n_nan": int(not np.isfinite(value))}
-        mean = value if np.isfinite(value) else np.nan
-        entries.append({"method": method, "n_images": images, "n_groups": groups, "mean": mean, **nothing})
+    for method, value in zip(rows.method, rows.value, strict=True):
+        seen = per_image.take(per_image.method == method)
+        images, groups = (len(np.unique(codes[codes >= 0])) for codes in (seen.image, seen.group))
+        counted = {"n_images": images, "n_groups": groups} if len(seen.image) else {"n_images": None, "n_groups": None}
+        nothing = {"ci_low": np.nan, "ci_high": np.nan, "n_nan": int(np.isnan(value))}
+        entries.append({"method": rows.methods[method], **counted, "mean": value, **nothing})
     return entries
 
 
-def _wide(per_image: pd.DataFrame) -> tuple[Floats, Strings, list[tuple[str, str, int]]]:
+def _wide(per_image: _Rows) -> tuple[Floats, Strings, list[tuple[str, str, int]]]:
     """Convert from long form to (images, columns): return values (NaN = missing), the group of each image, the columns.
 
     A column is (metric, method, number of its rows in the long form).
     """
-    image_of, images = pd.factorize(per_image["image"])
-    pairs = pd.MultiIndex.from_frame(per_image[["metric", "method"]])
-    column_of, columns = pd.factorize(pairs)
+    image_of, images = pd.factorize(per_image.image)
+    column_of, columns = pd.factorize(per_image.metric * len(per_image.methods) + per_image.method)
     values = np.full((len(images), len(columns)), np.nan)
-    values[image_of, column_of] = per_image["value"].to_numpy(dtype=np.float64, na_value=np.nan)
-    values[~np.isfinite(values)] = np.nan
-    groups = np.empty(len(images), dtype=object)
-    groups[image_of] = per_image["group"].astype(str).to_numpy(dtype=object)
+    values[image_of, column_of] = per_image.value
+    groups = np.zeros(len(images), dtype=per_image.groups.dtype)
+    groups[image_of] = per_image.groups[per_image.group]
     counts = np.bincount(column_of, minlength=len(columns))
-    return values, groups.astype(str), [(*pair, int(n)) for pair, n in zip(columns, counts, strict=True)]
+    pairs = (divmod(int(column), len(per_image.methods)) for column in columns)
+    names = [(per_image.metrics[metric], per_image.methods[method]) for metric, method in pairs]
+    return values, groups, [(*pair, int(n)) for pair, n in zip(names, counts, strict=True)]
 
 
 def _ranks(means: list[float], higher_is_better: bool) -> list[int | None]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -46,25 +48,27 @@ def hole_plots(run: Run) -> list[Plot]:
 
     The deblurring mask sets are excluded.
     """
-    results = run.results[~run.results["mask"].isin(run.deblurring)]
-    plots = []
-    for dataset in run.datasets:
-        for name, info in run.infos.items():
-            rows = results[(results["dataset"] == dataset) & (results["metric"] == name)]
-            rows = rows[rows["image"].notna() & np.isfinite(rows["value"]) & rows["hole_ratio"].notna()]
-            if info.per_image and len(rows):
-                plots.append(_hole_plot(run, dataset, info, rows))
-    return plots
+    results = run.results
+    shown = ~results["mask"].isin(run.deblurring) & results["image"].notna() & np.isfinite(results["value"])
+    rows = results.loc[shown & results["hole_ratio"].notna(), ["dataset", "metric", "method", "value", "hole_ratio"]]
+    parts = dict(list(rows.groupby(["dataset", "metric"], sort=False)))
+    return [
+        _hole_plot(run, dataset, info, parts[dataset, name])
+        for dataset in run.datasets
+        for name, info in run.infos.items()
+        if info.per_image and (dataset, name) in parts
+    ]
 
 
 def _hole_plot(run: Run, dataset: str, info: MetricInfo, rows: pd.DataFrame) -> Plot:
     rows = rows.assign(bin=(rows["hole_ratio"] / BIN + 1e-9).astype(int).clip(upper=round(1 / BIN) - 1))
     bins = sorted(rows["bin"].unique())
     stride = -(-len(rows) // DOTS)
+    parts = dict(list(rows.groupby("method", sort=False)[["bin", "hole_ratio", "value"]]))
     series, numbers = [], []
     for index, method in enumerate(run.methods):
-        mine = rows[rows["method"] == method]
-        if mine.empty:
+        mine = parts.get(method)
+        if mine is None:
             continue
         means = mine.groupby("bin")[["hole_ratio", "value"]].mean()
         dots = mine.iloc[::stride]
@@ -129,22 +133,23 @@ def time_plots(run: Run) -> list[Plot]:
 def _time_plot(
     run: Run, dataset: str, name: str, info: MetricInfo, times: dict[str, float], x_label: str
 ) -> Plot | None:
-    part = run.summary[
-        (run.summary["dataset"] == dataset)
-        & (run.summary["metric"] == name)
-        & run.summary["mean"].notna()
-        & ~run.summary["mask"].isin(run.deblurring)
+    found: dict[str, list[float]] = {}
+    masks = [mask for place, mask in run.tables if place == dataset and mask not in run.deblurring]
+    scored = [
+        [row for row in run.summary_rows.get((dataset, mask, name), ()) if not pd.isna(row["mean"])] for mask in masks
     ]
-    wanted = max(part["mask"].nunique(), 1)
+    for row in chain.from_iterable(scored):
+        found.setdefault(row["method"], []).append(row["mean"])
+    wanted = max(sum(map(bool, scored)), 1)
     marks, partial, untimed = [], [], []
     for index, method in enumerate(run.methods):
-        means = part.loc[part["method"] == method, "mean"]
+        means = found.get(method, [])
         if len(means) < wanted:
             partial.append(method)
         elif method not in times:
             untimed.append(method)
         else:
-            marks.append(Mark(method, index, times[method], float(means.mean())))
+            marks.append(Mark(method, index, times[method], fmean(means)))
     if not marks:
         return None
     notes = []

@@ -80,6 +80,23 @@ class Run:
         """The results, summarized by `summarize`."""
         return summarize(self.results, {name: info.higher_is_better for name, info in self.infos.items()})
 
+    @cached_property
+    def summary_rows(self) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
+        """The rows of ``summary`` by (dataset, mask set, metric)."""
+        rows: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+        for row in self.summary.to_dict("records"):
+            rows.setdefault((row["dataset"], row["mask"], row["metric"]), []).append(
+                {str(k): v for k, v in row.items()}
+            )
+        return rows
+
+    @cached_property
+    def image_counts(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Numbers of images and of source images by (dataset, mask set), where an image has a value."""
+        rows = self.results.loc[self.results["image"].notna(), ["dataset", "mask", "image", "group"]]
+        counts = rows.groupby(["dataset", "mask"], sort=False)[["image", "group"]].nunique()
+        return {(pair[0], pair[1]): (int(images), int(groups)) for pair, images, groups in counts.itertuples()}
+
     @property
     def stamp(self) -> str:
         """Mark of a rehearsal, which everything that shows its numbers repeats; empty for other runs."""
@@ -90,7 +107,7 @@ class Run:
         """Labels of the datasets."""
         return tuple(dict.fromkeys(dataset for dataset, _ in self.tables))
 
-    @property
+    @cached_property
     def costs(self) -> dict[Cell, dict[str, Any]]:
         """Cost of each cell that computed something."""
         return {cell: record["costs"] for cell, (_, record) in self.cells.items() if record.get("costs")}
