@@ -87,17 +87,13 @@ class Store:
         self.stamp = {"rehearsal": stamp} if stamp else {}
         self.cache = out / "cache"
         self.gallery = out / "gallery"
-        self._records: dict[str, dict[str, Any]] = {}  # of the cells, as long as they stay as they are
 
     def record(self, key: CellKey) -> dict[str, Any] | None:
         """Return the content of a cell's `cell.json`; None if the cell never ran or is damaged."""
-        if key.id not in self._records:
-            folder = self.out / "cells" / key.id
-            record = read_json(folder / "cell.json")
-            if record is None or (record["status"] == "done" and not (folder / "values.parquet").is_file()):
-                return None
-            self._records[key.id] = record
-        return self._records[key.id]
+        folder = self.out / "cells" / key.id
+        record = read_json(folder / "cell.json")
+        torn = record is None or (record["status"] == "done" and not (folder / "values.parquet").is_file())
+        return None if torn else record
 
     def is_done(self, key: CellKey) -> bool:
         """Return whether a cell has values."""
@@ -110,7 +106,6 @@ class Store:
         labels = dict(zip(LABELS, key, strict=False))
         if record is not None and any(record[name] != label for name, label in labels.items()):
             write_json(self.out / "cells" / key.id / "cell.json", {**record, **labels})
-            self._records[key.id] = {**record, **labels}
 
     @contextmanager
     def writing(self, key: CellKey, record: Mapping[str, Any]) -> Iterator[Path]:
@@ -121,7 +116,6 @@ class Store:
         with atomic_folder(staging) as temporary:
             yield temporary
             (temporary / "cell.json").write_bytes(json_bytes(whole))
-        self._records.pop(key.id, None)
         if folder.exists():
             folder.rename(old)  # one atomic step, so that a partly removed folder is never taken for a cell
         staging.rename(folder)
