@@ -136,13 +136,13 @@ class Store:
             stamped = schema.with_metadata(self.stamp) if self.stamp else schema
             with atomic_path(target) as temporary, pq.ParquetWriter(temporary, stamped, compression="zstd") as writer:
                 waiting: list[pa.Table] = []
+                rows = 0
                 for key in done:
                     waiting.append(self._labeled(key, name, schema))
-                    if sum(table.num_rows for table in waiting) >= ROW_GROUP:
+                    rows += waiting[-1].num_rows
+                    if rows >= ROW_GROUP or key is done[-1]:
                         writer.write_table(pa.concat_tables(waiting).cast(stamped))
-                        waiting.clear()
-                if waiting:
-                    writer.write_table(pa.concat_tables(waiting).cast(stamped))
+                        waiting, rows = [], 0
         records = {key.id: record for key in keys if (record := self.record(key)) is not None}
         failed = [
             {**{name: record[name] for name in LABELS}, "error": record["error"]}
