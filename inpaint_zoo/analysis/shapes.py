@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 __all__ = ["ShapesOnce"]
 
 
-class ShapesOnce(TorchDispatchMode):
+class ShapesOnce(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not annotate it
     """Within this context, the result's shapes of each operation are computed once for equal shapes of its inputs.
 
     PyTorch computes the shapes of many operations in Python. This takes most of the time of a network that repeats its
@@ -19,7 +19,7 @@ class ShapesOnce(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._known: dict[object, tuple[list[Tensor], _pytree.TreeSpec]] = {}
 
     def __torch_dispatch__(

@@ -78,7 +78,7 @@ class InceptionFeatures(nn.Module):
                 "The Inception metrics need the package torch-fidelity: pip install 'inpaint-zoo[fid]'."
             ) from error
 
-        class Shapes(FeatureExtractorInceptionV3):
+        class Shapes(FeatureExtractorInceptionV3):  # type: ignore[misc]  # torch-fidelity has no types
             """The network without its loading, which is slow and reads the file with unrestricted pickle."""
 
             def load_state_dict(self, *_: object, **__: object) -> None:

@@ -151,7 +151,8 @@ def _add_result(
 ) -> None:
     difference = np.abs(result.astype(np.int16) - target).mean(axis=2)
     touched = hole | (difference > 0)
-    widened = cv2.dilate(touched.astype(np.uint8) * 255, np.ones((_MARGIN, _MARGIN), np.uint8))
+    square = np.ones((_MARGIN, _MARGIN), np.uint8)
+    widened = np.asarray(cv2.dilate(touched.astype(np.uint8) * 255, square), np.uint8)
     alpha = _shrink(widened, scale)
     entry["image"] = gallery.add(f"{name}-result", _webp(gallery, np.dstack([_shrink(result, scale), alpha])), "webp")
     classes = np.where(touched, np.digitize(difference, DIFFERENCE_STEPS), 0).astype(np.uint8)
