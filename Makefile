@@ -23,8 +23,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# compiled modules are kept, because many tests start processes
 test: lint
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+	env --unset=PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 # Last, because torchmetrics imports transformers if it is there, which makes every other test process slower.
 test-diffusers: setup

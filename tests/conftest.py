@@ -26,10 +26,14 @@ pytest.register_assert_rewrite("tests.helpers")  # failed assertions of helpers 
 REPOSITORY = Path(__file__).parent.parent
 
 
+gc.disable()  # until all modules are imported: what they make stays
+
+
 def pytest_collection_finish() -> None:
     """Exempt modules and tests from garbage collection: there are millions of objects, and they stay until the end."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

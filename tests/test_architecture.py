@@ -1,6 +1,7 @@
 """Architecture rules: packages import only lower levels and never in a circle, and what must be fast to import is."""
 
 import ast
+import functools
 import graphlib
 import subprocess
 import sys
@@ -64,6 +65,7 @@ NAMES = {path: name for name, path in MODULES.items()}
 IMPORT_WHAT_THEY_ARE_GIVEN = {"discovery.py", "benchmark/methods/function.py", "cli/train_errors.py"}
 
 
+@functools.cache  # three tests ask for each file
 def imports(path: Path, code: str | None = None) -> set[str]:
     """Return the full names of all modules that a file imports, also in functions, for types, and by their names.
 

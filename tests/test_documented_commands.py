@@ -5,10 +5,10 @@ import shlex
 
 import pytest
 
-from inpaint_zoo.cli.config_files import read_config
 from inpaint_zoo.cli.main import COMMANDS, main
 from inpaint_zoo.cli.train import METHODS
 from tests.conftest import REPOSITORY
+from tests.helpers.configs import settings_of
 from tests.helpers.parsed import parse
 
 TEXTS = [
@@ -19,7 +19,7 @@ TEXTS = [
 ]
 QUOTED = re.compile(r"`(?:\.venv/bin/)?inpaint-zoo ([^`]+)`|^(?:\.venv/bin/)?inpaint-zoo (.+)$", re.MULTILINE)
 OPTION = re.compile(r"--[a-z][\w.]*(?:=\S+| '[^']*'| (?!--)[^\s,;:]+)?")
-FAMILIES = sorted(path for path in REPOSITORY.glob("configs/*/*.yaml") if "model" in read_config(path))
+FAMILIES = sorted(path for path in REPOSITORY.glob("configs/*/*.yaml") if "model" in settings_of(path))
 WITH_VERBS = ("data", "masks", "metrics", "models")
 PARTS = [*REPOSITORY.glob("configs/data/*.yaml"), *REPOSITORY.glob("configs/trainer/*.yaml")]
 BASE = REPOSITORY / "configs" / "autoencoder" / "paper.yaml"
@@ -79,7 +79,7 @@ def test_a_quoted_command_is_accepted(words, capsys, monkeypatch):
 def test_the_options_in_a_header_are_accepted(path, options, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     words = [word for option in options for word in shlex.split(option) if option != "--config COPY"]
-    if path in FAMILIES and "class_path" not in read_config(path)["model"]:
+    if path in FAMILIES and "class_path" not in settings_of(path)["model"]:
         parse("fit", words)  # an overlay, whose header names the configuration that it follows
         return
     base = [] if path in FAMILIES else ["--config", str(BASE)]

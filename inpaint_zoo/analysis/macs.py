@@ -72,6 +72,7 @@ def count_macs(net: InpaintingNetwork, height: int, width: int, *, use_up: bool 
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
+    from inpaint_zoo.analysis.shapes import ShapesOnce
     from inpaint_zoo.combinators.wrapper import repeating_networks
 
     if next(net.parameters(), None) is None:
@@ -89,7 +90,7 @@ def count_macs(net: InpaintingNetwork, height: int, width: int, *, use_up: bool 
         network.passes_on_meta = 2  # two passes: the difference between their starts is the cost of one pass
         network.on_pass = lambda _: begun.append((counter.get_total_flops() // 2, thop.total, thop.norm_elements))
     try:
-        with torch.no_grad(), counter:
+        with torch.no_grad(), ShapesOnce(), counter:
             shapes.predict(image, mask)
     except (NotImplementedError, RuntimeError):
         return None

@@ -62,6 +62,7 @@ TIMINGS = pa.schema(
 LABELS = ("method", "dataset", "mask")
 LOGS = "logs"
 """Folder of what the processes of a run print, which exists before the run itself begins."""
+ROW_GROUP = 100_000  # rows of a table that are written at once: a group for each cell would take longer to read
 
 
 class CellKey(NamedTuple):
@@ -142,15 +143,14 @@ class Store:
             target = self.out / ("results.parquet" if name == "values" else "timings.parquet")
             stamped = schema.with_metadata(self.stamp) if self.stamp else schema
             with atomic_path(target) as temporary, pq.ParquetWriter(temporary, stamped, compression="zstd") as writer:
+                waiting: list[pa.Table] = []
+                rows = 0
                 for key in done:
-                    table = pq.ParquetFile(self.out / "cells" / key.id / f"{name}.parquet").read()
-                    if name == "timings" and "passes" not in table.column_names:  # written by an older version
-                        table = table.append_column("passes", pa.nulls(table.num_rows, pa.int32()))
-                    for position, label in enumerate(LABELS):
-                        column = pa.array([key[position]] * table.num_rows, pa.string())
-                        table = table.add_column(position, label, column)
-                    if table.num_rows:
-                        writer.write_table(table.select(schema.names).cast(stamped))
+                    waiting.append(self._labeled(key, name, schema))
+                    rows += waiting[-1].num_rows
+                    if rows >= ROW_GROUP or key is done[-1]:
+                        writer.write_table(pa.concat_tables(waiting).cast(stamped))
+                        waiting, rows = [], 0
         records = {key.id: record for key in keys if (record := self.record(key)) is not None}
         failed = [
             {**{name: record[name] for name in LABELS}, "error": record["error"]}
@@ -158,6 +158,15 @@ class Store:
             if record["status"] == "failed"
         ]
         write_json(self.out / "provenance.json", {**self.stamp, "cells": records, **provenance, "failed": failed})
+
+    def _labeled(self, key: CellKey, name: str, schema: pa.Schema) -> pa.Table:
+        """Return a table of a cell with the labels of the cell as its first columns."""
+        table = pq.ParquetFile(self.out / "cells" / key.id / f"{name}.parquet").read(use_threads=False)
+        if name == "timings" and "passes" not in table.column_names:  # written by an older version
+            table = table.append_column("passes", pa.nulls(table.num_rows, pa.int32()))
+        for position, label in enumerate(LABELS):
+            table = table.add_column(position, label, pa.repeat(pa.scalar(key[position], pa.string()), table.num_rows))
+        return table.select(schema.names).cast(schema)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

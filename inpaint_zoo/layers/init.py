@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 from inpaint_zoo.layers.spectral import SETTLED, SpectralConv2d
 
@@ -21,7 +21,7 @@ def init_normal(module: nn.Module, std: float, *, zero_biases: bool = True) -> N
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d):
             weight = layer.weight_orig if isinstance(layer, SpectralConv2d) else layer.weight
-            nn.init.normal_(weight, 1.0 if isinstance(layer, nn.BatchNorm2d) else 0.0, std)
+            _draw(weight, 1.0 if isinstance(layer, nn.BatchNorm2d) else 0.0, std)
             if layer.bias is not None and (isinstance(layer, nn.BatchNorm2d) or zero_biases):
                 nn.init.zeros_(layer.bias)
         if isinstance(layer, SpectralConv2d):
@@ -44,6 +44,12 @@ def init_scaled(module: nn.Module, gain: float, output_scale: float = 1.0) -> No
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             fan_in = layer.weight.numel() // layer.out_channels
             scale = output_scale if layer.out_channels == 3 else 1.0
-            nn.init.normal_(layer.weight, 0.0, scale * gain / fan_in**0.5)
+            _draw(layer.weight, 0.0, scale * gain / fan_in**0.5)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def _draw(weight: Tensor, mean: float, std: float) -> None:
+    """Draw from N(mean, std^2), but not on the meta device: there are no values, and the call takes a millisecond."""
+    if not weight.is_meta:
+        nn.init.normal_(weight, mean, std)

@@ -77,15 +77,23 @@ class InceptionFeatures(nn.Module):
             raise WeightsNotFoundError(
                 "The Inception metrics need the package torch-fidelity: pip install 'inpaint-zoo[fid]'."
             ) from error
-        # torch-fidelity reads the file with unrestricted pickle; give it a buffer with the safely loaded weights
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        buffer.seek(0)
+
+        class Shapes(FeatureExtractorInceptionV3):  # type: ignore[misc]  # torch-fidelity has no types
+            """The network without its loading, which is slow and reads the file with unrestricted pickle."""
+
+            def load_state_dict(self, *_: object, **__: object) -> None:
+                """Do nothing."""
+
+        nothing = io.BytesIO()
+        torch.save({}, nothing)
+        nothing.seek(0)
+        with torch.device("meta"):
+            network = Shapes("inception", ["2048"], feature_extractor_weights_path=nothing)
         try:
-            with torch.random.fork_rng(devices=[]):
-                network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=buffer)
+            nn.Module.load_state_dict(network, state, assign=True)
         except RuntimeError as error:
             raise ZooError(f"{path} does not hold torch-fidelity's Inception network.") from error
+        network.float()
         self.resize: Resize = resize
         self.layers = nn.Sequential(*(getattr(network, layer) for layer in LAYERS))
 

@@ -16,6 +16,7 @@ import yaml
 from inpaint_zoo.cli.config_files import read_config
 from inpaint_zoo.data import InpaintingDataModule, dataset_info, list_datasets, select
 from inpaint_zoo.training import Checkpoints
+from tests.helpers.configs import settings_of
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
 SPLITS = ("train", "val", "test")
@@ -105,7 +106,7 @@ def states_a_model(content):
 def arguments(path):
     """Return the data module's arguments and the monitor of a configuration, with the data file named in its header."""
     text = path.read_text()
-    content = read_config(path)
+    content = settings_of(path)
     given = dict((content.get("data") or {}).get("init_args") or {})
     monitor = inspect.signature(Checkpoints).parameters["monitor"].default
     parts = [content]
@@ -129,7 +130,7 @@ def with_sets():
             assert set(sets) == set(SPLITS), f"{path} states some of its sets only"
             found.setdefault(json.dumps([sets, monitor], sort_keys=True), path.relative_to(CONFIGS).as_posix())
         else:
-            assert not states_a_model(read_config(path)), f"{path}: no sets"
+            assert not states_a_model(settings_of(path)), f"{path}: no sets"
     return sorted(found.values())
 
 

@@ -13,14 +13,14 @@ from inpaint_zoo.cli.config_files import read_config
 from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.models.isnet.loss import PRESETS
 from inpaint_zoo.training import TrainingModule
-from tests.helpers.configs import CONFIGS, Built
+from tests.helpers.configs import CONFIGS, Built, settings_of
 from tests.helpers.parsed import parse, parser
 
 PARTS = ("trainer", "logger", "data", "augment", "masks")  # added to a family's configuration
 BASE = CONFIGS / "autoencoder" / "sample.yaml"
 FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml"))
 OVERLAYS = [  # without a class: they change arguments of a family's configuration that comes before them
-    file for file in FILES if not file.startswith(PARTS) and "class_path" not in read_config(CONFIGS / file)["model"]
+    file for file in FILES if not file.startswith(PARTS) and "class_path" not in settings_of(CONFIGS / file)["model"]
 ]
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.Jsonar
 COMPLETE = [  # without those that only serve as a base
     file for file in FILES if not file.startswith(PARTS) and file not in OVERLAYS and Path(file).name != "base.yaml"
 ]
-SETTINGS = {file: read_config(CONFIGS / file) for file in COMPLETE}
+SETTINGS = {file: settings_of(CONFIGS / file) for file in COMPLETE}
 
 
 def with_different_data():

@@ -11,13 +11,14 @@ from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.masks import create_generator
 from inpaint_zoo.masks.bank import encode_png
 from tests.conftest import REPOSITORY
+from tests.helpers.configs import settings_of
 from tests.helpers.parsed import parse
 
 CONFIGS = REPOSITORY / "configs"
 MASKS = sorted((CONFIGS / "masks").glob("*.yaml"))
 USE = re.compile(r"^# Use: add --config (\S+) to (.+)\.$", re.MULTILINE)
 NAMED = re.compile(r"configs/masks/[a-z]\w+\.yaml")
-CONTENTS = {path: read_config(path) for path in CONFIGS.glob("*/*.yaml")}
+CONTENTS = {path: settings_of(path) for path in CONFIGS.glob("*/*.yaml")}
 FAMILIES = sorted(
     path
     for path, content in CONTENTS.items()

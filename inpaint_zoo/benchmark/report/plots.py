@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,14 +65,15 @@ class HoleTrend(NamedTuple):
 
 def hole_trends(run: Run) -> Iterator[HoleTrend]:
     """Yield the values of every per-image metric on every dataset; the deblurring mask sets are excluded."""
-    results = run.results[~run.results["mask"].isin(run.deblurring)]
+    results = run.results
+    shown = ~results["mask"].isin(run.deblurring) & results["image"].notna() & np.isfinite(results["value"])
+    rows = results.loc[shown & results["hole_ratio"].notna(), ["dataset", "metric", "method", "value", "hole_ratio"]]
+    rows["bin"] = (rows["hole_ratio"] / BIN + 1e-9).astype(int).clip(upper=round(1 / BIN) - 1)
+    parts = dict(list(rows.groupby(["dataset", "metric"], sort=False)))
     for dataset in run.datasets:
         for name, info in run.infos.items():
-            rows = results[(results["dataset"] == dataset) & (results["metric"] == name)]
-            rows = rows[rows["image"].notna() & np.isfinite(rows["value"]) & rows["hole_ratio"].notna()]
-            if info.per_image and len(rows):
-                bins = (rows["hole_ratio"] / BIN + 1e-9).astype(int).clip(upper=round(1 / BIN) - 1)
-                yield HoleTrend(dataset, info, rows.assign(bin=bins))
+            if info.per_image and (dataset, name) in parts:
+                yield HoleTrend(dataset, info, parts[dataset, name])
 
 
 def hole_plots(run: Run) -> list[Plot]:
@@ -85,10 +88,11 @@ def _hole_plot(run: Run, found: HoleTrend) -> Plot:
     dataset, info, rows = found
     bins = sorted(rows["bin"].unique())
     stride = -(-len(rows) // DOTS)
+    parts = dict(list(rows.groupby("method", sort=False)[["bin", "hole_ratio", "value"]]))
     series, numbers = [], []
     for index, method in enumerate(run.methods):
-        mine = rows[rows["method"] == method]
-        if mine.empty:
+        mine = parts.get(method)
+        if mine is None:
             continue
         means = found.means(method)
         dots = mine.iloc[::stride]
@@ -153,22 +157,23 @@ def time_plots(run: Run) -> list[Plot]:
 def _time_plot(
     run: Run, dataset: str, name: str, info: MetricInfo, times: dict[str, float], x_label: str
 ) -> Plot | None:
-    part = run.summary[
-        (run.summary["dataset"] == dataset)
-        & (run.summary["metric"] == name)
-        & run.summary["mean"].notna()
-        & ~run.summary["mask"].isin(run.deblurring)
+    found: dict[str, list[float]] = {}
+    masks = [mask for place, mask in run.tables if place == dataset and mask not in run.deblurring]
+    scored = [
+        [row for row in run.summary_rows.get((dataset, mask, name), ()) if not pd.isna(row["mean"])] for mask in masks
     ]
-    wanted = max(part["mask"].nunique(), 1)
+    for row in chain.from_iterable(scored):
+        found.setdefault(row["method"], []).append(row["mean"])
+    wanted = max(sum(map(bool, scored)), 1)
     marks, partial, untimed = [], [], []
     for index, method in enumerate(run.methods):
-        means = part.loc[part["method"] == method, "mean"]
+        means = found.get(method, [])
         if len(means) < wanted:
             partial.append(method)
         elif method not in times:
             untimed.append(method)
         else:
-            marks.append(Mark(method, index, times[method], float(means.mean())))
+            marks.append(Mark(method, index, times[method], fmean(means)))
     if not marks:
         return None
     notes = []

@@ -97,6 +97,16 @@ class Run:
         """The comparisons of all pairs of methods, see `Summary`."""
         return self._summarized.pairs
 
+    @cached_property
+    def summary_rows(self) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
+        """The rows of ``summary`` by (dataset, mask set, metric)."""
+        rows: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+        for row in self.summary.to_dict("records"):
+            rows.setdefault((row["dataset"], row["mask"], row["metric"]), []).append(
+                {str(k): v for k, v in row.items()}
+            )
+        return rows
+
     @property
     def stamp(self) -> str:
         """Mark of a rehearsal, which everything that shows its numbers repeats; empty for other runs."""
@@ -107,7 +117,7 @@ class Run:
         """Labels of the datasets."""
         return tuple(dict.fromkeys(dataset for dataset, _ in self.tables))
 
-    @property
+    @cached_property
     def costs(self) -> dict[Cell, dict[str, Any]]:
         """Cost of each cell that computed something."""
         return {cell: record["costs"] for cell, (_, record) in self.cells.items() if record.get("costs")}

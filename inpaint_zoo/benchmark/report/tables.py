@@ -189,8 +189,9 @@ def short_title(info: MetricInfo) -> str:
 
 
 def _table(run: Run, dataset: str, mask: str) -> ScoreTable:
-    part = run.summary[(run.summary["dataset"] == dataset) & (run.summary["mask"] == mask)]
-    columns = tuple(_column(run, part[part["metric"] == name], info) for name, info in run.infos.items())
+    columns = tuple(
+        _column(run, run.summary_rows.get((dataset, mask, name), ()), info) for name, info in run.infos.items()
+    )
     rows = [
         MethodRow(
             method,
@@ -232,16 +233,15 @@ def _row_order(row: MethodRow) -> tuple[bool, float]:
     return row.missing is not None, ranks[0] if ranks else float("inf")
 
 
-def _column(run: Run, part: pd.DataFrame, info: MetricInfo) -> Column:
-    separated = bool((part["tied_with_best"] == False).any())  # noqa: E712 - NA is neither
-    rows = part.to_dict("records")
+def _column(run: Run, rows: Sequence[dict[str, Any]], info: MetricInfo) -> Column:
+    separated = any(not pd.isna(row["tied_with_best"]) and not row["tied_with_best"] for row in rows)
     draws = [run.draws_of(row["method"], row["dataset"], row["mask"], info.name) for row in rows]
     entries = [_entry(row, separated, info.digits, means) for row, means in zip(rows, draws, strict=True)]
     entries.sort(key=lambda entry: float("inf") if entry.rank is None else entry.rank)
     return Column(info, tuple(entries), _verdict(entries, info))
 
 
-def _entry(row: dict[Any, Any], separated: bool, digits: int, draws: Sequence[float]) -> Entry:
+def _entry(row: dict[str, Any], separated: bool, digits: int, draws: Sequence[float]) -> Entry:
     """Return the entry for one row of the summary, whose method has draws with these means."""
     tied = None if pd.isna(row["tied_with_best"]) else bool(row["tied_with_best"])
     return Entry(

@@ -109,16 +109,16 @@ class ProjectedDiscriminator(nn.Module):
         own = self.feature_network.pretrained
         if any(parameter.is_meta for parameter in own.parameters()):
             return
-        net = _backbone(self.backbone)
         if weights == "random":
             warn_of_random_features()
             self.backbone_source = "random"
         else:
             path = self.find_backbone(weights)
+            net = _backbone(self.backbone)
             state = {key: value for key, value in load_state(path).items() if not key.startswith(CLASSIFIER)}
             net.load_state_dict(match_state(state, net.state_dict(), f"the backbone '{self.backbone}': {path}"))
             self.backbone_source = path.name
-        own.load_state_dict(_cut(net).state_dict())
+            own.load_state_dict(_cut(net).state_dict())
         if self.bug_compatible_reinit:
             init_normal(self.feature_network, self.init_std, zero_biases=False)
 
