@@ -6,16 +6,14 @@ nothing was changed; 3 a benchmark or sweep is complete except for what is missi
 
 from __future__ import annotations
 
-import errno
 import importlib
-import re
-import shlex
 import sys
 from typing import NamedTuple
 
 from inpaint_zoo._version import __version__
+from inpaint_zoo.cli.exit_codes import exit_code
 from inpaint_zoo.cli.output import readable_output
-from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.errors import unknown_name
 
 __all__ = ["COMMANDS", "main"]
 
@@ -65,18 +63,6 @@ def _usage() -> str:
     )
 
 
-def _message(error: ZooError) -> str:
-    """Return the message of an error, without the traceback that a DataLoader adds to an error of its workers."""
-    text = str(error)
-    if not (text.startswith("Caught ") and "Original Traceback" in text):
-        return text
-    return re.split(r"^[\w.]+: ", text, flags=re.MULTILINE)[-1]
-
-
-def _complain(message: str) -> None:
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
-
-
 @readable_output()
 def main(argv: list[str] | None = None) -> int:
     """Run one command.
@@ -96,37 +82,14 @@ def main(argv: list[str] | None = None) -> int:
     if args[0] == "--version":
         sys.stdout.write(f"inpaint-zoo {__version__}\n")
         return 0
-    try:
+
+    def command() -> int:
         if args[0] not in COMMANDS:
             raise unknown_name("command", args[0], COMMANDS, "inpaint-zoo --help lists them.")
         module = importlib.import_module(f"inpaint_zoo.cli.{COMMANDS[args[0]].module}")
         return int(module.run(args[1:]))
-    except KeyboardInterrupt as interruption:
-        _complain(
-            str(interruption) or "stopped; finished work is kept, and running the same command again continues it"
-        )
-        return 130
-    except ZooError as error:
-        if debug:
-            raise
-        _complain(_message(error))
-        return 2
-    except OSError as error:
-        if debug:
-            raise
-        where = f": {error.filename}" if error.filename else ""
-        reason = "no space left on the device" if error.errno == errno.ENOSPC else error.strerror or str(error)
-        _complain(f"{reason}{where}")
-        return 2
-    except Exception as error:
-        if debug:
-            raise
-        command = shlex.join(["inpaint-zoo", "--debug", *args])
-        _complain(
-            f"{type(error).__name__}: {error} (this is a fault of inpaint-zoo; please report it with the output of: "
-            f"{command})"
-        )
-        return 1
+
+    return exit_code(command, args, debug)
 
 
 if __name__ == "__main__":

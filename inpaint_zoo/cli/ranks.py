@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from inpaint_zoo.benchmark import LOGS, Suite, refuse_foreign
 from inpaint_zoo.benchmark.ranks import once_interrupted
+from inpaint_zoo.cli.exit_codes import exit_code
+from inpaint_zoo.cli.output import readable_output
 from inpaint_zoo.errors import ZooError
 
 __all__ = ["launch_ranks"]
@@ -27,14 +29,24 @@ __all__ = ["launch_ranks"]
 STOPPED = 130  # exit code after Ctrl-C
 
 
-def launch_ranks(words: Sequence[str], suite: Suite, out: Path, device: str, devices: int, num_nodes: int) -> int:
-    """Run the command ``words`` in ``devices`` processes on this machine; return its exit code.
+def launch_ranks(
+    command: Callable[[list[str]], int],
+    args: Sequence[str],
+    *,
+    suite: Suite,
+    out: Path,
+    device: str,
+    devices: int,
+    num_nodes: int,
+) -> int:
+    """Run a command in ``devices`` processes on this machine; return its exit code.
 
     If a process dies, the others are stopped in order, and a message names its log file. Rank 0 prints to the terminal,
     the other ranks into ``out``/logs.
 
     Args:
-        words: Arguments of `inpaint-zoo`, which all processes get.
+        command: Function of a module that runs the command.
+        args: Its arguments, which all processes get.
         suite: The suite.
         out: The folder of results.
         device: The option `--device`.
@@ -70,7 +82,7 @@ def launch_ranks(words: Sequence[str], suite: Suite, out: Path, device: str, dev
     code = 1
     try:
         with _agent_messages_in(logs / "launcher.log"), _signal_handlers_kept():
-            codes = elastic_launch(config, _rank)(list(words), torch.get_num_threads())
+            codes = elastic_launch(config, _rank)(command, list(args), torch.get_num_threads())
         code = codes.get(0, max(codes.values()))
     except SignalException:
         code = STOPPED
@@ -85,22 +97,22 @@ def launch_ranks(words: Sequence[str], suite: Suite, out: Path, device: str, dev
     return code
 
 
-def _rank(words: list[str], threads: int) -> int:
+@readable_output()
+def _rank(command: Callable[[list[str]], int], args: list[str], threads: int) -> int:
     """Run the command in one of the processes, and return its exit code.
 
     Args:
-        words: Arguments of `inpaint-zoo`.
+        command: The function.
+        args: Its arguments.
         threads: Number of threads of one operation of torch. One process alone would use as many, and the last digits
             of a network's numbers can depend on it.
     """
     import torch
 
-    from inpaint_zoo.cli.main import main
-
     torch.set_num_threads(threads)
     leads = os.environ["RANK"] == "0"
-    with once_interrupted():
-        code = main(words if leads else ["--debug", *words])  # the log of the others contains the whole traceback
+    with once_interrupted():  # the log of the others contains the whole traceback
+        code = exit_code(lambda: command(args), ["benchmark", *args], debug=not leads)
     if not leads and code not in {0, STOPPED}:
         sys.exit(code)
     return code

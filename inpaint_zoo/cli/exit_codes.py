@@ -1,0 +1,63 @@
+"""Report every failure of a command as one line and an exit code; `inpaint_zoo.cli.main` lists the codes."""
+
+from __future__ import annotations
+
+import errno
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+
+from inpaint_zoo.errors import ZooError
+
+__all__ = ["exit_code"]
+
+
+def _message(error: ZooError) -> str:
+    """Return the message of an error, without the traceback that a DataLoader adds to an error of its workers."""
+    text = str(error)
+    if not (text.startswith("Caught ") and "Original Traceback" in text):
+        return text
+    return re.split(r"^[\w.]+: ", text, flags=re.MULTILINE)[-1]
+
+
+def _complain(message: str) -> None:
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+
+
+def exit_code(command: Callable[[], int], args: Sequence[str], debug: bool = False) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+        command: Function that runs the command.
+        args: The arguments of `inpaint-zoo`, for messages.
+        debug: Raise errors instead of reporting them.
+    """
+    try:
+        return command()
+    except KeyboardInterrupt as interruption:
+        _complain(
+            str(interruption) or "stopped; finished work is kept, and running the same command again continues it"
+        )
+        return 130
+    except ZooError as error:
+        if debug:
+            raise
+        _complain(_message(error))
+        return 2
+    except OSError as error:
+        if debug:
+            raise
+        where = f": {error.filename}" if error.filename else ""
+        reason = "no space left on the device" if error.errno == errno.ENOSPC else error.strerror or str(error)
+        _complain(f"{reason}{where}")
+        return 2
+    except Exception as error:
+        if debug:
+            raise
+        command = shlex.join(["inpaint-zoo", "--debug", *args])
+        _complain(
+            f"{type(error).__name__}: {error} (this is a fault of inpaint-zoo; please report it with the output of: "
+            f"{command})"
+        )
+        return 1
