@@ -55,9 +55,9 @@ def exit_code(command: Callable[[], int], args: Sequence[str], debug: bool = Fal
     except Exception as error:
         if debug:
             raise
-        command = shlex.join(["inpaint-zoo", "--debug", *args])
+        line = shlex.join(["inpaint-zoo", "--debug", *args])
         _complain(
             f"{type(error).__name__}: {error} (this is a fault of inpaint-zoo; please report it with the output of: "
-            f"{command})"
+            f"{line})"
         )
         return 1
