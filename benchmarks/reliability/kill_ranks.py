@@ -126,7 +126,7 @@ def kill_once(suite: Path, folder: Path, devices: int, longest: float, draw: ran
     if not killed or not code:
         return None
     before, parts = cells(out), len(list(out.glob("parts/*/*.npz")))
-    text = " ".join(log.read_text(errors="replace")[said:].split())
+    text = " ".join(log.read_bytes()[said:].decode(errors="replace").split())
     faults = []
     if f"rank {rank} (process {killed[0]}) was killed by signal 9" not in text:
         faults.append(f"the message does not name rank {rank}: {text[-500:]}")

@@ -335,7 +335,9 @@ def run(args: list[str]) -> int:
     if devices * num_nodes > 1 and find_launcher() is None:
         from inpaint_zoo.cli.ranks import launch_ranks
 
-        return launch_ranks(run, args, load(), out, options.device, devices, num_nodes)
+        return launch_ranks(
+            run, args, suite=load(), out=out, device=options.device, devices=devices, num_nodes=num_nodes
+        )
     with join_ranks(options.device, options.devices, options.num_nodes) as ranks:
         if isinstance(ranks, ManyRanks) and ranks.rank:
             follow(load, out, settings, ranks)

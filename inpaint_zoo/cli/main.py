@@ -11,7 +11,7 @@ import sys
 from typing import NamedTuple
 
 from inpaint_zoo._version import __version__
-from inpaint_zoo.cli.failures import report_failures
+from inpaint_zoo.cli.exit_codes import exit_code
 from inpaint_zoo.cli.output import readable_output
 from inpaint_zoo.errors import unknown_name
 
@@ -82,14 +82,14 @@ def main(argv: list[str] | None = None) -> int:
     if args[0] == "--version":
         sys.stdout.write(f"inpaint-zoo {__version__}\n")
         return 0
-    return report_failures(lambda: _run(args[0], args[1:]), args, debug)
 
+    def command() -> int:
+        if args[0] not in COMMANDS:
+            raise unknown_name("command", args[0], COMMANDS, "inpaint-zoo --help lists them.")
+        module = importlib.import_module(f"inpaint_zoo.cli.{COMMANDS[args[0]].module}")
+        return int(module.run(args[1:]))
 
-def _run(command: str, args: list[str]) -> int:
-    if command not in COMMANDS:
-        raise unknown_name("command", command, COMMANDS, "inpaint-zoo --help lists them.")
-    module = importlib.import_module(f"inpaint_zoo.cli.{COMMANDS[command].module}")
-    return int(module.run(args))
+    return exit_code(command, args, debug)
 
 
 if __name__ == "__main__":

@@ -20,25 +20,32 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from inpaint_zoo.benchmark import LOGS, Suite, refuse_foreign
 from inpaint_zoo.benchmark.ranks import once_interrupted
-from inpaint_zoo.cli.failures import report_failures
+from inpaint_zoo.cli.exit_codes import exit_code
+from inpaint_zoo.cli.output import readable_output
 from inpaint_zoo.errors import ZooError
 
 __all__ = ["launch_ranks"]
 
-Command = Callable[[list[str]], int]
 STOPPED = 130  # exit code after Ctrl-C
 
 
 def launch_ranks(
-    run: Command, args: Sequence[str], suite: Suite, out: Path, device: str, devices: int, num_nodes: int
+    command: Callable[[list[str]], int],
+    args: Sequence[str],
+    *,
+    suite: Suite,
+    out: Path,
+    device: str,
+    devices: int,
+    num_nodes: int,
 ) -> int:
-    """Run `inpaint-zoo benchmark` in ``devices`` processes on this machine; return its exit code.
+    """Run a command in ``devices`` processes on this machine; return its exit code.
 
     If a process dies, the others are stopped in order, and a message names its log file. Rank 0 prints to the terminal,
     the other ranks into ``out``/logs.
 
     Args:
-        run: The command, a function of a module.
+        command: Function of a module that runs the command.
         args: Its arguments, which all processes get.
         suite: The suite.
         out: The folder of results.
@@ -75,7 +82,7 @@ def launch_ranks(
     code = 1
     try:
         with _agent_messages_in(logs / "launcher.log"), _signal_handlers_kept():
-            codes = elastic_launch(config, _rank)(run, list(args), torch.get_num_threads())
+            codes = elastic_launch(config, _rank)(command, list(args), torch.get_num_threads())
         code = codes.get(0, max(codes.values()))
     except SignalException:
         code = STOPPED
@@ -90,11 +97,12 @@ def launch_ranks(
     return code
 
 
-def _rank(run: Command, args: list[str], threads: int) -> int:
+@readable_output()
+def _rank(command: Callable[[list[str]], int], args: list[str], threads: int) -> int:
     """Run the command in one of the processes, and return its exit code.
 
     Args:
-        run: The command.
+        command: The function.
         args: Its arguments.
         threads: Number of threads of one operation of torch. One process alone would use as many, and the last digits
             of a network's numbers can depend on it.
@@ -103,8 +111,8 @@ def _rank(run: Command, args: list[str], threads: int) -> int:
 
     torch.set_num_threads(threads)
     leads = os.environ["RANK"] == "0"
-    with once_interrupted():  # the logs of the others contain the whole traceback
-        code = report_failures(lambda: run(args), ["benchmark", *args], debug=not leads)
+    with once_interrupted():  # the log of the others contains the whole traceback
+        code = exit_code(lambda: command(args), ["benchmark", *args], debug=not leads)
     if not leads and code not in {0, STOPPED}:
         sys.exit(code)
     return code

@@ -1,4 +1,4 @@
-"""Run a command, and report every failure as one line and an exit code."""
+"""Report every failure of a command as one line and an exit code; `inpaint_zoo.cli.main` lists the codes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from inpaint_zoo.cli.output import readable_output
 from inpaint_zoo.errors import ZooError
 
-__all__ = ["report_failures"]
+__all__ = ["exit_code"]
 
 
 def _message(error: ZooError) -> str:
@@ -26,17 +25,16 @@ def _complain(message: str) -> None:
     sys.stderr.write(f"error: {' '.join(message.split())}\n")
 
 
-@readable_output()
-def report_failures(run: Callable[[], int], words: Sequence[str], debug: bool = False) -> int:
-    """Run a command and return its exit code; see `inpaint_zoo.cli.main` for the codes of failures.
+def exit_code(command: Callable[[], int], args: Sequence[str], debug: bool = False) -> int:
+    """Run a command and return its exit code.
 
     Args:
-        run: Runs the command.
-        words: The command line, after the program's name.
+        command: Function that runs the command.
+        args: The arguments of `inpaint-zoo`, for messages.
         debug: Raise errors instead of reporting them.
     """
     try:
-        return int(run())
+        return command()
     except KeyboardInterrupt as interruption:
         _complain(
             str(interruption) or "stopped; finished work is kept, and running the same command again continues it"
@@ -57,9 +55,9 @@ def report_failures(run: Callable[[], int], words: Sequence[str], debug: bool = 
     except Exception as error:
         if debug:
             raise
-        command = shlex.join(["inpaint-zoo", "--debug", *words])
+        line = shlex.join(["inpaint-zoo", "--debug", *args])
         _complain(
             f"{type(error).__name__}: {error} (this is a fault of inpaint-zoo; please report it with the output of: "
-            f"{command})"
+            f"{line})"
         )
         return 1
