@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import resource
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
@@ -22,9 +25,27 @@ from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.training.module import TrainingModule, is_logged
 from inpaint_zoo.training.phases import Batch
 
-__all__ = ["CSVLog", "MetricsLog", "ProgressLines"]
+__all__ = ["CSVLog", "MetricsLog", "ProgressLines", "total_steps"]
 
 SPEED = "speed/"  # prefix of values that depend on the machine and its load
+
+
+def total_steps(trainer: Trainer, per_epoch: float) -> int | None:
+    """Return the number of generator steps after which training ends by ``max_steps`` or ``max_epochs``.
+
+    Args:
+        trainer: The trainer.
+        per_epoch: Number of generator steps in an epoch.
+
+    Returns:
+        The number of steps; None if training has no such limit.
+    """
+    limits: list[int] = []
+    if trainer.max_steps and trainer.max_steps > 0:
+        limits.append(trainer.max_steps)
+    if trainer.max_epochs and trainer.max_epochs > 0 and math.isfinite(per_epoch):
+        limits.append(int(trainer.max_epochs * per_epoch))
+    return min(limits) if limits else None
 
 
 class _Table:
@@ -144,6 +165,12 @@ class MetricsLog(Callback):
     Every `Trainer.log_every_n_steps` generator steps it writes a row with the training values of that step, averaged
     over ranks. After each validation it writes a row with the metrics. If the data module counts unreadable images,
     ``data/replaced`` is the number of unreadable training images that were replaced since the run began.
+
+    `Trainer.validate` and `Trainer.test` write their metrics, too, at the step of the evaluated checkpoint, except to a
+    `CSVLog`, whose rows are those of the training.
+
+    Lightning's own logging counts batches, averages them over an epoch, and writes no row before the next one is due.
+    This callback counts generator steps and writes each row at once, so that a resumed run gives the same rows.
     """
 
     def __init__(self) -> None:
@@ -243,14 +270,28 @@ class MetricsLog(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write a row of metrics, except after the sanity check."""
-        if trainer.sanity_checking or trainer.state.fn != "fit":
-            return
-        self._write(trainer, {"epoch": trainer.current_epoch, **cast(TrainingModule, pl_module).results})
-        self._since = (time.perf_counter(), trainer.global_step)
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            self._write_evaluation(trainer, cast(TrainingModule, pl_module))
+        elif not trainer.sanity_checking:
+            self._write(trainer, {"epoch": trainer.current_epoch, **cast(TrainingModule, pl_module).results})
+            self._since = (time.perf_counter(), trainer.global_step)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the metrics."""
+        self._write_evaluation(trainer, cast(TrainingModule, pl_module))
+
+    def _write_evaluation(self, trainer: Trainer, module: TrainingModule) -> None:
+        step = module.trained_steps if trainer.ckpt_path else trainer.global_step or module.trained_steps
+        for logger in trainer.loggers:
+            if not isinstance(logger, CSVLog):
+                logger.log_metrics(module.results, step=step)
 
 
 class ProgressLines(Callback):
-    """Callback that prints a line for each logged step and validation; it replaces the progress bar in log files."""
+    """Callback that prints a line for each logged step and validation; it replaces the progress bar in log files.
+
+    The line of a step shows the total loss of each phase, the speed, and the time that is left at this speed.
+    """
 
     def __init__(self) -> None:
         self._since = (time.perf_counter(), 0)
@@ -271,8 +312,12 @@ class ProgressLines(Callback):
         now = time.perf_counter()
         losses = {name: float(value) for name, value in cast(TrainingModule, pl_module).values.items()}
         totals = ", ".join(f"{name} {value:.4g}" for name, value in losses.items() if name.endswith("/loss"))
-        of = f"/{trainer.max_steps}" if trainer.max_steps > 0 else ""
-        sys.stdout.write(f"step {step}{of}: {totals}, {(step - step_then) / (now - then):.2f} it/s\n")
+        rate = (step - step_then) / (now - then)
+        module = cast(TrainingModule, pl_module)
+        last = total_steps(trainer, trainer.num_training_batches / module.batches_per_step)
+        of = "" if last is None else f"/{last}"
+        left = "" if last is None else f", {timedelta(seconds=round(max(last - step, 0) / rate))} left"
+        sys.stdout.write(f"step {step}{of}: {totals}, {rate:.2f} it/s{left}\n")
         sys.stdout.flush()
         self._since = (now, step)
 

@@ -64,7 +64,6 @@ REFUSED = {
     "max_epochs": (0, "0 disables training"),
     "max_steps": (0, "0 disables training"),
     "limit_train_batches": (0, "0 disables training"),
-    "overfit_batches": (1, "select: {first: 4}"),
     "check_val_every_n_epoch": (0, "trainer.limit_val_batches to 0"),
     "enable_checkpointing": (False, "set checkpoints.every"),
     "barebones": (True, "disables the logs and checkpoints"),
