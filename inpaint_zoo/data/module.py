@@ -240,7 +240,7 @@ class InpaintingDataModule(LightningDataModule):
         if stage == "fit":
             self.replaced_in_training = 0
             if self.trainer is not None and self.trainer.overfit_batches:  # type: ignore[attr-defined]  # not declared
-                # The Trainer has set its limits of batches. It would also replace the samplers, so this tells it not to.
+                # The Trainer has set its limits of batches. With 0 it leaves the samplers as they are.
                 self._overfits, self.trainer.overfit_batches = True, 0.0  # type: ignore[attr-defined]
             if self.specs["val"] is None and self.trainer is not None:
                 self.trainer.limit_val_batches = 0

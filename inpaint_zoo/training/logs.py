@@ -281,10 +281,9 @@ class MetricsLog(Callback):
         self._write_evaluation(trainer, cast(TrainingModule, pl_module))
 
     def _write_evaluation(self, trainer: Trainer, module: TrainingModule) -> None:
-        step = module.trained_steps if trainer.ckpt_path else trainer.global_step or module.trained_steps
         for logger in trainer.loggers:
             if not isinstance(logger, CSVLog):
-                logger.log_metrics(module.results, step=step)
+                logger.log_metrics(module.results, step=module.trained_steps)
 
 
 class ProgressLines(Callback):

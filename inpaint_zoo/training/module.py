@@ -117,7 +117,7 @@ class TrainingModule(LightningModule):
         values: Latest loss terms and gradient norms by their log names, detached.
         results: Latest metrics by name, such as ``val/psnr``; metrics of earlier stages as ``val/coarse/psnr``.
         batches: Number of training batches seen.
-        trained_steps: Number of generator steps of the checkpoint that was loaded; 0 if none was loaded.
+        trained_steps: Number of generator steps of the weights that were loaded or trained last, for evaluations.
         loss_generator: CPU generator for the random numbers of losses, seeded from (seed, batches seen), equally in all
             processes. See `ops.own_samples`.
         dropped: Loss terms that are dropped because their pretrained weights are missing.
@@ -359,6 +359,10 @@ class TrainingModule(LightningModule):
             object.__setattr__(
                 self.network, "predict", torch.compile(self.network.predict, backend=self.compile_backend)
             )
+
+    def on_train_end(self) -> None:
+        """Note the number of steps."""
+        self.trained_steps = self.step
 
     def on_validation_epoch_start(self) -> None:
         """Reset the metrics."""
