@@ -42,7 +42,14 @@ def train(out: Path, steps: int) -> dict[str, float]:
     )
     # a perceptual weight of 0, because its network cannot be downloaded
     module = GLaMa("glama_tiny", perceptual=0, discriminator_width=8, metrics=["psnr", "ssim"])
-    best = ModelCheckpoint(out / "checkpoints", monitor="val/psnr", mode="max", save_top_k=2, filename="{step}")
+    best = ModelCheckpoint(
+        out / "checkpoints",
+        filename="{step}",
+        monitor="val/psnr",
+        mode="max",
+        save_top_k=2,
+        save_on_train_epoch_end=False,
+    )
     trainer = Trainer(
         accelerator="auto",
         max_steps=steps,

@@ -26,6 +26,7 @@ VARIABLES = {
     "job_type": "WANDB_JOB_TYPE",
     "tags": "WANDB_TAGS",
     "dir": "WANDB_DIR",
+    "resume": "WANDB_RESUME",
 }
 """Environment variables of W&B by argument of `wandb.init`. An argument would override its variable."""
 NO_DIR = "."  # Lightning's default
@@ -46,7 +47,8 @@ def name_wandb_run(logger: WandbLogger, folder: Path, defaults: Mapping[str, Any
     if given["dir"] == NO_DIR:
         given["dir"] = None
     stored = _stored(folder).get(_project(given), {})
-    complete = {"id": uuid.uuid4().hex[:12], **defaults, "dir": str(folder), **stored}
+    # jsonargparse sets all arguments of `wandb.init` to their defaults, also `resume`, which Lightning has set to "allow"
+    complete = {"id": uuid.uuid4().hex[:12], **defaults, "dir": str(folder), "resume": "allow", **stored}
     for key, value in complete.items():
         if given.get(key) is None and VARIABLES[key] not in os.environ:
             given[key] = value

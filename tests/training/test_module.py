@@ -1,6 +1,7 @@
 """Common behavior of all training modules: learning, logging, metrics, and stopping at losses that are not finite."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from inpaint_zoo.layers.features import VGGFeatures
 from inpaint_zoo.losses import MissingWeightsWarning
 from inpaint_zoo.models.autoencoder.module import Autoencoder
 from inpaint_zoo.ops import composite
-from inpaint_zoo.training import CSVLog, ImageGrid, LossGuard, NetworkEMA, NonFiniteLossError
+from inpaint_zoo.training import CSVLog, ImageGrid, LossGuard, NetworkEMA, NonFiniteLossError, ProgressLines
 from inpaint_zoo.training.module import without_padding
 from inpaint_zoo.weights import WeightsNotFoundError, load_state
 from tests.helpers.toys import ImageData, Reconstruction, ToyGAN, build, fit, make_trainer
@@ -117,6 +118,18 @@ def test_missing_loss_weights_are_refused_before_the_first_step(tmp_path):
         fit(tmp_path / "run", module)
     assert module.batches == 0
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.usefixtures("no_weights")
+def test_metrics_whose_weights_are_missing_are_found_before_the_first_step(tmp_path):
+    module = Reconstruction(metrics=["psnr", "lpips_alex"])
+    with pytest.raises(WeightsNotFoundError, match="alexnet"):
+        fit(tmp_path / "refused", module, max_steps=1)
+    assert module.batches == 0
+    module = Reconstruction(metrics=["psnr", "lpips_alex"], on_missing="drop")
+    with pytest.warns(MissingWeightsWarning, match="Without the metric lpips_alex"):
+        fit(tmp_path / "dropped", module, max_steps=6)
+    assert set(module.results) == {"val/psnr", "val/coarse/psnr"}
 
 
 @pytest.mark.usefixtures("no_weights")
@@ -268,8 +281,14 @@ def test_csv_log_keeps_rows_and_columns_in_order(tmp_path):
     rank_zero_only.rank = 0
 
 
-def test_speed_and_memory_are_logged_apart(tmp_path):
-    fit(tmp_path, build(Reconstruction), max_steps=2, limit_val_batches=0)
+def test_speed_and_memory_are_logged_apart(tmp_path, capsys):
+    module = build(Reconstruction)
+    trainer = fit(tmp_path, module, callbacks=[ProgressLines()], max_steps=2, limit_val_batches=0)
+    first, last = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"step 1/2: train/loss [\d.]+, [\d.]+ it/s, 0:\d\d:\d\d left", first)
+    assert last.endswith(" it/s, 0:00:00 left")
+    assert trainer.callback_metrics["train/loss"] == trainer.progress_bar_metrics["train/loss"]
+    assert trainer.callback_metrics["train/loss"] == module.values["train/loss"]
     header, *rows = (tmp_path / "speed.csv").read_text().splitlines()
     assert header == "step,speed/steps_per_s,speed/images_per_s,speed/memory_gib"
     assert all(float(value) > 0 for row in rows for value in row.split(","))
