@@ -47,7 +47,7 @@ def name_wandb_run(logger: WandbLogger, folder: Path, defaults: Mapping[str, Any
     if given["dir"] == NO_DIR:
         given["dir"] = None
     stored = _stored(folder).get(_project(given), {})
-    # jsonargparse sets all arguments of `wandb.init` to their defaults, also `resume`, which Lightning has set to "allow"
+    # jsonargparse passes the defaults of `wandb.init`, so that its `resume` replaces that of Lightning, "allow"
     complete = {"id": uuid.uuid4().hex[:12], **defaults, "dir": str(folder), "resume": "allow", **stored}
     for key, value in complete.items():
         if given.get(key) is None and VARIABLES[key] not in os.environ:

@@ -25,21 +25,16 @@ from inpaint_zoo.registry import create_model
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
 from inpaint_zoo.training.hyperparameters import check_same_network, storable_arguments
 from inpaint_zoo.training.lightning_options import check_settings, check_trainer
+from inpaint_zoo.training.logs import MetricsLog, is_logged
 from inpaint_zoo.training.phases import Batch, Stages, Terms
 from inpaint_zoo.training.resume import make_exact
 from inpaint_zoo.training.undo import Undo
 from inpaint_zoo.weights import WeightsNotFoundError, match_state, read_header
 
-__all__ = ["InpaintingModule", "TrainingModule", "gradient_norm", "hole_fill_of", "is_logged", "without_padding"]
+__all__ = ["InpaintingModule", "TrainingModule", "gradient_norm", "hole_fill_of", "without_padding"]
 
 Built = TypeVar("Built")
 SMALL_OUTPUT = 0.1  # scale of output layers of differences: the first predictions are close to the pre-filled image
-
-
-def is_logged(trainer: Trainer, step: int) -> bool:
-    """Return whether this step is logged, according to `Trainer.log_every_n_steps`."""
-    every = int(trainer.log_every_n_steps)  # type: ignore[attr-defined]  # set by Lightning, but not declared
-    return every > 0 and step % every == 0
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
@@ -328,8 +323,6 @@ class TrainingModule(LightningModule):
 
     def configure_callbacks(self) -> list[Callback]:
         """Return the callback that writes losses and metrics to the loggers of the Trainer, unless it has one."""
-        from inpaint_zoo.training.logs import MetricsLog  # it imports this module
-
         given = self.trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning, but not declared
         return [] if any(isinstance(callback, MetricsLog) for callback in given) else [MetricsLog()]
 

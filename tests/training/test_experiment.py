@@ -46,14 +46,14 @@ class Logged:
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory):
     """Train two steps, resume for one more, and test. Return the folder and what W&B wrote each time."""
-    pytest.importorskip("wandb")
+    wandb = pytest.importorskip("wandb")
     place = tmp_path_factory.mktemp("wandb")
     out = place / "run"
     settings = {"max_steps": 2, "log_every_n_steps": 1, "logger": LOGGER}
     config = CONFIG | {"trainer": CONFIG["trainer"] | settings, "checkpoints": {"every": 1}, "images": {"count": 1}}
     (place / "config.yaml").write_text(yaml.safe_dump(config))
     words = ["--config", str(place / "config.yaml"), "--out", str(out)]
-    written, seen = [], set()
+    folders = []
     with pytest.MonkeyPatch.context() as patch, painter_registered():
         patch.setenv("WANDB_MODE", "offline")
         for name in ("CACHE", "CONFIG", "DATA"):
@@ -64,10 +64,9 @@ def logged(tmp_path_factory):
             ("test", f"--data={Held.__module__}.Held"),
         ):
             assert main([command, *words, *more]) == 0
-            (new,) = set(out.glob("wandb/offline-run-*")) - seen
-            seen.add(new)
-            written.append(Logged(new))
-    return out, written
+            folders += set(out.glob("wandb/offline-run-*")) - set(folders)
+        wandb.teardown()  # its process has written everything then
+    return out, [Logged(folder) for folder in folders]
 
 
 def test_a_resume_and_an_evaluation_continue_the_run_of_the_folder(logged):

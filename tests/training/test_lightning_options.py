@@ -221,7 +221,8 @@ def test_a_users_own_logger_and_callback(fit):
 
 def test_the_same_batches_are_repeated_to_overfit_them(tmp_path):
     images = {"name": "sample", "split": "train", "size": 16, "keep_mib": 64}
-    data = InpaintingDataModule(train=images, val={**images, "crop": "center"}, masks="center", batch_size=1, workers=0)
+    options = {"masks": {"name": "center", "size": 8}, "batch_size": 1, "workers": 0}
+    data = InpaintingDataModule(train=images, val={**images, "crop": "center"}, **options)
     seen = []
     watch = LambdaCallback(on_train_batch_start=lambda trainer, module, batch, number: seen.append(batch))
     with warnings.catch_warnings():
