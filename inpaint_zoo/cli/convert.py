@@ -45,7 +45,7 @@ def run(args: list[str]) -> int:
     if out.exists() and not options.overwrite:
         raise ZooError(f"{out} exists; pass --overwrite to replace it.")
     net: nn.Module
-    if header := _header_of_ours(options.sources):
+    if (header := _header_of(options.sources)) and header.name:
         paths = {"": Path(options.sources[0])}
         name = name or header.name
         net = create_model(name, paths[""], **network_options)
@@ -66,8 +66,8 @@ def run(args: list[str]) -> int:
     return 0
 
 
-def _header_of_ours(sources: list[str]) -> WeightsHeader | None:
-    """Return the header of a checkpoint of this package's training; None if the sources are anything else."""
+def _header_of(sources: list[str]) -> WeightsHeader | None:
+    """Return what a single checkpoint states, if `torch.load` can read it; only those of this package name a model."""
     from inpaint_zoo.weights import WeightsError, read_header
     from inpaint_zoo.weights.inert import is_archive
 
@@ -75,10 +75,9 @@ def _header_of_ours(sources: list[str]) -> WeightsHeader | None:
     if len(sources) > 1 or path.suffix == ".safetensors" or not path.is_file() or not is_archive(path):
         return None
     try:
-        header = read_header(path)
+        return read_header(path)
     except WeightsError:  # loading it would run code; `load_foreign` reads the authors' files without it
         return None
-    return None if header.name is None else header
 
 
 def _official(name: str, sources: list[str], network_options: Mapping[str, Any]) -> tuple[dict[str, Path], nn.Module]:
