@@ -48,7 +48,15 @@ def state(folder):
 
 
 def test_what_belongs_to_a_run_makes_the_folder_used(run, tmp_path):
-    for name in ("config.yaml", "metrics.csv", "images/step_00000003.png", "checkpoints/best.ckpt", "wandb.json"):
+    files = (
+        "config.yaml",
+        "metrics.csv",
+        "images/step_00000003.png",
+        "checkpoints/best.ckpt",
+        "test.json",
+        "wandb.json",
+    )
+    for name in files:
         out = f"used_{Path(name).stem}"
         (tmp_path / out / name).parent.mkdir(parents=True)
         (tmp_path / out / name).write_bytes(b"of another run")
