@@ -1,14 +1,19 @@
-"""`inpaint-zoo convert`: convert the authors' released checkpoints into weight files of this package."""
+"""`inpaint-zoo convert`: convert the authors' and this package's checkpoints into weight files of this package."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inpaint_zoo.cli.common import add_option_argument, command_parser, console, parse_options
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.listing import natural_key
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from inpaint_zoo.weights import WeightsHeader
 
 __all__ = ["run"]
 
@@ -17,11 +22,14 @@ def run(args: list[str]) -> int:
     """Run the command."""
     parser = command_parser(
         "convert",
-        "Convert an authors' checkpoint into a weight file of this package. Code that a pickle refers to or a "
-        "TorchScript archive contains is never run.",
+        "Convert a checkpoint into a weight file of this package: one that the authors released, or one that "
+        "`inpaint-zoo fit` wrote, which states its model and options. Code that a pickle refers to or a TorchScript "
+        "archive contains is never run.",
     )
     parser.add_argument("sources", nargs="+", metavar="SRC", help="a folder or file; for several parts: PART=FILE ...")
-    parser.add_argument("--model", required=True, metavar="NAME", help="a model, or NAME_discriminator")
+    parser.add_argument(
+        "--model", metavar="NAME", help="a model, or NAME_discriminator; not needed for a checkpoint of this package"
+    )
     parser.add_argument("--out", required=True, metavar="X.safetensors", help="the file to write")
     parser.add_argument("--licence", default="unknown", help="licence of the weights, as stated by their authors")
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
@@ -30,28 +38,60 @@ def run(args: list[str]) -> int:
     network_options = parse_options(options.option)
 
     from inpaint_zoo.io.atomic import sha256_file
-    from inpaint_zoo.registry import convert_official, create_unfilled, official_files
-    from inpaint_zoo.weights import load_foreign, save_weights
+    from inpaint_zoo.registry import create_model
+    from inpaint_zoo.weights import save_weights
 
     name, out = options.model, Path(options.out)
-    files = official_files(name)
     if out.exists() and not options.overwrite:
         raise ZooError(f"{out} exists; pass --overwrite to replace it.")
-    paths = _find(options.sources, {"": files} if isinstance(files, str) else files)
-    states = {part: load_foreign(path) for part, path in paths.items()}
-    converted = convert_official(name, states if isinstance(files, Mapping) else states[""], **network_options)
-    net = create_unfilled(name, **network_options)
-    net.to_empty(device="cpu").load_state_dict(converted)
-    provenance: dict[str, Any] = {
-        "converted_from": {path.name: {"part": part, "sha256": sha256_file(path)} for part, path in paths.items()}
+    net: nn.Module
+    if (header := _header_of(options.sources)) and header.name:
+        paths = {"": Path(options.sources[0])}
+        name = name or header.name
+        net = create_model(name, paths[""], **network_options)
+        provenance: dict[str, Any] = dict(header.training)
+    elif name is None:
+        raise ZooError(f"{options.sources[0]} does not state its model: name it by --model.")
+    else:
+        paths, net = _official(name, options.sources, network_options)
+        settings = _settings(Path(options.sources[0]))
+        provenance = {"config": settings} if settings else {}
+    provenance["converted_from"] = {
+        path.name: {"part": part, "sha256": sha256_file(path)} for part, path in paths.items()
     }
-    if settings := _settings(Path(options.sources[0])):
-        provenance["config"] = settings
     save_weights(net, out, licence=options.licence, training=provenance)
     count = sum(value.numel() for value in net.parameters())
     read = ", ".join(str(path) for path in paths.values())
     console.print(f"{out}: {name}, {count:,} parameters from {read}", soft_wrap=True, markup=False)
     return 0
+
+
+def _header_of(sources: list[str]) -> WeightsHeader | None:
+    """Return what a single checkpoint states, if `torch.load` can read it; only those of this package name a model."""
+    from inpaint_zoo.weights import WeightsError, read_header
+    from inpaint_zoo.weights.inert import is_archive
+
+    path = Path(sources[0])
+    if len(sources) > 1 or path.suffix == ".safetensors" or not path.is_file() or not is_archive(path):
+        return None
+    try:
+        return read_header(path)
+    except WeightsError:  # loading it would run code; `load_foreign` reads the authors' files without it
+        return None
+
+
+def _official(name: str, sources: list[str], network_options: Mapping[str, Any]) -> tuple[dict[str, Path], nn.Module]:
+    """Return the files of an authors' checkpoint by part, and the network with their weights."""
+    from inpaint_zoo.registry import convert_official, create_unfilled, official_files
+    from inpaint_zoo.weights import load_foreign
+
+    files = official_files(name)
+    paths = _find(sources, {"": files} if isinstance(files, str) else files)
+    states = {part: load_foreign(path) for part, path in paths.items()}
+    converted = convert_official(name, states if isinstance(files, Mapping) else states[""], **network_options)
+    net = create_unfilled(name, **network_options)
+    net.to_empty(device="cpu").load_state_dict(converted)
+    return paths, net
 
 
 def _find(sources: list[str], files: Mapping[str, str]) -> dict[str, Path]:

@@ -49,7 +49,11 @@ def _parser() -> ArgumentParser:
         help="one mask for all images, a folder of masks paired by stem (white = hole), or the name of a mask "
         "generator (`inpaint-zoo masks list`)",
     )
-    add("--model", required=True, metavar="NAME", help="a model; `inpaint-zoo models` lists them")
+    add(
+        "--model",
+        metavar="NAME",
+        help="a model; `inpaint-zoo models` lists them; default: the one that the file of --weights states",
+    )
     add("--weights", metavar="FILE", help="weights of the model; default: the shipped weights")
     add_option_argument(parser)
     add("--out", required=True, metavar="DIR", help="folder of the results; sub-folders are kept")
@@ -108,8 +112,9 @@ def run(args: list[str]) -> int:
         max_pixels=options.max_pixels,
     )
     device = choose_device(options.device)
-    net = ready_model(options.model, options.weights, **parse_options(options.option)).to(device)
-    extras.check(net, options.model)
+    model = options.model or _stated_model(options.weights)
+    net = ready_model(model, options.weights, **parse_options(options.option)).to(device)
+    extras.check(net, model)
     _check_writable(out)
     todo = [job for job in jobs if options.overwrite or not job.done()]
     with _counting(todo) as finished:
@@ -125,6 +130,22 @@ def run(args: list[str]) -> int:
         )
     _conclude(report, len(jobs) - len(todo), Path(options.images), out)
     return 1 if report.problems else 0
+
+
+def _stated_model(weights: str | None) -> str:
+    """Return the name of the model that a weight file or checkpoint states.
+
+    Raises:
+        ZooError: There is no file, or it states no model.
+    """
+    from inpaint_zoo.weights import read_header
+
+    if weights is None:
+        raise ZooError("Give a model by --model, or a weight file or checkpoint of this package by --weights.")
+    name = read_header(weights).name
+    if name is None:
+        raise ZooError(f"{weights} does not state its model: name it by --model.")
+    return name
 
 
 def _check(options: Any) -> None:  # noqa: ANN401 - a parsed namespace

@@ -17,6 +17,7 @@ from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from inpaint_zoo.cli.common import console, err_console
@@ -39,6 +40,7 @@ from inpaint_zoo.training import (
 )
 from inpaint_zoo.training.checkpoint_files import read_checkpoint
 from inpaint_zoo.training.dry_run import dry_run
+from inpaint_zoo.training.experiment import ExperimentRecord, finish_wandb, name_wandb_run
 from inpaint_zoo.training.lightning_options import TRAINER_OPTIONS, check_settings
 from inpaint_zoo.training.matching import refuse_lost_average, refuse_other_name, refuse_other_network
 from inpaint_zoo.training.run_config import Changes, compare, effective
@@ -206,13 +208,10 @@ class ZooCLI(LightningCLI):
         if self.command == "fit":
             # default_root_dir is set by --out, not by the user
             check_settings({key: value for key, value in settings.items() if key != "default_root_dir"})
-        chosen = settings.get("logger")
-        if self.command != "fit" or self.leaves_nothing:
-            kwargs["logger"] = False
-        elif chosen is not False:
-            loggers = [] if chosen in (None, True) else list(chosen) if isinstance(chosen, list) else [chosen]
-            kwargs["logger"] = [CSVLog(self.out), *loggers]
+        kwargs["logger"] = self._loggers(settings.get("logger")) or False
         callbacks = [MetricsLog(), *self.callbacks]
+        if kwargs["logger"]:
+            callbacks.insert(0, ExperimentRecord(self.out, lambda: yaml.safe_load(self.config_text)))
         if self.command == "fit" and not self.leaves_nothing:
             callbacks.append(
                 ConfigRecord(self.out, lambda: self.config_text, lambda text: effective(yaml.safe_load(text)))
@@ -230,6 +229,43 @@ class ZooCLI(LightningCLI):
         self.trainer_defaults = {"callbacks": callbacks}
         return super().instantiate_trainer(**kwargs)
 
+    def _loggers(self, chosen: Any) -> list[Logger]:  # noqa: ANN401 whatever Lightning takes
+        """Return the loggers of the configuration, and of a training also the CSV files.
+
+        Args:
+            chosen: The Trainer's argument ``logger``, instantiated.
+        """
+        if self.command == "predict" or self.leaves_nothing or chosen is False:
+            return []
+        loggers = [] if chosen in (None, True) else list(chosen) if isinstance(chosen, list) else [chosen]
+        for logger in loggers:
+            if isinstance(logger, WandbLogger):
+                name_wandb_run(logger, self.out, self._about)
+        return [CSVLog(self.out), *loggers] if self.command == "fit" else loggers
+
+    @property
+    def _about(self) -> dict[str, Any]:
+        """Name, group, job type and tags of a W&B run that the configuration does not name itself."""
+        model, data = self.settings.model, self.settings.data.get("init_args", {}).get("train")
+        kind = model.class_path.rpartition(".")[2]
+        tags = [kind, *([str(data["name"])] if isinstance(data, Mapping) and data.get("name") else [])]
+        return {
+            "name": self.out.absolute().name,
+            "group": model.get("init_args", {}).get("network") or kind,
+            "job_type": "train" if self.command == "fit" else self.command,
+            "tags": tags,
+        }
+
+    @contextmanager
+    def _closing_loggers(self) -> Iterator[None]:
+        """End the runs of W&B with the exit code of the command."""
+        code = 1
+        try:
+            yield
+            code = self.code
+        finally:
+            finish_wandb(self.trainer.loggers, code)
+
     # Commands; LightningCLI calls one of these methods
 
     def fit(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
@@ -238,7 +274,7 @@ class ZooCLI(LightningCLI):
             show_dry_run(dry_run(self.trainer, model, datamodule))
             return
         model.check_trainer(self.trainer)
-        with self._locked():
+        with self._locked(), self._closing_loggers():
             path = self._resume_from(model, ckpt_path)
             self._train(model, datamodule, path)
 
@@ -360,16 +396,16 @@ class ZooCLI(LightningCLI):
         return path
 
     def validate(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
-        """Compute the metrics on the validation set, print them and write validate.json."""
+        """Compute the metrics on the validation set, print and log them, and write validate.json."""
         self._score("validate", model, datamodule)
 
     def test(self, model: TrainingModule, datamodule: LightningDataModule, ckpt_path: str | None = None) -> None:
-        """Compute the metrics on the test set, print them and write test.json."""
+        """Compute the metrics on the test set, print and log them, and write test.json."""
         self._score("test", model, datamodule)
 
     def _score(self, name: str, model: TrainingModule, datamodule: LightningDataModule) -> None:
         self._check_evaluated(model)
-        with self._locked():
+        with self._locked(), self._closing_loggers():
             method = getattr(self.trainer, name)
             method(model, datamodule=datamodule, ckpt_path=self.evaluated, weights_only=True, verbose=False)
             self._write_scores(name, model)

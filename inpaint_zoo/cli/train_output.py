@@ -50,6 +50,8 @@ def show_dry_run(result: DryRun) -> None:
     for name, size in result.memory_gib.items():
         table.add_row(f"memory, {name}", f"{size:.3f} GiB")
     table.add_row("memory in total, about", f"{sum(result.memory_gib.values()):.3f} GiB")
+    table.add_row("checkpoints, at most", f"{result.disk.files} x {result.disk.file_gib:.3f} GiB")
+    table.add_row("free disk space", f"{result.disk.free_gib:,.1f} GiB")
     table.add_row("loss terms dropped", ", ".join(result.dropped) or "none")
     table.add_row("data", "every image can be read" if result.checked else "one batch was read")
     console.print(table)

@@ -48,6 +48,9 @@ class InpaintingDataModule(LightningDataModule):
 
     When training starts, a warning names images that two of the three datasets share.
 
+    With `Trainer(overfit_batches=N)`, each epoch consists of the same N batches, with the same crops and masks, and the
+    first N batches of the validation dataset are evaluated.
+
     With ``input_mode`` "mosaic" or "hole_ns", batches also contain ``hole_fill`` (B, 3, H, W): the image with a
     pre-filled hole, for networks trained this way (`ops.mosaic`).
 
@@ -117,6 +120,7 @@ class InpaintingDataModule(LightningDataModule):
         self.epoch_samples, self.drop_last, self.seed = epoch_samples, drop_last, seed
         self.replaced: dict[str, int] = {}
         self.replaced_in_training = 0
+        self._overfits = False
         self._images: dict[str, ImageDataset] = {}
         self._listed: dict[str, Mapping[str, ImageFile]] = {}  # until the dataset is created
         for key, least in (
@@ -235,6 +239,9 @@ class InpaintingDataModule(LightningDataModule):
         """
         if stage == "fit":
             self.replaced_in_training = 0
+            if self.trainer is not None and self.trainer.overfit_batches:  # type: ignore[attr-defined]  # not declared
+                # The Trainer has set its limits of batches. With 0 it leaves the samplers as they are.
+                self._overfits, self.trainer.overfit_batches = True, 0.0  # type: ignore[attr-defined]
             if self.specs["val"] is None and self.trainer is not None:
                 self.trainer.limit_val_batches = 0
             if self.trainer is None or self.trainer.is_global_zero:
@@ -295,6 +302,7 @@ class InpaintingDataModule(LightningDataModule):
             seed=self.seed,
             drop_last=self.drop_last,
             blocks=samples.images.blocks,
+            repeat=self._overfits,
             **self._ranks(),
         )
         if not len(sampler):

@@ -75,6 +75,7 @@ class StreamSampler(DistributedSampler[Draw]):
         ranks: Number of processes.
         drop_last: Drop an incomplete last batch; otherwise samples of the next epoch pad the ranks to equal length.
         blocks: File numbers, as in `shuffled`.
+        repeat: Read the samples of the first epoch in every epoch, with the same augmentation and masks.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class StreamSampler(DistributedSampler[Draw]):
         ranks: int = 1,
         drop_last: bool = True,
         blocks: NDArray[np.int64] | None = None,
+        repeat: bool = False,
     ) -> None:
         super().__init__(range(size), num_replicas=ranks, rank=rank, shuffle=False, seed=seed)  # type: ignore[arg-type]
         self.size, self.length = size, size if length is None else length
@@ -98,6 +100,7 @@ class StreamSampler(DistributedSampler[Draw]):
         self.drop_last = drop_last
         self.stood_at = (0, 0)
         self.blocks = blocks
+        self.repeat = repeat
         self._orders: dict[int, NDArray[np.int64]] = {}
 
     @property
@@ -127,7 +130,7 @@ class StreamSampler(DistributedSampler[Draw]):
         return Draw(position, int(self._orders[number][place]))
 
     def __iter__(self) -> Iterator[Draw]:
-        first = self.epoch * self.length + self.rank
+        first = (0 if self.repeat else self.epoch) * self.length + self.rank
         done = self.done
         end = done + self.batches_left * self.batch_size if self.drop_last else self.num_samples
         for number in range(done, end):

@@ -16,7 +16,7 @@ Built = TypeVar("Built")
 
 
 class MissingWeightsWarning(UserWarning):
-    """Warning that a loss term is dropped, so that training differs from the paper."""
+    """Warning that a loss term is dropped, so that training differs from the paper, or a validation metric."""
 
 
 def unless_missing(build: Callable[[], Built], on_missing: OnMissing, terms: str) -> Built | None:

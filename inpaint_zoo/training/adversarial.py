@@ -279,10 +279,22 @@ class AdversarialModule(TrainingModule):
             if not last_round:
                 batch = self.carry(batch, stages)
         self.batches += 1
+        self.show_losses()
         if completes_step:
+            self._note_balance()
             self._step_schedulers("step")
             self.undo.complete()
         self._step_in_progress = None
+
+    def _note_balance(self) -> None:
+        """Store the gradient norm of each discriminator's phase, divided by that of the generator, for the logs."""
+        generator = self.values.get(f"{self.plan.generator.name}/grad_norm")
+        if not self.logs_next_step or generator is None:
+            return
+        for phase in self.plan.phases:
+            norm = self.values.get(f"{phase.name}/grad_norm")
+            if norm is not None and not phase.is_generator:
+                self.values[f"balance/{phase.name}"] = norm / generator
 
     def _round(self, batch: Batch, prepared: tuple[Any, ...], active: list[Phase], counts: bool) -> Stages:
         """Run the active phases once and return the stages of the last forward pass, detached."""

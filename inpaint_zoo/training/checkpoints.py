@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any, Literal, cast
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
@@ -27,6 +27,7 @@ from inpaint_zoo.training.resume import checkpoint_path, count_batches_anew, lis
 
 __all__ = ["Checkpoints", "TrainingStoppedError"]
 
+BEST = "best.ckpt"
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
@@ -55,6 +56,11 @@ class Checkpoints(Checkpoint):
 
     `Trainer(fast_dev_run=...)` writes no checkpoints. Checkpoints of all other callbacks are written atomically, too.
 
+    Lightning's `ModelCheckpoint` writes within a step or an epoch, so a run that resumes from its files validates at
+    other steps, and it saves nothing at a signal, so this class does not derive from it. Use one in addition for other
+    rules, such as the best k checkpoints by a metric. As with `ModelCheckpoint`, loggers are told of each checkpoint
+    (`WandbLogger` uploads it if ``log_model`` is set), and `Trainer.test(ckpt_path="best")` finds ``best.ckpt``.
+
     Args:
         every: Number of generator steps between two checkpoints, at least 1.
         keep: Number of these checkpoints to keep, at least 1. With two, a run can resume if the newest is damaged.
@@ -65,10 +71,13 @@ class Checkpoints(Checkpoint):
     Attributes:
         newest_path: The newest checkpoint that this run has written, or else the one that it resumed from.
         saved_step: Step of the newest checkpoint that this run has written; None if it has written none.
+        save_top_k: Number of best checkpoints, under the name that loggers read.
 
     Raises:
         ZooError: ``every`` or ``keep`` is less than 1.
     """
+
+    save_top_k = 1
 
     def __init__(
         self,
@@ -114,6 +123,28 @@ class Checkpoints(Checkpoint):
         if self.folder is None:
             self.folder = Path(trainer.default_root_dir) / "checkpoints"
         write_checkpoints_whole(trainer)
+
+    # What loggers and the Trainer read, by Lightning's names
+
+    @property
+    def best_model_path(self) -> str:
+        """Path of ``best.ckpt``; empty if there is none."""
+        return "" if self.best_value is None else str(self._folder / BEST)
+
+    @property
+    def best_model_score(self) -> float | None:
+        """Value of the metric that selected ``best.ckpt``; None if there is none."""
+        return self.best_value
+
+    @property
+    def last_model_path(self) -> str:
+        """Path of the newest checkpoint; empty if there is none."""
+        return str(self.newest_path or "")
+
+    @property
+    def current_score(self) -> float | None:
+        """Value of the metric of the newest checkpoint; None, because checkpoints are written before validations."""
+        return None
 
     # Signals
 
@@ -284,15 +315,23 @@ class Checkpoints(Checkpoint):
         if self.best_value is None or (value > self.best_value if self.mode == "max" else value < self.best_value):
             self.best_value, self.best_step = value, trainer.global_step
             try:
-                self._save(trainer, pl_module, self._folder / "best.ckpt")
+                saved = self._save(trainer, pl_module, self._folder / BEST)
             except BaseException:
                 self.best_value, self.best_step = before
                 raise
+            if saved:
+                self._tell_loggers(trainer)
 
     def _save_newest(self, trainer: Trainer, pl_module: LightningModule) -> None:
         path = checkpoint_path(self._folder, trainer.global_step)
         if self._save(trainer, pl_module, path):
             self._announce(trainer, path, trainer.global_step)
+            self._tell_loggers(trainer)
+
+    def _tell_loggers(self, trainer: Trainer) -> None:
+        if trainer.is_global_zero:
+            for logger in trainer.loggers:
+                logger.after_save_checkpoint(cast(ModelCheckpoint, self))
 
     def _save_boundary(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore and save the last complete step. Training cannot continue afterwards.

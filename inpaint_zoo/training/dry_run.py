@@ -1,9 +1,12 @@
-"""The dry run: check data, weights and losses before training, and estimate the memory."""
+"""The dry run: check data, weights, losses and disk before training, and estimate the memory."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
@@ -12,14 +15,44 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.optim import SGD, Adadelta, Adam, AdamW, Optimizer, RMSprop
 
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.training.checkpoints import Checkpoints
 from inpaint_zoo.training.ema import NetworkEMA
+from inpaint_zoo.training.logs import total_steps
 from inpaint_zoo.training.module import TrainingModule
 
-__all__ = ["DryRun", "dry_run"]
+__all__ = ["Disk", "DryRun", "dry_run"]
 
 PROBE = 2  # samples whose activations are measured; BatchNorm on 1 x 1 feature maps needs more than one
 STATES: dict[type[Optimizer], int] = {Adam: 2, AdamW: 2, Adadelta: 2, RMSprop: 1, SGD: 1}  # state tensors per parameter
 GIB = 2**30
+
+
+class Disk(NamedTuple):
+    """Disk space for the checkpoints of a run.
+
+    Attributes:
+        folder: Folder of the checkpoints.
+        files: Largest number of checkpoints at a time, including the one that is being written.
+        file_gib: Estimated size of a checkpoint in GiB.
+        free_gib: Free space of the folder's file system in GiB.
+    """
+
+    folder: Path
+    files: int
+    file_gib: float
+    free_gib: float
+
+    def check(self) -> None:
+        """Refuse a file system without space for the checkpoints.
+
+        Raises:
+            ZooError: The free space is less than the checkpoints need.
+        """
+        if self.files * self.file_gib > self.free_gib:
+            raise ZooError(
+                f"The run keeps up to {self.files} checkpoints of about {self.file_gib:.3g} GiB, but the file system "
+                f"of {self.folder} has {self.free_gib:.3g} GiB left. Choose another --out, or set checkpoints.keep."
+            )
 
 
 @dataclass(frozen=True)
@@ -33,6 +66,7 @@ class DryRun:
         batch_size: Number of samples in a batch, over all processes.
         losses: Value of each weighted loss on up to two training samples, with the initial weights.
         memory_gib: Estimated memory of one process in GiB, by purpose: weights, gradients, optimizer, ema, activations.
+        disk: Disk space for the checkpoints.
         dropped: Loss terms that are dropped because their pretrained weights are missing.
         checked: Whether every image was read.
     """
@@ -43,6 +77,7 @@ class DryRun:
     batch_size: int
     losses: dict[str, float]
     memory_gib: dict[str, float]
+    disk: Disk
     dropped: tuple[str, ...]
     checked: bool
 
@@ -51,7 +86,8 @@ def dry_run(trainer: Trainer, module: TrainingModule, data: LightningDataModule)
     """Build everything, read every file and compute every loss once, on the CPU. Nothing is trained or written.
 
     Raises:
-        ZooError: An image cannot be read, pretrained weights of a loss are missing, or a loss is not finite.
+        ZooError: An image cannot be read, pretrained weights of a loss or metric are missing, a loss is not finite, or
+            the disk has no space for the checkpoints.
     """
     trainer.strategy.connect(module)
     module.trainer = trainer
@@ -77,8 +113,8 @@ def dry_run(trainer: Trainer, module: TrainingModule, data: LightningDataModule)
         name: sum(parameter.numel() for parameter in part.parameters() if parameter.requires_grad)
         for name, part in module.trained_modules.items()
     }
-    weights = sum(p.numel() * p.element_size() for part in module.trained_modules.values() for p in part.parameters())
-    network = sum(p.numel() * p.element_size() for p in module.network.parameters())
+    weights = sum(_bytes(part.parameters()) for part in module.trained_modules.values())
+    network = _bytes(module.network.parameters())
     configured: Any = module.configure_optimizers()
     averaged = any(isinstance(callback, NetworkEMA) for callback in trainer.callbacks)  # type: ignore[attr-defined]
     memory = {
@@ -88,14 +124,18 @@ def dry_run(trainer: Trainer, module: TrainingModule, data: LightningDataModule)
         "ema": network if averaged else 0,
         "activations": saved.total * samples / min(PROBE, samples),
     }
-    per_epoch = len(loader) / module.batches_per_step
+    # a checkpoint holds both the average and the current weights of the network
+    disk = _disk(trainer, _bytes(module.state_dict().values()) + memory["optimizer"] + memory["ema"])
+    disk.check()
+    per_epoch = _batches(len(loader), trainer.limit_train_batches) / module.batches_per_step
     return DryRun(
         parameters=counts,
-        steps=_steps(trainer, per_epoch),
+        steps=total_steps(trainer, per_epoch),
         steps_per_epoch=per_epoch,
         batch_size=samples * trainer.world_size,
         losses=losses,
         memory_gib={name: value / GIB for name, value in memory.items()},
+        disk=disk,
         dropped=tuple(sorted(module.dropped)),
         checked=check is not None,
     )
@@ -115,6 +155,19 @@ class _SavedBytes:
         return tensor
 
 
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _disk(trainer: Trainer, size: float) -> Disk:
+    """Return the disk space for checkpoints of ``size`` bytes by the `Checkpoints` callback of the trainer."""
+    callback = next((entry for entry in trainer.checkpoint_callbacks if isinstance(entry, Checkpoints)), None)
+    folder = (callback and callback.folder) or Path(trainer.default_root_dir) / "checkpoints"
+    files = 1 if callback is None else callback.keep + (callback.monitor is not None)
+    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.is_dir())
+    return Disk(folder, files + 1, size / GIB, shutil.disk_usage(existing).free / GIB)
+
+
 def _optimizers(configured: Any) -> list[Optimizer]:  # noqa: ANN401 whatever Lightning takes
     if isinstance(configured, Optimizer):
         return [configured]
@@ -125,13 +178,9 @@ def _state_bytes(optimizer: Optimizer) -> int:
     states = next((count for kind, count in STATES.items() if isinstance(optimizer, kind)), 2)
     if isinstance(optimizer, SGD) and not optimizer.defaults["momentum"]:
         states = 0
-    return states * sum(p.numel() * p.element_size() for group in optimizer.param_groups for p in group["params"])
+    return states * sum(_bytes(group["params"]) for group in optimizer.param_groups)
 
 
-def _steps(trainer: Trainer, per_epoch: float) -> int | None:
-    limits = []
-    if trainer.max_steps and trainer.max_steps > 0:
-        limits.append(trainer.max_steps)
-    if trainer.max_epochs and trainer.max_epochs > 0:
-        limits.append(int(trainer.max_epochs * per_epoch))
-    return min(limits) if limits else None
+def _batches(available: int, limit: float) -> int:
+    """Return the number of batches in an epoch under Lightning's limit: a number (int) or a share (float)."""
+    return min(available, limit) if isinstance(limit, int) else int(available * limit)

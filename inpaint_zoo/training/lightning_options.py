@@ -97,10 +97,9 @@ TRAINER_OPTIONS: dict[str, Verdict] = {
     "limit_test_batches": Verdict("Works."),
     "limit_predict_batches": Verdict("Works."),
     "overfit_batches": Verdict(
-        "Refused.",
-        lambda value: bool(value),
-        "It would replace the sampler that makes a run resumable. To overfit a few images, select them: "
-        "--data.init_args.train '{name: mine, root: DIR, select: {first: 4}}'.",
+        "Works: each epoch repeats the first batches, with the same crops and masks, and validation is limited to as "
+        "many batches. To overfit a few images with new crops and masks, select them instead: "
+        "`--data.init_args.train '{name: mine, root: DIR, select: {first: 4}}'`."
     ),
     "val_check_interval": Verdict("Works; a number of batches must not exceed the batches of an epoch."),
     "check_val_every_n_epoch": Verdict(

@@ -4,27 +4,69 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import resource
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
+from torch import Tensor
 
 from inpaint_zoo.io.atomic import write_bytes
-from inpaint_zoo.training.module import TrainingModule, is_logged
 from inpaint_zoo.training.phases import Batch
 
-__all__ = ["CSVLog", "MetricsLog", "ProgressLines"]
+__all__ = ["CSVLog", "MetricsLog", "ProgressLines", "is_logged", "total_steps"]
 
 SPEED = "speed/"  # prefix of values that depend on the machine and its load
+
+
+class Logged(Protocol):
+    """What the logs read of a `TrainingModule`; its attributes are described there."""
+
+    values: dict[str, Tensor]
+    results: dict[str, float]
+    trained_steps: int
+
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def optimizer_names(self) -> list[str]: ...
+    @property
+    def batches_per_step(self) -> int: ...
+
+
+def is_logged(trainer: Trainer, step: int) -> bool:
+    """Return whether this step is logged, according to `Trainer.log_every_n_steps`."""
+    every = int(trainer.log_every_n_steps)  # type: ignore[attr-defined]  # set by Lightning, but not declared
+    return every > 0 and step % every == 0
+
+
+def total_steps(trainer: Trainer, per_epoch: float) -> int | None:
+    """Return the number of generator steps after which training ends by ``max_steps`` or ``max_epochs``.
+
+    Args:
+        trainer: The trainer.
+        per_epoch: Number of generator steps in an epoch.
+
+    Returns:
+        The number of steps; None if training has no such limit.
+    """
+    limits: list[int] = []
+    if trainer.max_steps and trainer.max_steps > 0:
+        limits.append(trainer.max_steps)
+    if trainer.max_epochs and trainer.max_epochs > 0 and math.isfinite(per_epoch):
+        limits.append(int(trainer.max_epochs * per_epoch))
+    return min(limits) if limits else None
 
 
 class _Table:
@@ -144,6 +186,12 @@ class MetricsLog(Callback):
     Every `Trainer.log_every_n_steps` generator steps it writes a row with the training values of that step, averaged
     over ranks. After each validation it writes a row with the metrics. If the data module counts unreadable images,
     ``data/replaced`` is the number of unreadable training images that were replaced since the run began.
+
+    `Trainer.validate` and `Trainer.test` write their metrics, too, at the step of the evaluated checkpoint, except to a
+    `CSVLog`, whose rows are those of the training.
+
+    Lightning's own logging counts batches, averages them over an epoch, and writes no row before the next one is due.
+    This callback counts generator steps and writes each row at once, so that a resumed run gives the same rows.
     """
 
     def __init__(self) -> None:
@@ -210,12 +258,12 @@ class MetricsLog(Callback):
         self._replaced_at_boundary = getattr(getattr(trainer, "datamodule", None), "replaced_in_training", 0)
         if not is_logged(trainer, step):
             return
-        module = cast(TrainingModule, pl_module)
+        module = cast(Logged, pl_module)
         names = list(module.values)
         stacked = torch.stack([module.values[name].float() for name in names])
         values = trainer.strategy.reduce(stacked, reduce_op="mean")
         row: dict[str, float] = {"epoch": trainer.current_epoch}
-        row |= dict(zip(names, cast(torch.Tensor, values).tolist(), strict=True))
+        row |= dict(zip(names, cast(Tensor, values).tolist(), strict=True))
         for name, optimizer in zip(module.optimizer_names, trainer.optimizers, strict=True):
             row[f"lr/{name}"] = float(optimizer.param_groups[0]["lr"])
         replaced = self._replaced(trainer, pl_module)
@@ -224,7 +272,7 @@ class MetricsLog(Callback):
         self._write(trainer, row)
         self._write(trainer, self._speed(trainer, module))
 
-    def _speed(self, trainer: Trainer, module: TrainingModule) -> dict[str, float]:
+    def _speed(self, trainer: Trainer, module: Logged) -> dict[str, float]:
         now, step = time.perf_counter(), trainer.global_step
         then, step_then = self._since or (now, step)
         self._since = (now, step)
@@ -243,14 +291,27 @@ class MetricsLog(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write a row of metrics, except after the sanity check."""
-        if trainer.sanity_checking or trainer.state.fn != "fit":
-            return
-        self._write(trainer, {"epoch": trainer.current_epoch, **cast(TrainingModule, pl_module).results})
-        self._since = (time.perf_counter(), trainer.global_step)
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            self._write_evaluation(trainer, cast(Logged, pl_module))
+        elif not trainer.sanity_checking:
+            self._write(trainer, {"epoch": trainer.current_epoch, **cast(Logged, pl_module).results})
+            self._since = (time.perf_counter(), trainer.global_step)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the metrics."""
+        self._write_evaluation(trainer, cast(Logged, pl_module))
+
+    def _write_evaluation(self, trainer: Trainer, module: Logged) -> None:
+        for logger in trainer.loggers:
+            if not isinstance(logger, CSVLog):
+                logger.log_metrics(module.results, step=module.trained_steps)
 
 
 class ProgressLines(Callback):
-    """Callback that prints a line for each logged step and validation; it replaces the progress bar in log files."""
+    """Callback that prints a line for each logged step and validation; it replaces the progress bar in log files.
+
+    The line of a step shows the total loss of each phase, the speed, and the time that is left at this speed.
+    """
 
     def __init__(self) -> None:
         self._since = (time.perf_counter(), 0)
@@ -269,10 +330,14 @@ class ProgressLines(Callback):
         if step == step_then or not is_logged(trainer, step):
             return
         now = time.perf_counter()
-        losses = {name: float(value) for name, value in cast(TrainingModule, pl_module).values.items()}
+        losses = {name: float(value) for name, value in cast(Logged, pl_module).values.items()}
         totals = ", ".join(f"{name} {value:.4g}" for name, value in losses.items() if name.endswith("/loss"))
-        of = f"/{trainer.max_steps}" if trainer.max_steps > 0 else ""
-        sys.stdout.write(f"step {step}{of}: {totals}, {(step - step_then) / (now - then):.2f} it/s\n")
+        rate = (step - step_then) / (now - then)
+        module = cast(Logged, pl_module)
+        last = total_steps(trainer, trainer.num_training_batches / module.batches_per_step)
+        of = "" if last is None else f"/{last}"
+        left = "" if last is None else f", {timedelta(seconds=round(max(last - step, 0) / rate))} left"
+        sys.stdout.write(f"step {step}{of}: {totals}, {rate:.2f} it/s{left}\n")
         sys.stdout.flush()
         self._since = (now, step)
 
@@ -280,7 +345,7 @@ class ProgressLines(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the metrics, except after the sanity check."""
         if not trainer.sanity_checking and trainer.state.fn == "fit":
-            results = cast(TrainingModule, pl_module).results
+            results = cast(Logged, pl_module).results
             sys.stdout.write(f"step {trainer.global_step}: " + ", ".join(f"{k} {v:.4g}" for k, v in results.items()))
             sys.stdout.write("\n")
             sys.stdout.flush()

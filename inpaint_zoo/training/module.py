@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, ClassVar, Literal, Self, TypeVar, cast
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
 from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers import init_scaled
-from inpaint_zoo.losses import OnMissing, unless_missing
+from inpaint_zoo.losses import MissingWeightsWarning, OnMissing, unless_missing
 from inpaint_zoo.metrics import ImageMetric, SetMetric, create_metric
 from inpaint_zoo.ops import composite, to_range, to_uint8
 from inpaint_zoo.random import sample_key
@@ -24,21 +25,16 @@ from inpaint_zoo.registry import create_model
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
 from inpaint_zoo.training.hyperparameters import check_same_network, storable_arguments
 from inpaint_zoo.training.lightning_options import check_settings, check_trainer
+from inpaint_zoo.training.logs import MetricsLog, is_logged
 from inpaint_zoo.training.phases import Batch, Stages, Terms
 from inpaint_zoo.training.resume import make_exact
 from inpaint_zoo.training.undo import Undo
-from inpaint_zoo.weights import match_state, read_header
+from inpaint_zoo.weights import WeightsNotFoundError, match_state, read_header
 
-__all__ = ["InpaintingModule", "TrainingModule", "gradient_norm", "hole_fill_of", "is_logged", "without_padding"]
+__all__ = ["InpaintingModule", "TrainingModule", "gradient_norm", "hole_fill_of", "without_padding"]
 
 Built = TypeVar("Built")
 SMALL_OUTPUT = 0.1  # scale of output layers of differences: the first predictions are close to the pre-filled image
-
-
-def is_logged(trainer: Trainer, step: int) -> bool:
-    """Return whether this step is logged, according to `Trainer.log_every_n_steps`."""
-    every = int(trainer.log_every_n_steps)  # type: ignore[attr-defined]  # set by Lightning, but not declared
-    return every > 0 and step % every == 0
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
@@ -105,8 +101,8 @@ class TrainingModule(LightningModule):
             that were loaded are never initialized. Deep networks without normalization may need it: with small initial
             weights, neither their output nor their gradients depend on the input.
         metrics: Names of validation metrics; see `list_metrics()`.
-        on_missing: What to do if the pretrained weights of a loss term are missing: "refuse" to train, or "drop" the
-            term.
+        on_missing: What to do if the pretrained weights of a loss term or a metric are missing: "refuse" to start, or
+            "drop" the term or metric.
         compile: Backend of torch.compile for the network's `predict`, such as "inductor"; None does not compile.
         channels_last: Keep the network's weights in the channels-last memory format, which is faster on many devices.
         guard_every: Number of batches after which losses are checked for NaN on a GPU. On the CPU all are checked.
@@ -116,6 +112,7 @@ class TrainingModule(LightningModule):
         values: Latest loss terms and gradient norms by their log names, detached.
         results: Latest metrics by name, such as ``val/psnr``; metrics of earlier stages as ``val/coarse/psnr``.
         batches: Number of training batches seen.
+        trained_steps: Number of generator steps of the weights that were loaded or trained last, for evaluations.
         loss_generator: CPU generator for the random numbers of losses, seeded from (seed, batches seen), equally in all
             processes. See `ops.own_samples`.
         dropped: Loss terms that are dropped because their pretrained weights are missing.
@@ -160,6 +157,7 @@ class TrainingModule(LightningModule):
         self.values: dict[str, Tensor] = {}
         self.results: dict[str, float] = {}
         self.batches = 0
+        self.trained_steps = 0
         self.loss_generator = torch.Generator()
         self.undo = Undo()
         self.evaluates_average: bool | None = None
@@ -262,6 +260,13 @@ class TrainingModule(LightningModule):
         """Return a CPU generator with equal seeds in all processes: the seed that `seed_batch` uses on rank 0."""
         return torch.Generator().manual_seed(_seed(stream, 0, number))
 
+    def show_losses(self) -> None:
+        """Pass the total losses of a logged step to Lightning, for its progress bar and for callbacks that monitor."""
+        if self.logs_next_step:
+            for name, value in self.values.items():
+                if name.endswith("/loss"):
+                    self.log(name, value, prog_bar=True, logger=False)
+
     def weighted_sum(self, phase: str, terms: Terms, weights: Mapping[str, float], batch: Batch) -> Tensor:
         """Return the sum of the weighted terms, and store each term and the sum in `values` for the logs.
 
@@ -310,8 +315,7 @@ class TrainingModule(LightningModule):
             ZooError: An option or a callback of the Trainer is not supported, see `training.lightning_options`; or
                 the network's first network is frozen and has no trained weights.
         """
-        settings = {"precision": trainer.precision, "overfit_batches": trainer.overfit_batches}  # type: ignore[attr-defined]
-        check_settings(settings)
+        check_settings({"precision": trainer.precision})
         check_trainer(trainer, self)
         frozen = "first_weights" in self.start_arguments and getattr(self.network, "freeze_first", False)
         if frozen and not self.starts_trained:
@@ -319,11 +323,17 @@ class TrainingModule(LightningModule):
                 "The first network is frozen but has no trained weights. Set --model.init_args.first_weights FILE."
             )
 
+    def configure_callbacks(self) -> list[Callback]:
+        """Return the callback that writes losses and metrics to the loggers of the Trainer, unless it has one."""
+        given = self.trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning, but not declared
+        return [] if any(isinstance(callback, MetricsLog) for callback in given) else [MetricsLog()]
+
     def setup(self, stage: str) -> None:
-        """Check the Trainer and build the losses before training; compile the network if ``compile`` is set.
+        """Check the Trainer, build losses and metrics, and compile the network if ``compile`` is set.
 
         Raises:
-            WeightsNotFoundError: The pretrained weights of a loss are missing, and ``on_missing`` is "refuse".
+            WeightsNotFoundError: The pretrained weights of a loss or metric are missing, and ``on_missing`` is
+                "refuse".
             ZooError: The Trainer is refused; see `check_trainer`.
         """
         if stage == "fit":
@@ -336,12 +346,18 @@ class TrainingModule(LightningModule):
                     f"load_from_checkpoint(path, {self._not_restored[0]}=...)."
                 )
             self.build_losses()
+        if {"fit": self.trainer.limit_val_batches, "predict": 0}.get(stage, 1):
+            self._build_metrics()
         if self.compile_backend:
             # Compile the bound method, not the module, so that the state dict keeps its names.
             # object.__setattr__ avoids the type declarations of nn.Module.
             object.__setattr__(
                 self.network, "predict", torch.compile(self.network.predict, backend=self.compile_backend)
             )
+
+    def on_train_end(self) -> None:
+        """Note the number of steps."""
+        self.trained_steps = self.step
 
     def on_validation_epoch_start(self) -> None:
         """Reset the metrics."""
@@ -350,6 +366,20 @@ class TrainingModule(LightningModule):
     def on_test_epoch_start(self) -> None:
         """Reset the metrics."""
         self._reset_metrics()
+
+    def _build_metrics(self) -> None:
+        """Build the metrics. Those whose weights are missing are dropped if ``on_missing`` is "drop"."""
+        kept = []
+        for name in self.metric_names:
+            try:
+                self._metric(name)
+            except WeightsNotFoundError as error:
+                if self.on_missing == "refuse":
+                    raise
+                warnings.warn(f"Without the metric {name}: {error}", MissingWeightsWarning, stacklevel=2)
+            else:
+                kept.append(name)
+        self.metric_names = tuple(kept)
 
     def _reset_metrics(self) -> None:
         for name in self.metric_names:
@@ -438,6 +468,7 @@ class TrainingModule(LightningModule):
         """
         check_same_network(self.network, checkpoint.get("hyper_parameters", {}))
         self.batches = int(checkpoint.get("batches", 0))
+        self.trained_steps = int(checkpoint.get("global_step", 0))
         self.evaluates_average = True if "averaging_state" in checkpoint else None
         self.starts_trained = True
         self._not_restored = [n for n in checkpoint.get("arguments_not_stored", []) if n not in self._not_stored]
@@ -526,7 +557,9 @@ class InpaintingModule(TrainingModule):
         """Return the weighted loss of one batch. Lightning runs the backward pass and the update."""
         self.seed_batch("train", self.batches)
         self.batches += 1
-        return self.loss_terms(batch)["train"]
+        loss = self.loss_terms(batch)["train"]
+        self.show_losses()
+        return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Record the gradient norm before clipping."""

@@ -1,8 +1,9 @@
 """The folder of a run: its files, locks against concurrent runs, and its checkpoints by name.
 
-`fit` writes `config.yaml`, `configs/`, `metrics.csv`, `speed.csv`, `checkpoints/` and `images/`. `validate`, `test` and
-`predict` write their results to the same folder. Two rules keep runs separate: each command works in a folder only once
-at a time, and a new run cannot start in a folder that contains any file of another run.
+`fit` writes `config.yaml`, `configs/`, `metrics.csv`, `speed.csv`, `checkpoints/`, `images/` and, with W&B,
+`wandb.json` and `wandb/`. `validate`, `test` and `predict` write their results to the same folder. Two rules keep runs
+separate: each command works in a folder only once at a time, and a new run cannot start in a folder that contains any
+file of another run.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from inpaint_zoo.io.atomic import remove_leftovers
 from inpaint_zoo.io.locks import lock_folder
 from inpaint_zoo.training.resume import list_checkpoints, newest_readable
 
-__all__ = ["CONFIG", "HISTORY", "RunFolder"]
+__all__ = ["CONFIG", "HISTORY", "WANDB", "RunFolder"]
 
 CONFIG = "config.yaml"
+WANDB = "wandb.json"
 HISTORY = "configs"
 EVALUATIONS = ("validate", "test", "predict")
-FILES = (CONFIG, "metrics.csv", "speed.csv", *(f"{name}.json" for name in EVALUATIONS))
+FILES = (CONFIG, "metrics.csv", "speed.csv", WANDB, *(f"{name}.json" for name in EVALUATIONS))
 FOLDERS = {"checkpoints": "*.ckpt", HISTORY: "*.yaml", "images": "*.png", "predictions": "*", ".": "hpc_ckpt_*.ckpt"}
 
 

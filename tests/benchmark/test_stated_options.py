@@ -156,7 +156,8 @@ def fill(tmp_path):
 
     def filled(name, *words, model="repeating"):
         out = tmp_path / name
-        command = ["inpaint", tmp_path / "image.png", "--mask", tmp_path / "mask.png", "--model", model, "--out", out]
+        command = ["inpaint", tmp_path / "image.png", "--mask", tmp_path / "mask.png", "--out", out]
+        command += ["--model", model] if model else []
         assert main([*map(str, command), "--device", "cpu", *words]) == 0
         return read_image(out / "image.png").rgb
 
@@ -165,7 +166,7 @@ def fill(tmp_path):
 
 def test_inpaint_uses_them_and_takes_others(checkpoint, bare, fill):
     file, plain = ("--weights", str(checkpoint)), ("--weights", str(bare), "--option", "width=4")
-    stated = fill("stated", *file)
+    stated = fill("stated", *file, model=None)
     np.testing.assert_array_equal(stated, fill("written", *plain, "--option", "rounds=3"))
     once = fill("once", *file, "--option", "rounds=1")
     np.testing.assert_array_equal(once, fill("plain", *plain))
@@ -177,9 +178,13 @@ def test_inpaint_uses_them_and_takes_others(checkpoint, bare, fill):
     assert (progressive != stated).any()
 
 
-def test_inpaint_refuses_what_does_not_fit(checkpoint, tmp_path, capsys):
+def test_inpaint_refuses_what_does_not_fit(checkpoint, bare, tmp_path, capsys):
     write_image(tmp_path / "image.png", make_image(3))
     command = ["inpaint", str(tmp_path / "image.png"), "--mask", "center", "--device", "cpu"]
+    command += ["--out", str(tmp_path / "out")]
+    for unnamed, wrong in (([], "Give a model by --model"), (["--weights", str(bare)], "does not state its model")):
+        assert main([*command, *unnamed]) == 2
+        assert wrong in capsys.readouterr().err
     file = ["--weights", str(checkpoint)]
     for more, wrong in (
         (["autoencoder_tiny", *file], "holds weights of 'repeating', not of 'autoencoder_tiny'"),
@@ -188,7 +193,7 @@ def test_inpaint_refuses_what_does_not_fit(checkpoint, tmp_path, capsys):
         (["repeating", *file, "--option", "rounds"], "--option must be KEY=VALUE"),
         (["repeating", *file, "--option", "rounds=1", "--option", "rounds=2"], "--option rounds is given twice"),
     ):
-        assert main([*command, "--out", str(tmp_path / "out"), "--model", *more]) == 2
+        assert main([*command, "--model", *more]) == 2
         assert wrong in capsys.readouterr().err
 
 

@@ -1,5 +1,6 @@
 """The run folder on the command line: no files are lost, and the intended checkpoint is resumed or evaluated."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -47,7 +48,15 @@ def state(folder):
 
 
 def test_what_belongs_to_a_run_makes_the_folder_used(run, tmp_path):
-    for name in ("config.yaml", "metrics.csv", "images/step_00000003.png", "checkpoints/best.ckpt", "test.json"):
+    files = (
+        "config.yaml",
+        "metrics.csv",
+        "images/step_00000003.png",
+        "checkpoints/best.ckpt",
+        "test.json",
+        "wandb.json",
+    )
+    for name in files:
         out = f"used_{Path(name).stem}"
         (tmp_path / out / name).parent.mkdir(parents=True)
         (tmp_path / out / name).write_bytes(b"of another run")
@@ -123,6 +132,17 @@ def test_best_is_a_name_for_every_command(run):
     assert "resuming from" in out
     assert "best.ckpt" in out
     assert run("validate", "--ckpt_path", "best")[0] == 0
+
+
+def test_the_three_best_checkpoints_are_kept(run, tmp_path):
+    words = ["--config", str(REPOSITORY / "configs" / "trainer" / "best3.yaml"), "--trainer.val_check_interval=1"]
+    assert run("fit", *words)[0] == 0
+    rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").read_text().splitlines()))
+    scores = {int(row["step"]): float(row["val/psnr"]) for row in rows if row["val/psnr"]}
+    assert len(scores) == 6
+    best = sorted(scores, key=scores.__getitem__)[-3:]
+    found = {path.name for path in (tmp_path / "run" / "checkpoints").glob("best_*.ckpt")}
+    assert found == {f"best_{step:08d}.ckpt" for step in best}
 
 
 @pytest.mark.parametrize("command", ["validate", "test", "predict"])

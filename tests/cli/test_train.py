@@ -11,7 +11,9 @@ import yaml
 from lightning.fabric.loggers import tensorboard
 
 from inpaint_zoo.cli.main import main
+from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.images import write_image
+from inpaint_zoo.training.dry_run import Disk
 from tests.helpers.cli_run import CONFIG
 from tests.helpers.toys import painter_registered
 
@@ -237,8 +239,15 @@ def test_dry_run_writes_nothing(run, tmp_path):
     code, out, _ = run("fit", "--dry-run")
     assert code == 0
     assert not (tmp_path / "run").exists()
-    for text in ("parameters, network", "696", "steps per epoch", "first loss, train", "memory, activations", "none"):
+    texts = ("parameters, network", "696", "steps per epoch", "first loss, train", "memory, activations", "none")
+    for text in (*texts, "checkpoints, at most", "4 x 0.000 GiB", "free disk space"):
         assert text in out
+
+
+def test_a_disk_without_space_for_the_checkpoints_is_refused(tmp_path):
+    Disk(tmp_path, 4, 0.5, 2.0).check()
+    with pytest.raises(ZooError, match=r"up to 4 checkpoints of about 0\.5 GiB, but .* has 1\.9 GiB left"):
+        Disk(tmp_path, 4, 0.5, 1.9).check()
 
 
 def test_a_loss_that_breaks_ends_with_one_line(run, tmp_path):

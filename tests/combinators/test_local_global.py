@@ -70,7 +70,7 @@ def module(**more):
 
 
 def test_a_frozen_first_network_must_be_trained_and_stays():
-    trainer = type("Trainer", (), {"precision": "32-true", "overfit_batches": 0.0, "callbacks": []})
+    trainer = type("Trainer", (), {"precision": "32-true", "callbacks": []})
     with pytest.raises(ValueError, match="frozen but has no trained weights"):
         module(freeze_first=True).check_trainer(trainer)
     frozen = module(freeze_first=True, first_weights="shipped").train()

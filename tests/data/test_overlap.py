@@ -77,7 +77,7 @@ def test_shards_are_compared_by_tar_file_and_member(pool, tmp_path):
 
 def trainer(monitor=None, **more):
     callbacks = [SimpleNamespace(), SimpleNamespace(monitor=monitor)]
-    return SimpleNamespace(callbacks=callbacks, is_global_zero=True, limit_val_batches=1.0, **more)
+    return SimpleNamespace(callbacks=callbacks, is_global_zero=True, limit_val_batches=1.0, overfit_batches=0.0, **more)
 
 
 def spec(pool, **rules):

@@ -4,20 +4,25 @@ import csv
 import importlib.util
 import inspect
 import re
+import warnings
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch import callbacks as lightning_callbacks
+from lightning.pytorch.callbacks import LambdaCallback
+from lightning.pytorch.loggers import Logger
 
 from inpaint_zoo.cli.main import main
+from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.images import write_image
 from inpaint_zoo.training.lightning_options import CALLBACKS, TRAINER_OPTIONS, options_page
-from tests.helpers.toys import Reconstruction, ToyGAN, build, painter_registered
+from tests.helpers.toys import Reconstruction, ToyGAN, build, make_trainer, painter_registered
 
 REPOSITORY = Path(__file__).parent.parent.parent
 pytestmark = [
@@ -64,7 +69,6 @@ REFUSED = {
     "max_epochs": (0, "0 disables training"),
     "max_steps": (0, "0 disables training"),
     "limit_train_batches": (0, "0 disables training"),
-    "overfit_batches": (1, "select: {first: 4}"),
     "check_val_every_n_epoch": (0, "trainer.limit_val_batches to 0"),
     "enable_checkpointing": (False, "set checkpoints.every"),
     "barebones": (True, "disables the logs and checkpoints"),
@@ -177,6 +181,59 @@ def test_a_mistake_is_not_called_a_fault_of_the_program(settings, reason, fit):
     code, error = fit(ONE_OPTIMIZER, settings)
     assert code == 2
     assert reason in error.splitlines()[-1]
+
+
+class Kept(Logger):
+    """A user's logger."""
+
+    name = version = "kept"
+    rows: ClassVar[list] = []
+    configs: ClassVar[list] = []
+
+    def log_metrics(self, metrics, step=None):
+        self.rows.append((step, dict(metrics)))
+
+    def log_hyperparams(self, params, *args, **kwargs):
+        self.configs.append(params)
+
+
+class Counting(Callback):
+    """A user's callback."""
+
+    def __init__(self, by: int) -> None:
+        self.by = by
+
+    def on_train_batch_end(self, trainer, module, *args):
+        module.log("counted", float(self.by * trainer.global_step), prog_bar=True)
+
+
+def test_a_users_own_logger_and_callback(fit):
+    Kept.rows.clear()
+    own = {name: f"tests.training.test_lightning_options.{name}" for name in ("Kept", "Counting")}
+    callbacks = [{"class_path": own["Counting"], "init_args": {"by": 3}}]
+    trainer = {"logger": {"class_path": own["Kept"]}, "callbacks": callbacks, "log_every_n_steps": 1}
+    assert fit(ONE_OPTIMIZER, trainer)[0] == 0
+    named = {name: value for _, row in Kept.rows for name, value in row.items()}
+    assert {"train/loss", "train/grad_norm", "lr/train", "val/psnr", "speed/steps_per_s", "counted"} <= set(named)
+    assert named["counted"] == 6
+    assert Kept.configs[-1]["model"]["init_args"]["metrics"] == ["psnr"]
+
+
+def test_the_same_batches_are_repeated_to_overfit_them(tmp_path):
+    images = {"name": "sample", "split": "train", "size": 16, "keep_mib": 64}
+    options = {"masks": {"name": "center", "size": 8}, "batch_size": 1, "workers": 0}
+    data = InpaintingDataModule(train=images, val={**images, "crop": "center"}, **options)
+    seen = []
+    watch = LambdaCallback(on_train_batch_start=lambda trainer, module, batch, number: seen.append(batch))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* images are .* images too")
+        make_trainer(tmp_path, callbacks=[watch], max_steps=6, overfit_batches=2).fit(build(Reconstruction), data)
+    names = [batch["name"] for batch in seen]
+    assert names == names[:2] * 3
+    assert names[0] != names[1]
+    for first, again in zip(seen[:2], seen[4:], strict=True):
+        assert torch.equal(first["image"], again["image"])
+        assert torch.equal(first["mask"], again["mask"])
 
 
 def works(name, adversarial):

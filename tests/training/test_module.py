@@ -1,6 +1,8 @@
 """Common behavior of all training modules: learning, logging, metrics, and stopping at losses that are not finite."""
 
+import csv
 import math
+import re
 
 import numpy as np
 import pytest
@@ -13,9 +15,10 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.images import read_image
 from inpaint_zoo.layers.features import VGGFeatures
 from inpaint_zoo.losses import MissingWeightsWarning
+from inpaint_zoo.metrics import create_stand_in
 from inpaint_zoo.models.autoencoder.module import Autoencoder
 from inpaint_zoo.ops import composite
-from inpaint_zoo.training import CSVLog, ImageGrid, LossGuard, NetworkEMA, NonFiniteLossError
+from inpaint_zoo.training import CSVLog, ImageGrid, LossGuard, NetworkEMA, NonFiniteLossError, ProgressLines
 from inpaint_zoo.training.module import without_padding
 from inpaint_zoo.weights import WeightsNotFoundError, load_state
 from tests.helpers.toys import ImageData, Reconstruction, ToyGAN, build, fit, make_trainer
@@ -120,6 +123,18 @@ def test_missing_loss_weights_are_refused_before_the_first_step(tmp_path):
 
 
 @pytest.mark.usefixtures("no_weights")
+def test_metrics_whose_weights_are_missing_are_found_before_the_first_step(tmp_path):
+    module = Reconstruction(metrics=["psnr", "lpips_alex"])
+    with pytest.raises(WeightsNotFoundError, match="alexnet"):
+        fit(tmp_path / "refused", module, max_steps=1)
+    assert module.batches == 0
+    module = Reconstruction(metrics=["psnr", "lpips_alex"], on_missing="drop")
+    with pytest.warns(MissingWeightsWarning, match="Without the metric lpips_alex"):
+        fit(tmp_path / "dropped", module, max_steps=6)
+    assert set(module.results) == {"val/psnr", "val/coarse/psnr"}
+
+
+@pytest.mark.usefixtures("no_weights")
 def test_missing_loss_weights_can_be_dropped(tmp_path):
     module = build(Perceptual, on_missing="drop")
     with pytest.warns(MissingWeightsWarning, match="perceptual"):
@@ -201,6 +216,27 @@ def test_metrics_of_unrounded_results_are_not_given_rounded_ones(tmp_path):
     assert abs(means["val/mae_isnet"] - means["val/l1"]) > 1e-6
 
 
+def test_lpips_and_fid_are_curves_over_the_validations(tmp_path, monkeypatch):
+    monkeypatch.setattr("inpaint_zoo.training.module.create_metric", create_stand_in)  # small random backbones
+    module = build(Reconstruction)
+    module.metric_names = ("psnr", "lpips_vgg", "fid")
+    data = ImageData()
+    fit(tmp_path, module, data, max_steps=6, val_check_interval=3)
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()))
+    curve = {int(row["step"]): float(row["val/fid"]) for row in rows if row["val/fid"]}
+    assert curve.keys() == {3, 6}
+    assert curve[3] != curve[6]
+    metrics = {name: create_stand_in(name) for name in ("lpips_vgg", "fid")}
+    for batch in data.val_dataloader():
+        with torch.no_grad():
+            result = module.network.eval()(batch["image"], batch["mask"])
+        for metric in metrics.values():
+            metric.update((result * 255).round() / 255, batch["image"], batch["mask"])
+    expected = {f"val/{name}": float(metric.compute()) for name, metric in metrics.items()}
+    assert {name: module.results[name] for name in expected} == pytest.approx(expected, rel=1e-4)
+    assert set(module.results) == {*expected, "val/psnr", "val/coarse/psnr", "val/coarse/lpips_vgg"}
+
+
 def test_channels_last_trains_the_same(tmp_path):
     modules = [build(Reconstruction, channels_last=last, network_options={"plain": True}) for last in (False, True)]
     for name, module in zip(("plain", "last"), modules, strict=True):
@@ -246,6 +282,11 @@ def test_best_is_by_the_metric_that_was_asked_for(tmp_path):
     assert scores[checkpoints.best_step] == checkpoints.best_value
     saved = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
     assert saved["global_step"] == checkpoints.best_step
+    log = (tmp_path / "metrics.csv").read_bytes()
+    trainer.validate(module, ImageData(), ckpt_path="best", weights_only=True, verbose=False)
+    assert module.results["val/psnr"] == pytest.approx(checkpoints.best_value)
+    assert module.trained_steps == checkpoints.best_step
+    assert (tmp_path / "metrics.csv").read_bytes() == log
 
 
 def test_csv_log_keeps_rows_and_columns_in_order(tmp_path):
@@ -268,8 +309,14 @@ def test_csv_log_keeps_rows_and_columns_in_order(tmp_path):
     rank_zero_only.rank = 0
 
 
-def test_speed_and_memory_are_logged_apart(tmp_path):
-    fit(tmp_path, build(Reconstruction), max_steps=2, limit_val_batches=0)
+def test_speed_and_memory_are_logged_apart(tmp_path, capsys):
+    module = build(Reconstruction)
+    trainer = fit(tmp_path, module, callbacks=[ProgressLines()], max_steps=2, limit_val_batches=0)
+    first, last = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"step 1/2: train/loss [\d.]+, [\d.]+ it/s, 0:\d\d:\d\d left", first)
+    assert last.endswith(" it/s, 0:00:00 left")
+    assert trainer.callback_metrics["train/loss"] == trainer.progress_bar_metrics["train/loss"]
+    assert trainer.callback_metrics["train/loss"] == module.values["train/loss"]
     header, *rows = (tmp_path / "speed.csv").read_text().splitlines()
     assert header == "step,speed/steps_per_s,speed/images_per_s,speed/memory_gib"
     assert all(float(value) > 0 for row in rows for value in row.split(","))

@@ -292,6 +292,8 @@ def test_one_step_changes_both_sides_and_all_of_them(tmp_path):
     module = build(ToyGAN)
     before = {name: value.clone() for name, value in module.named_parameters()}
     fit(tmp_path, module, max_steps=1, limit_val_batches=0)
+    critic, generator = (module.values[f"{name}/grad_norm"] for name in ("critic", "generator"))
+    assert torch.equal(module.values["balance/critic"], critic / generator)
     changed = {name for name, value in module.named_parameters() if not torch.equal(before[name], value)}
     # real and fake pull the last bias to and fro with equal force while no logit is beyond the hinge
     assert set(before) - changed == {"critic.body.2.bias"}
