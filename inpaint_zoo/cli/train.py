@@ -238,6 +238,8 @@ class ZooCLI(LightningCLI):
             show_dry_run(dry_run(self.trainer, model, datamodule))
             return
         model.check_trainer(self.trainer)
+        if isinstance(datamodule, InpaintingDataModule):
+            datamodule.check_trainer(self.trainer)
         with self._locked():
             path = self._resume_from(model, ckpt_path)
             self._train(model, datamodule, path)

@@ -18,7 +18,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers import init_scaled
 from inpaint_zoo.losses import OnMissing, unless_missing
 from inpaint_zoo.metrics import ImageMetric, SetMetric, create_metric
-from inpaint_zoo.ops import composite, to_range, to_uint8
+from inpaint_zoo.ops import composite, copy_from_first, to_range, to_uint8
 from inpaint_zoo.random import sample_key
 from inpaint_zoo.registry import create_model
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
@@ -26,6 +26,7 @@ from inpaint_zoo.training.hyperparameters import check_same_network, storable_ar
 from inpaint_zoo.training.lightning_options import check_settings, check_trainer
 from inpaint_zoo.training.phases import Batch, Stages, Terms
 from inpaint_zoo.training.resume import make_exact
+from inpaint_zoo.training.sync_norms import replace_norm_sync
 from inpaint_zoo.training.undo import Undo
 from inpaint_zoo.weights import match_state, read_header
 
@@ -326,6 +327,7 @@ class TrainingModule(LightningModule):
         """
         if stage == "fit":
             self.check_trainer(self.trainer)
+            replace_norm_sync(self.trainer)
             if self._not_restored:
                 names = ", ".join(self._not_restored)
                 rank_zero_warn(
@@ -342,7 +344,8 @@ class TrainingModule(LightningModule):
             )
 
     def on_validation_epoch_start(self) -> None:
-        """Reset the metrics."""
+        """Reset the metrics, and give all processes the batch norm statistics of the first one, which it saves."""
+        copy_from_first(self.network.buffers())
         self._reset_metrics()
 
     def on_test_epoch_start(self) -> None:

@@ -406,6 +406,15 @@ def test_mistakes_stop_everything(method, dataset, words, message, tmp_path, cap
     assert message in capsys.readouterr().err
 
 
+def test_the_processes_of_a_job_divide_its_batches(tmp_path, capsys):
+    small_recipe(tmp_path / "suite")
+    suite = write_suite(tmp_path / "suite", [tiny("A")])
+    words = ("--submit", "slurm", "--slurm", "time=5", "--slurm", "tasks_per_node=3")
+    assert sweep(suite, *words) == 2
+    assert "sample/a, --slurm tasks_per_node and nodes: 3 processes cannot divide a batch of 2" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_one_weight_file_has_one_training(tmp_path, capsys):
     small_recipe(tmp_path / "suite")
     other = {**tiny("Two", config="recipe.yaml", few_shot=2), "weights": "{dataset}/one.safetensors"}

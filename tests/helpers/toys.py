@@ -82,11 +82,17 @@ class ImageData(LightningDataModule):
     """Data module with a number of training batches and five validation images."""
 
     def __init__(
-        self, batches: int = 6, batch_size: int = 2, workers: int = 0, size: int = 7, uneven: bool = False
+        self,
+        batches: int = 6,
+        batch_size: int = 2,
+        workers: int = 0,
+        size: int = 7,
+        uneven: bool = False,
+        side: int = SIDE,
     ) -> None:
         super().__init__()
         self.batches, self.batch_size, self.workers, self.size = batches, batch_size, workers, size
-        self.uneven = uneven
+        self.uneven, self.side = uneven, side
 
     def train_dataloader(self) -> ResumableLoader:
         trainer = self.trainer
@@ -99,12 +105,12 @@ class ImageData(LightningDataModule):
             ranks=ranks,
         )
         sampler.set_epoch(trainer.fit_loop.epoch_progress.current.processed)
-        return ResumableLoader(Images(self.size, uneven=self.uneven), sampler, num_workers=self.workers)
+        return ResumableLoader(Images(self.size, self.side, self.uneven), sampler, num_workers=self.workers)
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
         trainer = self.trainer
         sampler = EvalSampler(5, rank=trainer.global_rank, ranks=trainer.world_size)
-        return DataLoader(Images(5), batch_size=2, sampler=sampler)
+        return DataLoader(Images(5, self.side), batch_size=2, sampler=sampler)
 
 
 class Reconstruction(InpaintingModule):
