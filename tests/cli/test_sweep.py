@@ -411,7 +411,8 @@ def test_the_processes_of_a_job_divide_its_batches(tmp_path, capsys):
     suite = write_suite(tmp_path / "suite", [tiny("A")])
     words = ("--submit", "slurm", "--slurm", "time=5", "--slurm", "tasks_per_node=3")
     assert sweep(suite, *words) == 2
-    assert "sample/a, --slurm tasks_per_node and nodes: 3 processes cannot divide a batch of 2" in capsys.readouterr().err
+    message = "sample/a, --slurm tasks_per_node and nodes: 3 processes cannot divide a batch of 2"
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
