@@ -19,6 +19,7 @@ from inpaint_zoo.layers import init_scaled
 from inpaint_zoo.losses import OnMissing, unless_missing
 from inpaint_zoo.metrics import ImageMetric, SetMetric, create_metric
 from inpaint_zoo.ops import composite, copy_from_first, to_range, to_uint8
+from inpaint_zoo.ops.precision import full_precision
 from inpaint_zoo.random import sample_key
 from inpaint_zoo.registry import create_model
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
@@ -281,7 +282,7 @@ class TrainingModule(LightningModule):
                 f"'{phase}' has no loss term with a weight other than 0. Its terms: {sorted(terms)}. Dropped "
                 f"terms: {sorted(self.dropped)}."
             )
-        total = torch.stack([part.float() for part in parts]).sum()
+        total = torch.stack([full_precision(part) for part in parts]).sum()
         named = {f"{phase}/{name}": term.detach() for name, term in terms.items()} | {f"{phase}/loss": total.detach()}
         self.values.update(named)
         try:

@@ -55,6 +55,7 @@ def _train(kind: type[TrainingModule], count: int, folder: Path, sync_batchnorm:
         accelerator="cpu",
         devices=count,
         strategy="ddp_find_unused_parameters_true" if count > 1 else "auto",
+        precision="64-true",  # rounding would grow in GRIG's rounds
         sync_batchnorm=sync_batchnorm,
         max_steps=STEPS,
         accumulate_grad_batches=2 if isinstance(module, InpaintingModule) else 1,

@@ -1,7 +1,9 @@
 """Small parts for training tests: generated images, a network, a discriminator, and both kinds of training modules."""
 
+import os
 import time
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,6 +31,7 @@ from inpaint_zoo.training import (
 from tests.helpers.toy import registered
 
 SIDE = 32
+SENT = "sent"  # file in the folder of a run whose signal was sent
 
 
 class Painter(InpaintingNetwork):
@@ -226,6 +229,30 @@ class Slowly(Callback):
 
     def on_train_batch_end(self, *args: object) -> None:
         time.sleep(self.seconds)
+
+
+class SignalsItself(Callback):
+    """Callback by which one process of a run sends itself a signal, once, even if the run is resumed.
+
+    It does so after a step, or during the validation after that step.
+    """
+
+    def __init__(self, number: int, step: int, rank: int = 0, validation: bool = False) -> None:
+        self.number, self.step, self.rank, self.validation = number, step, rank, validation
+
+    def on_train_batch_end(self, trainer: Trainer, *args: object) -> None:
+        if not self.validation:
+            self._send(trainer)
+
+    def on_validation_batch_end(self, trainer: Trainer, *args: object) -> None:
+        if self.validation:
+            self._send(trainer)
+
+    def _send(self, trainer: Trainer) -> None:
+        sent = Path(trainer.default_root_dir) / SENT
+        if trainer.global_step == self.step and trainer.global_rank == self.rank and not sent.exists():
+            sent.touch()
+            os.kill(os.getpid(), self.number)
 
 
 def make_trainer(folder: Any, callbacks: Any = (), every: int = 2, **options: Any) -> Trainer:
