@@ -235,7 +235,7 @@ class InpaintingDataModule(LightningDataModule):
         Without a validation dataset, validation is disabled.
 
         Raises:
-            ZooError: See `check_trainer`.
+            ZooError: See `check_trainer`; or a metric of test images selects checkpoints or stops the training.
         """
         if stage == "fit":
             if self.trainer is not None:
@@ -243,8 +243,7 @@ class InpaintingDataModule(LightningDataModule):
             self.replaced_in_training = 0
             if self.specs["val"] is None and self.trainer is not None:
                 self.trainer.limit_val_batches = 0
-            if self.trainer is None or self.trainer.is_global_zero:
-                self._warn_of_overlaps()
+            self._check_overlaps()
 
     def check_trainer(self, trainer: Trainer) -> None:
         """Refuse a number of processes that cannot divide ``batch_size``.
@@ -256,7 +255,7 @@ class InpaintingDataModule(LightningDataModule):
         """
         divided(self.batch_size, trainer.world_size)
 
-    def _warn_of_overlaps(self) -> None:
+    def _check_overlaps(self) -> None:
         for overlap in self.overlaps():
             names = {overlap.smaller, overlap.larger}
             if "validation" in names and self.trainer is not None and self.trainer.limit_val_batches == 0:
@@ -264,16 +263,17 @@ class InpaintingDataModule(LightningDataModule):
             if "training" in names:
                 advice = "scores on images that were trained on do not tell how well a network generalizes"
             elif monitor := self._monitored():
-                advice = (
-                    f"`{monitor}` selects checkpoints on them, so every test score of this run is too good. Set "
-                    "`checkpoints.monitor` to null, or take the validation images from the training images: "
-                    "`select: {val: N, part: val}`"
+                raise ZooError(
+                    f"{overlap}; `{monitor}` would select checkpoints or stop the training by them, and test scores "
+                    "would be too good. Set `checkpoints.monitor` to null and remove callbacks that monitor it, or "
+                    "take the validation images from the training images: `select: {val: N, part: val}`"
                 )
             elif self.trainer is not None and len(self.files("val")) == len(self.files("test")) == overlap.count:
                 continue  # intended: the validation curve is that of the test set, and nothing is selected on it
             else:
                 advice = "nothing may be selected on them"
-            warnings.warn(f"{overlap}; {advice}", stacklevel=2)
+            if self.trainer is None or self.trainer.is_global_zero:
+                warnings.warn(f"{overlap}; {advice}", stacklevel=3)
 
     def _monitored(self) -> str | None:
         """Return the validation metric by which a callback selects checkpoints or stops; None if there is none."""

@@ -268,6 +268,7 @@ class AdversarialModule(TrainingModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Run all active phases of the recipe on one batch."""
+        batch = self.augmented(batch)
         self.seed_batch("train", self.batches)
         self._step_in_progress = self.step
         completes_step = self.plan.completes_step(self.batches)
