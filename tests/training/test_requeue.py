@@ -70,7 +70,7 @@ def test_a_run_on_two_processes_that_is_stopped_in_a_validation_continues_after_
     told = {"number": int(signal.SIGUSR1), "step": STEP, "rank": 1, "validation": True}
     signals = {"class_path": "tests.helpers.toys.SignalsItself", "init_args": told}
     callbacks = [*CONFIG["trainer"]["callbacks"], signals]
-    trainer = {**CONFIG["trainer"], "max_steps": STEP + 2, "callbacks": callbacks, "val_check_interval": 2 * STEP}
+    trainer = {**CONFIG["trainer"], "max_steps": 2 * STEP, "callbacks": callbacks, "val_check_interval": 2 * STEP}
     # without loading processes: the end of a process forked by multiprocessing would wait for them
     data = {**CONFIG["data"], "init_args": {"workers": 0}}
     given = {"trainer": trainer | {"check_val_every_n_epoch": None}, "data": data}
@@ -93,6 +93,6 @@ def test_a_run_on_two_processes_that_is_stopped_in_a_validation_continues_after_
     for process in unbroken:
         finish(process)
     ours, theirs = (list_checkpoints(folder / "checkpoints")[0] for folder in (one, other))
-    assert ours.name == theirs.name == f"step_{STEP + 2:08d}.ckpt"
+    assert ours.name == theirs.name == f"step_{2 * STEP:08d}.ckpt"
     assert_same(load(ours), load(theirs))
     assert (one / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
