@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.layers.ffc import FFC, Branches, FFCNormAct, FFCResnetBlock
+from inpaint_zoo.ops.precision import full_precision
 
 __all__ = ["LaMaGenerator"]
 

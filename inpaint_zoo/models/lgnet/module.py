@@ -288,11 +288,6 @@ class JointRefinement(AdversarialModule):
             self.first_training.train(mode)
         return self
 
-    def seed_batch(self, stream: str, number: int) -> None:
-        """See `TrainingModule.seed_batch`; the losses of the first network use the same random numbers."""
-        super().seed_batch(stream, number)
-        self.first_training.loss_generator = self.loss_generator
-
     def build_losses(self) -> None:
         """Create the losses of the first network and of the refinement stages."""
         self.first_training.build_losses()
@@ -362,6 +357,7 @@ class JointRefinement(AdversarialModule):
             for name, stage in stages.items()
             if name.startswith(FIRST)
         }
+        self.first_training.loss_generator = self.loss_generator
         return loss(self._first_batch(batch), own, *prepared)
 
     def _joint_terms(self, loss: LossFunction, batch: Batch, stages: Stages, *prepared: Any) -> Terms:
