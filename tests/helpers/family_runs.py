@@ -19,6 +19,8 @@ STEPS = 2
 BATCH = 4  # samples, over all processes
 OPTIONS: dict[str, dict[str, Any]] = {"ContextualAttention": {"num_critics": 2}}
 LEARNING_RATES = {"Autoencoder": 1.0, "ContextEncoder": 0.05}  # their gradients are small
+ALIKE = {"LaMa", "GLaMa2Stage", "JointRefinement"}  # recipes and terms of GLaMa; those of ContextualAttention and LGNet
+KINDS = [kind for kind in training_modules() if kind.__name__ not in ALIKE]
 OWN_NORMS = "Autoencoder, own norms"  # BatchNorm over the samples of each process
 
 
@@ -81,9 +83,9 @@ def train_families(count: int, folder: str) -> None:
     warnings.filterwarnings("ignore")
     os.environ["INPAINT_ZOO_WEIGHTS"] = os.environ["TORCH_HOME"] = str(Path(folder) / "nothing")
     rank = 0
-    for kind in training_modules():
+    for kind in KINDS:
         found = _train(kind, count, Path(folder), sync_batchnorm=True)
         rank = torch.distributed.get_rank() if count > 1 else 0
         torch.save(found, Path(folder) / f"{kind.__name__}_{rank}_of_{count}.pt")
-    kind = next(kind for kind in training_modules() if kind.__name__ == OWN_NORMS.split(",")[0])
+    kind = next(kind for kind in KINDS if kind.__name__ == OWN_NORMS.split(",")[0])
     torch.save(_train(kind, count, Path(folder), False), Path(folder) / f"{OWN_NORMS}_{rank}_of_{count}.pt")

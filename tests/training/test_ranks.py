@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from inpaint_zoo.training.resume import list_checkpoints
-from tests.helpers.families import training_modules
-from tests.helpers.family_runs import OWN_NORMS, train_families
+from tests.helpers.family_runs import KINDS, OWN_NORMS, train_families
 from tests.helpers.programs import Forked, rank_environments
 from tests.helpers.runs import CONFIG, assert_same, finish, load, start, start_by_launcher, start_two
 
@@ -77,7 +76,7 @@ def distances(state, other, names):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [kind.__name__ for kind in training_modules()])
+@pytest.mark.parametrize("name", [kind.__name__ for kind in KINDS])
 def test_two_processes_train_a_family_as_one_does(name, families):
     """Batches of holes of different sizes, with each family's recipe, losses and norms; BatchNorm is synchronized."""
     (one,), (first, second) = trained(families, name, 1), trained(families, name, 2)
