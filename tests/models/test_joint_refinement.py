@@ -49,7 +49,7 @@ def test_the_first_network_has_its_own_terms_of_its_unclamped_predictions():
     module.build_losses()
     given, seen = batch(module)
     stages = module.predict_stages(given)
-    wide = {name: stage * 3 for name, stage in stages.items()}  # far out of the range of images
+    wide = {name: 3 * stage - 2 for name, stage in stages.items()}  # out of the range of images
     own = {"prediction": change_range(wide["first/prediction"], (-1, 1), (0, 1))}
     assert own["prediction"].amin() < 0
     generator, discriminator = module.plan.generator, module.plan.phases[1]
@@ -68,6 +68,7 @@ def test_the_first_network_has_its_own_terms_of_its_unclamped_predictions():
     assert any(gradient is not None and gradient.abs().max() > 0 for gradient in gradients)
 
 
+@pytest.mark.slow
 def test_each_part_is_trained_by_its_own_optimizer_schedule_and_clipping(tmp_path):
     module = joint(lama(gradient_clip=1e-3))
     before = copy.deepcopy(module.state_dict())
