@@ -230,6 +230,7 @@ class JointRefinement(AdversarialModule):
     """
 
     network: LocalGlobal
+    first_training: TrainingModule
     loss_range = (-1.0, 1.0)
 
     def __init__(
@@ -260,16 +261,18 @@ class JointRefinement(AdversarialModule):
         if not self.starts_trained:
             init_normal(self.network.local_net, init_std)
             init_normal(self.network.global_net, init_std)
+        else:
+            first.network.load_state_dict(self.network.first.state_dict())
         self.network.first = first.network
+        if base.get("channels_last"):
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
         # Not a submodule, because the state dict would hold the first network twice; its other parts are submodules.
         object.__setattr__(self, "first_training", first)
         self.first_parts = nn.ModuleDict()
         self._register_parts()
-        self.refinement_weights = LossWeights(lambda_hole, lambda_tv, lambda_per, lambda_style).of(REFINED)
-        self.weights = {f"first_{name}": weight for name, weight in first.weights.items()} | self.refinement_weights
+        refined = LossWeights(lambda_hole, lambda_tv, lambda_per, lambda_style).of(REFINED)
+        self.weights = {f"first_{name}": weight for name, weight in first.weights.items()} | refined
         self.vgg_weights = vgg_weights
-
-    first_training: TrainingModule
 
     def _register_parts(self) -> None:
         for name, part in self.first_training.named_children():
@@ -290,7 +293,9 @@ class JointRefinement(AdversarialModule):
 
     def build_losses(self) -> None:
         """Create the losses of the first network and of the refinement stages."""
-        self.first_training.build_losses()
+        first = self.first_training
+        first.build_losses()
+        self.dropped |= first.dropped | {f"first_{name}" for name in first.dropped}
         self._register_parts()
         self.losses = LGNetLoss(perceptual_features(self, REFINED, self.vgg_weights))
 
@@ -311,7 +316,6 @@ class JointRefinement(AdversarialModule):
                 f"{type(first).__name__} trains in several rounds on a batch, which its refinement cannot follow. "
                 "Train it alone, and use LocalGlobalRefinement with `first_weights` and `freeze_first`."
             )
-        self.dropped |= first.dropped | {f"first_{name}" for name in first.dropped}
         phases = []
         for phase in plan.phases:
             names = [name.replace("network", "network.first", 1) for name in phase.trains]
