@@ -28,7 +28,7 @@ class _SyncedNorm(_BatchNorm):
         count = rank_and_count()[1]
         if not self.training or count == 1:
             return super().forward(input)
-        self._check_input_dim(input)
+        self._check_input_dim(input)  # type: ignore[no-untyped-call]  # torch does not annotate it
         x = full_precision(input)
         dims = [0, *range(2, x.ndim)]
         shape = (1, -1, *[1] * (x.ndim - 2))
