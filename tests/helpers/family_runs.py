@@ -12,7 +12,7 @@ from torch import Tensor
 
 from inpaint_zoo.models.grig.blocks import Noise
 from inpaint_zoo.training import InpaintingModule, NetworkEMA, TrainingModule
-from tests.helpers.families import SIDE, SIDES, arguments, small, training_modules
+from tests.helpers.families import SIDE, SIDES, arguments, parts, small, training_modules
 from tests.helpers.toys import ImageData
 
 STEPS = 2
@@ -42,6 +42,7 @@ def _module(kind: type[TrainingModule]) -> TrainingModule:
     absent = dict.fromkeys(arguments(kind) & {"vgg_weights", "perceptual_weights"})  # see tests/models/test_shards.py
     given = {**dict.fromkeys(named, sgd), **absent, **OPTIONS.get(kind.__name__, {})}
     module = small(kind, on_missing="drop", **given)
+    parts(module)  # the recipe draws GRIG's random backbone: before Lightning seeds several processes anew
     for layer in module.modules():
         if isinstance(layer, Noise):  # networks draw their noise in each process
             layer.weight.requires_grad_(False)

@@ -5,7 +5,6 @@ Source: docs/papers/lgnet.md, "Training" and "Refinement of other models".
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -37,7 +36,7 @@ from inpaint_zoo.training import (
     TrainingModule,
     Updates,
 )
-from inpaint_zoo.training.hyperparameters import origin_of
+from inpaint_zoo.training.hyperparameters import build_stated, origin_of, stated_form
 
 __all__ = ["JointRefinement", "LGNet", "LocalGlobalRefinement"]
 
@@ -248,14 +247,15 @@ class JointRefinement(AdversarialModule):
         network_options: dict[str, Any] | None = None,
         **base: Any,
     ) -> None:
-        first = _built(first_training) if isinstance(first_training, dict) else first_training
+        first = build_stated(first_training) if isinstance(first_training, dict) else first_training
+        if not isinstance(first, TrainingModule):
+            raise ZooError(f"`first_training` must be a training module, got {type(first).__name__}.")
         origin = origin_of(first.network)
         if network != f"local_global:{origin.name}":
             raise ZooError(f"`first_training` trains '{origin.name}', so `network` must be local_global:{origin.name}.")
         options = {**options_through(network, *origin), **(network_options or {})}
         super().__init__(network, optimizer, optimizer, scheduler, scheduler, network_options=options, **base)
-        kept = {"class_path": f"{type(first).__module__}.{type(first).__name__}", "init_args": dict(first.hparams)}
-        self.save_hyperparameters({"first_training": kept}, logger=False)
+        self.save_hyperparameters({"first_training": stated_form(first, first.hparams)}, logger=False)
         self._not_stored = [name for name in self._not_stored if name != "first_training"]
         self._not_stored += [f"first_training.{name}" for name in first._not_stored]
         if not self.starts_trained:
@@ -371,11 +371,3 @@ class JointRefinement(AdversarialModule):
         return {f"first_{name}": term for name, term in terms.items()} | self.losses.reconstruction(
             refined, batch, REFINED
         )
-
-
-def _built(stated: Mapping[str, Any]) -> TrainingModule:
-    """Build a training module from its ``class_path`` and ``init_args``."""
-    module, _, name = str(stated["class_path"]).rpartition(".")
-    built = getattr(importlib.import_module(module), name)(**stated.get("init_args", {}))
-    assert isinstance(built, TrainingModule)
-    return built
