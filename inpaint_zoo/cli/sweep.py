@@ -19,6 +19,8 @@ from inpaint_zoo.cli.sweep_jobs import LOGS, Result, Submit, local_submitter, ru
 from inpaint_zoo.cli.sweep_plan import plan_runs
 from inpaint_zoo.cli.sweep_run import Run, parse_value, shown_path
 from inpaint_zoo.config import checked, whole
+from inpaint_zoo.data.module import BATCH_SIZE
+from inpaint_zoo.data.sampling import divided
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.weights import weights_folder
 
@@ -182,16 +184,24 @@ def _submitter(options: Namespace, runs: Sequence[Checked]) -> tuple[Submit, int
             raise ZooError("--slurm applies only to --submit slurm.")
         return local_submitter(folders, at_once or 1), at_once or 1
     checked("--slurm time (minutes of a job)", slurm.get("time"), whole(1))
-    processes = 1
-    for key in ("nodes", "tasks_per_node"):
-        processes *= checked(f"--slurm {key}", slurm.get(key, 1), whole(1))
-    if processes > 1:
-        text = (
-            f"each run has {processes} processes, and each of them uses the batch_size of its configuration, so a "
-            f"step uses {processes} times as many images as the recipe states. --set data.batch_size=N changes it."
-        )
-        err_console.print(f"[yellow]note:[/yellow] {escape(text)}", soft_wrap=True)
+    _check_batches(runs, slurm)
     return slurm_submitter(folders, slurm), at_once or SLURM_AT_ONCE
+
+
+def _check_batches(runs: Sequence[Checked], slurm: Mapping[str, Any]) -> None:
+    """Check that the processes of each job can divide its batches.
+
+    Raises:
+        ZooError: If they cannot; the message names the run.
+    """
+    count = 1
+    for key in ("nodes", "tasks_per_node"):
+        count *= checked(f"--slurm {key}", slurm.get(key, 1), whole(1))
+    for each in runs:
+        try:
+            divided(int(each.run.final_settings["data"]["init_args"].get("batch_size", BATCH_SIZE)), count)
+        except ZooError as error:
+            raise ZooError(f"{each.run.name}, --slurm tasks_per_node and nodes: {error}") from None
 
 
 def _conclude(results: Mapping[str, Result], runs: Sequence[Checked]) -> int:

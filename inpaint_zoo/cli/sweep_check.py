@@ -21,6 +21,7 @@ from inpaint_zoo.cli.train import ZooCLI
 from inpaint_zoo.cli.train_errors import configuration_error
 from inpaint_zoo.data.datasets import SAMPLE, list_files
 from inpaint_zoo.data.locate import DatasetWarning
+from inpaint_zoo.data.module import BATCH_SIZE
 from inpaint_zoo.data.overlap import find_overlaps
 from inpaint_zoo.errors import MissingError, ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_json
@@ -46,7 +47,7 @@ class Checked:
         run: The run.
         images: Number of training images; None if the dataset is missing.
         images_sha256: Hash of the names of the training images; None likewise.
-        steps: Number of generator steps on one process; None likewise, if it depends on the number of images.
+        steps: Number of generator steps; None likewise, if it depends on the number of images.
         steps_of_recipe: Number of generator steps without what the user sets; None likewise.
         state: "done" (the weight file is from this run), "kept" (the weight file is from elsewhere), "running" (by
             another process), "resumable" (there is a checkpoint) or "new".
@@ -245,7 +246,7 @@ def _absent(name: str, download: bool) -> str | None:
 
 
 def _steps(settings: Mapping[str, Any], images: int | None, batches_per_step: int, run: Run) -> int | None:
-    """Return the number of generator steps on one process; None if it depends on the number of images.
+    """Return the number of generator steps; None if it depends on the number of images.
 
     Raises:
         ZooError: If the configuration states neither the number of steps nor that of epochs.
@@ -257,7 +258,7 @@ def _steps(settings: Mapping[str, Any], images: int | None, batches_per_step: in
     limits = [most_steps] if most_steps > 0 else []
     samples = data.get("epoch_samples") or images
     if epochs > 0 and samples is not None:
-        batches = samples // int(data.get("batch_size", 8))
+        batches = samples // int(data.get("batch_size", BATCH_SIZE))
         limit = trainer.get("limit_train_batches")
         if limit is not None:
             batches = int(batches * limit) if isinstance(limit, float) else min(batches, limit)
@@ -283,7 +284,7 @@ def _with_state(checked: Checked) -> Checked:
                 f"{run.target} has weights of another training than {run.config} on '{run.data}'. Move it away, or "
                 "choose another --weights-root and --out."
             )
-        done = int(training["steps_planned"])  # not those done, which depend on the number of processes
+        done = int(training["steps_planned"])  # not those done, which are fewer after early stopping
         if checked.steps is None or done == checked.steps:
             return replace(checked, state="done", step=done, missing=())
         if done > checked.steps:

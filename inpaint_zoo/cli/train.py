@@ -43,14 +43,16 @@ from inpaint_zoo.training.dry_run import dry_run
 from inpaint_zoo.training.experiment import ExperimentRecord, finish_wandb, name_wandb_run
 from inpaint_zoo.training.lightning_options import TRAINER_OPTIONS, check_settings
 from inpaint_zoo.training.matching import refuse_lost_average, refuse_other_name, refuse_other_network
+from inpaint_zoo.training.requeue import requeue, slurm_job
 from inpaint_zoo.training.run_config import Changes, compare, effective
 from inpaint_zoo.training.run_folder import CONFIG, RunFolder
 from inpaint_zoo.training.run_record import ConfigRecord, ResetOptimizers
 from inpaint_zoo.training.time_limit import TimeLimit
 from inpaint_zoo.weights import read_header
 
-__all__ = ["ZooCLI", "train"]
+__all__ = ["UNFINISHED", "ZooCLI", "train"]
 
+UNFINISHED = 75  # exit code of a training that a signal stopped: the same command continues it (sysexits: EX_TEMPFAIL)
 RANDOM = "random"  # value of --ckpt_path that evaluates the untrained network
 
 _PARSERS: dict[tuple[type[LightningCLI], str], tuple[Any, Any, Any]] = {}
@@ -274,9 +276,13 @@ class ZooCLI(LightningCLI):
             show_dry_run(dry_run(self.trainer, model, datamodule))
             return
         model.check_trainer(self.trainer)
+        if isinstance(datamodule, InpaintingDataModule):
+            datamodule.check_trainer(self.trainer)
         with self._locked(), self._closing_loggers():
             path = self._resume_from(model, ckpt_path)
             self._train(model, datamodule, path)
+        if self.code == UNFINISHED and (job := slurm_job()) is not None:
+            say(requeue(job))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -292,7 +298,9 @@ class ZooCLI(LightningCLI):
             self.trainer.fit(model, datamodule=datamodule, ckpt_path=path, weights_only=True)
         except TrainingStoppedError as stop:
             say(f"{stop}; to continue, run the same command with --ckpt_path last")
-            self.code = 130 if stop.signal_number == signal.SIGINT else 0
+            # Only the first process tells: Lightning and torchrun kill the others as soon as one of them fails.
+            if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+                self.code = 130 if stop.signal_number == signal.SIGINT else UNFINISHED
             return
         except NonFiniteLossError as error:
             err_console.print(f"error: {error}", soft_wrap=True, markup=False)

@@ -52,7 +52,7 @@ class TrainingJob:
         from submitit import JobEnvironment
 
         from inpaint_zoo.cli.common import err_console
-        from inpaint_zoo.cli.train import train
+        from inpaint_zoo.cli.train import UNFINISHED, train
         from inpaint_zoo.training import newest_readable
 
         first = [f"--model.init_args.{key}={newest_readable(folder)}" for key, folder in self.start.items()]
@@ -61,6 +61,8 @@ class TrainingJob:
         except ZooError as error:
             err_console.print(f"error: {error}", soft_wrap=True, markup=False)
             return 2
+        if code == UNFINISHED and JobEnvironment().cluster == "slurm":
+            raise SystemExit(code)  # requeued: it has no result yet
         if code == 0 and rank_zero_only.rank == 0:  # type: ignore[attr-defined]  # set by Lightning
             return self._export()
         if rank_zero_only.rank != 0 and JobEnvironment().global_rank == 0:  # type: ignore[attr-defined]

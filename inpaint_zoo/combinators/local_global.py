@@ -12,7 +12,10 @@ from inpaint_zoo.layers.unet import UNet
 from inpaint_zoo.ops import composite, from_range, to_range
 from inpaint_zoo.registry import register_combinator
 
-__all__ = ["LocalGlobal", "local_global"]
+__all__ = ["FIRST", "LocalGlobal", "local_global"]
+
+FIRST = "first/"
+"""Prefix of the stages of the first network."""
 
 
 class LocalGlobal(RefinementNetwork):
@@ -55,13 +58,21 @@ class LocalGlobal(RefinementNetwork):
         self.global_net = UNet(width, levels, attention=True)
         self.train(self.training)
 
-    def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the raw predictions of the first network and of both refinement stages, in [-1, 1]."""
+    def predict(self, image: Tensor, mask: Tensor, keep_first: bool = False) -> dict[str, Tensor]:
+        """Return the raw predictions of the first network and of both refinement stages, in [-1, 1].
+
+        Args:
+            image: See `InpaintingNetwork.predict`.
+            mask: Likewise.
+            keep_first: Also return all stages of the first network, as ``first/<stage>``, for its own losses.
+        """
         low, high = self.value_range
-        *_, coarse = self.first.stages_unchecked(from_range(image, low, high), mask).values()
-        coarse = to_range(coarse, low, high)
+        first = self.first.stages_unchecked(from_range(image, low, high), mask)
+        first = {name: to_range(stage, low, high) for name, stage in first.items()}
+        *_, coarse = first.values()
+        kept = {f"{FIRST}{name}": stage for name, stage in first.items()} if keep_first else {}
         nets = {"local": self.local_net, "global": self.global_net}
-        return {"coarse": coarse} | refine_in_turn(nets, composite(coarse, image, mask), image, mask)
+        return kept | {"coarse": coarse} | refine_in_turn(nets, composite(coarse, image, mask), image, mask)
 
 
 @register_combinator()

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.utils.data import DataLoader
 
@@ -21,7 +21,7 @@ from inpaint_zoo.data.locate import folder_name
 from inpaint_zoo.data.overlap import Overlap, find_overlaps
 from inpaint_zoo.data.records import IN_WORDS, SplitName
 from inpaint_zoo.data.samples import EvalSamples, InputMode, Replaced, Sample, TrainSamples, collate
-from inpaint_zoo.data.sampling import EvalSampler, ResumableLoader, StreamSampler, quiet_worker
+from inpaint_zoo.data.sampling import EvalSampler, ResumableLoader, StreamSampler, divided, quiet_worker
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.listing import refuse_own_masks
 from inpaint_zoo.masks import MaskGenerator, MaskWarning, create_generator
@@ -32,6 +32,7 @@ __all__ = ["InpaintingDataModule"]
 Spec = Mapping[str, Any]
 TRAIN_CROPS = {"random": "random_crop", "center": "center_crop", "resize": "squash"}
 LOOKED_AT = 200  # number of mask files of a folder that are checked before training
+BATCH_SIZE = 8
 NAMED = 20  # number of unreadable images that are reported individually
 
 
@@ -68,8 +69,8 @@ class InpaintingDataModule(LightningDataModule):
         masks: Masks of the training: a name, a mapping as in `create_generator`, or a YAML file with one.
         eval_masks: Masks of validation, testing and prediction, given in the same ways; None uses ``masks``. If a YAML
             file has `eval_mask` beside `mask`, evaluation uses `eval_mask`.
-        batch_size: Training samples per batch on one process.
-        eval_batch_size: Samples per batch in evaluation.
+        batch_size: Training samples per batch over all processes, each of which gets an equal part.
+        eval_batch_size: Samples per batch in evaluation, on each process.
         workers: Number of loading processes for each training process; 0 loads in the training process.
         augment: Training steps, as in `create_augmentation`; the default is a horizontal flip with probability 0.5.
         input_mode: Content of the hole in the networks' input: "hole" is empty, "mosaic" shows a mosaic of the ground
@@ -96,7 +97,7 @@ class InpaintingDataModule(LightningDataModule):
         eval_crop: str = "center",
         masks: str | dict[str, Any] = "center",
         eval_masks: str | dict[str, Any] | None = None,
-        batch_size: int = 8,
+        batch_size: int = BATCH_SIZE,
         eval_batch_size: int = 8,
         workers: int = 2,
         augment: list[str | dict[str, Any]] | None = None,
@@ -236,18 +237,32 @@ class InpaintingDataModule(LightningDataModule):
         """Before training, reset the count of replaced images, and warn about images that two datasets share.
 
         Without a validation dataset, validation is disabled.
+
+        Raises:
+            ZooError: See `check_trainer`; or a metric of test images selects checkpoints or stops the training.
         """
         if stage == "fit":
+            if self.trainer is not None:
+                self.check_trainer(self.trainer)
             self.replaced_in_training = 0
             if self.trainer is not None and self.trainer.overfit_batches:  # type: ignore[attr-defined]  # not declared
                 # The Trainer has set its limits of batches. With 0 it leaves the samplers as they are.
                 self._overfits, self.trainer.overfit_batches = True, 0.0  # type: ignore[attr-defined]
             if self.specs["val"] is None and self.trainer is not None:
                 self.trainer.limit_val_batches = 0
-            if self.trainer is None or self.trainer.is_global_zero:
-                self._warn_of_overlaps()
+            self._check_overlaps()
 
-    def _warn_of_overlaps(self) -> None:
+    def check_trainer(self, trainer: Trainer) -> None:
+        """Refuse a number of processes that cannot divide ``batch_size``.
+
+        The command line calls this before it starts other processes.
+
+        Raises:
+            ZooError: ``batch_size`` is not a multiple of the number of processes.
+        """
+        divided(self.batch_size, trainer.world_size)
+
+    def _check_overlaps(self) -> None:
         for overlap in self.overlaps():
             names = {overlap.smaller, overlap.larger}
             if "validation" in names and self.trainer is not None and self.trainer.limit_val_batches == 0:
@@ -255,16 +270,17 @@ class InpaintingDataModule(LightningDataModule):
             if "training" in names:
                 advice = "scores on images that were trained on do not tell how well a network generalizes"
             elif monitor := self._monitored():
-                advice = (
-                    f"`{monitor}` selects checkpoints on them, so every test score of this run is too good. Set "
-                    "`checkpoints.monitor` to null, or take the validation images from the training images: "
-                    "`select: {val: N, part: val}`"
+                raise ZooError(
+                    f"{overlap}; `{monitor}` would select checkpoints or stop the training by them, and test scores "
+                    "would be too good. Set `checkpoints.monitor` to null and remove callbacks that monitor it, or "
+                    "take the validation images from the training images: `select: {val: N, part: val}`"
                 )
             elif self.trainer is not None and len(self.files("val")) == len(self.files("test")) == overlap.count:
                 continue  # intended: the validation curve is that of the test set, and nothing is selected on it
             else:
                 advice = "nothing may be selected on them"
-            warnings.warn(f"{overlap}; {advice}", stacklevel=2)
+            if self.trainer is None or self.trainer.is_global_zero:
+                warnings.warn(f"{overlap}; {advice}", stacklevel=3)
 
     def _monitored(self) -> str | None:
         """Return the validation metric by which a callback selects checkpoints or stops; None if there is none."""
@@ -298,7 +314,7 @@ class InpaintingDataModule(LightningDataModule):
         sampler = StreamSampler(
             len(samples.images),
             length=self.epoch_samples,
-            batch_size=self.batch_size,
+            batch_size=divided(self.batch_size, self._ranks().get("ranks", 1)),
             seed=self.seed,
             drop_last=self.drop_last,
             blocks=samples.images.blocks,
@@ -307,8 +323,8 @@ class InpaintingDataModule(LightningDataModule):
         )
         if not len(sampler):
             raise ZooError(
-                f"An epoch of {sampler.length} samples has no full batch of {self.batch_size} on "
-                f"{sampler.num_replicas} process(es): set epoch_samples, or a smaller batch_size."
+                f"An epoch of {sampler.length} samples has no full batch of {self.batch_size}: set epoch_samples, or a "
+                "smaller batch_size."
             )
         if self.trainer is not None:
             progress: Any = self.trainer.fit_loop.epoch_progress.current

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from inpaint_zoo.errors import ZooError
 from inpaint_zoo.random import permutation
 
-__all__ = ["Draw", "EvalSampler", "ResumableLoader", "StreamSampler", "quiet_worker", "shuffled"]
+__all__ = ["Draw", "EvalSampler", "ResumableLoader", "StreamSampler", "divided", "quiet_worker", "shuffled"]
 
 PADDING = -1
 MIXED = 8
@@ -37,6 +38,29 @@ class Draw(NamedTuple):
 
     position: int
     item: int
+
+
+def divided(batch_size: int, count: int) -> int:
+    """Return the batch size of each of ``count`` processes that share a batch equally.
+
+    Equal parts let the mean over processes be the mean over the batch.
+
+    Raises:
+        ZooError: If ``batch_size`` is not a multiple of ``count``.
+
+    Example:
+        >>> divided(8, 4)
+        2
+    """
+    if batch_size % count:
+        less = batch_size // count * count
+        sizes = [str(size) for size in (less, less + count) if size]
+        counts = [str(number) for number in range(1, batch_size + 1) if batch_size % number == 0]
+        raise ZooError(
+            f"{count} processes cannot divide a batch of {batch_size} equally. Set data.batch_size, which is the batch "
+            f"of all processes, to {' or '.join(sizes)}; or use {', '.join(counts)} processes."
+        )
+    return batch_size // count
 
 
 def shuffled(seed: int, size: int, number: int, blocks: NDArray[np.int64] | None = None) -> NDArray[np.int64]:

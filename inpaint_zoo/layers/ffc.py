@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inpaint_zoo.ops import without_autocast
+from inpaint_zoo.ops.precision import full_precision
 
 __all__ = ["FFC", "Branches", "FFCNormAct", "FFCResnetBlock", "FourierUnit", "SpectralTransform", "quadrants"]
 
@@ -26,7 +27,7 @@ class FourierUnit(nn.Module):
     """A 1x1 convolution in the frequency domain: every output pixel depends on every input pixel.
 
     The Fourier transform is orthonormal. Real and imaginary parts alternate as channels (re 0, im 0, re 1, ...), as the
-    released weights expect. Everything is computed in float32, even under autocast.
+    released weights expect. Everything is computed in float32 at least, even under autocast.
 
     Args:
         channels: Input and output channels.
@@ -46,7 +47,7 @@ class FourierUnit(nn.Module):
         """Return features of shape (B, C, H, W), in the dtype of ``x``."""
         H, W = x.shape[-2:]
         with without_autocast(x.device):
-            spectrum = torch.view_as_real(torch.fft.rfft2(x.float(), norm="ortho"))  # (B, C, H, W//2+1, 2)
+            spectrum = torch.view_as_real(torch.fft.rfft2(full_precision(x), norm="ortho"))  # (B, C, H, W//2+1, 2)
             mixed = self.conv_layer(rearrange(spectrum, "b c h w part -> b (c part) h w"))
             mixed = rearrange(self.bn(mixed).relu(), "b (c part) h w -> b c h w part", part=2)
             # without `s`, an odd W would come back one pixel smaller

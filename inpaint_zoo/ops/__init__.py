@@ -9,7 +9,7 @@ from inpaint_zoo.ops.mosaic import hole_ns, mosaic
 from inpaint_zoo.ops.padding import crop_to, pad_to_multiple
 from inpaint_zoo.ops.precision import without_autocast
 from inpaint_zoo.ops.ranges import change_range, from_range, to_range, to_uint8
-from inpaint_zoo.ops.ranks import max_over_ranks, mean_over_ranks, own_samples, rank_and_count
+from inpaint_zoo.ops.ranks import copy_from_first, max_over_ranks, mean_over_ranks, own_samples, rank_and_count
 from inpaint_zoo.ops.spread import spread_known
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "change_range",
     "check_augment_steps",
     "composite",
+    "copy_from_first",
     "crop_to",
     "describe",
     "diff_augment",

@@ -7,12 +7,13 @@ counts the hole pixels of the batch, takes its value from here. Without a proces
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, distributed
 
-__all__ = ["max_over_ranks", "mean_over_ranks", "own_samples", "rank_and_count"]
+__all__ = ["copy_from_first", "max_over_ranks", "mean_over_ranks", "own_samples", "rank_and_count"]
 
 
 def rank_and_count() -> tuple[int, int]:
@@ -22,22 +23,37 @@ def rank_and_count() -> tuple[int, int]:
     return 0, 1
 
 
-def mean_over_ranks(x: Tensor) -> Tensor:
-    """Return the mean of ``x`` over all processes, with the gradient of this process's own ``x``.
+class _SumOverRanks(torch.autograd.Function):
+    """Sum of a tensor over all processes. The gradient of each process's tensor is the sum of all gradients."""
 
-    For any function f of batch means, the average over processes of the gradients of f(mean_over_ranks(x)) is the
-    gradient of f(mean of x over the whole batch). All processes must call it in the same order.
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ANN401 - as torch declares it
+        total = x.clone(memory_format=torch.contiguous_format)
+        # complex numbers as pairs of real ones, which every backend can add
+        distributed.all_reduce(torch.view_as_real(total) if total.is_complex() else total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
+        return _sum_over_ranks(gradient)  # differentiable, for penalties
+
+
+def _sum_over_ranks(x: Tensor) -> Tensor:
+    return _SumOverRanks.apply(x)  # type: ignore[no-untyped-call]  # torch does not annotate it
+
+
+def mean_over_ranks(x: Tensor) -> Tensor:
+    """Return the mean of ``x`` over all processes. It can be differentiated any number of times.
+
+    Its gradient is that of the sum of all processes' losses, so the average over the processes of the gradients of
+    f(mean_over_ranks(x)) is the gradient of f(mean of x over the whole batch), also if f differs between processes. All
+    processes must call it, and its backward pass, in the same order.
 
     Args:
         x: Real or complex, of any shape that is the same on all processes.
     """
     count = rank_and_count()[1]
-    if count == 1:
-        return x
-    total = x.detach().clone(memory_format=torch.contiguous_format)
-    # complex numbers as pairs of real ones, which every backend can add
-    distributed.all_reduce(torch.view_as_real(total) if total.is_complex() else total)
-    return x + (total / count - x).detach()
+    return x if count == 1 else _sum_over_ranks(x) / count
 
 
 def max_over_ranks(x: Tensor) -> Tensor:
@@ -50,6 +66,17 @@ def max_over_ranks(x: Tensor) -> Tensor:
     if rank_and_count()[1] > 1:
         distributed.all_reduce(largest, op=distributed.ReduceOp.MAX)
     return largest
+
+
+def copy_from_first(tensors: Iterable[Tensor]) -> None:
+    """Copy the values of the first process into the tensors of all others, in place.
+
+    Args:
+        tensors: Tensors with the same shapes, in the same order, on all processes.
+    """
+    if rank_and_count()[1] > 1:
+        for tensor in tensors:
+            distributed.broadcast(tensor, 0)
 
 
 def own_samples(draw: Callable[[int], Tensor], count: int) -> Tensor:

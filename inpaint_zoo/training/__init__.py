@@ -15,6 +15,7 @@ from inpaint_zoo.training.phases import (
     Recipe,
     Stages,
     Terms,
+    Updates,
     completed,
 )
 from inpaint_zoo.training.reconstruction import Reconstruction
@@ -44,6 +45,7 @@ __all__ = [
     "Terms",
     "TrainingModule",
     "TrainingStoppedError",
+    "Updates",
     "completed",
     "image_row",
     "newest_readable",

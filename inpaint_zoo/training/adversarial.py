@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers import init_normal
 from inpaint_zoo.ops import without_autocast
+from inpaint_zoo.ops.precision import full_precision
 from inpaint_zoo.registry import create_discriminator
 from inpaint_zoo.training.ema import NetworkEMA
 from inpaint_zoo.training.module import TrainingModule, gradient_norm
@@ -245,16 +246,16 @@ class AdversarialModule(TrainingModule):
         Raises:
             ZooError: A schedule is a `ReduceLROnPlateau`.
         """
-        built = [
-            (phase, name, phase.optimizer(self._trainable(trains)))
-            for phase in self.plan.phases
-            for name, trains in phase.groups.items()
-        ]
+        built = []
+        for phase in self.plan.phases:
+            for name, trains in phase.groups.items():
+                updates = phase.updates(trains[0])
+                built.append((updates, name, updates.optimizer(self._trainable(trains))))
         optimizers = [optimizer for _, _, optimizer in built]
         schedulers = [
-            {"scheduler": phase.scheduler(optimizer), "interval": phase.interval, "name": name}
-            for phase, name, optimizer in built
-            if phase.scheduler is not None
+            {"scheduler": updates.scheduler(optimizer), "interval": updates.interval, "name": name}
+            for updates, name, optimizer in built
+            if updates.scheduler is not None
         ]
         if any(isinstance(config["scheduler"], ReduceLROnPlateau) for config in schedulers):
             raise ZooError(
@@ -268,6 +269,7 @@ class AdversarialModule(TrainingModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Run all active phases of the recipe on one batch."""
+        batch = self.augmented(batch)
         self.seed_batch("train", self.batches)
         self._step_in_progress = self.step
         completes_step = self.plan.completes_step(self.batches)
@@ -325,7 +327,7 @@ class AdversarialModule(TrainingModule):
         terms = phase.loss(batch, stages, *prepared)
         if phase.penalty is not None:
             with without_autocast(self.device):
-                precise = {name: stage.detach().float() for name, stage in stages.items()}
+                precise = {name: full_precision(stage.detach()) for name, stage in stages.items()}
                 terms = terms | phase.penalty(batch, precise, *prepared)
         return self.weighted_sum(phase.name, terms, phase.weights, batch)
 
@@ -363,6 +365,9 @@ class AdversarialModule(TrainingModule):
             completes: Whether this is the last update of the step; then no copy is kept for undoing it.
         """
         parameters = self.parameters_of[phase.name]
+        for attribute, updates in phase.own_updates.items():
+            if updates.clip is not None:
+                nn.utils.clip_grad_norm_(self._trainable((attribute,)), updates.clip)
         if phase.clip is not None:
             self.values[f"{phase.name}/grad_norm"] = nn.utils.clip_grad_norm_(parameters, phase.clip).detach()
         elif self.logs_next_step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -10,14 +11,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, cast
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.trainer.connectors.signal_connector import _HandlersCompose
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
 from inpaint_zoo.config import checked, whole
-from inpaint_zoo.errors import unknown_name
+from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import TEMPORARY_PREFIX
+from inpaint_zoo.ops import max_over_ranks, rank_and_count
 from inpaint_zoo.training.boundary import StepBoundary
 from inpaint_zoo.training.checkpoint_files import write_checkpoints_whole
 from inpaint_zoo.training.guard import NonFiniteLossError
@@ -29,6 +33,8 @@ __all__ = ["Checkpoints", "TrainingStoppedError"]
 
 BEST = "best.ckpt"
 Handler = Callable[[int, FrameType | None], Any] | int | None
+ALWAYS = (signal.SIGTERM, signal.SIGINT)  # stop a training whatever handles them elsewhere
+SIGNALS = (*ALWAYS, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []))
 
 
 class TrainingStoppedError(Exception):
@@ -51,8 +57,9 @@ class Checkpoints(Checkpoint):
 
     Resuming from any of them gives bit for bit the result of an uninterrupted run, because they hold the state between
     two steps, never in the middle of a step. The last complete step is also
-    saved when the run ends by its number of steps or epochs, its time limit, early stopping or an error. SIGTERM and
-    the first Ctrl-C save at the end of the current step and stop.
+    saved when the run ends by its number of steps or epochs, its time limit, early stopping or an error. SIGTERM,
+    SIGUSR1 and the first Ctrl-C save at the end of the current step and stop, in all processes if one of them got the
+    signal. SIGUSR1 is left to a handler that was there before.
 
     `Trainer(fast_dev_run=...)` writes no checkpoints. Checkpoints of all other callbacks are written atomically, too.
 
@@ -103,6 +110,7 @@ class Checkpoints(Checkpoint):
         self._save_after_validation = False
         self._signal: int | None = None
         self._handlers: dict[int, Handler] = {}
+        self._validates_evenly = True
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best value and step so far, and the metric and mode that selected them."""
@@ -148,17 +156,39 @@ class Checkpoints(Checkpoint):
 
     # Signals
 
+    def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Install the signal handlers."""
+        self._listen()
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Install handlers for SIGTERM and SIGINT that set a flag, which is checked at the end of each step."""
+        """Install the signal handlers, and note where training starts.
+
+        Raises:
+            ZooError: The processes have resumed from different checkpoints.
+        """
         if trainer.ckpt_path:
             self.newest_path = Path(trainer.ckpt_path)
             count_batches_anew(trainer)
+        if not _is_same_everywhere(trainer.global_step, pl_module):
+            raise ZooError(
+                f"The processes resumed from different checkpoints; this one from {self.newest_path or 'none'}. "
+                "The folder must be on a file system that all machines share. If it is, run the command again: a file "
+                "may take some seconds to be seen on all machines."
+            )
         self._first_step = trainer.global_step
         self._boundary.record(trainer, cast(TrainingModule, pl_module))
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._handlers[number] = signal.getsignal(number)
-                signal.signal(number, self._on_signal)
+        self._listen()
+
+    def _listen(self) -> None:
+        """Install handlers that set a flag, which is checked at the end of each step and of each validation batch."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in SIGNALS:
+            before = signal.getsignal(number)
+            if before == self._on_signal or (number not in ALWAYS and not _is_free(before)):
+                continue
+            self._handlers.setdefault(number, before)
+            signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and self._signal is not None:
@@ -215,6 +245,12 @@ class Checkpoints(Checkpoint):
             or (trainer.should_stop and loop._can_stop_early)
         )
 
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note whether all processes validate on the same number of batches, so that they can stop together."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            counts = trainer.num_sanity_val_batches if trainer.sanity_checking else trainer.num_val_batches
+            self._validates_evenly = _is_same_everywhere(sum(counts), pl_module)
+
     def on_validation_batch_end(
         self,
         trainer: Trainer,
@@ -227,18 +263,18 @@ class Checkpoints(Checkpoint):
         """Stop during a validation if a signal was received. The validation is repeated when the run resumes.
 
         Raises:
-            KeyboardInterrupt: A signal was received during the sanity check.
-            TrainingStoppedError: A signal was received during a later validation.
+            TrainingStoppedError: A signal was received.
         """
-        if self._signal is not None and trainer.state.fn == TrainerFn.FITTING and trainer.world_size == 1:
-            if trainer.sanity_checking:
-                raise KeyboardInterrupt
-            if self._at_boundary:
-                self._save_newest(trainer, pl_module)
-                path = self.newest_path
-            else:  # `on_exception` saves it, after NetworkEMA has swapped the trained weights back
-                path = checkpoint_path(self._folder, trainer.global_step)
-            raise TrainingStoppedError(self._signal, trainer.global_step, path)
+        if trainer.state.fn != TrainerFn.FITTING or not self._validates_evenly or not self._asked_to_stop(trainer):
+            return
+        if trainer.sanity_checking:
+            path = None
+        elif self._at_boundary:
+            self._save_newest(trainer, pl_module)
+            path = self.newest_path
+        else:  # `on_exception` saves it, after NetworkEMA has swapped the trained weights back
+            path = checkpoint_path(self._folder, trainer.global_step)
+        raise TrainingStoppedError(self._signal or signal.SIGTERM, trainer.global_step, path)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the best checkpoint, and the newest one if training ends with this validation.
@@ -381,6 +417,19 @@ class Checkpoints(Checkpoint):
 def _is_rehearsal(trainer: Trainer) -> bool:
     """Return whether this is a ``fast_dev_run``, which writes no files."""
     return bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # set by Lightning, but not declared
+
+
+def _is_free(handler: Handler) -> bool:
+    """Return whether a signal has no handler, or that of Lightning, which would save within a step."""
+    return handler in (None, signal.SIG_DFL) or isinstance(handler, _HandlersCompose)
+
+
+def _is_same_everywhere(number: float, module: LightningModule) -> bool:
+    """Return whether a number is finite and the same in all processes."""
+    if rank_and_count()[1] == 1:
+        return True
+    largest, smallest = max_over_ranks(torch.tensor([number, -number], device=module.device)).tolist()
+    return math.isfinite(number) and largest == -smallest
 
 
 def _point(link: Path, target: Path) -> None:

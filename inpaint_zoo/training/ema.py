@@ -11,6 +11,7 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from inpaint_zoo.errors import ZooError
 from inpaint_zoo.training.module import TrainingModule
 from inpaint_zoo.training.phases import Batch
 
@@ -66,11 +67,20 @@ class NetworkEMA(WeightAveraging):
         return step_idx is not None and step_idx >= self.start and (step_idx - self.start) % self.every == 0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Copy the network when fitting begins."""
-        if stage == "fit":
-            self._average_model = AveragedModel(
-                _network(pl_module), device=pl_module.device, use_buffers=self._use_buffers, **self._kwargs
-            )
+        """Copy the network when fitting begins, in the precision that the Trainer will convert it to.
+
+        Raises:
+            ZooError: This precision is below float32: small changes of the average would be lost.
+        """
+        if stage != "fit":
+            return
+        if trainer.precision == "bf16-true":
+            raise ZooError("NetworkEMA needs weights in float32. Set trainer.precision to bf16-mixed, not bf16-true.")
+        self._average_model = AveragedModel(
+            _network(pl_module), device=pl_module.device, use_buffers=self._use_buffers, **self._kwargs
+        )
+        if trainer.precision == "64-true":
+            self.average.module.double()
 
     def on_generator_update(self, pl_module: LightningModule, step_idx: int) -> None:
         """Update the average if ``each_update`` is set. `AdversarialModule` calls this after each generator update.

@@ -7,6 +7,7 @@ must be passed again to continue training.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
 from collections.abc import Collection, Mapping
@@ -16,7 +17,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork, Origin
 from inpaint_zoo.registry import model_info, options_clash
 
-__all__ = ["check_same_network", "origin_of", "storable_arguments"]
+__all__ = ["build_stated", "check_same_network", "origin_of", "stated_form", "storable_arguments"]
 
 
 class _NotPlainError(ZooError):
@@ -87,6 +88,25 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - any plain value
         f"A checkpoint can hold numbers, strings, and lists and dictionaries of them, but not {type(value).__name__} "
         f"{value!r}."
     )
+
+
+def stated_form(instance: object, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a module within another one as a plain value: its ``class_path`` and ``init_args``, as in YAML."""
+    return {"class_path": f"{type(instance).__module__}.{type(instance).__name__}", "init_args": dict(arguments)}
+
+
+def build_stated(stated: Mapping[str, Any]) -> object:
+    """Build what `stated_form` returned.
+
+    Raises:
+        ZooError: There is no class of this name.
+    """
+    module, _, name = str(stated.get("class_path", "")).rpartition(".")
+    try:
+        kind = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ZooError(f"The class {stated.get('class_path')!r} cannot be imported: {error}") from error
+    return kind(**stated.get("init_args", {}))
 
 
 def origin_of(network: InpaintingNetwork) -> Origin:

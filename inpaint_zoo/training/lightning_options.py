@@ -136,7 +136,9 @@ TRAINER_OPTIONS: dict[str, Verdict] = {
         "Refused.", lambda value: bool(value), "It disables the logs and checkpoints that every run has here."
     ),
     "plugins": Verdict("Works with cluster environments and with precision plugins of the supported precisions."),
-    "sync_batchnorm": Verdict("Works on GPUs."),
+    "sync_batchnorm": Verdict(
+        "Works, on CPUs and with gradient penalties, too; see docs/training.md, Several processes."
+    ),
     "reload_dataloaders_every_n_epochs": Verdict("Works."),
     "default_root_dir": Verdict(
         "Refused on the command line; the value of a configuration file is replaced by --out.",

@@ -19,7 +19,17 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers import init_scaled
 from inpaint_zoo.losses import MissingWeightsWarning, OnMissing, unless_missing
 from inpaint_zoo.metrics import ImageMetric, SetMetric, create_metric
-from inpaint_zoo.ops import composite, to_range, to_uint8
+from inpaint_zoo.ops import (
+    AugmentStep,
+    check_augment_steps,
+    composite,
+    copy_from_first,
+    diff_augment,
+    from_range,
+    to_range,
+    to_uint8,
+)
+from inpaint_zoo.ops.precision import full_precision
 from inpaint_zoo.random import sample_key
 from inpaint_zoo.registry import create_model
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
@@ -28,6 +38,7 @@ from inpaint_zoo.training.lightning_options import check_settings, check_trainer
 from inpaint_zoo.training.logs import MetricsLog, is_logged
 from inpaint_zoo.training.phases import Batch, Stages, Terms
 from inpaint_zoo.training.resume import make_exact
+from inpaint_zoo.training.sync_norms import replace_norm_sync
 from inpaint_zoo.training.undo import Undo
 from inpaint_zoo.weights import WeightsNotFoundError, match_state, read_header
 
@@ -101,6 +112,8 @@ class TrainingModule(LightningModule):
             that were loaded are never initialized. Deep networks without normalization may need it: with small initial
             weights, neither their output nor their gradients depend on the input.
         metrics: Names of validation metrics; see `list_metrics()`.
+        augment: Steps of DiffAugment, which change color or position of the ground truth on its device, before the hole
+            is made; none by default. For a training on few images.
         on_missing: What to do if the pretrained weights of a loss term or a metric are missing: "refuse" to start, or
             "drop" the term or metric.
         compile: Backend of torch.compile for the network's `predict`, such as "inductor"; None does not compile.
@@ -135,12 +148,14 @@ class TrainingModule(LightningModule):
         init_weights: str | None = None,
         init_gain: float | None = None,
         metrics: Sequence[str] = ("psnr", "ssim", "l1"),
+        augment: Sequence[AugmentStep] = (),
         on_missing: OnMissing = "refuse",
         compile: str | None = None,  # noqa: A002 the word that torch uses
         channels_last: bool = False,
         guard_every: int = 50,
     ) -> None:
         super().__init__()
+        check_augment_steps("augment", augment)
         self.network = create_model(network, weights=init_weights, **(network_options or {})).train()
         if channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
@@ -151,6 +166,7 @@ class TrainingModule(LightningModule):
         self._not_restored: list[str] = []  # arguments that the loaded checkpoint could not hold
         self.save_hyperparameters(stored, logger=False)
         self.metric_names = tuple(metrics)
+        self.augment = tuple(augment)
         self.on_missing = on_missing
         self.compile_backend = compile
         self.guard = LossGuard(guard_every)
@@ -267,6 +283,22 @@ class TrainingModule(LightningModule):
                 if name.endswith("/loss"):
                     self.log(name, value, prog_bar=True, logger=False)
 
+    def augmented(self, batch: Batch) -> Batch:
+        """Return the next training batch after the steps of ``augment``. Each sample has its own random numbers.
+
+        Raises:
+            ZooError: If ``augment`` is used together with the data module's ``input_mode``.
+        """
+        if not self.augment:
+            return batch
+        if "hole_fill" in batch:
+            raise ZooError(
+                "`augment` changes the ground truth but not the filling from `input_mode`: set `augment` to []."
+            )
+        generator = self.common_generator("augment", self.batches)  # as on one process, see `ops.own_samples`
+        (image,) = diff_augment([to_range(batch["image"], -1, 1)], self.augment, generator=generator)
+        return batch | {"image": from_range(image, -1, 1)}
+
     def weighted_sum(self, phase: str, terms: Terms, weights: Mapping[str, float], batch: Batch) -> Tensor:
         """Return the sum of the weighted terms, and store each term and the sum in `values` for the logs.
 
@@ -287,7 +319,7 @@ class TrainingModule(LightningModule):
                 f"'{phase}' has no loss term with a weight other than 0. Its terms: {sorted(terms)}. Dropped "
                 f"terms: {sorted(self.dropped)}."
             )
-        total = torch.stack([part.float() for part in parts]).sum()
+        total = torch.stack([full_precision(part) for part in parts]).sum()
         named = {f"{phase}/{name}": term.detach() for name, term in terms.items()} | {f"{phase}/loss": total.detach()}
         self.values.update(named)
         try:
@@ -338,6 +370,7 @@ class TrainingModule(LightningModule):
         """
         if stage == "fit":
             self.check_trainer(self.trainer)
+            replace_norm_sync(self.trainer)
             if self._not_restored:
                 names = ", ".join(self._not_restored)
                 rank_zero_warn(
@@ -360,7 +393,8 @@ class TrainingModule(LightningModule):
         self.trained_steps = self.step
 
     def on_validation_epoch_start(self) -> None:
-        """Reset the metrics."""
+        """Reset the metrics, and give all processes the batch norm statistics of the first one, which it saves."""
+        copy_from_first(self.network.buffers())
         self._reset_metrics()
 
     def on_test_epoch_start(self) -> None:
@@ -555,6 +589,7 @@ class InpaintingModule(TrainingModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the weighted loss of one batch. Lightning runs the backward pass and the update."""
+        batch = self.augmented(batch)
         self.seed_batch("train", self.batches)
         self.batches += 1
         loss = self.loss_terms(batch)["train"]

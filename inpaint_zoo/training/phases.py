@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.ops import composite
 
-__all__ = ["HALVED", "Batch", "LossFunction", "Phase", "Recipe", "Stages", "Terms", "completed"]
+__all__ = ["HALVED", "Batch", "LossFunction", "Phase", "Recipe", "Stages", "Terms", "Updates", "completed"]
 
 Batch = dict[str, Any]
 """A batch of B samples by name.
@@ -52,6 +52,23 @@ def completed(pred: Tensor, batch: Batch) -> Tensor:
 
 
 @dataclass(frozen=True)
+class Updates:
+    """How parameters are updated.
+
+    Attributes:
+        optimizer: Function that builds the optimizer from the parameters.
+        scheduler: Function that builds the learning-rate schedule from the optimizer.
+        interval: Unit of the schedule: generator steps or epochs.
+        clip: Maximum norm of their gradient; None disables clipping.
+    """
+
+    optimizer: OptimizerFactory
+    scheduler: SchedulerFactory | None = None
+    interval: Literal["step", "epoch"] = "step"
+    clip: float | None = None
+
+
+@dataclass(frozen=True)
 class Phase:
     """One part of the training step: the loss and the optimizers of some modules.
 
@@ -64,6 +81,8 @@ class Phase:
         optimizer: Function that builds the optimizer from the trained parameters.
         separate_optimizers: Whether each entry of ``trains`` has its own optimizer and schedule, logged as
             ``<name>/<last part of the attribute>``. All of them step at the same time.
+        own_updates: Updates of entries of ``trains`` that differ from those of the phase; needs
+            ``separate_optimizers``.
         weights: Loss weights by term; 1 for terms that are absent. A term of weight 0 is logged but not optimized.
         penalty: Function that returns the terms of a gradient penalty. It runs in fp32 outside autocast, because it
             needs second derivatives; its stages are detached and in fp32. Its terms are weighted by ``weights``, too.
@@ -85,6 +104,7 @@ class Phase:
     clip: float | None = None
     on: Literal["every", "last", "but_last"] | None = None
     separate_optimizers: bool = False
+    own_updates: Mapping[str, Updates] = field(default_factory=dict)
 
     @property
     def is_generator(self) -> bool:
@@ -97,6 +117,11 @@ class Phase:
         if not self.separate_optimizers:
             return {self.name: self.trains}
         return {f"{self.name}/{attribute.split('.')[-1]}": (attribute,) for attribute in self.trains}
+
+    def updates(self, attribute: str) -> Updates:
+        """Return how an entry of ``trains`` is updated."""
+        shared = Updates(self.optimizer, self.scheduler, self.interval, self.clip)
+        return self.own_updates.get(attribute, shared)
 
     def runs(self, completes_step: bool) -> bool:
         """Return whether it runs on a batch that completes a step, see `Recipe.completes_step`, or on another one."""

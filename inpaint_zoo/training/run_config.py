@@ -34,7 +34,8 @@ HARMLESS = {
     "trainer.fast_dev_run, trainer.num_sanity_val_steps, trainer.limit_val_batches, trainer.limit_test_batches, "
     "trainer.limit_predict_batches, data.test, data.eval_batch_size": "evaluation and test runs",
     "model.compile, model.channels_last, model.guard_every": "how the model is computed",
-    "model.init_weights, model.network_options": "the checkpoint has the weights; `matching` compares the options",
+    "model.init_weights, model.network_options, model.first_training.init_weights, "
+    "model.first_training.network_options": "the checkpoint has the weights; `matching` compares the options",
     "data.root, data.workers": "where the data are stored and how they are read",
 }
 APPLIED = {

@@ -1,6 +1,8 @@
 """`inpaint-zoo sweep`: the runs that suites need, checks before they start, and real trainings by submitit."""
 
 import json
+import os
+import signal
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +23,7 @@ from inpaint_zoo.training.resume import is_finished
 from inpaint_zoo.weights import load_weights, read_header, weights_origin
 from tests.conftest import REPOSITORY
 from tests.helpers.toy import registered_toy
+from tests.helpers.toys import SignalsItself
 
 CONFIGS, BENCHMARKS = REPOSITORY / "configs", REPOSITORY / "benchmarks"
 SAMPLE = CONFIGS / "autoencoder" / "sample.yaml"
@@ -201,9 +204,14 @@ def sweep(suite, *words):
 
 
 @pytest.mark.slow
-def test_trainings_that_fail_stop_and_are_resumed(tmp_path, capsys):
-    small_recipe(tmp_path / "suite")
-    rate = {"model.optimizer.lr": 1.0e30}
+def test_trainings_that_fail_stop_and_are_resumed(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    preempted = {"number": int(signal.SIGUSR2), "step": 1}  # as by submitit before the end of a job's time
+    small_recipe(
+        tmp_path / "suite",
+        callbacks=[{"class_path": f"{SignalsItself.__module__}.SignalsItself", "init_args": preempted}],
+    )
+    rate = {"model.optimizer.lr": 1.0e30, "trainer.callbacks": []}
     methods = [tiny("One", config="recipe.yaml", few_shot=2), tiny("Bad", config="recipe.yaml", set=rate)]
     suite = write_suite(tmp_path / "suite", methods)
     reduced, only = ("--set", "trainer.max_steps=2"), ("--only", "method=One")
@@ -211,6 +219,9 @@ def test_trainings_that_fail_stop_and_are_resumed(tmp_path, capsys):
     shown = capsys.readouterr()
     assert "runs: 1 trained, 0 done before, 1 failed" in shown.out
     assert "loss" in shown.err.split("failed: sample/bad\n")[1]  # the end of its log
+    logs = "".join(path.read_text() for path in Path("out/sample/one/jobs").glob("*_log.*"))
+    assert "Requeued job" in logs
+    assert "resuming from" in logs
 
     target = Path("out/weights/sample/one.safetensors")
     stated = read_header(target).training
@@ -405,6 +416,16 @@ def test_mistakes_stop_everything(method, dataset, words, message, tmp_path, cap
     suite = write_suite(tmp_path / "suite", [entry], **dataset)
     assert sweep(suite, "--dry-run", *words) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_processes_of_a_job_divide_its_batches(tmp_path, capsys):
+    small_recipe(tmp_path / "suite")
+    suite = write_suite(tmp_path / "suite", [tiny("A")])
+    words = ("--submit", "slurm", "--slurm", "time=5", "--slurm", "tasks_per_node=3")
+    assert sweep(suite, *words) == 2
+    message = "sample/a, --slurm tasks_per_node and nodes: 3 processes cannot divide a batch of 2"
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_one_weight_file_has_one_training(tmp_path, capsys):

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from inpaint_zoo.data.sampling import Draw, EvalSampler, ResumableLoader, StreamSampler, shuffled
+from inpaint_zoo.data.sampling import Draw, EvalSampler, ResumableLoader, StreamSampler, divided, shuffled
+from inpaint_zoo.errors import ZooError
 
 
 class Echo(Dataset):
@@ -114,3 +115,11 @@ def test_two_workers_give_what_none_gives():
 
 def test_a_draw_is_plain():
     assert Draw(3, 1) == (3, 1)
+
+
+def test_processes_divide_a_batch_equally_or_not_at_all():
+    assert [divided(20, count) for count in (1, 4, 10)] == [20, 5, 2]
+    with pytest.raises(ZooError, match=r"8 processes cannot divide .* 20 .* to 16 or 24; or use 1, 2, 4, 5, 10, 20 p"):
+        divided(20, 8)
+    with pytest.raises(ZooError, match=r"to 16; or use 1, 2, 4 processes"):
+        divided(4, 16)

@@ -69,7 +69,7 @@ def main(out, workers, ranks):
         num_sanity_val_steps=0,
     )
     module = Recorder()
-    trainer.fit(module, data_module(workers, BATCH // ranks))
+    trainer.fit(module, data_module(workers, BATCH))
     Path(f"{out}.{trainer.global_rank}").write_text(json.dumps(module.seen))
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

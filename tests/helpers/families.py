@@ -19,7 +19,12 @@ BACKBONES = {"vgg_weights", "perceptual_weights", "backbone_weights"}
 SMALL = {"width": 4, "levels": 6, "local_width": 4, "blocks": 1}  # of refinement behind another network
 SIDE = 32  # of images
 SIDES = {"ContextEncoder": 64, "LGNet": 64}  # their own, or the discriminator's least
+FIRST = {
+    "class_path": "inpaint_zoo.models.ContextualAttention",
+    "init_args": {"network": "glcic_tiny", "size": 32, "window": 16, "critic_width": 8, "num_critics": 2},
+}
 SPECIAL = {
+    "JointRefinement": {"network": "local_global:glcic_tiny", "network_options": SMALL, "first_training": FIRST},
     "ContextualAttention": {"size": 32, "window": 16},
     "LocalGlobalRefinement": {"network": "local_global:glcic_tiny", "network_options": SMALL},
 }

@@ -160,3 +160,21 @@ def rank_environments(count: int) -> list[dict[str, str]]:
         {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "NODE_RANK": "0", "LOCAL_RANK": str(rank)}
         for rank in range(count)
     ]
+
+
+def slurm_environments(count: int, folder: Path) -> list[dict[str, str]]:
+    """Return the environment that SLURM gives to each process of job 7_3, with the programs in ``folder``."""
+    (first, *_) = rank_environments(1)
+    common = {
+        "SLURM_JOB_ID": "9",
+        "SLURM_ARRAY_JOB_ID": "7",
+        "SLURM_ARRAY_TASK_ID": "3",
+        "SLURM_JOB_NAME": "train",
+        "SLURM_NTASKS": str(count),
+        "SLURM_NTASKS_PER_NODE": str(count),
+        "SLURM_NODEID": "0",
+        "MASTER_ADDR": first["MASTER_ADDR"],
+        "MASTER_PORT": first["MASTER_PORT"],
+        "PATH": f"{folder}:{os.environ['PATH']}",
+    }
+    return [{**common, "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)} for rank in range(count)]

@@ -49,10 +49,10 @@ def start(folder, *args, config=None, seconds=0.0, command="fit"):
     return Program(*_words(folder, args, config, seconds, command), joined=True)
 
 
-def start_two(folder, *args, config=None, command="fit"):
+def start_two(folder, *args, config=None, command="fit", environments=None):
     """Start the two processes of one run, as torchrun and SLURM do."""
     words = _words(folder, (*TWO, *args), config, 0.0, command)
-    return [Program(*words, joined=True, **environment) for environment in rank_environments(2)]
+    return [Program(*words, joined=True, **environment) for environment in environments or rank_environments(2)]
 
 
 def start_by_launcher(folder, *args, config=None):

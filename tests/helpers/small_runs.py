@@ -14,6 +14,7 @@ TINY = [
     "--trainer.accelerator=cpu",
     "--trainer.log_every_n_steps=1",
     "--trainer.num_sanity_val_steps=0",
+    "--checkpoints.monitor=null",  # because the validation images are the test images
 ]
 
 

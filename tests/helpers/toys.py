@@ -1,7 +1,9 @@
 """Small parts for training tests: generated images, a network, a discriminator, and both kinds of training modules."""
 
+import os
 import time
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,6 +31,7 @@ from inpaint_zoo.training import (
 from tests.helpers.toy import registered
 
 SIDE = 32
+SENT = "sent"  # file in the folder of a run whose signal was sent
 
 
 class Painter(InpaintingNetwork):
@@ -82,11 +85,17 @@ class ImageData(LightningDataModule):
     """Data module with a number of training batches and five validation images."""
 
     def __init__(
-        self, batches: int = 6, batch_size: int = 2, workers: int = 0, size: int = 7, uneven: bool = False
+        self,
+        batches: int = 6,
+        batch_size: int = 2,
+        workers: int = 0,
+        size: int = 7,
+        uneven: bool = False,
+        side: int = SIDE,
     ) -> None:
         super().__init__()
         self.batches, self.batch_size, self.workers, self.size = batches, batch_size, workers, size
-        self.uneven = uneven
+        self.uneven, self.side = uneven, side
 
     def train_dataloader(self) -> ResumableLoader:
         trainer = self.trainer
@@ -99,12 +108,12 @@ class ImageData(LightningDataModule):
             ranks=ranks,
         )
         sampler.set_epoch(trainer.fit_loop.epoch_progress.current.processed)
-        return ResumableLoader(Images(self.size, uneven=self.uneven), sampler, num_workers=self.workers)
+        return ResumableLoader(Images(self.size, self.side, self.uneven), sampler, num_workers=self.workers)
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
         trainer = self.trainer
         sampler = EvalSampler(5, rank=trainer.global_rank, ranks=trainer.world_size)
-        return DataLoader(Images(5), batch_size=2, sampler=sampler)
+        return DataLoader(Images(5, self.side), batch_size=2, sampler=sampler)
 
 
 class Reconstruction(InpaintingModule):
@@ -220,6 +229,30 @@ class Slowly(Callback):
 
     def on_train_batch_end(self, *args: object) -> None:
         time.sleep(self.seconds)
+
+
+class SignalsItself(Callback):
+    """Callback by which one process of a run sends itself a signal, once, even if the run is resumed.
+
+    It does so after a step, or during the validation after that step.
+    """
+
+    def __init__(self, number: int, step: int, rank: int = 0, validation: bool = False) -> None:
+        self.number, self.step, self.rank, self.validation = number, step, rank, validation
+
+    def on_train_batch_end(self, trainer: Trainer, *args: object) -> None:
+        if not self.validation:
+            self._send(trainer)
+
+    def on_validation_batch_end(self, trainer: Trainer, *args: object) -> None:
+        if self.validation:
+            self._send(trainer)
+
+    def _send(self, trainer: Trainer) -> None:
+        sent = Path(trainer.default_root_dir) / SENT
+        if trainer.global_step == self.step and trainer.global_rank == self.rank and not sent.exists():
+            sent.touch()
+            os.kill(os.getpid(), self.number)
 
 
 def make_trainer(folder: Any, callbacks: Any = (), every: int = 2, **options: Any) -> Trainer:

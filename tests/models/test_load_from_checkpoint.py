@@ -21,6 +21,14 @@ SMALL_REFINEMENT = {"width": 4, "levels": 6, "local_width": 4, "blocks": 1}
 # where no `_tiny` model of the family is of the kind that the module trains
 NETWORKS = {
     "GLaMa2Stage": {"network": "small_two_stage", "network_options": {"coarse_size": 32}},
+    "JointRefinement": {
+        "network": "local_global:autoencoder_tiny",
+        "network_options": SMALL_REFINEMENT,
+        "first_training": {
+            "class_path": "inpaint_zoo.models.Autoencoder",
+            "init_args": {"network": "autoencoder_tiny"},
+        },
+    },
     "LocalGlobalRefinement": {"network": "local_global:autoencoder_tiny", "network_options": SMALL_REFINEMENT},
 }
 

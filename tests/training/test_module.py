@@ -17,7 +17,7 @@ from inpaint_zoo.layers.features import VGGFeatures
 from inpaint_zoo.losses import MissingWeightsWarning
 from inpaint_zoo.metrics import create_stand_in
 from inpaint_zoo.models.autoencoder.module import Autoencoder
-from inpaint_zoo.ops import composite
+from inpaint_zoo.ops import composite, diff_augment, from_range, to_range
 from inpaint_zoo.training import CSVLog, ImageGrid, LossGuard, NetworkEMA, NonFiniteLossError, ProgressLines
 from inpaint_zoo.training.module import without_padding
 from inpaint_zoo.weights import WeightsNotFoundError, load_state
@@ -344,3 +344,40 @@ def test_compiled_training_keeps_the_names_of_the_weights(tmp_path):
     names = list(module.state_dict())
     fit(tmp_path, module, max_steps=2, limit_val_batches=0)
     assert list(module.state_dict()) == names
+
+
+class Shown(Reconstruction):
+    """Module that keeps the ground truth that its losses get."""
+
+    def __init__(self, **base):
+        super().__init__(**base)
+        self.shown = []
+
+    def loss(self, batch, stages):
+        self.shown.append(batch["image"])
+        return super().loss(batch, stages)
+
+
+def test_diff_augment_changes_the_ground_truth_of_any_family(tmp_path):
+    """Each batch has its own random numbers, as `diff_augment` draws them for the position of the batch."""
+    plain, changed = build(Shown), build(Shown, augment=["color"])
+    for name, module in (("plain", plain), ("changed", changed)):
+        fit(tmp_path / name, module, max_steps=2, limit_val_batches=0)
+    for number, image in enumerate(plain.shown):
+        generator = changed.common_generator("augment", number)
+        (expected,) = diff_augment([to_range(image, -1, 1)], ["color"], generator=generator)
+        assert torch.equal(changed.shown[number], from_range(expected, -1, 1))
+    with pytest.raises(ZooError, match="Unknown `augment`: 'colour'"):
+        build(Shown, augment=["colour"])
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("32-true", torch.float32), ("64-true", torch.float64)])
+def test_the_average_has_the_precision_of_the_weights(precision, dtype, tmp_path):
+    average = NetworkEMA(decay=0.5)
+    fit(tmp_path, build(Reconstruction), callbacks=[average], precision=precision, max_steps=2, limit_val_batches=0)
+    assert {tensor.dtype for tensor in average.average.module.parameters()} == {dtype}
+
+
+def test_an_average_in_half_precision_is_refused(tmp_path):
+    with pytest.raises(ZooError, match="NetworkEMA needs weights in float32"):
+        fit(tmp_path, build(Reconstruction), callbacks=[NetworkEMA()], precision="bf16-true", max_steps=1)

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from inpaint_zoo.training.resume import list_checkpoints
-from tests.helpers.runs import CONFIG, finish, load, start, start_by_launcher, start_two
+from tests.helpers.family_runs import KINDS, OWN_NORMS, train_families
+from tests.helpers.programs import Forked, rank_environments
+from tests.helpers.runs import CONFIG, assert_same, finish, load, start, start_by_launcher, start_two
 
 MODEL = {
     "class_path": "tests.helpers.toys.ToyGAN",
@@ -51,48 +53,55 @@ def test_two_processes_do_what_one_does(tmp_path):
     assert all("val/psnr" in json.loads((folder / "validate.json").read_text())["metrics"] for folder in (one, two))
 
 
-SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.05}}
-FAMILIES = {  # without norms over the batch: a divisor of the whole batch, and a random number for each sample
-    "ISNet": {
-        "network": "isnet_tiny",
-        "discriminator_width": 8,
-        "style": 0.0,
-        "perceptual": 0.0,
-        "init_std": 0.05,
-        "generator_optimizer": SGD,
-        "discriminator_optimizer": SGD,
-    },
-    "ContextualAttention": {
-        "network": "glcic_tiny",
-        "size": 32,
-        "window": 16,
-        "critic_width": 8,
-        "num_critics": 1,
-        "generator_optimizer": SGD,
-        "critic_optimizer": SGD,
-    },
-}
+@pytest.fixture(scope="module")
+def families(tmp_path_factory):
+    """Return the folder of what one process and two processes have trained, one after the other for all families."""
+    folder = tmp_path_factory.mktemp("families")
+    running = [Forked(train_families, 1, str(folder))]
+    running += [Forked(train_families, 2, str(folder), **environment) for environment in rank_environments(2)]
+    for process in running:
+        assert process.wait(600) == 0, process.stdout + process.stderr
+    return folder
+
+
+def trained(folder, name, count):
+    return [load(folder / f"{name}_{rank}_of_{count}.pt") for rank in range(count)]
+
+
+def distances(state, other, names):
+    """Return the Euclidean distance of two states over the trained parameters of each attribute of the module."""
+    parts = {name.split(".")[0] for name in names}
+    squares = {name: float((state[name] - other[name]).double().square().sum()) for name in names}
+    return {part: sum(value for name, value in squares.items() if name.split(".")[0] == part) ** 0.5 for part in parts}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
-def test_two_processes_train_a_family_as_one_does(family, tmp_path):
-    """The holes have different sizes, so each process has a different number of hole pixels."""
-    model = {"class_path": f"inpaint_zoo.models.{family}", "init_args": {"metrics": [], **FAMILIES[family]}}
-    data = {**DATA, "init_args": {**DATA["init_args"], "uneven": True}}
-    trainer = {**CONFIG["trainer"], "max_steps": 3, "limit_val_batches": 0, "callbacks": []}
-    given = {"model": model, "data": data, "trainer": trainer}
-    one, two = tmp_path / "one", tmp_path / "two"
-    running = [start(one, config=given), *start_two(two, config=given)]
-    for process in running:
-        finish(process)
-    ours, theirs = (load(list_checkpoints(folder / "checkpoints")[0])["state_dict"] for folder in (one, two))
-    for name, value in ours.items():
-        assert torch.allclose(value, theirs[name], rtol=1e-4, atol=1e-6), name
-    rows = [[line.split(",") for line in (folder / "metrics.csv").read_text().splitlines()] for folder in (one, two)]
-    assert rows[0][0] == rows[1][0]
-    for ones, twos in zip(*(table[1:] for table in rows), strict=True):
-        assert [float(x) for x in ones] == pytest.approx([float(x) for x in twos], rel=1e-4)
+@pytest.mark.parametrize("name", [kind.__name__ for kind in KINDS])
+def test_two_processes_train_a_family_as_one_does(name, families):
+    """Batches of holes of different sizes, with each family's recipe, losses and norms; BatchNorm is synchronized."""
+    (one,), (first, second) = trained(families, name, 1), trained(families, name, 2)
+    assert_same(first["after"], second["after"])
+    assert_same(one["before"], first["before"])
+    moved = distances(one["after"], one["before"], one["trained"])
+    apart = distances(one["after"], first["after"], one["trained"])
+    for part, distance in moved.items():
+        assert distance > 0
+        assert apart[part] <= 1e-6 * distance, f"{part}: {apart[part]} apart after {distance}"
+    for key in first["after"].keys() - set(one["trained"]):  # statistics of norms
+        torch.testing.assert_close(first["after"][key], one["after"][key], rtol=1e-6, atol=1e-9, msg=key)
+    for whole, *halves in zip(one["terms"], first["terms"], second["terms"], strict=True):
+        for key, value in whole.items():
+            mean = torch.stack([terms[key] for terms in halves]).mean()
+            torch.testing.assert_close(mean, value, rtol=1e-6, atol=1e-9, msg=f"{key}: {mean} for {value}")
+
+
+@pytest.mark.slow
+def test_without_synchronization_batch_norm_uses_the_samples_of_its_process(families):
+    (one,), (first, second) = trained(families, OWN_NORMS, 1), trained(families, OWN_NORMS, 2)
+    assert_same(first["after"], second["after"])  # the statistics are those of the first process
+    (moved,) = distances(one["after"], one["before"], one["trained"]).values()
+    (apart,) = distances(one["after"], first["after"], one["trained"]).values()
+    assert 1e-2 * moved < apart < moved
 
 
 def evaluation():

@@ -22,6 +22,7 @@ from inpaint_zoo.losses import (
 )
 from inpaint_zoo.models.glama.discriminator import LaMaDiscriminator
 from inpaint_zoo.ops import without_autocast
+from inpaint_zoo.ops.precision import full_precision
 from inpaint_zoo.training import Terms
 
 __all__ = ["GLaMaLoss", "LaMaLoss"]
@@ -79,7 +80,7 @@ class LaMaLoss(nn.Module):
         """Return the discriminator's terms ``real, fake, r1``.
 
         For the prediction, the label map (the resized mask) tells which logits are fake: 1 = fake, 0 = real. The terms
-        are computed in float32 even under autocast, because R1 needs a second derivative.
+        are computed in float32 at least, even under autocast, because R1 needs a second derivative.
 
         Args:
             discriminator: Discriminator with trainable parameters.
@@ -88,9 +89,9 @@ class LaMaLoss(nn.Module):
             mask: (B, 1, H, W), 1 = hole.
         """
         with without_autocast(image.device):
-            real = image.detach().float().requires_grad_()
+            real = full_precision(image.detach()).requires_grad_()
             real_logits = discriminator(real)
-            fake_logits = discriminator(pred.float())
+            fake_logits = discriminator(full_precision(pred))
             label = mask_to_logits(mask, fake_logits, self.mask_mode, discriminator)
             return {
                 "real": self.gan_loss.real(real_logits),

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.layers.ffc import FFC, Branches, FFCNormAct, FFCResnetBlock
+from inpaint_zoo.ops.precision import full_precision
 
 __all__ = ["LaMaGenerator"]
 
@@ -32,11 +33,11 @@ class _Join(nn.Module):
 
 
 class _Sigmoid(nn.Sigmoid):
-    """Sigmoid in float32: bfloat16 has a step of 1/256 just below 1, too coarse for 8-bit colors."""
+    """Sigmoid in float32 at least: bfloat16 has a step of 1/256 just below 1, too coarse for 8-bit colors."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the sigmoid of (B, C, H, W) in float32."""
-        return super().forward(x.float())
+        """Return the sigmoid of (B, C, H, W) in float32 at least."""
+        return super().forward(full_precision(x))
 
 
 class LaMaGenerator(InpaintingNetwork):

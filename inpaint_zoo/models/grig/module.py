@@ -10,14 +10,14 @@ import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 
-from inpaint_zoo.errors import ZooError, unknown_name
+from inpaint_zoo.errors import unknown_name
 from inpaint_zoo.layers import VGGFeatures
 from inpaint_zoo.losses import LPIPS_TAPS
 from inpaint_zoo.models.grig.loss import GRIGLoss, PatchLabels
 from inpaint_zoo.models.grig.network import GRIGGenerator
 from inpaint_zoo.models.grig.patch_discriminator import GRIGPatchDiscriminator
 from inpaint_zoo.models.grig.projected_discriminator import BackboneName, ProjectedDiscriminator
-from inpaint_zoo.ops import AugmentStep, check_augment_steps, diff_augment, from_range, to_range
+from inpaint_zoo.ops import AugmentStep, check_augment_steps, from_range
 from inpaint_zoo.training import AdversarialModule, Batch, Recipe, Stages, Terms
 
 __all__ = ["GRIG", "UpdateOrder"]
@@ -53,8 +53,7 @@ class GRIG(AdversarialModule):
         patch_labels: Patches that the patch discriminator learns to classify as forged, see `GRIGLoss`. "all" is
             ablation C, "soft" is ablation D. "area" and "coverage" preserve the hole ratio of fine grids; they are not
             part of any paper.
-        augment: Steps of DiffAugment for the ground truth, before the hole is cut out: the released code's default,
-            used in the paper on small datasets.
+        augment: See `TrainingModule`; the default is the released code's, used in the paper on small datasets.
         augment_discriminators: Steps of DiffAugment for the discriminators' inputs; none in the paper and in the
             released code's default.
         projected_width: Channels of the head of the projected discriminator.
@@ -101,9 +100,8 @@ class GRIG(AdversarialModule):
         ):
             if value not in get_args(known):
                 raise unknown_name(f"`{name}`:", value, get_args(known))
-        check_augment_steps("augment", augment)
         check_augment_steps("augment_discriminators", augment_discriminators)
-        super().__init__(network, generator_optimizer, discriminator_optimizer, **base)
+        super().__init__(network, generator_optimizer, discriminator_optimizer, augment=augment, **base)
         self.projected: ProjectedDiscriminator | None = None
         self.patch: GRIGPatchDiscriminator | None = None
         if lambda_adv:
@@ -114,7 +112,6 @@ class GRIG(AdversarialModule):
             self.patch = GRIGPatchDiscriminator(patch_width)
         self.update_order = update_order
         self.weights = {"adversarial": lambda_adv, "patch": lambda_patch, "lpips": lambda_lpips, "l1": lambda_l1}
-        self.augment = tuple(augment)
         self.backbone_weights, self.vgg_weights = backbone_weights, vgg_weights
         self.lpips_reduction, self.patch_labels = lpips_reduction, patch_labels
         self.augment_discriminators = augment_discriminators
@@ -174,23 +171,6 @@ class GRIG(AdversarialModule):
         generator = self.generator_phase(loss=partial(self.generator_loss, projected, patch))
         phases = (*discriminators, generator) if self.update_order == "code" else (generator, *discriminators)
         return Recipe(phases, forward=self.forward_passes, repeats=cast(GRIGGenerator, self.network).steps)
-
-    def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """Augment the ground truth and run the recipe.
-
-        Raises:
-            ZooError: If ``augment`` is used together with the data module's ``input_mode``.
-        """
-        if self.augment:
-            if "hole_fill" in batch:
-                raise ZooError(
-                    "`augment` changes the ground truth but not the filling from `input_mode`: set `augment` to []."
-                )
-            # each sample has its own random numbers, which do not depend on the number of processes
-            generator = self.common_generator("augment", self.batches)
-            (image,) = diff_augment([to_range(batch["image"], -1, 1)], self.augment, generator=generator)
-            batch = batch | {"image": from_range(image, -1, 1)}
-        super().training_step(batch, batch_idx)
 
     def prepare(self, batch: Batch) -> tuple[Mapping[str, Tensor] | None]:
         """Return VGG's features of the ground truth, which the losses of all rounds use; None if LPIPS is disabled."""
