@@ -23,6 +23,7 @@ from inpaint_zoo.layers import init_normal
 from inpaint_zoo.ops import without_autocast
 from inpaint_zoo.registry import create_discriminator
 from inpaint_zoo.training.ema import NetworkEMA
+from inpaint_zoo.training.fused import use_fused_updates
 from inpaint_zoo.training.module import TrainingModule, gradient_norm
 from inpaint_zoo.training.phases import Batch, Phase, Recipe, Stages, Terms
 
@@ -251,6 +252,8 @@ class AdversarialModule(TrainingModule):
             for name, trains in phase.groups.items()
         ]
         optimizers = [optimizer for _, _, optimizer in built]
+        for optimizer in optimizers:
+            use_fused_updates(optimizer)
         schedulers = [
             {"scheduler": phase.scheduler(optimizer), "interval": phase.interval, "name": name}
             for phase, name, optimizer in built

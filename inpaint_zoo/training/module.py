@@ -21,6 +21,7 @@ from inpaint_zoo.metrics import ImageMetric, SetMetric, create_metric
 from inpaint_zoo.ops import composite, to_range, to_uint8
 from inpaint_zoo.random import sample_key
 from inpaint_zoo.registry import create_model
+from inpaint_zoo.training.fused import use_fused_updates
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
 from inpaint_zoo.training.hyperparameters import check_same_network, storable_arguments
 from inpaint_zoo.training.lightning_options import check_settings, check_trainer
@@ -540,6 +541,7 @@ class InpaintingModule(TrainingModule):
         """
         parameters: Iterable[nn.Parameter] = (p for p in self.network.parameters() if p.requires_grad)
         optimizer = self.optimizer(parameters)
+        use_fused_updates(optimizer)
         if self.scheduler is None:
             return optimizer
         scheduler = self.scheduler(optimizer)
