@@ -1,11 +1,12 @@
 """Measure how long the 1,803,460 training images of Places2 take to list, and the memory that this needs.
 
-    python benchmarks/speed/listing.py [--images N] [--json FILE]
+    python benchmarks/speed/listing.py [--images N] [--files] [--json FILE]
 
-Nothing is downloaded. A folder gets empty files named like those of Places2, which are listed once without and once
-with a stored listing. Then an index of shards with the same names is read. Each measurement runs in a process of its
-own, as a training does: the registered rule selects the training images, and the first sample of a random order is
-named. The memory is the peak of the whole process, including the libraries, whose share is printed.
+Nothing is downloaded, and no image is needed: the stored listing of empty folders with names like those of Places2 is
+read, and an index of shards with the same names. With `--files`, the folders get empty files, which takes minutes, and
+are also listed without a stored listing. Each measurement runs in a process of its own, as a training does: the
+registered rule selects the training images, and the first sample of a random order is named. The memory is the peak of
+the whole process, including the libraries, whose share is printed.
 """
 
 import argparse
@@ -26,7 +27,8 @@ from inpaint_zoo.data import create_dataset
 from inpaint_zoo.data.packing import INDEX
 from inpaint_zoo.data.sampling import StreamSampler
 from inpaint_zoo.data.shards import Entry, write_index
-from inpaint_zoo.io.listing_cache import CACHE_FOLDER
+from inpaint_zoo.io.listing_cache import CACHE_FOLDER, Listing, write_listing
+from inpaint_zoo.io.stem_table import NameList
 
 PLACES2, CATEGORIES, PER_SHARD = 1_803_460, 365, 1000
 TARGET_GIB = 1.0
@@ -38,15 +40,27 @@ def folder_of(category: int) -> str:
     return f"{chr(ord('a') + category % 26)}/category_{category:03d}"
 
 
-def write_files(root: Path, images: int) -> None:
-    """Create empty files, and set the times of the folders to the past, because recent changes are not trusted."""
+def name_of(number: int) -> str:
+    """Return the name of an image."""
+    return f"{folder_of(number % CATEGORIES)}/{number // CATEGORIES + 1:08d}.jpg"
+
+
+def write_folders(root: Path, images: int, files: bool) -> None:
+    """Create the folders, with empty files or with a stored listing of such files.
+
+    The times of the folders are set to the past, because recent changes are not trusted.
+    """
     for category in range(CATEGORIES):
-        folder = root / folder_of(category)
-        folder.mkdir(parents=True)
-        for number in range(category, images, CATEGORIES):
-            os.close(os.open(f"{folder}/{number // CATEGORIES + 1:08d}.jpg", os.O_CREAT))
-    for folder in (root, *(path for path in root.rglob("*/"))):
+        (root / folder_of(category)).mkdir(parents=True)
+    for number in range(images if files else 0):
+        os.close(os.open(root / name_of(number), os.O_CREAT))
+    folders = [root, *root.glob("*"), *root.glob("*/*/")]
+    for folder in folders:
         os.utime(folder, (1.6e9, 1.6e9))
+    if not files:
+        names = NameList.of(sorted(map(name_of, range(images))))
+        times = {str(folder.relative_to(root)): folder.stat().st_mtime_ns for folder in folders}
+        write_listing(root, Listing(names, [], [], times))
 
 
 def write_shards(root: Path, images: int) -> None:
@@ -55,10 +69,7 @@ def write_shards(root: Path, images: int) -> None:
     for first in range(0, images, PER_SHARD):
         numbers = range(first, min(first + PER_SHARD, images))
         name = f"train-{len(entries):06d}.tar"
-        members = [
-            (f"{folder_of(number % CATEGORIES)}/{number // CATEGORIES + 1:08d}.jpg", 100_000 * place, 99_488)
-            for place, number in enumerate(numbers)
-        ]
+        members = [(name_of(number), 100_000 * place, 99_488) for place, number in enumerate(numbers)]
         size = 100_000 * len(members)
         with (root / name).open("wb") as file:
             file.truncate(size)
@@ -97,6 +108,7 @@ def main() -> int:
     """Measure and print; return 1 if a measurement needs more memory than the target, else 0."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--images", type=int, default=PLACES2, help=f"number of names (default: {PLACES2:,})")
+    parser.add_argument("--files", action="store_true", help="create empty files and list them, too")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args()
     load = os.getloadavg()[0]
@@ -105,8 +117,9 @@ def main() -> int:
         os.environ[CACHE_FOLDER] = f"{name}/cache"
         files, shards = Path(name) / "files", Path(name) / "shards"
         files.mkdir()
-        write_files(files, args.images)
-        rows["folder, first time"] = in_process(measure, {"root": str(files)})
+        write_folders(files, args.images, args.files)
+        if args.files:
+            rows["folder, first time"] = in_process(measure, {"root": str(files)})
         rows["folder, stored listing"] = in_process(measure, {"root": str(files)})
         shards.mkdir()
         write_shards(shards, args.images)

@@ -14,6 +14,7 @@ from watch import Watch
 from inpaint_zoo.layers import VGGFeatures
 from inpaint_zoo.losses import PERCEPTUAL_TAPS, STYLE_TAPS, mask_to_logits, masked_l1, r1_penalty
 from inpaint_zoo.training import AdversarialModule, Batch, Terms, completed
+from inpaint_zoo.training.fused import use_fused_updates
 
 __all__ = ["LOOPS", "Loop"]
 
@@ -24,12 +25,13 @@ class Loop:
     Args:
         module: The module, with its losses built.
         watch: Stopwatch for the parts of a step.
+        fused: Use the package's fused updates instead of those of the released code.
 
     Attributes:
         losses: Weighted loss of each phase in the latest step, by the names of the module's logs.
     """
 
-    def __init__(self, module: AdversarialModule, watch: Watch) -> None:
+    def __init__(self, module: AdversarialModule, watch: Watch, fused: bool = False) -> None:
         self.module, self.watch = module, watch
         self.losses: dict[str, Tensor] = {}
         self.generator = module.network
@@ -38,6 +40,9 @@ class Loop:
             for phase in module.plan.phases
             for name, trains in phase.groups.items()
         }
+        if fused:
+            for optimizer in self.optimizers.values():
+                use_fused_updates(optimizer)
 
     def step(self, batch: Batch) -> None:
         """Train on one batch."""
@@ -97,7 +102,7 @@ class LaMaLoop(Loop):
                 "l1": masked_l1(pred, image, mask, known=1.0, hole=0.0),
                 "adversarial": losses.gan_loss.generator(logits),
                 "feature_matching": losses.matching(maps, real_maps),
-                "perceptual": losses.perceptual(self._features(pred), self._features(image)),
+                "perceptual": losses.perceptual(losses.features(pred), losses.features(image)),
             }
             loss = self.total("generator", terms)
         self.backward("generator", loss)
@@ -118,11 +123,6 @@ class LaMaLoop(Loop):
         self.backward("discriminator", loss)
         self.update("discriminator", 1.0)
         freeze([self.generator], False)
-
-    def _features(self, image: Tensor) -> dict[str, Tensor]:
-        """Return the ADE20K encoder's features, with its batch norms as layers."""
-        features = self.module.losses.features
-        return features.trunk((image - features.shift) / features.scale)
 
 
 class LGNetLoop(Loop):
@@ -161,8 +161,8 @@ class LGNetLoop(Loop):
 class ISNetLoop(Loop):
     """ISNet: two VGG-19 with all their layers, four passes; the discriminator is not frozen in the generator's step."""
 
-    def __init__(self, module: AdversarialModule, watch: Watch) -> None:
-        super().__init__(module, watch)
+    def __init__(self, module: AdversarialModule, watch: Watch, fused: bool = False) -> None:
+        super().__init__(module, watch, fused)
         taps = ("relu5_4",)
         self.for_perceptual, self.for_style = (
             VGGFeatures("vgg19", (*own, *taps), input_norm="zero_one", weights="random")

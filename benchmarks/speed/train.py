@@ -2,13 +2,17 @@
 
     python benchmarks/speed/train.py [--families lama lgnet isnet grig] [--size 256] [--batch 2] [--steps 20]
                                      [--threads 2] [--clock wall] [--device cpu] [--channels-last] [--compile BACKEND]
-                                     [--precision 32-true] [--tiny] [--json FILE]
+                                     [--precision 32-true] [--same-updates] [--tiny] [--json FILE]
 
 Both train the same network from the same weights on the same batches and alternate step by step in one process: the
 package's module in Lightning's Trainer, and the loop of `plain_training.py` in a callback between its batches. The
 time of a step of the package is all time between two steps of the loop, including that of Lightning. Backbones have
-random weights, which does not change the time. The losses of the first 20 steps must agree within 0.1 %. The options
-`--channels-last`, `--compile` and `--precision` apply to the package only, whose losses then differ more.
+random weights, which does not change the time. The options `--channels-last`, `--compile` and `--precision` apply to
+the package only.
+
+With `--same-updates`, the loop uses the package's fused updates, too, which round differently from the released code's.
+The losses of the first 20 steps must then agree within 0.1 %. Without it, the largest difference is only printed:
+adversarial training amplifies a difference of one unit in the last place to several percent within a few steps.
 
 Run it on an idle machine; the load is printed. On a busy one, `--clock cpu --threads 1` compares processor time.
 """
@@ -153,7 +157,9 @@ def measure(family: str, args: argparse.Namespace) -> dict[str, Any]:
     clock = time.process_time if args.clock == "cpu" else time.perf_counter
     watches = Watch(clock, settle), Watch(clock, settle)
     plain = build(family, args).to(args.device)
-    loop = LOOPS[family](plain, watches[1])  # loads the backbone of GRIG's discriminator, which is part of the state
+    loop = LOOPS[family](
+        plain, watches[1], fused=args.same_updates
+    )  # loads the backbone of GRIG's discriminator, which is part of the state
     ours = build(family, args, channels_last=args.channels_last, compile=args.compile)
     ours.load_state_dict(plain.state_dict())
     alternation = Alternation(loop, watches[0], args.warm_up)
@@ -202,7 +208,7 @@ def tables(rows: dict[str, dict[str, Any]], target: float) -> list[Table]:
 
 
 def main() -> int:
-    """Measure and print; return 1 if a ratio is below the target or the losses differ, else 0."""
+    """Measure and print; return 1 if a ratio is below the target (with ``--same-updates``: if losses differ), else 0."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--families", nargs="+", choices=list(FAMILIES), default=list(FAMILIES))
     parser.add_argument("--size", type=int, default=256, help="height and width in pixels")
@@ -215,6 +221,7 @@ def main() -> int:
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--compile", metavar="BACKEND", help="such as inductor")
     parser.add_argument("--precision", default="32-true", help="of Lightning's Trainer, such as bf16-mixed")
+    parser.add_argument("--same-updates", action="store_true", help="compare the losses, with fused updates in both")
     parser.add_argument("--tiny", action="store_true", help="small networks, to try the script")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args()
@@ -230,9 +237,9 @@ def main() -> int:
     console.print(", ".join(f"{key} {value}" for key, value in described.items()))
     if args.json:
         args.json.write_text(json.dumps({"machine": described, "rows": rows}, indent=2) + "\n")
-    exact = not (args.channels_last or args.compile or args.precision != "32-true")
-    differ = exact and any(row["difference"] > TOLERANCE for row in rows.values())
-    return int(differ or any(row["ratio"] < TARGET[args.device] for row in rows.values()))
+    if args.same_updates:
+        return int(any(row["difference"] > TOLERANCE for row in rows.values()))
+    return int(any(row["ratio"] < TARGET[args.device] for row in rows.values()))
 
 
 if __name__ == "__main__":

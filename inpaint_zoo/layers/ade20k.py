@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.resnet import Bottleneck, ResNet
 
 from inpaint_zoo.errors import ZooError
@@ -71,35 +70,16 @@ class ADE20KFeatures(FrozenFeatures):
     def __init__(self, weights: str | Path | None = None) -> None:
         trunk = _DilatedResNet50()
         super().__init__(trunk, _load(trunk, weights))
-        self._is_folded = False
         self.register_buffer("shift", torch.tensor(IMAGENET_MEAN).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("scale", torch.tensor(IMAGENET_STD).view(1, -1, 1, 1), persistent=False)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """Return the four feature maps by name. For the ground truth, call this under `torch.no_grad()`.
-
-        The first call folds the batch norms into the convolutions; the trunk then has no batch norms any more.
-        """
-        if not self._is_folded:
-            _fold_norms(self.trunk)
-            self._is_folded = True
+        """Return the four feature maps by name. For the ground truth, call this under `torch.no_grad()`."""
         return self.trunk((image.to(self.shift.dtype) - self.shift) / self.scale)
 
     def extra_repr(self) -> str:
         """Return the name of the weight file, for `print`."""
         return f"weights: {self.source}"
-
-
-@torch.inference_mode(False)
-def _fold_norms(trunk: nn.Module) -> None:
-    """Fold each batch norm, which is fixed in eval mode, into the convolution before it; equal except for rounding."""
-    for parent in list(trunk.modules()):
-        children = list(parent.named_children())
-        convolutions = [(name, layer) for name, layer in children if isinstance(layer, nn.Conv2d)]
-        norms = [(name, layer) for name, layer in children if isinstance(layer, nn.BatchNorm2d)]
-        for (name, convolution), (norm_name, norm) in zip(convolutions, norms, strict=True):  # in pairs, in this order
-            setattr(parent, name, fuse_conv_bn_eval(convolution, norm))
-            setattr(parent, norm_name, nn.Identity())
 
 
 def _load(trunk: nn.Module, weights: str | Path | None) -> str:
