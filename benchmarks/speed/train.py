@@ -208,7 +208,7 @@ def tables(rows: dict[str, dict[str, Any]], target: float) -> list[Table]:
 
 
 def main() -> int:
-    """Measure and print; return 1 if a ratio is below the target (with ``--same-updates``: if losses differ), else 0."""
+    """Measure and print; return 1 if a ratio is below the target or, with ``--same-updates``, losses differ, else 0."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--families", nargs="+", choices=list(FAMILIES), default=list(FAMILIES))
     parser.add_argument("--size", type=int, default=256, help="height and width in pixels")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import re
 import shlex
 import sys
@@ -50,6 +51,11 @@ COMMANDS = {
     "test": Command("test", "compute the metrics of a checkpoint on the test set of its configuration"),
     "validate": Command("validate", "compute the metrics of a checkpoint on the validation set of its configuration"),
 }
+
+
+TRAINING = ("fit", "ship", "sweep")
+"""Commands whose threads sleep while they wait for work. By default, they keep their processor busy for a while, which
+takes it from the processes that load images."""
 
 
 def _usage() -> str:
@@ -99,6 +105,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args[0] not in COMMANDS:
             raise unknown_name("command", args[0], COMMANDS, "inpaint-zoo --help lists them.")
+        if args[0] in TRAINING:
+            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read by OpenMP when PyTorch is imported
         module = importlib.import_module(f"inpaint_zoo.cli.{COMMANDS[args[0]].module}")
         return int(module.run(args[1:]))
     except KeyboardInterrupt:

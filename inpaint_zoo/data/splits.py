@@ -47,6 +47,7 @@ SELECT_KEYS = (
 """Keys of `select`, in the order in which they are applied."""
 _CLASS_KEYS = ("classes", "by_class", "per_class")
 _SHOWN = 5
+_ZEROS = dict.fromkeys(map(ord, "123456789"), "0")
 _ENDING = re.compile(rf"(?:{'|'.join(map(re.escape, FORMATS))})(?=[\s,;])", re.IGNORECASE)
 """Positions in a line where a path may end and a label may follow."""
 
@@ -248,9 +249,16 @@ def select(
 def _sorted(stems: Iterable[str]) -> list[str]:
     """Return the stems in natural order. Folders are listed in it, and checking it takes less memory than sorting."""
     given = list(stems)
-    if all(first <= second for first, second in pairwise(map(natural_key, given))):
+    if all(_are_in_order(first, second) for first, second in pairwise(given)):
         return given
     return sorted(given, key=natural_key)
+
+
+def _are_in_order(first: str, second: str) -> bool:
+    """Return whether two stems are in natural order."""
+    if first.translate(_ZEROS) == second.translate(_ZEROS):  # numbers of equal length are in the order of their texts
+        return first <= second
+    return natural_key(first) <= natural_key(second)
 
 
 def _is_flat(rules: Mapping[str, Any], labels: Mapping[str, str] | None) -> bool:

@@ -90,9 +90,11 @@ class NameList(Sequence[str]):
         """Return the names at ``positions``, in this order."""
         ends = self._ends[positions] + 1
         starts = np.where(positions > 0, self._ends[positions - 1] + 1, 0)
-        return NameList(
-            b"".join(self.data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
-        )
+        blocks = []
+        for first in range(0, len(ends), BLOCK):  # not all at once, because lists of a million names take 250 MB
+            pieces = zip(starts[first : first + BLOCK].tolist(), ends[first : first + BLOCK].tolist(), strict=True)
+            blocks.append(b"".join([self.data[start:end] for start, end in pieces]))
+        return NameList(b"".join(blocks))
 
 
 class StemTable(Mapping[str, T]):
