@@ -2,13 +2,19 @@
 
     python benchmarks/reliability/kill_matrix.py [--kills 50] [--workloads fit benchmark] [--kinds SIGKILL ...]
                                                  [--seed 0] [--json FILE]
+    python benchmarks/reliability/kill_matrix.py --workloads families --kills 3
 
-Each kind of interruption is applied to a run of the real command at uniformly random moments:
+The second command trains every family's small network by the family's own recipe. Each kind of interruption is applied
+to a run of the real command at uniformly random moments:
 
 - SIGKILL: the process and its workers end immediately.
 - SIGTERM, SIGINT: the process is asked to stop, as by a cluster or Ctrl-C.
+- SLURM requeue: SIGTERM in the environment of a SLURM job, where a stand-in for `scontrol` records the calls. If the
+  run says that it is unfinished (exit code 75), it must have requeued its job.
 - full disk: from that moment on, no file can grow (`prlimit` sets the maximum file size to 0), so that every write
   fails as it does on a full disk.
+- truncated checkpoint: SIGKILL, and then the newest checkpoint is cut to half its size, as after a failure of the disk.
+  The next run must say that it is damaged and use the one before.
 
 After each interruption, every file under its final name must be complete: checkpoints load with `weights_only=True`,
 Parquet and JSON files can be parsed, images can be decoded. Then the same command resumes and is interrupted again.
@@ -45,8 +51,11 @@ from rich.table import Table
 import inpaint_zoo as iz
 from inpaint_zoo.cli.main import main as inpaint_zoo
 
-KINDS = ("SIGKILL", "SIGTERM", "SIGINT", "full disk")
+KINDS = ("SIGKILL", "SIGTERM", "SIGINT", "SLURM requeue", "full disk", "truncated checkpoint")
+OF_TRAINING = ("SLURM requeue", "truncated checkpoint")  # kinds that do not apply to benchmarks
 STEPS = 16
+UNFINISHED = 75  # exit code of a training that a signal stopped
+CONFIGS = Path(__file__).parent.parent.parent / "configs"
 PATIENCE = 300.0  # seconds after which a run counts as hanging
 
 SUITE = {
@@ -77,6 +86,49 @@ TRAINING = {
 }
 
 
+FAMILY_STEPS = 6
+SMALL = [  # options that make every family's training short; the images are cached
+    '--data.train={"name": "sample", "split": "train", "keep_mib": 64}',
+    '--data.val={"name": "sample", "split": "test", "crop": "center", "keep_mib": 64}',
+    '--data.test={"name": "sample", "split": "test", "crop": "center", "keep_mib": 64}',
+    "--data.init_args.size=64",
+    "--data.init_args.batch_size=2",
+    "--data.init_args.workers=0",
+    "--data.init_args.epoch_samples=8",  # so that validations and ends of epochs are among the moments
+    "--trainer.accelerator=cpu",
+    "--trainer.log_every_n_steps=1",
+    "--trainer.num_sanity_val_steps=0",
+    "--trainer.check_val_every_n_epoch=1",
+    "--trainer.enable_progress_bar=false",
+    f"--trainer.max_steps={FAMILY_STEPS}",
+    "--checkpoints.every=1",
+    "--images.count=1",
+]
+CRITICS = [  # of boxes in images of 64 pixels, two batches in a step
+    "--model.init_args.size=64",
+    "--model.init_args.window=32",
+    "--model.init_args.num_critics=2",
+    '--data.init_args.masks={"name": "ca_box", "mask_shape": [32, 32], "max_delta": [8, 8]}',
+    '--data.init_args.eval_masks={"name": "center", "size": 32}',
+]
+FAMILIES = {  # family -> its configuration and further options
+    "aot_gan": ("aot_gan/sample.yaml", []),
+    "autoencoder": ("autoencoder/sample.yaml", []),
+    "context_encoder": (
+        "context_encoder/random_regions_paris_streetview.yaml",
+        ["--model.init_args.network=context_encoder_tiny", "--data.init_args.augment=[random_crop]"],
+    ),
+    "contextual_attention": ("contextual_attention/sample.yaml", CRITICS),
+    "gated_conv": ("gated_conv/sample.yaml", []),  # two batches in a step
+    "glama": ("glama/sample.yaml", []),  # LaMa's recipe: a second forward pass
+    "glcic": ("glcic/sample.yaml", CRITICS),
+    "grig": ("grig/sample.yaml", ["--model.init_args.network_options.steps=2"]),  # rounds, EMA
+    "isnet": ("isnet/sample.yaml", []),  # updated jointly
+    "lgnet": ("lgnet/sample.yaml", []),  # an optimizer for each stage
+    "partial_conv": ("partial_conv/sample.yaml", []),
+}
+
+
 @dataclass
 class Workload:
     """A command that can resume its run, and the results that must be equal at the end.
@@ -85,11 +137,13 @@ class Workload:
         name: Name of the command.
         arguments: Function from a folder to the command line, which is the same for a first start and a resumption.
         results: Files and folders, relative to the run's folder, whose bytes must equal those of the uninterrupted run.
+        kinds: Kinds of interruptions that apply to it.
     """
 
     name: str
     arguments: Callable[[Path], list[str]]
     results: tuple[str, ...]
+    kinds: tuple[str, ...] = KINDS
 
 
 @dataclass
@@ -110,13 +164,32 @@ class Tally:
     different: list[str] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
 
-    @property
-    def is_clean(self) -> bool:
-        """Whether no problem was found."""
-        return not (self.damaged or self.different or self.unexplained)
+
+def slurm(folder: Path) -> dict[str, str]:
+    """Write a stand-in for `scontrol` that records its calls, and return the environment of a SLURM job."""
+    folder.mkdir(exist_ok=True)
+    program = folder / "scontrol"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {folder}/calls\n')
+    program.chmod(0o755)
+    job = {"JOB_ID": "1", "JOB_NAME": "kill_matrix", "NTASKS": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0"}
+    return {
+        **{f"SLURM_{key}": value for key, value in job.items()},
+        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+    }
 
 
-def start(arguments: list[str], log: Path) -> int:
+def truncate_newest(folder: Path) -> bool:
+    """Cut the newest checkpoint to half its size if there is one before it; return whether this was done."""
+    found = sorted((folder / "checkpoints").glob("step_*.ckpt"))
+    if len(found) < 2:
+        return False
+    newest = folder / "checkpoints" / "last.ckpt"
+    path = newest.resolve() if newest.exists() else found[-1]
+    os.truncate(path, path.stat().st_size // 2)
+    return True
+
+
+def start(arguments: list[str], log: Path, environment: dict[str, str] | None = None) -> int:
     """Fork a process that runs the command in its own session; return its process id."""
     sys.stdout.flush()
     child = os.fork()
@@ -125,6 +198,7 @@ def start(arguments: list[str], log: Path) -> int:
     code = 1
     try:
         os.setsid()
+        os.environ.update(environment or {})
         with log.open("ab", buffering=0) as file:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
@@ -156,12 +230,12 @@ def wait(child: int, seconds: float) -> int | None:
 def interrupt(child: int, kind: str) -> None:
     """Send one interruption to a process that may already have ended."""
     try:
-        if kind == "SIGKILL":
+        if kind in ("SIGKILL", "truncated checkpoint"):
             os.killpg(child, signal.SIGKILL)
         elif kind == "full disk":
             resource.prlimit(child, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         else:
-            os.kill(child, getattr(signal, kind))
+            os.kill(child, signal.SIGTERM if kind == "SLURM requeue" else getattr(signal, kind))
     except ProcessLookupError:
         pass
 
@@ -232,20 +306,31 @@ def differences(folder: Path, unbroken: Path, results: tuple[str, ...]) -> list[
     return found
 
 
-def measure(workload: Workload, kind: str, kills: int, scratch: Path, chance: random.Random) -> Tally:
-    """Interrupt a command ``kills`` times by one kind of interruption."""
+def measure(workload: Workload, kind: str, kills: int, unbroken: Path, seconds: float, chance: random.Random) -> Tally:
+    """Interrupt a command ``kills`` times by one kind of interruption.
+
+    Args:
+        workload: The command.
+        kind: One of `KINDS`.
+        kills: Number of interruptions.
+        unbroken: Folder of the uninterrupted run. The interrupted runs are made beside it.
+        seconds: Duration of the uninterrupted run.
+        chance: Random numbers of the moments.
+    """
     tally = Tally()
+    scratch = unbroken.parent
     log = scratch / "log.txt"
-    unbroken = scratch / "unbroken"
-    seconds = run_through(workload, unbroken, log)
+    environment = slurm(scratch / "slurm") if kind == "SLURM requeue" else {}
     number = 0
     while tally.landed < kills or not tally.runs:
         folder = scratch / f"run_{number}"
         number += 1
         code: int | None = None
+        truncated = False
         while True:
             log.write_bytes(b"")
-            child = start(workload.arguments(folder), log)
+            (scratch / "slurm" / "calls").unlink(missing_ok=True)
+            child = start(workload.arguments(folder), log, environment)
             hit = tally.landed < kills and (code := wait(child, chance.uniform(0, seconds))) is None
             if hit:
                 interrupt(child, kind)
@@ -261,6 +346,11 @@ def measure(workload: Workload, kind: str, kills: int, scratch: Path, chance: ra
             text = log.read_text(errors="replace")
             if "Traceback" in text or "fault of inpaint-zoo" in text or (not hit and code != 0):
                 tally.unexplained.append(f"run {number}: exit code {code}: {' '.join(text.split())[-400:]}")
+            if truncated and "is damaged" not in text:
+                tally.unexplained.append(f"run {number}: nothing is said about the truncated checkpoint")
+            if environment and code == UNFINISHED and not (scratch / "slurm" / "calls").is_file():
+                tally.unexplained.append(f"run {number}: unfinished, but the job was not requeued")
+            truncated = hit and kind == "truncated checkpoint" and truncate_newest(folder)
             if not hit:
                 break
             code = None
@@ -285,45 +375,75 @@ def workloads(scratch: Path) -> dict[str, Workload]:
             "benchmark",
             lambda folder: ["benchmark", str(suite), "--out", str(folder), "--device", "cpu", "--workers", "1"],
             ("results.parquet", "summary.csv"),
+            tuple(kind for kind in KINDS if kind not in OF_TRAINING),
         ),
+        **{family: training_of(family) for family in FAMILIES},
     }
+
+
+def training_of(family: str) -> Workload:
+    """Return the training of a family's small network by its own recipe."""
+    config, options = FAMILIES[family]
+    words = ["fit", "--config", str(CONFIGS / config), *SMALL, *options, "--ckpt_path", "last"]
+    return Workload(
+        family,
+        lambda folder: [*words, "--out", str(folder)],
+        (f"checkpoints/step_{FAMILY_STEPS:08d}.ckpt", "metrics.csv", "images"),
+    )
+
+
+def cell(row: dict[str, Any]) -> str:
+    """Return a cell of the table: interrupted runs that are identical to the uninterrupted one, and problems."""
+    broken = len({text.partition(":")[0] for text in row["different"]})
+    text = f"{row['landed']}: {row['runs'] - broken} of {row['runs']} identical"
+    problems = {name: len(row[name]) for name in ("damaged", "unexplained") if row[name]}
+    return "; ".join([text, *(f"{count} {name}" for name, count in problems.items())])
 
 
 def main() -> int:
     """Run the script and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50, help="interruptions of each kind (default: 50)")
-    parser.add_argument("--workloads", nargs="+", choices=["fit", "benchmark"], default=["fit", "benchmark"])
+    known = ["fit", "benchmark", "families", *FAMILIES]
+    parser.add_argument(
+        "--workloads",
+        nargs="+",
+        choices=known,
+        default=["fit", "benchmark"],
+        metavar="NAME",
+        help=f"what is interrupted: {', '.join(known)} (default: fit benchmark)",
+    )
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--seed", type=int, default=0, help="seed of the random moments (default: 0)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the table as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for command in options.workloads:
+    names = [each for name in options.workloads for each in (FAMILIES if name == "families" else [name])]
+    for command in ("benchmark", "fit"):
         importlib.import_module(f"inpaint_zoo.cli.{command}")
     iz.list_models()  # imports all model families
-    table = Table("workload", "kind", "interruptions", "runs compared", "damaged", "different", "unexplained")
+    table = Table("workload", *options.kinds, title="Interruptions: resumed runs compared with an uninterrupted one")
     rows, details = [], []
     with tempfile.TemporaryDirectory(prefix="kill_matrix_") as name:
         scratch = Path(name)
-        for workload in (workloads(scratch)[name] for name in options.workloads):
+        for workload in (workloads(scratch)[name] for name in names):
+            unbroken = scratch / workload.name / "unbroken"
+            unbroken.parent.mkdir()
+            seconds = run_through(workload, unbroken, unbroken.parent / "log.txt")
+            cells = []
             for kind in options.kinds:
-                folder = scratch / f"{workload.name}_{kind.replace(' ', '_')}"
-                folder.mkdir()
+                if kind not in workload.kinds:
+                    cells.append("-")
+                    continue
                 chance = random.Random(f"{options.seed} {workload.name} {kind}")
-                tally = measure(workload, kind, options.kills, folder, chance)
-                counts = [tally.landed, tally.runs, len(tally.damaged), len(tally.different), len(tally.unexplained)]
-                table.add_row(workload.name, kind, *map(str, counts))
+                tally = measure(workload, kind, options.kills, unbroken, seconds, chance)
                 rows.append({"workload": workload.name, "kind": kind, **vars(tally)})
-                details += (
-                    []
-                    if tally.is_clean
-                    else [
-                        f"{workload.name}, {kind}: {text}"
-                        for text in (*tally.damaged, *tally.different, *tally.unexplained)
-                    ]
-                )
-                shutil.rmtree(folder)
+                cells.append(cell(rows[-1]))
+                problems = (*tally.damaged, *tally.different, *tally.unexplained)
+                details += [f"{workload.name}, {kind}: {text}" for text in problems]
+                print(f"{workload.name}, {kind}: {cells[-1]}", flush=True)
+            table.add_row(workload.name, *cells)
+            shutil.rmtree(unbroken.parent)
     Console(width=120).print(table)
     for text in details:
         print(text)

@@ -154,7 +154,9 @@ def _parser() -> ArgumentParser:
     shots.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of shots_<N>.txt")
     shots.set_defaults(work=_shots)
 
-    shards = verbs.add_parser("shards", help="pack images into tar files with an index, for clusters")
+    shards = verbs.add_parser(
+        "shards", aliases=["shard"], help="pack images into tar files with an index, for clusters"
+    )
     shards.add_argument("root", type=Path, metavar="DIR")
     shards.add_argument("--list", type=Path, metavar="FILE", help="pack only the images in this list")
     shards.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")

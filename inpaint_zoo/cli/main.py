@@ -7,6 +7,7 @@ nothing was changed; 3 a benchmark or sweep is complete except for what is missi
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import NamedTuple
 
@@ -50,6 +51,11 @@ COMMANDS = {
 }
 
 
+TRAINING = ("fit", "ship", "sweep")
+"""Commands whose threads sleep while they wait for work. By default, they keep their processor busy for a while, which
+takes it from the processes that load images."""
+
+
 def _usage() -> str:
     width = max(map(len, COMMANDS))
     lines = "\n".join(f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items())
@@ -86,6 +92,8 @@ def main(argv: list[str] | None = None) -> int:
     def command() -> int:
         if args[0] not in COMMANDS:
             raise unknown_name("command", args[0], COMMANDS, "inpaint-zoo --help lists them.")
+        if args[0] in TRAINING:
+            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read by OpenMP when PyTorch is imported
         module = importlib.import_module(f"inpaint_zoo.cli.{COMMANDS[args[0]].module}")
         return int(module.run(args[1:]))
 

@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,13 +19,14 @@ from inpaint_zoo.data.fetching import is_remote
 from inpaint_zoo.data.locate import DATA_FOLDER, DatasetFolder, locate, named_folder, not_found
 from inpaint_zoo.data.registry import DATASETS
 from inpaint_zoo.data.sample import sample_files
-from inpaint_zoo.data.shards import Member, Shard, open_shards
+from inpaint_zoo.data.shards import Member, MemberTable, Shard, open_shards
 from inpaint_zoo.data.splits import read_labels, read_list, select
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_or_unreadable
 from inpaint_zoo.io.image_cache import ImageCache
 from inpaint_zoo.io.images import MAX_PIXELS, DecodedImage, ImageError, decode_image, image_size, read_image
 from inpaint_zoo.io.listing import by_stem
+from inpaint_zoo.io.stem_table import StemTable
 from inpaint_zoo.random import Draws
 
 __all__ = ["Examined", "ImageDataset", "ImageFile", "Problem", "create_dataset", "list_files"]
@@ -64,12 +66,6 @@ class Examined(NamedTuple):
     sha256: str
 
 
-class _Item(NamedTuple):
-    key: str
-    stem: str
-    crop: int  # index of the image's window
-
-
 class ImageDataset:
     """Images cropped by one rule, by index. Reading is thread-safe, and the object can be sent to other processes.
 
@@ -102,31 +98,39 @@ class ImageDataset:
         keep_mib: int = 0,
     ) -> None:
         self.name = name
-        self.files = dict(files)
+        self.files: Mapping[str, ImageFile] = files if isinstance(files, StemTable) else dict(files)
         self.crop, self.size, self.seed, self.max_pixels = crop, size, seed, max_pixels
         self.notes: dict[str, tuple[str, ...]] = {}
         self._hashes: dict[str, str] = {}
         self._kept: ImageCache[str, NDArray[np.uint8]] = ImageCache(keep_mib * 2**20)
-        self._items = [item for stem in self.files for item in self._items_of(stem)]
-        self.keys = [item.key for item in self._items]
-        self.groups = [item.stem for item in self._items]
+        self._windows: list[int] | None = None  # index of each item's window in its image; None for the first one
+        if crop == "grid":
+            items = [(stem, number) for stem in self.files for number in range(self._count(stem))]
+            self.groups: Sequence[str] = [stem for stem, _ in items]
+            self.keys: Sequence[str] = [f"{stem}_crop{number}" for stem, number in items]
+            self._windows = [number for _, number in items]
+        else:
+            self.groups = self.keys = files.stems if isinstance(files, StemTable) else list(self.files)
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.keys)
 
     def __repr__(self) -> str:
         size = "" if self.size is None else f" to {self.size[0]} x {self.size[1]}"
         return f"ImageDataset({self.name!r}: {len(self)} items of {len(self.files)} images, crop {self.crop}{size})"
 
-    def _items_of(self, stem: str) -> list[_Item]:
-        if self.crop != "grid":
-            return [_Item(stem, stem, 0)]
+    def _count(self, stem: str) -> int:
+        """Return the number of crops of an image by the rule "grid"."""
         try:
-            # the number of crops does not depend on an EXIF rotation
-            count = len(windows("grid", _size(self.files[stem], self.max_pixels), self.size))
+            # it does not depend on an EXIF rotation
+            return len(windows("grid", _size(self.files[stem], self.max_pixels), self.size))
         except ZooError:
-            return []  # check() reports the error
-        return [_Item(f"{stem}_crop{k}", stem, k) for k in range(count)]
+            return 0  # check() reports the error
+
+    def _file(self, index: int) -> ImageFile:
+        if self._windows is None and isinstance(self.files, StemTable):
+            return self.files.at(index)
+        return self.files[self.groups[index]]
 
     def load(self, index: int) -> NDArray[np.uint8]:
         """Return item ``index`` as upright RGB (H, W, 3) uint8; transparency is dropped.
@@ -134,7 +138,7 @@ class ImageDataset:
         Raises:
             ImageError: If the file cannot be read; the message starts with its path.
         """
-        return self._cut(index, self._read(self._items[index].stem))
+        return self._cut(index, self._read(self.groups[index], self._file(index)))
 
     def load_crops(self, index: int) -> dict[int, NDArray[np.uint8]]:
         """Return all items that were cropped from the same image as item ``index``; the image is decoded once.
@@ -142,35 +146,39 @@ class ImageDataset:
         Raises:
             ImageError: If the file cannot be read; the message starts with its path.
         """
-        stem = self._items[index].stem
-        return self._crops(index - self._items[index].crop, stem, self._read(stem))
+        stem = self.groups[index]
+        return self._crops(index - self._window(index), stem, self._read(stem, self._file(index)))
 
     def _crops(self, first: int, stem: str, rgb: NDArray[np.uint8]) -> dict[int, NDArray[np.uint8]]:
         """Return the items of an image, which are consecutive, by index."""
         crops: dict[int, NDArray[np.uint8]] = {}
-        for index in range(first, len(self._items)):
-            if self._items[index].stem != stem:
+        for index in range(first, len(self)):
+            if self.groups[index] != stem:
                 break
             crops[index] = self._cut(index, rgb)
         return crops
+
+    def _window(self, index: int) -> int:
+        """Return the number of an item's window in its image."""
+        return 0 if self._windows is None else self._windows[index]
 
     def _cut(self, index: int, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         draws = (0, 0)
         if self.crop == "random":
             table = Draws(self.seed, "crop", np.array([index], dtype=np.uint64)).table(0, 2)[0]
             draws = (int(table[0] * 2**32), int(table[1] * 2**32))
-        window = windows(self.crop, (rgb.shape[0], rgb.shape[1]), self.size, draws)[self._items[index].crop]
-        return cut(rgb, window)
+        every = windows(self.crop, (rgb.shape[0], rgb.shape[1]), self.size, draws)
+        return cut(rgb, every[self._window(index)])
 
-    def _read(self, stem: str) -> NDArray[np.uint8]:
+    def _read(self, stem: str, file: ImageFile) -> NDArray[np.uint8]:
         rgb = self._kept.get(stem)
         if rgb is None:
-            rgb = self._decoded(stem)
+            rgb = self._decoded(stem, file)
             self._kept.keep(stem, rgb)
         return rgb.copy()
 
-    def _decoded(self, stem: str) -> NDArray[np.uint8]:
-        image = _read(self.files[stem], self.max_pixels)
+    def _decoded(self, stem: str, file: ImageFile) -> NDArray[np.uint8]:
+        image = _read(file, self.max_pixels)
         notes = list(image.notes)
         if image.alpha is not None:
             notes.append("alpha left out")
@@ -187,7 +195,7 @@ class ImageDataset:
 
     def blame(self, index: int, error: ZooError) -> str:
         """Return what is wrong with item ``index``, in one line that starts with its file."""
-        file = str(self.files[self._items[index].stem])
+        file = str(self._file(index))
         return f"{file}: {str(error).removeprefix(f'{file}: ')}"
 
     @property
@@ -195,6 +203,8 @@ class ImageDataset:
         """(items,) number of the shard that contains each item, from 0; None if some image is a separate file."""
         numbers: dict[Shard, int] = {}
         found = []
+        if isinstance(self.files, MemberTable) and self._windows is None:
+            return self.files.blocks
         for stem in self.groups:
             file = self.files[stem]
             if not isinstance(file, Member):
@@ -241,14 +251,14 @@ class ImageDataset:
             keep: Function that gets index and pixels of every item, from any of the threads.
         """
         firsts: dict[str, int] = {}  # stem -> index of its first item
-        for index, item in enumerate(self._items if keep else ()):
-            firsts.setdefault(item.stem, index)
+        for index, stem in enumerate(self.groups if keep else ()):
+            firsts.setdefault(stem, index)
 
-        def examined(stem: str) -> Examined:
-            file = self.files[stem]
+        def examined(item: tuple[str, ImageFile]) -> Examined:
+            stem, file = item
             sha256 = _sha256(file) if hashes else ""
             try:
-                rgb = self._read(stem)
+                rgb = self._read(stem, file)
             except ImageError as error:
                 return Examined(stem, file, str(error).removeprefix(f"{file}: "), None, sha256)
             if keep is not None and stem in firsts:
@@ -256,10 +266,10 @@ class ImageDataset:
                     keep(index, crop)
             return Examined(stem, file, "", (rgb.shape[0], rgb.shape[1]), sha256)
 
-        stems = list(self.files)
+        items = iter(self.files.items())
         with ThreadPoolExecutor(max(1, workers)) as pool:
-            for start in range(0, len(stems), BLOCK):
-                yield from pool.map(examined, stems[start : start + BLOCK])
+            while block := list(islice(items, BLOCK)):
+                yield from pool.map(examined, block)
 
 
 def _read(file: ImageFile, max_pixels: int) -> DecodedImage:

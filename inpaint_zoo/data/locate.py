@@ -182,7 +182,7 @@ class DatasetFolder:
                 raise self._layout_error(str(error)) from error
         return self._listed[folder]
 
-    def files(self, split: SplitName) -> dict[str, Path]:
+    def files(self, split: SplitName) -> Mapping[str, Path]:
         """Return stem -> file of the images of a split.
 
         Raises:

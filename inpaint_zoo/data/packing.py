@@ -7,10 +7,9 @@ import tarfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from inpaint_zoo.config import checked, whole
-from inpaint_zoo.data.shards import INDEX, Shard, member_name, scan, write_index
+from inpaint_zoo.data.shards import INDEX, Entry, Shard, member_name, scan, write_index
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_folder
 from inpaint_zoo.io.images import ImageError, decode_image
@@ -55,7 +54,7 @@ def write_shards(
     if seed is not None:
         stems = [stems[k] for k in permutation(seed, "shards", len(stems)).tolist()]
     problems: list[tuple[str, str]] = []
-    entries: list[dict[str, Any]] = []
+    entries: list[Entry] = []
     with atomic_folder(folder) as temporary, ThreadPoolExecutor(max(1, workers)) as pool:
         for first in range(0, len(stems), per_shard):
             batch = stems[first : first + per_shard]

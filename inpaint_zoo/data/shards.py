@@ -19,14 +19,29 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from inpaint_zoo.data.fetching import NO_WEBDATASET, Cache, fetch_bytes, is_remote
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.io.images import IMAGE_SUFFIXES, ImageError
 from inpaint_zoo.io.listing import natural_key
 from inpaint_zoo.io.names import plain_name
+from inpaint_zoo.io.stem_table import NameList, StemTable
 
-__all__ = ["INDEX", "Member", "Shard", "index_shards", "member_name", "open_shards", "scan", "write_index"]
+__all__ = [
+    "INDEX",
+    "Entry",
+    "Member",
+    "MemberTable",
+    "Shard",
+    "index_shards",
+    "member_name",
+    "open_shards",
+    "scan",
+    "write_index",
+]
 
 INDEX = "index.json"
 _FORMAT = "inpaint-zoo shards 1"
@@ -102,13 +117,105 @@ class Member(NamedTuple):
             raise ImageError(f"{self}: {error}") from None
 
 
+class Entry(NamedTuple):
+    """The images of one shard.
+
+    Attributes:
+        name: File name of the shard.
+        bytes: Its size.
+        names: Names of the images.
+        offsets: (images,) positions in the file, in bytes.
+        sizes: (images,) sizes in bytes.
+    """
+
+    name: str
+    bytes: int
+    names: NameList
+    offsets: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, name: str, size: int, members: Sequence[tuple[str, int, int]]) -> Entry:
+        """Return the entry for a list of names, offsets and sizes."""
+        numbers = np.array([member[1:] for member in members], np.int64).reshape(-1, 2)
+        return cls(name, size, NameList.of(member[0] for member in members), numbers[:, 0], numbers[:, 1])
+
+    def to_json(self) -> str:
+        """Return the entry as it is written to the index."""
+        members = list(zip(self.names, self.offsets.tolist(), self.sizes.tolist(), strict=True))
+        entry = {"name": self.name, "bytes": self.bytes, "members": members}
+        return json.dumps(entry, separators=(",", ":"), ensure_ascii=False)
+
+
+class MemberTable(StemTable[Member]):
+    """Images of a set of shards by relative stem.
+
+    Args:
+        shards: The shards.
+        numbers: (images,) number of the shard of each image.
+        names: Names of the images in their shards.
+        offsets: (images,) positions in the shards, in bytes.
+        sizes: (images,) sizes in bytes.
+    """
+
+    def __init__(
+        self,
+        shards: Sequence[Shard],
+        numbers: NDArray[np.int64],
+        names: NameList,
+        offsets: NDArray[np.int64],
+        sizes: NDArray[np.int64],
+    ) -> None:
+        super().__init__(names)
+        self.shards, self.numbers, self.offsets, self.sizes = list(shards), numbers, offsets, sizes
+
+    @classmethod
+    def of(cls, shards: Sequence[Shard], entries: Sequence[Entry]) -> MemberTable:
+        """Return the table of all images of ``shards``, given the entry of each."""
+        counts = [len(entry.names) for entry in entries]
+        return cls(
+            shards,
+            np.repeat(np.arange(len(shards)), counts),
+            NameList(b"".join(entry.names.data for entry in entries)),
+            np.concatenate([entry.offsets for entry in entries]),
+            np.concatenate([entry.sizes for entry in entries]),
+        )
+
+    @property
+    def blocks(self) -> NDArray[np.int64]:
+        """(images,) number of the shard of each image, counted in the order in which the images use them."""
+        used, first = np.unique(self.numbers, return_index=True)
+        order = np.zeros(len(self.shards), np.int64)
+        order[used[np.argsort(first)]] = np.arange(len(used))
+        return order[self.numbers]
+
+    def _stem(self, name: str) -> str:
+        return _stem(name) or name
+
+    def _file(self, position: int, name: str) -> Member:
+        shard = self.shards[self.numbers[position]]
+        return Member(shard, name, int(self.offsets[position]), int(self.sizes[position]))
+
+    def take(self, positions: NDArray[np.int64]) -> MemberTable:
+        """Return the table of the images at ``positions``, in this order."""
+        return MemberTable(
+            self.shards,
+            self.numbers[positions],
+            self.names.take(positions),
+            self.offsets[positions],
+            self.sizes[positions],
+        )
+
+
 def _stem(name: str) -> str | None:
     """Return the stem of a member that is an image; None for others, such as labels."""
     folder, slash, last = name.rpartition("/")
     key, dot, ending = last.partition(".")
     if not key or f"{dot}{ending}".lower() not in IMAGE_SUFFIXES:
         return None
-    return plain_name(f"{folder}{slash}{key.replace('%2E', '.').replace('%25', '%')}")
+    if "%" in key:
+        key = key.replace("%2E", ".").replace("%25", "%")
+    return plain_name(f"{folder}{slash}{key}")
 
 
 def member_name(stem: str, suffix: str) -> str:
@@ -159,7 +266,7 @@ def _shards(pattern: str, cache: str | Path | None, cache_shards: int) -> list[S
     return shards
 
 
-def _read_index(shards: Sequence[Shard]) -> dict[str, Any] | None:
+def _read_index(shards: Sequence[Shard]) -> dict[str, Entry] | None:
     """Return the index from the file beside the first shard; None if there is none."""
     first = shards[0]
     if first.cache is None:
@@ -172,23 +279,28 @@ def _read_index(shards: Sequence[Shard]) -> dict[str, Any] | None:
         where = first.url.replace(first.name, INDEX)
         data = fetch_bytes(where)
     try:
-        index = json.loads(data)
+        index = json.loads(data, object_hook=_compact)
         if index["format"] != _FORMAT:
             raise ValueError
-        return {entry["name"]: entry for entry in index["shards"]}
-    except (ValueError, KeyError, TypeError):
+        return {entry.name: entry for entry in index["shards"]}
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise ZooError(f"{where}: is not an index of shards; {_ANEW}") from None
 
 
-def scan(shard: Shard) -> dict[str, Any]:
-    """Return the index entry of one shard: its size, and name, offset and size of each image."""
+def _compact(value: dict[str, Any]) -> dict[str, Any] | Entry:
+    """Convert the entry of a shard while the index is read; the lists of a million images would take 500 MB."""
+    return Entry.of(value["name"], int(value["bytes"]), value["members"]) if "members" in value else value
+
+
+def scan(shard: Shard) -> Entry:
+    """Return the index entry of one shard."""
     path = shard.path()
     try:
         with tarfile.open(path, "r:") as tar:
-            members = [[info.name, info.offset_data, info.size] for info in tar if info.isreg() and _stem(info.name)]
+            members = [(info.name, info.offset_data, info.size) for info in tar if info.isreg() and _stem(info.name)]
     except (OSError, tarfile.TarError) as error:
         raise ZooError(f"{path}: cannot be read as a tar file (compressed ones are not supported): {error}") from None
-    return {"name": shard.name, "bytes": path.stat().st_size, "members": members}
+    return Entry.of(shard.name, path.stat().st_size, members)
 
 
 def index_shards(
@@ -211,14 +323,14 @@ def index_shards(
         return write_index(Path(out), list(pool.map(scan, shards)))
 
 
-def write_index(path: Path, entries: list[dict[str, Any]]) -> int:
+def write_index(path: Path, entries: Sequence[Entry]) -> int:
     """Write index entries made by `scan`; return the number of images."""
-    text = json.dumps({"format": _FORMAT, "shards": entries}, separators=(",", ":"), ensure_ascii=False)
+    text = f'{{"format":"{_FORMAT}","shards":[{",".join(entry.to_json() for entry in entries)}]}}'
     write_bytes(path, text.encode("utf-8", "surrogatepass"))  # names in foreign tar files may contain any bytes
-    return sum(len(entry["members"]) for entry in entries)
+    return sum(len(entry.names) for entry in entries)
 
 
-def open_shards(pattern: str | Path, *, cache: str | Path | None = None, cache_shards: int = 64) -> dict[str, Member]:
+def open_shards(pattern: str | Path, *, cache: str | Path | None = None, cache_shards: int = 64) -> MemberTable:
     """Return stem -> member of all images of a set of shards, in the order of the shards.
 
     Args:
@@ -233,25 +345,22 @@ def open_shards(pattern: str | Path, *, cache: str | Path | None = None, cache_s
     """
     shards = _shards(str(pattern), cache, cache_shards)
     index = _read_index(shards)
-    found: dict[str, Member] = {}
+    entries = []
     for shard in shards:
-        if index is None:
-            entry = scan(shard)
-        elif shard.name in index:
-            entry = index[shard.name]
-        else:
+        if index is not None and shard.name not in index:
             raise ZooError(f"{shard.url}: is not in its index; {_ANEW}")
-        shard.size = int(entry["bytes"])
+        entry = scan(shard) if index is None else index[shard.name]
+        shard.size = entry.bytes
         if shard.cache is None:
             _check_size(shard)
-        for name, offset, size in entry["members"]:
-            stem = _stem(name) or name
-            if stem in found:
-                raise ZooError(f"{found[stem]} and {shard.url}:{name} have the same stem '{stem}'")
-            found[stem] = Member(shard, name, offset, size)
-    if not found:
+        entries.append(entry)
+    table = MemberTable.of(shards, entries)
+    if not len(table):
         raise ZooError(f"{pattern}: the shards contain no images")
-    return found
+    if same := table.repeated():
+        first, second = (table.at(position) for position in same)
+        raise ZooError(f"{first} and {second} have the same stem '{table.stems[same[0]]}'")
+    return table
 
 
 def _check_size(shard: Shard) -> None:

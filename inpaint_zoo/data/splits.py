@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,6 +22,7 @@ from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.io.formats import FORMATS
 from inpaint_zoo.io.listing import by_stem, natural_key
 from inpaint_zoo.io.names import plain_name
+from inpaint_zoo.io.stem_table import StemTable
 from inpaint_zoo.random import permutation
 
 __all__ = [
@@ -45,6 +47,7 @@ SELECT_KEYS = (
 """Keys of `select`, in the order in which they are applied."""
 _CLASS_KEYS = ("classes", "by_class", "per_class")
 _SHOWN = 5
+_ZEROS = dict.fromkeys(map(ord, "123456789"), "0")
 _ENDING = re.compile(rf"(?:{'|'.join(map(re.escape, FORMATS))})(?=[\s,;])", re.IGNORECASE)
 """Positions in a line where a path may end and a label may follow."""
 
@@ -117,7 +120,7 @@ def by_class(
         >>> len(split.train), len(split.test), split.test[:5]
         (110, 10, ['cat/2', 'cat/42', 'cat/45', 'cat/55', 'cat/57'])
     """
-    return _by_class(sorted(stems, key=natural_key), [test, train], seed, labels)
+    return _by_class(_sorted(stems), [test, train], seed, labels)
 
 
 def _by_class(stems: list[str], ratio: object, seed: int, labels: Mapping[str, str] | None) -> Split:
@@ -144,7 +147,7 @@ def holdout(stems: Iterable[str], test: int, seed: int = 0) -> Split:
         >>> holdout(["a", "b", "c", "d"], 1)
         Split(train=['a', 'b', 'c'], test=['d'])
     """
-    return _holdout(sorted(stems, key=natural_key), test, seed)
+    return _holdout(_sorted(stems), test, seed)
 
 
 def _holdout(stems: list[str], test: int, seed: int) -> Split:
@@ -166,7 +169,7 @@ def few_shot(stems: Iterable[str], count: int, seed: int | None = None) -> list[
         >>> few_shot(["img10", "img9", "img1"], 2)
         ['img1', 'img9']
     """
-    return _few_shot(sorted(stems, key=natural_key), count, seed)
+    return _few_shot(_sorted(stems), count, seed)
 
 
 def _few_shot(stems: list[str], count: int, seed: int | None) -> list[str]:
@@ -178,7 +181,9 @@ def _few_shot(stems: list[str], count: int, seed: int | None) -> list[str]:
     return sorted(_shuffled(stems, seed, "few_shot")[:count], key=natural_key)
 
 
-def select(files: Mapping[str, T], rules: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> dict[str, T]:
+def select(
+    files: Mapping[str, T], rules: Mapping[str, Any], labels: Mapping[str, str] | None = None
+) -> Mapping[str, T]:
     """Return the images that ``rules`` select, in natural order. Each rule acts on the result of the previous one.
 
     The rules, in the order of their application:
@@ -219,7 +224,7 @@ def select(files: Mapping[str, T], rules: Mapping[str, Any], labels: Mapping[str
         labels = dict.fromkeys(files, "")
     elif labels is not None:
         _check_labels(files, labels)
-    stems = sorted(files, key=natural_key)
+    stems = _sorted(files)
     if "classes" in rules:
         stems = _of_classes(stems, rules["classes"], labels)
     stems = _part(stems, rules, labels)
@@ -238,7 +243,22 @@ def select(files: Mapping[str, T], rules: Mapping[str, Any], labels: Mapping[str
         stems = _per_class(stems, count, seed, labels)
     if rules.get("few_shot") is not None:
         stems = _few_shot(stems, *_count_and_seed(rules, "few_shot"))
-    return {stem: files[stem] for stem in stems}
+    return files.select(stems) if isinstance(files, StemTable) else {stem: files[stem] for stem in stems}
+
+
+def _sorted(stems: Iterable[str]) -> list[str]:
+    """Return the stems in natural order. Folders are listed in it, and checking it takes less memory than sorting."""
+    given = list(stems)
+    if all(_are_in_order(first, second) for first, second in pairwise(given)):
+        return given
+    return sorted(given, key=natural_key)
+
+
+def _are_in_order(first: str, second: str) -> bool:
+    """Return whether two stems are in natural order."""
+    if first.translate(_ZEROS) == second.translate(_ZEROS):  # numbers of equal length are in the order of their texts
+        return first <= second
+    return natural_key(first) <= natural_key(second)
 
 
 def _is_flat(rules: Mapping[str, Any], labels: Mapping[str, str] | None) -> bool:
@@ -361,7 +381,7 @@ def write_split(folder: str | Path, files: Mapping[str, Path], root: str | Path,
         write_list(Path(folder) / f"{part}.txt", names, f"{part} part of {len(files)} images; rule: {rule}")
 
 
-def read_list(path: str | Path, root: str | Path | None = None) -> dict[str, Path]:
+def read_list(path: str | Path, root: str | Path | None = None) -> Mapping[str, Path]:
     """Return stem -> file of the images that a list file names, in its order.
 
     Args:
@@ -467,7 +487,7 @@ def _named(where: str, root: Path, line: str, folders: _Folders) -> Path | str:
     return names[1] if len(names) > 1 else line
 
 
-def _stems(path: Path, root: Path, found: list[Path]) -> dict[str, Path]:
+def _stems(path: Path, root: Path, found: list[Path]) -> Mapping[str, Path]:
     outside = [file for file in found if not file.is_relative_to(root)]
     if not outside:
         return by_stem(root, found)

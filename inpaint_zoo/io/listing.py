@@ -13,13 +13,18 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from inpaint_zoo.errors import MissingError, ZooError
 from inpaint_zoo.io.formats import FORMATS, IMAGE_SUFFIXES, OTHER_SUFFIXES, why_not_read
+from inpaint_zoo.io.listing_cache import Listing, read_listing, write_listing
 from inpaint_zoo.io.names import plain_name, real_path
+from inpaint_zoo.io.stem_table import FileTable, NameList, stem_of
 
 __all__ = [
     "FolderWarning",
@@ -75,7 +80,7 @@ def natural_key(name: str) -> tuple[str, str]:
 
 def relative_stem(path: Path, root: Path) -> str:
     """Return the relative stem of ``path`` in ``root``: `trees/oak.v2` for `root/trees/oak.v2.jpg`."""
-    return plain_name(path.relative_to(root).with_suffix("").as_posix())
+    return stem_of(path.relative_to(root).as_posix())
 
 
 def list_images(root: str | Path, role: Role = "any") -> list[Path]:
@@ -98,56 +103,67 @@ def list_images(root: str | Path, role: Role = "any") -> list[Path]:
         MissingError: The folder does not exist.
         ZooError: It is not a folder, contains no images, or a subfolder cannot be opened.
     """
-    root = Path(root)
+    return list(_listed(Path(root), role).values())
+
+
+def _listed(root: Path, role: Role) -> FileTable:
+    """Do what `list_images` does, and return a table; the listing of a large folder is stored (`listing_cache`)."""
     if not root.exists():
         raise MissingError(f"{root}: no such folder")
     if not root.is_dir():
         raise ZooError(f"{root}: is a file, but a folder of images was expected")
-    passed: list[Path] = []
-    files = list(_walk(root, frozenset(), passed))
-    found = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
-    if not found:
+    listing = read_listing(root)
+    if listing is None:
+        listing, may_be_stored = walk(root)
+        if may_be_stored and len(listing.names):
+            write_listing(root, listing)
+    if not len(listing.names):
         endings = " ".join(sorted(FORMATS))
         raise ZooError(f"{root}: contains no images (searched all its subfolders for {endings})")
-    found.sort(key=lambda path: natural_key(plain_name(path.relative_to(root).as_posix())))
-    _tell(root, "folders of thumbnails or system files", passed)
-    _tell(root, "files of formats that are not read", [path for path in files if path.suffix.lower() in OTHER_SUFFIXES])
-    return _in_role(root, _without_originals(root, found), role)
+    _tell(root, "folders of thumbnails or system files", listing.skipped)
+    _tell(root, "files of formats that are not read", listing.others)
+    return _in_role(root, _without_originals(root, FileTable(root, listing.names)), role)
 
 
-def _tell(root: Path, what: str, left_out: Sequence[Path]) -> None:
+def _tell(root: Path, what: str, left_out: Sequence[str]) -> None:
     if left_out:
-        names = sorted(plain_name(path.relative_to(root).as_posix()) for path in left_out)
+        names = sorted(plain_name(name) for name in left_out)
         more = ", ..." if len(names) > SHOWN else ""
         text = f"{root}: {what} left out ({len(names)}): {', '.join(names[:SHOWN])}{more}"
         warnings.warn(text, FolderWarning, stacklevel=3)
 
 
-def _without_originals(root: Path, paths: list[Path]) -> list[Path]:
+def _without_originals(root: Path, files: FileTable) -> FileTable:
     """Remove unreadable files if the folder has the same image in a readable format."""
-    unread = {path for path in paths if why_not_read(path)}
+    suffixes = {suffix for suffix in IMAGE_SUFFIXES if why_not_read(Path(f"x{suffix}"))}
+    if files.names.endings(4).isdisjoint(suffix[-4:] for suffix in suffixes):  # quick, for a million names
+        return files
+    unread = {name for name in files.names if Path(name).suffix.lower() in suffixes}
     if not unread:
-        return paths
-    stems = {relative_stem(path, root) for path in paths if path not in unread}
-    doubled = {path for path in unread if relative_stem(path, root) in stems}
+        return files
+    stems = {stem_of(name) for name in files.names if name not in unread}
+    doubled = {name for name in unread if stem_of(name) in stems}
     _tell(root, "files of formats that are not read, with the same image in another format,", list(doubled))
-    return [path for path in paths if path not in doubled]
+    return _kept(files, lambda name: name not in doubled)
 
 
-def _in_role(root: Path, paths: list[Path], role: Role) -> list[Path]:
-    if role == "any":
-        return paths
-    stems = {relative_stem(path, root) for path in paths}
-    masks = [path for path in paths if (base := mask_base(relative_stem(path, root))) and base in stems]
+def _in_role(root: Path, files: FileTable, role: Role) -> FileTable:
+    if role == "any" or b"_mask" not in files.names.data.lower():  # most large data sets have no such name
+        return files
+    masks = {name for name in files.names if (base := mask_base(stem_of(name))) and base in files}
     if not masks:
-        return paths
-    beside = set(masks)
-    images = [path for path in paths if path not in beside]
+        return files
     if role == "images":
-        _tell(root, "masks stored next to their image", masks)
-        return images
-    _tell(root, "files other than masks stored next to their image", images)
-    return masks
+        _tell(root, "masks stored next to their image", list(masks))
+        return _kept(files, lambda name: name not in masks)
+    _tell(
+        root, "files other than masks stored next to their image", [name for name in files.names if name not in masks]
+    )
+    return _kept(files, lambda name: name in masks)
+
+
+def _kept(files: FileTable, condition: Callable[[str], bool]) -> FileTable:
+    return files.take(np.flatnonzero(np.fromiter(map(condition, files.names), bool, len(files))))
 
 
 def mask_base(stem: str) -> str | None:
@@ -161,25 +177,69 @@ def mask_base(stem: str) -> str | None:
     return base if base != stem and not base.endswith("/") and base else None
 
 
-def _walk(folder: Path, above: frozenset[tuple[int, int]], passed: list[Path]) -> Iterator[Path]:
-    """Yield the files in a folder and its subfolders; append folders of thumbnails or system data to ``passed``."""
-    try:
-        status = folder.stat()
-        entries = list(os.scandir(folder))
-    except OSError as error:
-        raise ZooError(f"{folder}: cannot be listed: {error.strerror}") from None
-    here = (status.st_dev, status.st_ino)
-    if here in above:  # a link to one of its parents
-        return
-    for entry in entries:
+def walk(root: Path) -> tuple[Listing, bool]:
+    """List a folder and its subfolders, without looking for a stored listing.
+
+    Returns:
+        The listing, and whether it may be stored.
+    """
+    found = _Walk(root)
+    names = NameList.of(found.names("", frozenset()))
+    return Listing(names, found.skipped, found.others, found.folders), found.may_be_stored
+
+
+class _Walk:
+    """A walk through a folder and its subfolders, which are sorted one by one; sorting all names takes more memory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.skipped: list[str] = []
+        self.others: list[str] = []
+        self.folders: dict[str, int] = {}
+        self.may_be_stored = True
+
+    def names(self, folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+        """Yield the relative names of the images in a relative folder, in natural order."""
+        path = self.root / folder
+        try:
+            status = path.stat()
+            entries = list(os.scandir(path))
+        except OSError as error:
+            raise ZooError(f"{path}: cannot be listed: {error.strerror}") from None
+        here = (status.st_dev, status.st_ino)
+        if here in above:  # a link to one of its parents
+            return
+        self.folders[folder] = status.st_mtime_ns
+        prefix = f"{folder}/" if folder else ""
+        found = [(*natural_key(plain_name(entry.name)), entry) for entry in entries if self._counts(entry, prefix)]
+        found.sort(key=lambda each: each[:2])
+        for _, same in groupby(found, key=lambda each: each[0]):
+            together = [entry for _, _, entry in same]
+            names = chain.from_iterable(self._below(entry, prefix, above | {here}) for entry in together)
+            if len(together) > 1 and any(
+                _is_folder(entry) for entry in together
+            ):  # `a1` and `a01`: one after the other
+                names = iter(sorted(names, key=lambda name: natural_key(plain_name(name))))
+            yield from names
+
+    def _counts(self, entry: os.DirEntry[str], prefix: str) -> bool:
+        """Return whether an entry is an image or a folder that is searched; record what is skipped."""
         if entry.name.lower() in _SYSTEM_FOLDERS and _is_folder(entry):
-            passed.append(folder / entry.name)
-        elif entry.name.startswith("."):
-            continue
-        elif _is_folder(entry):
-            yield from _walk(folder / entry.name, above | {here}, passed)
-        else:
-            yield folder / entry.name
+            self.skipped.append(prefix + entry.name)
+            return False
+        if entry.name.startswith("."):
+            return False
+        if _is_folder(entry):
+            return True
+        suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - a Path for each of a million names is slow
+        if suffix in OTHER_SUFFIXES:
+            self.others.append(prefix + entry.name)
+        if suffix not in IMAGE_SUFFIXES and entry.is_symlink() and not Path(entry.path).exists():
+            self.may_be_stored = False  # a broken link may become a folder, which does not change the time of this one
+        return suffix in IMAGE_SUFFIXES
+
+    def _below(self, entry: os.DirEntry[str], prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+        return self.names(prefix + entry.name, above) if _is_folder(entry) else iter((prefix + entry.name,))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -190,7 +250,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def by_stem(root: str | Path, paths: Iterable[Path] | None = None, role: Role = "any") -> dict[str, Path]:
+def by_stem(root: str | Path, paths: Iterable[Path] | None = None, role: Role = "any") -> FileTable:
     """Return the files by relative stem, in the order of ``paths``.
 
     Args:
@@ -202,16 +262,17 @@ def by_stem(root: str | Path, paths: Iterable[Path] | None = None, role: Role = 
         ZooError: Two files have the same stem (the message names both), or `list_images` raises it.
     """
     root = Path(root)
-    found: dict[str, Path] = {}
-    for path in list_images(root, role) if paths is None else paths:
-        stem = relative_stem(path, root)
-        if stem in found:
-            raise ZooError(
-                f"{root}: {found[stem].relative_to(root)} and {path.relative_to(root)} have the same stem '{stem}'; "
-                "files are paired by their stems, so rename or move one of them"
-            )
-        found[stem] = path
-    return found
+    if paths is None:
+        files = _listed(root, role)
+    else:
+        files = FileTable(root, NameList.of(path.relative_to(root).as_posix() for path in paths))
+    if same := files.repeated():
+        first, second = (files.names[position] for position in same)
+        raise ZooError(
+            f"{root}: {first} and {second} have the same stem '{stem_of(first)}'; "
+            "files are paired by their stems, so rename or move one of them"
+        )
+    return files
 
 
 def pair_by_stem(

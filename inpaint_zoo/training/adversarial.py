@@ -24,6 +24,7 @@ from inpaint_zoo.ops import without_autocast
 from inpaint_zoo.ops.precision import full_precision
 from inpaint_zoo.registry import create_discriminator
 from inpaint_zoo.training.ema import NetworkEMA
+from inpaint_zoo.training.fused import use_fused_updates
 from inpaint_zoo.training.module import TrainingModule, gradient_norm
 from inpaint_zoo.training.phases import Batch, Phase, Recipe, Stages, Terms
 
@@ -122,6 +123,17 @@ class AdversarialModule(TrainingModule):
 
         Args:
             batch: The batch that the losses receive.
+        """
+        return ()
+
+    def prepare_round(self, batch: Batch, stages: Stages) -> tuple[Any, ...]:
+        """Return further arguments for the losses of one round, after those of `prepare`.
+
+        They are computed once for each forward pass of the generator, such as features of its prediction.
+
+        Args:
+            batch: The batch that the losses receive.
+            stages: The generator's stages in ``loss_range``, with their graph if the generator is trained on them.
         """
         return ()
 
@@ -252,6 +264,8 @@ class AdversarialModule(TrainingModule):
                 updates = phase.updates(trains[0])
                 built.append((updates, name, updates.optimizer(self._trainable(trains))))
         optimizers = [optimizer for _, _, optimizer in built]
+        for optimizer in optimizers:
+            use_fused_updates(optimizer)
         schedulers = [
             {"scheduler": updates.scheduler(optimizer), "interval": updates.interval, "name": name}
             for updates, name, optimizer in built
@@ -300,16 +314,15 @@ class AdversarialModule(TrainingModule):
 
     def _round(self, batch: Batch, prepared: tuple[Any, ...], active: list[Phase], counts: bool) -> Stages:
         """Run the active phases once and return the stages of the last forward pass, detached."""
-        shared: Stages | None = None
-        if self.plan.forward == "shared" and active:
-            with torch.set_grad_enabled(self.plan.generator in active):
-                shared = self.predict_stages(batch)
-        stages: Stages = shared or {}
         seen = self.in_loss_range(batch)
+        shared: tuple[Stages, tuple[Any, ...]] | None = None
+        if self.plan.forward == "shared" and active:
+            shared = self._predict(batch, seen, self.plan.generator in active)
+        stages: Stages = shared[0] if shared is not None else {}
         for phase in active:
             with self.only(phase):
-                stages = shared if shared is not None else self._fresh_stages(phase, batch)
-                self.manual_backward(self._phase_loss(phase, seen, stages, prepared))
+                stages, own = shared if shared is not None else self._predict(batch, seen, phase.is_generator)
+                self.manual_backward(self._phase_loss(phase, seen, stages, (*prepared, *own)))
             if not self.plan.step_jointly:
                 self._update(phase, counts, completes=counts and phase is active[-1])
         if self.plan.step_jointly:
@@ -317,9 +330,11 @@ class AdversarialModule(TrainingModule):
                 self._update(phase, counts, completes=counts and phase is active[-1])
         return {name: stage.detach() for name, stage in stages.items()}
 
-    def _fresh_stages(self, phase: Phase, batch: Batch) -> Stages:
-        with torch.set_grad_enabled(phase.is_generator):
-            return self.predict_stages(batch)
+    def _predict(self, batch: Batch, seen: Batch, with_graph: bool) -> tuple[Stages, tuple[Any, ...]]:
+        """Return the generator's stages and what `prepare_round` returns for them."""
+        with torch.set_grad_enabled(with_graph):
+            stages = self.predict_stages(batch)
+            return stages, self.prepare_round(seen, stages)
 
     def _phase_loss(self, phase: Phase, batch: Batch, stages: Stages, prepared: tuple[Any, ...]) -> Tensor:
         if not phase.is_generator:
@@ -418,5 +433,6 @@ class AdversarialModule(TrainingModule):
         prepared = self.prepare(seen)
         for phase in self.plan.phases:
             with self.only(phase):
-                sums[phase.name] = self._phase_loss(phase, seen, self._fresh_stages(phase, batch), prepared)
+                stages, own = self._predict(batch, seen, phase.is_generator)
+                sums[phase.name] = self._phase_loss(phase, seen, stages, (*prepared, *own))
         return sums

@@ -32,6 +32,7 @@ from inpaint_zoo.ops import (
 from inpaint_zoo.ops.precision import full_precision
 from inpaint_zoo.random import sample_key
 from inpaint_zoo.registry import create_model
+from inpaint_zoo.training.fused import use_fused_updates
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
 from inpaint_zoo.training.hyperparameters import check_same_network, storable_arguments
 from inpaint_zoo.training.lightning_options import check_settings, check_trainer
@@ -610,6 +611,7 @@ class InpaintingModule(TrainingModule):
         """
         parameters: Iterable[nn.Parameter] = (p for p in self.network.parameters() if p.requires_grad)
         optimizer = self.optimizer(parameters)
+        use_fused_updates(optimizer)
         if self.scheduler is None:
             return optimizer
         scheduler = self.scheduler(optimizer)

@@ -39,7 +39,10 @@ def test_overlaps_equal_those_of_all_resolved_paths(pool, tmp_path):
     sets = {
         "training": linked(tmp_path / "a", pool, range(8)),
         "validation": by_stem(tmp_path / "folder_link"),
-        "test": linked(tmp_path / "b", pool, [7, 9, 11]) | by_stem(tmp_path / "a", [tmp_path / "a/other_name_0.png"]),
+        "test": {
+            **linked(tmp_path / "b", pool, [7, 9, 11]),
+            **by_stem(tmp_path / "a", [tmp_path / "a/other_name_0.png"]),
+        },
         "lone": {"x": tmp_path / "nowhere" / "x.png"},
     }
     found = {frozenset((entry.smaller, entry.larger)): entry for entry in find_overlaps(sets)}

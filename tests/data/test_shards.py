@@ -12,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import webdataset
 
-from inpaint_zoo.data import create_dataset, fetching
+from inpaint_zoo.data import InpaintingDataModule, create_dataset, fetching
 from inpaint_zoo.data.packing import write_shards
-from inpaint_zoo.data.sampling import MIXED, shuffled
+from inpaint_zoo.data.samples import collate
+from inpaint_zoo.data.sampling import MIXED, ResumableLoader, StreamSampler, shuffled
 from inpaint_zoo.data.shards import INDEX, index_shards, member_name, open_shards
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.images import write_image
@@ -185,6 +187,31 @@ def test_shards_are_read_a_few_at_a_time_and_well_mixed():
             assert len(set(blocks[order[first : first + 25]].tolist())) > 4
     assert not np.array_equal(*orders)
     assert set(blocks[orders[0][:200]].tolist()) != set(blocks[orders[1][:200]].tolist())
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_ranks_together_read_the_samples_of_one_process_also_from_the_middle_of_an_epoch(packed, ranks):
+    spec = {"name": "a", "shards": str(packed), "size": 8}
+    samples = InpaintingDataModule(spec, masks={"name": "center", "size": 4}, seed=5).train_samples()
+
+    def loader(rank, of):
+        options = {"length": 24, "batch_size": 6 // of, "rank": rank, "ranks": of, "blocks": samples.images.blocks}
+        return ResumableLoader(samples, StreamSampler(len(samples.images), **options), collate_fn=collate)
+
+    whole = list(loader(0, 1))
+    interrupted = loader(0, 1)
+    reading = iter(interrupted)
+    for _ in range(2):
+        next(reading)
+    for state, done in (({"epoch": 0, "batches": 0}, 0), (interrupted.state_dict(), 2)):
+        loaders = [loader(rank, ranks) for rank in range(ranks)]
+        for each in loaders:
+            each.load_state_dict(state)
+        for expected, *shares in zip(whole[done:], *loaders, strict=True):
+            names = zip(*(share["name"] for share in shares), strict=True)
+            assert [name for together in names for name in together] == expected["name"]
+            for key in ("image", "mask"):
+                assert torch.stack([share[key] for share in shares], dim=1).flatten(0, 1).equal(expected[key])
 
 
 def test_local_shards_that_changed_are_refused(packed, tmp_path):

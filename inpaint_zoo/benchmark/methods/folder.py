@@ -34,7 +34,7 @@ class FolderMethod(Method):
     def __init__(self, entry: FolderEntry, num_datasets: int, num_masks: int) -> None:
         super().__init__(entry)
         self.num_datasets, self.num_masks = num_datasets, num_masks
-        self._files: dict[str, Path] = {}
+        self._files: Mapping[str, Path] = {}
         self._problem: ZooError | None = None
         if not entry.folder.is_dir():
             raise entry.table.error(f"no folder {entry.folder}.", "folder")
@@ -80,7 +80,7 @@ class FolderMethod(Method):
                 places.append(self.entry.folder)
         return places
 
-    def _paired(self, task: Task) -> dict[str, Path]:
+    def _paired(self, task: Task) -> Mapping[str, Path]:
         """Return key -> file of the existing results."""
         places = self._places(task)
         place = next((place for place in places if place.is_dir()), None)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from inpaint_zoo.layers import VGGFeatures
 from inpaint_zoo.losses import AdversarialLoss, LPIPSLoss, MaskMode, SoftPatchLoss, mask_to_logits, masked_l1
 from inpaint_zoo.models.grig.patch_discriminator import GRIGPatchDiscriminator
+from inpaint_zoo.models.grig.projected_discriminator import ProjectedDiscriminator
 from inpaint_zoo.ops import AugmentStep, diff_augment
 from inpaint_zoo.training import Batch, Terms, completed
 
@@ -74,14 +75,23 @@ class GRIGLoss(nn.Module):
         return terms
 
     def projected(
-        self, discriminator: nn.Module, pred: Tensor, batch: Batch, generator: torch.Generator | None = None
+        self,
+        discriminator: ProjectedDiscriminator,
+        pred: Tensor,
+        batch: Batch,
+        generator: torch.Generator | None = None,
+        features: tuple[Tensor, Tensor] | None = None,
     ) -> Terms:
         """Return the terms ``real`` and ``fake`` of the projected discriminator.
 
-        Real and fake images pass through it separately, because it contains batch norms.
+        Real and fake images pass through it separately, because it contains batch norms. ``features`` are the frozen
+        part's features of the ground truth and of the composite, if they are known.
         """
-        real, fake, _ = self._seen(pred, batch, generator)
-        return {"real": self.gan_loss.real(discriminator(real)), "fake": self.gan_loss.fake(discriminator(fake))}
+        if features is None:
+            real, fake, _ = self._seen(pred, batch, generator)
+            features = discriminator.features(real), discriminator.features(fake)
+        on_real, on_fake = (discriminator.judge(each.detach()) for each in features)
+        return {"real": self.gan_loss.real(on_real), "fake": self.gan_loss.fake(on_fake)}
 
     def patch(
         self,
@@ -102,20 +112,23 @@ class GRIGLoss(nn.Module):
 
     def generator(
         self,
-        projected: nn.Module | None,
+        projected: ProjectedDiscriminator | None,
         patch: GRIGPatchDiscriminator | None,
         pred: Tensor,
         batch: Batch,
         generator: torch.Generator | None = None,
+        features: Tensor | None = None,
     ) -> Terms:
         """Return the generator's terms ``adversarial`` (projected discriminator) and ``patch`` (patch discriminator).
 
-        The caller has frozen the discriminators' parameters. A discriminator that is None gives no term.
+        The caller has frozen the discriminators' parameters. A discriminator that is None gives no term. ``features``
+        are the projected discriminator's frozen features of the composite, with their graph, if they are known.
         """
         terms: Terms = {}
         _, fake, mask = self._seen(pred, batch, generator)
         if projected is not None:
-            terms["adversarial"] = self.gan_loss.generator(projected(fake))
+            features = projected.features(fake) if features is None else features
+            terms["adversarial"] = self.gan_loss.generator(projected.judge(features))
         if patch is not None:
             logits = patch(fake)
             if self.labels == "soft":

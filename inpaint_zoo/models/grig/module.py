@@ -18,7 +18,7 @@ from inpaint_zoo.models.grig.network import GRIGGenerator
 from inpaint_zoo.models.grig.patch_discriminator import GRIGPatchDiscriminator
 from inpaint_zoo.models.grig.projected_discriminator import BackboneName, ProjectedDiscriminator
 from inpaint_zoo.ops import AugmentStep, check_augment_steps, from_range
-from inpaint_zoo.training import AdversarialModule, Batch, Recipe, Stages, Terms
+from inpaint_zoo.training import AdversarialModule, Batch, Recipe, Stages, Terms, completed
 
 __all__ = ["GRIG", "UpdateOrder"]
 
@@ -172,9 +172,26 @@ class GRIG(AdversarialModule):
         phases = (*discriminators, generator) if self.update_order == "code" else (generator, *discriminators)
         return Recipe(phases, forward=self.forward_passes, repeats=cast(GRIGGenerator, self.network).steps)
 
-    def prepare(self, batch: Batch) -> tuple[Mapping[str, Tensor] | None]:
-        """Return VGG's features of the ground truth, which the losses of all rounds use; None if LPIPS is disabled."""
-        return (self.losses.lpips_features(batch["image"]),)
+    def prepare(self, batch: Batch) -> tuple[Mapping[str, Tensor] | None, Tensor | None]:
+        """Return the features of the ground truth, which the losses of all rounds use.
+
+        Returns:
+            VGG's features; None if LPIPS is disabled. Features of the projected discriminator's frozen part; None if it
+            is disabled or sees augmented images.
+        """
+        with torch.no_grad():
+            projected = self._features(batch["image"])
+        return self.losses.lpips_features(batch["image"]), projected
+
+    def prepare_round(self, batch: Batch, stages: Stages) -> tuple[Tensor | None]:
+        """Return the features of the composite from the projected discriminator's frozen part, with their graph."""
+        return (self._features(completed(stages[STEP], batch)),)
+
+    def _features(self, image: Tensor) -> Tensor | None:
+        used = any("projected" in phase.trains for phase in self.plan.phases)
+        if self.projected is None or not used or self.losses.augment:
+            return None
+        return self.projected.features(image)
 
     def predict_stages(self, batch: Batch) -> Stages:
         """Return one step, starting from the previous round's result."""
@@ -188,13 +205,20 @@ class GRIG(AdversarialModule):
     # Losses
 
     def projected_loss(
-        self, discriminator: ProjectedDiscriminator, batch: Batch, stages: Stages, target: Mapping[str, Tensor] | None
+        self,
+        discriminator: ProjectedDiscriminator,
+        batch: Batch,
+        stages: Stages,
+        target: Mapping[str, Tensor] | None,
+        real: Tensor | None = None,
+        fake: Tensor | None = None,
     ) -> Terms:
-        """Return the projected discriminator's hinge loss terms."""
-        return self.losses.projected(discriminator, stages[STEP], batch, self.loss_generator)
+        """Return the projected discriminator's hinge loss terms; ``real`` and ``fake`` are its frozen features."""
+        features = None if real is None or fake is None else (real, fake)
+        return self.losses.projected(discriminator, stages[STEP], batch, self.loss_generator, features)
 
     def patch_loss(
-        self, discriminator: GRIGPatchDiscriminator, batch: Batch, stages: Stages, target: Mapping[str, Tensor] | None
+        self, discriminator: GRIGPatchDiscriminator, batch: Batch, stages: Stages, *prepared: object
     ) -> Terms:
         """Return the patch discriminator's loss terms."""
         return self.losses.patch(discriminator, stages[STEP], batch, self.loss_generator)
@@ -206,10 +230,15 @@ class GRIG(AdversarialModule):
         batch: Batch,
         stages: Stages,
         target: Mapping[str, Tensor] | None,
+        real: Tensor | None = None,
+        fake: Tensor | None = None,
     ) -> Terms:
-        """Return the generator's loss terms on the composite; ``target`` are VGG's features of the ground truth."""
+        """Return the generator's loss terms on the composite.
+
+        ``target`` are VGG's features of the ground truth, ``fake`` the projected discriminator's of the composite.
+        """
         pred = stages[STEP]
-        adversarial = self.losses.generator(projected, patch, pred, batch, self.loss_generator)
+        adversarial = self.losses.generator(projected, patch, pred, batch, self.loss_generator, fake)
         return adversarial | self.losses.reconstruction(pred, batch, target)
 
     # Checkpoints

@@ -141,12 +141,24 @@ class ProjectedDiscriminator(nn.Module):
         Raises:
             ZooError: If the backbone has no weights yet.
         """
+        return self.judge(self.features(image))
+
+    def features(self, image: Tensor) -> Tensor:
+        """Return the frozen part's features of an image, which do not change when the discriminator is trained.
+
+        Raises:
+            ZooError: If the backbone has no weights yet.
+        """
         if self.backbone_source is None:
             raise ZooError(
                 f"The projected discriminator has no weights of '{self.backbone}' yet: "
                 "call load_backbone() or load a state dict first."
             )
-        return self.discriminator(self.feature_network(self._enlarged(image))).flatten(1)
+        return self.feature_network(self._enlarged(image))
+
+    def judge(self, features: Tensor) -> Tensor:
+        """Return the logits (B, n) for the features of an image."""
+        return self.discriminator(features).flatten(1)
 
     def _enlarged(self, image: Tensor) -> Tensor:
         H, W = image.shape[-2:]
