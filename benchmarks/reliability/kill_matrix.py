@@ -334,7 +334,7 @@ def measure(workload: Workload, kind: str, kills: int, unbroken: Path, seconds: 
             hit = tally.landed < kills and (code := wait(child, chance.uniform(0, seconds))) is None
             if hit:
                 interrupt(child, kind)
-                tally.landed += 1
+                tally.landed += kind != "truncated checkpoint"
             if code is None:
                 code = wait(child, PATIENCE)
             if code is None:
@@ -351,6 +351,7 @@ def measure(workload: Workload, kind: str, kills: int, unbroken: Path, seconds: 
             if environment and code == UNFINISHED and not (scratch / "slurm" / "calls").is_file():
                 tally.unexplained.append(f"run {number}: unfinished, but the job was not requeued")
             truncated = hit and kind == "truncated checkpoint" and truncate_newest(folder)
+            tally.landed += truncated  # only if there were two checkpoints
             if not hit:
                 break
             code = None

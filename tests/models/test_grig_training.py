@@ -177,6 +177,12 @@ class Whole(nn.Sequential):
     def __init__(self):
         super().__init__(nn.Conv2d(3, 8, 4, 4), nn.BatchNorm2d(8), nn.LeakyReLU(0.2), nn.Conv2d(8, 1, 4, 4))
 
+    def features(self, image):
+        return image  # nothing of it is frozen
+
+    def judge(self, features):
+        return self(features)
+
 
 class ByHand:
     """GRIG's training as specified, without this package's phases and losses."""
