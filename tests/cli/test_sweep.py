@@ -467,14 +467,10 @@ def test_a_reduced_training_says_so(tmp_path):
         assert weights_origin("toy", path) == ("reduced", "12 of 309 images in train")
 
 
-def test_several_processes_of_a_run_have_larger_batches(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("PATH", str(tmp_path))  # without sbatch
+def test_a_run_without_processes_is_refused(tmp_path, capsys):
     small_recipe(tmp_path / "suite")
     suite = write_suite(tmp_path / "suite", [tiny("One")])
-    words = ("--submit", "slurm", "--slurm", "time=5", "--slurm", "nodes=2", "--slurm", "tasks_per_node=2")
-    assert sweep(suite, *words) == 2
-    assert "each run has 4 processes" in capsys.readouterr().err
-    assert sweep(suite, *words[:4], "--slurm", "tasks_per_node=0") == 2
+    assert sweep(suite, "--submit", "slurm", "--slurm", "time=5", "--slurm", "tasks_per_node=0") == 2
     assert "tasks_per_node" in capsys.readouterr().err
 
 
