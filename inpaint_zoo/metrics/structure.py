@@ -51,8 +51,33 @@ def ssim_map(pred: Tensor, target: Tensor, window: list[float], border: Border, 
         return _similarity(pred, target, partial(_filter, window=window, border=border), unbiased)
     smooth = partial(_filter_on_cpu, weights=np.array(window), border=border)
     x, y = (each.permute(0, 2, 3, 1).contiguous().numpy() for each in (pred, target))
-    maps = [_similarity(*pair, smooth, unbiased) for pair in zip(x, y, strict=True)]
+    maps = [_map_on_cpu(*pair, smooth, unbiased, len(window) // 2, border) for pair in zip(x, y, strict=True)]
     return torch.from_numpy(maps[0][None] if len(maps) == 1 else np.stack(maps)).permute(0, 3, 1, 2)
+
+
+def _map_on_cpu(
+    x: Floats, y: Floats, smooth: Callable[[Floats], Floats], unbiased: float, pad: int, border: Border
+) -> Floats:
+    """Return the map of SSIM of one image (H, W, C), which is 1 at all windows in which both images are equal.
+
+    Only the rectangle around the differences is computed. With "crop", that is simpler for the complete image.
+    """
+    H, W, C = x.shape
+    different = x != y
+    rows, columns = (np.flatnonzero(different.any(axis=axes)) for axes in ((1, 2), (0, 2)))
+    if border == "crop" or not len(rows):
+        return _similarity(x, y, smooth, unbiased) if border == "crop" else np.ones((H, W, C))
+    inner, outer = (  # windows that contain a difference, and the pixels that they contain
+        tuple(
+            slice(max(int(at[0]) - reach, 0), min(int(at[-1]) + reach + 1, side))
+            for at, side in ((rows, H), (columns, W))
+        )
+        for reach in (pad, 2 * pad)
+    )
+    found = _similarity(np.ascontiguousarray(x[outer]), np.ascontiguousarray(y[outer]), smooth, unbiased)
+    whole = np.ones((H, W, C))
+    whole[inner] = found[tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(inner, outer, strict=True))]
+    return whole
 
 
 def _similarity(x: Array, y: Array, smooth: Callable[[Array], Array], unbiased: float) -> Array:

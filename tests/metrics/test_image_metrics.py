@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 from torchmetrics import MetricCollection
 from torchmetrics.functional.image import structural_similarity_index_measure, total_variation
@@ -90,6 +92,25 @@ def test_ssim_in_the_hole_is_the_mean_of_the_map(images):
     values = ssim_map(pred.double(), target.double(), gaussian_window(), "reflect", False)
     expected = torch.stack([v[:, m[0] > 0.5].mean() for v, m in zip(values, mask, strict=True)])
     assert torch.allclose(create_metric("ssim_hole").score(pred, target, mask), expected, rtol=1e-12)
+
+
+@given(
+    rows=st.tuples(st.integers(0, 29), st.integers(1, 30)),
+    columns=st.tuples(st.integers(0, 36), st.integers(1, 37)),
+)
+def test_ssim_is_one_where_all_pixels_of_the_window_are_equal(rows, columns):
+    """Only the part around the differences is computed; scikit-image computes all of it."""
+    rng = np.random.default_rng(0)
+    x = rng.random((30, 37, 3))
+    y = x.copy()
+    box = tuple(slice(start, start + length) for start, length in (rows, columns))
+    y[box] = rng.random(y[box].shape)
+    arguments = (torch.from_numpy(image).permute(2, 0, 1)[None] for image in (x, y))
+    ours = ssim_map(*arguments, gaussian_window(), "reflect", False)[0].permute(1, 2, 0).numpy()
+    padded = (np.pad(image, ((5, 5), (5, 5), (0, 0)), mode="reflect") for image in (x, y))
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "channel_axis": -1}
+    _, expected = structural_similarity(*padded, data_range=1, full=True, **settings)
+    np.testing.assert_allclose(ours, expected[5:-5, 5:-5], atol=1e-12)
 
 
 def test_ssim_in_a_region_needs_a_map_of_full_size():
