@@ -215,7 +215,7 @@ class _Walk:
         found.sort(key=lambda each: each[:2])
         for _, same in groupby(found, key=lambda each: each[0]):
             together = [entry for _, _, entry in same]
-            names = chain.from_iterable(self._below(entry, prefix, above | {here}) for entry in together)
+            names: Iterator[str] = chain.from_iterable(self._below(entry, prefix, above | {here}) for entry in together)
             if len(together) > 1 and any(
                 _is_folder(entry) for entry in together
             ):  # `a1` and `a01`: one after the other
