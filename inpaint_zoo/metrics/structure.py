@@ -63,8 +63,9 @@ def _map_on_cpu(
     Only the rectangle around the differences is computed. With "crop", that is simpler for the complete image.
     """
     H, W, C = x.shape
-    different = x != y
-    rows, columns = (np.flatnonzero(different.any(axis=axes)) for axes in ((1, 2), (0, 2)))
+    different = (x != y).reshape(H, W * C)
+    rows = np.flatnonzero(different.any(1))
+    columns = np.flatnonzero(different.any(0).reshape(W, C).any(1))
     if border == "crop" or not len(rows):
         return _similarity(x, y, smooth, unbiased) if border == "crop" else np.ones((H, W, C))
     inner, outer = (  # windows that contain a difference, and the pixels that they contain

@@ -28,7 +28,9 @@ def decoded(monkeypatch):
     """Return a list that gets the stem of every image that is decoded."""
     stems = []
     decode = ImageDataset._decoded
-    monkeypatch.setattr(ImageDataset, "_decoded", lambda self, stem: stems.append(stem) or decode(self, stem))
+    monkeypatch.setattr(
+        ImageDataset, "_decoded", lambda self, stem, file: stems.append(stem) or decode(self, stem, file)
+    )
     return stems
 
 
