@@ -7,14 +7,26 @@ from pathlib import Path
 
 import pytest
 
+from inpaint_zoo.cli.main import main
 from tests.helpers.programs import Forked
 
 SCRIPT = Path(__file__).parent.parent.parent / "benchmarks" / "reliability" / "kill_matrix.py"
+MATRIX = runpy.run_path(str(SCRIPT))
+FAMILIES = tuple(MATRIX["FAMILIES"])
 
 
 def run_script(words):
     sys.argv = [str(SCRIPT), *words]
     runpy.run_path(str(SCRIPT), run_name="__main__")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_training_of_each_family_can_start(family, tmp_path):
+    command = MATRIX["training_of"](family).arguments(tmp_path / "run")
+    resumed = command.index("--ckpt_path")  # there is no checkpoint yet
+    assert main([*command[:resumed], *command[resumed + 2 :], "--dry-run"]) == 0
 
 
 @pytest.mark.slow
