@@ -206,7 +206,9 @@ class Execution:
             first: An image that was loaded already.
             mine: Positions of the samples of this rank, the only ones that a method knows that `takes_all`.
         """
-        samples = [cell.samples[at] for at in mine] if cell.method.takes_all else cell.samples
+        samples = cell.samples
+        if cell.method.takes_all:
+            samples = [samples[at] for at in mine]
         count = min(SPREAD, len(samples))
         found = 0
         for part in range(count):
