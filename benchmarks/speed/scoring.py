@@ -45,7 +45,7 @@ Pixels = np.ndarray
 
 
 def write_images(folder: Path, count: int, size: int) -> None:
-    """Write crops of photographs to `truth`, and to `results` with noise in the centered hole of half their size."""
+    """Write crops of images to `truth`, and to `results` with noise in the centered hole of half their size."""
     rng = np.random.default_rng(0)
     photos = [Image.fromarray(photo).resize((2 * size, 2 * size)) for photo in (data.astronaut(), data.chelsea())]
     for name in ("truth", "results"):

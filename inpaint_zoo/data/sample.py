@@ -1,9 +1,9 @@
 """The images included in scikit-image's wheel: data for a first run without a download.
 
-The splits are fixed by hand. "train" and "test" are the color photographs, and both mix people, animals, machines and
+The splits are fixed by hand. "train" and "test" are the color images, and both mix people, animals, machines and
 science. The two motorcycle images show one scene from viewpoints 19 cm apart, so both are in train: a test image must
 not have a near copy in training. Four test images are too few for a significant difference, whatever the methods are.
-Therefore "unseen" adds the gray photographs and scans of the wheel to them. No shipped weights were trained on these
+Therefore "unseen" adds the gray images and scans of the wheel to them. No shipped weights were trained on these
 14 images. Drawings, computed images (the color wheel, the phantom, the chessboards), the silhouette of a horse, stacks
 and images smaller than 172 px are not used.
 """
