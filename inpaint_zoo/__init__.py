@@ -10,11 +10,11 @@ All models share one interface: images are float tensors (B, 3, H, W), RGB in [0
 Importing the package is fast: each name below is imported on first use.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
 from inpaint_zoo import discovery
 from inpaint_zoo._version import __version__
+from inpaint_zoo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from inpaint_zoo.combinators import local_global, progressive, two_stage
@@ -62,33 +62,27 @@ __all__ = [
 
 discovery.PROVIDERS += ["inpaint_zoo.combinators", "inpaint_zoo.models"]
 
-_MODULES = {
-    "combinators": ("local_global", "progressive", "two_stage"),
-    "errors": ("UnknownNameError", "ZooError"),
-    "inference": ("inpaint", "optimize"),
-    "interfaces": ("InpaintingNetwork",),
-    "masks": ("MaskConfigError", "create_generator", "create_mask", "list_masks"),
-    "metrics": ("create_metric", "list_metrics"),
-    "registry": (
-        "convert_official",
-        "create_discriminator",
-        "create_model",
-        "list_discriminators",
-        "list_models",
-        "model_info",
-        "register_model",
-    ),
-    "weights": ("save_weights",),
-}
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'inpaint_zoo' has no attribute '{name}'")
-    value = getattr(importlib.import_module(f"inpaint_zoo.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "inpaint_zoo.combinators": ("local_global", "progressive", "two_stage"),
+        "inpaint_zoo.errors": ("UnknownNameError", "ZooError"),
+        "inpaint_zoo.inference": ("inpaint", "optimize"),
+        "inpaint_zoo.interfaces": ("InpaintingNetwork",),
+        "inpaint_zoo.masks": ("MaskConfigError", "create_generator", "create_mask", "list_masks"),
+        "inpaint_zoo.metrics": ("create_metric", "list_metrics"),
+        "inpaint_zoo.registry": (
+            "convert_official",
+            "create_discriminator",
+            "create_model",
+            "list_discriminators",
+            "list_models",
+            "model_info",
+            "register_model",
+        ),
+        "inpaint_zoo.weights": ("save_weights",),
+    },
+)
 
 
 def __dir__() -> list[str]:

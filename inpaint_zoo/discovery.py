@@ -15,7 +15,7 @@ import importlib
 import importlib.metadata
 import warnings
 
-__all__ = ["GROUP", "PROVIDERS", "BrokenPluginWarning", "broken_plugins", "discover", "loading_plugin"]
+__all__ = ["GROUP", "PROVIDERS", "BrokenPluginWarning", "broken_plugins", "discover", "has_plugins", "loading_plugin"]
 
 GROUP = f"{__package__}.models"
 """Entry-point group of modules that register models; it has the name of a package of ours, but is not an import."""
@@ -39,6 +39,12 @@ def discover() -> None:
         importlib.import_module(name)
     for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         _load(point)
+
+
+@functools.cache
+def has_plugins() -> bool:
+    """Return whether other installed distributions register models."""
+    return bool(importlib.metadata.entry_points(group=GROUP))
 
 
 def _load(point: importlib.metadata.EntryPoint) -> None:

@@ -1,8 +1,9 @@
 """Registry of models, combinators, discriminators and converters, and functions that create them by name.
 
 Models, discriminators and converters of the authors' checkpoints register themselves with the decorators of this module
-when their package is imported, which `discover` does at the first look-up of a name. Other packages can register more:
-installed ones by an entry point, see `discovery`.
+when their package is imported, which `discover` does when the first network is built. Until then, models and
+combinators are looked up in the recorded table, see `model_table`, which needs no PyTorch. Other packages can register
+more: installed ones by an entry point, see `discovery`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import inspect
 import json
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from inpaint_zoo.discovery import BrokenPluginWarning, broken_plugins, discover, loading_plugin
+from inpaint_zoo.discovery import BrokenPluginWarning, broken_plugins, discover, has_plugins, loading_plugin
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.listing import natural_key
+from inpaint_zoo.model_table import RecordedCombinator, RecordedModel, read_table
 from inpaint_zoo.weights import (
     OtherModelError,
     WeightsError,
@@ -35,9 +38,11 @@ if TYPE_CHECKING:
     from inpaint_zoo.interfaces import InpaintingNetwork
 
 __all__ = [
+    "Counts",
     "ModelInfo",
     "Paper",
     "convert_official",
+    "count_on_meta",
     "create_discriminator",
     "create_model",
     "create_unfilled",
@@ -78,7 +83,15 @@ class Paper(NamedTuple):
         return ", ".join([f"{first} et al." if others else first, f"{self.venue} {self.year or ''}".strip()])
 
 
-class ModelInfo(NamedTuple):
+class Counts(NamedTuple):
+    """What is only known of a network that is built."""
+
+    parameters: int
+    takes_hole_fill: bool
+
+
+@dataclass(frozen=True)
+class ModelInfo:
     """Information about a registered model.
 
     Attributes:
@@ -88,12 +101,10 @@ class ModelInfo(NamedTuple):
         paper: Publication of the method; None for a baseline without a paper.
         source: Paper notes or code that the implementation follows.
         learned: Whether the model has weights to train.
-        parameters: Number of trainable and frozen parameters, counted on the network.
         options: All options of `create_model` with the values that the network is created with: the given values, else
             the values in the weight file, else the defaults.
         weights: Names of the weight files that ship with the package.
         weights_of: Model whose weight files it takes: the wrapped model for a combinator without weights, else itself.
-        takes_hole_fill: Whether the network takes a filling of the hole; see `InpaintingNetwork`.
         plugin: Name and version of the distribution that registered it by an entry point; None for this package.
     """
 
@@ -103,12 +114,21 @@ class ModelInfo(NamedTuple):
     paper: Paper | None
     source: str
     learned: bool
-    parameters: int
     options: dict[str, Any]
     weights: tuple[str, ...]
     weights_of: str
-    takes_hole_fill: bool
-    plugin: str | None = None
+    plugin: str | None
+    _count: Callable[[], Counts] = field(repr=False, compare=False)
+
+    @property
+    def parameters(self) -> int:
+        """Number of trainable and frozen parameters. With other options than the defaults, the network is built."""
+        return self._count().parameters
+
+    @property
+    def takes_hole_fill(self) -> bool:
+        """Whether the network takes a filling of the hole, see `InpaintingNetwork`; found out like `parameters`."""
+        return self._count().takes_hole_fill
 
     @property
     def ready(self) -> bool:
@@ -127,12 +147,40 @@ class _Entry(NamedTuple):
     @property
     def defaults(self) -> dict[str, Any]:
         """Return all options with their defaults."""
-        return {key: option.default for key, option in inspect.signature(self.build).parameters.items()}
+        return _defaults(self.build)
+
+    @property
+    def family(self) -> str:
+        """Return the folder in `inpaint_zoo.models`, or a plugin's package."""
+        return self.build.__module__.removeprefix("inpaint_zoo.models.").split(".")[0]
+
+    @property
+    def description(self) -> str:
+        """Return the first line of the builder's docstring."""
+        return _first_line(self.build)
+
+
+def _defaults(build: Callable[..., object]) -> dict[str, Any]:
+    return {key: option.default for key, option in inspect.signature(build).parameters.items()}
+
+
+def _first_line(build: Callable[..., object]) -> str:
+    return (inspect.getdoc(build) or "").split("\n")[0]
 
 
 class _Combinator(NamedTuple):
     combine: Callable[..., InpaintingNetwork]
     learned: bool
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Return all options with their defaults; the first argument is the network."""
+        return dict(list(_defaults(self.combine).items())[1:])
+
+    @property
+    def description(self) -> str:
+        """Return the first line of the docstring."""
+        return _first_line(self.combine)
 
 
 class _Conversion(NamedTuple):
@@ -144,7 +192,7 @@ class _Conversion(NamedTuple):
 MODELS: dict[str, _Entry] = {}
 DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {}
 CONVERTERS: dict[str, _Conversion] = {}
-_combinators: dict[str, _Combinator] = {}
+COMBINATORS: dict[str, _Combinator] = {}
 
 
 def _add(kind: str, table: dict[str, Any], name: str, entry: object) -> None:
@@ -154,17 +202,82 @@ def _add(kind: str, table: dict[str, Any], name: str, entry: object) -> None:
 
 
 def _matching(table: Mapping[str, object], pattern: str) -> list[str]:
-    discover()
     return sorted(fnmatch.filter(table, pattern), key=natural_key)
 
 
-def _call(kind: str, name: str, build: Callable[..., Built], options: Mapping[str, Any]) -> Built:
+def _check_options(kind: str, name: str, build: Callable[..., object], options: Mapping[str, Any]) -> None:
     accepted = inspect.signature(build).parameters
     for option in options:
         if option not in accepted:
             hint = f"'{name}' takes: {', '.join(accepted)}." if accepted else f"'{name}' takes none."
             raise unknown_name(f"option of {kind} '{name}':", option, accepted, hint)
+
+
+def _call(kind: str, name: str, build: Callable[..., Built], options: Mapping[str, Any]) -> Built:
+    _check_options(kind, name, build, options)
     return build(**options)
+
+
+def _models() -> Mapping[str, _Entry]:
+    """Return all models: from the recorded table, or else by importing the packages that register them."""
+    if _table_suffices():
+        return _recorded_models()
+    discover()
+    return MODELS
+
+
+def _all_combinators() -> Mapping[str, _Combinator]:
+    """Return all combinators, in the same way as `_models`."""
+    if _table_suffices():
+        return _recorded_combinators()
+    discover()
+    return COMBINATORS
+
+
+def _table_suffices() -> bool:
+    """Return whether nothing is registered yet and no other package would register something."""
+    return not (MODELS or COMBINATORS or has_plugins()) and read_table().is_current
+
+
+@functools.cache
+def _recorded_models() -> dict[str, _Entry]:
+    return {name: _recorded_model(name, model) for name, model in read_table().models.items()}
+
+
+def _recorded_model(name: str, model: RecordedModel) -> _Entry:
+    """Return an entry whose builder imports the networks when it is called."""
+
+    def build(**options: Any) -> InpaintingNetwork:
+        discover()
+        return MODELS[name].build(**options)
+
+    build.__doc__ = model.description
+    build.__module__ = f"inpaint_zoo.models.{model.family}"
+    build.__signature__ = inspect.Signature(_keywords(model.options))  # type: ignore[attr-defined]
+    paper = Paper(**model.paper) if model.paper else None
+    return _Entry(build, paper, model.source, model.learned, name)
+
+
+@functools.cache
+def _recorded_combinators() -> dict[str, _Combinator]:
+    return {name: _recorded_combinator(name, each) for name, each in read_table().combinators.items()}
+
+
+def _recorded_combinator(name: str, recorded: RecordedCombinator) -> _Combinator:
+    def combine(network: InpaintingNetwork, **options: Any) -> InpaintingNetwork:
+        discover()
+        return COMBINATORS[name].combine(network, **options)
+
+    combine.__doc__ = recorded.description
+    network = inspect.Parameter("network", inspect.Parameter.POSITIONAL_ONLY)
+    combine.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [network, *_keywords(recorded.options)]
+    )
+    return _Combinator(combine, recorded.learned)
+
+
+def _keywords(options: Mapping[str, Any]) -> list[inspect.Parameter]:
+    return [inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=value) for key, value in options.items()]
 
 
 def register_model(
@@ -206,7 +319,7 @@ def register_combinator(*, learned: bool = True) -> Callable[[ModelBuilder], Mod
     """
 
     def register(build: ModelBuilder) -> ModelBuilder:
-        _add("combinator", _combinators, build.__name__, _Combinator(build, learned))
+        _add("combinator", COMBINATORS, build.__name__, _Combinator(build, learned))
         return build
 
     return register
@@ -250,8 +363,8 @@ def list_models(pattern: str = "*", *, ready: bool = False) -> list[str]:
         pattern: Shell pattern for the names, such as "*lama*".
         ready: Return only models that work without training, see `ModelInfo.ready`. No network is built.
     """
-    names = _matching(MODELS, pattern)
-    return [name for name in names if not ready or _is_ready(MODELS[name])]
+    models = _models()
+    return [name for name in _matching(models, pattern) if not ready or _is_ready(models[name])]
 
 
 def _is_ready(entry: _Entry) -> bool:
@@ -260,34 +373,37 @@ def _is_ready(entry: _Entry) -> bool:
 
 def list_combinators(pattern: str = "*") -> list[str]:
     """Return the names of the combinators, as in `local_global:autoencoder`, that match a shell pattern."""
-    return _matching(_combinators, pattern)
+    return _matching(_all_combinators(), pattern)
 
 
 def list_discriminators(pattern: str = "*") -> list[str]:
     """Return the names of the registered discriminators that match a shell pattern, in natural order."""
+    discover()
     return _matching(DISCRIMINATORS, pattern)
 
 
 def list_converters(pattern: str = "*") -> list[str]:
     """Return the names that `convert_official` accepts and that match a shell pattern, in natural order."""
+    discover()
     return _matching(CONVERTERS, pattern)
 
 
 def _model(name: str) -> _Entry:
-    discover()
     if ":" in name:
         return _combined(*name.split(":", 1))
-    if name not in MODELS:
+    models = _models()
+    if name not in models:
         broken = [f"The plugin {plugin} cannot be imported ({reason})." for plugin, reason in broken_plugins().items()]
-        raise unknown_name("model", name, MODELS, " ".join(["list_models() gives all names.", *broken]))
-    return MODELS[name]
+        raise unknown_name("model", name, models, " ".join(["list_models() gives all names.", *broken]))
+    return models[name]
 
 
 def _combined(outer: str, inner: str) -> _Entry:
     """Return the entry of ``outer:inner``."""
-    if outer not in _combinators:
-        raise unknown_name("combinator", outer, _combinators, "Write it before a model's name: local_global:lama.")
-    return _wrapped(outer, inner, _combinators[outer], _model(inner))
+    combinators = _all_combinators()
+    if outer not in combinators:
+        raise unknown_name("combinator", outer, combinators, "Write it before a model's name: local_global:lama.")
+    return _wrapped(outer, inner, combinators[outer], _model(inner))
 
 
 @functools.lru_cache(maxsize=256)
@@ -305,8 +421,7 @@ def _wrapped(outer: str, inner: str, combinator: _Combinator, entry: _Entry) -> 
     build.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # read by `inspect.signature`
         [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in (*own, *others)]
     )
-    first_line = (inspect.getdoc(combine) or "").split("\n")[0].split(":")[0]
-    build.__doc__ = f"{first_line}: `{inner}`."
+    build.__doc__ = f"{_first_line(combine).split(':')[0]}: `{inner}`."
     build.__module__ = entry.build.__module__
     weights_of = f"{outer}:{inner}" if learned else entry.weights_of
     return _Entry(build, entry.paper, entry.source, learned or entry.learned, weights_of, entry.plugin)
@@ -318,10 +433,9 @@ def options_through(name: str, inner: str, options: Mapping[str, Any]) -> dict[s
     Raises:
         ZooError: If a combinator has an option of the same name, which hides the network's option.
     """
-    discover()
     *outer, _ = name.removesuffix(inner).split(":")
     for combinator in outer:
-        _, *own = inspect.signature(_combinators[combinator].combine).parameters
+        _, *own = inspect.signature(_all_combinators()[combinator].combine).parameters
         if hidden := [option for option in own if option in options]:
             option = hidden[0]
             raise ZooError(
@@ -331,33 +445,29 @@ def options_through(name: str, inner: str, options: Mapping[str, Any]) -> dict[s
     return dict(options)
 
 
-class _Counts(NamedTuple):
-    parameters: int
-    takes_hole_fill: bool
-
-
-def _count(build: Callable[[], InpaintingNetwork]) -> _Counts:
+def count_on_meta(build: Callable[[], InpaintingNetwork]) -> Counts:
     """Build a network on the meta device, without memory for its parameters, and return what is known only then."""
     import torch
 
     with torch.device("meta"):
         net = build()
-    return _Counts(sum(parameter.numel() for parameter in net.parameters()), net.takes_hole_fill)
-
-
-@functools.cache
-def _recorded_counts() -> dict[str, _Counts]:
-    """Return the counts of this package's models with their default options."""
-    recorded = json.loads(Path(__file__).with_name("models").joinpath("counts.json").read_text("utf-8"))
-    return {name: _Counts(**counts) for name, counts in recorded.items()}
+    return Counts(sum(parameter.numel() for parameter in net.parameters()), net.takes_hole_fill)
 
 
 @functools.lru_cache(maxsize=256)
-def _count_built(name: str, build: Callable[..., InpaintingNetwork], options: str) -> _Counts:
+def _count_built(name: str, build: Callable[..., InpaintingNetwork], options: str) -> Counts:
     """Return the counts of a network with ``options`` as JSON; only one that is not recorded is built."""
-    if options == "{}" and build.__module__.startswith("inpaint_zoo.models.") and name in _recorded_counts():
-        return _recorded_counts()[name]  # building a network takes up to a second
-    return _count(lambda: _call("model", name, build, json.loads(options)))
+    recorded = read_table().models.get(name)
+    if recorded and options == "{}" and build.__module__.startswith("inpaint_zoo.models."):
+        return Counts(recorded.parameters, recorded.takes_hole_fill)  # building a network takes up to a second
+    return count_on_meta(lambda: build(**json.loads(options)))
+
+
+def _count(name: str, build: Callable[..., InpaintingNetwork], options: Mapping[str, Any]) -> Counts:
+    try:
+        return _count_built(name, build, json.dumps(options, sort_keys=True))
+    except TypeError:  # options that JSON does not have, such as a function
+        return count_on_meta(lambda: build(**options))
 
 
 def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -> ModelInfo:
@@ -376,24 +486,20 @@ def model_info(name: str, weights: str | Path | None = None, **overrides: Any) -
     path = _weights_path(name, entry, weights)
     stated = _stated_options(name, entry, path, read_header(path)) if path else {}
     options = {**stated, **overrides}
-    try:
-        built = _count_built(name, entry.build, json.dumps(options, sort_keys=True))
-    except TypeError:  # options that JSON does not have, such as a function
-        built = _count(lambda: _call("model", name, entry.build, options))
+    _check_options("model", name, entry.build, options)
     shipped = shipped_weights(entry.weights_of)
     return ModelInfo(
         name=name,
-        family=entry.build.__module__.removeprefix("inpaint_zoo.models.").split(".")[0],
-        description=(inspect.getdoc(entry.build) or "").split("\n")[0],
+        family=entry.family,
+        description=entry.description,
         paper=entry.paper,
         source=entry.source,
         learned=entry.learned,
-        parameters=built.parameters,
         options=entry.defaults | stated | overrides,
         weights=(shipped.name,) if shipped else (),
         weights_of=entry.weights_of,
-        takes_hole_fill=built.takes_hole_fill,
         plugin=entry.plugin,
+        _count=functools.partial(_count, name, entry.build, options),
     )
 
 
@@ -408,14 +514,14 @@ def model_infos(pattern: str = "*", *, ready: bool = False) -> list[ModelInfo]:
     """
     infos: list[ModelInfo] = []
     for name in list_models(pattern, ready=ready):
+        info = model_info(name)
         try:
-            infos.append(model_info(name))
+            if info.plugin:
+                _ = info.parameters  # builds it
+            infos.append(info)
         except Exception as error:  # another package's code may raise any error
-            plugin = MODELS[name].plugin
-            if plugin is None:
-                raise
             warnings.warn(
-                f"The model '{name}' of the plugin {plugin} cannot be built: {type(error).__name__}: {error}",
+                f"The model '{name}' of the plugin {info.plugin} cannot be built: {type(error).__name__}: {error}",
                 BrokenPluginWarning,
                 stacklevel=2,
             )

@@ -12,7 +12,6 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from inpaint_zoo.analysis.cost import IN_THE_RUN, Alone, ImageCost
@@ -23,6 +22,8 @@ from inpaint_zoo.benchmark.scoring import Score, Scorer, SetScore
 from inpaint_zoo.errors import ZooError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from inpaint_zoo.benchmark.plan import Cell
 
 __all__ = ["CellResult", "Features", "Part", "Sample", "Scored", "Shown", "merge_parts"]
@@ -133,6 +134,8 @@ class CellResult:
 
     def timings(self) -> pa.Table:
         """Return ``costs`` as a table with the columns image, seconds, passes, width, height."""
+        import pyarrow as pa
+
         whole = pa.int32()
         schema = pa.schema(
             [("image", pa.string()), ("seconds", pa.float64()), ("passes", whole), ("width", whole), ("height", whole)]
@@ -249,6 +252,8 @@ def _compare_sets(
 
 
 def _values(cell: Cell, whole: Part, of_sets: Mapping[str, float]) -> pa.Table:
+    import pyarrow as pa
+
     columns: dict[str, list[Any]] = {"image": [], "metric": [], "value": [], "group": [], "hole_ratio": []}
 
     def add(*row: object) -> None:

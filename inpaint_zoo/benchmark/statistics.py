@@ -27,7 +27,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 __all__ = [
     "ALPHA",
@@ -100,6 +99,8 @@ def jackknife_interval(
         >>> round(low, 3), round(high, 3)
         (-0.484, 4.484)
     """
+    from scipy import special
+
     names, group_of = np.unique(np.asarray(groups), return_inverse=True)
     count = len(names)
     if count < 2:

@@ -13,10 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inpaint_zoo._version import __version__
 from inpaint_zoo.benchmark.stamp import STAMP
@@ -33,31 +30,31 @@ from inpaint_zoo.io.atomic import (
 )
 from inpaint_zoo.io.locks import is_lock, lock_folder
 
-__all__ = ["LOGS", "RESULTS", "TIMINGS", "CellKey", "Store", "open_store", "read_json", "refuse_foreign"]
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-RESULTS = pa.schema(
-    [
-        ("method", pa.string()),
-        ("dataset", pa.string()),
-        ("mask", pa.string()),
-        ("image", pa.string()),
-        ("metric", pa.string()),
-        ("value", pa.float64()),
-        ("group", pa.string()),
-        ("hole_ratio", pa.float64()),
-    ]
+__all__ = ["LOGS", "CellKey", "Store", "open_store", "read_json", "refuse_foreign"]
+
+# columns of the tables, as arguments of `pyarrow.schema`
+RESULTS = (
+    ("method", "string"),
+    ("dataset", "string"),
+    ("mask", "string"),
+    ("image", "string"),
+    ("metric", "string"),
+    ("value", "float64"),
+    ("group", "string"),
+    ("hole_ratio", "float64"),
 )
-TIMINGS = pa.schema(
-    [
-        ("method", pa.string()),
-        ("dataset", pa.string()),
-        ("mask", pa.string()),
-        ("image", pa.string()),
-        ("seconds", pa.float64()),
-        ("passes", pa.int32()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-    ]
+TIMINGS = (
+    ("method", "string"),
+    ("dataset", "string"),
+    ("mask", "string"),
+    ("image", "string"),
+    ("seconds", "float64"),
+    ("passes", "int32"),
+    ("width", "int32"),
+    ("height", "int32"),
 )
 LABELS = ("method", "dataset", "mask")
 LOGS = "logs"
@@ -137,9 +134,13 @@ class Store:
             keys: All cells of the suite, in the order of the rows.
             provenance: Further content of `provenance.json`.
         """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         keys = list(keys)
         done = [key for key in keys if self.is_done(key)]
-        for name, schema in (("values", RESULTS), ("timings", TIMINGS)):
+        for name, columns in (("values", RESULTS), ("timings", TIMINGS)):
+            schema = pa.schema(columns)
             target = self.out / ("results.parquet" if name == "values" else "timings.parquet")
             stamped = schema.with_metadata(self.stamp) if self.stamp else schema
             with atomic_path(target) as temporary, pq.ParquetWriter(temporary, stamped, compression="zstd") as writer:
@@ -161,6 +162,9 @@ class Store:
 
     def _labeled(self, key: CellKey, name: str, schema: pa.Schema) -> pa.Table:
         """Return a table of a cell with the labels of the cell as its first columns."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         table = pq.ParquetFile(self.out / "cells" / key.id / f"{name}.parquet").read(use_threads=False)
         if name == "timings" and "passes" not in table.column_names:  # written by an older version
             table = table.append_column("passes", pa.nulls(table.num_rows, pa.int32()))

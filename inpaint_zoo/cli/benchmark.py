@@ -12,27 +12,13 @@ from rich import box
 from rich.markup import escape
 from rich.table import Column, Table
 
-from inpaint_zoo.benchmark import (
-    CellKey,
-    Listener,
-    Options,
-    Outcome,
-    Places,
-    Suite,
-    export_inputs,
-    list_suites,
-    load_suite,
-    rehearsed,
-    run_suite,
-)
-from inpaint_zoo.benchmark.breakdown import seconds_line
-from inpaint_zoo.benchmark.ranks import ManyRanks, find_launcher, follow, join_ranks
-from inpaint_zoo.benchmark.stamp import STAMP
+from inpaint_zoo.benchmark import CellKey, Listener
 from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar, split_pairs
 from inpaint_zoo.cli.publish import add_publish_arguments, checked_publishers, publish, refuse_to_publish
 from inpaint_zoo.config import checked, whole
 
 if TYPE_CHECKING:
+    from inpaint_zoo.benchmark import Outcome, Suite
     from inpaint_zoo.benchmark.report.paper import Comparison
     from inpaint_zoo.benchmark.report.paper_cells import Compared
 
@@ -210,6 +196,8 @@ def _three(cell: Compared | None) -> tuple[str, str, str]:
 
 def _list(folder: str) -> int:
     """Print the suites of a folder: the table that each reproduces, its title, what can run and what it lacks."""
+    from inpaint_zoo.benchmark import list_suites
+
     for listed in list_suites(folder):
         if not listed.missing:
             state = "[green]ready[/green]"
@@ -230,7 +218,9 @@ def _list(folder: str) -> int:
 
 
 def _conclude(outcome: Outcome, out: Path, allow_missing: bool, rehearsal: bool) -> int:
+    from inpaint_zoo.benchmark.breakdown import seconds_line
     from inpaint_zoo.benchmark.report.paper import compare
+    from inpaint_zoo.benchmark.stamp import STAMP
     from inpaint_zoo.cli.ranking import print_findings, ranking
 
     stamp = f"[bold yellow]{STAMP}[/bold yellow]" if rehearsal else ""
@@ -303,6 +293,9 @@ def run(args: list[str]) -> int:
     for name in ("devices", "num_nodes"):
         if getattr(options, name) is not None:
             checked(f"--{name.replace('_', '-')}", getattr(options, name), whole(1))
+    from inpaint_zoo.benchmark import Options, Places, export_inputs, load_suite, rehearsed, run_suite
+    from inpaint_zoo.benchmark.ranks import ManyRanks, find_launcher, follow, join_ranks
+
     places = Places(
         split_pairs("--data", "NAME=DIR", options.data),
         split_pairs("--weights", "LABEL=FILE", options.weights),

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import yaml
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
 from inpaint_zoo.errors import ZooError
 
@@ -22,12 +24,30 @@ __all__ = [
     "err_console",
     "list_and_show",
     "parse_options",
+    "print_table",
     "progress_bar",
     "split_pairs",
 ]
 
 console = Console(highlight=False, emoji=False)
 err_console = Console(stderr=True, highlight=False, emoji=False)
+
+
+def print_table(table: Table, to: Console = console, markup: bool = True) -> None:
+    """Print a table. In a pipe or file, which has no width, each row is one line, so that `grep` finds its texts.
+
+    Args:
+        table: The table.
+        to: The console.
+        markup: Whether texts in brackets, such as `[red]`, are styles.
+    """
+    if to.is_terminal:
+        to.print(table, markup=markup)
+        return
+    unlimited = to.options.update(max_width=100_000, markup=markup)
+    options = unlimited.update(width=Measurement.get(to, unlimited, table).maximum)
+    for line in to.render_lines(table, options, pad=False):
+        to.file.write("".join(segment.text for segment in line).rstrip() + "\n")
 
 
 class _Parser(ArgumentParser):

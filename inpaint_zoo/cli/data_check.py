@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from inpaint_zoo.cli.common import console, progress_bar
+from inpaint_zoo.cli.common import console, print_table, progress_bar
 from inpaint_zoo.cli.config_files import read_config
 from inpaint_zoo.data import DatasetFolder, DatasetLayoutError, ImageDataset, create_dataset, dataset_info, sample_files
 from inpaint_zoo.data.crops import Size
@@ -61,7 +61,7 @@ def _decode(data: ImageDataset, name: str, workers: int, *, hashes: bool = False
             table.add_column(heading, overflow="fold")
         for problem in problems:
             table.add_row(problem.key + Path(str(problem.path)).suffix, problem.reason)
-        console.print(table, markup=False)
+        print_table(table, markup=False)
     converted = f", {len(data.notes)} of them after a conversion" if data.notes else ""
     sizes = _in_words([each.size for each in examined if each.size is not None])
     count = f"{len(examined) - len(problems)} of {len(examined)} {name} can be read{converted}"
@@ -150,7 +150,7 @@ def _counts_differ(record: DatasetRecord, folder: DatasetFolder | None, files: _
         table.add_row(
             name, f"{count:,}", "not fixed" if number is None else f"{number:,}", "differs" if differs else ""
         )
-    console.print(table, markup=False)
+    print_table(table, markup=False)
     return any(number not in (None, count) for _, count, number in rows)
 
 

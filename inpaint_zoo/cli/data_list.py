@@ -8,7 +8,7 @@ import yaml
 from rich.markup import escape
 from rich.table import Table
 
-from inpaint_zoo.cli.common import console
+from inpaint_zoo.cli.common import console, print_table
 from inpaint_zoo.data import DatasetRecord, dataset_info, datasets_markdown, list_datasets
 from inpaint_zoo.data.locate import DATA_FOLDER, data_folder, named_folder
 from inpaint_zoo.data.registry import split_numbers
@@ -39,7 +39,7 @@ def _list(options: Namespace) -> int:
     table.add_column("license")
     for record in map(dataset_info, names):
         table.add_row(record.name, *split_numbers(record), _here(record), escape(record.license_text))
-    console.print(table)
+    print_table(table)
     folder = data_folder()
     place = f"{DATA_FOLDER} is not set" if folder is None else f"{DATA_FOLDER} is {folder}"
     console.print(f"{len(names)} data sets; {place}. `inpaint-zoo data info NAME` shows one of them.", markup=False)
@@ -70,7 +70,7 @@ def _info(options: Namespace) -> int:
     table.add_column(overflow="fold")
     for key, value in rows.items():
         table.add_row(key, escape(value))
-    console.print(table)
+    print_table(table)
     tree = Table(box=None, pad_edge=False)
     tree.add_column("expected files", overflow="fold")
     tree.add_column("", no_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shlex
 import sys
@@ -11,6 +12,8 @@ from collections.abc import Callable, Sequence
 from inpaint_zoo.errors import ZooError
 
 __all__ = ["exit_code"]
+
+CLOSED_PIPE = 141  # 128 + SIGPIPE, as of programs that the signal ends: `inpaint-zoo models | head -1`
 
 
 def _message(error: ZooError) -> str:
@@ -25,6 +28,17 @@ def _complain(message: str) -> None:
     sys.stderr.write(f"error: {' '.join(message.split())}\n")
 
 
+def _output_is_closed() -> bool:
+    """Return whether nobody reads stdout any more; then also drop what is in its buffer."""
+    try:
+        sys.stdout.write("\n")  # the write that failed may have emptied the buffer, and then a flush raises nothing
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
+
+
 def exit_code(command: Callable[[], int], args: Sequence[str], debug: bool = False) -> int:
     """Run a command and return its exit code.
 
@@ -34,7 +48,9 @@ def exit_code(command: Callable[[], int], args: Sequence[str], debug: bool = Fal
         debug: Raise errors instead of reporting them.
     """
     try:
-        return command()
+        code = command()
+        sys.stdout.flush()  # raises here, and not at exit, if the reader of a pipe has ended
+        return code
     except KeyboardInterrupt as interruption:
         _complain(
             str(interruption) or "stopped; finished work is kept, and running the same command again continues it"
@@ -46,6 +62,8 @@ def exit_code(command: Callable[[], int], args: Sequence[str], debug: bool = Fal
         _complain(_message(error))
         return 2
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _output_is_closed():
+            return CLOSED_PIPE
         if debug:
             raise
         where = f": {error.filename}" if error.filename else ""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -20,6 +19,7 @@ from inpaint_zoo.cli.common import (
     console,
     err_console,
     parse_options,
+    print_table,
     progress_bar,
 )
 from inpaint_zoo.config import checked, whole
@@ -205,10 +205,4 @@ def _show_problems(problems: Sequence[Problem], images: Path) -> None:
     table.add_column("why it has no result", overflow="fold")
     for problem in problems:
         table.add_row(escape(str(problem.image.relative_to(root))), escape(problem.reason))
-    if err_console.is_terminal:
-        err_console.print(table)
-        return
-    # without a terminal nothing is folded, so that every path can be searched for
-
-    longest = max(len(str(problem.image)) + len(problem.reason) for problem in problems)
-    Console(stderr=True, emoji=False, width=longest + len(str(root)) + 40).print(table)
+    print_table(table, err_console)

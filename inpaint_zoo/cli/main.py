@@ -1,7 +1,8 @@
 """Entry point of `inpaint-zoo`: runs a command and reports every failure as one line and an exit code.
 
 Exit codes: 0 success; 1 a part failed (a benchmark cell, an unreadable image), or a bug of inpaint-zoo; 2 wrong input,
-nothing was changed; 3 a benchmark or sweep is complete except for what is missing; 130 interrupted by the user.
+nothing was changed; 3 a benchmark or sweep is complete except for what is missing; 130 interrupted by the user; 141 the
+reader of the output has ended.
 """
 
 from __future__ import annotations

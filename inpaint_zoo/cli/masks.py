@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar
+from inpaint_zoo.cli.common import command_parser, console, err_console, print_table, progress_bar
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_bytes
@@ -45,11 +45,11 @@ _SIZE = (256, 256)
 def masks_list(pattern: str = "*") -> None:
     """List the presets and kinds of masks whose names match a shell pattern."""
     names = list_masks(pattern, ready=False)
-    wide = console.width >= 120
+    wide = not console.is_terminal or console.width >= 120
     table = Table(box=None, pad_edge=False)
     for heading in ("mask", "is a", "hole at 256"):
         table.add_column(heading, justify="right" if heading == "hole at 256" else "left", no_wrap=True)
-    table.add_column("section", max_width=16)
+    table.add_column("section", max_width=16 if console.is_terminal else None)
     table.add_column("description", ratio=1)
     if wide:
         table.add_column("source", no_wrap=True)
@@ -60,7 +60,7 @@ def masks_list(pattern: str = "*") -> None:
         kind = "preset" if info.is_preset else "kind"
         row = (name, kind, mean, info.section, info.summary + needs, info.source)
         table.add_row(*(row if wide else row[:-1]))
-    console.print(table)
+    print_table(table)
     console.print(f"{len(names)} masks; section: see docs/papers/masks.md.")
     lists = [name for name in MASK_SUITES if fnmatchcase(name, pattern)]
     if lists:
@@ -204,7 +204,7 @@ def _print_stats(title: str, name: str | None, measures: Measures) -> None:
     for heading in summary:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_row(*(f"{value:.{4 if heading == 'edge' else 3}f}" for heading, value in summary.items()))
-    console.print(table)
+    print_table(table)
     console.print("c, b: hole share inside, outside the centered rectangle of half the height and width")
     console.print("edge: differing pairs of adjacent pixels, per pixel")
     console.print(f"no hole: {100 * empty:.2f} %, all hole: {100 * full:.2f} %")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from inpaint_zoo.cli.common import console, list_and_show
+from inpaint_zoo.cli.common import console, list_and_show, print_table
 from inpaint_zoo.errors import unknown_name
 from inpaint_zoo.metrics import list_metrics, metric_info, metrics_markdown
 
@@ -41,7 +41,7 @@ def metrics_list(pattern: str, markdown: bool) -> None:
             " ".join(info.needs),
             escape(info.definition),
         )
-    console.print(table)
+    print_table(table)
 
 
 def metrics_show(name: str) -> None:
@@ -69,7 +69,7 @@ def metrics_show(name: str) -> None:
     table = Table.grid(padding=(0, 2))
     for key, value in rows.items():
         table.add_row(key, escape(value))
-    console.print(table)
+    print_table(table)
 
 
 def run(args: list[str]) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from inpaint_zoo.cli.common import Verb, add_option_argument, console, list_and_show, parse_options
+from inpaint_zoo.cli.common import Verb, add_option_argument, console, list_and_show, parse_options, print_table
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.registry import (
@@ -70,7 +70,7 @@ def models_list(pattern: str, markdown: bool) -> None:
     table.add_column("what it does")
     for info in infos:
         table.add_row(info.name, f"{info.parameters:,}", _status(info), info.description)
-    console.print(table)
+    print_table(table)
 
 
 def _macs(info: ModelInfo) -> dict[str, str]:
@@ -119,7 +119,7 @@ def models_show(name: str, weights: str | None = None, overrides: Mapping[str, A
     table.add_column(overflow="fold")
     for key, value in rows.items():
         table.add_row(escape(key), escape(value))
-    console.print(table)
+    print_table(table)
 
 
 def _stated_rows(path: Path, overrides: Mapping[str, Any]) -> dict[str, str]:
@@ -204,7 +204,7 @@ def models_rf(
         table.add_column(title, no_wrap=title != "part")
     for part, (deepest, output) in reach.items():
         table.add_row(part, _sides(deepest), _extent(deepest), _sides(output), _extent(output), _share(output))
-    console.print(table)
+    print_table(table)
     for part, (_, output) in reach.items():
         if output.cause:
             console.print(f"{part}: global through {output.cause}", soft_wrap=True)

@@ -6,23 +6,20 @@ import shlex
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from inpaint_zoo.benchmark import Places, load_suite
-from inpaint_zoo.benchmark.missing import Missing, MissingCell
-from inpaint_zoo.benchmark.plan import select
 from inpaint_zoo.cli.common import command_parser, console, err_console, split_pairs
-from inpaint_zoo.cli.sweep_check import Checked, check_runs
-from inpaint_zoo.cli.sweep_jobs import LOGS, Result, Submit, local_submitter, run_jobs, slurm_submitter
-from inpaint_zoo.cli.sweep_plan import plan_runs
-from inpaint_zoo.cli.sweep_run import Run, parse_value, shown_path
 from inpaint_zoo.config import checked, whole
-from inpaint_zoo.data.module import BATCH_SIZE
-from inpaint_zoo.data.sampling import divided
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.weights import weights_folder
+
+if TYPE_CHECKING:
+    from inpaint_zoo.benchmark.missing import Missing
+    from inpaint_zoo.cli.sweep_check import Checked
+    from inpaint_zoo.cli.sweep_jobs import Result, Submit
+    from inpaint_zoo.cli.sweep_run import Run
 
 __all__ = ["run"]
 
@@ -91,6 +88,9 @@ def _parser() -> ArgumentParser:
 
 def _selected(runs: Sequence[Run], only: Sequence[str]) -> list[Run]:
     """Return the runs that `--only` selects."""
+    from inpaint_zoo.benchmark.missing import MissingCell
+    from inpaint_zoo.benchmark.plan import select
+
     for word in only:
         if word.startswith("mask="):
             raise ZooError(f"--only {word}: a training is selected by method= or dataset=, not by its mask set.")
@@ -105,6 +105,8 @@ def _given(words: Sequence[str]) -> dict[str, Any]:
     Raises:
         ZooError: If one of them belongs to the sweep itself.
     """
+    from inpaint_zoo.cli.sweep_run import parse_value
+
     given = split_pairs("--set", "KEY=VALUE, such as trainer.max_steps=200", words)
     for key in given:
         if key.replace("init_args.", "") in RESERVED:
@@ -127,6 +129,8 @@ def _state(each: Checked) -> str:
 
 def _show(runs: Sequence[Checked]) -> None:
     """Print each run with its state, its command, and what is missing."""
+    from inpaint_zoo.cli.sweep_run import shown_path
+
     colors = {"done": "green", "kept": "green", "running": "yellow", "resumable": "yellow", "new": "bold"}
     for each in runs:
         run = each.run
@@ -172,6 +176,9 @@ def _count(runs: Sequence[Checked]) -> str:
 
 def _submitter(options: Namespace, runs: Sequence[Checked]) -> tuple[Submit, int]:
     """Return the function that starts jobs, and their largest number at a time."""
+    from inpaint_zoo.cli.sweep_jobs import local_submitter, slurm_submitter
+    from inpaint_zoo.cli.sweep_run import parse_value
+
     folders = {each.run.name: each.run.folder for each in runs}
     at_once = checked("--jobs", options.jobs, whole(1)) if options.jobs is not None else None
     slurm = {key: parse_value(text) for key, text in split_pairs("--slurm", "KEY=VALUE", options.slurm).items()}
@@ -194,6 +201,9 @@ def _check_batches(runs: Sequence[Checked], slurm: Mapping[str, Any]) -> None:
     Raises:
         ZooError: If they cannot; the message names the run.
     """
+    from inpaint_zoo.data.module import BATCH_SIZE
+    from inpaint_zoo.data.sampling import divided
+
     count = 1
     for key in ("nodes", "tasks_per_node"):
         count *= checked(f"--slurm {key}", slurm.get(key, 1), whole(1))
@@ -231,6 +241,12 @@ def run(args: list[str]) -> int:
     options = _parser().parse_args(args)
     if options.dry_run and (options.slurm or options.jobs is not None):
         raise ZooError("--slurm and --jobs apply only to --submit.")
+    from inpaint_zoo.benchmark import Places, load_suite  # and below Lightning, which takes seconds
+    from inpaint_zoo.cli.sweep_check import check_runs
+    from inpaint_zoo.cli.sweep_jobs import LOGS, run_jobs
+    from inpaint_zoo.cli.sweep_plan import plan_runs
+    from inpaint_zoo.cli.sweep_run import shown_path
+
     data = split_pairs("--data", "NAME=DIR", options.data)
     out = Path(options.out)
     suite = load_suite(options.suite, Places(data))

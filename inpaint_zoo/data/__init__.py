@@ -1,6 +1,5 @@
 """Image data: registered data sets, folders, lists, splits and shards; crops, augmentation, the data module."""
 
-import importlib
 from typing import TYPE_CHECKING
 
 from inpaint_zoo.data import distortions  # noqa: F401 - registers its steps
@@ -14,6 +13,7 @@ from inpaint_zoo.data.registry import dataset_info, datasets_markdown, list_data
 from inpaint_zoo.data.sample import SAMPLE_SPLITS, sample_files
 from inpaint_zoo.data.shards import open_shards
 from inpaint_zoo.data.splits import read_list, select, write_split
+from inpaint_zoo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from inpaint_zoo.data.module import InpaintingDataModule
@@ -43,9 +43,5 @@ __all__ = [
     "write_split",
 ]
 
-
-def __getattr__(name: str) -> object:
-    # imported lazily, because importing Lightning takes seconds and only training needs it
-    if name != "InpaintingDataModule":
-        raise AttributeError(f"module 'inpaint_zoo.data' has no attribute '{name}'")
-    return importlib.import_module("inpaint_zoo.data.module").InpaintingDataModule
+# importing Lightning takes seconds, and only training needs it
+__getattr__ = lazy_names(__name__, {"inpaint_zoo.data.module": ("InpaintingDataModule",)})

@@ -3,9 +3,9 @@
 Use `list_metrics`, `metric_info` and `create_metric`. The metric classes are imported, with torch, on first use.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
+from inpaint_zoo.lazy import lazy_names
 from inpaint_zoo.metrics.catalogue import MetricInfo, create_metric, list_metrics, metric_info, metrics_markdown
 
 if TYPE_CHECKING:
@@ -42,22 +42,18 @@ __all__ = [
     "metrics_markdown",
 ]
 
-_MODULES = {
-    "base": ("ImageMetric", "SetMetric"),
-    "discriminative": ("IDS",),
-    "frechet": ("FID",),
-    "inception": ("InceptionFeatures",),
-    "kernel": ("KID",),
-    "lpips": ("LPIPS",),
-    "pixel": ("L1", "MSE", "PSNR", "RelativeL1"),
-    "stand_in": ("create_stand_in",),
-    "structure": ("SSIM",),
-    "variation": ("TotalVariation",),
-}
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'inpaint_zoo.metrics' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"inpaint_zoo.metrics.{_HOME[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "inpaint_zoo.metrics.base": ("ImageMetric", "SetMetric"),
+        "inpaint_zoo.metrics.discriminative": ("IDS",),
+        "inpaint_zoo.metrics.frechet": ("FID",),
+        "inpaint_zoo.metrics.inception": ("InceptionFeatures",),
+        "inpaint_zoo.metrics.kernel": ("KID",),
+        "inpaint_zoo.metrics.lpips": ("LPIPS",),
+        "inpaint_zoo.metrics.pixel": ("L1", "MSE", "PSNR", "RelativeL1"),
+        "inpaint_zoo.metrics.stand_in": ("create_stand_in",),
+        "inpaint_zoo.metrics.structure": ("SSIM",),
+        "inpaint_zoo.metrics.variation": ("TotalVariation",),
+    },
+)

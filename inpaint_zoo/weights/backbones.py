@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import urllib.error
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,10 +101,16 @@ def weights_folder() -> Path | None:
     return Path(given).expanduser() if given else None
 
 
-def _candidates(backbone: Backbone) -> Iterator[Path]:
-    import torch
+def _hub_folder() -> Path:
+    """Return `torch.hub.get_dir()`, without importing PyTorch for it."""
+    if (torch := sys.modules.get("torch")) is not None:
+        return Path(torch.hub.get_dir())
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser() / "hub"
 
-    hub = Path(torch.hub.get_dir())
+
+def _candidates(backbone: Backbone) -> Iterator[Path]:
+    hub = _hub_folder()
     folders = [hub / "checkpoints", hub.parent]
     if (given := weights_folder()) is not None:
         folders.insert(0, given)

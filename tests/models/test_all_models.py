@@ -312,11 +312,6 @@ def test_info(name):
     assert info.name == name
     assert info.description
     assert info.source
-    with torch.device("meta"):
-        net = iz.create_model(name)
-    counted = sum(parameter.numel() for parameter in net.parameters())
-    assert info.parameters == counted, f"correct the number in inpaint_zoo/models/counts.json: {counted}"
-    assert info.takes_hole_fill == net.takes_hole_fill
     assert info.ready == (not info.learned or bool(info.weights))
 
 

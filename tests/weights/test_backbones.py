@@ -1,10 +1,13 @@
 """Backbones are found in order, or refused in one line that helps."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from inpaint_zoo.errors import UnknownNameError
-from inpaint_zoo.weights import BACKBONES, WeightsNotFoundError, find_backbone
+from inpaint_zoo.weights import BACKBONES, WeightsNotFoundError, backbones, find_backbone
 
 
 @pytest.fixture
@@ -47,3 +50,14 @@ def test_wrong_names_and_paths(nowhere):
         find_backbone("vgg61")
     with pytest.raises(WeightsNotFoundError, match=r"No file .*none\.pth for the backbone 'vgg16'"):
         find_backbone("vgg16", nowhere / "none.pth")
+
+
+@pytest.mark.parametrize("variable", ["TORCH_HOME", "XDG_CACHE_HOME", None])
+def test_the_hub_folder_is_known_without_pytorch(variable, tmp_path, monkeypatch):
+    for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, str(tmp_path))
+    expected = Path(torch.hub.get_dir())
+    monkeypatch.delitem(sys.modules, "torch")
+    assert backbones._hub_folder() == expected

@@ -159,9 +159,11 @@ class NetworkMethod(Method):
 
     def count_macs(self, height: int, width: int) -> Macs | None:
         """Return the MACs for one image of this size with the original network; cached by size."""
+        from inpaint_zoo.discovery import discover
         from inpaint_zoo.interfaces import MIN_SIDE
         from inpaint_zoo.registry import MODELS
 
+        discover()
         builder = MODELS[self.entry.model.rpartition(":")[2]].build
         options = json.dumps(self.info.options, sort_keys=True)
         # at least the padding of `fill_batch`

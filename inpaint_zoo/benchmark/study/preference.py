@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2
+from scipy import special
 
 from inpaint_zoo.benchmark.statistics import DRAWS
 
@@ -83,7 +83,7 @@ def no_agreement_p_value(tables: list[Ints]) -> float:
         tables: (m, n) ranks for each image, with m at least 2; m may differ.
     """
     statistic = sum(len(table) * (table.shape[1] - 1) * kendall_w(table) for table in tables)
-    return float(chi2.sf(statistic, sum(table.shape[1] - 1 for table in tables)))
+    return float(special.chdtrc(sum(table.shape[1] - 1 for table in tables), statistic))
 
 
 def choice_agreement(first: ArrayLike, total: ArrayLike) -> tuple[float, float]:

@@ -17,11 +17,8 @@ __all__ = ["MeanFill", "NeighborFill", "OpenCVInpainting"]
 MAX_RADIUS = 100.0  # OpenCV's own limit
 
 
-@torch.library.custom_op("inpaint_zoo::opencv_inpaint", mutates_args=())
-def opencv_inpaint(image: Tensor, mask: Tensor, method: str, radius: float) -> Tensor:
+def _inpaint(image: Tensor, mask: Tensor, method: str, radius: float) -> Tensor:
     """Apply `cv2.inpaint` to each image of a batch.
-
-    It is a custom operator, so that `torch.compile` and export treat it as a single step.
 
     Args:
         image: (B, 3, H, W) in [0, 1]; known pixels are rounded to 8 bits.
@@ -45,9 +42,20 @@ def opencv_inpaint(image: Tensor, mask: Tensor, method: str, radius: float) -> T
     return torch.from_numpy(filled).permute(0, 3, 1, 2).to(image).contiguous() / 255
 
 
-@opencv_inpaint.register_fake
+# an operator, so that `torch.compile` and export treat it as a single step
+_operator = torch.library.custom_op("inpaint_zoo::opencv_inpaint", _inpaint, mutates_args=())
+
+
+@_operator.register_fake
 def _(image: Tensor, mask: Tensor, method: str, radius: float) -> Tensor:
     return torch.empty_like(image, memory_format=torch.contiguous_format)
+
+
+def _is_traced(image: Tensor) -> bool:
+    """Return whether a compiler or an export reads the operators that are applied to ``image``."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        return True
+    return type(image) is not Tensor or image.is_meta
 
 
 class OpenCVInpainting(InpaintingNetwork):
@@ -73,7 +81,9 @@ class OpenCVInpainting(InpaintingNetwork):
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the image with its hole filled."""
-        return {"prediction": torch.ops.inpaint_zoo.opencv_inpaint(image, mask, self.method, self.radius)}
+        # a call of the operator imports the compiler, which takes seconds
+        inpaint = torch.ops.inpaint_zoo.opencv_inpaint if _is_traced(image) else _inpaint
+        return {"prediction": inpaint(image, mask, self.method, self.radius)}
 
     def extra_repr(self) -> str:
         """Return the options as text, for `print`."""
