@@ -1,20 +1,19 @@
 """Training loops of LaMa, LGNet, ISNet and GRIG, written as in the released code, for comparison with the package's.
 
-The networks and the loss terms are the package's. What differs is what the loops compute: how often they run the
-pretrained networks, and whose gradients they compute and discard (docs/papers says what the released code does). The
-optimizers are those of the released code without further options.
+The loss terms are the package's, and so are the networks except for the layers of `plain_networks.py`. What differs is
+what the loops compute: how often they run the pretrained networks, and whose gradients they compute and discard
+(docs/papers says what the released code does). The optimizers are those of the released code without further options.
 """
 
 from collections.abc import Iterable
 
 import torch
+from plain_networks import PlainVGGFeatures
 from torch import Tensor, nn
 from watch import Watch
 
-from inpaint_zoo.layers import VGGFeatures
 from inpaint_zoo.losses import PERCEPTUAL_TAPS, STYLE_TAPS, mask_to_logits, masked_l1, r1_penalty
 from inpaint_zoo.training import AdversarialModule, Batch, Terms, completed
-from inpaint_zoo.training.fused import use_fused_updates
 
 __all__ = ["LOOPS", "Loop"]
 
@@ -25,13 +24,12 @@ class Loop:
     Args:
         module: The module, with its losses built.
         watch: Stopwatch for the parts of a step.
-        fused: Use the package's fused updates instead of those of the released code.
 
     Attributes:
         losses: Weighted loss of each phase in the latest step, by the names of the module's logs.
     """
 
-    def __init__(self, module: AdversarialModule, watch: Watch, fused: bool = False) -> None:
+    def __init__(self, module: AdversarialModule, watch: Watch) -> None:
         self.module, self.watch = module, watch
         self.losses: dict[str, Tensor] = {}
         self.generator = module.network
@@ -40,9 +38,6 @@ class Loop:
             for phase in module.plan.phases
             for name, trains in phase.groups.items()
         }
-        if fused:
-            for optimizer in self.optimizers.values():
-                use_fused_updates(optimizer)
 
     def step(self, batch: Batch) -> None:
         """Train on one batch."""
@@ -161,11 +156,11 @@ class LGNetLoop(Loop):
 class ISNetLoop(Loop):
     """ISNet: two VGG-19 with all their layers, four passes; the discriminator is not frozen in the generator's step."""
 
-    def __init__(self, module: AdversarialModule, watch: Watch, fused: bool = False) -> None:
-        super().__init__(module, watch, fused)
+    def __init__(self, module: AdversarialModule, watch: Watch) -> None:
+        super().__init__(module, watch)
         taps = ("relu5_4",)
         self.for_perceptual, self.for_style = (
-            VGGFeatures("vgg19", (*own, *taps), input_norm="zero_one", weights="random")
+            PlainVGGFeatures("vgg19", (*own, *taps), input_norm="zero_one", weights="random")
             for own in (PERCEPTUAL_TAPS, STYLE_TAPS)
         )
 

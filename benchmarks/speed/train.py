@@ -6,13 +6,13 @@
 
 Both train the same network from the same weights on the same batches and alternate step by step in one process: the
 package's module in Lightning's Trainer, and the loop of `plain_training.py` in a callback between its batches. The
-time of a step of the package is all time between two steps of the loop, including that of Lightning. Backbones have
-random weights, which does not change the time. The options `--channels-last`, `--compile` and `--precision` apply to
-the package only.
+loop's layers run the operations of the released code (`plain_networks.py`). The time of a step of the package is all
+time between two steps of the loop, including that of Lightning. Backbones have random weights, which does not change
+the time. The options `--channels-last`, `--compile` and `--precision` apply to the package only.
 
-With `--same-updates`, the loop uses the package's fused updates, too, which round differently from the released code's.
-The losses of the first 20 steps must then agree within 0.1 %. Without it, the largest difference is only printed:
-adversarial training amplifies a difference of one unit in the last place to several percent within a few steps.
+With `--same-updates`, both compute in float64, and the losses of the first 20 steps must agree within 0.1 %. Without
+it, the largest difference is only printed: in float32, adversarial training amplifies a difference of one unit in the
+last place to several percent within a few steps.
 
 Run it on an idle machine; the load is printed. On a busy one, `--clock cpu --threads 1` compares processor time.
 """
@@ -30,6 +30,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, Trainer
 from machine import machine
+from plain_networks import as_released
 from plain_training import LOOPS, Loop
 from rich.console import Console
 from rich.table import Table
@@ -156,10 +157,10 @@ def measure(family: str, args: argparse.Namespace) -> dict[str, Any]:
     settle = torch.cuda.synchronize if args.device == "cuda" else int
     clock = time.process_time if args.clock == "cpu" else time.perf_counter
     watches = Watch(clock, settle), Watch(clock, settle)
-    plain = build(family, args).to(args.device)
-    loop = LOOPS[family](
-        plain, watches[1], fused=args.same_updates
-    )  # loads the backbone of GRIG's discriminator, which is part of the state
+    dtype = torch.float64 if args.same_updates else torch.float32
+    plain = build(family, args).to(args.device, dtype)
+    loop = LOOPS[family](plain, watches[1])  # loads the backbone of GRIG's discriminator, which is part of the state
+    as_released(plain)
     ours = build(family, args, channels_last=args.channels_last, compile=args.compile)
     ours.load_state_dict(plain.state_dict())
     alternation = Alternation(loop, watches[0], args.warm_up)
@@ -167,7 +168,7 @@ def measure(family: str, args: argparse.Namespace) -> dict[str, Any]:
     trainer = Trainer(
         accelerator="gpu" if args.device == "cuda" else "cpu",
         devices=1,
-        precision=args.precision,
+        precision="64-true" if args.same_updates else args.precision,
         max_steps=count,
         limit_val_batches=0,
         logger=False,
@@ -221,7 +222,7 @@ def main() -> int:
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--compile", metavar="BACKEND", help="such as inductor")
     parser.add_argument("--precision", default="32-true", help="of Lightning's Trainer, such as bf16-mixed")
-    parser.add_argument("--same-updates", action="store_true", help="compare the losses, with fused updates in both")
+    parser.add_argument("--same-updates", action="store_true", help="compare the losses in float64")
     parser.add_argument("--tiny", action="store_true", help="small networks, to try the script")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args()

@@ -6,17 +6,18 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers.features import IMAGENET_MEAN, IMAGENET_STD, FrozenFeatures
 from inpaint_zoo.weights import find_backbone, load_state
 
-__all__ = ["ADE20K_TAPS", "ADE20KFeatures"]
+__all__ = ["ADE20K_TAPS", "ADE20KFeatures", "DilatedResNet50"]
 
 ADE20K_TAPS = ("layer1", "layer2", "layer3", "layer4")
 
 
-class _DilatedResNet50(nn.Module):
+class DilatedResNet50(nn.Module):
     """ResNet-50 with a stem of three 3x3 convolutions; the last two of its four stages dilate instead of striding."""
 
     def __init__(self) -> None:
@@ -34,6 +35,17 @@ class _DilatedResNet50(nn.Module):
         first = self.get_submodule("layer1.0")
         first.conv1 = nn.Conv2d(128, 64, 1, bias=False)
         first.get_submodule("downsample").add_module("0", nn.Conv2d(128, 256, 1, bias=False))
+
+    def fold_norms(self) -> None:
+        """Fold the batch norms, which are constant in eval mode, into the convolutions before them."""
+        for block in list(self.eval().modules()):
+            for name, layer in list(block.named_children()):
+                if isinstance(layer, nn.BatchNorm2d):
+                    before = str(int(name) - 1) if name.isdigit() else name.replace("bn", "conv")
+                    convolution = block.get_submodule(before)
+                    assert isinstance(convolution, nn.Conv2d)
+                    block.add_module(before, fuse_conv_bn_eval(convolution, layer))
+                    block.add_module(name, nn.Identity())
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Return the outputs of the four stages by name."""
@@ -69,8 +81,10 @@ class ADE20KFeatures(FrozenFeatures):
     scale: Tensor
 
     def __init__(self, weights: str | Path | None = None) -> None:
-        trunk = _DilatedResNet50()
-        super().__init__(trunk, _load(trunk, weights))
+        trunk = DilatedResNet50()
+        source = _load(trunk, weights)
+        trunk.fold_norms()
+        super().__init__(trunk, source)
         self.register_buffer("shift", torch.tensor(IMAGENET_MEAN).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("scale", torch.tensor(IMAGENET_STD).view(1, -1, 1, 1), persistent=False)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from inpaint_zoo.layers.output_conv import OutputConv2d
+
 __all__ = ["LocalResNet"]
 
 
@@ -51,7 +53,7 @@ class LocalResNet(nn.Module):
         layers += [_ResidualBlock(widths[2]) for _ in range(blocks)]
         for source, target in ((widths[2], widths[1]), (widths[1], widths[0])):
             layers += _rectified(nn.ConvTranspose2d(source, target, 3, 2, 1, output_padding=1, bias=False))
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh()]
+        layers += [nn.ReflectionPad2d(3), OutputConv2d(width, 3, 7), nn.Tanh()]
         self.model = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:

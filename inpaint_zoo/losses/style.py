@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from inpaint_zoo.losses.feature_matching import feature_distance
@@ -27,8 +28,13 @@ def gram_matrix(features: Tensor) -> Tensor:
                  [0.5000, 0.5000]]])
     """
     with without_autocast(features.device):
-        flat = full_precision(features).flatten(2)  # (B, C, H W)
-        return flat @ flat.mT / (flat.shape[1] * flat.shape[2])
+        C, H, W = features.shape[1:]
+        flat = full_precision(features)
+        if flat.is_contiguous(memory_format=torch.channels_last):
+            flat = flat.permute(0, 2, 3, 1).flatten(1, 2).mT  # (B, C, H W) without a copy
+        else:
+            flat = flat.flatten(2)
+        return flat @ flat.mT / (C * H * W)
 
 
 class StyleLoss(nn.Module):

@@ -5,6 +5,7 @@ import torch
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers import ADE20K_TAPS, ADE20KFeatures
+from inpaint_zoo.layers.ade20k import DilatedResNet50
 from inpaint_zoo.losses import PerceptualLoss
 from inpaint_zoo.weights import WeightsNotFoundError
 from tests.helpers.fill import fill, read_keys, read_vector, vector_image
@@ -14,14 +15,13 @@ from tests.helpers.fill import fill, read_keys, read_vector, vector_image
 def encoder_file(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ade20k") / "ade20k-resnet50dilated-ppm_deepsup"
     folder.mkdir()
-    trunk = ADE20KFeatures("random").trunk
-    torch.save(fill(trunk.state_dict()), folder / "encoder_epoch_20.pth")
+    torch.save(fill(DilatedResNet50().state_dict()), folder / "encoder_epoch_20.pth")
     return folder / "encoder_epoch_20.pth"
 
 
 def test_layout_is_the_owners():
     theirs = read_keys("ade20k_resnet50dilated_encoder")
-    ours = {key: list(value.shape) for key, value in ADE20KFeatures("random").trunk.state_dict().items()}
+    ours = {key: list(value.shape) for key, value in DilatedResNet50().state_dict().items()}
     assert ours == theirs
 
 

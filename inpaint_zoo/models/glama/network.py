@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.layers.ffc import FFC, Branches, FFCNormAct, FFCResnetBlock
+from inpaint_zoo.layers.output_conv import OutputConv2d
 from inpaint_zoo.ops.precision import full_precision
 
 __all__ = ["LaMaGenerator"]
@@ -91,7 +92,7 @@ class LaMaGenerator(InpaintingNetwork):
                 nn.BatchNorm2d(widths[level]),
                 nn.ReLU(inplace=True),
             ]
-        head = nn.Conv2d(width, 3, 7)
+        head = OutputConv2d(width, 3, 7)
         # one flat Sequential, because its indices are part of the released weights' names
         self.model = nn.Sequential(
             _PadLocal(3),
