@@ -22,6 +22,7 @@ STEP = 1 / 255  # of 8-bit values
 EQUAL = 0.05  # mean difference, in [0, 1], up to which known pixels count as reproduced
 EXPLAINED = 0.3  # share of the known pixels' deviation from their mean that may remain
 FAR = 4.0  # distance from the stated range, in multiples of its width, that no prediction reaches
+MANY = 0.25  # share of the values outside of the stated range that is no inaccuracy
 FEW = 16  # pixels, of which nothing is concluded
 
 
@@ -122,9 +123,10 @@ class Detector:
         if int((~inside).sum()) >= FEW and not self.fixed:
             self._check_range(output, output[~inside], image[~inside], key)
         if int(inside.sum()) >= FEW and int((~inside).sum()) >= FEW:
-            pred = from_range(output, *self.convention.output_range).clamp(0, 1)
-            change = (pred - image).abs()
-            self._check_polarity(change[inside], change[~inside], key)
+            pred = from_range(output, *self.convention.output_range)
+            # a prediction below 0 is not the value 0 of the hole that it becomes
+            in_hole, outside = (pred - image).abs()[inside], (pred.clamp(0, 1) - image).abs()[~inside]
+            self._check_polarity(in_hole, outside, key)
 
     def _doubt(self, text: str, key: str) -> None:
         self._doubts.setdefault(text, set()).add(key)
@@ -146,9 +148,16 @@ class Detector:
             raise ZooError(f"{found}; its known pixels equal the image in {fitting}: set `output_range: {fitting}`")
         beyond = max(low - least, most - high) / (high - low)
         if beyond > FAR:
-            raise ZooError(f"{found}; set `output_range`")
+            raise ZooError(
+                f"{found}; set `output_range`, or correct `range` and `mask_hole` if the model takes other values"
+            )
         if beyond > 0.5:
             self._doubt(f"values lie far outside of `output_range: [{low:g}, {high:g}]`", key)
+        else:
+            slack = EQUAL * (high - low)
+            outside = float(((output < low - slack) | (output > high + slack)).float().mean())
+            if outside > MANY:
+                self._doubt(f"many values lie outside of `output_range: [{low:g}, {high:g}]`", key)
         for other in RANGES:
             narrow = low <= other[0] and other[1] <= high and other[1] - other[0] < high - low
             if narrow and other[0] <= least and most <= other[1] and own > EQUAL:

@@ -46,7 +46,7 @@ def ranking(out: Path) -> Table:
     legend = (
         "bold: best, or not distinguishable from the best"
         if told_apart
-        else "nothing is bold: too little data to distinguish methods"
+        else "nothing is bold, because no difference is significant"
     )
     left = len(pairs) - SHOWN_TABLES
     lines = [f"{legend}; {left} more tables in the report" if left > 0 else legend]

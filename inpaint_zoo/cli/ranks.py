@@ -26,7 +26,7 @@ from inpaint_zoo.errors import ZooError
 
 __all__ = ["launch_ranks"]
 
-STOPPED = 130  # exit code after Ctrl-C
+STOPPED = 130  # exit code after SIGINT (Ctrl-C) or SIGTERM
 
 
 def launch_ranks(
@@ -111,9 +111,11 @@ def _rank(command: Callable[[list[str]], int], args: list[str], threads: int) ->
 
     torch.set_num_threads(threads)
     leads = os.environ["RANK"] == "0"
-    with once_interrupted():  # the log of the others contains the whole traceback
+    with once_interrupted() as interruption:
+        # the log of the others contains the whole traceback
         code = exit_code(lambda: command(args), ["benchmark", *args], debug=not leads)
-    if not leads and code not in {0, STOPPED}:
+    # a rank that returns waits until the agent has read its exit code, which an agent that stops the ranks never does
+    if interruption.happened or (not leads and code not in {0, STOPPED}):
         sys.exit(code)
     return code
 
@@ -141,7 +143,7 @@ def _meeting_point(num_nodes: int) -> dict[str, Any]:
     missing = [name for name in names if not os.environ.get(name)]
     if missing:
         raise ZooError(
-            f"--num-nodes {num_nodes}: {' and '.join(missing)} must be set in the environment: address and free port "
+            f"--num-nodes {num_nodes}: {', '.join(missing)} must be set in the environment: address and free port "
             "of the first machine, and the number of this machine from 0. Run the same command on every machine. "
             "torchrun and srun do this by themselves."
         )
@@ -203,6 +205,8 @@ def _report(error: ChildFailedError, logs: Path) -> str:
 def _cause(failure: ProcessFailure) -> str:
     if failure.exitcode < 0:
         return f"was killed by signal {-failure.exitcode} ({failure.signal_name()})"
+    if failure.exitcode == STOPPED:
+        return "was interrupted"
     message = failure.error_file_data["message"]
     text = message.get("message", "") if isinstance(message, dict) else ""
     return f"failed: {' '.join(text.split())}" if text else f"failed with exit code {failure.exitcode}"

@@ -113,6 +113,15 @@ def fails(tmp_path, code, arguments=SINGLE, **entry):
 
 COPY_ONE = "import shutil, sys\nshutil.copy(sys.argv[1] + '/000000.png', sys.argv[3])"
 WRITE_SMALL = "import sys\nfrom PIL import Image\nImage.new('RGB', (8, 9)).save(sys.argv[3])"
+WRITE_JPEG = "import sys\nfrom PIL import Image\nImage.new('RGB', (8, 9)).save(sys.argv[3].replace('png', 'jpg'))"
+WRITE_ARRAY = "import sys\nopen(sys.argv[3] + '/000000.npy', 'w').write('no image')"
+WRITE_CLEAR = """
+import sys
+from PIL import Image, ImageOps
+image = Image.open(sys.argv[1])
+image.putalpha(ImageOps.invert(Image.open(sys.argv[2]).convert('L')))
+image.save(sys.argv[3])
+"""
 WRITE_TEXT = "import sys\nopen(sys.argv[3], 'w').write('no image')"
 
 
@@ -121,8 +130,12 @@ WRITE_TEXT = "import sys\nopen(sys.argv[3], 'w').write('no image')"
     [
         ("import sys\nprint('one')\nsys.exit('two')", SINGLE, r"'Theirs', image 'a': .* exit code 1: one \| two"),
         ("raise SystemExit(3)", ALL, r"'Theirs': the program ended with exit code 3, and wrote nothing"),
-        ("", SINGLE, r"did not write \{output\}"),
-        (COPY_ONE, ALL, r"wrote 1 of 2 results; the first that is not there is 000001\.png, for the image 'b'"),
+        ("import os\nos.kill(os.getpid(), 9)", SINGLE, r"was killed by signal 9 \(SIGKILL\), and wrote nothing"),
+        ("", SINGLE, r"did not write \{output\}, a PNG file$"),
+        (WRITE_JPEG, SINGLE, r"did not write \{output\}, a PNG file; it wrote output\.jpg$"),
+        (WRITE_ARRAY, ALL, r"wrote 0 of 2 results into \{outputs\}; .*, for the image 'a'$"),
+        (WRITE_CLEAR, SINGLE, "the result is transparent in the whole hole, so the hole is not filled"),
+        (COPY_ONE, ALL, r"wrote 1 of 2 results into \{outputs\}; the first .* is 000001\.png, for the image 'b'"),
         (WRITE_SMALL, SINGLE, "the result has 9x8 px, but the image has 64x64 px"),
         (WRITE_TEXT, SINGLE, r"output\.png"),
     ],

@@ -145,6 +145,9 @@ def test_doubts_that_hold_for_most_images_are_notes():
     for key in "abc":
         fill_batch(net, image, hole > 0.5, key=key)
     assert net.detector.notes() == []
+    net.run = lambda arguments, key: torch.full((1, 3, 64, 64), -0.2)  # about the mean of a dark image in [-1, 1]
+    fill_batch(net, image, hole > 0.5, key="a")
+    assert net.detector.notes() == ["many values lie outside of `output_range: [0, 1]`"]
 
 
 def test_results_that_need_not_be_wrong_are_accepted():
@@ -178,7 +181,7 @@ def test_results_that_are_no_image_are_named(output, message):
 
 def test_errors_of_the_model_name_what_it_was_given():
     def fails(arguments, key):
-        raise RuntimeError("Traceback of an interpreter\n  line 3\nsize mismatch.\n")
+        raise RuntimeError("Traceback of an interpreter\n  line 3\nRuntimeError: size mismatch.\n")
 
     image, hole = sample()
     message = (

@@ -64,9 +64,12 @@ def test_the_number_of_processes_must_be_the_stated_one():
 
 def test_only_the_first_signal_interrupts():
     before = signal.getsignal(signal.SIGTERM)
-    with once_interrupted():
+    with once_interrupted() as outer, once_interrupted() as inner:
+        assert not outer.happened
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
+        assert outer.happened
+        assert inner is outer
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)
     signal.signal(signal.SIGTERM, before)

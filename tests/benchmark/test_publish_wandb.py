@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -209,7 +210,8 @@ def test_images_of_tables_stay_in_the_run_folder(offline):
     [
         ("online", "p", r"--wandb p: W&B cannot be used: .*API key.* `wandb login`, or set WANDB_MODE=offline"),
         ("disabled", "p", r"--wandb p: W&B is switched off by WANDB_MODE=disabled"),
-        ("offline", "a/b", r"--wandb a/b: W&B cannot be used: .*project.*"),
+        ("offline", "a/b", r"--wandb a/b: W&B refuses a name: [^`]*project[^`]*$"),
+        ("offline", " ", r"--wandb needs the name of a W&B project"),
     ],
 )
 def test_wandb_is_refused_before_anything_is_computed(tmp_path, monkeypatch, capsys, mode, project, message):
@@ -223,6 +225,16 @@ def test_wandb_is_refused_before_anything_is_computed(tmp_path, monkeypatch, cap
     assert re.search(message, capsys.readouterr().err.splitlines()[-1])
     assert not (tmp_path / "out").exists()
     assert not list(processes())
+
+
+def test_a_broken_installation_is_named(tmp_path, monkeypatch, capsys):
+    """Not only a missing one: an import of W&B often fails because of another version of protobuf."""
+    (tmp_path / "wandb.py").write_text("raise ImportError('cannot import name runtime_version')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    words = ["benchmark", str(write_suite(tmp_path)), "--out", str(tmp_path / "out"), "--wandb", "p"]
+    assert main(words) == 2
+    assert "which cannot be imported (cannot import name runtime_version): pip install" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("wandb")

@@ -141,6 +141,7 @@ def test_a_killed_process_is_named_and_only_what_is_missing_is_computed(tmp_path
     done = {path.name: path.stat().st_mtime_ns for path in (out / "cells").iterdir()}
     assert len(done) == 2
     assert len(list((out / "parts").glob("*/*.npz"))) == 1  # of the process that was stopped in order
+    assert "forcefully" not in (out / "logs" / "launcher.log").read_text()  # the agent did not have to kill it
     assert benchmark(suite, "--out", out, "--devices", "2") == 0
     after = {path.name: path.stat().st_mtime_ns for path in (out / "cells").iterdir()}
     assert {name: after[name] for name in done} == done
@@ -163,6 +164,7 @@ def test_ctrl_c_stops_all_processes_and_keeps_what_is_done(tmp_path, capfd):
     assert benchmark(suite, "--out", out, "--devices", "2") == 130
     assert signal.getsignal(signal.SIGINT) is before
     assert "Traceback" not in capfd.readouterr().err
+    assert "forcefully" not in (out / "logs" / "launcher.log").read_text()
     assert results_bytes(out)
     assert benchmark(suite, "--out", out) == 0
     assert benchmark(suite, "--out", tmp_path / "one") == 0
@@ -186,7 +188,7 @@ def test_what_cannot_be_launched_is_one_line_and_leaves_nothing(tmp_path, capfd,
     for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK"):
         monkeypatch.delenv(name, raising=False)
     assert benchmark(suite, "--out", tmp_path / "out", "--num-nodes", "2") == 2
-    assert "MASTER_ADDR and MASTER_PORT and NODE_RANK must be set" in capfd.readouterr().err
+    assert "MASTER_ADDR, MASTER_PORT, NODE_RANK must be set" in capfd.readouterr().err
     assert not (tmp_path / "out").exists()
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "one")  # one process, which torchrun has started
     monkeypatch.setenv("WORLD_SIZE", "1")

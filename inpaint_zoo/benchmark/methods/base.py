@@ -10,11 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_zoo.benchmark.entries import MethodEntry
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.images import DecodedImage
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["BoolMask", "Floats", "Method", "MethodInput", "MethodOutput", "Pixels", "Stage", "Task", "composited"]
+__all__ = [
+    "BoolMask",
+    "Floats",
+    "Method",
+    "MethodInput",
+    "MethodOutput",
+    "Pixels",
+    "Stage",
+    "Task",
+    "colors_of_result",
+    "composited",
+]
 
 Pixels = NDArray[np.uint8]
 BoolMask = NDArray[np.bool_]
@@ -72,6 +85,21 @@ class Stage(NamedTuple):
 def composited(image: Pixels, item: MethodInput) -> Pixels:
     """Return a result from outside the package with the known pixels of the input, as every network returns it."""
     return np.where(item.mask[..., None], image, item.image)
+
+
+def colors_of_result(image: DecodedImage, hole: BoolMask) -> Pixels:
+    """Return the colors of a result that another program has written.
+
+    Args:
+        image: The result.
+        hole: (H, W), True in the hole. The result may have another size.
+
+    Raises:
+        ZooError: If the whole hole is transparent, so that it has no colors.
+    """
+    if image.alpha is not None and image.alpha.shape == hole.shape and hole.any() and not image.alpha[hole].any():
+        raise ZooError("the result is transparent in the whole hole, so the hole is not filled; write it without alpha")
+    return image.rgb
 
 
 class Task(NamedTuple):

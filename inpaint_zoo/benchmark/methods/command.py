@@ -10,18 +10,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from inpaint_zoo.benchmark.entries import CommandEntry
-from inpaint_zoo.benchmark.methods.base import MethodInput, Task
+from inpaint_zoo.benchmark.methods.base import MethodInput, Task, colors_of_result
 from inpaint_zoo.benchmark.methods.file_model import OutsideMethod, content_sha256
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_bytes
-from inpaint_zoo.io.images import read_image, write_image
+from inpaint_zoo.io.images import IMAGE_SUFFIXES, read_image, write_image
 from inpaint_zoo.io.listing import by_stem
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["CommandMethod"]
 
 LAST_LINES = 5  # of a program's output that an error shows
+NAMED = 3  # files that an error names
 
 
 class CommandMethod(OutsideMethod):
@@ -108,12 +109,14 @@ class CommandMethod(OutsideMethod):
             begin = time.perf_counter()
             self._start({f"{{{name}}}": str(path) for name, path in folders.items()}, len(names) * self.entry.timeout)
             self._seconds = (time.perf_counter() - begin) / max(len(names), 1)
-            found = by_stem(folders["outputs"])
+            written = folders["outputs"].rglob("*")
+            found = by_stem(folders["outputs"], [path for path in written if path.suffix.lower() in IMAGE_SUFFIXES])
             absent = [key for key, name in names.items() if name not in found]
             if absent:
                 raise ZooError(
-                    f"the program wrote {len(names) - len(absent)} of {len(names)} results; the first that is not "
-                    f"there is {names[absent[0]]}.png, for the image '{absent[0]}'"
+                    f"the program ended without an error, but wrote {len(names) - len(absent)} of {len(names)} results "
+                    f"into {{outputs}}; the first that is not there is {names[absent[0]]}.png, for the image "
+                    f"'{absent[0]}'{_others(folders['outputs'], {*names.values()})}"
                 )
         self._results = {key: found[name] for key, name in names.items()}
 
@@ -126,7 +129,7 @@ class CommandMethod(OutsideMethod):
         return Path(self._place.name)
 
     def _read_prepared(self, arguments: Sequence[Tensor], key: str) -> Tensor:
-        return _read_result(self._results[key], arguments[0])
+        return self._read_result(self._results[key], arguments)
 
     def _complete(self, arguments: Sequence[Tensor], key: str) -> Tensor:
         image, mask, output = (self._folder() / f"{name}.png" for name in ("image", "mask", "output"))
@@ -134,8 +137,27 @@ class CommandMethod(OutsideMethod):
         _write_pair(arguments, image, mask)
         self._start({"{image}": str(image), "{mask}": str(mask), "{output}": str(output)}, self.entry.timeout)
         if not output.is_file():
-            raise ZooError("the program ended without an error, but did not write {output}")
-        return _read_result(output, arguments[0])
+            others = _others(self._folder(), {"image", "mask"})
+            raise ZooError(f"the program ended without an error, but did not write {{output}}, a PNG file{others}")
+        return self._read_result(output, arguments)
+
+    def _read_result(self, path: Path, arguments: Sequence[Tensor]) -> Tensor:
+        """Read a result as (1, 3, H, W) in [0, 1].
+
+        Raises:
+            ZooError: If it is no image, has another size than the image, or a transparent hole.
+        """
+        from inpaint_zoo.inference.batch import as_tensor
+
+        mask = (arguments[1][0, 0] > 0.5).cpu().numpy()
+        rgb = colors_of_result(read_image(path), mask == bool(self.entry.convention.mask_hole))
+        if rgb.shape[:2] != mask.shape:
+            (height, width), (H, W) = rgb.shape[:2], mask.shape
+            raise ZooError(
+                f"the result has {height}x{width} px, but the image has {H}x{W} px; if the program resizes images, set "
+                "`size` or `multiple_of`"
+            )
+        return as_tensor(rgb).permute(2, 0, 1)[None].float() / 255
 
     def _start(self, values: dict[str, str], timeout: float) -> None:
         """Run the program until it ends.
@@ -168,7 +190,7 @@ class CommandMethod(OutsideMethod):
                 _stop(process)
                 raise
             if code:
-                raise ZooError(f"the program ended with exit code {code}{_last(log)}")
+                raise ZooError(f"the program {_ended(code)}{_last(log)}")
 
 
 def _filled(word: str, values: dict[str, str]) -> str:
@@ -184,6 +206,21 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         else:
             process.kill()
     process.wait()
+
+
+def _ended(code: int) -> str:
+    """Return how a program has failed."""
+    if code < 0:
+        return f"was killed by signal {-code} ({signal.Signals(-code).name})"
+    return f"ended with exit code {code}"
+
+
+def _others(folder: Path, known: Collection[str]) -> str:
+    """Return which files a program wrote that have none of the known stems, for an error message; not all of many."""
+    files = (path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file())
+    names = [path.as_posix() for path in files if path.with_suffix("").as_posix() not in known]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"; it wrote {', '.join(names[:NAMED])}{more}" if names else ""
 
 
 def _last(log: IO[bytes]) -> str:
@@ -203,21 +240,3 @@ def _write_pair(arguments: Sequence[Tensor], image: Path, mask: Path) -> None:
 
     write_image(image, to_bytes(arguments[0])[0])
     write_bytes(mask, encode_png((arguments[1][0, 0] > 0.5).cpu().numpy().astype(np.uint8)))
-
-
-def _read_result(path: Path, image: Tensor) -> Tensor:
-    """Read a result as (1, 3, H, W) in [0, 1].
-
-    Raises:
-        ZooError: If it is no image, or has another size than ``image``.
-    """
-    from inpaint_zoo.inference.batch import as_tensor
-
-    rgb = read_image(path).rgb
-    (height, width), (H, W) = rgb.shape[:2], image.shape[-2:]
-    if (height, width) != (H, W):
-        raise ZooError(
-            f"the result has {height}x{width} px, but the image has {H}x{W} px; if the program resizes images, set "
-            "`size` or `multiple_of`"
-        )
-    return as_tensor(rgb).permute(2, 0, 1)[None].float() / 255

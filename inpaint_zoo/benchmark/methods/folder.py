@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inpaint_zoo.benchmark.entries import FolderEntry
-from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Pixels, Task, composited
+from inpaint_zoo.benchmark.methods.base import (
+    Method,
+    MethodInput,
+    MethodOutput,
+    Pixels,
+    Task,
+    colors_of_result,
+    composited,
+)
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_json, sha256_or_unreadable
 from inpaint_zoo.io.images import read_image
@@ -64,7 +72,10 @@ class FolderMethod(Method):
         if item.key not in self._files and self._problem is not None:
             raise self._problem
         path = self._files[item.key]
-        rgb = read_image(path).rgb
+        try:
+            rgb = colors_of_result(read_image(path), item.mask)
+        except ZooError as error:
+            raise ZooError(f"{path}: {error}") from error
         if rgb.shape != item.image.shape:
             (height, width), (wanted_height, wanted_width) = rgb.shape[:2], item.mask.shape
             raise ZooError(

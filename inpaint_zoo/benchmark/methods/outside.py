@@ -116,8 +116,8 @@ class OutsideNetwork(InpaintingNetwork):
         except Exception as error:  # code from outside the package may raise any error
             given = " and ".join(describe(argument) for argument in arguments)
             raise ZooError(
-                f"it failed on {given}: {type(error).__name__}: {_last_line(error)}; if it takes other arguments, "
-                "check `inputs`, `size` and `multiple_of` of its convention"
+                f"it failed on {given}: {_last_line(error)}; if it takes other arguments, check `inputs`, "
+                "`mask_channels`, `layout`, `size` and `multiple_of` of its convention"
             ) from error
         size = (image.shape[-2], image.shape[-1])
         output = check_shape(raw, size, self.convention.layout).to(image.device)
@@ -144,6 +144,7 @@ def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _last_line(error: Exception) -> str:
-    """Return the last line of a message, which for TorchScript is the only one that is not a traceback."""
+    """Return the type and the last line of the message, which for TorchScript is the only one without a traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else "no message"
+    kind = f"{type(error).__name__}: "  # TorchScript's message contains it, too
+    return kind + (lines[-1].rstrip(".").removeprefix(kind) if lines else "no message")

@@ -57,8 +57,13 @@ class WandbPublisher(Publisher):
             ZooError: If one of this is not the case.
         """
         wandb = _wandb()
+        if not self.project.strip():  # W&B would publish to a project called "uncategorized"
+            raise ZooError("--wandb needs the name of a W&B project, got an empty text.")
         try:
             wandb.Settings(project=self.project, entity=self.entity, run_group=self.group)
+        except (wandb.errors.Error, ValueError) as error:
+            raise ZooError(f"{self.options}: W&B refuses a name: {error}.") from error
+        try:
             mode = wandb.setup().settings.mode
             if mode == "disabled":
                 raise ZooError(
@@ -68,9 +73,9 @@ class WandbPublisher(Publisher):
             self.offline = mode in ("offline", "dryrun")
             if not self.offline and not wandb.login(force=True, verify=True):
                 raise ZooError(f"{self.options}: not logged in to W&B. {_WAY_OUT}")
-        except (wandb.errors.Error, ValueError) as error:
-            if isinstance(error, ZooError):
-                raise
+        except ZooError:
+            raise
+        except wandb.errors.Error as error:
             raise ZooError(f"{self.options}: W&B cannot be used: {error} {_WAY_OUT}") from error
         finally:
             wandb.teardown()  # its service process would stay during the whole benchmark
@@ -154,8 +159,10 @@ _WAY_OUT = "Log in with `wandb login`, or set WANDB_MODE=offline, which needs no
 def _wandb() -> ModuleType:
     try:
         import wandb
-    except ModuleNotFoundError as error:
-        raise ZooError(f"--wandb needs the package wandb: pip install wandb ({error}).") from error
+    except ImportError as error:
+        raise ZooError(
+            f"--wandb needs the package wandb, which cannot be imported ({error}): pip install --upgrade wandb."
+        ) from error
     return wandb
 
 
