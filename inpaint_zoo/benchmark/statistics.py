@@ -23,7 +23,9 @@ cannot give a p-value below 2^(1 - G); `fewest_groups` returns how many source i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,6 +34,7 @@ __all__ = [
     "ALPHA",
     "DRAWS",
     "EXACT_GROUPS",
+    "FEW_GROUPS",
     "bootstrap_interval",
     "fewest_groups",
     "holm",
@@ -42,6 +45,7 @@ __all__ = [
 ALPHA = 0.05  # level of the tests; intervals have the level 1 - ALPHA
 DRAWS = 10_000  # number of bootstrap samples, and of sign patterns in the Monte-Carlo test
 EXACT_GROUPS = 16  # maximum number of groups for which all sign patterns are enumerated: 2^15, using the symmetry
+FEW_GROUPS = 6  # maximum number of groups whose equal resamples are computed once: at most 462 differ
 _CHUNK = 4_000_000  # maximum number of draws x groups in memory
 
 Floats = NDArray[np.float64]
@@ -71,8 +75,10 @@ def bootstrap_interval(
         present, columns = patterns[:, index], np.flatnonzero(pattern_of.ravel() == index)
         if present.sum() < 2:
             continue
-        means = _bootstrap_means(sums[present][:, columns], counts[present][:, columns], draws, seed)
-        low[columns], high[columns] = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        ends = _percentiles(
+            sums[present][:, columns], counts[present][:, columns], ((1 - level) / 2, (1 + level) / 2), draws, seed
+        )
+        low[columns], high[columns] = ends
     return low, high
 
 
@@ -189,17 +195,42 @@ def _group_sums(values: ArrayLike, groups: ArrayLike) -> tuple[Floats, Floats]:
     return sums, counts
 
 
-def _bootstrap_means(sums: Floats, counts: Floats, draws: int, seed: int) -> Floats:
-    """Return the means of resampled groups, (draws, K); every group must have a value in every column."""
-    num_groups = len(sums)
+def _percentiles(sums: Floats, counts: Floats, levels: Sequence[float], draws: int, seed: int) -> list[Floats]:
+    """Return quantiles (K,) of the means of resampled groups; every group must have a value in every column."""
+    if len(sums) > FEW_GROUPS:
+        means = np.concatenate([(times @ sums) / (times @ counts) for times in _resamples(len(sums), draws, seed)])
+        return list(np.quantile(means, levels, axis=0))
+    patterns, frequency = _distinct_resamples(len(sums), draws, seed)
+    means = (patterns @ sums) / (patterns @ counts)
+    order = np.argsort(means, axis=0)
+    ordered, up_to = np.take_along_axis(means, order, axis=0), np.cumsum(frequency[order], axis=0)
+    found = []
+    for level in levels:  # between two neighbors in the order of all resamples, as by np.quantile
+        place = level * (draws - 1)
+        below, above = (
+            np.take_along_axis(ordered, (up_to <= at).sum(axis=0)[None], axis=0)[0]
+            for at in (math.floor(place), math.ceil(place))
+        )
+        found.append(below + (above - below) * (place - math.floor(place)))
+    return found
+
+
+def _resamples(num_groups: int, draws: int, seed: int) -> Iterator[Floats]:
+    """Yield how many times each group is drawn in each of ``draws`` resamples, in chunks of shape (n, G)."""
     rng = np.random.default_rng(seed)
-    means = []
     for size in _chunks(draws, num_groups):
         drawn = rng.integers(0, num_groups, size=(size, num_groups))
         flat = (drawn + num_groups * np.arange(size)[:, None]).ravel()
-        times = np.bincount(flat, minlength=size * num_groups).reshape(size, num_groups).astype(np.float64)
-        means.append((times @ sums) / (times @ counts))
-    return np.concatenate(means)
+        yield np.bincount(flat, minlength=size * num_groups).reshape(size, num_groups).astype(np.float64)
+
+
+@lru_cache(maxsize=FEW_GROUPS)
+def _distinct_resamples(num_groups: int, draws: int, seed: int) -> tuple[Floats, NDArray[np.int64]]:
+    """Return the distinct resamples (U, G) of few groups, and how many of the ``draws`` resamples equal each (U,)."""
+    patterns, frequency = np.unique(
+        np.concatenate(list(_resamples(num_groups, draws, seed))), axis=0, return_counts=True
+    )
+    return patterns, frequency.astype(np.int64)
 
 
 def _all_signs(num_groups: int) -> Iterator[Floats]:

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from inpaint_zoo.cli.main import main
-from tests.helpers.programs import Program, rank_environments
-from tests.helpers.suites import results_bytes, write_images, write_suite
+from tests.helpers.programs import Program, rank_environments, start_server
+from tests.helpers.suites import results_bytes, write_suite
 
 # kills or breaks a process at one image, as often as the test asks for
 METHOD = """
@@ -20,9 +20,8 @@ def fill(image, mask):
     return image
 def dies(image, mask):
     place = pathlib.Path("deaths")
-    count = int(place.read_text()) if place.exists() else 0
     if os.environ.get("RANK") == "1":
-        count -= 1
+        count = int(place.read_text()) - 1
         place.write_text(str(count))
         if count == 0:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -33,6 +32,11 @@ def slow(image, mask):
 def breaks(image, mask):
     raise ValueError(f"cannot fill {int(mask.sum())} pixels")
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _server():
+    start_server()
 
 
 @pytest.fixture(autouse=True)
@@ -87,37 +91,36 @@ def assert_same_run(one, many):
 
 @pytest.mark.slow
 def test_two_and_three_processes_write_the_bytes_of_one(tmp_path, capfd):
-    """Including a cell with draws, an unreadable image, and the mask files of `masks/`."""
-    suite = write_suite(tmp_path, masks=[{"name": "center", "size": 24}, {"name": "lama_box", "draws": 2}])
+    """Including a cell with draws, an unreadable image, the mask files of `masks/`, and a method that fails."""
+    methods = ["mean_fill", "telea", {"callable": "methods_of_the_rank_test:breaks", "label": "Breaks"}]
+    masks = [{"name": "center", "size": 24}, {"name": "lama_box", "draws": 2}]
+    suite = write_suite(tmp_path, methods=methods, masks=masks)
     (tmp_path / "images" / "p1b.png").write_bytes(b"no image")
     more = ("--gallery", "3", "--allow-missing")
-    assert benchmark(suite, "--out", tmp_path / "one", *more) == 0
+    assert benchmark(suite, "--out", tmp_path / "one", *more) == 1
     capfd.readouterr()
-    assert benchmark(suite, "--out", tmp_path / "two", *more, "--devices", "2") == 0
+    assert benchmark(suite, "--out", tmp_path / "two", *more, "--devices", "2") == 1
     assert_same_run(tmp_path / "one", tmp_path / "two")
+    errors = [json.loads((tmp_path / name / "provenance.json").read_text())["failed"] for name in ("one", "two")]
+    assert errors[0] == errors[1]
+    assert "cannot fill" in errors[0][0]["error"]
     results = own_ranks(3, suite, "--out", tmp_path / "three", *more)
-    assert [code for code, _, _ in results] == [0, 0, 0], results
+    assert [code for code, _, _ in results] == [1, 0, 0], results  # the first one speaks for all
     assert_same_run(tmp_path / "one", tmp_path / "three")
     for _, out, err in results[1:]:
         assert (out, err) == ("", "")
     assert results[0][2].count("p1b.png: ") == 1
-    assert "4 computed, 0 done before" in results[0][1]
-    assert benchmark(suite, "--out", tmp_path / "one", *more, "--devices", "2") == 0
-    assert benchmark(suite, "--out", tmp_path / "two", *more) == 0
-    assert "0 computed, 4 done before" in capfd.readouterr().out
-
-
-@pytest.mark.slow
-def test_more_processes_than_images(tmp_path):
-    write_images(tmp_path / "images", 2)
-    suite = write_suite(tmp_path, methods=["mean_fill"])
-    assert benchmark(suite, "--out", tmp_path / "one") == 0
-    assert benchmark(suite, "--out", tmp_path / "three", "--devices", "3") == 0
-    assert_same_run(tmp_path / "one", tmp_path / "three")
+    assert "4 computed, 0 done before, 2 failed" in results[0][1]
+    assert benchmark(suite, "--out", tmp_path / "one", *more, "--devices", "2") == 1
+    assert_same_run(tmp_path / "one", tmp_path / "two")
+    capfd.readouterr()
+    assert benchmark(suite, "--out", tmp_path / "two", *more) == 1
+    assert "0 computed, 4 done before, 2 failed" in capfd.readouterr().out
 
 
 @pytest.mark.slow
 def test_metrics_of_sets_and_rehearsals_are_those_of_one_process(tmp_path):
+    """With more processes than a rehearsal has images."""
     suite = write_suite(tmp_path, methods=["telea", "glcic_tiny"], metrics=["psnr", "fid", "kid", "u_ids"])
     assert benchmark(suite, "--out", tmp_path / "one", "--rehearse") == 0
     assert benchmark(suite, "--out", tmp_path / "three", "--rehearse", "--devices", "3") == 0
@@ -169,18 +172,6 @@ def test_ctrl_c_stops_all_processes_and_keeps_what_is_done(tmp_path, capfd):
     assert benchmark(suite, "--out", out) == 0
     assert benchmark(suite, "--out", tmp_path / "one") == 0
     assert_same_run(tmp_path / "one", out)
-
-
-@pytest.mark.slow
-def test_a_method_that_fails_on_one_process_fails_the_cell_as_in_one_process(tmp_path):
-    methods = [{"callable": "methods_of_the_rank_test:breaks", "label": "Breaks"}, "telea"]
-    suite = write_suite(tmp_path, methods=methods)
-    assert benchmark(suite, "--out", tmp_path / "one") == 1
-    assert benchmark(suite, "--out", tmp_path / "two", "--devices", "2") == 1
-    assert_same_run(tmp_path / "one", tmp_path / "two")
-    errors = json.loads((tmp_path / "two" / "provenance.json").read_text())["failed"]
-    assert errors == json.loads((tmp_path / "one" / "provenance.json").read_text())["failed"]
-    assert "cannot fill" in errors[0]["error"]
 
 
 def test_what_cannot_be_launched_is_one_line_and_leaves_nothing(tmp_path, capfd, monkeypatch):

@@ -1,12 +1,14 @@
 """Rehearsals: every shipped suite runs from end to end in seconds, without what it needs, and every file says so."""
 
 import json
+from itertools import product
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
 from inpaint_zoo.benchmark import load_suite, rehearsed
+from inpaint_zoo.benchmark.axes import matching
 from inpaint_zoo.benchmark.images import MaskSet
 from inpaint_zoo.benchmark.rehearsal import SMALL_REFINEMENT
 from inpaint_zoo.benchmark.report.paper import compare
@@ -18,6 +20,16 @@ from tests.helpers.suites import small_suite, write_images, write_suite
 
 BENCHMARKS = REPOSITORY / "benchmarks"
 SUITES = sorted(path.relative_to(BENCHMARKS).as_posix() for path in BENCHMARKS.rglob("*.yaml"))
+# What is rehearsed of suites with more than 100 cells. A rehearsal has the same images for all data sets, and
+# quickstart.yaml has all shipped models, too.
+PARTS = {
+    "glama/sample.yaml": ["telea", "glama_tiny"],
+    "grig/table_3.yaml": ["dataset=dog"],
+    "grig/table_5.yaml": ["dataset=chase"],
+    "grig/table_6.yaml": ["dataset=dog"],
+    "lgnet/sample.yaml": ["telea", "lgnet_tiny"],
+    "lgnet/table_6.yaml": ["dataset=places2_20"],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -48,26 +60,31 @@ def assert_stamped(out):
 
 @pytest.mark.parametrize("file", SUITES)
 def test_every_suite_is_rehearsed(file, tmp_path, capsys):
-    out = tmp_path / "out"
-    assert benchmark(BENCHMARKS / file, "--rehearse", "--out", out) == 0
+    out, part = tmp_path / "out", PARTS.get(file, [])
+    only = [word for pattern in part for word in ("--only", pattern)]
+    assert benchmark(BENCHMARKS / file, "--rehearse", "--out", out, *only) == 0
     shown = capsys.readouterr()
     assert STAMP in shown.err.splitlines()[0]
     assert shown.out.startswith(STAMP)
     assert shown.out.rstrip().endswith(STAMP)
     assert_stamped(out)
     run, suite = read_run(out), load_suite(BENCHMARKS / file)
-    assert [reason for reason in run.missing.values() if not reason.startswith("not applicable")] == []
+    missing = {cell: reason for cell, reason in run.missing.items() if not reason.startswith("not applicable")}
+    cells = [*missing, *run.cells]
+    assert set(missing) == {cell for cell, chosen in zip(cells, matching(cells, part), strict=True) if not chosen}
+    assert set(missing.values()) <= {"not run"}
     assert run.skipped_metrics == []
-    pairs = len(suite.methods) * len(suite.datasets) * len(suite.masks) - run.not_applicable
+    pairs = len(suite.methods) * len(suite.datasets) * len(suite.masks) - run.not_applicable - len(missing)
     assert len(run.summary) == pairs * len(suite.metrics)
     assert run.summary["mean"].notna().all()
-    for name in run.datasets:
+    for name in {name for _, name, _ in run.cells}:
         assert set(run.image_groups(name).values()) == {"astronaut", "chelsea"}
     if comparison := compare(run):
         needs_gpu = {"latency_gpu_ms"}
         for each in comparison.cells:
             assert (each.status == "quoted") == (each.cell.row not in suite.paper.rows)
-            if each.status != "quoted" and each.metric not in needs_gpu:
+            left_out = missing.keys() & set(product(*each.labels))
+            if each.status != "quoted" and each.metric not in needs_gpu and not left_out:
                 assert (each.status, each.kind) == ("computed", "rehearsal")
 
 

@@ -11,6 +11,8 @@ from scipy import stats
 
 from inpaint_zoo.benchmark.pairwise import all_pairs
 from inpaint_zoo.benchmark.statistics import (
+    DRAWS,
+    FEW_GROUPS,
     bootstrap_interval,
     fewest_groups,
     holm,
@@ -46,6 +48,14 @@ def test_interval_of_two_images_is_known_by_hand():
     low, high = bootstrap_interval([[0.0], [10.0]], ["a", "b"])
     assert (low[0], high[0]) == (0.0, 10.0)
     assert [float(end[0]) for end in bootstrap_interval([[0.0], [10.0]], ["a", "b"], level=0.4)] == [5.0, 5.0]
+
+
+@pytest.mark.parametrize("count", [2, 3, FEW_GROUPS, FEW_GROUPS + 1])
+def test_equal_resamples_of_few_images_are_counted(count):
+    values = np.random.default_rng(count).normal(size=(count, 4))
+    drawn = np.random.default_rng(0).integers(0, count, size=(DRAWS, count))
+    expected = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975], axis=0)
+    np.testing.assert_allclose(bootstrap_interval(values, np.arange(count)), expected, rtol=1e-12)
 
 
 def test_crops_of_one_image_are_drawn_together():

@@ -94,7 +94,7 @@ def test_refinement_learns_behind_a_frozen_network():
     mask = torch.cat([vector_mask(64, 64), vector_mask(64, 64).roll(11, 3)])
     batch = {"image": image, "mask": mask, "name": ["a", "b"]}
     optimizer = torch.optim.Adam([p for p in trained.network.parameters() if p.requires_grad], lr=2e-3)
-    for _ in range(150):
+    for _ in range(60):
         terms = trained.loss(trained.in_loss_range(batch), trained.predict_stages(batch))
         optimizer.zero_grad()
         sum(term * trained.weights.get(name, 1.0) for name, term in terms.items()).backward()

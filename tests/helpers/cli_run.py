@@ -4,7 +4,8 @@ from tests.helpers.toys import ImageData
 
 CONFIG = {
     "model": {"class_path": "tests.helpers.toys.Reconstruction", "init_args": {"metrics": ["psnr", "l1"]}},
-    "data": {"class_path": "tests.helpers.toys.ImageData"},
+    # the default of the default data module would be kept
+    "data": {"class_path": "tests.helpers.toys.ImageData", "init_args": {"workers": 0}},
     "trainer": {"accelerator": "cpu", "max_steps": 6, "log_every_n_steps": 2, "num_sanity_val_steps": 0},
     "checkpoints": {"every": 3},
 }

@@ -19,6 +19,7 @@ BACKBONES = {"vgg_weights", "perceptual_weights", "backbone_weights"}
 SMALL = {"width": 4, "levels": 6, "local_width": 4, "blocks": 1}  # of refinement behind another network
 SIDE = 32  # of images
 SIDES = {"ContextEncoder": 64, "LGNet": 64}  # their own, or the discriminator's least
+ALIKE = {"LaMa", "GLaMa2Stage", "JointRefinement"}  # recipes and terms of GLaMa; those of ContextualAttention and LGNet
 FIRST = {
     "class_path": "inpaint_zoo.models.ContextualAttention",
     "init_args": {"network": "glcic_tiny", "size": 32, "window": 16, "critic_width": 8, "num_critics": 2},

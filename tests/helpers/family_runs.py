@@ -12,14 +12,16 @@ from torch import Tensor
 
 from inpaint_zoo.models.grig.blocks import Noise
 from inpaint_zoo.training import InpaintingModule, NetworkEMA, TrainingModule
-from tests.helpers.families import SIDE, SIDES, arguments, parts, small, training_modules
+from tests.helpers.families import ALIKE, SIDE, SIDES, arguments, parts, small, training_modules
 from tests.helpers.toys import ImageData
 
 STEPS = 2
 BATCH = 4  # samples, over all processes
-OPTIONS: dict[str, dict[str, Any]] = {"ContextualAttention": {"num_critics": 2}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "ContextualAttention": {"num_critics": 2},
+    "GRIG": {"network_options": {"steps": 2}},  # rounds, each of which is like the first
+}
 LEARNING_RATES = {"Autoencoder": 1.0, "ContextEncoder": 0.05}  # their gradients are small
-ALIKE = {"LaMa", "GLaMa2Stage", "JointRefinement"}  # recipes and terms of GLaMa; those of ContextualAttention and LGNet
 KINDS = [kind for kind in training_modules() if kind.__name__ not in ALIKE]
 OWN_NORMS = "Autoencoder, own norms"  # BatchNorm over the samples of each process
 

@@ -15,6 +15,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,11 @@ def _leave_nothing() -> None:
     """Kill what still runs when the tests end early."""
     for program in list(_RUNNING):
         program.kill()
+
+
+def start_server() -> None:
+    """Start the server, before `inpaint-zoo benchmark --devices` in this process starts one that has imported less."""
+    forkserver.ensure_running()
 
 
 def _run(

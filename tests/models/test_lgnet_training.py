@@ -31,8 +31,8 @@ def test_recorded_losses(filled_vgg16):
 class Notes(Callback):
     """Note the values of each step.
 
-    In the second step only the output layer has gradients, which saves time: the authors' gradients are those of the
-    first step, and the losses of the second step show its update.
+    In the second step only the output layer has gradients, and none from VGG, which saves time: the authors' gradients
+    are those of the first step, and the losses of the second step show its update.
     """
 
     def __init__(self):
@@ -42,6 +42,7 @@ class Notes(Callback):
         if trainer.current_epoch == 1:
             module.network.requires_grad_(False)
             module.network.nets["global_net"].model15.requires_grad_(True)
+            module.losses.features.register_forward_pre_hook(lambda _, args: tuple(x.detach() for x in args))
 
     def on_train_batch_end(self, trainer, module, *_):
         self.steps.append({name: value.item() for name, value in module.values.items()})

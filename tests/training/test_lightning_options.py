@@ -124,7 +124,7 @@ def fit(tmp_path, capsys, monkeypatch):
     def call(model, trainer, *words, **more):
         path = tmp_path / "config.yaml"
         settings = {"accelerator": "cpu", "max_steps": 2, "num_sanity_val_steps": 0, **trainer}
-        data = {"class_path": "tests.helpers.toys.ImageData", "init_args": {"batches": 2}}
+        data = {"class_path": "tests.helpers.toys.ImageData", "init_args": {"batches": 2, "workers": 0}}
         path.write_text(yaml.safe_dump({"model": model, "data": data, "trainer": settings, **more}))
         code = main(["fit", "--config", str(path), "--out", str(tmp_path / "run"), *words])
         error = capsys.readouterr().err.strip()

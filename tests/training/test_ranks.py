@@ -20,7 +20,7 @@ MODEL = {
         "form": {"forward": "shared"},
     },
 }
-DATA = {"class_path": "tests.helpers.toys.ImageData", "init_args": {"batches": 4, "batch_size": 4}}
+DATA = {"class_path": "tests.helpers.toys.ImageData", "init_args": {"batches": 4, "batch_size": 4, "workers": 0}}
 
 
 def config(steps):
