@@ -99,6 +99,7 @@ def dry_run(trainer: Trainer, module: TrainingModule, data: LightningDataModule)
         first = "; ".join(f"{problem.path}: {problem.reason}" for problem in problems[:5])
         raise ZooError(f"{len(problems)} image(s) cannot be read: {first}")
     module.setup("fit")
+    trainer.strategy.setup_optimizers(trainer)  # before the data, which refuses schedules that follow test images
     loader: Any = data.train_dataloader()
     batch = data.on_after_batch_transfer(next(iter(loader)), 0)
     validation: Any = data.val_dataloader()
@@ -115,12 +116,11 @@ def dry_run(trainer: Trainer, module: TrainingModule, data: LightningDataModule)
     }
     weights = sum(_bytes(part.parameters()) for part in module.trained_modules.values())
     network = _bytes(module.network.parameters())
-    configured: Any = module.configure_optimizers()
     averaged = any(isinstance(callback, NetworkEMA) for callback in trainer.callbacks)  # type: ignore[attr-defined]
     memory = {
         "weights": weights,
         "gradients": weights,
-        "optimizer": sum(_state_bytes(optimizer) for optimizer in _optimizers(configured)),
+        "optimizer": sum(_state_bytes(optimizer) for optimizer in trainer.optimizers),
         "ema": network if averaged else 0,
         "activations": saved.total * samples / min(PROBE, samples),
     }
@@ -166,12 +166,6 @@ def _disk(trainer: Trainer, size: float) -> Disk:
     files = 1 if callback is None else callback.keep + (callback.monitor is not None)
     existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.is_dir())
     return Disk(folder, files + 1, size / GIB, shutil.disk_usage(existing).free / GIB)
-
-
-def _optimizers(configured: Any) -> list[Optimizer]:  # noqa: ANN401 whatever Lightning takes
-    if isinstance(configured, Optimizer):
-        return [configured]
-    return list(configured[0]) if isinstance(configured, tuple) else [configured["optimizer"]]
 
 
 def _state_bytes(optimizer: Optimizer) -> int:
