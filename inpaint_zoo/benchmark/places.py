@@ -57,7 +57,7 @@ class Places:
         given = self.weights.get(entry.label)
         if given is not None:
             return replace(entry, weights=str(given), given=True, per_dataset=per_dataset)
-        return replace(entry, folders=self._folders(base), per_dataset=per_dataset)
+        return replace(entry, folders=self.folders(base), per_dataset=per_dataset)
 
     def of_file(self, entry: FileModelEntry, base: Path) -> FileModelEntry:
         """Return the entry of a model file with the folders of its file, or with the file that is given for its label.
@@ -70,9 +70,14 @@ class Places:
         given = self.weights.get(entry.label)
         if given is not None:
             return replace(entry, file=str(given), given=True, per_dataset=per_dataset)
-        return replace(entry, folders=self._folders(base), per_dataset=per_dataset)
+        return replace(entry, folders=self.folders(base), per_dataset=per_dataset)
 
-    def _folders(self, base: Path) -> tuple[Path, ...]:
+    def folders(self, base: Path) -> tuple[Path, ...]:
+        """Return the folders in which a relative weight file of a suite is searched, in this order.
+
+        Args:
+            base: Folder of the suite.
+        """
         if self.weights_root is not None:
             return (Path(self.weights_root).expanduser(),)
         common = weights_folder()

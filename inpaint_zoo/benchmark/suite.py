@@ -7,6 +7,7 @@ methods:
   - telea                                                  # a registered model, with its shipped weights if it has any
   - {model: telea, options: {radius: 9}, label: Telea 9}   # ... with options of create_model
   - {model: glama_tiny, weights: mine.safetensors}         # or a checkpoint; or `random`, to score an untrained network
+  - {weights: runs/mine/checkpoints/best.ckpt}             # a file that states its model and options
   - {model: lgnet, weights: "{dataset}/lgnet.safetensors"} # a network trained anew for each dataset
   - {model: grig, weights: "grig_{draw}.ckpt", draws: 5}   # five trainings of one network (see `families`)
   - {model: grig, checkpoints: runs/grig, label: Curve}    # the checkpoints of a training run
@@ -43,8 +44,6 @@ from typing import Any, Literal, cast
 
 from inpaint_zoo.benchmark.cost_keys import CostKeys, read_costs
 from inpaint_zoo.benchmark.entries import (
-    DATASET,
-    DRAW,
     CallableEntry,
     FolderEntry,
     MethodEntry,
@@ -55,11 +54,12 @@ from inpaint_zoo.benchmark.entries import (
 from inpaint_zoo.benchmark.families import expanded
 from inpaint_zoo.benchmark.gallery_keys import GalleryKeys, read_gallery
 from inpaint_zoo.benchmark.mask_lists import listed_masks
+from inpaint_zoo.benchmark.model_keys import MODEL_KEYS, STATING, is_listed, read_model, read_shipped, stated_model
 from inpaint_zoo.benchmark.outside_keys import OUTSIDE_KEYS, read_outside
 from inpaint_zoo.benchmark.paper_keys import PaperMap, PaperReader
 from inpaint_zoo.benchmark.places import Places
 from inpaint_zoo.benchmark.stamp import Rehearsal
-from inpaint_zoo.benchmark.training_keys import read_data_training, read_training
+from inpaint_zoo.benchmark.training_keys import read_data_training
 from inpaint_zoo.config import Table, increasing, mapping, read_document, string, whole
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_json
@@ -73,7 +73,7 @@ LISTS = {
     "metrics": ("a metric", "name"),
 }
 METHOD_KEYS = {
-    "model": ("model", "weights", "checkpoint", "checkpoints", "draws", "options", "label", "train"),
+    "model": MODEL_KEYS,
     "folder": ("folder", "label"),
     "callable": ("callable", "label"),
     "shipped": ("shipped",),
@@ -81,7 +81,6 @@ METHOD_KEYS = {
 }
 PATH_KEYS = ("root", "bank")  # in datasets and mask sets
 MOSAIC_KEYS = ("input_mode", "mosaic_unit", "mosaic_interpolation")  # in mask sets
-PLACEHOLDER = re.compile(r"\{\w*\}")
 INTERPOLATIONS = ("bilinear", "nearest")
 FOLDER_NAME = re.compile(r"[^\\/:*?\"<>|\x00-\x1f.\s][^\\/:*?\"<>|\x00-\x1f]*(?<![.\s])")
 ELSEWHERE = {
@@ -168,7 +167,7 @@ def load_suite(path: str | Path, places: Places | None = None) -> Suite:
         figures = paper.take(costs.items("figures", "a figure", "name"))
     methods = [entry for table in lists["methods"] for entry in _methods(table, base, places)]
     for table in lists["methods"]:
-        methods += [entry for entry in _shipped(table) if not _listed(entry, methods)]
+        methods += [entry for entry in read_shipped(table) if not is_listed(entry, methods)]
     methods = _in_order(lists["methods"], methods)
     if not methods and lists["methods"]:
         raise top.error("no method is left: no model that is ready to use matches.", "methods")
@@ -213,6 +212,10 @@ def _in_order(tables: Sequence[Table], methods: Iterable[MethodEntry]) -> list[M
 
 def _methods(table: Table, base: Path, places: Places) -> Iterator[MethodEntry]:
     kinds = [kind for kind in METHOD_KEYS if kind in table.values]
+    if not kinds and any(key in table.values for key in STATING):
+        table.allow(METHOD_KEYS["model"])
+        yield read_model(table, stated_model(table, base, places), base, places)
+        return
     if not kinds:
         every = tuple(dict.fromkeys(key for keys in METHOD_KEYS.values() for key in keys))
         table.allow(every)
@@ -225,7 +228,7 @@ def _methods(table: Table, base: Path, places: Places) -> Iterator[MethodEntry]:
     target = table.need(kind, string)
     label = table.get("label", string)
     if kind == "model":
-        yield _model(table, target, label or target, base, places)
+        yield read_model(table, target, base, places)
     elif kind == "folder":
         folder = base / Path(target).expanduser()
         yield FolderEntry(label or folder.name, table, folder)
@@ -236,70 +239,6 @@ def _methods(table: Table, base: Path, places: Places) -> Iterator[MethodEntry]:
         if not module or not function:
             raise table.error(f"'callable' must be \"package.module:function\", got '{target}'.", "callable")
         yield CallableEntry(label or function, table, target)
-
-
-def _model(table: Table, name: str, label: str, base: Path, places: Places) -> ModelEntry:
-    from inpaint_zoo.registry import model_info
-
-    try:
-        info = model_info(name)
-    except ZooError as error:
-        raise table.located(error) from error
-    options = dict(table.need("options", mapping)) if "options" in table.values else {}
-    if "weights" in table.values and "checkpoint" in table.values:
-        raise table.error("give 'weights' or 'checkpoint', not both: they mean the same.", "checkpoint")
-    keys = [key for key in ("checkpoints", "checkpoint", "weights") if key in table.values] or ["weights"]
-    if keys[0] == "checkpoints" and (others := [*keys[1:], *({"draws"} & set(table.values))]):
-        raise table.error(f"give 'checkpoints' or '{others[0]}', not both.", others[0])
-    key, draws = keys[0], table.get("draws", whole(2), 0) or 0
-    weights = table.get(key, string)
-    if weights and not info.learned:
-        raise table.error(f"'{name}' is not learned, so it takes no '{key}'.", key)
-    for placeholder in PLACEHOLDER.findall(weights or ""):
-        if placeholder not in ((DATASET, DRAW) if draws else (DATASET,)):
-            known = f"{DATASET}, the name of the dataset" + (f", and {DRAW}, the number of the draw" if draws else "")
-            way_out = "; add 'draws', the number of draws." if placeholder == DRAW and key != "checkpoints" else "."
-            raise table.error(f"'{key}' may contain {known}, but not {placeholder}{way_out}", key)
-    if draws and DRAW not in (weights or ""):
-        raise table.error(f"'draws' needs {DRAW}, the number of the draw, in the path of the weights.", "draws")
-    train = read_training(table, base, weights)
-    if weights is None and info.learned:
-        weights = "shipped"
-    if weights == "shipped" and not info.weights and label not in places.weights:
-        raise table.error(
-            f"the package ships no weights of '{name}': add 'weights: FILE', or 'weights: random' to score an "
-            "untrained network."
-        )
-    by_step: dict[str, Path] | None = {} if key == "checkpoints" else None
-    return ModelEntry(label, table, name, weights, options, draws=draws, by_step=by_step, train=train)
-
-
-def _shipped(table: Table) -> Iterator[ModelEntry]:
-    """Yield the registered models that match a `shipped` entry: those without training or with shipped weights."""
-    if "shipped" not in table.values:
-        return
-    from inpaint_zoo.registry import list_models, model_infos
-
-    pattern = table.need("shipped", string)
-    infos = model_infos(pattern, ready=True)
-    if not infos:
-        raise table.error(
-            f"no registered model that is ready to use matches '{pattern}'. "
-            f"Available: {', '.join(list_models(ready=True))}.",
-            "shipped",
-        )
-    for info in infos:
-        yield ModelEntry(info.name, table, info.name, "shipped" if info.learned else None, {})
-
-
-def _listed(entry: ModelEntry, methods: Iterable[MethodEntry]) -> bool:
-    """Return whether the suite already lists a shipped model: by its name, or unchanged with another label."""
-    plain = (entry.model, entry.weights, entry.options)
-    return any(
-        entry.label == other.label
-        or (isinstance(other, ModelEntry) and (other.model, other.weights, other.options) == plain)
-        for other in methods
-    )
 
 
 def _dataset(table: Table, base: Path) -> SourceEntry:

@@ -12,19 +12,10 @@ from inpaint_zoo.cli.common import command_parser, console, progress_bar
 from inpaint_zoo.cli.data_check import check_arguments
 from inpaint_zoo.cli.data_list import info_arguments, list_arguments
 from inpaint_zoo.data.fetching import is_remote
+from inpaint_zoo.data.lists import read_labels, read_list, write_list, write_split
 from inpaint_zoo.data.packing import write_shards
 from inpaint_zoo.data.shards import INDEX, index_shards
-from inpaint_zoo.data.splits import (
-    SELECT_KEYS,
-    by_class,
-    few_shot,
-    holdout,
-    read_labels,
-    read_list,
-    select,
-    write_list,
-    write_split,
-)
+from inpaint_zoo.data.splits import SELECT_KEYS, by_class, few_shot, holdout, select
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.listing import by_stem
 

@@ -50,6 +50,10 @@ def show_dry_run(result: DryRun) -> None:
     for name, size in result.memory_gib.items():
         table.add_row(f"memory, {name}", f"{size:.3f} GiB")
     table.add_row("memory in total, about", f"{sum(result.memory_gib.values()):.3f} GiB")
+    if result.gpu is not None:
+        table.add_row(
+            f"memory of {result.gpu.name}", f"{result.gpu.free_gib:,.1f} of {result.gpu.total_gib:,.1f} GiB free"
+        )
     table.add_row("checkpoints, at most", f"{result.disk.files} x {result.disk.file_gib:.3f} GiB")
     table.add_row("free disk space", f"{result.disk.free_gib:,.1f} GiB")
     table.add_row("loss terms dropped", ", ".join(result.dropped) or "none")

@@ -6,13 +6,14 @@ from inpaint_zoo.data import distortions  # noqa: F401 - registers its steps
 from inpaint_zoo.data.augment import Augmentation, create_augmentation
 from inpaint_zoo.data.crops import CROPS
 from inpaint_zoo.data.datasets import ImageDataset, Problem, create_dataset
+from inpaint_zoo.data.lists import read_list, write_split
 from inpaint_zoo.data.locate import DatasetFolder, DatasetLayoutError, DatasetNotFoundError, DatasetWarning
 from inpaint_zoo.data.packing import write_shards
 from inpaint_zoo.data.records import DatasetRecord
 from inpaint_zoo.data.registry import dataset_info, datasets_markdown, list_datasets
 from inpaint_zoo.data.sample import SAMPLE_SPLITS, sample_files
 from inpaint_zoo.data.shards import open_shards
-from inpaint_zoo.data.splits import read_list, select, write_split
+from inpaint_zoo.data.splits import select
 from inpaint_zoo.lazy import lazy_names
 
 if TYPE_CHECKING:

@@ -16,17 +16,18 @@ from numpy.typing import NDArray
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.data.crops import CROPS, Size, cut, windows
 from inpaint_zoo.data.fetching import is_remote
+from inpaint_zoo.data.lists import read_labels, read_list
 from inpaint_zoo.data.locate import DATA_FOLDER, DatasetFolder, locate, named_folder, not_found
 from inpaint_zoo.data.registry import DATASETS
 from inpaint_zoo.data.sample import sample_files
 from inpaint_zoo.data.shards import Member, MemberTable, Shard, open_shards
-from inpaint_zoo.data.splits import read_labels, read_list, select
+from inpaint_zoo.data.splits import select
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_or_unreadable
 from inpaint_zoo.io.image_cache import ImageCache
 from inpaint_zoo.io.images import MAX_PIXELS, DecodedImage, ImageError, decode_image, image_size, read_image
 from inpaint_zoo.io.listing import by_stem
-from inpaint_zoo.io.stem_table import StemTable
+from inpaint_zoo.io.stem_table import JoinedTable, StemTable
 from inpaint_zoo.random import Draws
 
 __all__ = ["Examined", "ImageDataset", "ImageFile", "Problem", "create_dataset", "list_files"]
@@ -205,8 +206,7 @@ class ImageDataset:
         found = []
         if isinstance(self.files, MemberTable) and self._windows is None:
             return self.files.blocks
-        for stem in self.groups:
-            file = self.files[stem]
+        for file in self.files.values() if self._windows is None else (self.files[stem] for stem in self.groups):
             if not isinstance(file, Member):
                 return None
             found.append(numbers.setdefault(file.shard, len(numbers)))
@@ -370,7 +370,7 @@ def _name(spec: Mapping[str, Any], keys: Sequence[str]) -> str:
     return name
 
 
-def _joined(name: str, spec: Mapping[str, Any]) -> dict[str, ImageFile]:
+def _joined(name: str, spec: Mapping[str, Any]) -> Mapping[str, ImageFile]:
     """Return the images of all parts; their stems start with the name of their part."""
     for key in SOURCE_KEYS:
         if key in spec:
@@ -381,11 +381,11 @@ def _joined(name: str, spec: Mapping[str, Any]) -> dict[str, ImageFile]:
     names = [_name(part, PART_KEYS) for part in parts]
     if len(set(names)) < len(names):
         raise ZooError(f"dataset '{name}': its parts must have different names, got {', '.join(names)}")
-    return {
-        f"{part_name}/{stem}": file
-        for part_name, part in zip(names, parts, strict=True)
-        for stem, file in list_files(part).items()
-    }
+    files = {part_name: list_files(part) for part_name, part in zip(names, parts, strict=True)}
+    tables = {part_name: table for part_name, table in files.items() if isinstance(table, StemTable)}
+    if len(tables) == len(files):
+        return JoinedTable(tables)
+    return {f"{part_name}/{stem}": file for part_name, part in files.items() for stem, file in part.items()}
 
 
 def _labels(name: str, spec: Mapping[str, Any]) -> Mapping[str, str] | None:

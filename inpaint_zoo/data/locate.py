@@ -10,9 +10,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from inpaint_zoo.data.lists import read_labels
 from inpaint_zoo.data.records import DatasetRecord, SplitName, SplitRule
 from inpaint_zoo.data.registry import DATASETS
-from inpaint_zoo.data.splits import read_labels, select
+from inpaint_zoo.data.splits import select
 from inpaint_zoo.errors import MissingError, ZooError, unknown_name
 from inpaint_zoo.io.listing import by_stem, natural_key
 

@@ -263,18 +263,11 @@ class InpaintingDataModule(LightningDataModule):
         divided(self.batch_size, trainer.world_size)
 
     def _check_overlaps(self) -> None:
-        for overlap in self.overlaps():
-            names = {overlap.smaller, overlap.larger}
-            if "validation" in names and self.trainer is not None and self.trainer.limit_val_batches == 0:
-                continue  # this training does not validate
-            if "training" in names:
+        found = self._overlaps_in_use()
+        self._refuse_selection(found)
+        for overlap in found:
+            if "training" in {overlap.smaller, overlap.larger}:
                 advice = "scores on images that were trained on do not tell how well a network generalizes"
-            elif monitor := self._monitored():
-                raise ZooError(
-                    f"{overlap}; `{monitor}` would select checkpoints or stop the training by them, and test scores "
-                    "would be too good. Set `checkpoints.monitor` to null and remove callbacks that monitor it, or "
-                    "take the validation images from the training images: `select: {val: N, part: val}`"
-                )
             elif self.trainer is not None and len(self.files("val")) == len(self.files("test")) == overlap.count:
                 continue  # intended: the validation curve is that of the test set, and nothing is selected on it
             else:
@@ -282,10 +275,29 @@ class InpaintingDataModule(LightningDataModule):
             if self.trainer is None or self.trainer.is_global_zero:
                 warnings.warn(f"{overlap}; {advice}", stacklevel=3)
 
+    def _overlaps_in_use(self) -> list[Overlap]:
+        """Return the overlaps, without those of the validation images if this training does not validate."""
+        found = self.overlaps()
+        if self.trainer is not None and self.trainer.limit_val_batches == 0:
+            return [overlap for overlap in found if "validation" not in {overlap.smaller, overlap.larger}]
+        return found
+
+    def _refuse_selection(self, overlaps: list[Overlap]) -> None:
+        monitor = self._monitored()
+        for overlap in overlaps:
+            if monitor and "training" not in {overlap.smaller, overlap.larger}:
+                raise ZooError(
+                    f"{overlap}; `{monitor}` would select checkpoints, stop the training or set its learning rate by "
+                    "them, and test scores would be too good. Set `checkpoints.monitor` to null and remove callbacks "
+                    "and schedules that monitor it, or take the validation images from the training images: "
+                    "`select: {val: N, part: val}`"
+                )
+
     def _monitored(self) -> str | None:
-        """Return the validation metric by which a callback selects checkpoints or stops; None if there is none."""
+        """Return the validation metric that a callback or a learning-rate schedule follows; None if there is none."""
         callbacks = [] if self.trainer is None else self.trainer.callbacks  # type: ignore[attr-defined]
-        monitors = [getattr(callback, "monitor", None) for callback in callbacks]
+        schedules = [] if self.trainer is None else self.trainer.lr_scheduler_configs
+        monitors = [getattr(each, "monitor", None) for each in (*callbacks, *schedules)]
         return next((name for name in monitors if name and not name.startswith("train")), None)
 
     # Loaders
@@ -308,8 +320,11 @@ class InpaintingDataModule(LightningDataModule):
         """Return the loader of the training stream, starting at the trainer's current epoch.
 
         Raises:
-            ZooError: If an epoch has no full batch.
+            ZooError: If an epoch has no full batch, or a learning-rate schedule follows a metric of test images.
         """
+        # again if a schedule follows a metric, because `setup` is called before the schedules are built
+        if self.trainer is not None and any(config.monitor for config in self.trainer.lr_scheduler_configs):
+            self._refuse_selection(self._overlaps_in_use())
         samples = self.train_samples()
         sampler = StreamSampler(
             len(samples.images),

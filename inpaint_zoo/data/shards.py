@@ -27,8 +27,9 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.io.images import IMAGE_SUFFIXES, ImageError
 from inpaint_zoo.io.listing import natural_key
+from inpaint_zoo.io.name_list import NameList
 from inpaint_zoo.io.names import plain_name
-from inpaint_zoo.io.stem_table import NameList, StemTable
+from inpaint_zoo.io.stem_table import StemTable
 
 __all__ = [
     "INDEX",
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 INDEX = "index.json"
-_FORMAT = "inpaint-zoo shards 1"
+_FORMAT = "inpaint-zoo shards 2"
 _ANEW = "write the index again: inpaint-zoo data index"
 
 
@@ -142,8 +143,8 @@ class Entry(NamedTuple):
 
     def to_json(self) -> str:
         """Return the entry as it is written to the index."""
-        members = list(zip(self.names, self.offsets.tolist(), self.sizes.tolist(), strict=True))
-        entry = {"name": self.name, "bytes": self.bytes, "members": members}
+        members = {"names": list(self.names), "offsets": self.offsets.tolist(), "sizes": self.sizes.tolist()}
+        entry = {"name": self.name, "bytes": self.bytes, **members}
         return json.dumps(entry, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -191,6 +192,14 @@ class MemberTable(StemTable[Member]):
 
     def _stem(self, name: str) -> str:
         return _stem(name) or name
+
+    def _plain_stems(self) -> NameList | None:
+        if not self.names.data.isascii() or b"%" in self.names.data:
+            return None
+        stems, suffixes = self.names.without_suffixes()
+        if not {suffix.lower() for suffix in suffixes} <= IMAGE_SUFFIXES or b"." in stems.data:
+            return None  # a key ends at its first dot
+        return stems
 
     def _file(self, position: int, name: str) -> Member:
         shard = self.shards[self.numbers[position]]
@@ -288,8 +297,13 @@ def _read_index(shards: Sequence[Shard]) -> dict[str, Entry] | None:
 
 
 def _compact(value: dict[str, Any]) -> dict[str, Any] | Entry:
-    """Convert the entry of a shard while the index is read; the lists of a million images would take 500 MB."""
-    return Entry.of(value["name"], int(value["bytes"]), value["members"]) if "members" in value else value
+    """Convert the entry of a shard while the index is read; the lists of a million images would take 300 MB."""
+    if "names" not in value:
+        return value
+    names, offsets, sizes = NameList.of(value["names"]), *(np.array(value[k], np.int64) for k in ("offsets", "sizes"))
+    if not len(names) == len(offsets) == len(sizes):
+        raise ValueError
+    return Entry(value["name"], int(value["bytes"]), names, offsets, sizes)
 
 
 def scan(shard: Shard) -> Entry:

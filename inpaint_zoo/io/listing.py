@@ -23,8 +23,9 @@ import numpy as np
 from inpaint_zoo.errors import MissingError, ZooError
 from inpaint_zoo.io.formats import FORMATS, IMAGE_SUFFIXES, OTHER_SUFFIXES, why_not_read
 from inpaint_zoo.io.listing_cache import Listing, read_listing, write_listing
+from inpaint_zoo.io.name_list import NameList
 from inpaint_zoo.io.names import plain_name, real_path
-from inpaint_zoo.io.stem_table import FileTable, NameList, stem_of
+from inpaint_zoo.io.stem_table import FileTable, stem_of
 
 __all__ = [
     "FolderWarning",
@@ -36,6 +37,7 @@ __all__ = [
     "pair_masks",
     "refuse_own_masks",
     "relative_stem",
+    "unique",
 ]
 
 SHOWN = 5  # maximum number of names in a message
@@ -262,13 +264,20 @@ def by_stem(root: str | Path, paths: Iterable[Path] | None = None, role: Role = 
     """
     root = Path(root)
     if paths is None:
-        files = _listed(root, role)
-    else:
-        files = FileTable(root, NameList.of(path.relative_to(root).as_posix() for path in paths))
+        return unique(_listed(root, role))
+    return unique(FileTable(root, NameList.of(path.relative_to(root).as_posix() for path in paths)))
+
+
+def unique(files: FileTable) -> FileTable:
+    """Return ``files`` if all stems differ.
+
+    Raises:
+        ZooError: Two files have the same stem; the message names both.
+    """
     if same := files.repeated():
         first, second = (files.names[position] for position in same)
         raise ZooError(
-            f"{root}: {first} and {second} have the same stem '{stem_of(first)}'; "
+            f"{files.root}: {first} and {second} have the same stem '{stem_of(first)}'; "
             "files are paired by their stems, so rename or move one of them"
         )
     return files

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inpaint_zoo.io.atomic import write_bytes
+from inpaint_zoo.io.name_list import NameList
 from inpaint_zoo.io.names import real_path
-from inpaint_zoo.io.stem_table import NameList
 
 __all__ = ["CACHE_FOLDER", "Listing", "read_listing", "write_listing"]
 

@@ -8,19 +8,19 @@ no reference counts, so that reading it does not copy its memory pages in forked
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import ItemsView, Iterator, Mapping, ValuesView
 from pathlib import Path
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inpaint_zoo.io.name_list import NameList
 from inpaint_zoo.io.names import plain_name
 
-__all__ = ["FileTable", "NameList", "StemTable", "stem_of"]
+__all__ = ["FileTable", "JoinedTable", "StemTable", "stem_of"]
 
 T = TypeVar("T")
-BLOCK = 2**16  # number of names that are decoded at a time
 
 
 def stem_of(name: str) -> str:
@@ -37,66 +37,6 @@ def stem_of(name: str) -> str:
     return plain_name(name)
 
 
-class NameList(Sequence[str]):
-    """Immutable list of names, stored as one byte string.
-
-    Args:
-        data: The names in UTF-8 (lone surrogates included), each followed by a zero byte.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self._ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 0)
-
-    @classmethod
-    def of(cls, names: Iterable[str]) -> NameList:
-        """Return the list of ``names``, none of which may contain a zero byte."""
-        return cls(b"".join(name.encode("utf-8", "surrogatepass") + b"\0" for name in names))
-
-    def __len__(self) -> int:
-        return len(self._ends)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        """Return a name, or a list of names for a slice."""
-        if isinstance(index, slice):
-            return [self._at(number) for number in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        return self._at(index % len(self))
-
-    def _at(self, number: int) -> str:
-        start = int(self._ends[number - 1]) + 1 if number else 0
-        return self.data[start : int(self._ends[number])].decode("utf-8", "surrogatepass")
-
-    def __iter__(self) -> Iterator[str]:
-        start = 0
-        for last in range(BLOCK - 1, len(self) + BLOCK - 1, BLOCK):
-            end = int(self._ends[min(last, len(self) - 1)])
-            yield from self.data[start:end].decode("utf-8", "surrogatepass").split("\0")
-            start = end + 1
-
-    def endings(self, count: int) -> set[str]:
-        """Return the different last ``count`` bytes of all names that are longer, as text in lower case."""
-        ends = self._ends[np.diff(self._ends, prepend=-1) > count]
-        data = np.frombuffer(self.data, np.uint8)
-        rows = np.unique(np.stack([data[ends - back] for back in range(count, 0, -1)], axis=-1), axis=0)
-        return {row.tobytes().decode("latin-1").lower() for row in rows}
-
-    def take(self, positions: NDArray[np.int64]) -> NameList:
-        """Return the names at ``positions``, in this order."""
-        ends = self._ends[positions] + 1
-        starts = np.where(positions > 0, self._ends[positions - 1] + 1, 0)
-        blocks = []
-        for first in range(0, len(ends), BLOCK):  # not all at once, because lists of a million names take 250 MB
-            pieces = zip(starts[first : first + BLOCK].tolist(), ends[first : first + BLOCK].tolist(), strict=True)
-            blocks.append(b"".join([self.data[start:end] for start, end in pieces]))
-        return NameList(b"".join(blocks))
-
-
 class StemTable(Mapping[str, T]):
     """Immutable mapping from stem to file, in the order of its files. A subclass defines stems and files by name.
 
@@ -106,11 +46,16 @@ class StemTable(Mapping[str, T]):
 
     def __init__(self, names: NameList) -> None:
         self.names = names
+        self._stems: NameList | None = None
         self._places: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
 
     @abstractmethod
     def _stem(self, name: str) -> str:
         """Return the stem of a name."""
+
+    @abstractmethod
+    def _plain_stems(self) -> NameList | None:
+        """Return the stems if they can be computed without a Python object for each, else None."""
 
     @abstractmethod
     def _file(self, position: int, name: str) -> T:
@@ -125,9 +70,11 @@ class StemTable(Mapping[str, T]):
         return self._file(position, self.names[position])
 
     @property
-    def stems(self) -> Sequence[str]:
-        """The stems in order, without a list of them in memory."""
-        return _Stems(self)
+    def stems(self) -> NameList:
+        """The stems in order."""
+        if self._stems is None:
+            self._stems = self._plain_stems() or NameList.of(map(self._stem, self.names))
+        return self._stems
 
     def repeated(self) -> tuple[int, int] | None:
         """Return the positions of the first two files that have the same stem; None if all stems differ."""
@@ -135,45 +82,38 @@ class StemTable(Mapping[str, T]):
         found = [
             (int(order[first]), int(order[second]))
             for first, second in _pairs_of_equal(hashes)
-            if self._stem(self.names[int(order[first])]) == self._stem(self.names[int(order[second])])
+            if self.stems[int(order[first])] == self.stems[int(order[second])]
         ]
         return min(found, key=lambda pair: pair[1], default=None)
-
-    def select(self, stems: Sequence[str]) -> Self:
-        """Return the table of ``stems``, all of which are in this table, in this order."""
-        hashes, order = self._index()
-        if len(hashes) > 1 and bool((hashes[1:] == hashes[:-1]).any()):  # two of 2**64 hashes are equal
-            return self.take(np.array([self._position(stem) for stem in stems], np.int64))
-        asked = np.fromiter(map(hash, stems), np.int64, len(stems))
-        return self.take(order[np.searchsorted(hashes, asked)])
 
     def _index(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the sorted hashes of all stems, and their positions."""
         if self._places is None:
-            hashes = np.fromiter(map(hash, self), np.int64, len(self))
+            hashes = self.stems.hashes()
             order = np.argsort(hashes, kind="stable")
             self._places = hashes[order], order
         return self._places
 
     def _position(self, stem: object) -> int:
         hashes, order = self._index()
-        own = hash(stem)
+        own = NameList.hash_of(stem)
         place = int(np.searchsorted(hashes, own))
         while place < len(hashes) and hashes[place] == own:
             position = int(order[place])
-            if self._stem(self.names[position]) == stem:
+            if self.stems[position] == stem:
                 return position
             place += 1
         raise KeyError(stem)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_places": None}  # Python's hashes differ between processes
+        # Python's hashes differ between processes, and loading processes need no stems
+        return {**self.__dict__, "_stems": None, "_places": None}
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __iter__(self) -> Iterator[str]:
-        return map(self._stem, self.names)
+        return iter(self.stems)
 
     def __getitem__(self, stem: str) -> T:
         """Return the file with this stem."""
@@ -198,33 +138,6 @@ def _pairs_of_equal(hashes: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
             second += 1
 
 
-class _Stems(Sequence[str]):
-    """The stems of a table, as a sequence."""
-
-    def __init__(self, table: StemTable[Any]) -> None:
-        self._table = table
-
-    def __len__(self) -> int:
-        return len(self._table)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self._table._stem(name) for name in self._table.names[index]]
-        return self._table._stem(self._table.names[index])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._table)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]  # as a list
-
-
 class _Files(ValuesView[T]):
     """The files of a table, without a look-up of each stem."""
 
@@ -241,7 +154,8 @@ class _Items(ItemsView[str, T]):
 
     def __iter__(self) -> Iterator[tuple[str, T]]:
         table = self._mapping
-        return ((table._stem(name), table._file(position, name)) for position, name in enumerate(table.names))
+        pairs = enumerate(zip(table.stems, table.names, strict=True))
+        return ((stem, table._file(position, name)) for position, (stem, name) in pairs)
 
 
 class FileTable(StemTable[Path]):
@@ -264,9 +178,49 @@ class FileTable(StemTable[Path]):
     def _stem(self, name: str) -> str:
         return stem_of(name)
 
+    def _plain_stems(self) -> NameList | None:
+        return self.names.without_suffixes()[0] if self.names.data.isascii() else None  # others may need normalization
+
     def _file(self, position: int, name: str) -> Path:
         return self.root / name
 
     def take(self, positions: NDArray[np.int64]) -> FileTable:
         """Return the table of the files at ``positions``, in this order."""
         return FileTable(self.root, self.names.take(positions))
+
+
+class JoinedTable(StemTable[T]):
+    """Files of several tables, one after another. The stem of a file is the name of its part, `/`, and its own stem.
+
+    Args:
+        parts: The tables by name.
+        places: (files,) positions in the joined tables; by default all of them.
+    """
+
+    def __init__(self, parts: Mapping[str, StemTable[T]], places: NDArray[np.int64] | None = None) -> None:
+        joined = NameList(b"".join(_prefixed(part.stems.data, name) for name, part in parts.items()))
+        super().__init__(joined if places is None else joined.take(places))
+        self.parts = dict(parts)
+        self._first = np.cumsum([0, *map(len, parts.values())])
+        self._own = np.arange(len(joined)) if places is None else places
+
+    def _stem(self, name: str) -> str:
+        return name
+
+    def _plain_stems(self) -> NameList:
+        return self.names
+
+    def _file(self, position: int, name: str) -> T:
+        own = int(self._own[position])
+        number = int(np.searchsorted(self._first, own, side="right")) - 1
+        return list(self.parts.values())[number].at(own - int(self._first[number]))
+
+    def take(self, positions: NDArray[np.int64]) -> JoinedTable[T]:
+        """Return the table of the files at ``positions``, in this order."""
+        return JoinedTable(self.parts, self._own[positions])
+
+
+def _prefixed(data: bytes, name: str) -> bytes:
+    """Return the bytes of a list of names with ``name`` and `/` before each."""
+    prefix = name.encode("utf-8", "surrogatepass") + b"/"
+    return prefix + data[:-1].replace(b"\0", b"\0" + prefix) + b"\0" if data else b""

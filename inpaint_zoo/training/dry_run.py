@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.optim import SGD, Adadelta, Adam, AdamW, Optimizer, RMSprop
@@ -20,7 +21,7 @@ from inpaint_zoo.training.ema import NetworkEMA
 from inpaint_zoo.training.logs import total_steps
 from inpaint_zoo.training.module import TrainingModule
 
-__all__ = ["Disk", "DryRun", "dry_run"]
+__all__ = ["Disk", "DryRun", "GPUMemory", "dry_run"]
 
 PROBE = 2  # samples whose activations are measured; BatchNorm on 1 x 1 feature maps needs more than one
 STATES: dict[type[Optimizer], int] = {Adam: 2, AdamW: 2, Adadelta: 2, RMSprop: 1, SGD: 1}  # state tensors per parameter
@@ -55,6 +56,36 @@ class Disk(NamedTuple):
             )
 
 
+class GPUMemory(NamedTuple):
+    """Memory of the GPU of one process.
+
+    Attributes:
+        name: Name of the device, such as "cuda:0".
+        needed_gib: Memory in GiB that a training step needs at least, by the estimate.
+        free_gib: Free memory in GiB.
+        total_gib: Memory of the device in GiB.
+    """
+
+    name: str
+    needed_gib: float
+    free_gib: float
+    total_gib: float
+
+    def check(self) -> None:
+        """Refuse a GPU that cannot hold a training step.
+
+        Raises:
+            ZooError: The free memory is less than the step needs.
+        """
+        if self.needed_gib > self.free_gib:
+            raise ZooError(
+                f"A training step needs about {self.needed_gib:.3g} GiB of memory, but {self.name} has "
+                f"{self.free_gib:.3g} of {self.total_gib:.3g} GiB left. Use more processes or a smaller "
+                "data.init_args.batch_size, data.init_args.size or network, or --trainer.precision bf16-mixed, and end "
+                "other programs on the GPU."
+            )
+
+
 @dataclass(frozen=True)
 class DryRun:
     """Result of a dry run.
@@ -67,6 +98,7 @@ class DryRun:
         losses: Value of each weighted loss on up to two training samples, with the initial weights.
         memory_gib: Estimated memory of one process in GiB, by purpose: weights, gradients, optimizer, ema, activations.
         disk: Disk space for the checkpoints.
+        gpu: Memory of the GPU; None if the run uses none.
         dropped: Loss terms that are dropped because their pretrained weights are missing.
         checked: Whether every image was read.
     """
@@ -78,6 +110,7 @@ class DryRun:
     losses: dict[str, float]
     memory_gib: dict[str, float]
     disk: Disk
+    gpu: GPUMemory | None
     dropped: tuple[str, ...]
     checked: bool
 
@@ -87,7 +120,7 @@ def dry_run(trainer: Trainer, module: TrainingModule, data: LightningDataModule)
 
     Raises:
         ZooError: An image cannot be read, pretrained weights of a loss or metric are missing, a loss is not finite, or
-            the disk has no space for the checkpoints.
+            the disk has no space for the checkpoints, or the GPU has less memory than a step needs.
     """
     trainer.strategy.connect(module)
     module.trainer = trainer
@@ -99,6 +132,7 @@ def dry_run(trainer: Trainer, module: TrainingModule, data: LightningDataModule)
         first = "; ".join(f"{problem.path}: {problem.reason}" for problem in problems[:5])
         raise ZooError(f"{len(problems)} image(s) cannot be read: {first}")
     module.setup("fit")
+    trainer.strategy.setup_optimizers(trainer)  # before the data, which refuses schedules that follow test images
     loader: Any = data.train_dataloader()
     batch = data.on_after_batch_transfer(next(iter(loader)), 0)
     validation: Any = data.val_dataloader()
@@ -115,18 +149,20 @@ def dry_run(trainer: Trainer, module: TrainingModule, data: LightningDataModule)
     }
     weights = sum(_bytes(part.parameters()) for part in module.trained_modules.values())
     network = _bytes(module.network.parameters())
-    configured: Any = module.configure_optimizers()
     averaged = any(isinstance(callback, NetworkEMA) for callback in trainer.callbacks)  # type: ignore[attr-defined]
     memory = {
         "weights": weights,
         "gradients": weights,
-        "optimizer": sum(_state_bytes(optimizer) for optimizer in _optimizers(configured)),
+        "optimizer": sum(_state_bytes(optimizer) for optimizer in trainer.optimizers),
         "ema": network if averaged else 0,
         "activations": saved.total * samples / min(PROBE, samples),
     }
     # a checkpoint holds both the average and the current weights of the network
     disk = _disk(trainer, _bytes(module.state_dict().values()) + memory["optimizer"] + memory["ema"])
     disk.check()
+    gpu = _gpu(trainer, sum(memory.values()) - (memory["activations"] / 2 if _is_mixed(trainer) else 0))
+    if gpu is not None:
+        gpu.check()
     per_epoch = _batches(len(loader), trainer.limit_train_batches) / module.batches_per_step
     return DryRun(
         parameters=counts,
@@ -136,6 +172,7 @@ def dry_run(trainer: Trainer, module: TrainingModule, data: LightningDataModule)
         losses=losses,
         memory_gib={name: value / GIB for name, value in memory.items()},
         disk=disk,
+        gpu=gpu,
         dropped=tuple(sorted(module.dropped)),
         checked=check is not None,
     )
@@ -168,10 +205,18 @@ def _disk(trainer: Trainer, size: float) -> Disk:
     return Disk(folder, files + 1, size / GIB, shutil.disk_usage(existing).free / GIB)
 
 
-def _optimizers(configured: Any) -> list[Optimizer]:  # noqa: ANN401 whatever Lightning takes
-    if isinstance(configured, Optimizer):
-        return [configured]
-    return list(configured[0]) if isinstance(configured, tuple) else [configured["optimizer"]]
+def _gpu(trainer: Trainer, needed: float) -> GPUMemory | None:
+    """Return the memory of this process's GPU, where a step needs ``needed`` bytes; None if it uses no GPU."""
+    device = trainer.strategy.root_device
+    if device.type != "cuda":
+        return None
+    free, total = torch.cuda.mem_get_info(device)
+    return GPUMemory(str(device), needed / GIB, free / GIB, total / GIB)
+
+
+def _is_mixed(trainer: Trainer) -> bool:
+    """Return whether the precision may halve the activations, which the dry run measures in float32."""
+    return isinstance(trainer.precision_plugin, MixedPrecision)
 
 
 def _state_bytes(optimizer: Optimizer) -> int:

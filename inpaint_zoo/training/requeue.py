@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 
 __all__ = ["requeue", "slurm_job"]
 
@@ -30,13 +31,23 @@ def requeue(job: str) -> str:
         job: Id of the job, see `slurm_job`.
     """
     _, shown = _scontrol("show", "job", "--oneliner", job)
-    found = re.search(r"\bJobState=(\w+)", shown)
-    if found and found[1].startswith("CANCEL"):
+    if _is_cancelled(dict(re.findall(r"\b(JobState|Reason|PreemptTime)=(\S+)", shown))):
         return f"SLURM job {job} was cancelled, so it is not requeued"
     code, text = _scontrol("requeue", job)
     if code != 0:
         return f"SLURM job {job} could not be requeued ({text or f'scontrol ended with {code}'}): submit it again"
     return f"requeued SLURM job {job}"
+
+
+def _is_cancelled(job: Mapping[str, str]) -> bool:
+    """Return whether a job was cancelled, given the fields that ``scontrol show job`` prints.
+
+    While the processes of a job end, its state is COMPLETING, whatever the reason. The other reasons are its time limit
+    and a preemption, which the fields name.
+    """
+    if job.get("JobState") == "COMPLETING":
+        return job.get("Reason") != "TimeLimit" and job.get("PreemptTime", "None") == "None"
+    return job.get("JobState", "").startswith("CANCEL")
 
 
 def _scontrol(*arguments: str) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 import inpaint_zoo as iz
 from inpaint_zoo.analysis.macs import count_macs
-from inpaint_zoo.benchmark import Options, run_suite
+from inpaint_zoo.benchmark import Options, Places, load_suite, run_suite
 from inpaint_zoo.benchmark.methods import MethodInput, Task
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
@@ -62,7 +62,7 @@ def test_a_suite_scores_the_network_that_the_file_states(checkpoint, bare, tmp_p
     assert cost["parameters"] == sum(parameter.numel() for parameter in network.parameters())
     assert cost["macs"] == count_macs(network, 64, 64).true
     capsys.readouterr()
-    again, _ = scores(tmp_path, "stated", model="repeating", checkpoint="last.ckpt", options={"rounds": 3})
+    again, _ = scores(tmp_path, "stated", checkpoint="last.ckpt", options={"rounds": 3})  # without `model`
     assert "cells: 0 computed, 1 done before" in capsys.readouterr().out
     assert again.equals(stated)
 
@@ -111,6 +111,22 @@ def test_cells_are_the_same_wherever_the_same_option_is_stated(checkpoint, tmp_p
     twins = small_suite(tmp_path, methods=[entry, entry | {"label": "twin", "options": {"rounds": 3}}])
     with pytest.raises(ZooError, match="have the same content"):
         run_suite(twins, tmp_path / "twins", ONE)
+
+
+def test_a_file_states_its_model(checkpoint, bare, tmp_path):
+    suite = small_suite(tmp_path, methods=[{"weights": "last.ckpt"}])
+    assert [(entry.label, entry.model) for entry in suite.methods] == [("repeating", "repeating")]
+    given = Places(weights={"mine": checkpoint})
+    path = write_suite(tmp_path, methods=[{"checkpoint": "absent.ckpt", "label": "mine"}])
+    assert [entry.model for entry in load_suite(path, given).methods] == ["repeating"]
+    for entry, problem in (
+        ({"checkpoint": "absent.ckpt"}, r"no file absent.ckpt, so the model that it states is unknown: add 'model'"),
+        ({"weights": "bare.pth"}, r"bare.pth does not state its model: add 'model'"),
+        ({"weights": "random"}, r"'weights: random' is not one file that states its model: add 'model'"),
+        ({"weights": "{dataset}/last.ckpt"}, "is not one file that states its model"),
+    ):
+        with pytest.raises(ZooError, match=rf"suite\.yaml:\d+: .*{problem}"):
+            small_suite(tmp_path, methods=[entry])
 
 
 def test_an_option_of_the_suite_overrides_the_files(checkpoint, bare, tmp_path):

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from lightning.fabric.loggers import tensorboard
 
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.images import write_image
-from inpaint_zoo.training.dry_run import Disk
+from inpaint_zoo.training.dry_run import Disk, GPUMemory
 from tests.helpers.cli_run import CONFIG
 from tests.helpers.toys import painter_registered
 
@@ -248,6 +249,20 @@ def test_a_disk_without_space_for_the_checkpoints_is_refused(tmp_path):
     Disk(tmp_path, 4, 0.5, 2.0).check()
     with pytest.raises(ZooError, match=r"up to 4 checkpoints of about 0\.5 GiB, but .* has 1\.9 GiB left"):
         Disk(tmp_path, 4, 0.5, 1.9).check()
+
+
+def test_a_gpu_without_memory_for_a_step_is_refused():
+    GPUMemory("cuda:0", 7.5, 7.5, 8.0).check()
+    with pytest.raises(ZooError, match=r"needs about 7\.5 GiB of memory, but cuda:0 has 7\.4 of 8 GiB left"):
+        GPUMemory("cuda:0", 7.5, 7.4, 8.0).check()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_dry_run_compares_its_estimate_with_the_gpu(run):
+    code, out, err = run("fit", "--dry-run", "--trainer.accelerator=gpu")
+    assert code == 0, err
+    assert "memory of cuda:0" in out
 
 
 def test_a_loss_that_breaks_ends_with_one_line(run, tmp_path):

@@ -83,6 +83,7 @@ def trainer(monitor=None, **more):
     callbacks = [SimpleNamespace(), SimpleNamespace(monitor=monitor)]
     return SimpleNamespace(
         callbacks=callbacks,
+        lr_scheduler_configs=[],
         is_global_zero=True,
         limit_val_batches=1.0,
         overfit_batches=0.0,

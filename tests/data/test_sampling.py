@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from inpaint_zoo.data.sampling import Draw, EvalSampler, ResumableLoader, StreamSampler, divided, shuffled
+from inpaint_zoo.data.order import shuffled
+from inpaint_zoo.data.sampling import Draw, EvalSampler, ResumableLoader, StreamSampler, divided
 from inpaint_zoo.errors import ZooError
 
 

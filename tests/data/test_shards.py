@@ -16,9 +16,10 @@ import torch
 import webdataset
 
 from inpaint_zoo.data import InpaintingDataModule, create_dataset, fetching
+from inpaint_zoo.data.order import MIXED, shuffled
 from inpaint_zoo.data.packing import write_shards
 from inpaint_zoo.data.samples import collate
-from inpaint_zoo.data.sampling import MIXED, ResumableLoader, StreamSampler, shuffled
+from inpaint_zoo.data.sampling import ResumableLoader, StreamSampler
 from inpaint_zoo.data.shards import INDEX, index_shards, member_name, open_shards
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.images import write_image
@@ -234,7 +235,7 @@ def test_local_shards_that_changed_are_refused(packed, tmp_path):
         (lambda p: (p / INDEX).write_text("{"), "is not an index of shards; write the index again"),
         (lambda p: (p / INDEX).write_text('{"format": "other", "shards": []}'), "is not an index of shards"),
         (
-            lambda p: (p / INDEX).write_text(json.dumps({"format": "inpaint-zoo shards 1", "shards": []})),
+            lambda p: (p / INDEX).write_text(json.dumps({"format": "inpaint-zoo shards 2", "shards": []})),
             "is not in its",
         ),
         (lambda p: [path.unlink() for path in p.glob("*.tar")], "no shards; give a folder of"),

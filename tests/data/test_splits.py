@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inpaint_zoo.data import splits
+from inpaint_zoo.data import lists, splits
 from inpaint_zoo.errors import UnknownNameError, ZooError
 from inpaint_zoo.io.images import write_image
 from inpaint_zoo.io.listing import by_stem
@@ -191,12 +191,12 @@ def test_labels_are_classes_of_a_flat_folder(tmp_path):
     """In Places365, the validation set is one folder and two lists give its categories."""
     (tmp_path / "val.txt").write_text("# image label\nval/1 a.jpg 2\nval/2.jpg\t0\n/val/3.jpg 2\nval/4.jpg 0\n")
     (tmp_path / "names.txt").write_text("/a/airfield 0\n/c/church/indoor 2\n")
-    labels = splits.read_labels(tmp_path / "val.txt", tmp_path / "names.txt")
+    labels = lists.read_labels(tmp_path / "val.txt", tmp_path / "names.txt")
     assert labels == {
         **{"val/1 a": "c/church/indoor", "val/2": "a/airfield"},
         **{"val/3": "c/church/indoor", "val/4": "a/airfield"},
     }
-    assert splits.read_labels(tmp_path / "val.txt")["val/3"] == "2"
+    assert lists.read_labels(tmp_path / "val.txt")["val/3"] == "2"
     files = {stem: stem for stem in labels}
     assert list(splits.select(files, {"classes": ["c/church/indoor"]}, labels)) == ["val/1 a", "val/3"]
     assert list(splits.select(files, {"first": 2}, labels)) == ["val/1 a", "val/2"]
@@ -209,12 +209,12 @@ def test_labels_are_classes_of_a_flat_folder(tmp_path):
     ):
         (tmp_path / "wrong.txt").write_text(text)
         with pytest.raises(ZooError, match=message):
-            splits.read_labels(tmp_path / "wrong.txt")
+            lists.read_labels(tmp_path / "wrong.txt")
     (tmp_path / "names.txt").write_text("/a/airfield 0\n")
     with pytest.raises(ZooError, match=r"the label 2 of 'val/1 a.jpg' has no name in .*names\.txt"):
-        splits.read_labels(tmp_path / "val.txt", tmp_path / "names.txt")
+        lists.read_labels(tmp_path / "val.txt", tmp_path / "names.txt")
     with pytest.raises(ZooError, match="no such label file"):
-        splits.read_labels(tmp_path / "none.txt")
+        lists.read_labels(tmp_path / "none.txt")
     with pytest.raises(ZooError, match="1 images have no label: b"):
         splits.select({"a": 0, "b": 0}, {"first": 1}, {"a": "x"})
 
@@ -287,11 +287,11 @@ def test_class_rules_need_classes():
 def test_a_split_written_out_is_read_back(tmp_path):
     files = images(tmp_path / "images", [f"{c}/{n} v.2.png" for c in "ab" for n in range(12)])
     split = splits.by_class(files)
-    splits.write_split(tmp_path / "lists", files, tmp_path / "images", split, "by_class 1:11, seed 0")
+    lists.write_split(tmp_path / "lists", files, tmp_path / "images", split, "by_class 1:11, seed 0")
     text = (tmp_path / "lists" / "test.txt").read_text()
     assert text.splitlines()[0] == "# test part of 24 images; rule: by_class 1:11, seed 0"
     for part in split._fields:
-        found = splits.read_list(tmp_path / "lists" / f"{part}.txt", tmp_path / "images")
+        found = lists.read_list(tmp_path / "lists" / f"{part}.txt", tmp_path / "images")
         assert list(found) == getattr(split, part)
         assert all(files[stem] == path for stem, path in found.items())
 
@@ -300,7 +300,7 @@ def test_list_files_of_other_hands_are_read(tmp_path):
     images(tmp_path, ["a/1.png", "a/2.png", "b c/3.png"])
     text = f"\ufeff# by hand\r\n/a/2.png\r\n\r\n{tmp_path}/a/1.png\n  b c/3.png  \n"
     (tmp_path / "list.txt").write_text(text, encoding="utf-8", newline="")
-    assert list(splits.read_list(tmp_path / "list.txt")) == ["a/2", "a/1", "b c/3"]
+    assert list(lists.read_list(tmp_path / "list.txt")) == ["a/2", "a/1", "b c/3"]
 
 
 @pytest.mark.parametrize(
@@ -317,16 +317,16 @@ def test_wrong_lists_are_answered_with_the_way_out(tmp_path, text, message):
     images(tmp_path, ["a/1.png"])
     (tmp_path / "list.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ZooError, match=message):
-        splits.read_list(tmp_path / "list.txt")
+        lists.read_list(tmp_path / "list.txt")
 
 
 def test_lists_that_are_not_there_or_cannot_hold_a_name(tmp_path):
     with pytest.raises(ZooError, match="no such list file"):
-        splits.read_list(tmp_path / "list.txt")
+        lists.read_list(tmp_path / "list.txt")
     with pytest.raises(ZooError, match="cannot be read"):
-        splits.read_list(tmp_path)
+        lists.read_list(tmp_path)
     with pytest.raises(ZooError, match="one name per line"):
-        splits.write_list(tmp_path / "list.txt", ["a\nb"])
+        lists.write_list(tmp_path / "list.txt", ["a\nb"])
     assert not list(tmp_path.iterdir())
 
 
@@ -334,10 +334,10 @@ def test_labels_behind_the_paths_are_passed_over(tmp_path):
     images(tmp_path, ["a/1.png", "a/2 b.png", "a/3.JPG", "my.png image.png", "a/4.png 5.png"])
     lines = ["/a/1.png 0", "a/2 b.png\t12", "a/3.JPG,cat,1", "my.png image.png 7", "a/4.png 5.png"]
     (tmp_path / "list.txt").write_text("\n".join(lines))
-    assert list(splits.read_list(tmp_path / "list.txt")) == ["a/1", "a/2 b", "a/3", "my.png image", "a/4.png 5"]
+    assert list(lists.read_list(tmp_path / "list.txt")) == ["a/1", "a/2 b", "a/3", "my.png image", "a/4.png 5"]
     (tmp_path / "list.txt").write_text("a/1.png 0\na/9.png 3\n")
     with pytest.raises(ZooError, match=r"1 of 2 files are not below .*: a/9\.png$"):
-        splits.read_list(tmp_path / "list.txt")
+        lists.read_list(tmp_path / "list.txt")
 
 
 def test_absolute_paths_may_lie_anywhere(tmp_path):
@@ -345,24 +345,24 @@ def test_absolute_paths_may_lie_anywhere(tmp_path):
     images(tmp_path / "near", ["3.png", "a/1.png"])
     listed = tmp_path / "near" / "list.txt"
     listed.write_text(f"{tmp_path}/far/b/2.png 1\n3.png\n{tmp_path}/far/a/1.png 0\n")
-    found = splits.read_list(listed)
+    found = lists.read_list(listed)
     assert list(found) == ["b/2", "3", "a/1"]
     assert found["b/2"] == tmp_path / "far" / "b" / "2.png"
     listed.write_text("/a/1.png\n")  # published lists: / means the root
-    assert splits.read_list(listed) == {"a/1": tmp_path / "near" / "a" / "1.png"}
+    assert lists.read_list(listed) == {"a/1": tmp_path / "near" / "a" / "1.png"}
     listed.write_text(f"{tmp_path}/far/a/1.png\n{tmp_path}/far/b/2.png\na/1.png\n")
     with pytest.raises(ZooError, match="would have the same stem 'a/1'; give `root`"):
-        splits.read_list(listed)
+        lists.read_list(listed)
     listed.write_text(f"{tmp_path}/far/../far/a/1.png\n")
     with pytest.raises(ZooError, match="leads out of"):
-        splits.read_list(listed)
+        lists.read_list(listed)
 
 
 def test_accents_of_a_list_are_found_however_the_disk_spells_them(tmp_path):
     images(tmp_path, ["cafe\u0301/u\u0308.png"])
     (tmp_path / "list.txt").write_text("caf\u00e9/\u00fc.png 3\n", encoding="utf-8")
-    ((stem, path),) = splits.read_list(tmp_path / "list.txt").items()
+    ((stem, path),) = lists.read_list(tmp_path / "list.txt").items()
     assert stem == "caf\u00e9/\u00fc"
     assert path.is_file()
     with pytest.raises(ZooError, match=r"cannot contain 'a.udce9\.png'; rename the file"):
-        splits.write_list(tmp_path / "other.txt", ["a\udce9.png"])
+        lists.write_list(tmp_path / "other.txt", ["a\udce9.png"])

@@ -12,8 +12,8 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io import listing, listing_cache
 from inpaint_zoo.io.listing import FolderWarning, by_stem, natural_key
 from inpaint_zoo.io.listing_cache import Listing, write_listing
+from inpaint_zoo.io.name_list import NameList
 from inpaint_zoo.io.names import plain_name
-from inpaint_zoo.io.stem_table import NameList
 
 PAST = 1_600_000_000
 

@@ -354,6 +354,19 @@ def test_a_plateau_schedule_follows_a_validation_metric(fit, tmp_path):
     assert rates == [0.1, 0.1, 0.05, 0.025]
 
 
+@pytest.mark.parametrize("dry", [False, True])
+def test_a_plateau_schedule_that_follows_test_images_is_refused(fit, tmp_path, dry):
+    arguments = {"monitor": "val/psnr", "mode": "max"}
+    scheduler = {"class_path": "lightning.pytorch.cli.ReduceLROnPlateau", "init_args": arguments}
+    model, data = plateau_config(tmp_path, scheduler)
+    data["init_args"]["test"] = data["init_args"]["val"]
+    words = ["--checkpoints.monitor=null", *(["--dry-run"] if dry else [])]
+    code, error = fit(model, {}, *words, data=data)
+    assert code == 2
+    assert "4 of the 4 validation images are test images too" in error
+    assert "`val/psnr` would select checkpoints, stop the training or set its learning rate by them" in error
+
+
 def test_a_plateau_schedule_without_a_metric_is_refused_with_the_yaml_that_works(fit, tmp_path):
     model, data = plateau_config(tmp_path, {"class_path": "torch.optim.lr_scheduler.ReduceLROnPlateau"})
     code, error = fit(model, {}, data=data)

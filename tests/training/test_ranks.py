@@ -1,14 +1,20 @@
 """Two processes (gloo, on the CPU) train and evaluate like one process."""
 
 import json
+import os
 
 import pytest
 import torch
+import torch.distributed.run
+import yaml
 
+from inpaint_zoo.cli.main import main
 from inpaint_zoo.training.resume import list_checkpoints
 from tests.helpers.family_runs import KINDS, OWN_NORMS, train_families
 from tests.helpers.programs import Forked, rank_environments
-from tests.helpers.runs import CONFIG, assert_same, finish, load, start, start_by_launcher, start_two
+from tests.helpers.runs import CONFIG, TWO, assert_same, finish, load, start, start_by_launcher, start_two
+from tests.helpers.small_runs import REPOSITORY
+from tests.helpers.suites import results_bytes, write_suite
 
 MODEL = {
     "class_path": "tests.helpers.toys.ToyGAN",
@@ -51,6 +57,26 @@ def test_two_processes_do_what_one_does(tmp_path):
     for process in running:
         finish(process)
     assert all("val/psnr" in json.loads((folder / "validate.json").read_text())["metrics"] for folder in (one, two))
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_processes_of_a_benchmark_and_of_a_training(tmp_path, capsys):
+    suite = write_suite(tmp_path, methods=["telea"], masks=[{"name": "center", "size": 24}], metrics=["psnr"])
+    given = {**config(2), "trainer": {**CONFIG["trainer"], "max_steps": 2, "num_sanity_val_steps": 0}}
+    path = tmp_path / "given.yaml"
+    path.write_text(yaml.safe_dump(given))
+    benchmark = ["benchmark", str(suite), "--device", "cpu", "--out"]
+    words = [*benchmark, str(tmp_path / "two"), ",", "fit", "--config", str(path), *TWO, "--out", str(tmp_path / "run")]
+    launch = ["--standalone", "--nproc-per-node", "2", str(REPOSITORY / "tests" / "helpers" / "in_turn.py"), *words]
+    paths = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
+    output = finish(Forked(torch.distributed.run.main, launch, joined=True, PYTHONPATH=paths))
+    assert main([*benchmark, str(tmp_path / "one")]) == 0
+    assert results_bytes(tmp_path / "one") == results_bytes(tmp_path / "two")
+    assert output.count("1 computed, 0 done before") == 1  # by two processes together
+    assert output.count("trained for 2 steps") == 1
+    newest = list_checkpoints(tmp_path / "run" / "checkpoints")[0]
+    assert load(newest)["batches"] == 2
+    assert json.loads((tmp_path / "two" / "provenance.json").read_text())["environment"]["processes"] == 2
 
 
 @pytest.fixture(scope="module")

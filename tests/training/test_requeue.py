@@ -19,7 +19,7 @@ def scontrol(folder, state="RUNNING", code=0):
     """Write a program that logs its arguments, tells the state of a job and requeues nothing."""
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "scontrol"
-    shown = f'echo "JobId=$4 JobName=x JobState={state} Reason=None"'
+    shown = f'echo "JobId=$4 JobName=x JobState={state} Dependency=(null)"'
     program.write_text(
         f'#!/bin/sh\necho "$@" >> {folder}/log\ncase $1 in show) {shown};; *) echo refused; exit {code};; esac\n'
     )
@@ -47,15 +47,19 @@ def test_the_job_of_this_process(variables, job, monkeypatch):
 @pytest.mark.parametrize(
     ("state", "code", "sentence"),
     [
-        ("RUNNING", 0, "requeued SLURM job 9"),
+        ("RUNNING Reason=None", 0, "requeued SLURM job 9"),
         ("CANCELLED", 0, "SLURM job 9 was cancelled, so it is not requeued"),
+        # as SLURM 22.05 shows a job that scancel ends, one at its time limit, and a preempted one
+        ("COMPLETING Reason=None PreemptTime=None", 0, "SLURM job 9 was cancelled, so it is not requeued"),
+        ("COMPLETING Reason=TimeLimit PreemptTime=None", 0, "requeued SLURM job 9"),
+        ("COMPLETING Reason=None PreemptTime=2026-11-29T18:24:53", 0, "requeued SLURM job 9"),
         ("RUNNING", 1, "SLURM job 9 could not be requeued (refused): submit it again"),
     ],
 )
 def test_a_job_is_requeued_unless_it_was_cancelled(state, code, sentence, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{scontrol(tmp_path, state, code)}:/usr/bin:/bin")
     assert requeue("9") == sentence
-    asked = ["show job --oneliner 9"] + ["requeue 9"] * (state == "RUNNING")
+    asked = ["show job --oneliner 9"] + ["requeue 9"] * ("cancelled" not in sentence)
     assert (tmp_path / "log").read_text().splitlines() == asked
 
 
