@@ -61,7 +61,7 @@ def write_suite(folder: Path, count: int, size: int) -> None:
     (folder / "images").mkdir(parents=True)
     for number in range(count):
         noise = Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8))
-        noise.resize((size, size), Image.Resampling.BICUBIC).save(folder / "images" / f"{number:05}.png")
+        noise.resize((size, size), Image.Resampling.BICUBIC).save(folder / "images" / f"{number:05}.jpg")
     suite = {
         "name": "memory",
         "seed": 1,

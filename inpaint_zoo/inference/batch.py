@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from inpaint_zoo.interfaces import MIN_SIDE, InpaintingNetwork
 from inpaint_zoo.ops import composite, crop_to, pad_to_multiple, to_uint8
 
-__all__ = ["Bytes", "Filler", "as_tensor", "fill_batch", "running", "to_bytes", "to_images", "to_tensors", "upload"]
+__all__ = ["Bytes", "Filler", "as_tensor", "fill_batch", "running", "to_bytes", "to_images", "to_tensors", "to_unit", "upload"]
 
 Filler = Callable[..., Tensor]
 """An `InpaintingNetwork`, or a function of image (B, 3, H, W) in [0, 1] and mask (B, 1, H, W) with 1 = hole. It returns
@@ -39,8 +39,13 @@ def upload(array: NDArray[Any], device: torch.device) -> Tensor:
 
 def to_images(images: Bytes, device: torch.device) -> Tensor:
     """Convert images (B, H, W, 3) to (B, 3, H, W) in [0, 1] on a device, with the same bits on every device."""
-    levels = upload(images, device).permute(0, 3, 1, 2).float()
-    return levels / levels.new_full((), 255.0)  # a tensor, because a GPU multiplies by 1 / 255 for a number
+    return to_unit(upload(images, device).permute(0, 3, 1, 2))
+
+
+def to_unit(levels: Tensor) -> Tensor:
+    """Convert uint8 values to float32 in [0, 1], with the same bits on every device."""
+    values = levels.float()
+    return values.div_(values.new_full((), 255.0))  # a tensor, because a GPU multiplies by 1 / 255 for a number
 
 
 def to_tensors(images: Bytes, holes: NDArray[np.bool_], device: torch.device = CPU) -> tuple[Tensor, Tensor]:

@@ -157,7 +157,8 @@ class _ZooMetric(Metric):
         same = self._same_in_batches.get(kind)
         if same:
             return call(*chunk)
-        singles = torch.cat([call(*(x if x is None else x[i, None] for x in chunk)) for i in range(count)])
+        # slices, because x[i, None] has another stride than an image that comes alone, which selects other kernels
+        singles = torch.cat([call(*(x if x is None else x[i : i + 1] for x in chunk)) for i in range(count)])
         if same is None:  # compared as bits, because values may be NaN
             self._same_in_batches[kind] = torch.equal(call(*chunk).view(torch.uint8), singles.view(torch.uint8))
         return singles
@@ -306,7 +307,8 @@ class SetMetric(_ZooMetric):
     def extract_checked(self, images: Tensor) -> Tensor:
         """Do the same as `extract` for images that `extract` would accept, without checking them."""
         weight = next(self.extractor.parameters(), None)
-        images = images.float() if weight is None else images.to(weight.device, torch.float32)
+        layout = torch.channels_last  # for all callers, because it selects the kernels, and with them the last bits
+        images = images.to(images.device if weight is None else weight.device, torch.float32, memory_format=layout)
         with _measuring(images.device):
             return self._each(lambda batch: self.extractor(batch).flatten(1).float(), images)
 

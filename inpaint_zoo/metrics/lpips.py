@@ -77,6 +77,7 @@ class LPIPS(ImageMetric):
     def measure(self, pred: Tensor, target: Tensor, region: Tensor | None) -> Tensor:
         """Return the distances; the network runs in float32."""
         device = next(self.network.parameters()).device
-        x, y = (image.to(device, torch.float32) * 2 - 1 for image in (pred, target))
+        layout = torch.channels_last  # for all callers, because it selects the kernels, and with them the last bits
+        x, y = (image.to(device, torch.float32, memory_format=layout) * 2 - 1 for image in (pred, target))
         distance = self.network(x, y)  # (B, 1, 1, 1), or a map of the image's size
         return region_mean(to_float64(distance), region)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from inpaint_zoo.benchmark import Options, run_suite
 from inpaint_zoo.benchmark.breakdown import STAGES, Clock, added, overhead
+from inpaint_zoo.benchmark.methods import pasted
 from inpaint_zoo.benchmark.scoring import Pair, Scorer
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.data.datasets import ImageDataset
@@ -103,12 +104,25 @@ def pairs(count=5, size=(52, 56)):
 
 
 def test_values_do_not_depend_on_the_batch():
-    scorer = Scorer(LIGHT, torch.device("cpu"))
+    scorer = Scorer(list_metrics(), torch.device("cpu"), stand_ins=True)
     mixed = [*pairs(), *pairs(2, (60, 52)), *(pair._replace(unrounded=None) for pair in pairs(2))]
     alone = [scorer.score([pair])[0].values for pair in mixed]
     np.testing.assert_equal([score.values for score in scorer.score(mixed)], alone)
     np.testing.assert_equal([score.values for score in scorer.score(mixed)], alone)  # the batches are known now
     assert alone[0] != alone[1]
+    features = [scorer.score([pair])[0].features["stand_in"] for pair in mixed]
+    np.testing.assert_array_equal([score.features["stand_in"] for score in scorer.score(mixed)], features)
+    found = scorer.features([pair.pred for pair in mixed])
+    np.testing.assert_array_equal([each["stand_in"] for each in found], features)
+
+
+def test_a_result_is_pasted_from_any_layout():
+    image, onto = make_image(1), make_image(2)
+    mask = np.random.default_rng(0).random(image.shape[:2]) > 0.5
+    expected = np.where(mask[..., None], image[:, ::-1], onto)
+    for mirrored in (image[:, ::-1], np.asfortranarray(image[:, ::-1])):
+        np.testing.assert_array_equal(pasted(mirrored, mask, onto.copy()), expected)
+    np.testing.assert_array_equal(pasted(image[:, ::-1], mask.T.copy().T, onto.copy()), expected)
 
 
 class Mean(torch.nn.Module):

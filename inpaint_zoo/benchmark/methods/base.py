@@ -27,6 +27,7 @@ __all__ = [
     "Task",
     "colors_of_result",
     "composited",
+    "pasted",
 ]
 
 Pixels = NDArray[np.uint8]
@@ -84,7 +85,19 @@ class Stage(NamedTuple):
 
 def composited(image: Pixels, item: MethodInput) -> Pixels:
     """Return a result from outside the package with the known pixels of the input, as every network returns it."""
-    return np.where(item.mask[..., None], image, item.image)
+    return pasted(image, item.mask, item.image.copy())
+
+
+def pasted(image: Pixels, mask: BoolMask, onto: Pixels) -> Pixels:
+    """Copy the pixels of an image (H, W, 3) where ``mask`` is True to ``onto``, which is changed and returned.
+
+    OpenCV takes a tenth of the time of `np.where`, which works on three values at a time.
+    """
+    import cv2
+
+    # contiguous, because a user's function may return a mirrored view
+    cv2.copyTo(np.ascontiguousarray(image), mask.view(np.uint8), onto)
+    return onto
 
 
 def colors_of_result(image: DecodedImage, hole: BoolMask) -> Pixels:
