@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.inference.batch import Bytes, Filler, as_tensor, fill_batch, to_bytes, to_tensors
+from inpaint_zoo.inference.batch import Filler, Levels, as_tensor, fill_batch, to_levels, to_tensors
 from inpaint_zoo.inference.strategy import AnySize, Strategy
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.io.images import IMAGE_SUFFIXES, DecodedImage, convert_image, read_image
@@ -132,8 +132,8 @@ def inpaint(
         mask_threshold: In uint8 masks, values above it are hole.
         invert_mask: Use black, False or 0 as hole.
         seed: Seed of a mask generator.
-        strategy: How large images are divided: "full", "crop", "tile" or "coarse_to_fine"; "auto" chooses by model, hole
-            and memory. See `inference.strategy.AnySize`. Images of up to twice the training size are not divided.
+        strategy: How large images are divided: "full", "crop", "tile" or "coarse_to_fine"; "auto" chooses by model,
+            hole and memory. See `inference.strategy.AnySize`. Images of up to twice the training size are not divided.
         max_memory: Maximum memory such as "4GiB"; None for 80 % of the free memory.
         refine: With "coarse_to_fine", optimize LaMa's features at each resolution, as in its feature refinement.
         fast: Make and use the fast copy. With False, ``net`` itself runs and nothing is cached.
@@ -169,21 +169,21 @@ def inpaint(
     raise ZooError(f"`image` must be a path, PIL image, numpy array or tensor, got {type(image).__name__}.")
 
 
-def fill_bytes(net: Filler, images: Bytes, holes: NDArray[np.bool_], **options: Any) -> Bytes:
-    """Fill a batch of uint8 images: pixels in the hole are rounded, all other pixels are unchanged.
+def fill_bytes(net: Filler, images: Levels, holes: NDArray[np.bool_], **options: Any) -> Levels:
+    """Fill a batch of uint8 or uint16 images: pixels in the hole are rounded, all other pixels are unchanged.
 
     See `inpaint` for images whose known pixels are gray.
 
     Args:
         net: The model, which runs as it is, without a fast copy; see `fill_batch`.
-        images: (B, H, W, 3) uint8.
+        images: (B, H, W, 3) uint8 or uint16.
         holes: (B, H, W) bool, True = hole.
         options: Keyword arguments of ``net``.
 
     Returns:
-        (B, H, W, 3) uint8.
+        (B, H, W, 3) of the dtype of ``images``.
     """
-    return to_bytes(_run(net, *to_tensors(images, holes), options))
+    return to_levels(_run(net, *to_tensors(images, holes), options), images)
 
 
 def keep_gray(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:

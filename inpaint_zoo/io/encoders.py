@@ -9,6 +9,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from inpaint_zoo.io.exif import SUB_IFDS, load_exif
 
 __all__ = ["encode_deep_png", "encode_tiff"]
 
-Values = NDArray[np.uint8] | NDArray[np.uint16]
+Values = NDArray[np.unsignedinteger[Any]]
 _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _UP = 2  # filter: the difference to the row above
 _LEVEL = 1  # of zlib, as Pillow's PNG files in `images.py`
@@ -51,7 +52,7 @@ def encode_deep_png(
         _chunk(file, b"pHYs", struct.pack(">IIB", *(round(each / 0.0254) for each in dpi), 1))
     if exif is not None:
         _chunk(file, b"eXIf", exif)
-    _chunk(file, b"IDAT", zlib.compress(filtered, _LEVEL))
+    _chunk(file, b"IDAT", zlib.compress(filtered.tobytes(), _LEVEL))
     _chunk(file, b"IEND", b"")
     return file.getvalue()
 

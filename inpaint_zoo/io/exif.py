@@ -2,7 +2,7 @@
 
 A block is changed in place and never written anew, because maker notes contain offsets that only hold in the original
 block. The arrays of a decoded image are upright, so its orientation becomes 1. The thumbnail shows the image before it
-was filled, so the result's own thumbnail replaces it. Source: Exif 2.32 (CIPA DC-008), section 4.6; TIFF 6.0, section 2.
+was filled, so the result's own thumbnail replaces it. Source: Exif 2.32 (CIPA DC-008), section 4.6; TIFF 6.0, part 1.
 """
 
 from __future__ import annotations

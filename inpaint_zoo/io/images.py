@@ -137,6 +137,19 @@ class DecodedImage:
         """Height and width (H, W) in upright orientation."""
         return self.rgb.shape[0], self.rgb.shape[1]
 
+    @property
+    def pixels(self) -> NDArray[np.unsignedinteger[Any]]:
+        """(H, W, 3) with all bits that were read: uint16 if `levels` is there, else uint8."""
+        return self.rgb if self.levels is None else self.levels[..., :3]
+
+    def alpha_like(self, pixels: NDArray[np.generic]) -> NDArray[np.unsignedinteger[Any]] | None:
+        """Return the alpha channel in the dtype of ``pixels``, uint8 or uint16; None if there is none."""
+        if self.alpha is None or pixels.dtype == np.uint8:
+            return self.alpha
+        if self.levels is not None and self.levels.shape[2] == 4:
+            return self.levels[..., 3]
+        return self.alpha.astype(np.uint16) * np.uint16(257)
+
 
 def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS, deep: bool = False) -> DecodedImage:
     """Read the first image of a file. It is thread-safe and suppresses Pillow's warnings.
@@ -248,8 +261,8 @@ def _blaming(path: Path) -> Iterator[None]:
 
 def write_image(
     path: str | Path,
-    rgb: NDArray[np.uint8] | NDArray[np.uint16],
-    alpha: NDArray[np.uint8] | NDArray[np.uint16] | None = None,
+    rgb: NDArray[np.unsignedinteger[Any]],
+    alpha: NDArray[np.unsignedinteger[Any]] | None = None,
     *,
     quality: int | None = None,
     subsampling: int | None = None,
@@ -270,8 +283,8 @@ def write_image(
         alpha: (H, W) of the same dtype; only for PNG, WebP and TIFF.
         quality: 1 to 100 for JPEG (95 if None) and WebP (lossless if None); other formats ignore it.
         subsampling: Color resolution of JPEG: 0 for 4:4:4 (if None), 1 for 4:2:2, 2 for 4:2:0.
-        jpeg: Encoding of the JPEG file that the image comes from. Its tables, subsampling and kind are used for JPEG, as
-            far as ``quality`` and ``subsampling`` do not replace them.
+        jpeg: Encoding of the JPEG file that the image comes from. Its tables, subsampling and kind are used for JPEG,
+            as far as ``quality`` and ``subsampling`` do not replace them.
         icc_profile: ICC color profile to embed, such as `DecodedImage.icc_profile`. It is ignored if it is for another
             color space, and for formats that cannot hold it.
         exif: EXIF block to embed, such as `DecodedImage.exif`; a thumbnail in it is replaced by one of ``rgb``. BMP and
@@ -299,7 +312,7 @@ def write_image(
     values: NDArray[Any] = np.concatenate(channels, axis=2)
     profile = profile_of_space(icc_profile, gray)
     if exif is not None:
-        exif = with_thumbnail(exif, _eight(rgb))
+        exif = with_thumbnail(exif, eight_bits(rgb))
     if name == "TIFF":
         if values.shape[2] == 2 and values.dtype == np.uint16:  # Pillow reads no such file
             values = values[..., [0, 0, 0, 1]]
@@ -308,7 +321,7 @@ def write_image(
     if values.dtype == np.uint16 and name == "PNG":
         write_bytes(path, encode_deep_png(values, profile, exif, dpi))
         return
-    values = _eight(values)
+    values = eight_bits(values)
     values = np.ascontiguousarray(values[..., 0] if values.shape[2] == 1 else values)
     options = dict(_SAVE_OPTIONS[name])
     if name == "JPEG":
@@ -327,10 +340,6 @@ def write_image(
     except (OSError, ValueError, SystemError) as error:  # such as more than 65,500 JPEG or 16,383 WebP pixels on a side
         raise ImageError(f"{path}: {rgb.shape[1]} x {rgb.shape[0]} cannot be written as {name}: {error}") from None
     write_bytes(path, buffer.getvalue())
-
-
-def _eight(values: NDArray[Any]) -> NDArray[np.uint8]:
-    return values if values.dtype == np.uint8 else eight_bits(values)
 
 
 def _jpeg_options(quality: int | None, subsampling: int | None, jpeg: JpegEncoding | None) -> dict[str, Any]:
@@ -476,7 +485,7 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
         x, y = (float(each) for each in image.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
-    return (x, y) if 1 <= min(x, y) and max(x, y) < 2**16 else None
+    return (x, y) if min(x, y) >= 1 and max(x, y) < 2**16 else None
 
 
 def _jpeg_encoding(image: Image.Image) -> JpegEncoding | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,8 +119,10 @@ def sixteen_bit_gray(image: Image.Image) -> NDArray[np.uint16] | None:
     return None
 
 
-def eight_bits(values: NDArray[np.uint16]) -> Bytes:
-    """Map 0..65535 to 0..255 as round(v / 257). There are no ties, because 257 is odd."""
+def eight_bits(values: NDArray[np.unsignedinteger[Any]]) -> Bytes:
+    """Map 0..65535 to 0..255 as round(v / 257), without ties, because 257 is odd. Bytes are returned as they are."""
+    if values.dtype == np.uint8:
+        return cast(Bytes, values)
     return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 

@@ -127,6 +127,26 @@ class AnySize:
             parts = [self._divided(image[k : k + 1], mask[k : k + 1] > 0.5, budget, options) for k in range(len(image))]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size to which an image can be padded by reflection without a change of its result.
+
+        Images that have this size in common can form a batch. It is the image's own size if the image may be divided,
+        or if the network pads in another way.
+        """
+        inner = self.net.network if isinstance(self.net, OptimizedNetwork) else self.net
+        whole = self.strategy == "full" or (
+            self.strategy == "auto" and max(height, width) <= 2 * self._training_size and not self.refine
+        )
+        if not (whole and self._learned and isinstance(inner, InpaintingNetwork)):
+            return height, width
+        if inner.padding != "symmetric" or not inner.pads_hole:
+            return height, width
+        divisor = inner.divisor
+        return (
+            math.ceil(max(height, self._min_size) / divisor) * divisor,
+            math.ceil(max(width, self._min_size) / divisor) * divisor,
+        )
+
     def _run(self, image: Tensor, hole: Tensor, **options: Any) -> Tensor:
         return fill_batch(fast_form(self.net) if self.fast else self.net, image, hole, **options)
 
@@ -261,5 +281,4 @@ class AnySize:
 
 def margins(side: int) -> tuple[int, int]:
     """Return the margin of tiles and the width of their blend, for tiles of a side in pixels."""
-    blend = side // 32 * 2
-    return max(side // 8, blend // 2), blend
+    return side // 8, side // 16 * 2

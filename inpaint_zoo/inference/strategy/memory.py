@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import re
+import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,15 @@ from inpaint_zoo.inference.optimize import OptimizedNetwork
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.ops import pad_to_multiple
 
-__all__ = ["activation_bytes", "available_bytes", "format_bytes", "parse_bytes", "peak_of", "weight_bytes"]
+__all__ = [
+    "activation_bytes",
+    "available_bytes",
+    "format_bytes",
+    "parse_bytes",
+    "peak_bytes",
+    "peak_of",
+    "weight_bytes",
+]
 
 WORKSPACE = 1.5
 """Ratio of the memory of a forward pass to the memory of its tensors. Convolutions and FFTs also copy their inputs and
@@ -77,6 +86,18 @@ def available_bytes(device: torch.device) -> int:
     if not limits and hasattr(os, "sysconf"):
         limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
     return min(limits, default=4 * 2**30)
+
+
+def peak_bytes(device: torch.device) -> int | None:
+    """Return the largest memory so far, of this process for the CPU and of PyTorch for a GPU; None if unknown."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def weight_bytes(net: nn.Module) -> int:

@@ -109,7 +109,8 @@ class _State:
         with torch.no_grad():
             self.padded, hole = network.preprocess(image, mask)
             encoded = cast(HasFeatures, network).encode(self.padded, hole)
-        self.features = tuple(None if part is None else part.clone().requires_grad_() for part in encoded)
+        local, context = (None if part is None else part.clone().requires_grad_() for part in encoded)
+        self.features = (local, context)
 
     @property
     def variables(self) -> list[Tensor]:

@@ -107,9 +107,10 @@ def hole_windows(hole: NDArray[np.bool_], near: int) -> list[tuple[Window, NDArr
     rows, columns = -(-H // BLOCK), -(-W // BLOCK)
     padded = np.zeros((rows * BLOCK, columns * BLOCK), np.bool_)
     padded[:H, :W] = hole
-    blocks = padded.reshape(rows, BLOCK, columns, BLOCK).any((1, 3)).astype(np.uint8)
-    reach = 2 * max(1, near // (2 * BLOCK)) + 1
-    labels = cv2.connectedComponents(cv2.dilate(blocks, np.ones((reach, reach), np.uint8)), connectivity=8)[1]
+    touched = padded.reshape(rows, BLOCK, columns, BLOCK).any((1, 3))
+    blocks = np.asarray(touched, np.uint8)
+    kernel = np.ones((2 * max(1, near // (2 * BLOCK)) + 1,) * 2, np.uint8)
+    labels = cv2.connectedComponents(cv2.dilate(blocks, kernel), connectivity=8)[1]
     labels[blocks == 0] = 0
     boxes = {}
     for label in np.unique(labels[labels > 0]).tolist():
