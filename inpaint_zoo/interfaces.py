@@ -109,6 +109,8 @@ class InpaintingNetwork(nn.Module, ABC):
     Attributes:
         divisor: `predict` takes heights and widths that are multiples of this number. `pad_to_multiple` pads images.
         min_size: `predict` takes heights and widths of at least this number of pixels.
+        training_size: Height and width in pixels of the images that the paper trains on. Images of any size are divided
+            into windows of about this size.
         value_range: (low, high) of the images that `predict` takes and returns.
         hole_value: Value of hole pixels in the input of `predict`, in ``value_range``.
         padding: Padding mode for images, see `pad_to_multiple`. The hole is set to ``hole_value`` before padding; a
@@ -123,6 +125,7 @@ class InpaintingNetwork(nn.Module, ABC):
 
     divisor: int = 1
     min_size: int = 1
+    training_size: int = 256
     value_range: tuple[float, float] = (0.0, 1.0)
     hole_value: float = 0.0
     padding: Padding = "symmetric"

@@ -2,5 +2,6 @@
 
 from inpaint_zoo.inference.inpaint import inpaint
 from inpaint_zoo.inference.optimize import OptimizedNetwork, optimize
+from inpaint_zoo.inference.strategy import AnySize
 
-__all__ = ["OptimizedNetwork", "inpaint", "optimize"]
+__all__ = ["AnySize", "OptimizedNetwork", "inpaint", "optimize"]

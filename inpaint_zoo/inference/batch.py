@@ -15,13 +15,28 @@ from torch import Tensor, nn
 from inpaint_zoo.interfaces import MIN_SIDE, InpaintingNetwork
 from inpaint_zoo.ops import composite, crop_to, pad_to_multiple, to_uint8
 
-__all__ = ["Bytes", "Filler", "as_tensor", "fill_batch", "running", "to_bytes", "to_images", "to_tensors", "to_unit", "upload"]
+__all__ = [
+    "Bytes",
+    "Filler",
+    "Levels",
+    "as_tensor",
+    "fill_batch",
+    "running",
+    "to_bytes",
+    "to_images",
+    "to_levels",
+    "to_tensors",
+    "to_unit",
+    "upload",
+]
 
 Filler = Callable[..., Tensor]
 """An `InpaintingNetwork`, or a function of image (B, 3, H, W) in [0, 1] and mask (B, 1, H, W) with 1 = hole. It returns
 the filled images; their known pixels are not used."""
 
 Bytes = NDArray[np.uint8]
+Levels = NDArray[np.unsignedinteger[Any]]
+"""Pixels with 8 or 16 bits per channel: uint8 or uint16."""
 CPU = torch.device("cpu")
 
 
@@ -37,18 +52,19 @@ def upload(array: NDArray[Any], device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
-def to_images(images: Bytes, device: torch.device) -> Tensor:
+def to_images(images: Levels, device: torch.device) -> Tensor:
     """Convert images (B, H, W, 3) to (B, 3, H, W) in [0, 1] on a device, with the same bits on every device."""
-    return to_unit(upload(images, device).permute(0, 3, 1, 2))
+    values = images if images.dtype == np.uint8 else images.astype(np.int32)  # devices have few operations for uint16
+    return to_unit(upload(values, device).permute(0, 3, 1, 2), int(np.iinfo(images.dtype).max))
 
 
-def to_unit(levels: Tensor) -> Tensor:
-    """Convert uint8 values to float32 in [0, 1], with the same bits on every device."""
+def to_unit(levels: Tensor, largest: int = 255) -> Tensor:
+    """Convert levels from 0 to ``largest`` to float32 in [0, 1], with the same bits on every device."""
     values = levels.float()
-    return values.div_(values.new_full((), 255.0))  # a tensor, because a GPU multiplies by 1 / 255 for a number
+    return values.div_(values.new_full((), float(largest)))  # a tensor: a GPU multiplies by 1 / 255 for a number
 
 
-def to_tensors(images: Bytes, holes: NDArray[np.bool_], device: torch.device = CPU) -> tuple[Tensor, Tensor]:
+def to_tensors(images: Levels, holes: NDArray[np.bool_], device: torch.device = CPU) -> tuple[Tensor, Tensor]:
     """Convert images (B, H, W, 3) and holes (B, H, W) to tensors: (B, 3, H, W) in [0, 1], and (B, 1, H, W) bool."""
     return to_images(images, device), upload(holes, device)[:, None]
 
@@ -103,3 +119,11 @@ def to_bytes(images: Tensor) -> Bytes:
     Pixels that `to_tensors` converted from bytes become the same bytes again.
     """
     return to_uint8(images).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def to_levels(images: Tensor, like: Levels) -> Levels:
+    """Do what `to_bytes` does, with as many bits per channel as ``like`` has."""
+    if like.dtype == np.uint8:
+        return to_bytes(images)
+    values = (images.clamp(0, 1) * 65535).round().permute(0, 2, 3, 1).to(torch.int32)
+    return values.cpu().numpy().astype(np.uint16)

@@ -1,4 +1,4 @@
-"""Select the device to run on."""
+"""Select the devices to run on."""
 
 from __future__ import annotations
 
@@ -6,19 +6,36 @@ import torch
 
 from inpaint_zoo.errors import ZooError
 
-__all__ = ["choose_device"]
+__all__ = ["choose_device", "choose_devices"]
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called ``name``; "auto" selects CUDA, else MPS, else the CPU.
+    """Return the device called ``name``; see `choose_devices`.
 
     Raises:
         ZooError: If this machine has no such device.
     """
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return _devices(name)[0]
+
+
+def choose_devices(names: str) -> list[torch.device]:
+    """Return the devices called ``names``, such as "cpu", "cuda:1" or "cuda:0,cuda:1".
+
+    "auto" selects CUDA, else MPS, else the CPU; "cuda:all" selects all CUDA devices. A device that is named twice runs
+    two copies of the model.
+
+    Raises:
+        ZooError: If this machine has no such device.
+    """
+    return [device for name in names.split(",") for device in _devices(name.strip())]
+
+
+def _devices(name: str) -> list[torch.device]:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    present = ["cuda"] * bool(count) + [f"cuda:{number}" for number in range(count)] + ["cuda:all"] * bool(count)
+    present += ["mps"] * torch.backends.mps.is_available() + ["cpu"]
     if name == "auto":
-        name = next(device for device, there in present.items() if there)
-    if not present.get(name, False):
-        there = ", ".join(device for device, is_there in present.items() if is_there)
-        raise ZooError(f"--device {name}: not available on this machine; available: {there}.")
-    return torch.device(name)
+        name = present[0]
+    if name not in present:
+        raise ZooError(f"--device {name}: not available on this machine; available: {', '.join(present)}.")
+    return [torch.device("cuda", number) for number in range(count)] if name == "cuda:all" else [torch.device(name)]

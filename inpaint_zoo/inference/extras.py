@@ -17,13 +17,15 @@ from torch import Tensor
 from inpaint_zoo.combinators import Frame
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.attention import attention_sheet
-from inpaint_zoo.inference.batch import Bytes, Filler, running, to_bytes, to_tensors
+from inpaint_zoo.inference.batch import Bytes, Filler, Levels, running, to_levels, to_tensors
 from inpaint_zoo.inference.branches import branch_sheet
 from inpaint_zoo.inference.inpaint import check_finite, fill_bytes, keep_gray
 from inpaint_zoo.inference.optimize import OptimizedNetwork, fast_form
+from inpaint_zoo.inference.strategy import AnySize
 from inpaint_zoo.io.animation import write_gif
 from inpaint_zoo.io.images import DecodedImage, write_image
 from inpaint_zoo.io.names import exists
+from inpaint_zoo.io.pixels import eight_bits
 from inpaint_zoo.ops import crop_to
 
 __all__ = ["Extras", "FrameFormat", "HasAttention", "HasBranches", "HasFrames", "Painted", "paint"]
@@ -64,8 +66,8 @@ class HasAttention(Protocol):
 class Painted(NamedTuple):
     """Outputs for one image: the result (H, W, 3), its passes (N, H, W, 3), and sheets by file name suffix."""
 
-    result: Bytes
-    passes: Bytes | None = None
+    result: Levels
+    passes: Levels | None = None
     sheets: Mapping[str, Bytes] = MappingProxyType({})
 
 
@@ -106,13 +108,14 @@ class Extras(NamedTuple):
         found = re.fullmatch(f"(.+)({pattern})", path.name) if pattern else None
         return path.with_name(found[1]) if found else None
 
-    def write(self, target: Path, painted: Painted, image: DecodedImage, fresh: bool) -> None:
+    def write(self, target: Path, painted: Painted, image: DecodedImage, alpha: Levels | None, fresh: bool) -> None:
         """Write the additional files of ``target``.
 
         Args:
             target: The result's path.
             painted: The outputs.
-            image: The input image. Images of passes get its alpha channel and color profile, and are gray if it is.
+            image: The input image. Images of passes get its color profile, and are gray if it is.
+            alpha: Alpha channel of the passes, of their dtype.
             fresh: Overwrite existing files, and delete images of surplus passes from an earlier run.
 
         Raises:
@@ -130,14 +133,14 @@ class Extras(NamedTuple):
         if painted.passes is None:
             return
         if self.frames == "gif" and (path := wanted(PASSES)):
-            write_gif(path, painted.passes)
+            write_gif(path, eight_bits(painted.passes))
         if self.frames == "png":
             if fresh:
                 _remove_beyond(target, len(painted.passes))
             for number in range(len(painted.passes), 0, -1):  # the first one is written last: if it exists, all do
                 if path := wanted(PASS.format(number)):
                     rgb, profile = painted.passes[number - 1], image.icc_profile
-                    write_image(path, rgb, image.alpha, icc_profile=profile, gray=image.gray)
+                    write_image(path, rgb, alpha, icc_profile=profile, gray=image.gray)
 
     def _endings(self) -> list[str]:
         frames = {"png": [PASS.format(1)], "gif": [PASSES], None: []}[self.frames]
@@ -155,21 +158,20 @@ def _remove_beyond(target: Path, passes: int) -> None:
         number += 1
 
 
-def paint(net: Filler, images: Bytes, holes: NDArray[np.bool_], extras: Extras) -> list[Painted]:
-    """Fill a batch of images and compute the outputs requested by `extras`; ``net`` has passed `Extras.check`.
+def paint(filler: AnySize, images: Levels, holes: NDArray[np.bool_], extras: Extras) -> list[Painted]:
+    """Fill a batch of images and compute the outputs requested by `extras`; the model has passed `Extras.check`.
 
     Args:
-        net: The model. Its fast copy fills, see `inpaint`; feature maps and attention are those of the model itself.
-        images: (B, H, W, 3) uint8.
+        filler: The model and its strategy. Passes, feature maps and attention are those of the whole image.
+        images: (B, H, W, 3) uint8 or uint16.
         holes: (B, H, W) bool, True = hole.
         extras: The requested outputs; they do not change the result.
     """
-    fast = fast_form(net)
+    net = filler.net
     if extras.frames:
-        passes = _passes(fast, images, holes)
-        painted = [Painted(each[-1], each) for each in passes]
+        painted = [Painted(each[-1], each) for each in _passes(fast_form(net), images, holes)]
     else:
-        painted = [Painted(result) for result in fill_bytes(fast, images, holes)]
+        painted = [Painted(result) for result in fill_bytes(filler, images, holes)]
     title = str(getattr(getattr(net, "origin", None), "name", type(net).__name__))
     if extras.branches:
         painted = _with_sheets(painted, BRANCHES, branch_sheet, _branches(net, images, holes), images, holes, title)
@@ -184,18 +186,18 @@ def _with_sheets(
     ending: str,
     draw: Callable[[Any, Bytes, NDArray[np.bool_], Bytes, str], Bytes],
     shown: Sequence[object],
-    images: Bytes,
+    images: Levels,
     holes: NDArray[np.bool_],
     title: str,
 ) -> list[Painted]:
-    rows = zip(painted, shown, images, holes, strict=True)
+    rows = zip(painted, shown, eight_bits(images), holes, strict=True)
     return [
-        each._replace(sheets={**each.sheets, ending: draw(what, image, hole, each.result, title)})
+        each._replace(sheets={**each.sheets, ending: draw(what, image, hole, eight_bits(each.result), title)})
         for each, what, image, hole in rows
     ]
 
 
-def _passes(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[Bytes]:
+def _passes(net: Filler, images: Levels, holes: NDArray[np.bool_]) -> list[Levels]:
     image, hole = to_tensors(images, holes)
     size = (image.shape[-2], image.shape[-1])
     inner = net.network if isinstance(net, OptimizedNetwork) else net
@@ -207,11 +209,11 @@ def _passes(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[Bytes]
         filled = crop_to(torch.stack([frame.image for frame in frames]), size).cpu()
         target, part = image[k : k + 1].expand_as(filled), hole[k : k + 1].expand(len(filled), 1, *size)
         check_finite(filled[-1:], part[-1:])
-        found.append(to_bytes(keep_gray(filled, target, part)))
+        found.append(to_levels(keep_gray(filled, target, part), images))
     return found
 
 
-def _branches(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[dict[str, Tensor]]:
+def _branches(net: Filler, images: Levels, holes: NDArray[np.bool_]) -> list[dict[str, Tensor]]:
     """Return the feature maps (C, h, w) of each image."""
     image, hole = to_tensors(images, holes)
     assert isinstance(net, HasBranches)
@@ -220,7 +222,7 @@ def _branches(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[dict
     return [{name: each[k] for name, each in maps.items()} for k in range(len(images))]
 
 
-def _offsets(net: Filler, images: Bytes, holes: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+def _offsets(net: Filler, images: Levels, holes: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
     """Return the attention offsets of each image, (2, h, w)."""
     image, hole = to_tensors(images, holes)
     assert isinstance(net, HasAttention)

@@ -1,59 +1,45 @@
-"""Run a model on many images: the run is planned first; then images are decoded, filled and encoded in parallel.
+"""Run a model on many images: they are decoded, filled and encoded in parallel.
 
-Planning detects all errors that concern the whole request before any file is written. Errors of single images are
-collected and do not stop the others.
+`jobs.plan_jobs` and `mask_source.mask_source` detect all errors that concern the whole request before any file is
+written. Errors of single images are collected and do not stop the others.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.inference.batch import Filler
-from inpaint_zoo.inference.extras import Extras, Painted, paint
-from inpaint_zoo.inference.inpaint import is_mask_name
+from inpaint_zoo.inference.batch import Levels
+from inpaint_zoo.inference.edits import NO_EDITS, Edits
+from inpaint_zoo.inference.extras import Painted, paint
+from inpaint_zoo.inference.jobs import Job
+from inpaint_zoo.inference.mask_source import MaskSource
+from inpaint_zoo.inference.strategy import AnySize
 from inpaint_zoo.io.images import (
     ALPHA_SUFFIXES,
-    IMAGE_SUFFIXES,
+    DEEP_SUFFIXES,
     MAX_PIXELS,
-    WRITABLE_SUFFIXES,
     DecodedImage,
     ImageError,
     read_image,
     write_image,
 )
-from inpaint_zoo.io.listing import by_stem, list_images, pair_masks, refuse_own_masks, relative_stem
-from inpaint_zoo.io.names import concerns_one_name, exists, real_path
-from inpaint_zoo.io.pixels import GRAY_NOTE
-from inpaint_zoo.masks import create_generator
-from inpaint_zoo.masks.read import mask_of
+from inpaint_zoo.io.names import concerns_one_name, exists
+from inpaint_zoo.io.pixels import GRAY_NOTE, eight_bits
 
-__all__ = ["FolderReport", "Job", "MaskSource", "Problem", "fill_folder", "mask_source", "plan_jobs"]
+__all__ = ["FolderReport", "Problem", "Saving", "fill_folder"]
 
-NO_EXTRAS = Extras()
-FORMATS = {"png": ".png", "jpg": ".jpg"}
 READERS = WRITERS = 2  # threads; enough for a fast model, and more would only keep more images in memory
-
-
-class Job(NamedTuple):
-    """An image to fill: its number in the folder, its path, the path of its result, and the additional files."""
-
-    number: int
-    image: Path
-    target: Path
-    extras: Extras = NO_EXTRAS
-
-    def done(self) -> bool:
-        """Return whether all output files exist."""
-        return exists(self.target) and self.extras.complete(self.target)
+WAITING = 4  # number of batches of images that wait for others of their size
 
 
 class Problem(NamedTuple):
@@ -61,6 +47,21 @@ class Problem(NamedTuple):
 
     image: Path
     reason: str
+
+
+class Saving(NamedTuple):
+    """How results are written.
+
+    Attributes:
+        quality: Quality of JPEG and WebP files. None keeps the tables of a JPEG input; other inputs get JPEG with
+            quality 95, or lossless WebP.
+        subsampling: Color resolution of JPEG files, as in `write_image`; None keeps that of a JPEG input.
+        opaque_holes: Whether the result is opaque in its hole, for holes that are made of transparent pixels.
+    """
+
+    quality: int | None = None
+    subsampling: int | None = None
+    opaque_holes: bool = False
 
 
 @dataclass
@@ -80,175 +81,47 @@ class FolderReport:
     doubts: dict[str, list[str]] = field(default_factory=dict)
 
 
-MaskSource = Callable[[Job, DecodedImage], tuple[NDArray[np.uint8], dict[str, str]]]
-"""Function that returns the mask (H, W), 1 = hole, of an image that was read, and doubts about its file by kind."""
+class _Loaded(NamedTuple):
+    """An image with its edits.
 
-
-def plan_jobs(images: str | Path, out: str | Path, form: str = "same", extras: Extras = NO_EXTRAS) -> list[Job]:
-    """Find the images and assign each a path below ``out``, with the same sub-folders.
-
-    Args:
-        images: An image file or a folder; files of the folder that are below ``out`` are not used as input.
-        out: Folder of the results.
-        form: "png", "jpg", or "same": the image's own suffix, or .png if that format cannot be written (GIF).
-        extras: Files to write beside each result.
-
-    Raises:
-        ZooError: If the path does not exist or has no images, two images would get the same result path, or a result
-            would replace an input image.
+    Attributes:
+        job: The job.
+        image: The image as it was read.
+        pixels: (H, W, 3), expanded.
+        hole: (H, W), the pixels to replace.
+        seen: (H, W), the pixels that the model fills; more than ``hole`` if its border is feathered.
+        doubts: Doubts about the mask.
     """
-    images, out = Path(images), Path(out)
-    if out.suffix.lower() in IMAGE_SUFFIXES and not out.is_dir():
-        raise ZooError(f"{out}: the results need a folder, but this is the name of an image file")
-    if out.exists() and not out.is_dir():
-        raise ZooError(f"{out}: is a file, but the results need a folder")
-    if not images.exists():
-        raise ZooError(f"{images}: no such file or folder")
-    root, found = (images, _outside(images, out)) if images.is_dir() else (images.parent, [images])
-    taken: dict[str, Path] = {}
-    jobs = []
-    for index, path in enumerate(found):
-        ending = FORMATS.get(form, path.suffix if path.suffix.lower() in WRITABLE_SUFFIXES else ".png")
-        target = out / path.relative_to(root).with_suffix(ending)
-        name = relative_stem(path, root) + ending  # some file systems treat names that look alike as one file
-        if name in taken:
-            raise ZooError(f"{taken[name]} and {path} would both be written to {target}; rename one of them")
-        taken[name] = path
-        jobs.append(Job(index, path, target, extras))
-    _spare(found, jobs, "image")
-    _keep_apart(jobs, extras)
-    return jobs
 
-
-def _keep_apart(jobs: Sequence[Job], extras: Extras) -> None:
-    """Raise an error if an additional file of one result would have the name of another output of this run."""
-    if extras == NO_EXTRAS:
-        return
-    owners: dict[Path, Path] = {}
-    for job in jobs:
-        base = job.target.with_suffix("")
-        if base in owners:
-            raise ZooError(
-                f"{owners[base]} and {job.image} would get the same files beside their results; rename one of them"
-            )
-        owners[base] = job.image
-    for job in jobs:
-        beside = extras.base(job.target)
-        if beside in owners:
-            raise ZooError(
-                f"{job.target}: the result of {job.image} would have the name of a file beside {owners[beside]}'s; "
-                "rename one of them"
-            )
-
-
-def _outside(images: Path, out: Path) -> list[Path]:
-    inside = real_path(out)
-    if inside == real_path(images):
-        raise ZooError(f"{out}: the results must not be written to the folder of the input images")
-    found = [path for path in list_images(images, "images") if not real_path(path).is_relative_to(inside)]
-    if not found:
-        raise ZooError(f"{images}: contains no images except those in {out}")
-    return found
-
-
-def mask_source(
-    mask: str | Path,
-    jobs: Sequence[Job],
-    images: str | Path,
-    *,
-    threshold: int = 127,
-    invert: bool = False,
-    seed: int = 0,
-    max_pixels: int = MAX_PIXELS,
-) -> MaskSource:
-    """Return a function that gives the mask of each image, from a generator, one file, or a folder of masks.
-
-    Args:
-        mask: A name of `list_masks()`, a mask file for all images, or a folder whose masks are paired with the images
-            by stem. A name takes precedence (`./center` is a file of that name).
-        jobs: All images of the run.
-        images: The file or folder that they came from.
-        threshold: Gray values of mask files above it are hole.
-        invert: Use dark pixels of mask files, or the known pixels of a generator's masks, as hole.
-        seed: Seed of a generator; image i gets mask i.
-        max_pixels: Mask files with more pixels raise an error.
-
-    Raises:
-        ZooError: If ``mask`` is none of these, the single mask cannot be read, the mask folder does not match the
-            images, or a result would replace a mask.
-    """
-    if is_mask_name(mask):
-        generator = create_generator(mask, seed=seed)
-
-        def drawn(job: Job, image: DecodedImage) -> tuple[NDArray[np.uint8], dict[str, str]]:
-            values = generator(job.number, image.size)
-            return (1 - values if invert else values), {}
-
-        return drawn
-
-    path = Path(mask)
-    if path.is_dir():
-        files = _paired(path, jobs, Path(images))
-        _spare(files.values(), jobs, "mask")
-
-        def own(job: Job, _: DecodedImage) -> tuple[NDArray[np.uint8], dict[str, str]]:
-            file = files[job.image]
-            values, doubts = mask_of(read_image(file, max_pixels=max_pixels), threshold=threshold, invert=invert)
-            return values, {kind: f"{file}: {text}" for kind, text in doubts.items()}
-
-        return own
-
-    refuse_own_masks((job.image for job in jobs), [path])
-    values, doubts = mask_of(read_image(path, max_pixels=max_pixels), threshold=threshold, invert=invert)
-    _spare([path], jobs, "mask")
-    texts = {kind: f"{path}: {text}" for kind, text in doubts.items()}
-    return lambda job, image: (values, texts)
-
-
-def _paired(folder: Path, jobs: Sequence[Job], images: Path) -> dict[Path, Path]:
-    masks = by_stem(folder, role="masks")
-    single = not images.is_dir()  # a single image may use its mask from a folder with many masks
-    stems = by_stem(images.parent if single else images, [job.image for job in jobs])
-    return pair_masks(stems, masks, allow_extra=single)
-
-
-def _spare(inputs: Iterable[Path], jobs: Sequence[Job], kind: str) -> None:
-    """Raise an error if an output would overwrite an input."""
-    read = {real_path(path) for path in inputs}
-    owners = {}
-    for job in jobs:
-        target = real_path(job.target)
-        if target in read:
-            raise ZooError(f"{job.target}: the result would overwrite an input {kind}; choose another folder")
-        owners[target.with_suffix("")] = job.target
-    for path in read:
-        beside = jobs[0].extras.base(path)
-        if beside in owners:
-            raise ZooError(
-                f"{path}: a file written beside {owners[beside]} would replace this {kind}; choose another folder"
-            )
+    job: Job
+    image: DecodedImage
+    pixels: Levels
+    hole: NDArray[np.bool_]
+    seen: NDArray[np.bool_]
+    doubts: dict[str, str]
 
 
 def fill_folder(
-    net: Filler,
+    fillers: Sequence[AnySize],
     jobs: Sequence[Job],
     masks: MaskSource,
     *,
     batch_size: int = 1,
-    quality: int | None = None,
+    edits: Edits = NO_EDITS,
+    saving: Saving = Saving(),  # noqa: B008 - immutable
     max_pixels: int = MAX_PIXELS,
     overwrite: bool = True,
     finished: Callable[[Job], None] = lambda job: None,
 ) -> FolderReport:
-    """Fill all images and write the results. Decoding and encoding run in threads in parallel with the model.
+    """Fill all images and write the results. Decoding and encoding run in threads in parallel with the models.
 
     Args:
-        net: The model, as in `inpaint`.
+        fillers: The model on each device, with its strategy. Several devices work in parallel.
         jobs: Jobs from `plan_jobs`, without those that are already done.
         masks: Function from `mask_source`.
-        batch_size: Maximum number of consecutive images of one size that run as one batch; the result does not depend
-            on it.
-        quality: Quality of JPEG and WebP files, as in `write_image`.
+        batch_size: Maximum number of images of one padded size that run as one batch; the result does not depend on it.
+        edits: Changes of holes and sizes.
+        saving: How results are written.
         max_pixels: Images with more pixels raise an error.
         overwrite: If False, keep existing results and add only their missing additional files.
         finished: Called after each job, whether it succeeded or failed.
@@ -260,20 +133,31 @@ def fill_folder(
     report = FolderReport()
 
     def load(job: Job) -> _Loaded:
-        image = read_image(job.image, max_pixels=max_pixels)
+        image = read_image(job.image, max_pixels=max_pixels, deep=job.target.suffix.lower() in DEEP_SUFFIXES)
         mask, doubts = masks(job, image)
         if mask.shape != image.size:
             raise ZooError(_sizes(image, mask))
-        return _Loaded(job, image, mask.astype(bool), doubts)
+        hole = edits.hole(mask.astype(bool))
+        return _Loaded(job, image, edits.pixels(image.pixels), hole, edits.seen(hole), doubts)
 
     def write(loaded: _Loaded, painted: Painted) -> None:
         target, image = loaded.job.target, loaded.image
         fresh = overwrite or not exists(target)
-        loaded.job.extras.write(target, painted, image, fresh)
+        loaded.job.extras.write(target, painted, image, _alpha(loaded, painted.result, saving, edits), fresh)
         if fresh:  # written last, so that a result with incomplete additional files is made again
-            alpha = image.alpha if target.suffix.lower() in ALPHA_SUFFIXES else None
-            profile, gray = image.icc_profile, image.gray
-            write_image(target, painted.result, alpha, quality=quality, icc_profile=profile, gray=gray)
+            result = painted.result if target.suffix.lower() in DEEP_SUFFIXES else eight_bits(painted.result)
+            write_image(
+                target,
+                result,
+                _alpha(loaded, result, saving, edits) if target.suffix.lower() in ALPHA_SUFFIXES else None,
+                quality=saving.quality,
+                subsampling=saving.subsampling,
+                jpeg=image.jpeg,
+                icc_profile=image.icc_profile,
+                exif=image.exif,
+                dpi=image.dpi,
+                gray=image.gray,
+            )
 
     def fail(job: Job, error: Exception) -> None:
         text = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
@@ -293,14 +177,23 @@ def fill_folder(
         report.done += 1
         finished(job)
 
+    def size_of(loaded: _Loaded) -> tuple[int, int]:
+        H, W = loaded.hole.shape
+        alike = batch_size > 1 and not (loaded.job.extras.branches or loaded.job.extras.attention)  # drawn unpadded
+        return fillers[0].padded_size(H, W) if alike else (H, W)
+
     with ThreadPoolExecutor(READERS) as readers, ThreadPoolExecutor(WRITERS) as writers:
         written: deque[tuple[Job, Future[None]]] = deque()
         loading = _ahead(readers, load, jobs, batch_size + READERS)
-        for group in _groups(_succeeded(loading, fail), batch_size):
+        groups = _groups(_succeeded(loading, fail), batch_size, size_of)
+        for group, outcome in _painted(fillers, groups, edits):
             for loaded in group:
                 _take_notes(report, loaded)
-            for loaded, painted in _fill(net, group, fail):
-                written.append((loaded.job, writers.submit(write, loaded, painted)))
+            for loaded, painted in zip(group, outcome, strict=True):
+                if isinstance(painted, Exception):
+                    fail(loaded.job, painted)
+                else:
+                    written.append((loaded.job, writers.submit(write, loaded, painted)))
             while len(written) > batch_size + WRITERS:
                 settle(*written.popleft())
         for entry in written:
@@ -310,11 +203,9 @@ def fill_folder(
     return report
 
 
-class _Loaded(NamedTuple):
-    job: Job
-    image: DecodedImage
-    hole: NDArray[np.bool_]
-    doubts: dict[str, str]
+def _alpha(loaded: _Loaded, pixels: Levels, saving: Saving, edits: Edits) -> Levels | None:
+    alpha = loaded.image.alpha_like(pixels)
+    return None if alpha is None else edits.alpha(alpha, loaded.hole if saving.opaque_holes else None)
 
 
 def _sizes(image: DecodedImage, mask: NDArray[np.uint8]) -> str:
@@ -363,27 +254,85 @@ def _succeeded(loading: Iterator[tuple[Job, Future[Item]]], fail: Fail) -> Itera
             yield item
 
 
-def _groups(loaded: Iterator[_Loaded], batch_size: int) -> Iterator[list[_Loaded]]:
-    """Yield groups of consecutive images of one size, with at most ``batch_size`` images each."""
-    group: list[_Loaded] = []
+def _groups(
+    loaded: Iterator[_Loaded], batch_size: int, size_of: Callable[[_Loaded], tuple[int, int]]
+) -> Iterator[list[_Loaded]]:
+    """Yield groups of at most ``batch_size`` images of one padded size and bit depth, the oldest ones first."""
+    groups: dict[tuple[tuple[int, int], str], list[_Loaded]] = {}
     for item in loaded:
-        if group and (len(group) == batch_size or group[0].image.size != item.image.size):
-            yield group
-            group = []
+        key = (size_of(item), item.pixels.dtype.name)
+        group = groups.setdefault(key, [])
         group.append(item)
-    if group:
-        yield group
+        if len(group) == batch_size:
+            yield groups.pop(key)
+        elif sum(map(len, groups.values())) >= WAITING * batch_size:
+            yield groups.pop(next(iter(groups)))
+    yield from groups.values()
 
 
-def _fill(net: Filler, group: list[_Loaded], fail: Fail) -> Iterator[tuple[_Loaded, Painted]]:
+Outcome = list[Painted | Exception]
+
+
+def _painted(
+    fillers: Sequence[AnySize], groups: Iterator[list[_Loaded]], edits: Edits
+) -> Iterator[tuple[list[_Loaded], Outcome]]:
+    """Yield the groups in order with their results; each device works on another group."""
+    if len(fillers) == 1:
+        for group in groups:
+            yield group, _fill(fillers[0], group, edits)
+        return
+    free: SimpleQueue[AnySize] = SimpleQueue()
+    for filler in fillers:
+        free.put(filler)
+
+    def work(group: list[_Loaded]) -> Outcome:
+        filler = free.get()
+        try:
+            return _fill(filler, group, edits)
+        finally:
+            free.put(filler)
+
+    with ThreadPoolExecutor(len(fillers)) as pool:
+        running: deque[tuple[list[_Loaded], Future[Outcome]]] = deque()
+        for group in groups:
+            running.append((group, pool.submit(work, group)))
+            if len(running) > len(fillers):
+                first, future = running.popleft()
+                yield first, future.result()
+        for first, future in running:
+            yield first, future.result()
+
+
+def _fill(filler: AnySize, group: list[_Loaded], edits: Edits) -> Outcome:
+    """Return the outputs of a group, or an error for each image for which the model fails."""
+    size = tuple(max(loaded.hole.shape[k] for loaded in group) for k in (0, 1))
+    if len({loaded.hole.shape for loaded in group}) > 1:
+        size = filler.padded_size(size[0], size[1])
     try:
-        images, holes = np.stack([x.image.rgb for x in group]), np.stack([x.hole for x in group])
-        painted = paint(net, images, holes, group[0].job.extras)
+        images = np.stack([_padded(loaded.pixels, size) for loaded in group])
+        holes = np.stack([_padded(loaded.seen, size) for loaded in group])
+        painted = paint(filler, images, holes, group[0].job.extras)
     except Exception as error:  # any error of the model is recorded for its image, and the other images continue
         if len(group) == 1:
-            fail(group[0].job, error)
-            return
-        for item in group:
-            yield from _fill(net, [item], fail)
-    else:
-        yield from zip(group, painted, strict=True)
+            return [error]
+        return [_fill(filler, [loaded], edits)[0] for loaded in group]
+    return [_finished(each, loaded, edits) for each, loaded in zip(painted, group, strict=True)]
+
+
+def _finished(painted: Painted, loaded: _Loaded, edits: Edits) -> Painted:
+    """Undo the padding of a batch, and blend the border of the hole."""
+    H, W = loaded.hole.shape
+    result = edits.blended(painted.result[:H, :W], loaded.pixels, loaded.hole)
+    passes = None
+    if painted.passes is not None:
+        passes = np.stack([edits.blended(each[:H, :W], loaded.pixels, loaded.hole) for each in painted.passes])
+    return painted._replace(result=result, passes=passes)
+
+
+Pixels = TypeVar("Pixels", NDArray[np.bool_], Levels)
+
+
+def _padded(values: Pixels, size: tuple[int, ...]) -> Pixels:
+    """Return (H, W, ...) padded by reflection at the bottom and right, as `ops.pad_to_multiple` does."""
+    missing = [(0, size[k] - values.shape[k]) for k in (0, 1)] + [(0, 0)] * (values.ndim - 2)
+    return np.pad(values, missing, mode="symmetric") if any(after for _, after in missing) else values

@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.inference.batch import Bytes, Filler, as_tensor, fill_batch, to_bytes, to_tensors
-from inpaint_zoo.inference.optimize import fast_form
+from inpaint_zoo.inference.batch import Filler, Levels, as_tensor, fill_batch, to_levels, to_tensors
+from inpaint_zoo.inference.strategy import AnySize, Strategy
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.io.images import IMAGE_SUFFIXES, DecodedImage, convert_image, read_image
 from inpaint_zoo.io.listing import refuse_own_masks
@@ -57,6 +57,9 @@ def inpaint(
     mask_threshold: int = 127,
     invert_mask: bool = False,
     seed: int = 0,
+    strategy: Strategy = "auto",
+    max_memory: str | int | None = None,
+    refine: bool = False,
     fast: bool = True,
     **options: Any,
 ) -> Image.Image: ...
@@ -71,6 +74,9 @@ def inpaint(
     mask_threshold: int = 127,
     invert_mask: bool = False,
     seed: int = 0,
+    strategy: Strategy = "auto",
+    max_memory: str | int | None = None,
+    refine: bool = False,
     fast: bool = True,
     **options: Any,
 ) -> NDArray[Any]: ...
@@ -85,6 +91,9 @@ def inpaint(
     mask_threshold: int = 127,
     invert_mask: bool = False,
     seed: int = 0,
+    strategy: Strategy = "auto",
+    max_memory: str | int | None = None,
+    refine: bool = False,
     fast: bool = True,
     **options: Any,
 ) -> Tensor: ...
@@ -98,6 +107,9 @@ def inpaint(
     mask_threshold: int = 127,
     invert_mask: bool = False,
     seed: int = 0,
+    strategy: Strategy = "auto",
+    max_memory: str | int | None = None,
+    refine: bool = False,
     fast: bool = True,
     **options: Any,
 ) -> Image.Image | NDArray[Any] | Tensor:
@@ -109,7 +121,8 @@ def inpaint(
 
     Args:
         net: A network, or the name of a model that needs no training or has shipped weights, or a function as in
-            `inference.batch.Filler`. A network runs on the device of its parameters.
+            `inference.batch.Filler`. A network runs on the device of its parameters. An `AnySize` is used with its own
+            strategy; its `choices` tell what was done.
         image: A path or PIL image (any mode; the EXIF orientation is applied; the result is a PIL image in mode RGB or
             RGBA, or L or LA for gray ones), an array (H, W, 3) or (H, W, 4), or a tensor (3, H, W) or (B, 3, H, W).
             Arrays and tensors are uint8, or float in [0, 1]. H, W >= 1. An alpha channel is kept unchanged. If all
@@ -119,6 +132,10 @@ def inpaint(
         mask_threshold: In uint8 masks, values above it are hole.
         invert_mask: Use black, False or 0 as hole.
         seed: Seed of a mask generator.
+        strategy: How large images are divided: "full", "crop", "tile" or "coarse_to_fine"; "auto" chooses by model,
+            hole and memory. See `inference.strategy.AnySize`. Images of up to twice the training size are not divided.
+        max_memory: Maximum memory such as "4GiB"; None for 80 % of the free memory.
+        refine: With "coarse_to_fine", optimize LaMa's features at each resolution, as in its feature refinement.
         fast: Make and use the fast copy. With False, ``net`` itself runs and nothing is cached.
         options: Model-specific keyword arguments, such as ``steps``.
 
@@ -133,7 +150,8 @@ def inpaint(
         array([90, 90, 90], dtype=uint8)
     """
     model = ready_model(net) if isinstance(net, str) else net
-    model = fast_form(model) if fast else model
+    if not isinstance(model, AnySize):
+        model = AnySize(model, strategy, max_memory=max_memory, refine=refine, fast=fast)
     if isinstance(image, str | Path) and isinstance(mask, str | Path) and not is_mask_name(mask):
         refuse_own_masks([Path(image)], [Path(mask)])
 
@@ -151,21 +169,21 @@ def inpaint(
     raise ZooError(f"`image` must be a path, PIL image, numpy array or tensor, got {type(image).__name__}.")
 
 
-def fill_bytes(net: Filler, images: Bytes, holes: NDArray[np.bool_], **options: Any) -> Bytes:
-    """Fill a batch of uint8 images: pixels in the hole are rounded, all other pixels are unchanged.
+def fill_bytes(net: Filler, images: Levels, holes: NDArray[np.bool_], **options: Any) -> Levels:
+    """Fill a batch of uint8 or uint16 images: pixels in the hole are rounded, all other pixels are unchanged.
 
     See `inpaint` for images whose known pixels are gray.
 
     Args:
         net: The model, which runs as it is, without a fast copy; see `fill_batch`.
-        images: (B, H, W, 3) uint8.
+        images: (B, H, W, 3) uint8 or uint16.
         holes: (B, H, W) bool, True = hole.
         options: Keyword arguments of ``net``.
 
     Returns:
-        (B, H, W, 3) uint8.
+        (B, H, W, 3) of the dtype of ``images``.
     """
-    return to_bytes(_run(net, *to_tensors(images, holes), options))
+    return to_levels(_run(net, *to_tensors(images, holes), options), images)
 
 
 def keep_gray(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:

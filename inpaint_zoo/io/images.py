@@ -16,13 +16,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from inpaint_zoo.io.atomic import write_bytes
+from inpaint_zoo.io.encoders import encode_deep_png, encode_tiff
+from inpaint_zoo.io.exif import PREFIX, exif_block, upright_exif, with_thumbnail
 from inpaint_zoo.io.formats import (
     FORMATS,
     IMAGE_SUFFIXES,
@@ -31,16 +33,27 @@ from inpaint_zoo.io.formats import (
     readable_formats,
     why_not_read,
 )
-from inpaint_zoo.io.pixels import GRAY_MODES, ImageError, sixteen_bit_color, to_rgb, upright
+from inpaint_zoo.io.pixels import (
+    GRAY_MODES,
+    GRAY_NOTE,
+    ImageError,
+    eight_bits,
+    sixteen_bit_color,
+    sixteen_bit_gray,
+    to_rgb,
+    upright,
+)
 from inpaint_zoo.io.png_chunks import without_bad_metadata
 from inpaint_zoo.io.profiles import profile_of_space, srgb_profile
 
 __all__ = [
     "ALPHA_SUFFIXES",
+    "DEEP_SUFFIXES",
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "DecodedImage",
     "ImageError",
+    "JpegEncoding",
     "decode_image",
     "read_image",
     "read_values",
@@ -56,15 +69,32 @@ WRITABLE_SUFFIXES = frozenset(
 """Extensions that `write_image` supports."""
 ALPHA_SUFFIXES = frozenset({".png", ".webp", ".tif", ".tiff"})
 """Extensions for which `write_image` supports an alpha channel."""
+DEEP_SUFFIXES = frozenset({".png", ".tif", ".tiff"})
+"""Extensions for which `write_image` supports 16 bits per channel."""
+
+DAMAGED_EXIF = "its EXIF block is damaged and was ignored"
 
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "PNG": {"compress_level": 1},  # a quarter of the time of level 6; files are only a few percent larger
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True, "exact": True, "method": 2},  # exact: keep the colors of transparent pixels
     "BMP": {},
-    "TIFF": {"compression": "tiff_adobe_deflate"},
     "PPM": {},
 }
+
+
+class JpegEncoding(NamedTuple):
+    """How a JPEG file is encoded.
+
+    Attributes:
+        tables: Quantization tables, each of 64 numbers.
+        subsampling: Color resolution: 0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0.
+        progressive: Whether it is a progressive JPEG.
+    """
+
+    tables: tuple[tuple[int, ...], ...]
+    subsampling: int
+    progressive: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +112,11 @@ class DecodedImage:
         icc_profile: ICC color profile to write with the pixels: the embedded one if it describes `rgb` (or its only
             channel if `gray`), the sRGB profile for a file in Lab, otherwise None.
         gray: Whether the file is grayscale; all channels of `rgb` are then equal.
+        levels: (H, W, 3), or (H, W, 4) with alpha, uint16: all bits of a file with 16 bits per channel; None for other
+            files, or if they were not asked for.
+        exif: EXIF block without prefix, with orientation 1; None if the file has none.
+        dpi: Horizontal and vertical resolution in pixels per inch; None if the file states none.
+        jpeg: How a JPEG file was encoded; None for other formats.
     """
 
     path: Path
@@ -92,20 +127,38 @@ class DecodedImage:
     exif_orientation: int
     icc_profile: bytes | None
     gray: bool = False
+    levels: NDArray[np.uint16] | None = None
+    exif: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    jpeg: JpegEncoding | None = None
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width (H, W) in upright orientation."""
         return self.rgb.shape[0], self.rgb.shape[1]
 
+    @property
+    def pixels(self) -> NDArray[np.unsignedinteger[Any]]:
+        """(H, W, 3) with all bits that were read: uint16 if `levels` is there, else uint8."""
+        return self.rgb if self.levels is None else self.levels[..., :3]
 
-def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
+    def alpha_like(self, pixels: NDArray[np.generic]) -> NDArray[np.unsignedinteger[Any]] | None:
+        """Return the alpha channel in the dtype of ``pixels``, uint8 or uint16; None if there is none."""
+        if self.alpha is None or pixels.dtype == np.uint8:
+            return self.alpha
+        if self.levels is not None and self.levels.shape[2] == 4:
+            return self.levels[..., 3]
+        return self.alpha.astype(np.uint16) * np.uint16(257)
+
+
+def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS, deep: bool = False) -> DecodedImage:
     """Read the first image of a file. It is thread-safe and suppresses Pillow's warnings.
 
     Args:
         path: A PNG, JPEG, WebP, BMP, TIFF, GIF, PPM, JPEG 2000, AVIF or (with pillow-heif) HEIF file. The format is
             detected from the content, not from the name. Files with the extension of an unsupported format are refused.
         max_pixels: Maximum H*W. Larger images are refused by their header, before they are decoded.
+        deep: Also return all bits of files with 16 bits per channel, as `DecodedImage.levels`.
 
     Raises:
         ImageError: The file is missing, a folder, empty, not an image, truncated, damaged, too large, of a format
@@ -114,7 +167,7 @@ def read_image(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> DecodedImag
     """
     path = Path(path)
     with _opened(path, max_pixels) as (image, note):
-        return _decode(path, image, note)
+        return _decode(path, image, note, deep)
 
 
 def decode_image(data: bytes, name: str | Path, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
@@ -208,11 +261,15 @@ def _blaming(path: Path) -> Iterator[None]:
 
 def write_image(
     path: str | Path,
-    rgb: NDArray[np.uint8],
-    alpha: NDArray[np.uint8] | None = None,
+    rgb: NDArray[np.unsignedinteger[Any]],
+    alpha: NDArray[np.unsignedinteger[Any]] | None = None,
     *,
     quality: int | None = None,
+    subsampling: int | None = None,
+    jpeg: JpegEncoding | None = None,
     icc_profile: bytes | None = None,
+    exif: bytes | None = None,
+    dpi: tuple[float, float] | None = None,
     gray: bool = False,
 ) -> None:
     """Write an image atomically. The extension of ``path`` selects the format.
@@ -222,11 +279,17 @@ def write_image(
     Args:
         path: Target file with the extension .png, .jpg, .jpeg, .jpe, .jfif, .webp, .bmp, .tif, .tiff or .ppm. Missing
             parent folders are created.
-        rgb: (H, W, 3) uint8.
-        alpha: (H, W) uint8; only for PNG, WebP and TIFF.
+        rgb: (H, W, 3) uint8, or uint16 for 16 bits per channel in PNG and TIFF; other formats get 8 bits.
+        alpha: (H, W) of the same dtype; only for PNG, WebP and TIFF.
         quality: 1 to 100 for JPEG (95 if None) and WebP (lossless if None); other formats ignore it.
+        subsampling: Color resolution of JPEG: 0 for 4:4:4 (if None), 1 for 4:2:2, 2 for 4:2:0.
+        jpeg: Encoding of the JPEG file that the image comes from. Its tables, subsampling and kind are used for JPEG,
+            as far as ``quality`` and ``subsampling`` do not replace them.
         icc_profile: ICC color profile to embed, such as `DecodedImage.icc_profile`. It is ignored if it is for another
             color space, and for formats that cannot hold it.
+        exif: EXIF block to embed, such as `DecodedImage.exif`; a thumbnail in it is replaced by one of ``rgb``. BMP and
+            PPM cannot hold it.
+        dpi: Resolution in pixels per inch, for JPEG, PNG and TIFF.
         gray: Whether to write only the first channel, as a grayscale image.
 
     Raises:
@@ -238,28 +301,59 @@ def write_image(
     name = FORMATS.get(suffix, "")
     if suffix not in WRITABLE_SUFFIXES:
         raise ImageError(f"{path}: cannot be written: the name must end in .png, .jpg, .webp, .bmp, .tif or .ppm")
-    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
-        raise ImageError(f"{path}: `rgb` must be (H, W, 3) uint8, got {rgb.shape} {rgb.dtype}")
+    if rgb.dtype not in (np.uint8, np.uint16) or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
+        raise ImageError(f"{path}: `rgb` must be (H, W, 3) uint8 or uint16, got {rgb.shape} {rgb.dtype}")
     if alpha is not None:
-        if alpha.dtype != np.uint8 or alpha.shape != rgb.shape[:2]:
-            raise ImageError(f"{path}: `alpha` must be {rgb.shape[:2]} uint8, got {alpha.shape} {alpha.dtype}")
+        if alpha.dtype != rgb.dtype or alpha.shape != rgb.shape[:2]:
+            raise ImageError(f"{path}: `alpha` must be {rgb.shape[:2]} {rgb.dtype}, got {alpha.shape} {alpha.dtype}")
         if suffix not in ALPHA_SUFFIXES:
             raise ImageError(f"{path}: {name} has no alpha channel. Write PNG, WebP or TIFF, or omit `alpha`.")
     channels = [rgb[..., :1] if gray else rgb] + ([] if alpha is None else [alpha[..., None]])
-    values = np.concatenate(channels, axis=2)
+    values: NDArray[Any] = np.concatenate(channels, axis=2)
+    profile = profile_of_space(icc_profile, gray)
+    if exif is not None:
+        exif = with_thumbnail(exif, eight_bits(rgb))
+    if name == "TIFF":
+        if values.shape[2] == 2 and values.dtype == np.uint16:  # Pillow reads no such file
+            values = values[..., [0, 0, 0, 1]]
+        write_bytes(path, encode_tiff(values, profile, exif, dpi))
+        return
+    if values.dtype == np.uint16 and name == "PNG":
+        write_bytes(path, encode_deep_png(values, profile, exif, dpi))
+        return
+    values = eight_bits(values)
     values = np.ascontiguousarray(values[..., 0] if values.shape[2] == 1 else values)
     options = dict(_SAVE_OPTIONS[name])
-    if quality is not None and name in {"JPEG", "WEBP"}:
-        options = {"quality": quality, "subsampling": 0} if name == "JPEG" else {"quality": quality, "exact": True}
-    profile = profile_of_space(icc_profile, gray)
-    if profile is not None and name in {"PNG", "JPEG", "TIFF", *(() if gray else ("WEBP",))}:  # WebP is always RGB
+    if name == "JPEG":
+        options = _jpeg_options(quality, subsampling, jpeg)
+    elif quality is not None and name == "WEBP":
+        options = {"quality": quality, "exact": True}
+    if profile is not None and name in {"PNG", "JPEG", *(() if gray else ("WEBP",))}:  # WebP is always RGB
         options["icc_profile"] = profile
+    if exif is not None and name in {"PNG", "JPEG", "WEBP"}:
+        options["exif"] = PREFIX + exif
+    if dpi is not None and name in {"PNG", "JPEG"}:
+        options["dpi"] = dpi
     buffer = io.BytesIO()
     try:
         Image.fromarray(values).save(buffer, format=name, **options)
     except (OSError, ValueError, SystemError) as error:  # such as more than 65,500 JPEG or 16,383 WebP pixels on a side
         raise ImageError(f"{path}: {rgb.shape[1]} x {rgb.shape[0]} cannot be written as {name}: {error}") from None
     write_bytes(path, buffer.getvalue())
+
+
+def _jpeg_options(quality: int | None, subsampling: int | None, jpeg: JpegEncoding | None) -> dict[str, Any]:
+    """Return the options of Pillow for a JPEG file."""
+    options = dict(_SAVE_OPTIONS["JPEG"])
+    if jpeg is not None:
+        options |= {"subsampling": jpeg.subsampling, "progressive": jpeg.progressive}
+        if quality is None:
+            options = {**options, "quality": -1, "qtables": [list(table) for table in jpeg.tables]}
+    if quality is not None:
+        options["quality"] = quality
+    if subsampling is not None:
+        options["subsampling"] = subsampling
+    return options
 
 
 def _check_is_readable_file(path: Path) -> None:
@@ -330,7 +424,7 @@ class _Pillow:
                     cls.restore.close()
 
 
-def _decode(path: Path, image: Image.Image, note: str | None) -> DecodedImage:
+def _decode(path: Path, image: Image.Image, note: str | None, deep: bool = False) -> DecodedImage:
     notes = [note] if note else []
     rawmode = str(image.tile[0].args) if getattr(image, "tile", None) else ""  # type: ignore[attr-defined]
     whole = _file_of(image) if ";16" in rawmode else b""
@@ -344,12 +438,20 @@ def _decode(path: Path, image: Image.Image, note: str | None) -> DecodedImage:
         notes.append(f"rotated according to EXIF orientation {orientation}")
 
     rgb, alpha, converted = to_rgb(path, image)
+    levels = sixteen_bit_gray(image) if deep else None
     if ";16" in rawmode and image.mode in {"RGB", "RGBA", "LA"}:
-        rgb, alpha, converted = sixteen_bit_color(whole, rgb, alpha, orientation if image.format == "TIFF" else 1)
-    notes.extend(converted)
+        rgb, alpha, converted, levels = sixteen_bit_color(
+            whole, rgb, alpha, orientation if image.format == "TIFF" else 1
+        )
+    if levels is None or not deep:
+        levels = None
+        notes.extend(converted)
+    elif image.mode in GRAY_MODES:
+        notes.append(GRAY_NOTE)
     profile = _profile(image)
     if profile is None and image.info.get("icc_profile") and image.mode != "CMYK":
         notes.append("a color profile of another color space left out")
+    exif = _exif(image, notes)
     if getattr(image, "is_animated", False):
         notes.append(f"first of {image.n_frames} frames taken")  # type: ignore[attr-defined]
     return DecodedImage(
@@ -361,6 +463,40 @@ def _decode(path: Path, image: Image.Image, note: str | None) -> DecodedImage:
         exif_orientation=orientation,
         icc_profile=profile,
         gray=image.mode in GRAY_MODES,
+        levels=None if levels is None else np.ascontiguousarray(upright(levels, pending)),
+        exif=exif,
+        dpi=_dpi(image),
+        jpeg=_jpeg_encoding(image),
+    )
+
+
+def _exif(image: Image.Image, notes: list[str]) -> bytes | None:
+    try:
+        block = exif_block(image)
+        return upright_exif(block) if block else None
+    except Exception:  # the pixels may be valid even if the EXIF block is damaged
+        if DAMAGED_EXIF not in notes:
+            notes.append(DAMAGED_EXIF)
+        return None
+
+
+def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    try:
+        x, y = (float(each) for each in image.info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (x, y) if min(x, y) >= 1 and max(x, y) < 2**16 else None
+
+
+def _jpeg_encoding(image: Image.Image) -> JpegEncoding | None:
+    tables = getattr(image, "quantization", None)
+    if image.format not in {"JPEG", "MPO"} or not tables:
+        return None
+    sampling = JpegImagePlugin.get_sampling(image)
+    return JpegEncoding(
+        tuple(tuple(tables[key]) for key in sorted(tables)),
+        sampling if sampling in (0, 1, 2) else 0,
+        bool(image.info.get("progressive")),
     )
 
 
@@ -387,6 +523,6 @@ def _orientation(image: Image.Image, notes: list[str]) -> int:
     try:
         value = image.getexif().get(0x0112, 1)
     except Exception:  # the pixels may be valid even if the EXIF block is damaged
-        notes.append("its EXIF block is damaged and was ignored")
+        notes.append(DAMAGED_EXIF)
         return 1
     return value if value in range(1, 9) else 1

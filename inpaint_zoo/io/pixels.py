@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,17 @@ from PIL import Image
 
 from inpaint_zoo.errors import ZooError
 
-__all__ = ["GRAY_MODES", "GRAY_NOTE", "ImageError", "brightness", "sixteen_bit_color", "to_rgb", "upright"]
+__all__ = [
+    "GRAY_MODES",
+    "GRAY_NOTE",
+    "ImageError",
+    "brightness",
+    "eight_bits",
+    "sixteen_bit_color",
+    "sixteen_bit_gray",
+    "to_rgb",
+    "upright",
+]
 
 Bytes = NDArray[np.uint8]
 GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
@@ -44,7 +54,7 @@ def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[st
     mode = image.mode
     transparent = "transparency" in image.info or mode in {"LA", "La", "PA", "RGBA", "RGBa"}
     if mode in {"I;16", "I;16B", "I;16L"} or (mode == "I" and image.format in {"PNG", "PPM"}):
-        gray = _eight_bits(np.array(image).astype(np.uint16))
+        gray = eight_bits(np.array(image).astype(np.uint16))
         return _stack(gray), None, ["16-bit gray scaled to 8 bits", GRAY_NOTE]
     if mode == "F":
         return _stack(_from_float(path, np.array(image))), None, ["float gray in [0, 1] scaled to 8 bits"]
@@ -73,7 +83,7 @@ def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[st
 
 def sixteen_bit_color(
     file: bytes, rgb: Bytes, alpha: Bytes | None, applied: int
-) -> tuple[Bytes, Bytes | None, list[str]]:
+) -> tuple[Bytes, Bytes | None, list[str], NDArray[np.uint16] | None]:
     """Convert 16-bit color channels to 8 bits by rounding. Pillow reads only their high bytes, so OpenCV decodes them.
 
     OpenCV's values are used only if their high bytes are equal to Pillow's image. Otherwise Pillow's image is returned.
@@ -85,7 +95,7 @@ def sixteen_bit_color(
         applied: EXIF orientation that Pillow has already applied; 1 for none.
 
     Returns:
-        RGB, alpha and notes as `to_rgb`.
+        RGB, alpha and notes as `to_rgb`; and the 16-bit values (H, W, 3 or 4), None if they could not be decoded.
     """
     import cv2
 
@@ -97,13 +107,22 @@ def sixteen_bit_color(
     if full is not None and full.dtype == np.uint16 and full.ndim == 3 and full.shape[2] == high.shape[2]:
         full = upright(full[..., [2, 1, 0, 3][: full.shape[2]]], applied)  # BGR(A) to RGB(A)
         if full.shape == high.shape and np.array_equal(full >> 8, high):
-            high = _eight_bits(full)
-            return high[..., :3], None if alpha is None else high[..., 3], ["16 bits per channel scaled to 8"]
-    return rgb, alpha, ["16 bits per channel cut to the upper 8"]
+            high = eight_bits(full)
+            return high[..., :3], None if alpha is None else high[..., 3], ["16 bits per channel scaled to 8"], full
+    return rgb, alpha, ["16 bits per channel cut to the upper 8"], None
 
 
-def _eight_bits(values: NDArray[np.uint16]) -> Bytes:
-    """Map 0..65535 to 0..255 as round(v / 257). There are no ties, because 257 is odd."""
+def sixteen_bit_gray(image: Image.Image) -> NDArray[np.uint16] | None:
+    """Return the 16-bit values (H, W, 3) of a loaded 16-bit grayscale image, repeated; None for other images."""
+    if image.mode in {"I;16", "I;16B", "I;16L"} or (image.mode == "I" and image.format in {"PNG", "PPM"}):
+        return np.repeat(np.array(image).astype(np.uint16)[..., None], 3, axis=2)
+    return None
+
+
+def eight_bits(values: NDArray[np.unsignedinteger[Any]]) -> Bytes:
+    """Map 0..65535 to 0..255 as round(v / 257), without ties, because 257 is odd. Bytes are returned as they are."""
+    if values.dtype == np.uint8:
+        return cast(Bytes, values)
     return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 

@@ -11,17 +11,19 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inpaint_zoo.io.images import DecodedImage, read_image
+from inpaint_zoo.io.images import DecodedImage, ImageError, read_image
 from inpaint_zoo.io.pixels import brightness
 from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning
 from inpaint_zoo.masks.kind import Mask
 
 __all__ = [
     "DOUBTS",
+    "Channel",
     "MaskCheck",
     "binarize",
     "binary_mask",
@@ -40,6 +42,8 @@ DOUBTS = {
     "alpha": "shape in the alpha channel",
 }
 """Kinds of doubts, each with its wording in messages."""
+Channel = Literal["gray", "alpha"]
+"""Which values of a mask file are the mask."""
 _LARGE = 0.6
 _NEARLY_FULL = 0.99
 _GRAY = 0.01
@@ -176,14 +180,30 @@ def binary_mask(image: DecodedImage, *, threshold: int = 127, invert: bool = Fal
     return mask
 
 
-def mask_of(image: DecodedImage, *, threshold: int = 127, invert: bool = False) -> tuple[Mask, dict[str, str]]:
-    """Return the mask of an image and its doubts; arguments and errors are those of `binary_mask`.
+def mask_of(
+    image: DecodedImage, *, threshold: int = 127, invert: bool = False, channel: Channel = "gray"
+) -> tuple[Mask, dict[str, str]]:
+    """Return the mask of an image and its doubts; other arguments and errors are those of `binary_mask`.
+
+    Args:
+        image: The image.
+        threshold: See `binary_mask`.
+        invert: See `binary_mask`.
+        channel: "gray" for the gray values, "alpha" for the alpha channel, whose opaque pixels are hole.
 
     Returns:
         (H, W) uint8, 1 = hole; and sentences by kind of doubt, one of `DOUBTS`.
+
+    Raises:
+        ImageError: If ``channel`` is "alpha" and the image has no alpha channel.
     """
     if not 0 <= threshold <= 254:
         raise MaskConfigError(f"`threshold` must lie in 0 .. 254, got {threshold}.")
+    if channel == "alpha":
+        if image.alpha is None:
+            raise ImageError(f"{image.path}: the mask is read from the alpha channel, which this file does not have")
+        mask = binarize(image.alpha, threshold, invert)
+        return mask, doubts_about(mask, image.alpha, threshold=threshold, invert=invert)
     gray = luminance(image)
     mask = binarize(gray, threshold, invert)
     return mask, doubts_about(mask, gray, alpha=image.alpha, threshold=threshold, invert=invert)

@@ -11,8 +11,11 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.attention import attention_sheet
 from inpaint_zoo.inference.branches import branch_sheet, principal_colors
 from inpaint_zoo.inference.extras import Extras, paint
-from inpaint_zoo.inference.folder import fill_folder, mask_source, plan_jobs
+from inpaint_zoo.inference.folder import fill_folder
 from inpaint_zoo.inference.inpaint import fill_bytes
+from inpaint_zoo.inference.jobs import plan_jobs
+from inpaint_zoo.inference.mask_source import mask_source
+from inpaint_zoo.inference.strategy import AnySize
 from inpaint_zoo.io.animation import write_gif
 from inpaint_zoo.io.flow import flow_colors
 from inpaint_zoo.io.images import read_image, write_image
@@ -156,7 +159,7 @@ def test_no_file_of_a_run_takes_the_place_of_another(tmp_path):
     write_image(tmp_path / "out" / "e_branches.png", BASE)
     jobs = plan("e.png")
     with pytest.raises(ZooError, match=r"e_branches\.png: a file written beside .*e\.png would replace this mask"):
-        mask_source(tmp_path / "out" / "e_branches.png", jobs, tmp_path)
+        mask_source(tmp_path / "out" / "e_branches.png", jobs)
 
 
 class Branching(type(toy())):
@@ -173,7 +176,7 @@ def test_branches_are_one_sheet_beside_each_result(tmp_path):
     jobs = plan_jobs(tmp_path / "in", tmp_path / "out", extras=Extras(branches=True))
     hole = np.zeros((48, 64), np.uint8)
     hole[SMALL] = 1
-    report = fill_folder(Branching().eval(), jobs, lambda job, image: (hole, {}), batch_size=2)
+    report = fill_folder([AnySize(Branching().eval())], jobs, lambda job, image: (hole, {}), batch_size=2)
     assert (report.done, report.problems) == (2, [])
     assert files(tmp_path / "out") == ["a.png", "a_branches.png", "b.png", "b_branches.png"]
     assert all(job.done() for job in jobs)
@@ -185,7 +188,7 @@ def test_the_result_does_not_depend_on_what_stands_beside_it():
     net = Branching().eval()
     images, holes = np.stack([PHOTO, PHOTO[::-1]]), np.zeros((2, 48, 64), bool)
     holes[:, *SMALL] = True
-    painted = paint(net, images, holes, Extras(branches=True))
+    painted = paint(AnySize(net), images, holes, Extras(branches=True))
     np.testing.assert_array_equal([each.result for each in painted], fill_bytes(net, images, holes))
     for k in range(2):
         with torch.no_grad():
@@ -198,7 +201,7 @@ def test_the_result_does_not_depend_on_what_stands_beside_it():
 def test_isnet_shows_its_branches():
     net = iz.create_model("isnet_tiny")
     Extras(branches=True).check(net, "isnet_tiny")
-    (painted,) = paint(net, PHOTO[None], np.ones((1, 48, 64), bool), Extras(branches=True))
+    (painted,) = paint(AnySize(net), PHOTO[None], np.ones((1, 48, 64), bool), Extras(branches=True))
     H, W, _ = painted.sheets["_branches.png"].shape
     assert W > 5 * 256  # the image, three phases and the fusion side by side
     assert H > 2 * 192
@@ -213,7 +216,7 @@ def tensors(image, hole):
 def test_small_images_are_padded_and_their_passes_cropped():
     images, holes = PHOTO[None, :11, :9], np.ones((1, 11, 9), bool)
     holes[:, :, :2] = False
-    (painted,) = paint(iz.progressive(toy().eval(), kernel_size=3), images, holes, Extras("png"))
+    (painted,) = paint(AnySize(iz.progressive(toy().eval(), kernel_size=3)), images, holes, Extras("png"))
     assert painted.passes.shape[1:] == (11, 9, 3)
     assert len(painted.passes) > 1
     np.testing.assert_array_equal(painted.passes[:, :, :2], np.repeat(images[:, :, :2], len(painted.passes), 0))

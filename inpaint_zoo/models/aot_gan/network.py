@@ -50,6 +50,7 @@ class AOTGANGenerator(InpaintingNetwork):
     value_range = (-1.0, 1.0)
     hole_value = 1.0
     divisor = 4
+    training_size = 512
     takes_hole_fill = True
 
     def __init__(self, width: int = 64, blocks: int = 8, rates: Sequence[int] = (1, 2, 4, 8)) -> None:

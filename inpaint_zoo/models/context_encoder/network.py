@@ -83,7 +83,7 @@ class ContextEncoderGenerator(InpaintingNetwork):
         if region not in get_args(Region):
             raise unknown_name("region", region, get_args(Region))
         self.region = region
-        self.size = size
+        self.size = self.training_size = size
         self.encoder = nn.Sequential(
             *downsamplings(size, width),
             nn.Conv2d(8 * width, bottleneck, 4),

@@ -77,6 +77,7 @@ class LaMaGenerator(InpaintingNetwork):
     ) -> None:
         super().__init__()
         self.divisor = 2**downsamplings
+        self._encoder = 2 + downsamplings  # number of layers of ``model`` before the residual blocks
         widths = [width * 2**level for level in range(downsamplings + 1)]  # 64, 128, 256, 512
         inner = widths[-1]
         ratios = [0.0] * downsamplings + [global_ratio]
@@ -109,3 +110,13 @@ class LaMaGenerator(InpaintingNetwork):
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the raw prediction of the whole image, in [0, 1]."""
         return {"prediction": self.to_prediction(self.model(torch.cat([image, mask], dim=1)), image)}
+
+    def encode(self, image: Tensor, mask: Tensor) -> Branches:
+        """Return the input of the residual blocks: the local and the global branch at 1/8 resolution."""
+        features: Branches = self.model[: self._encoder](torch.cat([image, mask], dim=1))
+        return features
+
+    def decode(self, features: Branches) -> Tensor:
+        """Return the output of the last layer (B, 3, H, W), from the result of `encode`."""
+        out: Tensor = self.model[self._encoder :](features)
+        return out
