@@ -26,6 +26,7 @@ LEVELS = [
     {"models"},
     {"analysis"},
     {"benchmark"},
+    {"export"},
     {"cli"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}

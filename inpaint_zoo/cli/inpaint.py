@@ -28,9 +28,14 @@ from inpaint_zoo.io.images import MAX_PIXELS
 from inpaint_zoo.masks.read import doubt_lines
 
 if TYPE_CHECKING:
+    import torch
+
     from inpaint_zoo.inference.folder import FolderReport, Job, Problem
+    from inpaint_zoo.interfaces import InpaintingNetwork
 
 __all__ = ["run"]
+
+MODEL_FILES = (".onnx", ".pt2", ".pt")  # that `inpaint-zoo export` writes
 
 
 def _parser() -> ArgumentParser:
@@ -51,8 +56,9 @@ def _parser() -> ArgumentParser:
     )
     add(
         "--model",
-        metavar="NAME",
-        help="a model; `inpaint-zoo models` lists them; default: the one that the file of --weights states",
+        metavar="NAME_OR_FILE",
+        help="a model (`inpaint-zoo models` lists them), or a file that `inpaint-zoo export` wrote (.onnx, .pt2, .pt); "
+        "default: the model that the file of --weights states",
     )
     add("--weights", metavar="FILE", help="weights of the model; default: the shipped weights")
     add_option_argument(parser)
@@ -97,7 +103,6 @@ def run(args: list[str]) -> int:
     from inpaint_zoo.inference.device import choose_device
     from inpaint_zoo.inference.extras import Extras
     from inpaint_zoo.inference.folder import fill_folder, mask_source, plan_jobs
-    from inpaint_zoo.inference.inpaint import ready_model
 
     out = Path(options.out)
     extras = Extras(options.frames, options.branches, options.attention)
@@ -113,7 +118,7 @@ def run(args: list[str]) -> int:
     )
     device = choose_device(options.device)
     model = options.model or _stated_model(options.weights)
-    net = ready_model(model, options.weights, **parse_options(options.option)).to(device)
+    net = _network(model, options, device)
     extras.check(net, model)
     _check_writable(out)
     todo = [job for job in jobs if options.overwrite or not job.done()]
@@ -130,6 +135,29 @@ def run(args: list[str]) -> int:
         )
     _conclude(report, len(jobs) - len(todo), Path(options.images), out)
     return 1 if report.problems else 0
+
+
+def _network(model: str, options: Any, device: torch.device) -> InpaintingNetwork:  # noqa: ANN401 - a parsed namespace
+    """Return a registered model or an exported file on a device.
+
+    Raises:
+        ZooError: There is no such model or file, or an option does not apply to a file.
+    """
+    if Path(model).suffix in MODEL_FILES:
+        from inpaint_zoo.export import load_exported
+
+        for name, given in (
+            ("weights", options.weights),
+            ("option", options.option),
+            ("batch-size", options.batch_size > 1),
+        ):
+            if given:
+                raise ZooError(f"--{name} does not apply to the exported file {model}.")
+        return load_exported(model, device)
+
+    from inpaint_zoo.inference.inpaint import ready_model
+
+    return ready_model(model, options.weights, **parse_options(options.option)).to(device)
 
 
 def _stated_model(weights: str | None) -> str:

@@ -1,0 +1,11 @@
+"""Errors of exports."""
+
+from __future__ import annotations
+
+from inpaint_zoo.errors import ZooError
+
+__all__ = ["ExportError"]
+
+
+class ExportError(ZooError):
+    """A network cannot be exported as asked, or its file does not compute what the network computes."""
