@@ -26,7 +26,7 @@ LEVELS = [
     {"models"},
     {"analysis"},
     {"benchmark"},
-    {"export"},
+    {"export", "hub"},
     {"cli"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}

@@ -96,9 +96,8 @@ def missing_weights(entry: ModelEntry | FileModelEntry, dataset: str) -> Missing
     """Return the description of an absent weight or model file for a dataset, given by its name."""
     file, label, of, given = str(entry.file), entry.label, "weights", "FILE"
     if isinstance(entry, ModelEntry) and not entry.given and is_official(entry.weights):
-        return Missing(
-            f"released weights of '{label}'", "`inpaint-zoo weights list` says where to get them and how to import them"
-        )
+        where = f"`inpaint-zoo weights list '{entry.model}*'` names them, `inpaint-zoo weights info` says how to import"
+        return Missing(f"released weights of '{label}'", where)
     if isinstance(entry, FileModelEntry):
         of, given = ("folder", "FOLDER") if entry.kind == "diffusers" else ("file", "FILE")
     elif entry.family is not None:

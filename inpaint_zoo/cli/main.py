@@ -49,6 +49,7 @@ COMMANDS = {
     "sweep": Command("sweep", "train all networks that a suite needs, on this machine or by SLURM; resumable"),
     "test": Command("test", "compute the metrics of a checkpoint on the test set of its configuration"),
     "validate": Command("validate", "compute the metrics of a checkpoint on the validation set of its configuration"),
+    "weights": Command("weights", "list known released weights, and import files that were fetched"),
 }
 
 

@@ -7,14 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from inpaint_zoo.data import sample_files
-from inpaint_zoo.export.errors import ExportError
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.export.errors import ExportError, SizeError
 from inpaint_zoo.inference.batch import to_tensors
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.io.images import read_image
-from inpaint_zoo.masks import create_mask
 
 __all__ = ["TOLERANCE", "Difference", "check_file", "check_sizes", "sample_pair"]
 
@@ -54,9 +55,18 @@ def sample_pair(index: int, size: tuple[int, int], split: str = "test") -> tuple
     rgb = np.pad(rgb, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="symmetric")
     top, left = ((length - side) // 2 for side, length in zip(size, rgb.shape[:2], strict=True))
     crop = np.ascontiguousarray(rgb[top : top + size[0], left : left + size[1]])
-    hole = create_mask("lama_thick_256", size=size, seed=0, index=index).astype(bool).reshape(size)
-    image, mask = to_tensors(crop[None], hole[None])
+    image, mask = to_tensors(crop[None], _hole(index, size)[None])
     return image, mask.float()
+
+
+def _hole(index: int, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return a hole (H, W) of a box and a stroke through the image, which every size has."""
+    height, width = size
+    hole = np.zeros(size, dtype=bool)
+    top, left = (height * (1 + index % 3)) // 8, (width * (2 + index % 4)) // 8
+    hole[top : top + height // 3, left : left + width // 3] = True
+    hole[(3 * height) // 4 : (3 * height) // 4 + max(2, height // 32)] = True
+    return hole
 
 
 def check_sizes(net: InpaintingNetwork, smallest: int, size: tuple[int, int] | None) -> list[tuple[int, int]]:
@@ -85,6 +95,7 @@ def check_file(
         precision: Precision of the file; a key of `TOLERANCE`.
 
     Raises:
+        SizeError: If the file fails for one of the sizes.
         ExportError: If they differ by more than `TOLERANCE` allows, or a known pixel is changed.
     """
     found = []
@@ -92,7 +103,10 @@ def check_file(
         image, mask = sample_pair(index, size)
         with torch.no_grad():
             expected = net(image, mask)
-        result = file(image, mask)
+        try:
+            result = file(image, mask)
+        except ZooError as error:
+            raise SizeError(f"the file fails for {size[0]}x{size[1]} px: {error}") from error
         known = mask.expand_as(image) < 0.5
         if not torch.equal(result[known], image[known]):
             raise ExportError("the file changes known pixels")

@@ -12,7 +12,7 @@ from inpaint_zoo._version import __version__
 from inpaint_zoo.benchmark.convention import Convention
 from inpaint_zoo.errors import unknown_name
 from inpaint_zoo.export.check import TOLERANCE, Difference, check_file, check_sizes
-from inpaint_zoo.export.errors import ExportError
+from inpaint_zoo.export.errors import ExportError, SizeError
 from inpaint_zoo.export.form import export_form, smallest_side
 from inpaint_zoo.export.load import load_exported
 from inpaint_zoo.export.writers import FORMATS, OPSET, Sizes, find_format, larger, write
@@ -85,8 +85,11 @@ def export_model(
     for sizes in larger(Sizes(net.divisor, smallest, size)):
         try:
             return _export(net, path, chosen, sizes, precision)
-        except ExportError as error:
+        except SizeError as error:
             failure = failure or error
+        except ExportError as error:
+            failure = error
+            break
     hint = "" if size else f"; give a size, such as --size {_even(net, 256)}x{_even(net, 256)}"
     raise ExportError(f"'{_name(net)}' cannot be exported as {chosen}, {precision}: {failure}{hint}.") from failure
 

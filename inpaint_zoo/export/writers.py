@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from inpaint_zoo.errors import unknown_name
-from inpaint_zoo.export.errors import ExportError
+from inpaint_zoo.export.errors import ExportError, SizeError
 from inpaint_zoo.export.form import ExportForm
 from inpaint_zoo.io.model_metadata import METADATA_FILE, METADATA_KEY
 
-__all__ = ["FORMATS", "LARGEST_SIDE", "OPSET", "Format", "Sizes", "find_format", "write"]
+__all__ = ["FORMATS", "OPSET", "Format", "Sizes", "find_format", "larger", "write"]
 
 OPSET = 18
 """Version of ONNX's operators: the first one with all that the networks need; ONNX Runtime reads it since 1.14."""
@@ -112,7 +112,7 @@ def write(form: ExportForm, name: str, path: Path, sizes: Sizes, metadata: Mappi
         metadata: What the file records.
 
     Raises:
-        ExportError: If the network cannot be exported for these sizes.
+        SizeError: If the network cannot be exported for these sizes.
     """
     text = json.dumps(metadata, sort_keys=True)
     with _quiet(), torch.no_grad():
@@ -124,7 +124,11 @@ def write(form: ExportForm, name: str, path: Path, sizes: Sizes, metadata: Mappi
         if name == "torch-export":
             torch.export.save(program, path, extra_files={METADATA_FILE: text})
             return
-        converted = torch.onnx.export(program, dynamo=True, opset_version=OPSET, verbose=False)
+        try:
+            converted = torch.onnx.export(program, dynamo=True, opset_version=OPSET, verbose=False)
+        except Exception as error:  # of several packages; the cause says what is not supported
+            cause = error.__cause__ or error
+            raise ExportError(f"torch.onnx cannot convert it: {type(cause).__name__}: {_first_line(cause)}") from error
         assert converted is not None
         converted.model.metadata_props[METADATA_KEY] = text
         converted.model.graph.outputs[0].name = "completed"
@@ -136,8 +140,12 @@ def _program(form: ExportForm, sizes: Sizes) -> torch.export.ExportedProgram:
         return torch.export.export(form, sizes.example(), dynamic_shapes=sizes.constraints(), strict=False)
     except Exception as error:  # the exceptions of torch.export have no common public class
         size = "size {}x{}".format(*sizes.only) if sizes.only else f"all sizes from {sizes.smallest} px"
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise ExportError(f"torch.export cannot export it for {size}: {type(error).__name__}: {lines[0]}") from error
+        raise SizeError(f"torch.export cannot export it for {size}: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".") if lines else type(error).__name__
 
 
 def larger(sizes: Sizes) -> list[Sizes]:

@@ -169,8 +169,8 @@ _ALL = (
             "nipponjo/deepfillv2-pytorch, fine-tuned from the authors' TensorFlow checkpoint",
             "unknown for the weights",
             (ReleasedFile(f"states_pt_{variant}.pth", f"https://drive.google.com/u/0/uc?id={file}&export=download"),),
-            note="The authors released TensorFlow checkpoints only. Files for `networks_tf.py` (states_tf_*.pth) do not "
-            "fit. " + _NO_SHA,
+            note="The authors released TensorFlow checkpoints only. Files for `networks_tf.py` (states_tf_*.pth) do "
+            "not fit. " + _NO_SHA,
         )
         for variant, file in (
             ("places2", "1L63oBNVgz7xSb_3hGbUdkYW1IuRgMkCa"),
