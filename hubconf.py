@@ -42,8 +42,8 @@ def __getattr__(name: str) -> Callable[..., InpaintingNetwork]:
     entry.__name__ = name
     entry.__doc__ = (
         f"{description}\n\nArgs:\n"
-        "    weights: A weight file, 'official' (imported by `inpaint-zoo weights import`), or 'random'. None loads the\n"
-        "        shipped weights.\n"
+        "    weights: A weight file, 'official' (imported by `inpaint-zoo weights import`), or 'random'.\n"
+        "        None loads the shipped weights.\n"
         "    options: Options of the model.\n"
     )
     return entry

@@ -45,8 +45,8 @@ import inpaint_zoo as iz
 net = iz.from_pretrained("{repo}")
 filled = iz.inpaint(net, "image.jpg", "mask.png")   # white = hole
 ```
-The network takes images (B, 3, H, W), RGB in [0, 1], and masks (B, 1, H, W) with 1 = hole, of any size from 16 px up. It
-returns the completed images; known pixels are bit-identical.
+The network takes images (B, 3, H, W), RGB in [0, 1], and masks (B, 1, H, W) with 1 = hole, of any size from 16 px up.
+It returns the completed images; known pixels are bit-identical.
 
 ## Training
 {training}
