@@ -27,7 +27,7 @@ def port_of_gated_conv(net):
     """Return the state of `net` under the names of the port's files."""
     from inpaint_zoo.models.gated_conv.convert import _names
 
-    theirs = {ours: name for ours, name in _names().items()}
+    theirs = _names()
     state = {}
     for key, value in net.state_dict().items():
         layer, _, kind = key.rpartition(".")
