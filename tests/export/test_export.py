@@ -1,5 +1,6 @@
 """Exported files: checked against the network, with metadata, as methods of suites and as models of `inpaint`."""
 
+import importlib.util
 import json
 
 import numpy as np
@@ -140,8 +141,6 @@ def test_wrong_arguments(tmp_path, monkeypatch, capsys, words, message):
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
-    import importlib.util
-
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ExportError, match=r"needs onnx, onnxscript, onnxruntime: pip install 'inpaint-zoo\[export\]'"):
         iz.export_model(iz.create_model("glcic_tiny"), tmp_path / "net.onnx")
