@@ -34,7 +34,7 @@ class ExportForm(nn.Module):
 
     def __init__(self, network: InpaintingNetwork, filled: bool = False, half: torch.dtype | None = None) -> None:
         super().__init__()
-        self.network, self.filled, self.half = network, filled, half
+        self.network, self.filled, self.dtype = network, filled, half
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Return the completed image."""
@@ -47,7 +47,7 @@ class ExportForm(nn.Module):
             inside = to_range(spread_known(image.masked_fill(hole, 0), mask), low, high)
         else:
             inside = torch.where(hole, net.hole_value, to_range(image, low, high))
-        context = torch.autocast("cpu", self.half, cache_enabled=False) if self.half else nullcontext()
+        context = nullcontext() if self.dtype is None else torch.autocast("cpu", self.dtype, cache_enabled=False)
         with context:
             *_, last = net.predict(inside, mask).values()
         return composite(change_range(last.float(), net.value_range, (0.0, 1.0)).clamp(0, 1), image, mask)

@@ -70,7 +70,7 @@ class MatrixFourierUnit(nn.Module):
             real, imaginary = _forward_transform(full_precision(x), H, W)
             # real and imaginary parts alternate as channels
             spectrum = torch.stack([real, imaginary], dim=2).flatten(1, 2)  # (B, 2 C, H, W//2+1)
-            mixed = self.bn(self.conv_layer(spectrum)).relu().unflatten(1, (-1, 2))
+            mixed = self.bn(self.conv_layer(spectrum)).relu().reshape(*x.shape[:2], 2, H, W // 2 + 1)
             filtered = _inverse_transform(mixed[:, :, 0], mixed[:, :, 1], H, W)
         return filtered.to(x.dtype)
 
@@ -186,7 +186,8 @@ def _patches(x: Tensor, size: int, stride: int) -> Tensor:
 
 def _pasted(patches: Tensor, h: int, w: int, rate: int) -> Tensor:
     """Add patches (B, C 2r 2r, h w) at distances of r pixels, as `fold` does: (B, C, (h + 1) r, (w + 1) r)."""
-    parts = patches.unflatten(1, (-1, 2, rate, 2, rate)).unflatten(-1, (h, w))  # (B, C, 2, r, 2, r, h, w)
+    B, width, _ = patches.shape
+    parts = patches.reshape(B, width // (4 * rate * rate), 2, rate, 2, rate, h, w)
     total: Tensor | int = 0
     for a in (0, 1):
         for b in (0, 1):
@@ -205,7 +206,7 @@ def _with_neighbors(scores: Tensor, reach: int) -> Tensor:
 
 def _turn(scores: Tensor, h: int, w: int) -> Tensor:
     """Reorder scores (B, h w, h w) of positions in rows to positions in columns, (B, w h, w h)."""
-    return scores.unflatten(2, (h, w)).unflatten(1, (h, w)).permute(0, 2, 1, 4, 3).flatten(3).flatten(1, 2)
+    return scores.reshape(len(scores), h, w, h, w).permute(0, 2, 1, 4, 3).flatten(3).flatten(1, 2)
 
 
 _ALWAYS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {

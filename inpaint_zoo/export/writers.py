@@ -117,8 +117,8 @@ def write(form: ExportForm, name: str, path: Path, sizes: Sizes, metadata: Mappi
     text = json.dumps(metadata, sort_keys=True)
     with _quiet(), torch.no_grad():
         if name == "torchscript":
-            traced = torch.jit.trace(form, sizes.example(), check_trace=False)
-            torch.jit.save(traced, path, _extra_files={METADATA_FILE: text})  # type: ignore[no-untyped-call]
+            traced = torch.jit.trace(form, sizes.example(), check_trace=False)  # type: ignore[no-untyped-call]
+            torch.jit.save(traced, path, _extra_files={METADATA_FILE: text})
             return
         program = _program(form, sizes)
         if name == "torch-export":

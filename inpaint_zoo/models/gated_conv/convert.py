@@ -20,11 +20,22 @@ __all__ = ["convert_gated_conv"]
 GENERATOR = "G"
 MARK = "stage1.conv1.conv.weight"  # present in this layout only
 
-_ENCODER = ("conv1", "down_block1.conv1_downsample", "down_block1.conv2", "down_block2.conv1_downsample")
-_ENCODER = (*_ENCODER, "down_block2.conv2", "conv_bn1")
+_ENCODER = (
+    "conv1",
+    *("down_block1.conv1_downsample", "down_block1.conv2"),
+    *("down_block2.conv1_downsample", "down_block2.conv2"),
+    "conv_bn1",
+)
 _DILATED = ("conv_bn2", "conv_bn3", "conv_bn4", "conv_bn5")
-_DECODER = {0: "conv_bn6", 1: "conv_bn7", 3: "up_block1.conv1_upsample.conv", 4: "up_block1.conv2"}
-_DECODER = {**_DECODER, 6: "up_block2.conv1_upsample.conv", 7: "up_block2.conv2", 8: "conv_to_rgb"}
+_DECODER = {
+    0: "conv_bn6",
+    1: "conv_bn7",
+    3: "up_block1.conv1_upsample.conv",
+    4: "up_block1.conv2",
+    6: "up_block2.conv1_upsample.conv",
+    7: "up_block2.conv2",
+    8: "conv_to_rgb",
+}
 
 
 def _names() -> dict[str, str]:
