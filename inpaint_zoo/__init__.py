@@ -19,6 +19,8 @@ from inpaint_zoo.lazy import lazy_names
 if TYPE_CHECKING:
     from inpaint_zoo.combinators import local_global, progressive, two_stage
     from inpaint_zoo.errors import UnknownNameError, ZooError
+    from inpaint_zoo.export import export_model, load_exported
+    from inpaint_zoo.hub import from_pretrained, push_to_hub, save_pretrained
     from inpaint_zoo.inference import inpaint, optimize
     from inpaint_zoo.interfaces import InpaintingNetwork
     from inpaint_zoo.masks import MaskConfigError, create_generator, create_mask, list_masks
@@ -46,16 +48,21 @@ __all__ = [
     "create_mask",
     "create_metric",
     "create_model",
+    "export_model",
+    "from_pretrained",
     "inpaint",
     "list_discriminators",
     "list_masks",
     "list_metrics",
     "list_models",
+    "load_exported",
     "local_global",
     "model_info",
     "optimize",
     "progressive",
+    "push_to_hub",
     "register_model",
+    "save_pretrained",
     "save_weights",
     "two_stage",
 ]
@@ -67,6 +74,8 @@ __getattr__ = lazy_names(
     {
         "inpaint_zoo.combinators": ("local_global", "progressive", "two_stage"),
         "inpaint_zoo.errors": ("UnknownNameError", "ZooError"),
+        "inpaint_zoo.export": ("export_model", "load_exported"),
+        "inpaint_zoo.hub": ("from_pretrained", "push_to_hub", "save_pretrained"),
         "inpaint_zoo.inference": ("inpaint", "optimize"),
         "inpaint_zoo.interfaces": ("InpaintingNetwork",),
         "inpaint_zoo.masks": ("MaskConfigError", "create_generator", "create_mask", "list_masks"),

@@ -27,7 +27,9 @@ from inpaint_zoo.weights import (
     WeightsError,
     WeightsFile,
     WeightsHeader,
+    is_official,
     load_weights,
+    official_weights,
     read_header,
     shipped_weights,
 )
@@ -533,9 +535,10 @@ def create_model(name: str, weights: str | Path | None = None, **overrides: Any)
 
     Args:
         name: One of `list_models()`, optionally after one of `list_combinators()`: "local_global:autoencoder".
-        weights: A weight file, or "shipped" for the file that comes with the package; None gives random weights. Weight
-            files and training checkpoints of this package contain the model's name and options, and the network is
-            created with them.
+        weights: A weight file; "shipped" for the file that comes with the package; or "official" for the authors'
+            released weights that `inpaint-zoo weights import` stored ("official:VARIANT" if there are several). None
+            gives random weights. Weight files and training checkpoints of this package contain the model's name and
+            options, and the network is created with them.
         overrides: Options of the model. They override the file's options as long as they do not change the parameters,
             such as GRIG's `steps`.
 
@@ -572,6 +575,8 @@ def _weights_path(name: str, entry: _Entry, weights: str | Path | None) -> Path 
         return None
     if not entry.learned:
         raise WeightsError(f"'{name}' has no trainable weights, so it takes no `weights`; got {str(weights)!r}.")
+    if is_official(weights):
+        return official_weights(entry.weights_of, str(weights))
     path = shipped_weights(entry.weights_of) if weights == "shipped" else Path(weights)
     if path is None:
         raise WeightsError(f"No weights of '{name}' ship with the package: give a weight file, or train the model.")

@@ -20,7 +20,7 @@ TEXTS = [
 QUOTED = re.compile(r"`(?:\.venv/bin/)?inpaint-zoo ([^`]+)`|^(?:\.venv/bin/)?inpaint-zoo (.+)$", re.MULTILINE)
 OPTION = re.compile(r"--[a-z][\w.]*(?:=\S+| '[^']*'| (?!--)[^\s,;:]+)?")
 FAMILIES = sorted(path for path in REPOSITORY.glob("configs/*/*.yaml") if "model" in settings_of(path))
-WITH_VERBS = ("data", "masks", "metrics", "models")
+WITH_VERBS = ("data", "masks", "metrics", "models", "weights")
 PARTS = [*REPOSITORY.glob("configs/data/*.yaml"), *REPOSITORY.glob("configs/trainer/*.yaml")]
 BASE = REPOSITORY / "configs" / "autoencoder" / "paper.yaml"
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")

@@ -15,12 +15,12 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from inpaint_zoo.config import Table, boolean, interval, list_of, number, one_of, string, whole
-from inpaint_zoo.errors import unknown_name
+from inpaint_zoo.errors import ZooError, unknown_name
 
 if TYPE_CHECKING:
     from inpaint_zoo.ops.padding import Padding
 
-__all__ = ["FILE_KEYS", "PRESETS", "Convention", "read_convention"]
+__all__ = ["FILE_KEYS", "PRESETS", "Convention", "read_convention", "recorded_convention"]
 
 HoleFill = Literal["mean", "neighbor_fill"]
 INPUTS = (("image", "mask"), ("mask", "image"), ("image+mask",), ("mask+image",))
@@ -37,6 +37,7 @@ class Convention:
         hole_value: Value of the hole in the image that it takes, in ``range``; or the filling of the hole: "mean" (the
             mean color of the known pixels) or "neighbor_fill" (`ops.spread_known`).
         multiple_of, min_size, padding: Sizes that it takes, and how images are padded; see `ops.pad_to_multiple`.
+        pads_hole: Whether the mask is padded like the image. If False, all padding counts as known.
         size: (height, width) of all images that it takes; None if it takes several sizes.
         size_by: Whether images are resized or padded to ``size``.
         square: Whether images are padded to squares.
@@ -54,6 +55,7 @@ class Convention:
     multiple_of: int = 1
     min_size: int = 1
     padding: Padding = "symmetric"
+    pads_hole: bool = True
     size: tuple[int, int] | None = None
     size_by: Literal["resize", "pad"] = "resize"
     square: bool = False
@@ -78,7 +80,7 @@ PRESETS = {
     # The authors' bin/to_jit.py ("big-lama.pt"): padded symmetrically to multiples of 8, composited result in 0..1
     "lama_torchscript": Convention(multiple_of=8),
 }
-SIZE_KEYS = ("hole_value", "multiple_of", "min_size", "padding", "size", "size_by", "square")
+SIZE_KEYS = ("hole_value", "multiple_of", "min_size", "padding", "pads_hole", "size", "size_by", "square")
 FILE_KEYS = ("mask_hole", *SIZE_KEYS)
 """Keys for models that get image files or PIL images, whose range and layout are fixed."""
 
@@ -140,6 +142,24 @@ def _with_values(base: Convention, table: Table) -> Convention:
     return convention
 
 
+def recorded_convention(stated: object) -> Convention:
+    """Return the convention that `inpaint-zoo export` recorded in a file, as `Convention.plain` returned it.
+
+    Raises:
+        ZooError: If it is no mapping of the keys of a convention to valid values.
+    """
+    values = stated if isinstance(stated, dict) else {"the convention": stated}
+    for key, value in values.items():
+        try:
+            _PARSERS[key](value)
+        except (KeyError, ValueError):
+            raise ZooError(
+                f"its metadata state {key} = {value!r}, which this version of inpaint-zoo does not know: update "
+                "inpaint-zoo, or export the model again"
+            ) from None
+    return Convention(**{key: _PARSERS[key](value) for key, value in values.items()})
+
+
 def _size(value: Any) -> tuple[int, int]:  # noqa: ANN401 - any plain value
     side = whole(1)
     if isinstance(value, list):
@@ -179,6 +199,7 @@ _PARSERS: dict[str, Any] = {
     "multiple_of": whole(1),
     "min_size": whole(1),
     "padding": _padding,
+    "pads_hole": boolean,
     "size": _size,
     "size_by": one_of(("resize", "pad")),
     "square": boolean,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from inpaint_zoo.benchmark.convention import Convention
 from inpaint_zoo.config import Table
+from inpaint_zoo.errors import MissingError
+from inpaint_zoo.weights import is_official, official_weights
 
 if TYPE_CHECKING:
     from inpaint_zoo.masks import EvalMask
@@ -136,6 +138,9 @@ class ModelEntry:
         """
         if self.file is None:
             return self
+        if not self.given and is_official(self.weights):
+            path = _imported(self.model, str(self.weights))
+            return None if path is None else replace(self, weights=str(path))
         if self.by_step is not None:
             if dataset in self.other_steps:
                 return replace(self, applies=False)
@@ -309,3 +314,11 @@ class SourceEntry:
     def resolved(self) -> dict[str, Any]:
         """The argument of `create_dataset` or `create_generator` on this machine."""
         return {**self.spec, **self.given}
+
+
+def _imported(model: str, weights: str) -> Path | None:
+    """Return the imported weights of a model, see `official_weights`; None if they were not imported."""
+    try:
+        return official_weights(model, weights)
+    except MissingError:
+        return None

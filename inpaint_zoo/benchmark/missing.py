@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from inpaint_zoo.benchmark.entries import DATASET, DRAW, CommandEntry, FileModelEntry, ModelEntry, SourceEntry
+from inpaint_zoo.weights import is_official
 
 __all__ = [
     "Missing",
@@ -94,6 +95,9 @@ def missing_masks(entry: SourceEntry) -> Missing:
 def missing_weights(entry: ModelEntry | FileModelEntry, dataset: str) -> Missing:
     """Return the description of an absent weight or model file for a dataset, given by its name."""
     file, label, of, given = str(entry.file), entry.label, "weights", "FILE"
+    if isinstance(entry, ModelEntry) and not entry.given and is_official(entry.weights):
+        where = f"`inpaint-zoo weights list '{entry.model}*'` names them, `inpaint-zoo weights info` says how to import"
+        return Missing(f"released weights of '{label}'", where)
     if isinstance(entry, FileModelEntry):
         of, given = ("folder", "FOLDER") if entry.kind == "diffusers" else ("file", "FILE")
     elif entry.family is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from inpaint_zoo.weights import WeightsHeader
 
-__all__ = ["run"]
+__all__ = ["official_network", "run", "sources_record"]
 
 
 def run(args: list[str]) -> int:
@@ -37,7 +37,6 @@ def run(args: list[str]) -> int:
     options = parser.parse_args(args)
     network_options = parse_options(options.option)
 
-    from inpaint_zoo.io.atomic import sha256_file
     from inpaint_zoo.registry import create_model
     from inpaint_zoo.weights import save_weights
 
@@ -53,12 +52,10 @@ def run(args: list[str]) -> int:
     elif name is None:
         raise ZooError(f"{options.sources[0]} does not state its model: name it by --model.")
     else:
-        paths, net = _official(name, options.sources, network_options)
+        paths, net = official_network(name, options.sources, network_options)
         settings = _settings(Path(options.sources[0]))
         provenance = {"config": settings} if settings else {}
-    provenance["converted_from"] = {
-        path.name: {"part": part, "sha256": sha256_file(path)} for part, path in paths.items()
-    }
+    provenance["converted_from"] = sources_record(paths)
     save_weights(net, out, licence=options.licence, training=provenance)
     count = sum(value.numel() for value in net.parameters())
     read = ", ".join(str(path) for path in paths.values())
@@ -80,8 +77,26 @@ def _header_of(sources: list[str]) -> WeightsHeader | None:
         return None
 
 
-def _official(name: str, sources: list[str], network_options: Mapping[str, Any]) -> tuple[dict[str, Path], nn.Module]:
-    """Return the files of an authors' checkpoint by part, and the network with their weights."""
+def sources_record(paths: Mapping[str, Path]) -> dict[str, Any]:
+    """Return the name, part and hash of each converted file, for the provenance of the weights."""
+    from inpaint_zoo.io.atomic import sha256_file
+
+    return {path.name: {"part": part, "sha256": sha256_file(path)} for part, path in paths.items()}
+
+
+def official_network(
+    name: str, sources: list[str], network_options: Mapping[str, Any]
+) -> tuple[dict[str, Path], nn.Module]:
+    """Return the files of an authors' checkpoint by part, and the network with their weights.
+
+    Args:
+        name: A model, or "<name>_discriminator".
+        sources: A folder or file, or PART=FILE for each part.
+        network_options: Options of the network.
+
+    Raises:
+        ZooError: If there is no converter, a file is missing, or it does not fit the network.
+    """
     from inpaint_zoo.registry import convert_official, create_unfilled, official_files
     from inpaint_zoo.weights import load_foreign
 

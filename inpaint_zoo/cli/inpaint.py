@@ -38,8 +38,11 @@ if TYPE_CHECKING:
     from inpaint_zoo.inference.folder import FolderReport, Problem
     from inpaint_zoo.inference.jobs import Job
     from inpaint_zoo.inference.strategy import Choice
+    from inpaint_zoo.interfaces import InpaintingNetwork
 
 __all__ = ["run"]
+
+MODEL_FILES = (".onnx", ".pt2", ".pt")  # that `inpaint-zoo export` writes
 
 
 def _parser() -> ArgumentParser:
@@ -85,8 +88,9 @@ def _parser() -> ArgumentParser:
     )
     add(
         "--model",
-        metavar="NAME",
-        help="a model; `inpaint-zoo models` lists them; default: the one that the file of --weights states",
+        metavar="NAME_OR_FILE",
+        help="a model (`inpaint-zoo models` lists them), or a file that `inpaint-zoo export` wrote (.onnx, .pt2, .pt); "
+        "default: the model that the file of --weights states",
     )
     add("--weights", metavar="FILE", help="weights of the model; default: the shipped weights")
     add_option_argument(parser)
@@ -169,7 +173,6 @@ def run(args: list[str]) -> int:
     from inpaint_zoo.inference.edits import Edits, parse_expand
     from inpaint_zoo.inference.extras import Extras
     from inpaint_zoo.inference.folder import Saving, fill_folder
-    from inpaint_zoo.inference.inpaint import ready_model
     from inpaint_zoo.inference.jobs import plan_jobs
     from inpaint_zoo.inference.mask_source import ALPHA, mask_source
     from inpaint_zoo.inference.strategy import AnySize
@@ -191,14 +194,12 @@ def run(args: list[str]) -> int:
     )
     devices = choose_devices(options.device)
     model = options.model or _stated_model(options.weights)
-    net = ready_model(model, options.weights, **parse_options(options.option))
-    extras.check(net, model)
+    nets = _networks(model, options, devices)
+    extras.check(nets[0], model)
     if options.frames and options.strategy not in ("auto", "full"):
         raise ZooError(f"--frames shows passes over the whole image: use it without --strategy {options.strategy}.")
-    nets = [net, *(copy.deepcopy(net) for _ in devices[1:])]
     fillers = [
-        AnySize(each.to(device), options.strategy, max_memory=options.max_memory, refine=options.refine)
-        for each, device in zip(nets, devices, strict=True)
+        AnySize(net, options.strategy, max_memory=options.max_memory, refine=options.refine) for net in nets
     ]
     _check_writable(out)
     todo = [job for job in jobs if options.overwrite or not job.done()]
@@ -236,6 +237,31 @@ def _tell_strategies(choices: Sequence[Choice], devices: Sequence[torch.device])
         expected = format_bytes(max(each.needed for each in choices))
         memory = f"; peak memory {', '.join(peaks)}, expected {expected}" if peaks else ""
         err_console.print(f"strategy: {', '.join(words)}{memory}", soft_wrap=True)
+
+
+def _networks(model: str, options: Any, devices: Sequence[torch.device]) -> list[InpaintingNetwork]:  # noqa: ANN401
+    """Return a registered model or an exported file, once for each device.
+
+    Raises:
+        ZooError: There is no such model or file, or an option does not apply to a file.
+    """
+    if Path(model).suffix in MODEL_FILES:
+        from inpaint_zoo.export import load_exported
+
+        for name, given in (
+            ("weights", options.weights),
+            ("option", options.option),
+            ("batch-size", options.batch_size > 1),
+        ):
+            if given:
+                raise ZooError(f"--{name} does not apply to the exported file {model}.")
+        return [load_exported(model, device) for device in devices]
+
+    from inpaint_zoo.inference.inpaint import ready_model
+
+    net = ready_model(model, options.weights, **parse_options(options.option))
+    nets = [net, *(copy.deepcopy(net) for _ in devices[1:])]
+    return [each.to(device) for each, device in zip(nets, devices, strict=True)]
 
 
 def _stated_model(weights: str | None) -> str:

@@ -36,6 +36,7 @@ COMMANDS = {
     "benchmark": Command("benchmark", "score methods on datasets and mask sets: tables, statistics, a report"),
     "convert": Command("convert", "convert a checkpoint released by the authors to a weight file"),
     "data": Command("data", "list and check data sets, split and pack folders of images"),
+    "export": Command("export", "write a model as an ONNX, torch.export or TorchScript file, and check the file"),
     "fit": Command("fit", "train a model from its configuration; --dry-run only checks it"),
     "inpaint": Command("inpaint", "fill the holes of an image or a folder of images"),
     "leaderboard": Command("leaderboard", "merge finished runs of one suite into one report"),
@@ -49,6 +50,7 @@ COMMANDS = {
     "sweep": Command("sweep", "train all networks that a suite needs, on this machine or by SLURM; resumable"),
     "test": Command("test", "compute the metrics of a checkpoint on the test set of its configuration"),
     "validate": Command("validate", "compute the metrics of a checkpoint on the validation set of its configuration"),
+    "weights": Command("weights", "list known released weights, and import files that were fetched"),
 }
 
 

@@ -22,25 +22,41 @@ from inpaint_zoo.weights.files import (
 )
 from inpaint_zoo.weights.foreign import load_foreign, match_state, unwrapped
 from inpaint_zoo.weights.origin import Origin, OriginKind, weights_origin
+from inpaint_zoo.weights.released import (
+    RELEASES,
+    Release,
+    ReleasedFile,
+    find_release,
+    is_official,
+    official_weights,
+    release_path,
+)
 
 __all__ = [
     "BACKBONES",
+    "RELEASES",
     "Backbone",
     "Origin",
     "OriginKind",
     "OtherModelError",
+    "Release",
+    "ReleasedFile",
     "WeightsError",
     "WeightsFile",
     "WeightsHeader",
     "WeightsNotFoundError",
     "backbone_place",
     "find_backbone",
+    "find_release",
+    "is_official",
     "load_foreign",
     "load_state",
     "load_weights",
     "match_state",
+    "official_weights",
     "read_header",
     "recorded_backbones",
+    "release_path",
     "save_weights",
     "shipped_weights",
     "state_sha256",

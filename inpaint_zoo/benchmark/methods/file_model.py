@@ -30,6 +30,7 @@ class OutsideMethod(Method):
 
     Attributes:
         network: The model, after `start`.
+        convention: Its convention, after `load`.
         whole_bytes: Whether it returns 8-bit images.
         warms_up: Whether the first run for each size is not measured.
         fixed_range: Whether the value ranges are known, so that the suite cannot state wrong ones.
@@ -43,6 +44,7 @@ class OutsideMethod(Method):
     def __init__(self, entry: FileModelEntry | CommandEntry) -> None:
         super().__init__(entry)
         self.network: OutsideNetwork | None = None
+        self.convention = entry.convention
         self._warm: set[tuple[int, ...]] = set()
 
     @abstractmethod
@@ -60,7 +62,8 @@ class OutsideMethod(Method):
         self.device = device
         if self.network is None:
             with self.naming():
-                self.network = OutsideNetwork(self.load(device), self.entry.convention, self.fixed_range)
+                run = self.load(device)
+                self.network = OutsideNetwork(run, self.convention, self.fixed_range)
         self.network.detector.notes()  # of the previous cell
 
     def close(self) -> None:
@@ -122,7 +125,7 @@ class FileModelMethod(OutsideMethod):
     fixed_range = False
 
     def identity(self, task: Task) -> dict[str, Any]:
-        """Return the kind, the hash of the file with its external data, the convention and the output."""
+        """Return the kind, the hash of the file with its external data, the stated convention and the output."""
         return {
             "kind": self.entry.kind,
             "weights_sha256": _model_sha256(self.entry.path),
@@ -131,12 +134,18 @@ class FileModelMethod(OutsideMethod):
         }
 
     def load(self, device: torch.device) -> Run:
-        """Load the file and check its arguments."""
+        """Load the file and check its arguments.
+
+        A file that `inpaint-zoo export` wrote records its convention, which counts if the suite states none.
+        """
+        from inpaint_zoo.benchmark.convention import recorded_convention
         from inpaint_zoo.benchmark.detection import only_output
         from inpaint_zoo.benchmark.methods.loaders import LOADERS, check_arguments
 
         model = LOADERS[self.entry.kind](self.entry.path, device, self.entry.convention)
-        check_arguments(model.arguments, self.entry.convention)
+        if model.metadata is not None and "convention" not in self.entry.table.values:
+            self.convention = recorded_convention(model.metadata.get("convention", {}))
+        check_arguments(model.arguments, self.convention)
         output = self.entry.options.get("output")
         return lambda arguments, key: only_output(model.run(arguments), output, model.outputs)
 

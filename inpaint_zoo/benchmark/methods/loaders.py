@@ -6,7 +6,7 @@ A TorchScript file and an exported program contain code, which loading runs: use
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from inpaint_zoo.benchmark.convention import Convention
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.model_metadata import METADATA_KEY, parse_metadata, read_archive_metadata
 from inpaint_zoo.weights.inert import is_script
 
 if TYPE_CHECKING:
@@ -42,11 +43,13 @@ class LoadedModel(NamedTuple):
         run: Returns its outputs for its arguments.
         arguments: Its required arguments, in order.
         outputs: Names of its outputs, if it has a list of them with names.
+        metadata: What `inpaint-zoo export` recorded in the file; None for files of other programs.
     """
 
     run: Callable[[Sequence[Tensor]], object]
     arguments: tuple[Argument, ...]
     outputs: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] | None = None
 
 
 def _load_torchscript(path: Path, device: torch.device, convention: Convention) -> LoadedModel:
@@ -69,7 +72,8 @@ def _load_torchscript(path: Path, device: torch.device, convention: Convention) 
             return module(*arguments)
 
     _, *stated = module.forward.schema.arguments  # the first one is the module itself
-    return LoadedModel(run, tuple(Argument(each.name) for each in stated if not each.has_default_value()))
+    arguments = tuple(Argument(each.name) for each in stated if not each.has_default_value())
+    return LoadedModel(run, arguments, metadata=read_archive_metadata(path))
 
 
 def _load_exported(path: Path, device: torch.device, convention: Convention) -> LoadedModel:
@@ -93,7 +97,7 @@ def _load_exported(path: Path, device: torch.device, convention: Convention) -> 
         for name in names
         if isinstance(name, str) and name in shapes
     )
-    return LoadedModel(lambda given: module(*given), arguments)
+    return LoadedModel(lambda given: module(*given), arguments, metadata=read_archive_metadata(path))
 
 
 _ONNX_TYPES = {
@@ -151,7 +155,9 @@ def _load_onnx(path: Path, device: torch.device, convention: Convention) -> Load
     arguments = tuple(
         Argument(each.name, tuple(side if isinstance(side, int) else None for side in each.shape)) for each in inputs
     )
-    return LoadedModel(run, arguments, tuple(each.name for each in session.get_outputs()))
+    recorded = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    metadata = None if recorded is None else parse_metadata(recorded, path)
+    return LoadedModel(run, arguments, tuple(each.name for each in session.get_outputs()), metadata)
 
 
 LOADERS: dict[str, Callable[[Path, torch.device, Convention], LoadedModel]] = {

@@ -36,9 +36,11 @@ class OutsideNetwork(InpaintingNetwork):
         self.detector = Detector(convention, fixed_range)
         self.value_range, self.padding = convention.range, convention.padding
         self.divisor, self.min_size = convention.multiple_of, convention.min_size
+        self.pads_hole = convention.pads_hole
         self.takes_hole_fill = isinstance(convention.hole_value, str)
-        if not isinstance(convention.hole_value, str):
-            self.hole_value = convention.hole_value
+        # mirrored parts of a filled hole in the padding get the middle of the range, if they count as known
+        middle = sum(convention.range) / 2
+        self.hole_value = middle if isinstance(convention.hole_value, str) else convention.hole_value
 
     def stages_unchecked(
         self,
@@ -81,7 +83,8 @@ class OutsideNetwork(InpaintingNetwork):
             hole_fill = (known.sum((2, 3), keepdim=True) / count).expand_as(image)
         padded, hole = super().preprocess(image, mask, hole_fill)
         target = self._padded_size(padded.shape[-2], padded.shape[-1])
-        return pad_to_multiple(padded, target, mode=self.padding), pad_to_multiple(hole, target, mode=self.padding)
+        padding = self.padding if self.pads_hole else "zeros"
+        return pad_to_multiple(padded, target, mode=self.padding), pad_to_multiple(hole, target, mode=padding)
 
     def _padded_size(self, height: int, width: int) -> tuple[int, int]:
         if self.convention.square:

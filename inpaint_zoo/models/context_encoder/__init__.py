@@ -7,6 +7,7 @@ only the center as in the authors' other training, 71,130,531.
 """
 
 from inpaint_zoo.interfaces import predict_difference
+from inpaint_zoo.models.context_encoder import convert
 from inpaint_zoo.models.context_encoder.discriminator import ContextEncoderDiscriminator
 from inpaint_zoo.models.context_encoder.network import ContextEncoderGenerator, Region
 from inpaint_zoo.registry import Paper, register_discriminator, register_model
@@ -17,6 +18,7 @@ __all__ = [
     "context_encoder",
     "context_encoder_discriminator",
     "context_encoder_tiny",
+    "convert",
 ]
 
 CONTEXT = Paper(

@@ -111,7 +111,8 @@ class ContextEncoderGenerator(InpaintingNetwork):
         size = (image.shape[-2], image.shape[-1])
         inside = (self.size, self.size)
         known = 1 - mask
-        if size != inside:
+        resized = torch.compiler.is_compiling() or size != inside  # an exported graph has no branch for one size
+        if resized:
             known, image = _resize(known, inside), _resize(image * known, inside)
             image = image / known.clamp(min=1e-6)  # each resized pixel becomes the mean of the known pixels it covers
         given = torch.where(known > 0.5, image, self.color)
@@ -120,4 +121,4 @@ class ContextEncoderGenerator(InpaintingNetwork):
             whole = given.clone()
             self.predicted(whole).copy_(pred)
             pred = whole
-        return {"prediction": self.to_prediction(pred if size == inside else _resize(pred, size), full)}
+        return {"prediction": self.to_prediction(_resize(pred, size) if resized else pred, full)}

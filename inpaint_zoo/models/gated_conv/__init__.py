@@ -8,6 +8,7 @@ input channel for sketches (README.md in this folder lists the differences). `ga
 
 from inpaint_zoo.interfaces import predict_difference
 from inpaint_zoo.layers.contextual_attention import MaskReduce
+from inpaint_zoo.models.gated_conv import convert
 from inpaint_zoo.models.gated_conv.discriminator import SNPatchDiscriminator
 from inpaint_zoo.models.gated_conv.network import GatedConvGenerator
 from inpaint_zoo.registry import Paper, register_discriminator, register_model
@@ -15,6 +16,7 @@ from inpaint_zoo.registry import Paper, register_discriminator, register_model
 __all__ = [
     "GatedConvGenerator",
     "SNPatchDiscriminator",
+    "convert",
     "gated_conv",
     "gated_conv_discriminator",
     "gated_conv_tiny",

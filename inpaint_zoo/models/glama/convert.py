@@ -1,7 +1,8 @@
 """Convert LaMa's released checkpoints (docs/papers/glama.md, "Released checkpoints").
 
 A checkpoint holds several networks. Its keys are those of the network here, preceded by the network's name
-(``generator.`` or ``discriminator.``).
+(``generator.`` or ``discriminator.``). In the TorchScript file of the authors' `bin/to_jit.py` ("big-lama.pt"), which
+most tools use, ``model.`` stands before it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ RELEASED = "models/best.ckpt"  # inside a released folder, next to config.yaml
 # prefixes of all networks in a training checkpoint, including perceptual networks, evaluators and the moving average
 PARTS = ("generator", "discriminator", "generator_average", "loss_", "val_evaluator", "test_evaluator")
 
+SCRIPTED = "model.generator."
+
 Part = Literal["generator", "discriminator"]
 
 
@@ -27,6 +30,8 @@ def _part(state: Mapping[str, Tensor], part: Part) -> dict[str, Tensor]:
     """Return the entries of one network without its prefix; accept a state dict of that network alone as well."""
     inner = state.get("state_dict", state)
     entries = inner if isinstance(inner, Mapping) else state
+    if any(key.startswith(SCRIPTED) for key in entries):
+        entries = {key.removeprefix("model."): value for key, value in entries.items()}
     prefix = f"{part}."
     own = {key.removeprefix(prefix): value for key, value in entries.items() if key.startswith(prefix)}
     return own or {key: value for key, value in entries.items() if not key.startswith(PARTS)}

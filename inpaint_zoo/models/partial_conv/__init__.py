@@ -7,10 +7,11 @@ third-party port that published a U-Net (README.md in this folder lists the diff
 """
 
 from inpaint_zoo.interfaces import predict_difference
+from inpaint_zoo.models.partial_conv import convert
 from inpaint_zoo.models.partial_conv.network import PartialConvGenerator
 from inpaint_zoo.registry import Paper, register_model
 
-__all__ = ["PartialConvGenerator", "partial_conv", "partial_conv_tiny"]
+__all__ = ["PartialConvGenerator", "convert", "partial_conv", "partial_conv_tiny"]
 
 PARTIAL = Paper(
     title="Image Inpainting for Irregular Holes Using Partial Convolutions",
