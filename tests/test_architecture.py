@@ -25,7 +25,7 @@ LEVELS = [
     {"training"},
     {"models"},
     {"analysis"},
-    {"benchmark"},
+    {"benchmark", "demo"},
     {"cli"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
