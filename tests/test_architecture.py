@@ -29,7 +29,7 @@ LEVELS = [
     {"models"},
     {"analysis"},
     {"benchmark"},
-    {"export", "hub"},
+    {"demo", "export", "hub"},
     {"cli"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}

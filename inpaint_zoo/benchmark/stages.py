@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_zoo.benchmark.compute import load_sample
-from inpaint_zoo.benchmark.methods import NetworkMethod, Stage
+from inpaint_zoo.benchmark.methods import NetworkMethod
 from inpaint_zoo.benchmark.plan import Cell
 from inpaint_zoo.benchmark.store import Store, read_json
 from inpaint_zoo.io.atomic import atomic_folder, write_json
@@ -23,6 +23,8 @@ from inpaint_zoo.io.images import write_image
 
 if TYPE_CHECKING:
     import torch
+
+    from inpaint_zoo.inference.stages import Stage
 
 __all__ = ["STAGES", "signed_map", "store_stages"]
 

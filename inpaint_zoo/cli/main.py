@@ -36,6 +36,7 @@ COMMANDS = {
     "benchmark": Command("benchmark", "score methods on datasets and mask sets: tables, statistics, a report"),
     "convert": Command("convert", "convert a checkpoint released by the authors to a weight file"),
     "data": Command("data", "list and check data sets, split and pack folders of images"),
+    "demo": Command("demo", "open a web page to paint a hole, run several models, and compare their results"),
     "export": Command("export", "write a model as an ONNX, torch.export or TorchScript file, and check the file"),
     "fit": Command("fit", "train a model from its configuration; --dry-run only checks it"),
     "inpaint": Command("inpaint", "fill the holes of an image or a folder of images"),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from inpaint_zoo.benchmark.entries import CallableEntry, CommandEntry, FileModelEntry, ModelEntry
-from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Stage, Task, pasted
+from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Task, pasted
 from inpaint_zoo.benchmark.methods.command import CommandMethod
 from inpaint_zoo.benchmark.methods.diffusion import DiffusersMethod
 from inpaint_zoo.benchmark.methods.file_model import FileModelMethod
@@ -32,7 +32,6 @@ __all__ = [
     "MethodOutput",
     "NetworkMethod",
     "Prepared",
-    "Stage",
     "Task",
     "pasted",
     "create_methods",

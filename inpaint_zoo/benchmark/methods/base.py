@@ -23,7 +23,6 @@ __all__ = [
     "MethodInput",
     "MethodOutput",
     "Pixels",
-    "Stage",
     "Task",
     "colors_of_result",
     "composited",
@@ -65,22 +64,6 @@ class MethodOutput(NamedTuple):
     seconds: float | None
     passes: int | None = None
     unrounded: Floats | None = None
-
-
-class Stage(NamedTuple):
-    """An intermediate result of a network.
-
-    Attributes:
-        name: Its name in `InpaintingNetwork.stages`, or the number of the pass of a repeating network.
-        result: (H, W, 3) uint8, with the known pixels of the input.
-        change: (3, H, W), its raw prediction minus that of the previous stage (for the first stage, minus the network's
-            input), for values in [0, 1]; None for a pass of a repeating network, which fills other pixels, and for
-            the first stage of a combinator that fills the hole before its network.
-    """
-
-    name: str
-    result: Pixels
-    change: Floats | None
 
 
 def composited(image: Pixels, item: MethodInput) -> Pixels:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from inpaint_zoo.analysis.macs import Macs, count_macs
 from inpaint_zoo.benchmark.entries import ModelEntry
-from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Stage, Task
+from inpaint_zoo.benchmark.methods.base import Method, MethodInput, MethodOutput, Task
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import sha256_file
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from inpaint_zoo.inference.optimize import Precision
+    from inpaint_zoo.inference.stages import Stage
     from inpaint_zoo.interfaces import InpaintingNetwork
     from inpaint_zoo.registry import ModelInfo
 
@@ -220,41 +221,10 @@ class NetworkMethod(Method):
 
     def stages(self, item: MethodInput) -> list[Stage]:
         """Return the results of all stages of the network for one image, or of all passes of a repeating network."""
-        import torch
-
-        from inpaint_zoo.combinators.progressive import Progressive
-        from inpaint_zoo.inference.batch import running, to_bytes, to_tensors
-        from inpaint_zoo.inference.optimize import OptimizedNetwork
-        from inpaint_zoo.interfaces import MIN_SIDE, InpaintingNetwork
-        from inpaint_zoo.ops import change_range, composite, crop_to, pad_to_multiple
+        from inpaint_zoo.inference.stages import network_stages
 
         assert self.network is not None
-        image, hole = to_tensors(item.image[None], item.mask[None], self.device)
-        size = (image.shape[-2], image.shape[-1])
-        network = self.network.network if isinstance(self.network, OptimizedNetwork) else self.network
-        fill = None
-        with running(self.network, image, hole) as (x, mask):
-            if isinstance(network, Progressive):
-                frames = network.frames(x, mask)[0]
-                return [
-                    Stage(f"pass {number}", to_bytes(crop_to(frame.image[None], size).cpu())[0], None)
-                    for number, frame in enumerate(frames, start=1)
-                ]
-            if item.hole_fill is not None:
-                fill = torch.from_numpy(item.hole_fill)[None].to(self.device)
-                fill = pad_to_multiple(fill, min_size=MIN_SIDE)
-            raw = self.network.stages(x, mask, hole_fill=fill)
-            before: torch.Tensor | None = None
-            if type(network).stages_unchecked is InpaintingNetwork.stages_unchecked:  # else its input is not known
-                start, _ = network.preprocess(x, mask, fill)
-                before = crop_to(change_range(start, network.value_range, (0.0, 1.0)), size)
-        stages = []
-        for name, prediction in raw.items():
-            now = crop_to(prediction, size).float()
-            result = to_bytes(composite(now.clamp(0, 1), image, hole).cpu())[0]
-            stages.append(Stage(name, result, None if before is None else (now - before)[0].cpu().numpy()))
-            before = now
-        return stages
+        return network_stages(self.network, item.image, item.mask, item.hole_fill, self.device)
 
     def _run(self, image: torch.Tensor, hole: torch.Tensor, hole_fill: torch.Tensor | None) -> torch.Tensor:
         """Return the output (B, 3, H, W) when the device has computed it."""

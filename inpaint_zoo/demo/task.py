@@ -1,0 +1,133 @@
+"""What the page computes: one model on one image. It runs in the process of `Worker`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Drawn", "Filled", "Model", "Request", "Tasks"]
+
+Bytes = NDArray[np.uint8]
+KEPT = 4  # networks that stay in memory; the one that was not used for the longest time is dropped
+
+
+class Model(NamedTuple):
+    """A model of the page.
+
+    Attributes:
+        name: Its registry name.
+        weights: Its weight file; None for the shipped weights or a model that needs none.
+    """
+
+    name: str
+    weights: str | None = None
+
+
+class Request(NamedTuple):
+    """One model on one image.
+
+    Attributes:
+        model: The model.
+        image: (H, W, 3) uint8.
+        hole: (H, W) bool, True = hole.
+        inside: Also draw what the model computes on its way: stages or passes, branches, attention.
+    """
+
+    model: Model
+    image: Bytes
+    hole: NDArray[np.bool_]
+    inside: bool
+
+
+class Drawn(NamedTuple):
+    """An image with a caption."""
+
+    caption: str
+    image: Bytes
+
+
+class Filled(NamedTuple):
+    """The result of a request.
+
+    Attributes:
+        image: (H, W, 3) uint8, with the known pixels of the input.
+        seconds: Time to fill the image, without loading the model.
+        memory_mib: Growth of the peak memory while the image was filled; None if the system does not provide it.
+        inside: What the model computes on its way, if it was requested and the model has it.
+    """
+
+    image: Bytes
+    seconds: float
+    memory_mib: float | None
+    inside: tuple[Drawn, ...]
+
+
+class Tasks:
+    """Computes requests, and keeps the networks of the latest ones.
+
+    Args:
+        device: Name of the device, as in `choose_device`.
+    """
+
+    def __init__(self, device: str) -> None:
+        from inpaint_zoo.inference.device import choose_device
+
+        self._device = choose_device(device)
+        self._networks: dict[Model, Any] = {}
+
+    def __call__(self, request: Request) -> Filled:
+        """Fill the image."""
+        from inpaint_zoo.inference.inpaint import inpaint
+
+        net = self._network(request.model)
+        begin = time.perf_counter()
+        image, memory = self._peak(lambda: cast(Bytes, inpaint(net, request.image, request.hole)))
+        seconds = time.perf_counter() - begin
+        inside = tuple(self._inside(request, net)) if request.inside else ()
+        return Filled(image, seconds, memory, inside)
+
+    def _network(self, model: Model) -> Any:  # noqa: ANN401 - an `InpaintingNetwork`, whose module is slow to import
+        from inpaint_zoo.inference.inpaint import ready_model
+
+        net = self._networks.pop(model, None)
+        if net is None:
+            net = ready_model(model.name, model.weights).to(self._device)
+            self._warm(net)
+        self._networks[model] = net
+        while len(self._networks) > KEPT:
+            del self._networks[next(iter(self._networks))]
+        return net
+
+    def _warm(self, net: Any) -> None:  # noqa: ANN401
+        """Fill a small image, so that the one-time set-up of a network does not count."""
+        from inpaint_zoo.inference.inpaint import inpaint
+
+        hole = np.zeros((64, 64), np.bool_)
+        hole[24:40, 24:40] = True
+        inpaint(net, np.full((64, 64, 3), 128, np.uint8), hole)
+
+    def _peak(self, call: Callable[[], Bytes]) -> tuple[Bytes, float | None]:
+        import torch
+
+        from inpaint_zoo.analysis.machine import resident_growth_mib
+
+        if self._device.type != "cuda":
+            return resident_growth_mib(call)
+        torch.cuda.reset_peak_memory_stats(self._device)
+        return call(), torch.cuda.max_memory_allocated(self._device) / 2**20
+
+    def _inside(self, request: Request, net: Any) -> list[Drawn]:  # noqa: ANN401
+        from inpaint_zoo.inference.extras import Extras, HasAttention, HasBranches, paint
+        from inpaint_zoo.inference.stages import network_stages
+
+        stages = network_stages(net, request.image, request.hole, device=self._device)
+        drawn = [Drawn(stage.name, stage.result) for stage in stages] if len(stages) > 1 else []
+        extras = Extras(branches=isinstance(net, HasBranches), attention=isinstance(net, HasAttention))
+        if any(extras):
+            painted = paint(net, request.image[None], request.hole[None], extras)[0]
+            drawn += [Drawn(suffix.strip("_").partition(".")[0], sheet) for suffix, sheet in painted.sheets.items()]
+        return drawn

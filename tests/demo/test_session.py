@@ -1,0 +1,90 @@
+"""What the page does with images and masks, without the page."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inpaint_zoo.demo.session import (
+    HOLE_COLOR,
+    MASKED,
+    ORIGINAL,
+    Session,
+    as_layer,
+    generated_hole,
+    open_image,
+    open_sample,
+    painted_hole,
+    uploaded_hole,
+)
+from inpaint_zoo.demo.task import Filled
+from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.images import ImageError
+
+
+def saved(path, array):
+    Image.fromarray(array).save(path)
+    return str(path)
+
+
+def test_a_layer_of_the_editor_gives_the_hole_back():
+    hole = generated_hole("every_n_lines", (48, 80), seed=3)
+    again = painted_hole({"background": None, "layers": [as_layer(hole)]}, (48, 80))
+    assert hole.any()
+    assert np.array_equal(again, hole)
+
+
+def test_half_transparent_edges_of_the_brush_are_hole():
+    layer = np.zeros((4, 4, 4), np.uint8)
+    layer[1, 1, 3] = 1
+    assert painted_hole({"layers": [layer]}, (4, 4)).sum() == 1
+
+
+@pytest.mark.parametrize("editor", [None, {}, {"layers": []}, {"layers": [np.zeros((4, 6, 4), np.uint8)]}])
+def test_nothing_painted(editor):
+    with pytest.raises(ZooError, match="There is no mask yet"):
+        painted_hole(editor, (4, 6))
+
+
+def test_a_layer_of_another_image():
+    with pytest.raises(ZooError, match="The painted mask has 6 x 4 pixels, but the image has 8 x 4"):
+        painted_hole({"layers": [np.full((4, 6, 4), 255, np.uint8)]}, (4, 8))
+
+
+def test_an_uploaded_mask_is_read_as_on_the_command_line(tmp_path):
+    gray = np.zeros((6, 9), np.uint8)
+    gray[2:4] = 255
+    path = saved(tmp_path / "mask.png", gray)
+    hole, doubts = uploaded_hole(path, (6, 9), invert=False, limit=100)
+    assert np.array_equal(hole, gray == 255)
+    assert doubts == []
+    hole, doubts = uploaded_hole(path, (6, 9), invert=True, limit=100)
+    assert np.array_equal(hole, gray == 0)
+    assert "is it inverted?" in doubts[0]
+    with pytest.raises(ZooError, match="The mask has 9 x 6 pixels, but the image has 6 x 9"):
+        uploaded_hole(path, (9, 6), invert=False, limit=100)
+
+
+def test_messages_about_an_upload_have_no_path(tmp_path):
+    path = saved(tmp_path / "large.png", np.zeros((20, 30, 3), np.uint8))
+    image, name = open_image(path, 600)
+    assert (image.size, name) == ((20, 30), "large")
+    with pytest.raises(ImageError, match=r"^large\.png: 600 pixels are more than the 599 allowed"):
+        open_image(path, 599)
+    (tmp_path / "text.png").write_text("no image")
+    with pytest.raises(ImageError, match=r"^text\.png: "):
+        open_image(str(tmp_path / "text.png"), 599)
+
+
+def test_a_session_names_its_downloads_and_shows_what_is_compared(tmp_path):
+    image = open_sample("chelsea")
+    hole = np.zeros(image.size, np.bool_)
+    hole[:5] = True
+    session = Session(image, "a/../b: ü", hole, tmp_path)
+    session.results["telea"] = Filled(255 - image.rgb, 0.1, None, ())
+    assert session.file("progressive:isnet_tiny") == tmp_path / "a____b_ ü_progressive_isnet_tiny.png"
+    assert np.array_equal(session.picture(ORIGINAL), image.rgb)
+    assert np.array_equal(session.picture("telea"), 255 - image.rgb)
+    assert (session.picture(MASKED)[:5] == HOLE_COLOR).all()
+    assert np.array_equal(session.picture(MASKED)[5:], image.rgb[5:])
+    with pytest.raises(ZooError, match="There is no image yet"):
+        Session().opened()
