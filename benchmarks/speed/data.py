@@ -3,8 +3,8 @@
     python benchmarks/speed/data.py [--rounds 7] [--batches 8] [--only PATTERN] [--json FILE]
 
 One thread makes each batch stage by stage, alternating between the settings. In addition, the whole data module runs
-with 0, 1 and 2 workers. The target is that augmentation and masks together take less time than decoding, which cannot be
-avoided. The crop is not included, because every image has to be resized. Run it on an idle machine; the load is
+with 0, 1 and 2 workers. The target is that augmentation and masks together take less time than decoding, which cannot
+be avoided. The crop is not included, because every image has to be resized. Run it on an idle machine; the load is
 printed.
 """
 
