@@ -3,8 +3,8 @@
     python benchmarks/speed/data.py [--rounds 7] [--batches 8] [--only PATTERN] [--json FILE]
 
 One thread makes each batch stage by stage, alternating between the settings. In addition, the whole data module runs
-with 0 and 2 workers. The target is that augmentation and masks together take less time than decoding, which cannot be
-avoided. The crop is not included, because every image has to be resized. Run it on an idle machine; the load is
+with 0, 1 and 2 workers. The target is that augmentation and masks together take less time than decoding, which cannot
+be avoided. The crop is not included, because every image has to be resized. Run it on an idle machine; the load is
 printed.
 """
 
@@ -33,6 +33,7 @@ from inpaint_zoo.data.samples import collate, make_sample
 from inpaint_zoo.io.images import write_image
 
 SIZE, BATCH, FILES = 256, 32, 64
+WORKERS = (0, 1, 2)
 STAGES = ("decode", "crop", "augment", "mask", "collate")
 JITTER = {"op": "color_jitter", "brightness": 0.05, "contrast": 0.05, "saturation": 0.05, "hue": 0.05}
 DISTORTIONS = ["clahe", "brightness_contrast", "hue_saturation_value"]
@@ -123,11 +124,11 @@ def measure(folder: Path, names: list[str], rounds: int, batches: int) -> list[d
     for name in names:  # warm-up: caches, compiled tables
         by_stage(folder, SETTINGS[name], 0, 1)
     stages: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-    rates: dict[str, dict[int, list[float]]] = {name: {0: [], 2: []} for name in names}
+    rates: dict[str, dict[int, list[float]]] = {name: {workers: [] for workers in WORKERS} for name in names}
     for turn in range(rounds):
         for name in names:
             stages[name].append(by_stage(folder, SETTINGS[name], turn * batches, batches))
-            for workers in (0, 2):
+            for workers in WORKERS:
                 rates[name][workers].append(whole(folder, SETTINGS[name], workers, 2 * batches))
     rows = []
     for name in names:
@@ -151,7 +152,7 @@ def table(rows: list[dict[str, object]]) -> Table:
     for stage in STAGES:
         out.add_column(f"{stage} ms", justify="right")
     out.add_column("(augment + mask) / decode", justify="right")
-    for workers in (0, 2):
+    for workers in WORKERS:
         out.add_column(f"img/s, {workers} workers", justify="right")
     for row in rows:
         share = row["share_of_decoding"]
@@ -161,7 +162,7 @@ def table(rows: list[dict[str, object]]) -> Table:
             row["title"],
             *(f"{row['ms'][stage]:.2f}" for stage in STAGES),
             f"{mark}{share['median']:.2f} (worst {share['worst']:.2f})",
-            *(f"{row['images_per_s'][str(workers)]:.0f}" for workers in (0, 2)),
+            *(f"{row['images_per_s'][str(workers)]:.0f}" for workers in WORKERS),
         )
     return out
 

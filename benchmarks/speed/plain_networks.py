@@ -6,6 +6,7 @@ attention stores the scores of all pairs of positions, output layers are ordinar
 have their own norms and the layout of their input.
 """
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 
 import torch
@@ -16,6 +17,7 @@ from inpaint_zoo.layers import ADE20KFeatures, VGGFeatures
 from inpaint_zoo.layers.attention import SelfPatchAttention
 from inpaint_zoo.layers.ffc import FFC, Branches, FourierUnit, SpectralTransform
 from inpaint_zoo.layers.output_conv import OutputConv2d
+from inpaint_zoo.losses import StyleLoss
 from inpaint_zoo.ops import without_autocast
 
 __all__ = ["PlainVGGFeatures", "as_released"]
@@ -90,6 +92,19 @@ class PlainVGGFeatures(VGGFeatures):
         return {tap: found[index] for tap, index in self.taps.items()}
 
 
+class PlainStyleLoss(StyleLoss):
+    """Style loss that differentiates both factors of a product of features."""
+
+    def forward(self, pred: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
+        """Return the distance of the Gram matrices."""
+        distance = torch.zeros((), device=pred[self.taps[0]].device)
+        for tap in self.taps:
+            ours, theirs = (side[tap].flatten(2) for side in (pred, target))
+            size = ours.shape[1] * ours.shape[2]
+            distance = distance + (ours @ ours.mT / size - theirs @ theirs.mT / size).abs().mean()
+        return distance
+
+
 class PlainOutputConv2d(OutputConv2d):
     """Ordinary convolution."""
 
@@ -116,6 +131,7 @@ PLAIN: dict[type[nn.Module], type[nn.Module]] = {
     SelfPatchAttention: PlainAttention,
     VGGFeatures: PlainVGGFeatures,
     OutputConv2d: PlainOutputConv2d,
+    StyleLoss: PlainStyleLoss,
 }
 
 

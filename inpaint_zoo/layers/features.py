@@ -142,7 +142,12 @@ class VGGFeatures(FrozenFeatures):
         return {tap: found[index] for tap, index in self.taps.items()}
 
     def each(self, *images: Tensor) -> list[dict[str, Tensor]]:
-        """Return the feature maps of several batches of the same shape, computed in a single forward pass."""
+        """Return the feature maps of several batches of the same shape.
+
+        On a GPU, they are computed in a single forward pass. On a CPU, larger tensors only leave the caches.
+        """
+        if images[0].device.type == "cpu":
+            return [self(image) for image in images]
         features = self(torch.cat(images))
         parts = {tap: x.chunk(len(images)) for tap, x in features.items()}
         return [{tap: part[number] for tap, part in parts.items()} for number in range(len(images))]

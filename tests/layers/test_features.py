@@ -92,7 +92,7 @@ def test_what_the_network_is_fed():
     torch.testing.assert_close(imagenet(x)["relu1_1"], plain(by_hand)["relu1_1"])
 
 
-def test_one_pass_over_several_batches():
+def test_features_of_several_batches():
     vgg, (a, b, c) = random_vgg(), torch.rand(3, 2, 3, 16, 16)
     for together, alone in zip(vgg.each(a, b, c), (vgg(a), vgg(b), vgg(c)), strict=True):
         for tap in alone:

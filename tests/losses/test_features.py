@@ -93,6 +93,18 @@ def test_lpips_has_finite_gradients_where_nothing_fires():
     assert x.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gradients_of_gram_matrices(layout):
+    x = maps(0, torch.float64)["a"].contiguous(memory_format=layout).requires_grad_()
+    weights = maps(1, torch.float64)["a"][:, :, 0, :3]  # not symmetric
+    (found,) = torch.autograd.grad((gram_matrix(x) * weights).sum(), x)
+    flat = x.flatten(2)
+    (expected,) = torch.autograd.grad((flat @ flat.mT / flat[0].numel() * weights).sum(), x)
+    torch.testing.assert_close(found, expected)
+    assert found.is_contiguous(memory_format=layout)
+    assert torch.autograd.gradgradcheck(gram_matrix, x)
+
+
 def test_gram_matrices_do_not_overflow_in_half_precision():
     features = torch.full((1, 4, 64, 64), 60.0)  # 64 * 64 * 60^2 is far beyond float16
     with torch.autocast("cpu", torch.bfloat16):
