@@ -30,6 +30,7 @@ def theirs_gray():
 def installed(tmp_path, monkeypatch):
     """Return a function that installs a distribution with one module; all of them are removed after the test."""
     modules = []
+    iz.list_models()  # our own models are registered before
     before = set(registry.MODELS)
     site = tmp_path / "site"
     site.mkdir()
@@ -44,7 +45,6 @@ def installed(tmp_path, monkeypatch):
         importlib.invalidate_caches()
         discovery.discover.cache_clear()
 
-    iz.list_models()
     monkeypatch.syspath_prepend(site)
     monkeypatch.setattr(discovery, "_broken", {})
     yield install
