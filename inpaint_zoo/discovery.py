@@ -54,7 +54,7 @@ def _load(point: importlib.metadata.EntryPoint) -> None:
         point.load()
     except Exception as error:  # importing another package may raise any error
         described = f"'{point.name}' ({point.value}) of {_loading}"
-        _broken[described] = f"{type(error).__name__}: {error}"
+        _broken[described] = f"{type(error).__name__}: {error}".rstrip(".")
         warnings.warn(
             f"The models of the plugin {described} are not available: {_broken[described]}. Repair or uninstall it.",
             BrokenPluginWarning,

@@ -30,7 +30,7 @@ def theirs_gray():
 def installed(tmp_path, monkeypatch):
     """Return a function that installs a distribution with one module; all of them are removed after the test."""
     modules = []
-    discovery.discover()
+    discovery.discover()  # our own models are registered before
     before = set(registry.MODELS)
     site = tmp_path / "site"
     site.mkdir()
@@ -79,7 +79,7 @@ def test_a_broken_plugin_is_named_and_the_others_work(installed):
     texts = sorted(str(each.message) for each in caught)
     assert len(texts) == 2
     assert "plugin 'broken' (broken_models) of broken 1.2 are not available: ModuleNotFoundError" in texts[0]
-    assert "The model name 'telea' is already registered" in texts[1]
+    assert "The model name 'telea' is already registered. Repair" in texts[1]
     assert {"theirs_gray", "telea", "lama"} <= set(names)
     with pytest.raises(
         iz.ZooError, match=r"Unknown model 'theirs'.*The plugin 'broken' \(broken_models\) of broken 1\.2"

@@ -107,8 +107,11 @@ def run_suite(
     refuse_one_file(selected)
     for part, cells in by_part(missing).items():
         listener.note(f"missing: {missing_line(part, len(cells))}")
+    without: dict[str, list[str]] = {}  # FID, KID and U-IDS lack the same file
     for metric, reason in plan.scorer.skipped.items():
-        listener.note(f"metric {metric} skipped: {reason}")
+        without.setdefault(reason, []).append(metric)
+    for reason, metrics in without.items():
+        listener.note(f"metric{'s' if len(metrics) > 1 else ''} {', '.join(metrics)} skipped: {reason}")
     with open_store(out, suite) as store, worker_threads(options.num_workers) as pool, exact(device):
         for image_set in sources.image_sets:
             image_set.remember()

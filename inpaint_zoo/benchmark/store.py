@@ -174,10 +174,10 @@ class Store:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the object in a JSON file; None if the file is missing or contains something else."""
+    """Return the object in a JSON file; None if the file is missing or a folder, or contains something else."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, IsADirectoryError, ValueError, RecursionError):  # the last one: nested too deeply
         return None
     return value if isinstance(value, dict) else None
 

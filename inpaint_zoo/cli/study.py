@@ -57,6 +57,7 @@ def _build(args: list[str]) -> int:
     parser.add_argument("--question", metavar="TEXT", help="the question that raters answer")
     options = parser.parse_args(args)
 
+    from inpaint_zoo.benchmark.report.notes import count
     from inpaint_zoo.benchmark.report.run_folder import read_run
     from inpaint_zoo.benchmark.study import StudyOptions, build_study
 
@@ -75,7 +76,8 @@ def _build(args: list[str]) -> int:
     for line in built.notes:
         err_console.print(f"[yellow]note:[/yellow] {escape(line)}", soft_wrap=True)
     console.print(
-        f"{built.methods} methods, {built.images} images; {built.questions} questions for each of {built.raters} raters"
+        f"{count(built.methods, 'method')}, {count(built.images, 'image')}; {count(built.questions, 'question')} for "
+        f"each of {count(built.raters, 'rater')}"
     )
     out = escape(options.out)
     console.print(f"page for the raters: {escape(str(built.page))} (give them the whole folder)", soft_wrap=True)

@@ -190,7 +190,9 @@ def test_pairs_of_identical_images_are_not_asked(tmp_path):
         same = source.result_file(("telea", "sample", "center"), number).read_bytes()
         source.result_file(("navier_stokes", "sample", "center"), number).write_bytes(same)
     built = build(run, tmp_path / "study", mode="pairs", raters=3)
-    assert "identical results for 2 of 2 images; questions about them were left out" in built.notes[0]
+    assert built.notes[0] == (
+        "telea, navier_stokes: identical results for 2 of 2 images; questions about them were left out."
+    )
     key = read_key(tmp_path / "study")
     asked = {frozenset(label_of(key, name) for name in files) for plan in key.plans for files in plan}
     assert frozenset(("telea", "navier_stokes")) not in asked
@@ -278,6 +280,7 @@ def test_files_that_do_not_belong_to_the_study_are_named(run, tmp_path, capsys):
     changed = answer(study, "changed", 3, methods)
     changed.write_text(changed.read_text().replace('"rater": "changed"', '"rater": "somebody"'))
     (files / "torn.json").write_text(changed.read_text()[:200])
+    (files / "deep.json").write_text('{"study":' * 100_000)
     other = answer(study, "other", 3, methods)
     content = json.loads(other.read_text())
     content["answers"][0]["files"] = content["answers"][1]["files"]
@@ -291,6 +294,7 @@ def test_files_that_do_not_belong_to_the_study_are_named(run, tmp_path, capsys):
         "refused: foreign.json: it belongs to another study",
         "refused: other.json: question 0: the images are not those of the plan",
         "refused: torn.json: it is not a file of answers, or it is incomplete",
+        "refused: deep.json: it is not a file of answers, or it is incomplete",
         "part-3.json is partial: 3 of 12 questions are answered",
         "good0-5.json is an earlier state of good0.json",
     ):

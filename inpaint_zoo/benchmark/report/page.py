@@ -146,20 +146,15 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     cells = len(run.networks) * len(run.tables) - run.not_applicable
     done = cells + run.not_applicable - len(run.problems)
     if not run.tables:  # costs or quoted numbers only
-        return [
-            (str(len(run.methods)), "methods"),
-            (str(len(run.suite.get("costs", {}).get("figures", ()))), "figures"),
-        ]
-    facts = [
-        (str(len(run.methods)), "methods"),
-        (str(images), "images"),
-        (str(len({mask for _, mask in run.tables})), "mask sets"),
-        (str(len(run.infos)), "metrics"),
-        (f"{done}/{cells}", "cells done"),
-    ]
-    if crops != images:
-        facts.insert(2, (str(crops), "crops"))
-    return facts
+        figures = len(run.suite.get("costs", {}).get("figures", ()))
+        counted = [(len(run.methods), "method"), (figures, "figure")]
+    else:
+        masks = len({mask for _, mask in run.tables})
+        counted = [(len(run.methods), "method"), (images, "image"), (masks, "mask set"), (len(run.infos), "metric")]
+        if crops != images:
+            counted.insert(2, (crops, "crop"))
+    facts = [(str(number), notes.count(number, thing).partition(" ")[2]) for number, thing in counted]
+    return [*facts, (f"{done}/{cells}", "cells done")] if run.tables else facts
 
 
 def _problems(run: Run) -> list[tuple[str, list[str]]]:

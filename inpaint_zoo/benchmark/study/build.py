@@ -16,6 +16,7 @@ from inpaint_zoo._version import __version__
 from inpaint_zoo.benchmark.axes import matching
 from inpaint_zoo.benchmark.report.files import environment, resource
 from inpaint_zoo.benchmark.report.gallery import Pixels, masked_rgb, read_hole, read_rgb
+from inpaint_zoo.benchmark.report.notes import count
 from inpaint_zoo.benchmark.report.run_folder import Cell, Run
 from inpaint_zoo.benchmark.study.design import Question, pair_plans, rank_plans
 from inpaint_zoo.benchmark.study.key import ANSWERS, PAGE, TRUTH, Item, Key, Mode, Shown
@@ -251,11 +252,15 @@ def _identical(key: Key) -> list[str]:
     for shown in key.files.values():
         if shown.method is not None:
             seen.setdefault((shown.item, shown.sha256), []).append(shown.method)
-    items = {item for (item, _), methods in seen.items() if len(methods) > 1}
-    if not items:
-        return []
+    items: dict[tuple[str, ...], set[int]] = {}
+    for (item, _), methods in seen.items():
+        if len(methods) > 1:
+            items.setdefault(tuple(name for name in key.methods if name in methods), set()).add(item)
     what = "their places are arbitrary" if key.mode == "rank" else "questions about them were left out"
-    return [f"Two methods have identical results for {len(items)} of {len(key.items)} images; {what}."]
+    return [
+        f"{', '.join(methods)}: identical results for {len(found)} of {count(len(key.items), 'image')}; {what}."
+        for methods, found in items.items()
+    ]
 
 
 def _page(key: Key, references: dict[int, list[tuple[str, str]]]) -> str:
