@@ -12,6 +12,7 @@ import fnmatch
 import functools
 import inspect
 import json
+import logging
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -60,6 +61,8 @@ __all__ = [
     "register_discriminator",
     "register_model",
 ]
+
+_logger = logging.getLogger(__name__)
 
 DISCRIMINATOR = "_discriminator"  # suffix of discriminators' names where names of models are possible too
 
@@ -555,6 +558,7 @@ def create_model(name: str, weights: str | Path | None = None, **overrides: Any)
     file = load_weights(path) if path else None
     stated = _stated_options(name, entry, path, file) if path and file else {}
     options = {**stated, **overrides}
+    _logger.debug("the model '%s' is built with %s", name, entry.defaults | options)
     net = _call("model", name, entry.build, options)
     net.origin = Origin(name, options)
     if path and file:

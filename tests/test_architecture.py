@@ -30,6 +30,7 @@ LEVELS = [
     {"analysis"},
     {"benchmark"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

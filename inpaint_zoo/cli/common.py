@@ -14,6 +14,7 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from inpaint_zoo.cli.completion import ParserFoundError, reading_parser
 from inpaint_zoo.errors import ZooError
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "console",
     "err_console",
     "list_and_show",
+    "note_console",
     "parse_options",
     "print_table",
     "progress_bar",
@@ -31,6 +33,8 @@ __all__ = [
 
 console = Console(highlight=False, emoji=False)
 err_console = Console(stderr=True, highlight=False, emoji=False)
+note_console = Console(stderr=True, highlight=False, emoji=False)
+"""For notes and progress, which `inpaint-zoo -q` does not print."""
 
 
 def print_table(table: Table, to: Console = console, markup: bool = True) -> None:
@@ -55,6 +59,11 @@ class _Parser(ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as in the base class
+        if reading_parser.get():
+            raise ParserFoundError(self)
+        return super().parse_args(args, namespace)
 
 
 def command_parser(name: str, description: str) -> ArgumentParser:
@@ -183,13 +192,13 @@ def _by_name(shows: Callable[[str], None]) -> Callable[[Namespace], None]:
 
 
 def progress_bar() -> Progress:
-    """Return the progress bar that all commands use. It is disabled if stderr is not a terminal."""
+    """Return the progress bar that all commands use. It is disabled if stderr is not a terminal, and by -q."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=err_console,
-        disable=not sys.stderr.isatty(),
+        console=note_console,
+        disable=not sys.stderr.isatty() or note_console.quiet,
     )

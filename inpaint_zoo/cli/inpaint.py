@@ -18,6 +18,7 @@ from inpaint_zoo.cli.common import (
     command_parser,
     console,
     err_console,
+    note_console,
     parse_options,
     print_table,
     progress_bar,
@@ -179,7 +180,7 @@ def _counting(jobs: Sequence[Job]) -> Iterator[Any]:
             count += 1
             progress.advance(task)
             if progress.disable and count * 10 // len(jobs) > (count - 1) * 10 // len(jobs):
-                err_console.print(f"{count}/{len(jobs)} {escape(str(job.image))}", soft_wrap=True)
+                note_console.print(f"{count}/{len(jobs)} {escape(str(job.image))}", soft_wrap=True)
 
         yield finished
 
@@ -189,7 +190,7 @@ def _conclude(report: FolderReport, skipped: int, images: Path, out: Path) -> No
         err_console.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True)
     for note, noted in report.notes.items():
         more = f" and {len(noted) - 1} more" if len(noted) > 1 else ""
-        err_console.print(f"[dim]note:[/dim] {escape(note)}: {escape(str(noted[0]))}{more}", soft_wrap=True)
+        note_console.print(f"[dim]note:[/dim] {escape(note)}: {escape(str(noted[0]))}{more}", soft_wrap=True)
     if report.problems:
         _show_problems(report.problems, images)
     words = [f"{report.done} inpainted"]
