@@ -191,7 +191,8 @@ class _Conversion(NamedTuple):
     files: str | Mapping[str, str]
 
 
-# Registered builders by name. Delete an entry to register another builder under its name, for example in a notebook.
+# Registered builders by name; complete after `discover()`. Delete an entry to register another builder under its name,
+# for example in a notebook.
 MODELS: dict[str, _Entry] = {}
 DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {}
 CONVERTERS: dict[str, _Conversion] = {}

@@ -6,6 +6,7 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import yaml
@@ -14,10 +15,10 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from inpaint_zoo.cli.completion import ParserFoundError, reading_parser
 from inpaint_zoo.errors import ZooError
 
 __all__ = [
+    "ParserFoundError",
     "Verb",
     "add_option_argument",
     "command_parser",
@@ -28,6 +29,7 @@ __all__ = [
     "parse_options",
     "print_table",
     "progress_bar",
+    "reading_parser",
     "split_pairs",
 ]
 
@@ -52,6 +54,18 @@ def print_table(table: Table, to: Console = console, markup: bool = True) -> Non
     options = unlimited.update(width=Measurement.get(to, unlimited, table).maximum)
     for line in to.render_lines(table, options, pad=False):
         to.file.write("".join(segment.text for segment in line).rstrip() + "\n")
+
+
+reading_parser: ContextVar[bool] = ContextVar("reading_parser", default=False)
+"""Whether the parser of a command raises `ParserFoundError` in place of parsing, for completion in a shell."""
+
+
+class ParserFoundError(Exception):
+    """Raised by the parser of a command, which it carries, in place of parsing."""
+
+    def __init__(self, parser: ArgumentParser) -> None:
+        super().__init__()
+        self.parser = parser
 
 
 class _Parser(ArgumentParser):

@@ -10,9 +10,8 @@ import argparse
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextvars import ContextVar
 
-__all__ = ["ParserFoundError", "complete", "reading_parser", "run"]
+__all__ = ["complete", "run"]
 
 _BASH = """\
 _inpaint_zoo() {
@@ -29,17 +28,6 @@ SCRIPTS = {
 TRAINING = ("fit", "validate", "test", "predict")
 """Commands of Lightning, whose parser takes seconds."""
 TRAINING_OPTIONS = ("--ckpt_path", "--config", "--help", "--out", "--print_config")
-
-reading_parser: ContextVar[bool] = ContextVar("reading_parser", default=False)
-"""Whether the parser of a command raises `ParserFoundError` in place of parsing."""
-
-
-class ParserFoundError(Exception):
-    """Raised by the parser of a command, which it carries, in place of parsing."""
-
-    def __init__(self, parser: argparse.ArgumentParser) -> None:
-        super().__init__()
-        self.parser = parser
 
 
 def run(args: list[str]) -> int:
@@ -89,6 +77,8 @@ def _candidates(before: list[str], current: str, modules: dict[str, str]) -> Ite
 
 def _parser(module: str) -> argparse.ArgumentParser:
     """Return the parser of a command, which is the first thing that it makes."""
+    from inpaint_zoo.cli.common import ParserFoundError, reading_parser
+
     token = reading_parser.set(True)
     try:
         importlib.import_module(f"inpaint_zoo.cli.{module}").run([])
