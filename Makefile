@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= runs/quickstart
 WORKERS ?= 2
 
-.PHONY: setup quickstart test test-diffusers lint clean
+.PHONY: setup quickstart test test-diffusers coverage wheel lint clean
 
 setup: $(VENV)/.ready
 
@@ -31,6 +31,26 @@ test: lint
 test-diffusers: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[diffusers]"
 	$(BIN)/python -m pytest tests/benchmark/test_diffusers.py
+
+# A separate step, because counting lines slows the tests down; tests that start many processes are left out.
+COVERED := data masks metrics weights training benchmark
+coverage: setup
+	$(BIN)/python -m coverage erase
+	env --unset=PYTHONDONTWRITEBYTECODE $(BIN)/python -m coverage run -m pytest --quiet -m "not slow" \
+		--numprocesses $(WORKERS) --dist worksteal $(addprefix tests/,$(COVERED))
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage json --quiet -o coverage.json
+	$(BIN)/python .ci/coverage_by_package.py coverage.json
+
+# Builds the wheel and tries it outside of the repository, where nothing but the wheel has its configurations and suites.
+wheel: setup
+	rm -rf build dist runs/wheel
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/python -m pip install --quiet --no-deps --target runs/wheel/site dist/*.whl
+	mkdir runs/wheel/empty
+	cd runs/wheel/empty && PYTHONPATH=../site $(abspath $(BIN))/python -m inpaint_zoo benchmark quickstart --out out \
+		--allow-missing --only method=telea
+	cd runs/wheel/empty && PYTHONPATH=../site $(abspath $(BIN))/python -m inpaint_zoo fit --config isnet/sample --dry-run
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

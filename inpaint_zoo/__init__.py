@@ -10,6 +10,7 @@ All models share one interface: images are float tensors (B, 3, H, W), RGB in [0
 Importing the package is fast: each name below is imported on first use.
 """
 
+import logging
 from typing import TYPE_CHECKING
 
 from inpaint_zoo import discovery
@@ -66,6 +67,8 @@ __all__ = [
     "save_weights",
     "two_stage",
 ]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # a program that uses the package decides what is printed
 
 discovery.PROVIDERS += ["inpaint_zoo.combinators", "inpaint_zoo.models"]
 

@@ -13,9 +13,12 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+import logging
 import warnings
 
 __all__ = ["GROUP", "PROVIDERS", "BrokenPluginWarning", "broken_plugins", "discover", "has_plugins", "loading_plugin"]
+
+_logger = logging.getLogger(__name__)
 
 GROUP = f"{__package__}.models"
 """Entry-point group of modules that register models; it has the name of a package of ours, but is not an import."""
@@ -51,6 +54,7 @@ def _load(point: importlib.metadata.EntryPoint) -> None:
     global _loading
     outer, _loading = _loading, f"{point.dist.name} {point.dist.version}" if point.dist else point.value
     try:
+        _logger.debug("the models of the plugin %s are imported from %s", _loading, point.value)
         point.load()
     except Exception as error:  # importing another package may raise any error
         described = f"'{point.name}' ({point.value}) of {_loading}"

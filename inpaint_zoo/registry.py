@@ -12,6 +12,7 @@ import fnmatch
 import functools
 import inspect
 import json
+import logging
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -62,6 +63,8 @@ __all__ = [
     "register_discriminator",
     "register_model",
 ]
+
+_logger = logging.getLogger(__name__)
 
 DISCRIMINATOR = "_discriminator"  # suffix of discriminators' names where names of models are possible too
 
@@ -190,7 +193,8 @@ class _Conversion(NamedTuple):
     files: str | Mapping[str, str]
 
 
-# Registered builders by name. Delete an entry to register another builder under its name, for example in a notebook.
+# Registered builders by name; complete after `discover()`. Delete an entry to register another builder under its name,
+# for example in a notebook.
 MODELS: dict[str, _Entry] = {}
 DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {}
 CONVERTERS: dict[str, _Conversion] = {}
@@ -558,6 +562,7 @@ def create_model(name: str, weights: str | Path | None = None, **overrides: Any)
     file = load_weights(path) if path else None
     stated = _stated_options(name, entry, path, file) if path and file else {}
     options = {**stated, **overrides}
+    _logger.debug("the model '%s' is built with %s", name, entry.defaults | options)
     net = _call("model", name, entry.build, options)
     net.origin = Origin(name, options)
     if path and file:

@@ -31,6 +31,7 @@ LEVELS = [
     {"benchmark"},
     {"demo", "export", "hub"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from inpaint_zoo._version import __version__
 from inpaint_zoo.cli.main import main
 from tests.conftest import REPOSITORY
 
@@ -28,3 +29,14 @@ def test_linked_files_exist(page):
     text = (REPOSITORY / page).read_text()
     for link in re.findall(r"\]\(((?!https?:|#)[^)#\s]+)", text):
         assert (REPOSITORY / page).parent.joinpath(link).exists(), f"{page} links to {link}"
+
+
+def test_the_version_is_the_same_everywhere():
+    for file, pattern in (
+        ("README.md", r"Version ([\d.]+)\}"),
+        ("CITATION.cff", r"^version: (.+)$"),
+        ("CHANGELOG.md", r"^## \[(\d[\d.]*)\]"),
+    ):
+        found = re.search(pattern, (REPOSITORY / file).read_text("utf-8"), re.MULTILINE)
+        assert found is not None, file
+        assert found[1] == __version__, file

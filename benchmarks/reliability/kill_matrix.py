@@ -48,7 +48,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-import inpaint_zoo as iz
+from inpaint_zoo import discovery
 from inpaint_zoo.cli.main import main as inpaint_zoo
 
 KINDS = ("SIGKILL", "SIGTERM", "SIGINT", "SLURM requeue", "full disk", "truncated checkpoint")
@@ -427,7 +427,8 @@ def main() -> int:
     names = [each for name in options.workloads for each in (FAMILIES if name == "families" else [name])]
     for command in ("benchmark", "fit"):
         importlib.import_module(f"inpaint_zoo.cli.{command}")
-    iz.list_models()  # imports all model families
+    importlib.import_module("inpaint_zoo.benchmark.runner")
+    discovery.discover()  # imports all model families
     table = Table("workload", *options.kinds, title="Interruptions: resumed runs compared with an uninterrupted one")
     rows, details = [], []
     with tempfile.TemporaryDirectory(prefix="kill_matrix_") as name:

@@ -5,6 +5,7 @@ This is what rank 0 of a run does, and what a run with one process does.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["Execution"]
+
+_logger = logging.getLogger(__name__)
 
 
 class Execution:
@@ -163,6 +166,7 @@ class Execution:
                 for position, shown in result.shown.items():
                     write_image(folder / "images" / f"{position}.png", shown.result)
                 whole["seconds"] = added([result.seconds, self.clock.lap()])
+        _logger.info("%s: %s images in %.1f s", cell.key, result.scored, sum(whole["seconds"].values()))
 
     def _write_target(self, cell: Cell, result: CellResult) -> None:
         """Write the ground truth and masks of the gallery, once for each dataset and mask set."""

@@ -13,7 +13,8 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from inpaint_zoo.benchmark import CellKey, Listener
-from inpaint_zoo.cli.common import command_parser, console, err_console, progress_bar, split_pairs
+from inpaint_zoo.cli.bundled import bundled_file, bundled_folder
+from inpaint_zoo.cli.common import command_parser, console, err_console, note_console, progress_bar, split_pairs
 from inpaint_zoo.cli.publish import add_publish_arguments, checked_publishers, publish, refuse_to_publish
 from inpaint_zoo.config import checked, whole
 
@@ -36,15 +37,19 @@ def _parser() -> ArgumentParser:
         "is resumed where it stopped.",
     )
     parser.add_argument(
-        "suite", nargs="?", metavar="SUITE.yaml", help="what to compare: methods, datasets, masks, metrics"
+        "suite",
+        nargs="?",
+        metavar="SUITE",
+        help="what to compare: a YAML file with methods, datasets, masks and metrics, or a suite of the package, such "
+        "as quickstart",
     )
     parser.add_argument("--out", metavar="DIR", help="folder of the results, new or of this suite; required")
     parser.add_argument(
         "--list",
         nargs="?",
-        const="benchmarks",
+        const="",
         metavar="FOLDER",
-        help="list the suites in a folder (default: benchmarks) and what of them is missing here, and stop",
+        help="list the suites in a folder (default: those of the package) and what of them is missing here, and stop",
     )
     parser.add_argument(
         "--data",
@@ -140,7 +145,7 @@ class _Display(Listener):
         self._progress.stop()
 
     def note(self, text: str) -> None:
-        err_console.print(f"[yellow]note:[/yellow] {escape(text)}", soft_wrap=True)
+        note_console.print(f"[yellow]note:[/yellow] {escape(text)}", soft_wrap=True)
 
     def begin(self, cells: int, images: int) -> None:
         self._planned = cells
@@ -158,7 +163,7 @@ class _Display(Listener):
         self._progress.advance(self._cells)
         if self._progress.disable:
             failed = " failed" if error is not None else ""
-            err_console.print(f"{self._finished}/{self._planned} {escape(str(key))}{failed}", soft_wrap=True)
+            note_console.print(f"{self._finished}/{self._planned} {escape(str(key))}{failed}", soft_wrap=True)
 
 
 def _beside_the_paper(comparison: Comparison) -> Iterator[Table | str]:
@@ -198,7 +203,7 @@ def _list(folder: str) -> int:
     """Print the suites of a folder: the table that each reproduces, its title, what can run and what it lacks."""
     from inpaint_zoo.benchmark import list_suites
 
-    for listed in list_suites(folder):
+    for listed in list_suites(folder or bundled_folder("suite")):
         if not listed.missing:
             state = "[green]ready[/green]"
         elif listed.cells:
@@ -287,7 +292,7 @@ def run(args: list[str]) -> int:
         refuse_to_publish(parser, options, "--list")
         return _list(options.list)
     if options.suite is None or options.out is None:
-        parser.error(f"{'SUITE.yaml' if options.suite is None else '--out DIR'} is required.")
+        parser.error(f"{'SUITE' if options.suite is None else '--out DIR'} is required.")
     if options.rehearse:
         _refuse_places(parser, options)
     for name in ("devices", "num_nodes"):
@@ -314,7 +319,7 @@ def run(args: list[str]) -> int:
     out = Path(options.out)
 
     def load() -> Suite:
-        suite = load_suite(options.suite, places)
+        suite = load_suite(bundled_file("suite", options.suite), places)
         return rehearsed(suite) if options.rehearse else suite
 
     if options.export_inputs is not None:

@@ -6,6 +6,7 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import yaml
@@ -17,20 +18,25 @@ from rich.table import Table
 from inpaint_zoo.errors import ZooError
 
 __all__ = [
+    "ParserFoundError",
     "Verb",
     "add_option_argument",
     "command_parser",
     "console",
     "err_console",
     "list_and_show",
+    "note_console",
     "parse_options",
     "print_table",
     "progress_bar",
+    "reading_parser",
     "split_pairs",
 ]
 
 console = Console(highlight=False, emoji=False)
 err_console = Console(stderr=True, highlight=False, emoji=False)
+note_console = Console(stderr=True, highlight=False, emoji=False)
+"""For notes and progress, which `inpaint-zoo -q` does not print."""
 
 
 def print_table(table: Table, to: Console = console, markup: bool = True) -> None:
@@ -50,11 +56,28 @@ def print_table(table: Table, to: Console = console, markup: bool = True) -> Non
         to.file.write("".join(segment.text for segment in line).rstrip() + "\n")
 
 
+reading_parser: ContextVar[bool] = ContextVar("reading_parser", default=False)
+"""Whether the parser of a command raises `ParserFoundError` in place of parsing, for completion in a shell."""
+
+
+class ParserFoundError(Exception):
+    """Raised by the parser of a command, which it carries, in place of parsing."""
+
+    def __init__(self, parser: ArgumentParser) -> None:
+        super().__init__()
+        self.parser = parser
+
+
 class _Parser(ArgumentParser):
     """Parser that does not accept abbreviated options; its subcommands use the same class."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as in the base class
+        if reading_parser.get():
+            raise ParserFoundError(self)
+        return super().parse_args(args, namespace)
 
 
 def command_parser(name: str, description: str) -> ArgumentParser:
@@ -183,13 +206,13 @@ def _by_name(shows: Callable[[str], None]) -> Callable[[Namespace], None]:
 
 
 def progress_bar() -> Progress:
-    """Return the progress bar that all commands use. It is disabled if stderr is not a terminal."""
+    """Return the progress bar that all commands use. It is disabled if stderr is not a terminal, and by -q."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=err_console,
-        disable=not sys.stderr.isatty(),
+        console=note_console,
+        disable=not sys.stderr.isatty() or note_console.quiet,
     )

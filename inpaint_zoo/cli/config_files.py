@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from inpaint_zoo.cli.bundled import bundled_file
 from inpaint_zoo.config import PLAIN_LOADER
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.masks.document import masks_set_by
@@ -24,8 +25,9 @@ _GROUPS = ("model", "data", "trainer", "checkpoints", "images")
 
 
 def expand_configs(args: Sequence[str]) -> list[str]:
-    """Replace each ``--config FILE`` by what the parser of Lightning understands.
+    """Replace each ``--config FILE_OR_NAME`` by what the parser of Lightning understands.
 
+    A name is that of a configuration of the package, see `bundled_file`.
     A file with a ``base`` becomes a list of configurations, the base first. A file of masks becomes the options that it
     sets (`masks_set_by`), so that it is added in the same way as all other files.
 
@@ -33,11 +35,11 @@ def expand_configs(args: Sequence[str]) -> list[str]:
         args: The arguments of a command.
 
     Raises:
-        ZooError: A base is missing or invalid.
+        ZooError: A file or a base is missing or invalid.
 
     Example:
-        >>> expand_configs(["--config", "a.yaml", "--trainer.max_steps=1"])
-        ['--config', 'a.yaml', '--trainer.max_steps=1']
+        >>> expand_configs(["--config", "{trainer: {max_steps: 1}}", "--trainer.precision=32"])
+        ['--config', '{trainer: {max_steps: 1}}', '--trainer.precision=32']
     """
     words: list[str] = []
     rest = list(args)
@@ -48,15 +50,28 @@ def expand_configs(args: Sequence[str]) -> list[str]:
             if not equals and rest:
                 file = rest.pop(0)
                 given.append(file)
-            path = Path(file)
-            if file and (keys := masks_set_by(path)):
-                given = [f"--data.init_args.{key}={file}" for key in keys]
-            elif file and path.is_file() and len(layers := _layers(path)) > 1:
-                (first, _), *others = layers
-                texts = [yaml.safe_dump(content, sort_keys=False) for _, content in others]
-                given = [f"--config={each}" for each in (first, *texts)]  # the parser takes texts as well as paths
+            if file and not _is_text(file):
+                given = _expanded(bundled_file("configuration", file))
         words += given
     return words
+
+
+def _is_text(config: str) -> bool:
+    """Return whether the argument of ``--config`` is a configuration itself, which the parser takes as well."""
+    if Path(config).is_file():
+        return False
+    try:
+        return not isinstance(yaml.safe_load(config), str)
+    except yaml.YAMLError:
+        return True
+
+
+def _expanded(path: Path) -> list[str]:
+    if keys := masks_set_by(path):
+        return [f"--data.init_args.{key}={path}" for key in keys]
+    (first, _), *others = _layers(path)
+    texts = [yaml.safe_dump(content, sort_keys=False) for _, content in others]
+    return [f"--config={each}" for each in (first, *texts)]
 
 
 def _layers(path: Path, below: tuple[Path, ...] = ()) -> list[tuple[Path, dict[str, Any]]]:

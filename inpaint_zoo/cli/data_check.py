@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
+from inpaint_zoo.cli.bundled import bundled_file
 from inpaint_zoo.cli.common import console, print_table, progress_bar
 from inpaint_zoo.cli.config_files import read_config
 from inpaint_zoo.data import DatasetFolder, DatasetLayoutError, ImageDataset, create_dataset, dataset_info, sample_files
@@ -178,7 +179,7 @@ def _check_sets(options: Namespace) -> int:
     given: dict[str, Any] = {}
     monitor = Checkpoints().monitor
     for path in options.config:
-        settings = read_config(path)
+        settings = read_config(bundled_file("configuration", path))
         given.update((settings.get("data") or {}).get("init_args") or {})
         monitor = (settings.get("checkpoints") or {}).get("monitor", monitor)
     if options.root is not None:

@@ -7,8 +7,10 @@ import os
 import re
 import shlex
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
+from inpaint_zoo.cli.opencv import opencv_advice
 from inpaint_zoo.errors import ZooError
 
 __all__ = ["exit_code"]
@@ -49,6 +51,8 @@ def exit_code(command: Callable[[], int], args: Sequence[str], debug: bool = Fal
     """
     try:
         code = command()
+        if "cv2" in sys.modules and (advice := opencv_advice()):
+            warnings.warn(advice, stacklevel=1)
         sys.stdout.flush()  # raises here, and not at exit, if the reader of a pipe has ended
         return code
     except KeyboardInterrupt as interruption:
@@ -73,6 +77,9 @@ def exit_code(command: Callable[[], int], args: Sequence[str], debug: bool = Fal
     except Exception as error:
         if debug:
             raise
+        if (isinstance(error, ImportError) or "'cv2'" in str(error)) and (advice := opencv_advice(str(error))):
+            _complain(f"{type(error).__name__}: {error}. {advice}")
+            return 2
         line = shlex.join(["inpaint-zoo", "--debug", *args])
         _complain(
             f"{type(error).__name__}: {error} (this is a fault of inpaint-zoo; please report it with the output of: "

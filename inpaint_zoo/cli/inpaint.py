@@ -23,6 +23,7 @@ from inpaint_zoo.cli.common import (
     command_parser,
     console,
     err_console,
+    note_console,
     parse_options,
     print_table,
     progress_bar,
@@ -316,7 +317,7 @@ def _counting(jobs: Sequence[Job]) -> Iterator[Any]:
             if progress.disable and count * 10 // len(jobs) > (count - 1) * 10 // len(jobs):
                 left = round((time.monotonic() - begin) / count * (len(jobs) - count))
                 text = f"{count}/{len(jobs)} {escape(str(job.image))}, about {timedelta(seconds=left)} left"
-                err_console.print(text, soft_wrap=True)
+                note_console.print(text, soft_wrap=True)
 
         yield finished
 
@@ -326,7 +327,7 @@ def _conclude(report: FolderReport, skipped: int, out: Path) -> None:
         err_console.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True)
     for note, noted in report.notes.items():
         more = f" and {len(noted) - 1} more" if len(noted) > 1 else ""
-        err_console.print(f"[dim]note:[/dim] {escape(note)}: {escape(str(noted[0]))}{more}", soft_wrap=True)
+        note_console.print(f"[dim]note:[/dim] {escape(note)}: {escape(str(noted[0]))}{more}", soft_wrap=True)
     if report.problems:
         _show_problems(report.problems)
     words = [f"{report.done} inpainted"]

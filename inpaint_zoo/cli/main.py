@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from inpaint_zoo._version import __version__
 from inpaint_zoo.cli.exit_codes import exit_code
-from inpaint_zoo.cli.output import readable_output
+from inpaint_zoo.cli.output import chosen_verbosity, readable_output
 from inpaint_zoo.errors import unknown_name
 
 __all__ = ["COMMANDS", "main"]
@@ -34,6 +34,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "benchmark": Command("benchmark", "score methods on datasets and mask sets: tables, statistics, a report"),
+    "completion": Command("completion", "print a script that completes commands, options and names in a shell"),
     "convert": Command("convert", "convert a checkpoint released by the authors to a weight file"),
     "data": Command("data", "list and check data sets, split and pack folders of images"),
     "demo": Command("demo", "open a web page to paint a hole, run several models, and compare their results"),
@@ -55,6 +56,8 @@ COMMANDS = {
 }
 
 
+VERBOSITY = {"-q": -1, "--quiet": -1, "-v": 1, "--verbose": 1, "-vv": 2}
+
 TRAINING = ("fit", "ship", "sweep")
 """Commands whose threads sleep while they wait for work. By default, they keep their processor busy for a while, which
 takes it from the processes that load images."""
@@ -64,11 +67,13 @@ def _usage() -> str:
     width = max(map(len, COMMANDS))
     lines = "\n".join(f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items())
     return (
-        "usage: inpaint-zoo [--debug] COMMAND ...\n\n"
+        "usage: inpaint-zoo [-q | -v | -vv] [--debug] COMMAND ...\n\n"
         "Image inpainting: one contract for every model, one mask library, one benchmark.\n\n"
         f"commands:\n{lines}\n\n"
         "  inpaint-zoo COMMAND --help   the arguments of a command\n"
         "  inpaint-zoo --version        the version\n"
+        "  -q, --quiet                  print no notes and no progress, only results, warnings and errors\n"
+        "  -v, --verbose                also print which files are used and how long parts take; -vv prints more\n"
         "  --debug                      show the traceback of an error\n"
     )
 
@@ -84,8 +89,17 @@ def main(argv: list[str] | None = None) -> int:
         The exit code; see the module's docstring.
     """
     args = list(sys.argv[1:] if argv is None else argv)
+    if args and args[0] == "--complete":
+        from inpaint_zoo.cli.completion import complete
+
+        modules = {name: command.module for name, command in COMMANDS.items()}
+        sys.stdout.write("".join(f"{word}\n" for word in complete(args[1:], modules)))
+        return 0
     debug = "--debug" in args
     args = [arg for arg in args if arg != "--debug"]
+    verbosity = 0
+    while args and args[0] in VERBOSITY:
+        verbosity += VERBOSITY[args.pop(0)]
     if not args or args[0] in {"-h", "--help", "help"}:
         sys.stdout.write(_usage())
         return 0
@@ -101,7 +115,8 @@ def main(argv: list[str] | None = None) -> int:
         module = importlib.import_module(f"inpaint_zoo.cli.{COMMANDS[args[0]].module}")
         return int(module.run(args[1:]))
 
-    return exit_code(command, args, debug)
+    with chosen_verbosity(verbosity):
+        return exit_code(command, args, debug)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
+from inpaint_zoo.cli.bundled import bundled_names
 from inpaint_zoo.cli.common import Verb, add_option_argument, console, list_and_show, parse_options, print_table
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
@@ -144,6 +146,7 @@ def _model_rows(info: ModelInfo) -> dict[str, str]:
         "options": _listed(info.options),
         "parameters": f"{info.parameters:,}",
         "status": _status(info),
+        "configurations": ", ".join(fnmatch.filter(bundled_names("configuration"), f"{info.family}/*")) or "none",
     }
     return rows | _macs(info) if info.learned else rows
 

@@ -1,15 +1,16 @@
-"""Output of commands to a terminal or a pipe in any encoding, with warnings as single lines. Standard library only."""
+"""Output of commands to a terminal or a pipe in any encoding: warnings as single lines, and as many notes as wanted."""
 
 from __future__ import annotations
 
 import codecs
 import io
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["readable_output"]
+__all__ = ["chosen_verbosity", "readable_output"]
 
 _ERRORS = "inpaint_zoo.spelled"
 _LOOKALIKES = {
@@ -68,3 +69,34 @@ def readable_output() -> Iterator[None]:
         for stream, errors in zip(streams, before, strict=True):
             if not stream.closed:
                 stream.reconfigure(errors=errors)
+
+
+@contextmanager
+def chosen_verbosity(verbosity: int) -> Iterator[None]:
+    """Within the context, print less or more on stderr.
+
+    Args:
+        verbosity: -1 for no notes and no progress, 0 for the default, 1 for messages of the logger `inpaint_zoo` that
+            inform, 2 for those that help to find a fault.
+    """
+    if verbosity < 0:
+        from inpaint_zoo.cli.common import note_console  # here, because `--help` needs none
+
+        note_console.quiet = True
+        try:
+            yield
+        finally:
+            note_console.quiet = False
+        return
+    if not verbosity:
+        yield
+        return
+    logger, handler = logging.getLogger("inpaint_zoo"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO if verbosity == 1 else logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)

@@ -9,7 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Column, Table
 
-from inpaint_zoo.cli.common import command_parser, console, err_console, split_pairs
+from inpaint_zoo.cli.common import command_parser, console, err_console, note_console, split_pairs
 from inpaint_zoo.cli.publish import add_publish_arguments, checked_publishers, publish, refuse_to_publish
 from inpaint_zoo.errors import ZooError
 
@@ -111,7 +111,7 @@ def _compare(options: Namespace) -> int:
     if options.out is not None:
         console.print(f"comparison: {escape(str(write_differences(found, options.out)))}", soft_wrap=True)
     for line in failing.too_few:
-        err_console.print(f"[yellow]note:[/yellow] {escape(line)}", soft_wrap=True)
+        note_console.print(f"[yellow]note:[/yellow] {escape(line)}", soft_wrap=True)
     for each in failing.worse:
         where = f"{each.method} on {each.dataset}, {each.mask}"
         line = f"{where}: {metric_title(each.info)} {each.texts()[0]} -> {each.texts()[1]}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inpaint_zoo._version import __version__
+from inpaint_zoo.cli.bundled import bundled_file
 from inpaint_zoo.cli.common import command_parser, console
 from inpaint_zoo.cli.config_files import read_config
 from inpaint_zoo.errors import ZooError
@@ -97,9 +98,9 @@ def run(args: list[str]) -> int:
     from inpaint_zoo.registry import model_info
     from inpaint_zoo.weights.files import SHIPPED_FOLDER
 
-    config = Path(options.config)
+    config = bundled_file("configuration", options.config)
     settings = _settings(config)
-    suite = load_suite(options.suite) if options.suite else None
+    suite = load_suite(bundled_file("suite", options.suite)) if options.suite else None
     name = str(settings["model"]["init_args"]["network"])
     if not model_info(name).learned:
         raise ZooError(f"{config}: '{name}' is not a learned model, so it has no weights to ship.")

@@ -8,7 +8,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from inpaint_zoo.cli.common import command_parser, console, err_console
+from inpaint_zoo.cli.common import command_parser, console, err_console, note_console
 
 __all__ = ["run"]
 
@@ -74,7 +74,7 @@ def _build(args: list[str]) -> int:
     )
     built = build_study(read_run(options.folder), options.out, settings)
     for line in built.notes:
-        err_console.print(f"[yellow]note:[/yellow] {escape(line)}", soft_wrap=True)
+        note_console.print(f"[yellow]note:[/yellow] {escape(line)}", soft_wrap=True)
     console.print(
         f"{count(built.methods, 'method')}, {count(built.images, 'image')}; {count(built.questions, 'question')} for "
         f"each of {count(built.raters, 'rater')}"
@@ -101,7 +101,7 @@ def _score(args: list[str]) -> int:
     for name, reason in scored.answers.refused.items():
         err_console.print(f"[red]refused:[/red] {escape(f'{name}: {reason}')}", soft_wrap=True)
     for line in scored.caveats():
-        err_console.print(f"[yellow]note:[/yellow] {escape(line)}", soft_wrap=True)
+        note_console.print(f"[yellow]note:[/yellow] {escape(line)}", soft_wrap=True)
     for part in scored.tables:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=escape(headline(part)), title_justify="left")
         for at, title in enumerate(header(scored.key.mode)):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from inpaint_zoo.cli.common import command_parser, console, err_console, split_pairs
+from inpaint_zoo.cli.bundled import bundled_file
+from inpaint_zoo.cli.common import command_parser, console, err_console, note_console, split_pairs
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.weights import weights_folder
@@ -35,7 +36,11 @@ def _parser() -> ArgumentParser:
         "that are done are skipped, and interrupted ones are resumed. `benchmark` with the same --weights-root then "
         "uses the weights.",
     )
-    parser.add_argument("suite", metavar="SUITE.yaml", help="a suite whose methods state their training configurations")
+    parser.add_argument(
+        "suite",
+        metavar="SUITE",
+        help="a file or a suite of the package; its methods state their training configurations",
+    )
     parser.add_argument(
         "--out", metavar="DIR", required=True, help="folder of the runs; may be shared by several suites"
     )
@@ -249,9 +254,9 @@ def run(args: list[str]) -> int:
 
     data = split_pairs("--data", "NAME=DIR", options.data)
     out = Path(options.out)
-    suite = load_suite(options.suite, Places(data))
+    suite = load_suite(bundled_file("suite", options.suite), Places(data))
     root = Path(options.weights_root).expanduser() if options.weights_root else weights_folder() or out / "weights"
-    added = [Path(file) for file in options.config]
+    added = [bundled_file("configuration", file) for file in options.config]
     runs = _selected(plan_runs(suite, out, root, data, _given(options.set), added), options.only)
     found = check_runs(runs, download=not options.dry_run)
     if options.dry_run:
@@ -263,7 +268,7 @@ def run(args: list[str]) -> int:
     console.print(_count(found))
     todo = [each for each in found if not each.over and not each.missing and each.state != "running"]
     todo = _startable(todo)
-    results = run_jobs(todo, submit, at_once, lambda line: err_console.print(escape(line), soft_wrap=True))
+    results = run_jobs(todo, submit, at_once, lambda line: note_console.print(escape(line), soft_wrap=True))
     code = _conclude(results, found)
     console.print(f"weights: {escape(shown_path(root))}; logs: {LOGS} in the folders of the runs", soft_wrap=True)
     return code

@@ -462,7 +462,8 @@ def train(command: str, args: list[str], callbacks: Sequence[Callback] = ()) -> 
         raise ZooError("--dry-run is only valid for fit.")
     if not args:
         raise ZooError(
-            f"{command} needs a configuration: --config configs/FAMILY/SETTING.yaml. --help lists all options."
+            f"{command} needs a configuration: --config FILE, or the name of one of the package, such as "
+            "--config isnet/sample. --help lists all options."
         )
     # hide Lightning's messages at each start, but not its warnings
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)

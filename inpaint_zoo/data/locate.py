@@ -6,6 +6,7 @@ meaning in suites, in the data module and on the command line.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,8 @@ __all__ = [
     "locate",
     "named_folder",
 ]
+
+_logger = logging.getLogger(__name__)
 
 DATA_FOLDER = "INPAINT_ZOO_DATA"
 _SHOWN = 8  # maximum number of entries of a folder that an error names
@@ -110,6 +113,7 @@ def locate(path: str | Path, name: str) -> Path:
         places.insert(0, folder / folder_name(name) / path)
     for place in places:
         if _exists(place):
+            _logger.info("the path %s of the data set '%s' is %s", path, name, place)
             return place
     within = f"{folder / folder_name(name)}, " if name in DATASETS else ""
     reason = f"{path} exists neither in {within}in {folder} ({DATA_FOLDER}) nor in the working directory"

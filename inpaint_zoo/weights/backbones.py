@@ -6,6 +6,7 @@ project that publishes the file (unless `INPAINT_ZOO_OFFLINE` is set).
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -27,6 +28,8 @@ __all__ = [
     "recorded_backbones",
     "weights_folder",
 ]
+
+_logger = logging.getLogger(__name__)
 
 DOWNLOAD_TIMEOUT_S = 20.0
 
@@ -140,6 +143,7 @@ def _download(name: str, backbone: Backbone) -> Path | None:
         return None
     target = Path(torch.hub.get_dir()) / "checkpoints" / backbone.files[0]
     prefix = Path(backbone.files[0]).stem.rsplit("-", 1)[-1]  # file names end with the first digits of the SHA-256
+    _logger.info("%s is downloaded to %s", backbone.url, target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _socket_timeout(DOWNLOAD_TIMEOUT_S):
@@ -174,6 +178,7 @@ def find_backbone(name: str, path: str | Path | None = None) -> Path:
         return Path(path)
     for candidate in _candidates(backbone):
         if candidate.is_file():
+            _logger.info("the weights of the backbone '%s' are read from %s", name, candidate)
             return candidate
     if found := _download(name, backbone):
         return found

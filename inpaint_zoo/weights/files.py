@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,8 @@ __all__ = [
     "shipped_weights",
     "state_sha256",
 ]
+
+_logger = logging.getLogger(__name__)
 
 FORMAT = "inpaint-zoo/1"
 SHIPPED_FOLDER = Path(__file__).parent / "shipped"
@@ -144,6 +147,7 @@ def load_weights(path: str | Path) -> WeightsFile:
     metadata = _metadata(path)
     if metadata.get("sha256", digest) != digest:
         raise WeightsError(f"{path} is damaged: its tensors do not match the hash that was written with them.")
+    _logger.info("the weights %s are read from %s", digest[:12], path)
     return WeightsFile(state=state, sha256=digest, **_header(path, metadata, content)._asdict())
 
 

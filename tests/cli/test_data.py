@@ -142,7 +142,7 @@ def test_check_compares_the_sets_of_a_configuration(folder, tmp_path, capsys):
         (["chase", "--shards", "x"], "takes the folder of the data set as --root DIR"),
         (["chaes", "--root", "."], "Unknown data set 'chaes'. Did you mean 'chase'"),
         (["sample", "--root", "."], "comes with a package, so it takes no --root"),
-        (["--config", "none.yaml"], "The configuration none.yaml does not exist"),
+        (["--config", "none.yaml"], "The file none.yaml does not exist"),
         (["--config", "list.yaml"], "list.yaml: must be a mapping such as `data: ...`, got [1]"),
         (["--config", "broken.yaml"], "broken.yaml: cannot be read as YAML"),
         (["--config", "list.yaml", "--shards", "x"], "takes --shards or --config"),

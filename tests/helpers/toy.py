@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import inpaint_zoo as iz
-from inpaint_zoo import registry
+from inpaint_zoo import discovery, registry
 from inpaint_zoo.combinators import TwoStage, two_stage
 from inpaint_zoo.interfaces import InpaintingNetwork
 
@@ -52,6 +52,7 @@ def toy(width: int = 8) -> Toy:
 @contextmanager
 def registered(build: Callable[..., InpaintingNetwork]) -> Iterator[None]:
     """Register a builder within the context, under its name."""
+    discovery.discover()  # tests also look up other models in the registry's tables
     registry.register_model(source="tests")(build)
     try:
         yield
