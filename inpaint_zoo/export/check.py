@@ -103,10 +103,10 @@ def check_file(
         image, mask = sample_pair(index, size)
         with torch.no_grad():
             expected = net(image, mask)
-        try:
-            result = file(image, mask)
-        except ZooError as error:
-            raise SizeError(f"the file fails for {size[0]}x{size[1]} px: {error}") from error
+            try:
+                result = file(image, mask)
+            except ZooError as error:
+                raise SizeError(f"the file fails for {size[0]}x{size[1]} px: {error}") from error
         known = mask.expand_as(image) < 0.5
         if not torch.equal(result[known], image[known]):
             raise ExportError("the file changes known pixels")

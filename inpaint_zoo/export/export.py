@@ -98,9 +98,7 @@ def _check(net: InpaintingNetwork, chosen: str, precision: str) -> None:
     if net.origin is None:
         raise ExportError("Only a network that create_model() built can be exported: the file must name its model.")
     if not any(True for _ in net.parameters()):
-        raise ExportError(
-            f"'{net.origin.name}' has no weights: it is an algorithm, of which no network can be exported."
-        )
+        raise ExportError(f"'{net.origin.name}' has no weights: only learned models can be exported.")
     if precision not in TOLERANCE:
         raise unknown_name("precision", precision, TOLERANCE)
     possible = FORMATS[chosen].precisions

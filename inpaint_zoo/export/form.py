@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 
-from inpaint_zoo.export.layers import replace_layers
+from inpaint_zoo.export.layers import replace_layers, use_half
 from inpaint_zoo.interfaces import MIN_SIDE, InpaintingNetwork
 from inpaint_zoo.ops import change_range, composite, spread_known, to_range
 
@@ -25,16 +24,15 @@ class ExportForm(nn.Module):
         network: A network in eval mode; it is not copied.
         filled: Whether the hole of the image already holds the filling that a network which predicts differences
             starts from (`ops.spread_known`). False computes the filling in the graph.
-        half: Type of the convolutions; None for float32.
 
     Shape:
         image (B, 3, H, W), RGB, known pixels in [0, 1], mask (B, 1, H, W) with 1 = hole -> (B, 3, H, W) in [0, 1], with
         the known pixels of the image. H and W are multiples of the network's ``divisor``, at least its ``min_size``.
     """
 
-    def __init__(self, network: InpaintingNetwork, filled: bool = False, half: torch.dtype | None = None) -> None:
+    def __init__(self, network: InpaintingNetwork, filled: bool = False) -> None:
         super().__init__()
-        self.network, self.filled, self.dtype = network, filled, half
+        self.network, self.filled = network, filled
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Return the completed image."""
@@ -47,10 +45,8 @@ class ExportForm(nn.Module):
             inside = to_range(spread_known(image.masked_fill(hole, 0), mask), low, high)
         else:
             inside = torch.where(hole, net.hole_value, to_range(image, low, high))
-        context = nullcontext() if self.dtype is None else torch.autocast("cpu", self.dtype, cache_enabled=False)
-        with context:
-            *_, last = net.predict(inside, mask).values()
-        return composite(change_range(last.float(), net.value_range, (0.0, 1.0)).clamp(0, 1), image, mask)
+        *_, last = net.predict(inside, mask).values()
+        return composite(change_range(last, net.value_range, (0.0, 1.0)).clamp(0, 1), image, mask)
 
 
 def export_form(net: InpaintingNetwork, *, onnx: bool, filled: bool, precision: str) -> ExportForm:
@@ -64,20 +60,9 @@ def export_form(net: InpaintingNetwork, *, onnx: bool, filled: bool, precision: 
     """
     copied = copy.deepcopy(net).cpu().eval().requires_grad_(False)
     replace_layers(copied, onnx)
-    half = HALF.get(precision)
-    if half is not None:
-        _cast(copied, half)
-    return ExportForm(copied, filled, half).eval()
-
-
-def _cast(module: nn.Module, half: torch.dtype) -> None:
-    """Store the weights of convolutions and linear layers in 16 bits, except in modules that need full precision."""
-    if getattr(module, "full_precision", False):
-        return
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        module.to(half)
-    for child in module.children():
-        _cast(child, half)
+    if precision in HALF:
+        use_half(copied, HALF[precision])
+    return ExportForm(copied, filled).eval()
 
 
 def smallest_side(net: InpaintingNetwork) -> int:

@@ -27,7 +27,15 @@ from inpaint_zoo.layers.spectral import SpectralConv2d
 from inpaint_zoo.ops import without_autocast
 from inpaint_zoo.ops.precision import full_precision
 
-__all__ = ["MatrixFourierUnit", "MatrixPool", "SlicedAttention", "SummedPartialConv2d", "replace_layers"]
+__all__ = [
+    "HalfLayer",
+    "MatrixFourierUnit",
+    "MatrixPool",
+    "SlicedAttention",
+    "SummedPartialConv2d",
+    "replace_layers",
+    "use_half",
+]
 
 
 class SummedPartialConv2d(PartialConv2d):
@@ -207,6 +215,36 @@ def _with_neighbors(scores: Tensor, reach: int) -> Tensor:
 def _turn(scores: Tensor, h: int, w: int) -> Tensor:
     """Reorder scores (B, h w, h w) of positions in rows to positions in columns, (B, w h, w h)."""
     return scores.reshape(len(scores), h, w, h, w).permute(0, 2, 1, 4, 3).flatten(3).flatten(1, 2)
+
+
+class HalfLayer(nn.Module):
+    """A convolution or linear layer that computes in 16 bits and takes and returns float32.
+
+    Casts are written out, because exported graphs do not keep autocast.
+
+    Args:
+        layer: The layer, whose weights are converted in place.
+        dtype: Type of the weights and of the computation.
+    """
+
+    def __init__(self, layer: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.layer, self.dtype = layer.to(dtype), dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the layer's output in float32."""
+        return self.layer(x.to(self.dtype)).float()
+
+
+def use_half(module: nn.Module, dtype: torch.dtype) -> None:
+    """Replace convolutions and linear layers by `HalfLayer`, except in modules that need full precision, in place."""
+    if getattr(module, "full_precision", False):
+        return
+    for name, child in module.named_children():
+        if isinstance(child, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            setattr(module, name, HalfLayer(child, dtype))
+        else:
+            use_half(child, dtype)
 
 
 _ALWAYS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {

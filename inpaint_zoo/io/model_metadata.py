@@ -53,9 +53,7 @@ def parse_metadata(text: str, path: Path) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ZooError(
-            f"{path}: the metadata '{METADATA_KEY}' are no valid JSON ({error}): export the model again."
-        ) from error
+        raise ZooError(f"{path}: its metadata are no valid JSON ({error}): export the model again.") from error
     if not isinstance(found, dict):
-        raise ZooError(f"{path}: the metadata '{METADATA_KEY}' must be a JSON object: export the model again.")
+        raise ZooError(f"{path}: its metadata must be a JSON object: export the model again.")
     return found

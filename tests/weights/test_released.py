@@ -12,6 +12,7 @@ from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import MissingError, ZooError
 from inpaint_zoo.registry import list_converters, official_files
 from inpaint_zoo.weights import RELEASES, official_weights, read_header, released, weights_origin
+from tests.conftest import REPOSITORY
 from tests.helpers.suites import small_suite
 
 
@@ -241,6 +242,9 @@ def test_list_and_info(capsys):
     assert "big_lama:places" in capsys.readouterr().out
     assert main(["weights", "list", "lgnet*", "--markdown"]) == 0
     assert capsys.readouterr().out.count("\n| `") == 1
+    assert main(["weights", "list", "--markdown"]) == 0
+    table = capsys.readouterr().out
+    assert table in (REPOSITORY / "docs" / "export.md").read_text(), "docs/export.md: print this table into it"
     assert main(["weights", "info", "big_lama"]) == 0
     shown = capsys.readouterr().out
     assert "205,669,692 bytes" in shown
