@@ -109,7 +109,6 @@ def test_two_processes_train_a_family_as_one_does(name, families):
     assert_same(first["after"], second["after"])
     assert_same(one["before"], first["before"])
     # the noise of networks differs between processes, the random numbers of losses do not
-    assert torch.equal(one["random"]["network"], first["random"]["network"])
     assert not torch.equal(first["random"]["network"], second["random"]["network"])
     assert torch.equal(first["random"]["losses"], second["random"]["losses"])
     moved = distances(one["after"], one["before"], one["trained"])
