@@ -347,16 +347,20 @@ def measure(workload: Workload, kind: str, kills: int, unbroken: Path, seconds: 
                 os.waitpid(child, 0)
                 tally.unexplained.append(f"run {number}: still running {PATIENCE:.0f} s after {kind}")
                 break
-            tally.damaged += [f"run {number}: {text}" for text in damage(folder)]
             text = log.read_text(errors="replace")
+            told = "is damaged" in text
+            if not (truncated and hit):  # a process that is killed again may have had no time to replace the file
+                tally.damaged += [f"run {number}: {text}" for text in damage(folder)]
             if "Traceback" in text or "fault of inpaint-zoo" in text or (not hit and code != 0):
                 tally.unexplained.append(f"run {number}: exit code {code}: {' '.join(text.split())[-400:]}")
-            if truncated and "is damaged" not in text:
+            if truncated and not told and not hit:
                 tally.unexplained.append(f"run {number}: nothing is said about the truncated checkpoint")
             if environment and code == UNFINISHED and not (scratch / "slurm" / "calls").is_file():
                 tally.unexplained.append(f"run {number}: unfinished, but the job was not requeued")
-            truncated = hit and kind == "truncated checkpoint" and truncate_newest(folder)
-            tally.landed += truncated  # only if there were two checkpoints
+            truncated = truncated and not told
+            if not truncated and hit and kind == "truncated checkpoint":
+                truncated = truncate_newest(folder)
+                tally.landed += truncated  # only if there were two checkpoints
             if not hit:
                 break
             code = None

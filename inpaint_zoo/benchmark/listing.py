@@ -93,7 +93,7 @@ def _heading(text: str) -> list[str]:
 
 def _survey(suite: Suite) -> tuple[int, int, list[str]]:
     """Return the number of cells, how many of them can be computed, and what is missing."""
-    from inpaint_zoo.data.datasets import list_files
+    from inpaint_zoo.data.entries import list_files
     from inpaint_zoo.metrics import metric_info
     from inpaint_zoo.weights import backbone_place
 

@@ -115,7 +115,7 @@ class Places:
         Raises:
             ZooError: For the first wrong name or file.
         """
-        from inpaint_zoo.data.datasets import SAMPLE
+        from inpaint_zoo.data.entries import SAMPLE
 
         names = [entry.spec["name"] for entry in datasets]
         files = [entry.listed.files.name for entry in masks if entry.listed and entry.listed.files]

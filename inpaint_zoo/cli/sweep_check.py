@@ -19,7 +19,7 @@ from inpaint_zoo.benchmark.missing import Missing, missing_dataset
 from inpaint_zoo.cli.sweep_run import Run, full_key
 from inpaint_zoo.cli.train import ZooCLI
 from inpaint_zoo.cli.train_errors import configuration_error
-from inpaint_zoo.data.datasets import SAMPLE, list_files
+from inpaint_zoo.data.entries import SAMPLE, list_files
 from inpaint_zoo.data.locate import DatasetWarning
 from inpaint_zoo.data.module import BATCH_SIZE
 from inpaint_zoo.data.overlap import find_overlaps

@@ -17,7 +17,7 @@ from inpaint_zoo.benchmark.training_keys import SUFFIX
 from inpaint_zoo.cli.config_files import read_config
 from inpaint_zoo.cli.sweep_run import Run
 from inpaint_zoo.data import DatasetRecord, dataset_info
-from inpaint_zoo.data.datasets import SAMPLE
+from inpaint_zoo.data.entries import SAMPLE
 from inpaint_zoo.data.locate import named_folder
 from inpaint_zoo.data.records import IN_WORDS
 from inpaint_zoo.errors import ZooError

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from inpaint_zoo.data import distortions  # noqa: F401 - registers its steps
 from inpaint_zoo.data.augment import Augmentation, create_augmentation
 from inpaint_zoo.data.crops import CROPS
-from inpaint_zoo.data.datasets import ImageDataset, Problem, create_dataset
+from inpaint_zoo.data.datasets import ImageDataset, Problem
+from inpaint_zoo.data.entries import create_dataset
 from inpaint_zoo.data.lists import read_list, write_split
 from inpaint_zoo.data.locate import DatasetFolder, DatasetLayoutError, DatasetNotFoundError, DatasetWarning
 from inpaint_zoo.data.packing import write_shards

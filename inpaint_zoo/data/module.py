@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.data.augment import Augmentation, create_augmentation
 from inpaint_zoo.data.crops import Size
-from inpaint_zoo.data.datasets import SAMPLE, ImageDataset, ImageFile, Problem, create_dataset, list_files
+from inpaint_zoo.data.datasets import ImageDataset, ImageFile, Problem
+from inpaint_zoo.data.entries import SAMPLE, create_dataset, list_files
 from inpaint_zoo.data.fetching import is_remote
 from inpaint_zoo.data.locate import folder_name
 from inpaint_zoo.data.overlap import Overlap, find_overlaps

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 __all__ = ["NameList"]
 
 BLOCK = 2**12  # number of names that are processed at a time, because temporary arrays of a million names take 1 GB
+RUNS = 8  # average number of consecutive names from which they are copied together
 DOT, SLASH = ord("."), ord("/")
 
 
@@ -100,16 +101,22 @@ class NameList(Sequence[str]):
         return NameList(b"".join(kept)), texts - {""}
 
     def endings(self, count: int) -> set[str]:
-        """Return the different last ``count`` bytes of all names that are longer, as text in lower case."""
+        """Return the different last ``count`` bytes (at most 8) of all longer names, as text in lower case."""
         ends = self._ends[np.diff(self._ends, prepend=-1) > count]
         data = np.frombuffer(self.data, np.uint8)
-        rows = np.unique(np.stack([data[ends - back] for back in range(count, 0, -1)], axis=-1), axis=0)
-        return {row.tobytes().decode("latin-1").lower() for row in rows}
+        codes = np.zeros(len(ends), np.uint64)
+        for back in range(count, 0, -1):
+            codes = (codes << np.uint64(8)) | data[ends - back]
+        return {int(code).to_bytes(count).decode("latin-1").lower() for code in np.unique(codes)}
 
     def take(self, positions: NDArray[np.int64]) -> NameList:
         """Return the names at ``positions``, in this order."""
         ends = self._ends[positions] + 1
         starts = np.where(positions > 0, self._ends[positions - 1] + 1, 0)
+        firsts = np.flatnonzero(np.diff(positions, prepend=-2) != 1)  # of runs of consecutive names
+        if len(firsts) < len(positions) / RUNS:
+            runs = zip(starts[firsts].tolist(), np.append(ends[firsts[1:] - 1], ends[-1:]).tolist(), strict=True)
+            return NameList(b"".join([self.data[start:end] for start, end in runs]))
         data = np.frombuffer(self.data, np.uint8)
         blocks = []
         for first in range(0, len(ends), BLOCK):

@@ -25,7 +25,8 @@ class NonFiniteLossError(ZooError):
     def __init__(self, step: int, terms: dict[str, float], names: list[str]) -> None:
         self.step, self.terms, self.names = step, terms, names
         values = ", ".join(f"{name} = {value:g}" for name, value in terms.items())
-        super().__init__(f"The loss is not finite after step {step}: {values}. Images of the batch: {', '.join(names)}")
+        images = ", ".join(names)
+        super().__init__(f"The loss is not finite after step {step}: {values}. Images of the batch: {images}.")
 
 
 class _Record(NamedTuple):

@@ -16,6 +16,7 @@ from typing import Any, Protocol, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
@@ -25,7 +26,7 @@ from torch import Tensor
 from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.training.phases import Batch
 
-__all__ = ["CSVLog", "MetricsLog", "ProgressLines", "is_logged", "total_steps"]
+__all__ = ["CSVLog", "MetricsLog", "ProgressLines", "is_logged", "seconds_left", "total_steps"]
 
 SPEED = "speed/"  # prefix of values that depend on the machine and its load
 
@@ -118,6 +119,18 @@ class _Table:
         header = io.StringIO()
         csv.writer(header, lineterminator="\n").writerow(self.columns)
         write_bytes(self.path, (header.getvalue() + self._text(cast("list[Mapping[str, str]]", self.rows))).encode())
+
+
+def seconds_left(trainer: Trainer, by_steps: float | None) -> float | None:
+    """Return the time in seconds after which a training ends by its steps or by a time limit; None without a limit.
+
+    Args:
+        trainer: The trainer.
+        by_steps: Time in seconds that the remaining steps take; None if their number is not limited.
+    """
+    timers = [each for each in trainer.callbacks if isinstance(each, Timer)]  # type: ignore[attr-defined]
+    limits = [by_steps, *(timer.time_remaining() for timer in timers)]
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 class CSVLog(Logger):
@@ -336,7 +349,8 @@ class ProgressLines(Callback):
         module = cast(Logged, pl_module)
         last = total_steps(trainer, trainer.num_training_batches / module.batches_per_step)
         of = "" if last is None else f"/{last}"
-        left = "" if last is None else f", {timedelta(seconds=round(max(last - step, 0) / rate))} left"
+        seconds = seconds_left(trainer, None if last is None else max(last - step, 0) / rate)
+        left = "" if seconds is None else f", {timedelta(seconds=round(seconds))} left"
         sys.stdout.write(f"step {step}{of}: {totals}, {rate:.2f} it/s{left}\n")
         sys.stdout.flush()
         self._since = (now, step)

@@ -15,7 +15,7 @@ from inpaint_zoo.data import (
     create_dataset,
     dataset_info,
 )
-from inpaint_zoo.data.datasets import list_files
+from inpaint_zoo.data.entries import list_files
 from inpaint_zoo.errors import UnknownNameError, ZooError
 from inpaint_zoo.io.images import write_image
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from inpaint_zoo.data import InpaintingDataModule, create_dataset
-from inpaint_zoo.data.datasets import list_files
+from inpaint_zoo.data.entries import list_files
 from inpaint_zoo.data.overlap import find_overlaps
 from inpaint_zoo.data.packing import write_shards
 from inpaint_zoo.errors import ZooError

@@ -78,7 +78,8 @@ def _train(kind: type[TrainingModule], count: int, folder: Path, sync_batchnorm:
     average = {f"network.{key}": value for key, value in module.network.state_dict().items()}
     # at the end of the training, the network holds the average
     trained = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
-    return {"before": before, "after": after | average, "trained": trained, "terms": terms.batches}
+    random = {"network": torch.get_rng_state(), "losses": module.loss_generator.get_state()}
+    return {"before": before, "after": after | average, "trained": trained, "terms": terms.batches, "random": random}
 
 
 def train_families(count: int, folder: str) -> None:

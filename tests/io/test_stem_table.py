@@ -94,6 +94,10 @@ def test_names_are_processed_in_blocks_and_suffixes_are_those_of_pathlib():
     stems, suffixes = NameList.of(names).without_suffixes()
     assert stems == [stem_of(name) for name in names]
     assert suffixes == {".png", ".JPG"}
+    kept = np.delete(np.arange(len(names)), [3, 5_000, 5_001, len(names) - 1])
+    assert NameList.of(names).take(kept) == [names[number] for number in kept]
+    assert list(NameList.of(names).take(kept[:0])) == []
+    assert NameList.of(names).endings(4) == {name[-4:].lower() for name in names if len(name) > 4}
     assert list(NameList.of(names).hashes()) == [NameList.hash_of(name) for name in names]
 
 

@@ -19,7 +19,9 @@ from inpaint_zoo.metrics import create_stand_in
 from inpaint_zoo.models.autoencoder.module import Autoencoder
 from inpaint_zoo.ops import composite, diff_augment, from_range, to_range
 from inpaint_zoo.training import CSVLog, ImageGrid, LossGuard, NetworkEMA, NonFiniteLossError, ProgressLines
+from inpaint_zoo.training.logs import seconds_left
 from inpaint_zoo.training.module import without_padding
+from inpaint_zoo.training.time_limit import TimeLimit
 from inpaint_zoo.weights import WeightsNotFoundError, load_state
 from tests.helpers.toys import ImageData, Reconstruction, ToyGAN, build, fit, make_trainer
 
@@ -381,3 +383,10 @@ def test_the_average_has_the_precision_of_the_weights(precision, dtype, tmp_path
 def test_an_average_in_half_precision_is_refused(tmp_path):
     with pytest.raises(ZooError, match="NetworkEMA needs weights in float32"):
         fit(tmp_path, build(Reconstruction), callbacks=[NetworkEMA()], precision="bf16-true", max_steps=1)
+
+
+def test_the_time_that_is_left_ends_with_the_time_limit(tmp_path):
+    assert seconds_left(make_trainer(tmp_path), None) is None
+    assert seconds_left(make_trainer(tmp_path), 90.0) == 90.0
+    limited = make_trainer(tmp_path, callbacks=[TimeLimit("00:00:01:00")])
+    assert [seconds_left(limited, by_steps) for by_steps in (None, 90.0, 30.0)] == [60.0, 60.0, 30.0]

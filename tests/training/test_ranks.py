@@ -108,6 +108,9 @@ def test_two_processes_train_a_family_as_one_does(name, families):
     (one,), (first, second) = trained(families, name, 1), trained(families, name, 2)
     assert_same(first["after"], second["after"])
     assert_same(one["before"], first["before"])
+    # the noise of networks differs between processes, the random numbers of losses do not
+    assert not torch.equal(first["random"]["network"], second["random"]["network"])
+    assert torch.equal(first["random"]["losses"], second["random"]["losses"])
     moved = distances(one["after"], one["before"], one["trained"])
     apart = distances(one["after"], first["after"], one["trained"])
     for part, distance in moved.items():
