@@ -15,7 +15,18 @@ from torch import Tensor, nn
 from inpaint_zoo.interfaces import MIN_SIDE, InpaintingNetwork
 from inpaint_zoo.ops import composite, crop_to, pad_to_multiple, to_uint8
 
-__all__ = ["Bytes", "Filler", "as_tensor", "fill_batch", "running", "to_bytes", "to_images", "to_tensors", "to_unit", "upload"]
+__all__ = [
+    "Bytes",
+    "Filler",
+    "as_tensor",
+    "fill_batch",
+    "running",
+    "to_bytes",
+    "to_images",
+    "to_tensors",
+    "to_unit",
+    "upload",
+]
 
 Filler = Callable[..., Tensor]
 """An `InpaintingNetwork`, or a function of image (B, 3, H, W) in [0, 1] and mask (B, 1, H, W) with 1 = hole. It returns

@@ -34,8 +34,8 @@ __all__ = [
     "Prepared",
     "Stage",
     "Task",
-    "pasted",
     "create_methods",
+    "pasted",
 ]
 
 
