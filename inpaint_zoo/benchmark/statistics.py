@@ -46,7 +46,7 @@ ALPHA = 0.05  # level of the tests; intervals have the level 1 - ALPHA
 DRAWS = 10_000  # number of bootstrap samples, and of sign patterns in the Monte-Carlo test
 EXACT_GROUPS = 16  # maximum number of groups for which all sign patterns are enumerated: 2^15, using the symmetry
 FEW_GROUPS = 6  # maximum number of groups whose equal resamples are computed once: at most 462 differ
-_CHUNK = 4_000_000  # maximum number of draws x groups in memory
+_CHUNK = 250_000  # maximum number of draws x groups in memory; the arrays of larger chunks do not fit the caches
 
 Floats = NDArray[np.float64]
 
@@ -246,7 +246,10 @@ def _random_signs(num_groups: int, draws: int, seed: int) -> Iterator[Floats]:
     """Yield ``draws`` random sign patterns in chunks of shape (n, G)."""
     rng = np.random.default_rng(seed)
     for size in _chunks(draws, num_groups):
-        yield 1.0 - 2.0 * rng.integers(0, 2, size=(size, num_groups)).astype(np.float64)
+        signs = rng.integers(0, 2, size=(size, num_groups)).astype(np.float64)
+        signs *= -2.0
+        signs += 1.0
+        yield signs
 
 
 def _chunks(draws: int, num_groups: int) -> Iterator[int]:

@@ -1,6 +1,7 @@
 """Intervals, tests and summaries against closed forms, scipy and slow, simple implementations."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -104,6 +105,21 @@ def test_large_sets_go_through_in_chunks():
     values = np.random.default_rng(5).normal(size=(20_000, 1))
     low, high = bootstrap_interval(values, np.arange(20_000), draws=1000)
     assert high[0] - low[0] == pytest.approx(2 * 1.96 / np.sqrt(20_000), rel=0.1)
+
+
+def test_memory_does_not_grow_with_the_images():
+    rng = np.random.default_rng(0)
+    peaks = []
+    for count in (500, 4000):
+        values, groups = rng.normal(size=(count, 2)), np.arange(count)
+        tracemalloc.start()
+        try:
+            bootstrap_interval(values, groups)
+            sign_flip_test(values, groups)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert max(peaks) < 20 * 2**20
 
 
 def test_coverage_that_the_docstring_states():

@@ -33,8 +33,8 @@ __all__ = [
     "NetworkMethod",
     "Prepared",
     "Task",
-    "pasted",
     "create_methods",
+    "pasted",
 ]
 
 
