@@ -39,7 +39,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from inpaint_zoo.benchmark.cost_keys import CostKeys, read_costs
 from inpaint_zoo.benchmark.entries import (
@@ -72,8 +72,9 @@ LISTS = {
     "masks": ("a mask set", "name"),
     "metrics": ("a metric", "name"),
 }
+DIVISION_KEYS = ("strategy", "max_memory")
 METHOD_KEYS = {
-    "model": ("model", "weights", "checkpoint", "checkpoints", "draws", "options", "label", "train"),
+    "model": ("model", "weights", "checkpoint", "checkpoints", "draws", "options", "label", "train", *DIVISION_KEYS),
     "folder": ("folder", "label"),
     "callable": ("callable", "label"),
     "shipped": ("shipped",),
@@ -271,7 +272,25 @@ def _model(table: Table, name: str, label: str, base: Path, places: Places) -> M
             "untrained network."
         )
     by_step: dict[str, Path] | None = {} if key == "checkpoints" else None
-    return ModelEntry(label, table, name, weights, options, draws=draws, by_step=by_step, train=train)
+    entry = ModelEntry(label, table, name, weights, options, draws=draws, by_step=by_step, train=train)
+    return _divided(entry, table)
+
+
+def _divided(entry: ModelEntry, table: Table) -> ModelEntry:
+    """Return the entry with the keys that say how large images are divided."""
+    if not any(key in table.values for key in DIVISION_KEYS):
+        return entry
+    from inpaint_zoo.inference.strategy import Strategy, parse_bytes
+
+    strategy = table.get("strategy", string, entry.strategy)
+    if strategy not in get_args(Strategy):
+        raise table.located(unknown_name("strategy", strategy, get_args(Strategy)))
+    limit = str(table.get("max_memory", string, entry.max_memory))
+    try:
+        parse_bytes(limit)
+    except ZooError as error:
+        raise table.located(error) from error
+    return replace(entry, strategy=strategy, max_memory=limit)
 
 
 def _shipped(table: Table) -> Iterator[ModelEntry]:

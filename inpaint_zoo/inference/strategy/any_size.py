@@ -72,6 +72,7 @@ class AnySize:
         refine: With "coarse_to_fine", optimize the features of the network at each resolution that fits into the
             memory, instead of running tiles. Only for LaMa and its variants.
         fast: Use the fast form of the network, see `inpaint`.
+        runs: A form of the network that runs instead, such as one in another precision.
 
     Attributes:
         choices: What was done with the images so far.
@@ -88,6 +89,7 @@ class AnySize:
         max_memory: str | int | None = None,
         refine: bool = False,
         fast: bool = True,
+        runs: InpaintingNetwork | None = None,
     ) -> None:
         if strategy not in get_args(Strategy):
             raise unknown_name("strategy", strategy, get_args(Strategy))
@@ -98,7 +100,7 @@ class AnySize:
             )
         if refine and strategy not in ("auto", "coarse_to_fine"):
             raise ZooError(f"`refine` works with the strategy coarse_to_fine only, got '{strategy}'.")
-        self.net, self.strategy, self.refine, self.fast = net, strategy, refine, fast
+        self.net, self.strategy, self.refine, self.fast, self.runs = net, strategy, refine, fast, runs
         self.max_memory = None if max_memory is None else parse_bytes(max_memory)
         self.choices: list[Choice] = []
         self._lock = threading.Lock()
@@ -148,7 +150,8 @@ class AnySize:
         )
 
     def _run(self, image: Tensor, hole: Tensor, **options: Any) -> Tensor:
-        return fill_batch(fast_form(self.net) if self.fast else self.net, image, hole, **options)
+        net = self.runs if self.runs is not None else fast_form(self.net) if self.fast else self.net
+        return fill_batch(net, image, hole, **options)
 
     def _divides(self, image: Tensor, budget: float) -> bool:
         if self.strategy != "auto" or not self._learned:
