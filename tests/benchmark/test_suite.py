@@ -163,7 +163,7 @@ def test_methods_take_a_strategy_that_is_part_of_their_identity(tmp_path):
     identities = [NetworkMethod(entry, seed=1).identity(None) for entry in (whole, cropped)]
     assert identities[1] == identities[0] | {"strategy": "crop", "max_memory": "2GiB"}
     for old, new, message in (("crop,", "crops,", "Did you mean 'crop'"), ("2GiB", "two", "such as 4GiB")):
-        with pytest.raises(ZooError, match=rf"line \d+.*{message}"):
+        with pytest.raises(ZooError, match=rf"s\.yaml:3: .*{message}"):
             load_suite(suite_file(tmp_path, text.replace(old, new)))
 
 

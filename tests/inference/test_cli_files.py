@@ -190,7 +190,7 @@ def test_batches_of_one_padded_size_and_two_devices_change_nothing(tmp_path):
         nets = [toy().eval() for _ in range(devices)]
         for net in nets:
             net.divisor = 8
-            net.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+            net.register_forward_pre_hook(lambda _, inputs, sizes=sizes: sizes.append(len(inputs[0])))
         jobs = plan_jobs(tmp_path / "in", tmp_path / f"out{batch_size}{devices}")
         masks = mask_source("cmod", jobs, seed=3)
         fill_folder([AnySize(net, fast=False) for net in nets], jobs, masks, batch_size=batch_size)

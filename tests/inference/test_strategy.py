@@ -1,7 +1,8 @@
-"""Strategies for images of any size: known pixels stay, every hole is filled, tiles leave no seams, memory is respected."""
+"""Strategies for images of any size: known pixels stay, holes are filled, tiles leave no seams, memory is respected."""
 
 import importlib.util
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def test_inner_parts_cover_the_image_and_overlap_by_the_blend(length, side):
     tiles = grid((length, length), (side, side), side // 8, side // 16 * 2)[0]
     assert tiles[0].inner.left == 0
     assert tiles[-1].inner.right == length
-    for before, after in zip(tiles, tiles[1:], strict=False):
+    for before, after in pairwise(tiles):
         assert before.inner.right - after.inner.left == side // 16 * 2
         assert before.window.right >= before.inner.right
         assert after.window.left <= after.inner.left
@@ -215,7 +216,7 @@ def test_levels_double_up_to_the_size(height, width, longest):
     sizes = level_sizes((height, width), longest)
     assert sizes[-1] == (height, width)
     assert max(sizes[0]) <= longest or min(sizes[0]) < 32
-    for smaller, larger in zip(sizes, sizes[1:], strict=False):
+    for smaller, larger in pairwise(sizes):
         assert smaller == (-(-larger[0] // 2), -(-larger[1] // 2))
 
 
