@@ -282,10 +282,10 @@ def _divided(entry: ModelEntry, table: Table) -> ModelEntry:
         return entry
     from inpaint_zoo.inference.strategy import Strategy, parse_bytes
 
-    strategy = table.get("strategy", string, entry.strategy)
+    strategy = table.get("strategy", string) or entry.strategy
     if strategy not in get_args(Strategy):
         raise table.located(unknown_name("strategy", strategy, get_args(Strategy)))
-    limit = str(table.get("max_memory", string, entry.max_memory))
+    limit = table.get("max_memory", string) or entry.max_memory
     try:
         parse_bytes(limit)
     except ZooError as error:
