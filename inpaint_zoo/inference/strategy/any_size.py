@@ -118,6 +118,9 @@ class AnySize:
             ZooError: A part does not fit into the memory, or an option does not go with the strategy.
         """
         budget = self._budget(image)
+        if len(image) > 1 and self._needed(image.shape[-2], image.shape[-1]) * len(image) > budget:
+            singles = zip(image.split(1), mask.split(1), strict=True)
+            return torch.cat([self(each, hole, **options) for each, hole in singles])
         if self.strategy == "full" or not self._divides(image, budget):
             needed = self._needed(image.shape[-2], image.shape[-1]) * len(image)
             self._check(needed, budget, "the whole image", image)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -141,5 +140,7 @@ def _with_low_frequencies(new: Tensor, coarse: Tensor, target: Tensor, sigma: fl
 
 
 def _blur(values: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    import cv2
+
     blurred = cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
     return np.asarray(blurred, np.float32)
