@@ -193,6 +193,30 @@ def test_a_small_memory_makes_smaller_parts_and_none_an_error(small):
             fill_batch(AnySize(small, strategy, max_memory="10 MiB"), photo(256), hole)
 
 
+def test_a_batch_that_does_not_fit_runs_one_by_one(small):
+    images, holes = torch.cat([photo(64), photo(64, 1)]), boxes(64, (5, 5, 60, 60)).expand(2, 1, 64, 64)
+    whole, less = AnySize(small), AnySize(small)
+    together = fill_batch(whole, images, holes)
+    less.max_memory = whole.choices[0].needed - activation_bytes(small, 64, 64) // 2
+    alone = fill_batch(less, images, holes)
+    assert [len(whole.choices), len(less.choices)] == [1, 2]
+    assert torch.allclose(together, alone, atol=1e-6)
+
+
+def test_long_narrow_crops_are_tiled_at_their_smallest_level(small):
+    image = torch.rand(1, 3, 24, 600, generator=torch.Generator().manual_seed(0))
+    hole = torch.zeros(1, 1, 24, 600, dtype=torch.bool)
+    hole[..., 4:20, 20:580] = True
+    seen = []
+    handle = small.register_forward_pre_hook(lambda _, inputs: seen.append(max(inputs[0].shape[-2:])))
+    try:
+        result = fill_batch(AnySize(small, "coarse_to_fine", fast=False), image, hole)
+    finally:
+        handle.remove()
+    assert torch.isfinite(result).all()
+    assert max(seen) <= 64
+
+
 def test_estimates_hold_for_activations():
     for name in ("glama_tiny", "lgnet_tiny", "grig_tiny", "contextual_attention_tiny"):
         net = iz.create_model(name)

@@ -119,8 +119,7 @@ class AnySize:
         """
         budget = self._budget(image)
         if len(image) > 1 and self._needed(image.shape[-2], image.shape[-1]) * len(image) > budget:
-            singles = zip(image.split(1), mask.split(1), strict=True)
-            return torch.cat([self(each, hole, **options) for each, hole in singles])
+            return torch.cat([self(image[k : k + 1], mask[k : k + 1], **_of(options, k)) for k in range(len(image))])
         if self.strategy == "full" or not self._divides(image, budget):
             needed = self._needed(image.shape[-2], image.shape[-1]) * len(image)
             self._check(needed, budget, "the whole image", image)
@@ -283,6 +282,12 @@ class AnySize:
         with self._lock:
             size = (image.shape[-2], image.shape[-1])
             self.choices.append(Choice(strategy, size, largest, self._fixed(image) + needed))
+
+
+def _of(options: dict[str, Any], k: int) -> dict[str, Any]:
+    """Return the options for the image at position ``k`` of a batch."""
+    filling = options.get("hole_fill")
+    return options if filling is None else {**options, "hole_fill": filling[k : k + 1]}
 
 
 def margins(side: int) -> tuple[int, int]:
