@@ -237,9 +237,9 @@ class AnySize:
         return fill_tiles(lambda x, h: self._run(x, h, **options), image, hole, (side, side), *margins(side))
 
     def _tile_side(self, image: Tensor, budget: float) -> int:
-        """Return the side of the tiles: twice the size of the training, or less if the memory is too small."""
+        """Return the side of the tiles: twice the size of the training, at least a quarter, as the memory allows."""
         side = math.ceil(2 * self._training_size / self._multiple) * self._multiple
-        least = max(math.ceil(self._min_size / self._multiple) * self._multiple, min(64, side))
+        least = math.ceil(max(self._min_size, self._training_size // 4) / self._multiple) * self._multiple
         while side > least and self._needed(side, side) > budget:
             side = max(side // 2 // self._multiple * self._multiple, least)
         self._check(self._needed(side, side), budget, f"a tile of {side} x {side}", image)
