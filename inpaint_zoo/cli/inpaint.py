@@ -169,9 +169,9 @@ def run(args: list[str]) -> int:
     from inpaint_zoo.inference.edits import Edits, parse_expand
     from inpaint_zoo.inference.extras import Extras
     from inpaint_zoo.inference.folder import Saving, fill_folder
-    from inpaint_zoo.inference.inpaint import ready_model
+    from inpaint_zoo.inference.inpaint import ALPHA, ready_model
     from inpaint_zoo.inference.jobs import plan_jobs
-    from inpaint_zoo.inference.mask_source import ALPHA, mask_source
+    from inpaint_zoo.inference.mask_source import mask_source
     from inpaint_zoo.inference.strategy import AnySize
 
     out = Path(options.out)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image, JpegImagePlugin
 
+import inpaint_zoo as iz
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.edits import Edits, parse_expand
@@ -114,6 +115,11 @@ def test_alpha_of_the_image_is_the_hole(place):
     assert result.alpha is not None
     assert (result.alpha == 255).all()
     assert results(place) == ["x.png"]
+    np.testing.assert_array_equal(np.asarray(iz.inpaint("mean_fill", "cut/x.png", "alpha"))[..., :3], result.rgb)
+    with pytest.raises(ZooError, match="has no alpha channel"):
+        iz.inpaint("mean_fill", "cut/opaque.png", "alpha")
+    with pytest.raises(ZooError, match="needs a path or PIL image"):
+        iz.inpaint("mean_fill", RGB, "alpha")
 
 
 def test_alpha_of_a_mask_file(place):
