@@ -1,6 +1,6 @@
 """Time, peak memory and seams of every learned family on large images.
 
-`python benchmarks/speed/any_size.py --sizes 1024 4096` prints a table. Each row is measured in a process of its own: the
+`python benchmarks/speed/any_size.py --sizes 1024 4096` prints a table. Each row is measured in its own process. The
 peak is that of the whole process, with Python, PyTorch, the weights and all images. A seam ratio is the mean gradient
 across the borders of tiles inside the hole, divided by the mean gradient at the pixels around these borders.
 """
@@ -103,7 +103,8 @@ def measure(name: str, size: int, ratio: float, strategy: str, limit: str) -> di
                 crop.window for crop in crops_of(torch.from_numpy(hole)[None, None], net.training_size, multiple)
             ]
         found = [borders_of(window, (side, side), *margins(side)) for window in windows]
-        seams = seam_ratio(result, hole, (sum((each[0] for each in found), []), sum((each[1] for each in found), [])))
+        rows, columns = ([place for each in found for place in each[axis]] for axis in (0, 1))
+        seams = seam_ratio(result, hole, (rows, columns))
     return {
         "model": name,
         "size": size,

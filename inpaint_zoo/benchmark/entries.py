@@ -106,6 +106,9 @@ class ModelEntry:
         family: The entry that the network is a part of; None for an entry that is one network.
         applies: False for a dataset in ``other_steps``.
         train: How `inpaint-zoo sweep` trains it; None if the suite does not say it.
+        strategy: How large images are divided, see `inference.strategy.AnySize`.
+        max_memory: Maximum memory of a strategy, as text. It is stated in the suite and not found on the machine, so
+            that "auto" chooses the same on every machine.
     """
 
     label: str
@@ -122,6 +125,8 @@ class ModelEntry:
     family: Family | None = None
     applies: bool = True
     train: TrainKeys | None = None
+    strategy: str = "full"
+    max_memory: str = "4GiB"
     kind = "model"
 
     @property
@@ -161,8 +166,14 @@ class ModelEntry:
             "model": self.model,
             "weights": weights,
             "options": self.options,
+            **self.division,
             **family,
         }
+
+    @property
+    def division(self) -> dict[str, str]:
+        """The strategy and its maximum memory as plain values; empty for whole images."""
+        return {} if self.strategy == "full" else {"strategy": self.strategy, "max_memory": self.max_memory}
 
 
 @dataclass(frozen=True)

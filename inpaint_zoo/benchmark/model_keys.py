@@ -11,17 +11,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from inpaint_zoo.benchmark.entries import DATASET, DRAW, MethodEntry, ModelEntry, find_file
 from inpaint_zoo.benchmark.places import Places
 from inpaint_zoo.benchmark.training_keys import read_training
 from inpaint_zoo.config import Table, mapping, string, whole
-from inpaint_zoo.errors import ZooError
+from inpaint_zoo.errors import ZooError, unknown_name
 
 __all__ = ["MODEL_KEYS", "STATING", "is_listed", "read_model", "read_shipped", "stated_model"]
 
-MODEL_KEYS = ("model", "weights", "checkpoint", "checkpoints", "draws", "options", "label", "train")
+DIVISION_KEYS = ("strategy", "max_memory")
+MODEL_KEYS = ("model", "weights", "checkpoint", "checkpoints", "draws", "options", "label", "train", *DIVISION_KEYS)
 STATING = ("weights", "checkpoint")
 """Keys of a file that can state its model, so that `model` may be left out."""
 PLACEHOLDER = re.compile(r"\{\w*\}")
@@ -99,7 +102,25 @@ def read_model(table: Table, name: str, base: Path, places: Places) -> ModelEntr
             "untrained network."
         )
     by_step: dict[str, Path] | None = {} if key == "checkpoints" else None
-    return ModelEntry(label, table, name, weights, options, draws=draws, by_step=by_step, train=train)
+    entry = ModelEntry(label, table, name, weights, options, draws=draws, by_step=by_step, train=train)
+    return _divided(entry, table)
+
+
+def _divided(entry: ModelEntry, table: Table) -> ModelEntry:
+    """Return the entry with the keys that say how large images are divided."""
+    if not any(key in table.values for key in DIVISION_KEYS):
+        return entry
+    from inpaint_zoo.inference.strategy import Strategy, parse_bytes
+
+    strategy = table.get("strategy", string) or entry.strategy
+    if strategy not in get_args(Strategy):
+        raise table.located(unknown_name("strategy", strategy, get_args(Strategy)))
+    limit = table.get("max_memory", string) or entry.max_memory
+    try:
+        parse_bytes(limit)
+    except ZooError as error:
+        raise table.located(error) from error
+    return replace(entry, strategy=strategy, max_memory=limit)
 
 
 def read_shipped(table: Table) -> Iterator[ModelEntry]:
@@ -122,9 +143,11 @@ def read_shipped(table: Table) -> Iterator[ModelEntry]:
 
 def is_listed(entry: ModelEntry, methods: Iterable[MethodEntry]) -> bool:
     """Return whether the suite already lists a shipped model: by its name, or unchanged with another label."""
-    plain = (entry.model, entry.weights, entry.options)
+
+    def content(each: ModelEntry) -> tuple[object, ...]:
+        return each.model, each.weights, each.options, each.strategy
+
     return any(
-        entry.label == other.label
-        or (isinstance(other, ModelEntry) and (other.model, other.weights, other.options) == plain)
+        entry.label == other.label or (isinstance(other, ModelEntry) and content(other) == content(entry))
         for other in methods
     )

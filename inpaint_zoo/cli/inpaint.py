@@ -174,8 +174,9 @@ def run(args: list[str]) -> int:
     from inpaint_zoo.inference.edits import Edits, parse_expand
     from inpaint_zoo.inference.extras import Extras
     from inpaint_zoo.inference.folder import Saving, fill_folder
+    from inpaint_zoo.inference.inpaint import ALPHA
     from inpaint_zoo.inference.jobs import plan_jobs
-    from inpaint_zoo.inference.mask_source import ALPHA, mask_source
+    from inpaint_zoo.inference.mask_source import mask_source
     from inpaint_zoo.inference.strategy import AnySize
 
     out = Path(options.out)
@@ -217,7 +218,7 @@ def run(args: list[str]) -> int:
             overwrite=options.overwrite,
             finished=finished,
         )
-    _conclude(report, len(jobs) - len(todo), out)
+    _conclude(report, len(jobs) - len(todo), Path(os.path.commonpath([job.image.parent for job in jobs])), out)
     _tell_strategies([choice for filler in fillers for choice in filler.choices], devices)
     return 1 if report.problems else 0
 
@@ -322,22 +323,21 @@ def _counting(jobs: Sequence[Job]) -> Iterator[Any]:
         yield finished
 
 
-def _conclude(report: FolderReport, skipped: int, out: Path) -> None:
+def _conclude(report: FolderReport, skipped: int, root: Path, out: Path) -> None:
     for line in doubt_lines(report.doubts):
         err_console.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True)
     for note, noted in report.notes.items():
         more = f" and {len(noted) - 1} more" if len(noted) > 1 else ""
         note_console.print(f"[dim]note:[/dim] {escape(note)}: {escape(str(noted[0]))}{more}", soft_wrap=True)
     if report.problems:
-        _show_problems(report.problems)
+        _show_problems(report.problems, root)
     words = [f"{report.done} inpainted"]
     words += [f"{skipped} skipped (already exist; --overwrite writes them again)"] if skipped else []
     words += [f"{len(report.problems)} failed"] if report.problems else []
     console.print(f"{', '.join(words)}: {escape(str(out))}", soft_wrap=True)
 
 
-def _show_problems(problems: Sequence[Problem]) -> None:
-    root = Path(os.path.commonpath([problem.image.parent for problem in problems]))
+def _show_problems(problems: Sequence[Problem], root: Path) -> None:
     table = Table(title=f"not inpainted, of {escape(str(root))}", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("image", overflow="fold")
     table.add_column("why it has no result", overflow="fold")

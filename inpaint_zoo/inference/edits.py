@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,6 +55,8 @@ class Edits(NamedTuple):
 
     def blended(self, filled: Levels, image: Levels, hole: NDArray[np.bool_]) -> Levels:
         """Return the result (H, W, 3): the filling inside ``hole`` (H, W), which fades out over `feather` pixels."""
+        import cv2
+
         if not self.feather or not hole.any():
             return filled
         distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 5)
@@ -90,6 +91,8 @@ def parse_expand(text: str) -> tuple[int, int, int, int]:
 
 
 def _grown(hole: NDArray[np.bool_], distance: int) -> NDArray[np.bool_]:
+    import cv2
+
     if not distance or not hole.any():
         return hole
     return np.asarray(cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 5) <= distance)

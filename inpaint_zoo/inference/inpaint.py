@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard, overload
 
@@ -17,15 +18,17 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.batch import Filler, Levels, as_tensor, fill_batch, to_levels, to_tensors
 from inpaint_zoo.inference.strategy import AnySize, Strategy
 from inpaint_zoo.interfaces import InpaintingNetwork
-from inpaint_zoo.io.images import IMAGE_SUFFIXES, DecodedImage, convert_image, read_image
+from inpaint_zoo.io.images import IMAGE_SUFFIXES, DecodedImage, ImageError, convert_image, read_image
 from inpaint_zoo.io.listing import refuse_own_masks
 from inpaint_zoo.masks import MaskWarning, binary_mask, create_generator, create_mask, list_masks, read_mask
 from inpaint_zoo.masks.read import doubts_about
 from inpaint_zoo.ops import to_uint8
 from inpaint_zoo.registry import create_model, model_info
 
-__all__ = ["check_finite", "fill_bytes", "inpaint", "is_mask_name", "keep_gray", "ready_model"]
+__all__ = ["ALPHA", "alpha_hole", "check_finite", "fill_bytes", "inpaint", "is_mask_name", "keep_gray", "ready_model"]
 
+ALPHA = "alpha"
+"""Mask argument that stands for the alpha channel of the image: transparent pixels are hole."""
 ImageRow = str | Path | Image.Image | NDArray[Any] | Tensor
 
 
@@ -128,7 +131,8 @@ def inpaint(
             Arrays and tensors are uint8, or float in [0, 1]. H, W >= 1. An alpha channel is kept unchanged. If all
             known pixels are gray, the filled pixels are gray too.
         mask: A path, PIL image or uint8 array where white is the hole; a boolean or 0/1 array or tensor (H, W) where
-            True or 1 is the hole (also with leading dimensions of 1, or one per image); or a mask generator's name.
+            True or 1 is the hole (also with leading dimensions of 1, or one per image); or a mask generator's name; or
+            "alpha" for the transparent pixels of a path or PIL image, which are opaque in the result.
         mask_threshold: In uint8 masks, values above it are hole.
         invert_mask: Use black, False or 0 as hole.
         seed: Seed of a mask generator.
@@ -152,6 +156,14 @@ def inpaint(
     model = ready_model(net) if isinstance(net, str) else net
     if not isinstance(model, AnySize):
         model = AnySize(model, strategy, max_memory=max_memory, refine=refine, fast=fast)
+    if isinstance(mask, str) and mask == ALPHA:
+        if not isinstance(image, str | Path | Image.Image):
+            raise ZooError("The mask 'alpha' needs a path or PIL image. From an array: `mask=image[..., 3] == 0`.")
+        decoded = convert_image(image) if isinstance(image, Image.Image) else read_image(image)
+        hole = alpha_hole(decoded, mask_threshold, invert_mask)
+        opaque = replace(decoded, alpha=np.where(hole, np.uint8(255), np.asarray(decoded.alpha, np.uint8)))
+        return _inpaint_image(model, opaque, lambda H, W: hole[None], options)
+
     if isinstance(image, str | Path) and isinstance(mask, str | Path) and not is_mask_name(mask):
         refuse_own_masks([Path(image)], [Path(mask)])
 
@@ -184,6 +196,22 @@ def fill_bytes(net: Filler, images: Levels, holes: NDArray[np.bool_], **options:
         (B, H, W, 3) of the dtype of ``images``.
     """
     return to_levels(_run(net, *to_tensors(images, holes), options), images)
+
+
+def alpha_hole(image: DecodedImage, threshold: int = 127, invert: bool = False) -> NDArray[np.bool_]:
+    """Return the hole (H, W) that the transparent pixels of an image make.
+
+    Args:
+        image: The image.
+        threshold: Pixels whose alpha is not above it are hole.
+        invert: Use the opaque pixels as hole instead.
+
+    Raises:
+        ImageError: The image has no alpha channel.
+    """
+    if image.alpha is None:
+        raise ImageError(f"{image.path}: has no alpha channel, so the mask 'alpha' finds no hole in it")
+    return image.alpha > threshold if invert else image.alpha <= threshold
 
 
 def keep_gray(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:

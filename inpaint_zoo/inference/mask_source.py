@@ -10,17 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.inference.inpaint import is_mask_name
+from inpaint_zoo.inference.inpaint import ALPHA, alpha_hole, is_mask_name
 from inpaint_zoo.inference.jobs import Job, refuse_overwriting
-from inpaint_zoo.io.images import MAX_PIXELS, DecodedImage, ImageError, read_image
+from inpaint_zoo.io.images import MAX_PIXELS, DecodedImage, read_image
 from inpaint_zoo.io.listing import by_stem, pair_masks, refuse_own_masks
 from inpaint_zoo.masks import create_generator
 from inpaint_zoo.masks.read import Channel, mask_of
 
-__all__ = ["ALPHA", "MaskSource", "mask_source"]
-
-ALPHA = "alpha"
-"""Argument that stands for the alpha channel of each image: transparent pixels are hole."""
+__all__ = ["MaskSource", "mask_source"]
 
 MaskSource = Callable[[Job, DecodedImage], tuple[NDArray[np.uint8], dict[str, str]]]
 """Function that returns the mask (H, W), 1 = hole, of an image that was read, and doubts about its file by kind."""
@@ -78,7 +75,7 @@ def _other_source(
     if mask is None or not jobs:
         return lambda _, image: (np.zeros(image.size, np.uint8), {})
     if mask == ALPHA:
-        return lambda job, image: (_from_alpha(image, threshold, invert), {})
+        return lambda job, image: (alpha_hole(image, threshold, invert).astype(np.uint8), {})
     if is_mask_name(mask):
         generator = create_generator(mask, seed=seed)
 
@@ -98,13 +95,6 @@ def _other_source(
     values, texts = from_file(path)
     refuse_overwriting([path], jobs, "mask")
     return lambda job, image: (values, texts)
-
-
-def _from_alpha(image: DecodedImage, threshold: int, invert: bool) -> NDArray[np.uint8]:
-    if image.alpha is None:
-        raise ImageError(f"{image.path}: has no alpha channel, so `--mask alpha` finds no hole in it")
-    hole = image.alpha > threshold if invert else image.alpha <= threshold
-    return hole.astype(np.uint8)
 
 
 def _paired(folder: Path, jobs: Sequence[Job]) -> dict[Path, Path]:

@@ -1,9 +1,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+import inpaint_zoo as iz
 from inpaint_zoo.benchmark import load_suite
+from inpaint_zoo.benchmark.methods.base import MethodInput
+from inpaint_zoo.benchmark.methods.network import NetworkMethod
 from inpaint_zoo.benchmark.plan import open_sources
 from inpaint_zoo.benchmark.statistics import fewest_groups
 from inpaint_zoo.data import create_dataset
@@ -146,3 +151,31 @@ def test_the_quickstart_suite_reads():
 def test_kid_is_added_behind_each_fid_that_has_none(tmp_path):
     suite = small_suite(tmp_path, metrics=["fid", "psnr", "kid_clean", "fid_clean", "fid_pytorch"])
     assert suite.metrics == ("fid", "kid", "psnr", "kid_clean", "fid_clean", "fid_pytorch", "kid_pytorch")
+
+
+def test_methods_take_a_strategy_that_is_part_of_their_identity(tmp_path):
+    entries = "[{model: glama_tiny, label: whole}, {model: glama_tiny, strategy: crop, max_memory: 2GiB}]"
+    text = re.sub(r"methods:\n(  - .*\n)+", f"methods: {entries}\n", GOOD)
+    whole, cropped = load_suite(suite_file(tmp_path, text)).methods
+    assert (whole.strategy, cropped.strategy, cropped.max_memory) == ("full", "crop", "2GiB")
+    assert "strategy" not in whole.plain()
+    assert cropped.plain()["strategy"] == "crop"
+    identities = [NetworkMethod(entry, seed=1).identity(None) for entry in (whole, cropped)]
+    assert identities[1] == identities[0] | {"strategy": "crop", "max_memory": "2GiB"}
+    for old, new, message in (("crop,", "crops,", "Did you mean 'crop'"), ("2GiB", "two", "such as 4GiB")):
+        with pytest.raises(ZooError, match=rf"s\.yaml:3: .*{message}"):
+            load_suite(suite_file(tmp_path, text.replace(old, new)))
+
+
+def test_a_strategy_divides_the_images_of_a_method(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    mask = np.zeros((96, 96), np.uint8)
+    mask[8:20, 8:20] = 1
+    text = re.sub(r"methods:\n(  - .*\n)+", "methods: [{model: glama_tiny, strategy: crop}]\n", GOOD)
+    (entry,) = load_suite(suite_file(tmp_path, text)).methods
+    method = NetworkMethod(entry, seed=1)
+    method.start(None, torch.device("cpu"), "fp32")
+    (output,) = method.fill([MethodInput("a", image, mask.astype(bool), None)])
+    assert method.filler.choices[0].strategy == "crop"
+    wanted = iz.inpaint(iz.create_model("glama_tiny", weights="shipped"), image, mask, strategy="crop")
+    np.testing.assert_array_equal(output.image, wanted)

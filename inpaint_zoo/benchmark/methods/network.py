@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from inpaint_zoo.inference.optimize import Precision
     from inpaint_zoo.inference.stages import Stage
+    from inpaint_zoo.inference.strategy import AnySize, Strategy
     from inpaint_zoo.interfaces import InpaintingNetwork
     from inpaint_zoo.registry import ModelInfo
 
@@ -48,6 +49,7 @@ class NetworkMethod(Method):
         super().__init__(entry)
         self.seed = seed
         self.network: InpaintingNetwork | None = None
+        self.filler: AnySize | None = None  # for a strategy other than "full"
         self.parameters: int | None = None  # of the original network; the optimized one has folded normalization layers
         self.same_in_batches: dict[tuple[int, ...], bool] = {}
         self._warm: set[tuple[int, ...]] = set()
@@ -114,6 +116,8 @@ class NetworkMethod(Method):
 
         if not self.entry.applies:
             return f"the run for '{task.dataset}' has no checkpoint of this step"
+        if task.mosaic and self.entry.strategy != "full":
+            return f"the strategy '{self.entry.strategy}' divides the image, and a mosaic needs it whole"
         if not task.mosaic or model_info(self.entry.model).takes_hole_fill:
             return None
         return f"'{self.entry.model}' ignores the values in the hole, so a mosaic would not change its result"
@@ -130,6 +134,7 @@ class NetworkMethod(Method):
             "model": self.entry.model,
             "options": self.info.options,
             "weights_sha256": self.weights_sha256(),
+            **self.entry.division,
             **random,
             **plugin,
         }
@@ -139,7 +144,7 @@ class NetworkMethod(Method):
         import torch
 
         from inpaint_zoo.combinators.wrapper import repeating_networks
-        from inpaint_zoo.inference import optimize
+        from inpaint_zoo.inference import AnySize, optimize
         from inpaint_zoo.registry import create_model
 
         self.device = device
@@ -150,6 +155,13 @@ class NetworkMethod(Method):
             network = create_model(self.entry.model, weights=self._weights, **self.entry.options)
         self.parameters = sum(parameter.numel() for parameter in network.parameters())
         self.network = optimize(network.to(device), cast("Precision", precision))
+        if self.entry.strategy != "full":
+            self.filler = AnySize(
+                network,
+                cast("Strategy", self.entry.strategy),
+                max_memory=self.entry.max_memory,
+                runs=self.network,
+            )
         repeating = repeating_networks(self.network)
         self.repeats = bool(repeating)
         if repeating:
@@ -159,7 +171,12 @@ class NetworkMethod(Method):
         self._passes += samples
 
     def count_macs(self, height: int, width: int) -> Macs | None:
-        """Return the MACs for one image of this size with the original network; cached by size."""
+        """Return the MACs for one image of this size with the original network; cached by size.
+
+        They are unknown for a strategy that divides images, because they depend on the holes.
+        """
+        if self.entry.strategy != "full":
+            return None
         from inpaint_zoo.discovery import discover
         from inpaint_zoo.interfaces import MIN_SIDE
         from inpaint_zoo.registry import MODELS
@@ -172,7 +189,7 @@ class NetworkMethod(Method):
 
     def close(self) -> None:
         """Drop the network."""
-        self.network = None
+        self.network = self.filler = None
         self.same_in_batches.clear()
         self._warm.clear()
 
@@ -234,7 +251,10 @@ class NetworkMethod(Method):
 
         assert self.network is not None
         with torch.inference_mode():
-            result = fill_batch(self.network, image, hole, hole_fill=hole_fill)
+            if self.filler is None:
+                result = fill_batch(self.network, image, hole, hole_fill=hole_fill)
+            else:
+                result = fill_batch(self.filler, image, hole)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return result

@@ -72,6 +72,7 @@ class AnySize:
         refine: With "coarse_to_fine", optimize the features of the network at each resolution that fits into the
             memory, instead of running tiles. Only for LaMa and its variants.
         fast: Use the fast form of the network, see `inpaint`.
+        runs: A form of the network that runs instead, such as one in another precision.
 
     Attributes:
         choices: What was done with the images so far.
@@ -88,6 +89,7 @@ class AnySize:
         max_memory: str | int | None = None,
         refine: bool = False,
         fast: bool = True,
+        runs: InpaintingNetwork | None = None,
     ) -> None:
         if strategy not in get_args(Strategy):
             raise unknown_name("strategy", strategy, get_args(Strategy))
@@ -98,7 +100,7 @@ class AnySize:
             )
         if refine and strategy not in ("auto", "coarse_to_fine"):
             raise ZooError(f"`refine` works with the strategy coarse_to_fine only, got '{strategy}'.")
-        self.net, self.strategy, self.refine, self.fast = net, strategy, refine, fast
+        self.net, self.strategy, self.refine, self.fast, self.runs = net, strategy, refine, fast, runs
         self.max_memory = None if max_memory is None else parse_bytes(max_memory)
         self.choices: list[Choice] = []
         self._lock = threading.Lock()
@@ -116,6 +118,8 @@ class AnySize:
             ZooError: A part does not fit into the memory, or an option does not go with the strategy.
         """
         budget = self._budget(image)
+        if len(image) > 1 and self._needed(image.shape[-2], image.shape[-1]) * len(image) > budget:
+            return torch.cat([self(image[k : k + 1], mask[k : k + 1], **_of(options, k)) for k in range(len(image))])
         if self.strategy == "full" or not self._divides(image, budget):
             needed = self._needed(image.shape[-2], image.shape[-1]) * len(image)
             self._check(needed, budget, "the whole image", image)
@@ -148,7 +152,8 @@ class AnySize:
         )
 
     def _run(self, image: Tensor, hole: Tensor, **options: Any) -> Tensor:
-        return fill_batch(fast_form(self.net) if self.fast else self.net, image, hole, **options)
+        net = self.runs if self.runs is not None else fast_form(self.net) if self.fast else self.net
+        return fill_batch(net, image, hole, **options)
 
     def _divides(self, image: Tensor, budget: float) -> bool:
         if self.strategy != "auto" or not self._learned:
@@ -232,9 +237,9 @@ class AnySize:
         return fill_tiles(lambda x, h: self._run(x, h, **options), image, hole, (side, side), *margins(side))
 
     def _tile_side(self, image: Tensor, budget: float) -> int:
-        """Return the side of the tiles: twice the size of the training, or less if the memory is too small."""
+        """Return the side of the tiles: twice the size of the training, at least a quarter, as the memory allows."""
         side = math.ceil(2 * self._training_size / self._multiple) * self._multiple
-        least = max(math.ceil(self._min_size / self._multiple) * self._multiple, min(64, side))
+        least = math.ceil(max(self._min_size, self._training_size // 4) / self._multiple) * self._multiple
         while side > least and self._needed(side, side) > budget:
             side = max(side // 2 // self._multiple * self._multiple, least)
         self._check(self._needed(side, side), budget, f"a tile of {side} x {side}", image)
@@ -277,6 +282,12 @@ class AnySize:
         with self._lock:
             size = (image.shape[-2], image.shape[-1])
             self.choices.append(Choice(strategy, size, largest, self._fixed(image) + needed))
+
+
+def _of(options: dict[str, Any], k: int) -> dict[str, Any]:
+    """Return the options for the image at position ``k`` of a batch."""
+    filling = options.get("hole_fill")
+    return options if filling is None else {**options, "hole_fill": filling[k : k + 1]}
 
 
 def margins(side: int) -> tuple[int, int]:

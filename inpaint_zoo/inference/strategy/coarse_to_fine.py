@@ -86,7 +86,8 @@ def fill_coarse_to_fine(
     levels = [Level(image, hole)]
     for smaller in reversed(level_sizes(size, longest)[:-1]):
         levels.insert(0, shrunk(levels[0], smaller))
-    result = fill(*levels[0])
+    small = max(levels[0].image.shape[-2:]) <= longest  # not if the image is long and narrow
+    result = fill(*levels[0]) if small else fill_tiles(fill, *levels[0], tile, margin, blend)
     for level in levels[1:]:
         coarse = F.interpolate(result, level.image.shape[-2:], mode="bicubic", align_corners=False).clamp(0, 1)
         refined = refine(*level, result) if refine else None

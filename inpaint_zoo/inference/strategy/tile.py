@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -49,7 +48,7 @@ def fill_tiles(
     Returns:
         (1, 3, H, W), filled. Known pixels are unchanged.
     """
-    result = image.clone() if coarse is None else torch.where(hole, coarse, image)
+    result = torch.where(hole, 0.0 if coarse is None else coarse, image)  # the hole may contain NaN
     missing = hole.clone() if coarse is None else torch.zeros_like(hole)
     weights = torch.zeros_like(hole, dtype=torch.float32)
     tiles = grid((image.shape[-2], image.shape[-1]), tile, margin, blend)
@@ -88,7 +87,8 @@ def _fill_tile(
     inner = tile.inner.within(tile.window)
     unknown = _part(missing, tile.window).clone()
     target = _part(hole, tile.inner)
-    _part(unknown, inner).copy_(target)
+    outer = _outer(tile, inner)
+    _part(unknown, outer).copy_(_part(_part(hole, tile.window), outer))
     filled = fill(_part(result, tile.window), unknown)
     new = _part(filled, inner)
     if coarse is not None:
@@ -99,6 +99,21 @@ def _fill_tile(
     old.copy_(torch.where(target, old + (new - old) * (weight / total.clamp_min(1e-12)), old))
     _part(weights, tile.inner).copy_(total)
     _part(missing, tile.inner).logical_and_(~target)
+
+
+def _outer(tile: Tile, inner: Window) -> Window:
+    """Return the part of a tile that its network predicts, in the tile's coordinates.
+
+    It extends halfway from the inner part to the border of the tile, because networks predict least well at the border
+    of a hole. What they predict there is not used.
+    """
+    height, width = tile.window.height, tile.window.width
+    return Window(
+        inner.top - inner.top // 2,
+        inner.left - inner.left // 2,
+        inner.bottom + (height - inner.bottom) // 2,
+        inner.right + (width - inner.right) // 2,
+    )
 
 
 def _ramp(tile: Tile) -> Tensor:
@@ -112,7 +127,8 @@ def _slope(length: int, before: int, after: int) -> Tensor:
     places = torch.arange(length, dtype=torch.float32) + 0.5
     rise = (places / before).clamp(max=1) if before else torch.ones(length)
     fall = ((length - places) / after).clamp(max=1) if after else torch.ones(length)
-    return rise * fall
+    linear = rise * fall
+    return linear.square() * (3 - 2 * linear)  # also without a step in its derivative
 
 
 def _with_low_frequencies(new: Tensor, coarse: Tensor, target: Tensor, sigma: float) -> Tensor:
@@ -124,5 +140,7 @@ def _with_low_frequencies(new: Tensor, coarse: Tensor, target: Tensor, sigma: fl
 
 
 def _blur(values: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    import cv2
+
     blurred = cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
     return np.asarray(blurred, np.float32)

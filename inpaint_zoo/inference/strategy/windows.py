@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -103,6 +102,8 @@ def hole_windows(hole: NDArray[np.bool_], near: int) -> list[tuple[Window, NDArr
         hole: (H, W).
         near: Distance in pixels; also the context that a window has around its hole.
     """
+    import cv2
+
     H, W = hole.shape
     rows, columns = -(-H // BLOCK), -(-W // BLOCK)
     padded = np.zeros((rows * BLOCK, columns * BLOCK), np.bool_)
@@ -157,6 +158,8 @@ def _area(box: Window, context: int) -> int:
 
 def hole_depth(hole: NDArray[np.bool_]) -> float:
     """Return the largest distance in pixels of a hole pixel to the nearest known pixel; infinity if none is known."""
+    import cv2
+
     if hole.all():
         return math.inf
     return float(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3).max())
