@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import torch
@@ -38,6 +39,8 @@ def load_exported(path: str | Path, device: torch.device | str = "cpu") -> Outsi
     if not path.is_file():
         raise ExportError(f"No model file {path}.")
     kind = _KINDS[path.suffix]
+    if kind == "onnx" and importlib.util.find_spec("onnxruntime") is None:
+        raise ExportError(f"{path} needs onnxruntime: pip install 'inpaint-zoo[onnx]'.")
     model = LOADERS[kind](path, torch.device(device), Convention())
     if model.metadata is None:
         raise ExportError(

@@ -68,6 +68,8 @@ def test_a_file_is_imported_and_found(tmp_path, home, capsys):
         assert torch.equal(loaded.state_dict()[key], value), key
     assert weights_origin("gated_conv", stored).kind == "released"
     assert read_header(stored).training["release"] == "gated_conv:places2"
+    assert main(["models", "show", "gated_conv", "--weights", "official"]) == 0
+    assert "fine-tuned from the authors' TensorFlow checkpoint" in " ".join(capsys.readouterr().out.split())
     entry = small_suite(tmp_path, methods=[{"model": "gated_conv", "weights": "official"}]).methods[0]
     assert entry.find("images").weights == str(stored)
 
