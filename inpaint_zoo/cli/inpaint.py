@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -209,6 +210,6 @@ def _show_problems(problems: Sequence[Problem], images: Path) -> None:
         err_console.print(table)
         return
     # without a terminal nothing is folded, so that every path can be searched for
-
-    longest = max(len(str(problem.image)) + len(problem.reason) for problem in problems)
-    Console(stderr=True, emoji=False, width=longest + len(str(root)) + 40).print(table)
+    columns = ([str(problem.image) for problem in problems], [problem.reason for problem in problems])
+    widest = sum(max(map(cell_len, column)) for column in columns)
+    Console(stderr=True, emoji=False, width=widest + 40).print(table)

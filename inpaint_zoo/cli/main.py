@@ -6,6 +6,8 @@ nothing was changed; 3 a benchmark or sweep is complete except for what is missi
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import os
 import sys
@@ -67,6 +69,10 @@ def _usage() -> str:
         "  inpaint-zoo --version        the version\n"
         "  --debug                      show the traceback of an error\n"
     )
+
+
+# At its end, the interpreter searches for garbage, which takes a second if PyTorch and Lightning were imported.
+atexit.register(gc.freeze)
 
 
 @readable_output()
