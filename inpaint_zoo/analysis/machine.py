@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -45,12 +46,6 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
     """Return package versions and hardware as plain values."""
     import torch
 
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except ModuleNotFoundError:  # a different distribution, such as opencv-python
-            continue
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -58,8 +53,20 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         "cores": cores(),
         "torch_threads": torch.get_num_threads(),
         "device": describe_device(device),
-        **versions,
+        **_versions(),
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Return the versions of the packages that results depend on, which are read once."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except ModuleNotFoundError:  # a different distribution, such as opencv-python
+            continue
+    return versions
 
 
 def resident_growth_mib(call: Callable[[], T]) -> tuple[T, float | None]:

@@ -7,6 +7,8 @@ reader of the output has ended.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import os
 import sys
@@ -76,6 +78,10 @@ def _usage() -> str:
         "  -v, --verbose                also print which files are used and how long parts take; -vv prints more\n"
         "  --debug                      show the traceback of an error\n"
     )
+
+
+# At its end, the interpreter searches for garbage, which takes a second if PyTorch and Lightning were imported.
+atexit.register(gc.freeze)
 
 
 @readable_output()

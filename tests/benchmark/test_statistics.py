@@ -263,8 +263,10 @@ def test_pairs_by_a_metric_for_which_lower_is_better_and_with_gaps():
 
 
 def test_many_pairs_of_many_images_can_be_significant():
-    values = np.random.default_rng(22).normal(size=(60, 40)) * 0.01 + np.arange(40)
-    assert all(pair.verdict == "worse" for pair in all_pairs(values, np.arange(60).astype(str), True))  # 780 pairs
+    values = np.random.default_rng(22).normal(size=(20, 33)) * 0.01 + np.arange(33)
+    pairs = all_pairs(values, np.arange(20).astype(str), True)
+    assert len(pairs) == 528  # more than 10,000 sign patterns allow
+    assert all(pair.verdict == "worse" for pair in pairs)
 
 
 # --- summaries ---

@@ -2,6 +2,8 @@
 
 import errno
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -20,6 +22,12 @@ def test_help_names_every_command(capsys):
 def test_version(capsys):
     assert main(["--version"]) == 0
     assert inpaint_zoo.__version__ in capsys.readouterr().out
+
+
+def test_a_process_ends_without_a_search_for_garbage():
+    code = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0)); import inpaint_zoo.cli.main"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "True\n"
 
 
 def test_unknown_command(capsys):

@@ -53,6 +53,17 @@ def test_a_folder_of_odd_and_bad_files_end_to_end(tmp_path):
     assert second.stdout.startswith(f"0 inpainted, {len(odd)} skipped (already exist; --overwrite writes them again)")
 
 
+def test_a_list_in_a_file_folds_nothing(images, mask, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    long = {f"{'名' * 80}.png": b"", "b.png": b"II*\0damaged"}  # a long path, and a long reason
+    for name, content in long.items():
+        (images / name).write_bytes(content)
+    assert run("images", "--mask", mask, "--model", "mean_fill", "--out", "out") == 1
+    rows = [line for line in capsys.readouterr().err.splitlines() if line.endswith(" ")]
+    assert [sum(line.startswith(f"  {name} ") for line in rows) for name in long] == [1, 1]
+    assert sum("begins like a TIFF" in line for line in rows) == 1
+
+
 def test_the_tree_is_mirrored_and_known_pixels_stay(images, mask, tmp_path, capsys):
     assert run(images, "--mask", mask, "--model", "mean_fill", "--out", tmp_path / "out", "--format", "png") == 0
     assert capsys.readouterr().out == f"3 inpainted: {tmp_path / 'out'}\n"

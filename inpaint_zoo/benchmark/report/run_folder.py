@@ -173,6 +173,16 @@ class Run:
             dataset: Label of the dataset.
             mask: Label of the mask set; by default all of them.
         """
+        if (dataset, mask) not in self._scored:
+            self._scored[dataset, mask] = self._find_scored(dataset, mask)
+        return self._scored[dataset, mask]
+
+    @cached_property
+    def _scored(self) -> dict[tuple[str, str | None], dict[str, str]]:
+        """What `scored_images` has found."""
+        return {}
+
+    def _find_scored(self, dataset: str, mask: str | None) -> dict[str, str]:
         for table in (self.results, self.timings):
             rows = table[(table["dataset"] == dataset) & table["image"].notna()]
             if mask is not None:
