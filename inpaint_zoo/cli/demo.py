@@ -74,7 +74,9 @@ def run(args: list[str]) -> int:
         with serving(models, list_masks(), options.device, limits, options.host, options.port) as address:
             console.print(f"The page is at {escape(address)} (Ctrl-C stops it).", soft_wrap=True)
             if options.host != LOCAL:
-                err_console.print("[yellow]warning:[/yellow] other machines can use this page; it asks for no password.")
+                err_console.print(
+                    "[yellow]warning:[/yellow] other machines can use this page; it asks for no password."
+                )
             threading.Event().wait()
     except KeyboardInterrupt:
         return 0

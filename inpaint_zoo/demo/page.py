@@ -102,7 +102,9 @@ class Page:
                     interactive=False,
                     elem_id="samples",
                 )
-                gr.Markdown("## 2. Mask\nPaint over the part to fill. Each of the buttons below replaces what is painted.")
+                gr.Markdown(
+                    "## 2. Mask\nPaint over the part to fill. Each of the buttons below replaces what is painted."
+                )
                 editor = gr.ImageEditor(
                     label="image and mask",
                     type="numpy",
@@ -117,7 +119,9 @@ class Page:
                     elem_id="editor",
                 )
                 with gr.Accordion("Make a mask", open=False):
-                    generator = gr.Dropdown(list(self._masks), value=FIRST_MASK, label="mask generator", filterable=True)
+                    generator = gr.Dropdown(
+                        list(self._masks), value=FIRST_MASK, label="mask generator", filterable=True
+                    )
                     seed = gr.Number(0, label="seed", precision=0, minimum=0)
                     make = gr.Button("Make the mask")
                 with gr.Accordion("Upload a mask", open=False):
@@ -221,9 +225,7 @@ class Page:
                 problems[name] = str(error)
                 continue
             session.results[name] = filled
-            write_image(
-                session.file(name), filled.image, image.alpha, icc_profile=image.icc_profile, gray=image.gray
-            )
+            write_image(session.file(name), filled.image, image.alpha, icc_profile=image.icc_profile, gray=image.gray)
         yield self._results(session, problems, f"done: {len(session.results)} of {len(chosen)} models")
 
     def _results(self, session: Session, problems: dict[str, str], status: str) -> tuple[Any, ...]:
@@ -238,9 +240,7 @@ class Page:
             return session, status, table, *(gr.update(visible=False) for _ in range(6))
         choices = [ORIGINAL, MASKED, *names]
         left, right = (MASKED if len(names) == 1 else names[-2]), names[-1]
-        drawn = [
-            (each.image, f"{name}: {each.caption}") for name in names for each in session.results[name].inside
-        ]
+        drawn = [(each.image, f"{name}: {each.caption}") for name in names for each in session.results[name].inside]
         return (
             session,
             status,
@@ -256,9 +256,7 @@ class Page:
         known = [ORIGINAL, MASKED, *session.results]
         if session.hole is None or left not in known or right not in known:
             return gr.update(visible=False), gr.update(visible=False)
-        pair = gr.update(
-            value=(session.picture(left), session.picture(right)), label=f"{left} | {right}", visible=True
-        )
+        pair = gr.update(value=(session.picture(left), session.picture(right)), label=f"{left} | {right}", visible=True)
         if right not in session.results:
             return pair, gr.update(visible=False)
         return pair, gr.update(label=f"Download {right} as PNG", value=str(session.file(right)), visible=True)

@@ -59,7 +59,7 @@ class Worker:
                 ) from error
         if isinstance(answer, str):
             raise ZooError(answer)
-        return answer  # type: ignore[no-any-return]
+        return answer
 
     def stop(self) -> None:
         """Stop the process, if there is one."""

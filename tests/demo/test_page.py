@@ -196,8 +196,12 @@ def test_the_keyboard_reaches_every_control(visit):
     reached = set()
     for _ in range(80):
         page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.id || document.activeElement.ariaLabel || "
-                                  "document.activeElement.closest('label, button')?.innerText || ''").strip())
+        reached.add(
+            page.evaluate(
+                "document.activeElement.id || document.activeElement.ariaLabel || "
+                "document.activeElement.closest('label, button')?.innerText || ''"
+            ).strip()
+        )
     assert any("run" in each for each in reached)
     assert any("telea" in each for each in reached)
     assert any("Make a mask" in each for each in reached)
