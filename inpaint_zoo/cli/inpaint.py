@@ -200,9 +200,7 @@ def run(args: list[str]) -> int:
     extras.check(nets[0], model)
     if options.frames and options.strategy not in ("auto", "full"):
         raise ZooError(f"--frames shows passes over the whole image: use it without --strategy {options.strategy}.")
-    fillers = [
-        AnySize(net, options.strategy, max_memory=options.max_memory, refine=options.refine) for net in nets
-    ]
+    fillers = [AnySize(net, options.strategy, max_memory=options.max_memory, refine=options.refine) for net in nets]
     _check_writable(out)
     todo = [job for job in jobs if options.overwrite or not job.done()]
     subsampling = ("4:4:4", "4:2:2", "4:2:0").index(options.subsampling) if options.subsampling else None
