@@ -6,7 +6,8 @@ from inpaint_zoo.training.ema import NetworkEMA
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
 from inpaint_zoo.training.images import ImageGrid, PredictionWriter, image_row
 from inpaint_zoo.training.logs import CSVLog, MetricsLog, ProgressLines
-from inpaint_zoo.training.module import InpaintingModule, TrainingModule
+from inpaint_zoo.training.module import TrainingModule
+from inpaint_zoo.training.one_optimizer import InpaintingModule
 from inpaint_zoo.training.phases import (
     HALVED,
     Batch,

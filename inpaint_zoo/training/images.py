@@ -20,8 +20,9 @@ from inpaint_zoo.inference.extras import HasAttention
 from inpaint_zoo.io.images import write_image
 from inpaint_zoo.io.names import concerns_one_name
 from inpaint_zoo.ops import composite
-from inpaint_zoo.training.module import TrainingModule, hole_fill_of
+from inpaint_zoo.training.module import TrainingModule
 from inpaint_zoo.training.phases import Batch
+from inpaint_zoo.training.scoring import hole_fill_of
 
 __all__ = ["ImageGrid", "PredictionWriter", "image_row"]
 

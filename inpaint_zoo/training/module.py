@@ -1,49 +1,42 @@
-"""Base LightningModules of all families: they hold the network, combine loss terms and compute validation metrics."""
+"""Base LightningModule of all families: it holds the network and combines loss terms."""
 
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, ClassVar, Literal, Self, TypeVar, cast
+from typing import IO, Any, ClassVar, Self, TypeVar
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable, ReduceLROnPlateau
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.layers import init_scaled
-from inpaint_zoo.losses import MissingWeightsWarning, OnMissing, unless_missing
-from inpaint_zoo.metrics import ImageMetric, SetMetric, create_metric
+from inpaint_zoo.losses import OnMissing, unless_missing
 from inpaint_zoo.ops import (
     AugmentStep,
     check_augment_steps,
-    composite,
-    copy_from_first,
     diff_augment,
     from_range,
     to_range,
-    to_uint8,
 )
 from inpaint_zoo.ops.precision import full_precision
 from inpaint_zoo.random import sample_key
 from inpaint_zoo.registry import create_model
-from inpaint_zoo.training.fused import use_fused_updates
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
 from inpaint_zoo.training.hyperparameters import check_same_network, storable_arguments
 from inpaint_zoo.training.lightning_options import check_settings, check_trainer
 from inpaint_zoo.training.logs import MetricsLog, is_logged
 from inpaint_zoo.training.phases import Batch, Stages, Terms
 from inpaint_zoo.training.resume import make_exact
+from inpaint_zoo.training.scoring import ScoredModule, hole_fill_of
 from inpaint_zoo.training.sync_norms import replace_norm_sync
 from inpaint_zoo.training.undo import Undo
-from inpaint_zoo.weights import WeightsNotFoundError, match_state, read_header
+from inpaint_zoo.weights import match_state, read_header
 
-__all__ = ["InpaintingModule", "TrainingModule", "gradient_norm", "hole_fill_of", "without_padding"]
+__all__ = ["TrainingModule", "gradient_norm"]
 
 Built = TypeVar("Built")
 SMALL_OUTPUT = 0.1  # scale of output layers of differences: the first predictions are close to the pre-filled image
@@ -59,40 +52,7 @@ def _seed(stream: str, rank: int, number: int) -> int:
     return sample_key(seed, f"{stream}/{rank}", number) >> 1
 
 
-def plateau_metric(scheduler: torch.optim.lr_scheduler.ReduceLROnPlateau) -> str:
-    """Return the name of the validation metric that a `ReduceLROnPlateau` of Lightning's CLI monitors.
-
-    Raises:
-        ZooError: The schedule is an instance of torch's class, which has no metric name.
-    """
-    if not isinstance(scheduler, ReduceLROnPlateau):
-        raise ZooError(
-            "ReduceLROnPlateau needs the name of a validation metric. Use Lightning's class: scheduler: {class_path: "
-            "lightning.pytorch.cli.ReduceLROnPlateau, init_args: {monitor: val/psnr, mode: max, patience: 5}}."
-        )
-    return scheduler.monitor
-
-
-def without_padding(batch: Batch) -> Batch | None:
-    """Return the batch without padding samples (index -1), which give all ranks equal counts; None if none is left."""
-    keep = batch["index"] >= 0
-    if bool(keep.all()):
-        return batch
-    if not bool(keep.any()):
-        return None
-    flags = keep.tolist()
-    return {
-        key: value[keep] if isinstance(value, Tensor) else [x for x, kept in zip(value, flags, strict=True) if kept]
-        for key, value in batch.items()
-    }
-
-
-def hole_fill_of(batch: Batch) -> dict[str, Any]:
-    """Return ``hole_fill`` as keyword argument of the network if the data's ``input_mode`` fills the hole, else {}."""
-    return {"hole_fill": batch["hole_fill"]} if "hole_fill" in batch else {}
-
-
-class TrainingModule(LightningModule):
+class TrainingModule(ScoredModule):
     """Base class of `InpaintingModule` (one optimizer) and `AdversarialModule`; families derive from one of these.
 
     ``network`` is a network from the registry. Batches are dictionaries, see `phases.Batch`. The random numbers of
@@ -124,14 +84,12 @@ class TrainingModule(LightningModule):
     Attributes:
         network: The inpainting network.
         values: Latest loss terms and gradient norms by their log names, detached.
-        results: Latest metrics by name, such as ``val/psnr``; metrics of earlier stages as ``val/coarse/psnr``.
         batches: Number of training batches seen.
         trained_steps: Number of generator steps of the weights that were loaded or trained last, for evaluations.
         loss_generator: CPU generator for the random numbers of losses, seeded from (seed, batches seen), equally in all
             processes. See `ops.own_samples`.
         dropped: Loss terms that are dropped because their pretrained weights are missing.
         undo: Undoes the updates of an incomplete step.
-        evaluates_average: Whether the latest metrics are those of the EMA; None if there is no EMA.
         start_arguments: Names of constructor arguments that are weight files to start from. A family adds its own.
         starts_trained: Whether the network's weights come from a weight file or a checkpoint.
         loss_range: (low, high) of the predictions and of the ground truth that the losses receive. If it is the
@@ -166,22 +124,18 @@ class TrainingModule(LightningModule):
         stored, self._not_stored = storable_arguments(self, self.network, self.start_arguments)
         self._not_restored: list[str] = []  # arguments that the loaded checkpoint could not hold
         self.save_hyperparameters(stored, logger=False)
-        self.metric_names = tuple(metrics)
+        self.prepare_metrics(metrics)
         self.augment = tuple(augment)
         self.on_missing = on_missing
         self.compile_backend = compile
         self.guard = LossGuard(guard_every)
         self.values: dict[str, Tensor] = {}
-        self.results: dict[str, float] = {}
         self.batches = 0
         self.trained_steps = 0
         self.loss_generator = torch.Generator()
         self.undo = Undo()
-        self.evaluates_average: bool | None = None
         self.dropped: set[str] = set()
         self.weights: dict[str, float] = {}
-        # keys: "psnr" for the result, "coarse/psnr" for the composite of an earlier stage
-        self._metrics: dict[str, ImageMetric | SetMetric] = {}
 
     # Methods that a family may override or use
 
@@ -381,7 +335,7 @@ class TrainingModule(LightningModule):
                 )
             self.build_losses()
         if {"fit": self.trainer.limit_val_batches, "predict": 0}.get(stage, 1):
-            self._build_metrics()
+            self.build_metrics()
         if self.compile_backend:
             # Compile the bound method, not the module, so that the state dict keeps its names.
             # object.__setattr__ avoids the type declarations of nn.Module.
@@ -392,95 +346,6 @@ class TrainingModule(LightningModule):
     def on_train_end(self) -> None:
         """Note the number of steps."""
         self.trained_steps = self.step
-
-    def on_validation_epoch_start(self) -> None:
-        """Reset the metrics, and give all processes the batch norm statistics of the first one, which it saves."""
-        copy_from_first(self.network.buffers())
-        self._reset_metrics()
-
-    def on_test_epoch_start(self) -> None:
-        """Reset the metrics."""
-        self._reset_metrics()
-
-    def _build_metrics(self) -> None:
-        """Build the metrics. Those whose weights are missing are dropped if ``on_missing`` is "drop"."""
-        kept = []
-        for name in self.metric_names:
-            try:
-                self._metric(name)
-            except WeightsNotFoundError as error:
-                if self.on_missing == "refuse":
-                    raise
-                warnings.warn(f"Without the metric {name}: {error}", MissingWeightsWarning, stacklevel=2)
-            else:
-                kept.append(name)
-        self.metric_names = tuple(kept)
-
-    def _reset_metrics(self) -> None:
-        for name in self.metric_names:
-            self._metric(name)
-        for metric in self._metrics.values():
-            metric.to(self.device).reset()
-
-    def complete(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the composited prediction of every stage, (B, 3, H, W) in [0, 1], not rounded to 8 bits.
-
-        The result is the first entry, with the key "". The key of an earlier stage is its name and a slash.
-        """
-        image, mask = batch["image"], batch["mask"]
-        stages = self.network.stages(image, mask, **hole_fill_of(batch))
-        *earlier, last = stages
-        return {
-            prefix: composite(stages[name].clamp(0, 1), image, mask)
-            for prefix, name in {"": last, **{f"{name}/": name for name in earlier}}.items()
-        }
-
-    def _metric(self, key: str) -> ImageMetric | SetMetric:
-        if key not in self._metrics:
-            self._metrics[key] = create_metric(key.rpartition("/")[2]).to(self.device)
-        return self._metrics[key]
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Update the metrics with one batch."""
-        self._score(batch, batch_idx, "val")
-
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Update the metrics with one batch."""
-        self._score(batch, batch_idx, "test")
-
-    def _score(self, batch: Batch, batch_idx: int, stage: str) -> None:
-        self.seed_batch(stage, batch_idx)
-        completed = self.complete(batch)
-        metrics = {
-            prefix + name: self._metric(prefix + name)  # also on ranks that get only padding: all must compute it
-            for prefix in completed
-            for name in self.metric_names
-            if not prefix or isinstance(self._metric(name), ImageMetric)
-        }
-        kept = without_padding({**batch, **completed})
-        if kept is None:
-            return
-        forms: dict[str, dict[str, Tensor]] = {
-            prefix: {"unrounded": kept[prefix], "8-bit": to_uint8(kept[prefix]).float() / 255} for prefix in completed
-        }
-        for key, metric in metrics.items():
-            metric.update(forms[key[: key.rfind("/") + 1]][metric.result], kept["image"], kept["mask"])
-
-    def on_validation_epoch_end(self) -> None:
-        """Compute the metrics over all ranks and store them in `results`."""
-        self._report("val")
-
-    def on_test_epoch_end(self) -> None:
-        """Compute the metrics over all ranks and store them in `results`."""
-        self._report("test")
-
-    def _report(self, stage: str) -> None:
-        in_order = sorted(self._metrics, key=lambda name: "/" not in name)  # earlier stages, then the result
-        self.results = {f"{stage}/{name}": float(self._metrics[name].compute()) for name in in_order}
-        if self.evaluates_average is not None:
-            self.results[f"{stage}/ema"] = float(self.evaluates_average)
-        # for callbacks that monitor a metric; MetricsLog writes the rows of the logs
-        self.log_dict(self.results, logger=False, sync_dist=True)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the composited result, (B, 3, H, W) in [0, 1], as float."""
@@ -535,87 +400,3 @@ class TrainingModule(LightningModule):
         return super().load_from_checkpoint(
             checkpoint_path, map_location, hparams_file, strict, weights_only, **arguments
         )
-
-
-class InpaintingModule(TrainingModule):
-    """LightningModule for training with one optimizer and automatic optimization. A family implements `loss`.
-
-    Args:
-        network: Registry name of the inpainting network.
-        optimizer: Function that builds the optimizer from the network's trainable parameters.
-        scheduler: Function that builds the learning-rate schedule from the optimizer; None keeps the rate constant.
-        interval: Unit of the schedule: "step" or "epoch". `ReduceLROnPlateau` always counts epochs.
-        weights: Loss weights by term; 1 for terms that are absent.
-        base: Arguments of `TrainingModule`.
-    """
-
-    def __init__(
-        self,
-        network: str,
-        optimizer: OptimizerCallable = torch.optim.Adam,
-        scheduler: LRSchedulerCallable | None = None,
-        interval: Literal["step", "epoch"] = "step",
-        weights: dict[str, float] | None = None,
-        **base: Any,
-    ) -> None:
-        super().__init__(network, **base)
-        self.optimizer = optimizer
-        self.scheduler = scheduler
-        self.interval = interval
-        self.weights = dict(weights or {})
-
-    def loss(self, batch: Batch, stages: Stages) -> Terms:
-        """Return the unweighted loss terms by name, each a scalar.
-
-        Args:
-            batch: The batch, with ``image`` in ``loss_range``.
-            stages: Raw predictions by stage name, in ``loss_range``.
-        """
-        raise NotImplementedError
-
-    @property
-    def optimizer_names(self) -> list[str]:
-        """Name of the only optimizer in the logs."""
-        return ["train"]
-
-    @property
-    def batches_per_step(self) -> int:
-        """Number of batches per step: the Trainer's ``accumulate_grad_batches``."""
-        return int(self.trainer.accumulate_grad_batches)
-
-    def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the weighted loss under the name ``train``."""
-        terms = self.loss(self.in_loss_range(batch), self.predict_stages(batch))
-        return {"train": self.weighted_sum("train", terms, self.weights, batch)}
-
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the weighted loss of one batch. Lightning runs the backward pass and the update."""
-        batch = self.augmented(batch)
-        self.seed_batch("train", self.batches)
-        self.batches += 1
-        loss = self.loss_terms(batch)["train"]
-        self.show_losses()
-        return loss
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Record the gradient norm before clipping."""
-        if self.logs_next_step:
-            self.values["train/grad_norm"] = gradient_norm(self.network.parameters())
-        self.undo.impossible = True  # reset when the step is complete
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Return one optimizer over the trainable parameters of the network, and its schedule.
-
-        Raises:
-            ZooError: The schedule is torch's `ReduceLROnPlateau`, which has no metric name.
-        """
-        parameters: Iterable[nn.Parameter] = (p for p in self.network.parameters() if p.requires_grad)
-        optimizer = self.optimizer(parameters)
-        use_fused_updates(optimizer)
-        if self.scheduler is None:
-            return optimizer
-        scheduler = self.scheduler(optimizer)
-        config: dict[str, Any] = {"scheduler": scheduler, "interval": self.interval}
-        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-            config |= {"interval": "epoch", "monitor": plateau_metric(scheduler), "reduce_on_plateau": True}
-        return {"optimizer": optimizer, "lr_scheduler": cast(Any, config)}

@@ -14,7 +14,7 @@ from inpaint_zoo.losses import masked_l1
 from inpaint_zoo.metrics.lpips import load_lpips
 from inpaint_zoo.ops import composite
 from inpaint_zoo.ops.precision import full_precision
-from inpaint_zoo.training.module import InpaintingModule
+from inpaint_zoo.training.one_optimizer import InpaintingModule
 from inpaint_zoo.training.phases import Batch, Stages, Terms
 
 __all__ = ["Reconstruction", "hole_log_mse"]

@@ -20,7 +20,7 @@ from inpaint_zoo.models.autoencoder.module import Autoencoder
 from inpaint_zoo.ops import composite, diff_augment, from_range, to_range
 from inpaint_zoo.training import CSVLog, ImageGrid, LossGuard, NetworkEMA, NonFiniteLossError, ProgressLines
 from inpaint_zoo.training.logs import seconds_left
-from inpaint_zoo.training.module import without_padding
+from inpaint_zoo.training.scoring import without_padding
 from inpaint_zoo.training.time_limit import TimeLimit
 from inpaint_zoo.weights import WeightsNotFoundError, load_state
 from tests.helpers.toys import ImageData, Reconstruction, ToyGAN, build, fit, make_trainer
@@ -219,7 +219,7 @@ def test_metrics_of_unrounded_results_are_not_given_rounded_ones(tmp_path):
 
 
 def test_lpips_and_fid_are_curves_over_the_validations(tmp_path, monkeypatch):
-    monkeypatch.setattr("inpaint_zoo.training.module.create_metric", create_stand_in)  # small random backbones
+    monkeypatch.setattr("inpaint_zoo.training.scoring.create_metric", create_stand_in)  # small random backbones
     module = build(Reconstruction)
     module.metric_names = ("psnr", "lpips_vgg", "fid")
     data = ImageData()
