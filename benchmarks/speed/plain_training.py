@@ -160,7 +160,9 @@ class ISNetLoop(Loop):
         super().__init__(module, watch)
         taps = ("relu5_4",)
         self.for_perceptual, self.for_style = (
-            PlainVGGFeatures("vgg19", (*own, *taps), input_norm="zero_one", weights="random")
+            PlainVGGFeatures("vgg19", (*own, *taps), input_norm="zero_one", weights="random").to(
+                next(module.network.parameters())
+            )
             for own in (PERCEPTUAL_TAPS, STYLE_TAPS)
         )
 

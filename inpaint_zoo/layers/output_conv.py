@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_weight
 
 __all__ = ["OutputConv2d"]
 
@@ -44,7 +45,7 @@ class _Convolve(torch.autograd.Function):
         of_x = F.conv2d(gradient, turned, padding=padding) if ctx.needs_input_grad[0] else None
         of_weight = None
         if ctx.needs_input_grad[1]:
-            of_turned = nn.grad.conv2d_weight(gradient, turned.shape, x, padding=padding)
+            of_turned = conv2d_weight(gradient, turned.shape, x, padding=padding)  # type: ignore[no-untyped-call]
             of_weight = of_turned.transpose(0, 1).flip(2, 3)
         return of_x, of_weight
 

@@ -55,7 +55,7 @@ def gram_matrix(features: Tensor) -> Tensor:
     """
     with without_autocast(features.device):
         C, H, W = features.shape[1:]
-        return _Products.apply(full_precision(features)) / (C * H * W)  # type: ignore[no-any-return, no-untyped-call]
+        return _Products.apply(full_precision(features)) / (C * H * W)  # type: ignore[no-untyped-call]
 
 
 class StyleLoss(nn.Module):
