@@ -32,7 +32,7 @@ Strategy = Literal["auto", "full", "crop", "tile", "coarse_to_fine"]
 """How an image is divided: not at all, into a crop around each hole, into tiles, or into resolutions and tiles."""
 
 LIBRARIES = 3 * 2**28  # memory of Python, PyTorch and the other libraries in bytes
-IMAGE_BYTES = 60  # memory in bytes for each pixel of an image and its copies, before and after the network
+IMAGE_BYTES = 70  # memory in bytes for each pixel of an image and its copies, before and after the network
 SHARE = 0.8  # part of the free memory that is used if no maximum is given
 
 

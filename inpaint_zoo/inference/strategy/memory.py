@@ -160,7 +160,7 @@ _networks: WeakKeyDictionary[nn.Module, tuple[nn.Module | None, dict[tuple[int, 
 def activation_bytes(net: Filler, height: int, width: int) -> int:
     """Estimate the memory in bytes that a forward pass adds to the memory of the weights, for one image.
 
-    The estimate is the peak of the tensors of `predict`, computed from shapes on the meta device, times `WORKSPACE`. If
+    The estimate is the peak of the tensors of `stages`, computed from shapes on the meta device, times `WORKSPACE`. If
     an operation depends on values, a small image is computed on the CPU instead, and its peak is scaled with the number
     of pixels. It is 0 for functions and for networks without parameters.
 
@@ -193,7 +193,7 @@ def _from_shapes(shapes: nn.Module | None, size: tuple[int, int]) -> int | None:
     image, mask = (torch.zeros(1, channels, *size, device="meta") for channels in (3, 1))
     try:
         with torch.no_grad():
-            return peak_of(lambda: shapes.predict(image, mask))
+            return peak_of(lambda: shapes.stages_unchecked(image, mask))
     except (NotImplementedError, RuntimeError, ValueError):
         return None
 

@@ -32,10 +32,10 @@ Features = tuple[Tensor | None, Tensor | None]
 class HasFeatures(Protocol):
     """A network that consists of an encoder and the rest, which predicts from its features."""
 
-    def encode(self, image: Tensor, mask: Tensor) -> Features:
+    def encode_features(self, image: Tensor, mask: Tensor) -> Features:
         """Return the features of an image (B, 3, H, W) with a mask (B, 1, H, W), both as in `predict`."""
 
-    def decode(self, features: Features) -> Tensor:
+    def decode_features(self, features: Features) -> Tensor:
         """Return the raw prediction (B, 3, H, W) from features."""
 
 
@@ -45,20 +45,16 @@ class Refiner:
     Args:
         network: The network. It is copied, because its weights must not require gradients.
         budget: Maximum memory for activations in bytes.
-        steps: Number of optimization steps.
-        learning_rate: Learning rate of Adam.
 
     Raises:
         TypeError: The network has no separate encoder; see `HasFeatures`.
     """
 
-    def __init__(
-        self, network: InpaintingNetwork, budget: float, steps: int = STEPS, learning_rate: float = LEARNING_RATE
-    ) -> None:
+    def __init__(self, network: InpaintingNetwork, budget: float) -> None:
         if not isinstance(network, HasFeatures):
             raise TypeError(f"{type(network).__name__} has no features to refine")
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
-        self.budget, self.steps, self.learning_rate = budget, steps, learning_rate
+        self.budget = budget
         self._shapes: InpaintingNetwork | None = None
 
     def __call__(self, image: Tensor, hole: Tensor, coarse: Tensor) -> Tensor | None:
@@ -76,8 +72,8 @@ class Refiner:
         compared = _eroded(1 - F.interpolate(1 - mask, target.shape[-2:], mode="area"))
         with torch.inference_mode(False), torch.enable_grad():
             state = _State(self.network, x.clone(), mask.clone())
-            optimizer = torch.optim.Adam(state.variables, lr=self.learning_rate)
-            for _ in range(self.steps):
+            optimizer = torch.optim.Adam(state.variables, lr=LEARNING_RATE)
+            for _ in range(STEPS):
                 optimizer.zero_grad()
                 torch.autograd.backward(_difference(state.predict(), target, compared))
                 optimizer.step()
@@ -108,7 +104,7 @@ class _State:
         self.network, self.size = network, (image.shape[-2], image.shape[-1])
         with torch.no_grad():
             self.padded, hole = network.preprocess(image, mask)
-            encoded = cast(HasFeatures, network).encode(self.padded, hole)
+            encoded = cast(HasFeatures, network).encode_features(self.padded, hole)
         local, context = (None if part is None else part.clone().requires_grad_() for part in encoded)
         self.features = (local, context)
 
@@ -119,7 +115,7 @@ class _State:
 
     def predict(self) -> Tensor:
         """Return the raw prediction (1, 3, H, W), scaled to [0, 1]."""
-        raw = self.network.to_prediction(cast(HasFeatures, self.network).decode(self.features), self.padded)
+        raw = self.network.to_prediction(cast(HasFeatures, self.network).decode_features(self.features), self.padded)
         return crop_to(from_range(raw, *self.network.value_range), self.size)
 
 

@@ -111,12 +111,12 @@ class LaMaGenerator(InpaintingNetwork):
         """Return the raw prediction of the whole image, in [0, 1]."""
         return {"prediction": self.to_prediction(self.model(torch.cat([image, mask], dim=1)), image)}
 
-    def encode(self, image: Tensor, mask: Tensor) -> Branches:
+    def encode_features(self, image: Tensor, mask: Tensor) -> Branches:
         """Return the input of the residual blocks: the local and the global branch at 1/8 resolution."""
         features: Branches = self.model[: self._encoder](torch.cat([image, mask], dim=1))
         return features
 
-    def decode(self, features: Branches) -> Tensor:
-        """Return the output of the last layer (B, 3, H, W), from the result of `encode`."""
+    def decode_features(self, features: Branches) -> Tensor:
+        """Return the output of the last layer (B, 3, H, W), from the result of `encode_features`."""
         out: Tensor = self.model[self._encoder :](features)
         return out
