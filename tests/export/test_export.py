@@ -56,7 +56,7 @@ def test_fourier_transforms_and_partial_convolutions_as_onnx(tmp_path, name):
 def test_an_export_that_computes_something_else_fails_and_leaves_no_file(tmp_path, monkeypatch):
     """PyTorch's ONNX exporter ignores `divisor_override`, which the plain layer uses."""
     pytest.importorskip("onnxscript")
-    monkeypatch.delitem(layers._ALWAYS, layers.PartialConv2d)
+    monkeypatch.delitem(layers._FORMS["onnx"], layers.PartialConv2d)
     with pytest.raises(
         ExportError, match=r"'partial_conv_tiny' cannot be exported as onnx, fp32: the file does not compute"
     ):
