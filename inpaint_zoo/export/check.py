@@ -79,7 +79,7 @@ def check_sizes(net: InpaintingNetwork, smallest: int, size: tuple[int, int] | N
     """
     if size is not None:
         return [size] * 3
-    step, side = net.divisor, max(smallest, 64 // net.divisor * net.divisor)
+    step, side = net.divisor, max(smallest, 48 // net.divisor * net.divisor)
     return [(smallest, smallest), (side + 2 * step, side + step), (side + step, side + 3 * step)]
 
 

@@ -117,7 +117,7 @@ def _export(net: InpaintingNetwork, path: Path, chosen: str, sizes: Sizes, preci
     """Write the file for the given sizes and compare it; if it is wrong, no file is left."""
     # in a graph for any size, the filling's recursion over halved sizes cannot be written
     filled = net.predicts_difference and sizes.only is None
-    form = export_form(net, onnx=chosen == "onnx", filled=filled, precision=precision)
+    form = export_form(net, chosen, filled=filled, precision=precision)
     metadata = _metadata(net, chosen, sizes, filled, precision)
     with atomic_path(path) as temporary:
         write(form, chosen, temporary, sizes, metadata)

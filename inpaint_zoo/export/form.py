@@ -49,17 +49,17 @@ class ExportForm(nn.Module):
         return composite(change_range(last, net.value_range, (0.0, 1.0)).clamp(0, 1), image, mask)
 
 
-def export_form(net: InpaintingNetwork, *, onnx: bool, filled: bool, precision: str) -> ExportForm:
+def export_form(net: InpaintingNetwork, format: str, *, filled: bool, precision: str) -> ExportForm:  # noqa: A002
     """Return a copy of a network in the form that is exported.
 
     Args:
         net: The network, which is not changed.
-        onnx: Whether layers that ONNX Runtime lacks are replaced, see `layers`.
+        format: The format, which decides what layers are replaced; see `layers`.
         filled: See `ExportForm`.
         precision: "fp32", "fp16" or "bf16".
     """
     copied = copy.deepcopy(net).cpu().eval().requires_grad_(False)
-    replace_layers(copied, onnx)
+    replace_layers(copied, format)
     if precision in HALF:
         use_half(copied, HALF[precision])
     return ExportForm(copied, filled).eval()

@@ -5,8 +5,8 @@
   ``divisor_override`` of average pooling, which the layer uses.
 - For ONNX, the Fourier transform becomes two products with matrices of cosines and sines. ONNX has the operator DFT
   since opset 17, but only for one axis and for complex numbers as pairs; runtimes for phones and browsers lack it.
-- For ONNX, adaptive average pooling becomes two matrix products, because the operator needs a fixed size.
-- For ONNX, contextual attention takes and pastes patches by slices, because im2col and col2im need fixed sizes.
+- For ONNX and `torch.export`, adaptive average pooling becomes two matrix products, because the operator needs a fixed
+  size, and contextual attention takes and pastes patches by slices, in one block, whose number depends on no size.
 """
 
 from __future__ import annotations
@@ -251,24 +251,25 @@ _ALWAYS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
     SpectralConv2d: without_spectral_norm,
     PartialConv2d: SummedPartialConv2d,
 }
-_ONNX: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
-    FourierUnit: MatrixFourierUnit,
+_GRAPH: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
     nn.AdaptiveAvgPool2d: MatrixPool,
     ContextualAttention: SlicedAttention,
 }
+_ONNX: dict[type[nn.Module], Callable[[Any], nn.Module]] = {FourierUnit: MatrixFourierUnit}
+_FORMS = {"torchscript": _ALWAYS, "torch-export": _ALWAYS | _GRAPH, "onnx": _ALWAYS | _GRAPH | _ONNX}
 
 
-def replace_layers(module: nn.Module, onnx: bool) -> None:
+def replace_layers(module: nn.Module, format: str) -> None:  # noqa: A002 - as in `export_model`
     """Replace the layers below a module by their export forms, in place.
 
     Args:
         module: The module; itself it is not replaced.
-        onnx: Whether to also replace layers that ONNX Runtime lacks.
+        format: The format, as in `export_model`.
     """
-    forms = {**_ALWAYS, **(_ONNX if onnx else {})}
+    forms = _FORMS[format]
     for name, child in module.named_children():
         build = forms.get(type(child))
         if build is not None:
             setattr(module, name, build(child))
         else:
-            replace_layers(child, onnx)
+            replace_layers(child, format)

@@ -23,7 +23,7 @@ __all__ = ["FORMATS", "OPSET", "Format", "Sizes", "find_format", "larger", "writ
 OPSET = 18
 """Version of ONNX's operators: the first one with all that the networks need; ONNX Runtime reads it since 1.14."""
 LARGEST_SIDE = 8192
-DOUBLINGS = 3  # how often the smallest size is doubled until a network can be exported for all larger ones
+DOUBLINGS = 5  # how often the smallest size is doubled until a network can be exported for all larger ones
 
 
 class Format(NamedTuple):

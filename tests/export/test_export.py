@@ -28,10 +28,15 @@ def pair(size, seed=3):
     return image, mask
 
 
-@pytest.mark.parametrize("name", iz.list_models("*_tiny"))
+SLOW = ("grig_tiny",)  # three passes of a deep network
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in iz.list_models("*_tiny")]
+)
 def test_every_family_as_torchscript_of_any_size(tmp_path, name):
     """Three sizes are compared; here a fourth one, which the network pads."""
-    net = iz.create_model(name)
+    net = iz.create_model(name, weights="shipped")
     exported = iz.export_model(net, tmp_path / "net.pt")
     assert len({each.size for each in exported.differences}) == 3
     assert max(each.largest for each in exported.differences) < 1e-4
@@ -56,7 +61,7 @@ def test_fourier_transforms_and_partial_convolutions_as_onnx(tmp_path, name):
 def test_an_export_that_computes_something_else_fails_and_leaves_no_file(tmp_path, monkeypatch):
     """PyTorch's ONNX exporter ignores `divisor_override`, which the plain layer uses."""
     pytest.importorskip("onnxscript")
-    monkeypatch.delitem(layers._ALWAYS, layers.PartialConv2d)
+    monkeypatch.delitem(layers._FORMS["onnx"], layers.PartialConv2d)
     with pytest.raises(
         ExportError, match=r"'partial_conv_tiny' cannot be exported as onnx, fp32: the file does not compute"
     ):

@@ -76,11 +76,16 @@ def test_layers_are_replaced_at_any_depth_and_only_where_the_format_needs_it():
     def network():
         return nn.Sequential(nn.Sequential(SpectralConv2d(3, 4, 3), FourierUnit(4)), nn.AdaptiveAvgPool2d(2)).eval()
 
-    for onnx, kinds in ((False, (FourierUnit, nn.AdaptiveAvgPool2d)), (True, (MatrixFourierUnit, MatrixPool))):
+    forms = {
+        "torchscript": (FourierUnit, nn.AdaptiveAvgPool2d),
+        "torch-export": (FourierUnit, MatrixPool),
+        "onnx": (MatrixFourierUnit, MatrixPool),
+    }
+    for name, kinds in forms.items():
         net = network().requires_grad_(False)
         x = torch.randn(1, 3, 12, 12)
         expected = net(x)
-        replace_layers(net, onnx)
+        replace_layers(net, name)
         assert type(net[0][0]) is nn.Conv2d
         assert (type(net[0][1]), type(net[1])) == kinds
         close(net(x), expected)
