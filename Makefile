@@ -32,11 +32,12 @@ test-diffusers: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[diffusers]"
 	$(BIN)/python -m pytest tests/benchmark/test_diffusers.py
 
-# A separate step, because counting lines slows the tests down; tests that start many processes are left out.
+# A separate step, because counting lines slows the tests down; slow tests are left out. The figures are printed even if a
+# test fails here: `make test` decides.
 COVERED := data masks metrics weights training benchmark
 coverage: setup
 	$(BIN)/python -m coverage erase
-	env --unset=PYTHONDONTWRITEBYTECODE $(BIN)/python -m coverage run -m pytest --quiet -m "not slow" \
+	-env --unset=PYTHONDONTWRITEBYTECODE $(BIN)/python -m coverage run -m pytest --quiet -m "not slow" \
 		--numprocesses $(WORKERS) --dist worksteal $(addprefix tests/,$(COVERED))
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage json --quiet -o coverage.json
