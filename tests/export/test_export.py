@@ -28,12 +28,7 @@ def pair(size, seed=3):
     return image, mask
 
 
-SLOW = ("grig_tiny",)  # three passes of a deep network
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in iz.list_models("*_tiny")]
-)
+@pytest.mark.parametrize("name", iz.list_models("*_tiny"))
 def test_every_family_as_torchscript_of_any_size(tmp_path, name):
     """Three sizes are compared; here a fourth one, which the network pads."""
     net = iz.create_model(name, weights="shipped")
