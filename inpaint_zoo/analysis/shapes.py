@@ -30,7 +30,7 @@ class ShapesOnce(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch d
         if any(argument.alias_info is not None for argument in func._schema.arguments):
             return func(*args, **kwargs)
         inputs, structure = _pytree.tree_flatten((args, kwargs))
-        key = (func, structure, *map(_form, inputs))
+        key = (func, str(structure), *map(_form, inputs))  # PyTorch 2.6 cannot hash a structure
         if key not in self._known:
             outputs, built = _pytree.tree_flatten(func(*args, **kwargs))
             if not all(isinstance(output, Tensor) and output.is_meta for output in outputs):
