@@ -79,9 +79,9 @@ def _map_on_cpu(
         for reach in (pad, 2 * pad)
     )
     part = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(inner, outer, strict=True))
-    for plane, *planes in zip(whole, x, y, strict=True):
-        found = _similarity(*(np.ascontiguousarray(each[outer]) for each in planes), smooth, unbiased)
-        plane[inner] = found[part]
+    for plane, of_x, of_y in zip(whole, x, y, strict=True):
+        near_x, near_y = np.ascontiguousarray(of_x[outer]), np.ascontiguousarray(of_y[outer])
+        plane[inner] = _similarity(near_x, near_y, smooth, unbiased)[part]
     return whole
 
 
