@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= runs/quickstart
 WORKERS ?= 2
 
-.PHONY: setup quickstart test test-diffusers coverage wheel lint clean
+.PHONY: setup quickstart test test-diffusers test-demo coverage wheel lint clean
 
 setup: $(VENV)/.ready
 
@@ -31,6 +31,12 @@ test: lint
 test-diffusers: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[diffusers]"
 	$(BIN)/python -m pytest tests/benchmark/test_diffusers.py
+
+# In a folder of its own, because Gradio needs a Pillow below 13, and the other tests run with the pinned one.
+test-demo: setup
+	grep --invert-match "^pillow==" constraints.txt > $(VENV)/demo-constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint $(VENV)/demo-constraints.txt --target $(VENV)/demo --upgrade "gradio>=6"
+	PYTHONPATH=$(VENV)/demo $(BIN)/python -m pytest tests/demo
 
 # A separate step, because counting lines slows the tests down; slow tests are left out. The figures are printed even if a
 # test fails here: `make test` decides.

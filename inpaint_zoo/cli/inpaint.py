@@ -236,7 +236,7 @@ def _tell_strategies(choices: Sequence[Choice], devices: Sequence[torch.device])
     if words:
         expected = format_bytes(max(each.needed for each in choices))
         memory = f"; peak memory {', '.join(peaks)}, expected {expected}" if peaks else ""
-        err_console.print(f"strategy: {', '.join(words)}{memory}", soft_wrap=True)
+        note_console.print(f"strategy: {', '.join(words)}{memory}", soft_wrap=True)
 
 
 def _networks(model: str, options: Any, devices: Sequence[torch.device]) -> list[InpaintingNetwork]:  # noqa: ANN401

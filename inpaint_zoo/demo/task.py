@@ -123,11 +123,12 @@ class Tasks:
     def _inside(self, request: Request, net: Any) -> list[Drawn]:  # noqa: ANN401
         from inpaint_zoo.inference.extras import Extras, HasAttention, HasBranches, paint
         from inpaint_zoo.inference.stages import network_stages
+        from inpaint_zoo.inference.strategy import AnySize
 
         stages = network_stages(net, request.image, request.hole, device=self._device)
         drawn = [Drawn(stage.name, stage.result) for stage in stages] if len(stages) > 1 else []
         extras = Extras(branches=isinstance(net, HasBranches), attention=isinstance(net, HasAttention))
         if any(extras):
-            painted = paint(net, request.image[None], request.hole[None], extras)[0]
+            painted = paint(AnySize(net, "full"), request.image[None], request.hole[None], extras)[0]
             drawn += [Drawn(suffix.strip("_").partition(".")[0], sheet) for suffix, sheet in painted.sheets.items()]
         return drawn

@@ -248,7 +248,7 @@ def test_trainings_that_fail_stop_and_are_resumed(tmp_path, capsys, monkeypatch)
     ]
     assert "\n".join(lines) in capsys.readouterr().out
     with monkeypatch.context() as patch:  # in this process, because a new one would take seconds for its imports
-        patch.setattr("inpaint_zoo.cli.sweep.local_submitter", lambda *_: lambda job, *_: Ended(job()))
+        patch.setattr("inpaint_zoo.cli.sweep_jobs.local_submitter", lambda *_: lambda job, *_: Ended(job()))
         assert sweep(suite, "--submit", "local", *only, *reduced) == 0
     assert "runs: 1 trained, 0 done before" in capsys.readouterr().out
     found = load_weights(target)

@@ -123,6 +123,8 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does n
         return result
 
     def _add(self, value: Tensor) -> None:
+        if value.layout == torch._mkldnn:  # type: ignore[attr-defined]  # a packed weight has no storage
+            return
         storage = value.untyped_storage()
         key = storage._cdata
         if key in self._seen:
