@@ -40,7 +40,11 @@ PREFERRED = ("telea", "glama_tiny")
 HEAD = ["model", "time (s)", "memory (MiB)", "problem"]
 FIRST_MASK = "lama_thick_256"
 HOUR = 3600  # seconds after which the work of a visitor who has left is deleted
-CSS = ".gradio-container {max-width: 1200px !important; margin: auto} footer {display: none !important}"
+CSS = (
+    ".gradio-container {max-width: 1200px !important; margin: auto; overflow-x: hidden} "
+    "#samples .grid-container {grid-template-columns: repeat(auto-fill, minmax(80px, 1fr)) !important} "
+    "#editor {overflow: hidden} footer {display: none !important}"
+)
 
 
 def _told(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,7 +107,7 @@ class Page:
                     elem_id="samples",
                 )
                 gr.Markdown(
-                    "## 2. Mask\nPaint over the part to fill. Each of the buttons below replaces what is painted."
+                    "## 2. Mask\nPaint over the part to fill. A mask that is made or uploaded replaces it."
                 )
                 editor = gr.ImageEditor(
                     label="image and mask",
@@ -113,6 +117,7 @@ class Page:
                     sources=(),
                     transforms=(),
                     layers=False,
+                    canvas_size=(280, 280),  # until an image is there; the default is wider than a phone
                     brush=gr.Brush(colors=["#e41a80"], color_mode="fixed"),
                     eraser=gr.Eraser(),
                     buttons=[],
@@ -139,11 +144,11 @@ class Page:
                     right = gr.Dropdown([], label="right", interactive=True, visible=False)
                 slider = gr.ImageSlider(label="comparison", format="png", visible=False, buttons=["fullscreen"])
                 save = gr.DownloadButton("Download the right image as PNG", visible=False, elem_id="save")
-                shown = gr.Gallery(label="results", format="png", columns=3, visible=False, buttons=["fullscreen"])
+                shown = gr.Gallery(label="results", format="png", columns=2, visible=False, buttons=["fullscreen"])
                 drawn = gr.Gallery(
                     label="what the models compute on their way",
                     format="png",
-                    columns=3,
+                    columns=2,
                     visible=False,
                     buttons=["fullscreen"],
                     elem_id="inside",
@@ -209,9 +214,9 @@ class Page:
         """Run the chosen models one after the other, and show each result when it is there."""
         try:
             image = session.opened()
-            hole = painted_hole(editor, image.size)
             if not chosen:
                 raise ZooError("No model is chosen. Choose at least one.")
+            hole = painted_hole(editor, image.size)
         except ZooError as error:
             raise _message(error) from None
         _forget(session)
