@@ -4,7 +4,7 @@
 
 Each suite has two methods, one mask set, and PSNR, SSIM and L1, and runs in a process of its own. "before" is the peak
 after a small run, "cells" the peak when all cells are computed, "end" the peak after the report. What grows with the
-number of images is the values of the current cell, about 3 KB for each image, and the rows of `results.parquet` in the
+number of images is the values of the current cell, about 4 KB for each image, and the rows of `results.parquet` in the
 report, about 100 bytes for each value. The images are JPEG files, because writing PNG files takes longer than the run.
 """
 
