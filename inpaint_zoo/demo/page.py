@@ -106,9 +106,7 @@ class Page:
                     interactive=False,
                     elem_id="samples",
                 )
-                gr.Markdown(
-                    "## 2. Mask\nPaint over the part to fill. A mask that is made or uploaded replaces it."
-                )
+                gr.Markdown("## 2. Mask\nPaint over the part to fill. A mask that is made or uploaded replaces it.")
                 editor = gr.ImageEditor(
                     label="image and mask",
                     type="numpy",
