@@ -19,11 +19,9 @@ from inpaint_zoo.demo.session import (
     MASKED,
     ORIGINAL,
     Session,
-    as_layer,
     generated_hole,
     open_image,
     open_sample,
-    painted_hole,
     uploaded_hole,
 )
 from inpaint_zoo.demo.task import Model, Request
@@ -121,6 +119,7 @@ class Page:
                     buttons=[],
                     elem_id="editor",
                 )
+                clear = gr.Button("Remove the mask", size="sm")
                 with gr.Accordion("Make a mask", open=False):
                     generator = gr.Dropdown(
                         list(self._masks), value=FIRST_MASK, label="mask generator", filterable=True
@@ -156,8 +155,9 @@ class Page:
         private: dict[str, Any] = {"api_visibility": "private"}
         file.upload(self._upload, [file, session], start, **private)
         samples.select(self._sample, session, start, **private)
-        make.click(self._make, [generator, seed, session], editor, **private)
-        mask_file.upload(self._upload_mask, [mask_file, invert, session], editor, **private)
+        make.click(self._make, [generator, seed, session], [session, editor], **private)
+        mask_file.upload(self._upload_mask, [mask_file, invert, session], [session, editor], **private)
+        clear.click(self._clear, session, [session, editor], **private)
         run.click(self._run, [editor, chosen, inside, session], results, concurrency_limit=1, **private)
         for choice in (left, right):
             choice.input(self._compare, [left, right, session], [slider, save], **private)
@@ -188,23 +188,30 @@ class Page:
         _forget(session)
         H, W = image.size
         hidden = [gr.update(visible=False) for _ in range(7)]
-        editor = {"background": image.rgb, "layers": [], "composite": None}
-        return Session(image, name), editor, f"{escape(plain_name(name))}: {W} x {H} pixels", *hidden
+        session = Session(image, name)
+        return session, _canvas(session), f"{escape(plain_name(name))}: {W} x {H} pixels", *hidden
 
     @_told
-    def _make(self, generator: str, seed: float | None, session: Session) -> dict[str, Any]:
-        image = session.opened()
-        return _edited(image, generated_hole(generator, image.size, int(seed or 0)))
+    def _make(self, generator: str, seed: float | None, session: Session) -> tuple[Session, dict[str, Any]]:
+        session.made = generated_hole(generator, session.opened().size, int(seed or 0))
+        return session, _canvas(session)
 
     @_told
-    def _upload_mask(self, path: str | None, invert: bool, session: Session) -> dict[str, Any]:
+    def _upload_mask(self, path: str | None, invert: bool, session: Session) -> tuple[Session, dict[str, Any]]:
         image = session.opened()
         if path is None:
             raise gr.Error("The file was not received. Upload it again.", print_exception=False)
         hole, doubts = uploaded_hole(path, image.size, invert, self._limits.pixels)
         for doubt in doubts:
             gr.Warning(escape(doubt), duration=None)
-        return _edited(image, hole)
+        session.made = hole
+        return session, _canvas(session)
+
+    @_told
+    def _clear(self, session: Session) -> tuple[Session, dict[str, Any]]:
+        session.opened()
+        session.made = None
+        return session, _canvas(session)
 
     def _run(
         self, editor: dict[str, Any] | None, chosen: list[str], inside: bool, session: Session
@@ -214,11 +221,11 @@ class Page:
             image = session.opened()
             if not chosen:
                 raise ZooError("No model is chosen. Choose at least one.")
-            hole = painted_hole(editor, image.size)
+            hole = session.marked(editor)
         except ZooError as error:
             raise _message(error) from None
         _forget(session)
-        session = Session(image, session.name, hole, Path(tempfile.mkdtemp(dir=self._folder)))
+        session = Session(image, session.name, hole, Path(tempfile.mkdtemp(dir=self._folder)), session.made)
         problems: dict[str, str] = {}
         for number, name in enumerate(chosen, start=1):
             yield self._results(session, problems, f"{number} of {len(chosen)}: {name} ...")
@@ -265,8 +272,9 @@ class Page:
         return pair, gr.update(label=f"Download {right} as PNG", value=str(session.file(right)), visible=True)
 
 
-def _edited(image: DecodedImage, hole: Any) -> dict[str, Any]:  # noqa: ANN401 - (H, W) bool
-    return {"background": image.rgb, "layers": [as_layer(hole)], "composite": None}
+def _canvas(session: Session) -> dict[str, Any]:
+    """Return the value of the editor, without anything painted."""
+    return {"background": session.background(), "layers": [], "composite": None}
 
 
 def _thumbnail(name: str) -> Image.Image:

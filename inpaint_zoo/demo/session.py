@@ -19,7 +19,6 @@ __all__ = [
     "MASKED",
     "ORIGINAL",
     "Session",
-    "as_layer",
     "generated_hole",
     "open_image",
     "open_sample",
@@ -44,6 +43,7 @@ class Session:
         name: Its name without extension, for the names of downloads.
         hole: (H, W), the hole of the results; None if there are none.
         folder: Folder with the result files; None if there are none.
+        made: (H, W), the mask that was made or uploaded, to which painted pixels are added; None if there is none.
     """
 
     def __init__(
@@ -52,8 +52,9 @@ class Session:
         name: str = "",
         hole: NDArray[np.bool_] | None = None,
         folder: Path | None = None,
+        made: NDArray[np.bool_] | None = None,
     ) -> None:
-        self.image, self.name, self.hole, self.folder = image, name, hole, folder
+        self.image, self.name, self.hole, self.folder, self.made = image, name, hole, folder, made
         self.results: dict[str, Filled] = {}
 
     def opened(self) -> DecodedImage:
@@ -83,8 +84,34 @@ class Session:
             return image
         if label == MASKED:
             assert self.hole is not None
-            return np.where(self.hole[..., None], np.array(HOLE_COLOR, np.uint8), image)
+            return _marked(image, self.hole)
         return self.results[label].image
+
+    def background(self) -> NDArray[np.uint8]:
+        """Return what visitors paint on, (H, W, 3) uint8: the image with the mask that was made or uploaded.
+
+        The mask is not a layer of the editor, which places layers wrongly while it changes its size.
+        """
+        image = self.opened().rgb
+        return image if self.made is None else _marked(image, self.made)
+
+    def marked(self, editor: dict[str, Any] | None) -> NDArray[np.bool_]:
+        """Return the hole: the mask that was made or uploaded, and what is painted.
+
+        Raises:
+            ZooError: If there is no hole, or the painting has another size.
+        """
+        size = self.opened().size
+        hole = painted_hole(editor, size)
+        if self.made is not None:
+            hole |= self.made
+        if not hole.any():
+            raise ZooError("There is no mask yet. Paint over the part to fill, or make a mask, or upload one.")
+        return hole
+
+
+def _marked(image: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return np.where(hole[..., None], np.array(HOLE_COLOR, np.uint8), image)
 
 
 def open_image(path: str, limit: int) -> tuple[DecodedImage, str]:
@@ -108,14 +135,14 @@ def open_sample(name: str) -> DecodedImage:
 
 
 def painted_hole(editor: dict[str, Any] | None, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the hole that a visitor has painted: every pixel of a layer that is not fully transparent.
+    """Return what a visitor has painted: every pixel of a layer that is not fully transparent.
 
     Args:
         editor: Value of Gradio's ImageEditor with layers (H, W, 4) uint8.
         size: Height and width of the image.
 
     Raises:
-        ZooError: If nothing, or everything, is painted, or the layers have another size.
+        ZooError: If the layers have another size.
     """
     hole = np.zeros(size, np.bool_)
     for layer in (editor or {}).get("layers", []):
@@ -125,8 +152,6 @@ def painted_hole(editor: dict[str, Any] | None, size: tuple[int, int]) -> NDArra
                 f"{size[1]} x {size[0]}. Choose the image again."
             )
         hole |= layer[..., 3] > 0
-    if not hole.any():
-        raise ZooError("There is no mask yet. Paint over the part to fill, or make a mask, or upload one.")
     return hole
 
 
@@ -157,8 +182,3 @@ def uploaded_hole(path: str, size: tuple[int, int], invert: bool, limit: int) ->
         raise ZooError(f"The mask has {W} x {H} pixels, but the image has {size[1]} x {size[0]}.")
     mask, doubts = mask_of(image, invert=invert)
     return mask.astype(np.bool_), list(doubts.values())
-
-
-def as_layer(hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return a hole as a layer of the editor, (H, W, 4) uint8."""
-    return np.where(hole[..., None], np.array([*HOLE_COLOR, 255], np.uint8), np.uint8(0))

@@ -9,7 +9,6 @@ from inpaint_zoo.demo.session import (
     MASKED,
     ORIGINAL,
     Session,
-    as_layer,
     generated_hole,
     open_image,
     open_sample,
@@ -26,11 +25,18 @@ def saved(path, array):
     return str(path)
 
 
-def test_a_layer_of_the_editor_gives_the_hole_back():
-    hole = generated_hole("every_n_lines", (48, 80), seed=3)
-    again = painted_hole({"background": None, "layers": [as_layer(hole)]}, (48, 80))
-    assert hole.any()
-    assert np.array_equal(again, hole)
+def test_painted_pixels_are_added_to_a_mask_that_was_made():
+    image = open_sample("chelsea")
+    session = Session(image)
+    session.made = generated_hole("every_n_lines", image.size, seed=3)
+    layer = np.zeros((*image.size, 4), np.uint8)
+    layer[:9] = 255
+    hole = session.marked({"background": None, "layers": [layer]})
+    assert hole[:9].all()
+    assert np.array_equal(hole[9:], session.made[9:])
+    shown = session.background()
+    assert (shown[session.made] == HOLE_COLOR).all()
+    assert np.array_equal(shown[~session.made], image.rgb[~session.made])
 
 
 def test_half_transparent_edges_of_the_brush_are_hole():
@@ -39,10 +45,10 @@ def test_half_transparent_edges_of_the_brush_are_hole():
     assert painted_hole({"layers": [layer]}, (4, 4)).sum() == 1
 
 
-@pytest.mark.parametrize("editor", [None, {}, {"layers": []}, {"layers": [np.zeros((4, 6, 4), np.uint8)]}])
+@pytest.mark.parametrize("editor", [None, {}, {"layers": []}, {"layers": [np.zeros((300, 451, 4), np.uint8)]}])
 def test_nothing_painted(editor):
     with pytest.raises(ZooError, match="There is no mask yet"):
-        painted_hole(editor, (4, 6))
+        Session(open_sample("chelsea")).marked(editor)
 
 
 def test_a_layer_of_another_image():
