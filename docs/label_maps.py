@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 import inpaint_zoo as iz
-from inpaint_zoo.inference.drawing import font
+from inpaint_zoo.io.drawing import font
 from inpaint_zoo.losses import mask_to_logits, soft_label
 
 SIDE = 256  # of the masks

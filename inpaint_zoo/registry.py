@@ -58,10 +58,12 @@ __all__ = [
     "official_files",
     "options_clash",
     "options_through",
+    "ready_weights",
     "register_combinator",
     "register_converter",
     "register_discriminator",
     "register_model",
+    "weights_path",
 ]
 
 _logger = logging.getLogger(__name__)
@@ -377,6 +379,21 @@ def _is_ready(entry: _Entry) -> bool:
     return not entry.learned or shipped_weights(entry.weights_of) is not None
 
 
+def ready_weights(name: str) -> str | None:
+    """Return the argument ``weights`` of `create_model` for a model that works without training.
+
+    Returns:
+        "shipped" for a learned model, None for one that needs no training.
+
+    Raises:
+        ZooError: If there is no such model, or if it needs training and no weights are shipped.
+    """
+    entry = _model(name)
+    if not _is_ready(entry):
+        raise ZooError(f"'{name}' is a learned model and the package ships no weights for it: give a weight file.")
+    return "shipped" if entry.learned else None
+
+
 def list_combinators(pattern: str = "*") -> list[str]:
     """Return the names of the combinators, as in `local_global:autoencoder`, that match a shell pattern."""
     return _matching(_all_combinators(), pattern)
@@ -574,8 +591,16 @@ def create_model(name: str, weights: str | Path | None = None, **overrides: Any)
     return net.eval()
 
 
+def weights_path(name: str, weights: str | Path | None) -> Path | None:
+    """Return the weight file that the argument ``weights`` of `create_model` refers to; None for random weights.
+
+    Raises:
+        WeightsError: If the model takes no weights, or the file is unknown here.
+    """
+    return _weights_path(name, _model(name), weights)
+
+
 def _weights_path(name: str, entry: _Entry, weights: str | Path | None) -> Path | None:
-    """Return the weight file that ``weights`` refers to, or None for random weights."""
     if weights is None:
         return None
     if not entry.learned:

@@ -30,12 +30,12 @@ NEAR = 8  # pixels on each side of a border that it is compared with
 
 
 def image_and_hole(size: int, ratio: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Return a photograph (H, W, 3) of ``size`` px with one square hole."""
+    """Return an image (H, W, 3) of ``size`` px with one square hole."""
     from PIL import Image
     from skimage import data
 
     photo = Image.fromarray(data.astronaut()).resize((size, size), Image.Resampling.BICUBIC)
-    noise = np.random.default_rng(0).normal(0, 4, (size, size, 1))  # grain, which the enlarged photograph lacks
+    noise = np.random.default_rng(0).normal(0, 4, (size, size, 1))  # grain, which the enlarged image lacks
     side = round(size * ratio**0.5)
     start = (size - side) // 2
     hole = np.zeros((size, size), np.bool_)

@@ -86,22 +86,15 @@ def run(args: list[str]) -> int:
 
 
 def _models(names: list[str], weights: dict[str, str]) -> list[Model]:
-    """Return the models of the page, after checking that they exist and have weights."""
+    """Return the models of the page, after checking that they exist and have weights. No network is built."""
     from inpaint_zoo.demo.task import Model
-    from inpaint_zoo.registry import list_models, model_info
-    from inpaint_zoo.weights import read_header
+    from inpaint_zoo.registry import list_models, model_info, ready_weights
 
-    names = names or [*list_models(ready=True), PREPARED]
-    for name, file in weights.items():
-        header = read_header(file)
-        if header.name is not None and header.name != model_info(name).weights_of:
-            raise ZooError(f"--weights {name}={file}: this is a weight file of '{header.name}'.")
-    models = [Model(name, weights.get(name)) for name in dict.fromkeys([*names, *weights])]
-    for model in models:
-        info = model_info(model.name)
-        if info.learned and not info.weights and model.weights is None:
-            raise ZooError(
-                f"'{model.name}' is a learned model and the package ships no weights for it: give a weight file by "
-                f"--weights {model.name}=FILE."
-            )
+    models = []
+    for name in dict.fromkeys([*(names or [*list_models(ready=True), PREPARED]), *weights]):
+        if name in weights:
+            model_info(name, weights[name])  # raises an error if the file belongs to another model
+        else:
+            ready_weights(name)
+        models.append(Model(name, weights.get(name)))
     return models

@@ -223,7 +223,8 @@ def run(args: list[str]) -> int:
 
 def _tell_strategies(choices: Sequence[Choice], devices: Sequence[torch.device]) -> None:
     """Print how the images were divided, and the peak memory."""
-    from inpaint_zoo.inference.strategy import format_bytes, peak_bytes
+    from inpaint_zoo.inference.device import peak_bytes
+    from inpaint_zoo.inference.strategy import format_bytes
 
     words = []
     for strategy, count in Counter(choice.strategy for choice in choices).items():

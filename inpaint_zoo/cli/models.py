@@ -23,8 +23,9 @@ from inpaint_zoo.registry import (
     list_discriminators,
     model_info,
     model_infos,
+    weights_path,
 )
-from inpaint_zoo.weights import WeightsFile, is_official, load_weights, official_weights, shipped_weights
+from inpaint_zoo.weights import WeightsFile, load_weights
 
 if TYPE_CHECKING:
     from inpaint_zoo.analysis.receptive_field import Reach
@@ -114,7 +115,7 @@ def models_show(name: str, weights: str | None = None, overrides: Mapping[str, A
         rows = _model_rows(info)
         if weights:
             create_model(name, weights, **(overrides or {}))  # raises an error if the file does not fit
-            path = _weights_path(info.weights_of, weights)
+            path = weights_path(name, weights)
             rows |= _file_rows(path, load_weights(path)) if path else {}
     table = Table.grid(padding=(0, 2))
     table.add_column()
@@ -122,12 +123,6 @@ def models_show(name: str, weights: str | None = None, overrides: Mapping[str, A
     for key, value in rows.items():
         table.add_row(escape(key), escape(value))
     print_table(table)
-
-
-def _weights_path(model: str, weights: str) -> Path | None:
-    if is_official(weights):
-        return official_weights(model, weights)
-    return shipped_weights(model) if weights == "shipped" else Path(weights)
 
 
 def _stated_rows(path: Path, overrides: Mapping[str, Any]) -> dict[str, str]:

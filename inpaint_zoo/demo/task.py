@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -56,7 +55,7 @@ class Filled(NamedTuple):
     Attributes:
         image: (H, W, 3) uint8, with the known pixels of the input.
         seconds: Time to fill the image, without loading the model.
-        memory_mib: Growth of the peak memory while the image was filled; None if the system does not provide it.
+        memory_mib: Growth of the peak memory while the image was filled; None if it is unknown; see `watch_memory`.
         inside: What the model computes on its way, if it was requested and the model has it.
     """
 
@@ -81,11 +80,12 @@ class Tasks:
 
     def __call__(self, request: Request) -> Filled:
         """Fill the image."""
+        from inpaint_zoo.analysis.cost import watch_memory
         from inpaint_zoo.inference.inpaint import inpaint
 
         net = self._network(request.model)
         begin = time.perf_counter()
-        image, memory = self._peak(lambda: cast(Bytes, inpaint(net, request.image, request.hole)))
+        image, memory = watch_memory(lambda: cast(Bytes, inpaint(net, request.image, request.hole)), self._device)
         seconds = time.perf_counter() - begin
         inside = tuple(self._inside(request, net)) if request.inside else ()
         return Filled(image, seconds, memory, inside)
@@ -109,16 +109,6 @@ class Tasks:
         hole = np.zeros((64, 64), np.bool_)
         hole[24:40, 24:40] = True
         inpaint(net, np.full((64, 64, 3), 128, np.uint8), hole)
-
-    def _peak(self, call: Callable[[], Bytes]) -> tuple[Bytes, float | None]:
-        import torch
-
-        from inpaint_zoo.analysis.machine import resident_growth_mib
-
-        if self._device.type != "cuda":
-            return resident_growth_mib(call)
-        torch.cuda.reset_peak_memory_stats(self._device)
-        return call(), torch.cuda.max_memory_allocated(self._device) / 2**20
 
     def _inside(self, request: Request, net: Any) -> list[Drawn]:  # noqa: ANN401
         from inpaint_zoo.inference.extras import Extras, HasAttention, HasBranches, paint

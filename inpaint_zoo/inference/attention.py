@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from inpaint_zoo.inference.drawing import FAINT, INK, PAPER, Bytes, font, outlined, sized
+from inpaint_zoo.io.drawing import FAINT, INK, PAPER, Bytes, font, outlined, sized
 from inpaint_zoo.io.flow import color_key, flow_colors
 
 __all__ = ["attention_sheet"]

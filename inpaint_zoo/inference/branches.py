@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from inpaint_zoo.inference.drawing import FAINT, INK, PAPER, Bytes, font, outlined, sized
+from inpaint_zoo.io.drawing import FAINT, INK, PAPER, Bytes, font, outlined, sized
 
 __all__ = ["branch_sheet", "principal_colors"]
 

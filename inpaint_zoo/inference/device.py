@@ -1,12 +1,14 @@
-"""Select the devices to run on."""
+"""Select the devices to run on, and read how much memory was used on them."""
 
 from __future__ import annotations
+
+import sys
 
 import torch
 
 from inpaint_zoo.errors import ZooError
 
-__all__ = ["choose_device", "choose_devices"]
+__all__ = ["choose_device", "choose_devices", "peak_bytes"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -39,3 +41,15 @@ def _devices(name: str) -> list[torch.device]:
     if name not in present:
         raise ZooError(f"--device {name}: not available on this machine; available: {', '.join(present)}.")
     return [torch.device("cuda", number) for number in range(count)] if name == "cuda:all" else [torch.device(name)]
+
+
+def peak_bytes(device: torch.device) -> int | None:
+    """Return the largest memory so far, of this process for the CPU and of PyTorch for a GPU; None if unknown."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

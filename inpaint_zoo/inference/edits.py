@@ -36,7 +36,7 @@ class Edits(NamedTuple):
 
         Args:
             alpha: The channel of the image.
-            opaque: (H', W') with the added pixels, where the result is opaque, too; None for nowhere.
+            opaque: (H', W') with the added pixels, where the result is opaque, too; None if there are none.
         """
         most = np.iinfo(alpha.dtype).max
         if any(self.expand):

@@ -23,7 +23,7 @@ from inpaint_zoo.io.listing import refuse_own_masks
 from inpaint_zoo.masks import MaskWarning, binary_mask, create_generator, create_mask, list_masks, read_mask
 from inpaint_zoo.masks.read import doubts_about
 from inpaint_zoo.ops import to_uint8
-from inpaint_zoo.registry import create_model, model_info
+from inpaint_zoo.registry import create_model, ready_weights
 
 __all__ = ["ALPHA", "alpha_hole", "check_finite", "fill_bytes", "inpaint", "is_mask_name", "keep_gray", "ready_model"]
 
@@ -43,12 +43,7 @@ def ready_model(name: str, weights: str | Path | None = None, **overrides: Any) 
     Raises:
         ZooError: If there is no such model, or if it needs training and no weights are given or shipped.
     """
-    info = model_info(name)
-    if weights is None and info.learned:
-        if not info.weights:
-            raise ZooError(f"'{name}' is a learned model and the package ships no weights for it: give a weight file.")
-        weights = "shipped"
-    return create_model(name, weights=weights, **overrides)
+    return create_model(name, weights=ready_weights(name) if weights is None else weights, **overrides)
 
 
 @overload

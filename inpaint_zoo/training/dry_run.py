@@ -193,7 +193,7 @@ class _SavedBytes:
 
 
 def _bytes(tensors: Iterable[Tensor]) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return sum(tensor.nbytes for tensor in tensors)
 
 
 def _disk(trainer: Trainer, size: float) -> Disk:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import resource
 import sys
 import time
 from argparse import Namespace
@@ -23,6 +22,7 @@ from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
+from inpaint_zoo.inference.device import peak_bytes
 from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.training.phases import Batch
 
@@ -291,15 +291,11 @@ class MetricsLog(Callback):
         self._since = (now, step)
         rate = (step - step_then) / max(now - then, 1e-9)
         images = rate * module.batches_per_step * self._batch_size * trainer.world_size
-        # ru_maxrss is in KiB on Linux and in bytes on macOS
-        unit = 2**30 if sys.platform == "darwin" else 2**20
-        values = {
-            SPEED + "steps_per_s": rate,
-            SPEED + "images_per_s": images,
-            SPEED + "memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
-        }
-        if module.device.type == "cuda":
-            values[SPEED + "gpu_memory_gib"] = torch.cuda.max_memory_allocated(module.device) / 2**30
+        values = {SPEED + "steps_per_s": rate, SPEED + "images_per_s": images}
+        if (peak := peak_bytes(torch.device("cpu"))) is not None:
+            values[SPEED + "memory_gib"] = peak / 2**30
+        if module.device.type == "cuda" and (peak := peak_bytes(module.device)) is not None:
+            values[SPEED + "gpu_memory_gib"] = peak / 2**30
         return values
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

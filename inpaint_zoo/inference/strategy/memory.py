@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 import re
-import sys
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,7 +28,6 @@ __all__ = [
     "available_bytes",
     "format_bytes",
     "parse_bytes",
-    "peak_bytes",
     "peak_of",
     "weight_bytes",
 ]
@@ -88,21 +86,9 @@ def available_bytes(device: torch.device) -> int:
     return min(limits, default=4 * 2**30)
 
 
-def peak_bytes(device: torch.device) -> int | None:
-    """Return the largest memory so far, of this process for the CPU and of PyTorch for a GPU; None if unknown."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    try:
-        import resource  # not on Windows
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
 def weight_bytes(net: nn.Module) -> int:
     """Return the memory of the parameters and buffers of a network."""
-    return sum(value.numel() * value.element_size() for value in (*net.parameters(), *net.buffers()))
+    return sum(value.nbytes for value in (*net.parameters(), *net.buffers()))
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not annotate it

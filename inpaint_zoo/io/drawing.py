@@ -1,4 +1,4 @@
-"""Common parts of the sheets: colors, fonts, and the outline of a hole."""
+"""Common parts of drawn sheets and pages: colors, fonts, and the outline of a hole."""
 
 from __future__ import annotations
 
