@@ -27,7 +27,8 @@ from inpaint_zoo.demo.session import (
 from inpaint_zoo.demo.task import Model, Request
 from inpaint_zoo.demo.worker import Worker
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.images import DecodedImage, write_image
+from inpaint_zoo.io.drawing import HOLE
+from inpaint_zoo.io.images import DecodedImage
 from inpaint_zoo.io.names import plain_name
 
 __all__ = ["Page"]
@@ -114,7 +115,7 @@ class Page:
                     transforms=(),
                     layers=False,
                     canvas_size=(280, 280),  # until an image is there; the default is wider than a phone
-                    brush=gr.Brush(colors=["#e41a80"], color_mode="fixed"),
+                    brush=gr.Brush(colors=["#{:02x}{:02x}{:02x}".format(*HOLE)], color_mode="fixed"),
                     eraser=gr.Eraser(),
                     buttons=[],
                     elem_id="editor",
@@ -226,6 +227,7 @@ class Page:
             raise _message(error) from None
         _forget(session)
         session = Session(image, session.name, hole, Path(tempfile.mkdtemp(dir=self._folder)), session.made)
+        session.write_inputs()
         problems: dict[str, str] = {}
         for number, name in enumerate(chosen, start=1):
             yield self._results(session, problems, f"{number} of {len(chosen)}: {name} ...")
@@ -235,10 +237,11 @@ class Page:
                 problems[name] = str(error)
                 continue
             session.results[name] = filled
-            write_image(session.file(name), filled.image, image.alpha, icc_profile=image.icc_profile, gray=image.gray)
-        yield self._results(session, problems, f"done: {len(session.results)} of {len(chosen)} models")
+            session.write(name, filled.image)
+        yield self._results(session, problems, f"done: {len(session.results)} of {len(chosen)} models", last=True)
 
-    def _results(self, session: Session, problems: dict[str, str], status: str) -> tuple[Any, ...]:
+    def _results(self, session: Session, problems: dict[str, str], status: str, last: bool = False) -> tuple[Any, ...]:
+        """Return the values of all outputs. What models compute on their way is sent once, with the ``last`` ones."""
         rows: list[list[Any]] = []
         for name, filled in session.results.items():
             memory = None if filled.memory_mib is None else round(filled.memory_mib)
@@ -258,15 +261,17 @@ class Page:
             gr.update(choices=choices, value=left, visible=True),
             gr.update(choices=choices, value=right, visible=True),
             *self._compare(left, right, session),
-            gr.update(value=[(session.results[name].image, name) for name in names], visible=True),
-            gr.update(value=drawn, visible=bool(drawn)),
+            gr.update(value=[(str(session.file(name)), name) for name in names], visible=True),
+            gr.update(value=drawn, visible=bool(drawn)) if last else gr.update(),
         )
 
     def _compare(self, left: str, right: str, session: Session) -> tuple[Any, Any]:
         known = [ORIGINAL, MASKED, *session.results]
         if session.hole is None or left not in known or right not in known:
             return gr.update(visible=False), gr.update(visible=False)
-        pair = gr.update(value=(session.picture(left), session.picture(right)), label=f"{left} | {right}", visible=True)
+        pair = gr.update(
+            value=(str(session.file(left)), str(session.file(right))), label=f"{left} | {right}", visible=True
+        )
         if right not in session.results:
             return pair, gr.update(visible=False)
         return pair, gr.update(label=f"Download {right} as PNG", value=str(session.file(right)), visible=True)

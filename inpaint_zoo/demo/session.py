@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from inpaint_zoo.data.sample import sample_files
 from inpaint_zoo.demo.task import Filled
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.io.images import DecodedImage, decode_image
+from inpaint_zoo.io.drawing import HOLE
+from inpaint_zoo.io.images import DecodedImage, decode_image, write_image
 from inpaint_zoo.masks import create_mask
 from inpaint_zoo.masks.read import mask_of
 
@@ -26,7 +27,6 @@ __all__ = [
     "uploaded_hole",
 ]
 
-HOLE_COLOR = (228, 26, 128)
 ORIGINAL, MASKED = "original", "masked"  # what is compared beside the results of the models
 
 
@@ -67,25 +67,27 @@ class Session:
             raise ZooError("There is no image yet. Upload one, or choose one of the sample images.")
         return self.image
 
-    def file(self, model: str) -> Path:
-        """Return the path of the result of a model; visitors download it under this name."""
-        assert self.folder is not None
-        name = "".join(letter if letter.isalnum() or letter in "-_ " else "_" for letter in f"{self.name}_{model}")
-        return self.folder / f"{name[:100]}.png"
-
-    def picture(self, label: str) -> NDArray[np.uint8]:
-        """Return the image, the image with its hole, or the result of a model, (H, W, 3) uint8.
+    def file(self, label: str) -> Path:
+        """Return the path of an image of the comparison; visitors download results under this name.
 
         Args:
             label: `ORIGINAL`, `MASKED` or the name of a model.
         """
-        image = self.opened().rgb
-        if label == ORIGINAL:
-            return image
-        if label == MASKED:
-            assert self.hole is not None
-            return _marked(image, self.hole)
-        return self.results[label].image
+        assert self.folder is not None
+        name = f"{self.name[:40]}_{label}"  # a file name has at most 255 bytes
+        return self.folder / f"{''.join(letter if letter.isalnum() or letter in '-_ ' else '_' for letter in name)}.png"
+
+    def write(self, label: str, rgb: NDArray[np.uint8]) -> None:
+        """Write an image of the comparison with the transparency and the color profile of the input."""
+        image = self.opened()
+        write_image(self.file(label), rgb, image.alpha, icc_profile=image.icc_profile, gray=image.gray)
+
+    def write_inputs(self) -> None:
+        """Write the image, and the image with its hole."""
+        assert self.hole is not None
+        image = self.opened()
+        self.write(ORIGINAL, image.rgb)
+        write_image(self.file(MASKED), _marked(image.rgb, self.hole))  # in color, whatever the input is
 
     def background(self) -> NDArray[np.uint8]:
         """Return what visitors paint on, (H, W, 3) uint8: the image with the mask that was made or uploaded.
@@ -111,7 +113,7 @@ class Session:
 
 
 def _marked(image: NDArray[np.uint8], hole: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    return np.where(hole[..., None], np.array(HOLE_COLOR, np.uint8), image)
+    return np.where(hole[..., None], np.array(HOLE, np.uint8), image)
 
 
 def open_image(path: str, limit: int) -> tuple[DecodedImage, str]:

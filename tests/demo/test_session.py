@@ -5,9 +5,6 @@ import pytest
 from PIL import Image
 
 from inpaint_zoo.demo.session import (
-    HOLE_COLOR,
-    MASKED,
-    ORIGINAL,
     Session,
     generated_hole,
     open_image,
@@ -15,8 +12,8 @@ from inpaint_zoo.demo.session import (
     painted_hole,
     uploaded_hole,
 )
-from inpaint_zoo.demo.task import Filled
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.drawing import HOLE
 from inpaint_zoo.io.images import ImageError
 
 
@@ -35,7 +32,7 @@ def test_painted_pixels_are_added_to_a_mask_that_was_made():
     assert hole[:9].all()
     assert np.array_equal(hole[9:], session.made[9:])
     shown = session.background()
-    assert (shown[session.made] == HOLE_COLOR).all()
+    assert (shown[session.made] == HOLE).all()
     assert np.array_equal(shown[~session.made], image.rgb[~session.made])
 
 
@@ -81,16 +78,24 @@ def test_messages_about_an_upload_have_no_path(tmp_path):
         open_image(str(tmp_path / "text.png"), 599)
 
 
-def test_a_session_names_its_downloads_and_shows_what_is_compared(tmp_path):
+def test_a_session_writes_what_is_compared_under_names_for_downloads(tmp_path):
     image = open_sample("chelsea")
     hole = np.zeros(image.size, np.bool_)
     hole[:5] = True
     session = Session(image, "a/../b: ü", hole, tmp_path)
-    session.results["telea"] = Filled(255 - image.rgb, 0.1, None, ())
-    assert session.file("progressive:isnet_tiny") == tmp_path / "a____b_ ü_progressive_isnet_tiny.png"
-    assert np.array_equal(session.picture(ORIGINAL), image.rgb)
-    assert np.array_equal(session.picture("telea"), 255 - image.rgb)
-    assert (session.picture(MASKED)[:5] == HOLE_COLOR).all()
-    assert np.array_equal(session.picture(MASKED)[5:], image.rgb[5:])
+    session.write_inputs()
+    session.write("progressive:isnet_tiny", 255 - image.rgb)
+    files = {path.name: np.asarray(Image.open(path)) for path in tmp_path.iterdir()}
+    assert sorted(files) == [f"a____b_ ü_{label}.png" for label in ("masked", "original", "progressive_isnet_tiny")]
+    assert np.array_equal(files["a____b_ ü_original.png"], image.rgb)
+    assert np.array_equal(files["a____b_ ü_progressive_isnet_tiny.png"], 255 - image.rgb)
+    assert (files["a____b_ ü_masked.png"][:5] == HOLE).all()
+    assert np.array_equal(files["a____b_ ü_masked.png"][5:], image.rgb[5:])
     with pytest.raises(ZooError, match="There is no image yet"):
         Session().opened()
+
+
+def test_results_of_a_long_name_are_different_files_that_can_be_written(tmp_path):
+    session = Session(open_sample("chelsea"), "名" * 120, np.ones((300, 451), np.bool_), tmp_path)
+    session.write_inputs()
+    assert len(list(tmp_path.iterdir())) == 2
