@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= runs/quickstart
 WORKERS ?= 2
 
-.PHONY: setup quickstart test test-diffusers test-demo coverage wheel lint clean
+.PHONY: setup quickstart test test-diffusers test-demo fuzz coverage wheel lint clean
 
 setup: $(VENV)/.ready
 
@@ -26,6 +26,14 @@ lint: setup
 # compiled modules are kept, because many tests start processes
 test: lint
 	env --unset=PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+
+# Property tests with new examples, ROUNDS times: what `.ci/run` leaves to chance.
+ROUNDS ?= 5
+fuzz: setup
+	for seed in $$(shuf --input-range 1-1000000 --head-count $(ROUNDS)); do \
+		$(BIN)/python -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal --hypothesis-seed $$seed \
+			$$(grep --files-with-matches --recursive --include "*.py" "@given" tests) || exit 1; \
+	done
 
 # Last, because torchmetrics imports transformers if it is there, which makes every other test process slower.
 test-diffusers: setup

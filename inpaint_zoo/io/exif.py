@@ -21,6 +21,7 @@ __all__ = ["PREFIX", "exif_block", "load_exif", "upright_exif", "with_thumbnail"
 PREFIX = b"Exif\x00\x00"
 ORIENTATION, JPEG_START, JPEG_LENGTH, SUB_IFDS, INTEROP = 0x0112, 0x0201, 0x0202, (0x8769, 0x8825), 0xA005
 SHORT = 3
+JPEG_MARKER = b"\xff\xd8"
 _PIXELS = frozenset(
     {
         *(254, 255, 256, 257, 258, 259, 262, 263, 266, 273, 274, 277, 278, 279, 280, 281, 284, 292, 293, 297),
@@ -67,14 +68,21 @@ def load_exif(block: bytes) -> dict[int, Any]:
 
 
 def upright_exif(block: bytes) -> bytes:
-    """Return the block with orientation 1 in all its directories."""
+    """Return the block with orientation 1 in all its directories.
+
+    Raises:
+        ValueError: If the block is damaged so that readers would still find another orientation in the result.
+    """
     data = bytearray(block)
     order = _order(block)
     for directory in _directories(block):
         for entry in _entries(block, directory):
             if entry.tag == ORIENTATION and entry.kind == SHORT:
                 struct.pack_into(f"{order}H", data, entry.value, 1)
-    return bytes(data)
+    result = bytes(data)
+    if (left := load_exif(result).get(ORIENTATION, 1)) != 1:  # Pillow reads directories that are cut off, for example
+        raise ValueError(f"the orientation of the damaged EXIF block cannot be changed: it is still {left!r}")
+    return result
 
 
 def with_thumbnail(block: bytes, rgb: NDArray[np.uint8]) -> bytes:
@@ -92,7 +100,7 @@ def with_thumbnail(block: bytes, rgb: NDArray[np.uint8]) -> bytes:
         struct.unpack_from(f"{order}I", block, entries[tag])[0] if tag in entries else 0
         for tag in (JPEG_START, JPEG_LENGTH)
     )
-    room = min(length, max(len(block) - start, 0)) if start else 0
+    room = min(length, max(len(block) - start, 0)) if block[start : start + 2] == JPEG_MARKER else 0
     data[start : start + room] = bytes(room)
     thumbnail = _thumbnail(rgb, room)
     if thumbnail is None:

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image, JpegImagePlugin
@@ -151,6 +151,7 @@ def test_the_thumbnail_shows_the_result():
 
 @settings(max_examples=60)
 @given(data=st.binary(max_size=80), at=st.integers(0, 400))
+@example(data=b"\x01", at=8)  # more entries than the block has room for
 def test_damaged_blocks_do_no_harm(tmp_path_factory, data, at):
     block = full_block()
     damaged = block[:at] + data + block[at + len(data) :]
