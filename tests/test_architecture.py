@@ -138,14 +138,26 @@ def test_no_import_circle():
 @pytest.mark.parametrize(
     ("path", "code", "module"),
     [
-        ("registry.py", "import importlib\nimportlib.import_module('inpaint_zoo.models')", "inpaint_zoo.models"),
-        ("registry.py", "from importlib import import_module\nimport_module('inpaint_zoo.cli')", "inpaint_zoo.cli"),
-        ("registry.py", "PROVIDERS = ['inpaint_zoo.models']", "inpaint_zoo.models"),
-        ("registry.py", "H = {'m': 'models'}\nimportlib.import_module(f'inpaint_zoo.{H[0]}')", "inpaint_zoo.models"),
-        ("registry.py", "def f():\n    from inpaint_zoo import models", "inpaint_zoo.models"),
-        ("registry.py", "if TYPE_CHECKING:\n    from inpaint_zoo.models.glama import lama", "inpaint_zoo.models.glama"),
+        ("registry/lookup.py", "import importlib\nimportlib.import_module('inpaint_zoo.models')", "inpaint_zoo.models"),
+        (
+            "registry/lookup.py",
+            "from importlib import import_module\nimport_module('inpaint_zoo.cli')",
+            "inpaint_zoo.cli",
+        ),
+        ("registry/lookup.py", "PROVIDERS = ['inpaint_zoo.models']", "inpaint_zoo.models"),
+        (
+            "registry/lookup.py",
+            "H = {'m': 'models'}\nimportlib.import_module(f'inpaint_zoo.{H[0]}')",
+            "inpaint_zoo.models",
+        ),
+        ("registry/lookup.py", "def f():\n    from inpaint_zoo import models", "inpaint_zoo.models"),
+        (
+            "registry/lookup.py",
+            "if TYPE_CHECKING:\n    from inpaint_zoo.models.glama import lama",
+            "inpaint_zoo.models.glama",
+        ),
         ("models/__init__.py", "importlib.import_module(f'{__name__}.{family.name}')", "inpaint_zoo.models.glama"),
-        ("registry.py", "from inpaint_zoo import create_model", "inpaint_zoo"),
+        ("registry/lookup.py", "from inpaint_zoo import create_model", "inpaint_zoo"),
     ],
 )
 def test_every_way_to_import_is_an_arrow(path, code, module):
@@ -153,8 +165,8 @@ def test_every_way_to_import_is_an_arrow(path, code, module):
 
 
 def test_a_name_that_cannot_be_followed_is_refused():
-    with pytest.raises(AssertionError, match=r"registry.py: import_module of a name"):
-        imports(PACKAGE / "registry.py", "importlib.import_module(name)")
+    with pytest.raises(AssertionError, match=r"registry/lookup.py: import_module of a name"):
+        imports(PACKAGE / "registry/lookup.py", "importlib.import_module(name)")
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("models/*/network.py")), ids=lambda path: path.parent.name)

@@ -7,6 +7,7 @@ import sys
 import inpaint_zoo as iz
 from inpaint_zoo import discovery, model_table, registry
 from inpaint_zoo.analysis.model_table import model_table_content
+from inpaint_zoo.registry import recorded as from_table
 
 
 def test_the_table_is_up_to_date():
@@ -21,14 +22,14 @@ def test_the_table_is_up_to_date():
 
 def test_recorded_models_equal_registered_ones():
     discovery.discover()
-    recorded = registry._recorded_models()
+    recorded = from_table.recorded_models()
     ours = {name: entry for name, entry in registry.MODELS.items() if entry.build.__module__.startswith("inpaint_zoo.")}
     assert recorded.keys() == ours.keys()
     for name, entry in ours.items():
         same = recorded[name]
         assert same._replace(build=None) == entry._replace(build=None)
         assert (same.defaults, same.family, same.description) == (entry.defaults, entry.family, entry.description)
-    combinators = registry._recorded_combinators()
+    combinators = from_table.recorded_combinators()
     for name, combinator in registry.COMBINATORS.items():
         same = combinators[name]
         assert (same.defaults, same.description) == (combinator.defaults, combinator.description)
@@ -37,10 +38,10 @@ def test_recorded_models_equal_registered_ones():
 
 def test_a_recorded_builder_builds_the_network():
     """The entries that stand for networks which are not imported yet."""
-    net = registry._recorded_models()["telea"].build(radius=7)
+    net = from_table.recorded_models()["telea"].build(radius=7)
     assert isinstance(net, iz.InpaintingNetwork)
     assert net.radius == 7
-    around = registry._recorded_combinators()["progressive"].combine(net, max_iterations=3)
+    around = from_table.recorded_combinators()["progressive"].combine(net, max_iterations=3)
     assert (around.network, around.max_iterations) == (net, 3)
 
 
@@ -73,10 +74,10 @@ def test_a_table_of_other_files_is_not_used(monkeypatch, tmp_path):
     model_table.read_table.cache_clear()
     try:
         assert not model_table.read_table().is_current
-        monkeypatch.setattr(registry, "MODELS", {})
-        monkeypatch.setattr(registry, "COMBINATORS", {})
-        assert not registry._table_suffices()
+        monkeypatch.setattr(from_table, "MODELS", {})
+        monkeypatch.setattr(from_table, "COMBINATORS", {})
+        assert not from_table.table_suffices()
     finally:
         model_table.read_table.cache_clear()
     monkeypatch.setattr(model_table, "TABLE", model_table.PACKAGE / "models" / "table.json")
-    assert registry._table_suffices()
+    assert from_table.table_suffices()
