@@ -71,7 +71,7 @@ class OptimizedNetwork(InpaintingNetwork):
             if options or image.device.type != "cpu" or torch.compiler.is_compiling() or not 0 < count < len(image):
                 return self.network(image, mask, **options)
             self.network.check(image, mask, None)  # of the whole batch, so that errors state its shape
-            pairs = zip(image.split(count), mask.split(count), strict=True)
+            pairs = zip(torch.split(image, count), torch.split(mask, count), strict=True)
             return torch.cat([self.network(part, hole) for part, hole in pairs])
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 import inpaint_zoo as iz
 from inpaint_zoo.inference.fusion import FusedConv2d, onednn, winograd
+from inpaint_zoo.inference.strategy.memory import fast_form_bytes, weight_bytes
 
 ROUNDING = 2e-5  # of the output's standard deviation
 
@@ -120,3 +121,16 @@ def test_batches_of_large_images_are_divided(monkeypatch):
         assert torch.equal(whole[k : k + 1], net(image[k : k + 1], mask[k : k + 1]))
     with pytest.raises(iz.ZooError, match=r"got .*\(3, 2, 256, 256\)"):
         net(image, torch.cat([mask, mask], 1))
+
+
+def test_the_memory_of_transformed_kernels_is_expected():
+    """The estimate of the strategies counts all weights that a fast form holds after its first call."""
+    torch.manual_seed(0)
+    net = iz.create_model("aot_gan", blocks=1)
+    fast = iz.optimize(net)
+    fast(torch.rand(1, 3, 64, 64), torch.ones(1, 1, 64, 64))
+    held = weight_bytes(fast)
+    for module in fast.modules():
+        kernels = getattr(module, "_kernels", None)
+        held += 0 if kernels is None else kernels.nbytes
+    assert weight_bytes(net) < held <= fast_form_bytes(net)

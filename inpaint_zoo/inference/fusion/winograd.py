@@ -107,7 +107,7 @@ def convolve(
     rows, columns = -(-height // step), -(-width // step)
     x = _padded(x, padding, rows * step + 2 * dilation, columns * step + 2 * dilation)
     in_place = into is not None and (rows * step, columns * step) == (height, width)
-    if in_place:
+    if in_place and into is not None:
         out = into
     else:
         shape = (len(x), kernels.shape[-1], rows * step, columns * step)
@@ -177,5 +177,6 @@ def _outputs(tiles: Tensor, kernels: Tensor) -> Tensor:
 def _tiled(x: Tensor, first: int, end: int, columns: int, dilation: int) -> Tensor:
     """Return rows of an output (B, O, H, W) as a view (4, 4, B, rows, d, columns, d, O)."""
     step = TILE * dilation
-    rows = x.permute(0, 2, 3, 1)[:, first * step : end * step].unflatten(1, (end - first, TILE, dilation))
-    return rows.unflatten(4, (columns, TILE, dilation)).permute(2, 5, 0, 1, 3, 4, 6, 7)
+    rows = x.permute(0, 2, 3, 1)[:, first * step : end * step]
+    split = torch.unflatten(rows, 1, (end - first, TILE, dilation))
+    return torch.unflatten(split, 4, (columns, TILE, dilation)).permute(2, 5, 0, 1, 3, 4, 6, 7)

@@ -17,6 +17,7 @@ from inpaint_zoo.inference.strategy.crop import Crop, crops_of, fill_crops
 from inpaint_zoo.inference.strategy.memory import (
     activation_bytes,
     available_bytes,
+    fast_form_bytes,
     format_bytes,
     parse_bytes,
     weight_bytes,
@@ -274,8 +275,13 @@ class AnySize:
 
     def _fixed(self, image: Tensor) -> int:
         """Return the memory in bytes that does not depend on how the image is divided."""
-        weights = weight_bytes(self.net) if isinstance(self.net, torch.nn.Module) else 0
-        weights *= 1 + (self.fast and not isinstance(self.net, OptimizedNetwork))
+        weights = copied = 0
+        if isinstance(self.net, torch.nn.Module):
+            weights = copied = weight_bytes(self.net)
+            if self._device().type == "cpu":
+                copied = fast_form_bytes(self.net)
+        if self.fast and not isinstance(self.net, OptimizedNetwork):
+            weights += copied
         if self._device().type != "cpu":
             return weights
         return weights + LIBRARIES + IMAGE_BYTES * len(image) * image.shape[-2] * image.shape[-1]
