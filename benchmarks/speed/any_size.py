@@ -112,7 +112,7 @@ def measure(name: str, size: int, ratio: float, strategy: str, limit: str) -> di
         "part": choice.largest[0],
         "cpu_seconds": round(seconds, 1),
         "peak_gib": round(peak / 2**30, 2),
-        "estimate_gib": round(choice.needed / 2**30, 2),
+        "estimate_gib": round((choice.needed or 0) / 2**30, 2),
         "seam_ratio": round(seams, 2),
     }
 

@@ -235,8 +235,9 @@ def _tell_strategies(choices: Sequence[Choice], devices: Sequence[torch.device])
         peak = peak_bytes(device)
         peaks += [] if peak is None else [f"{format_bytes(peak)} on {device}"]
     if words:
-        expected = format_bytes(max(each.needed for each in choices))
-        memory = f"; peak memory {', '.join(peaks)}, expected {expected}" if peaks else ""
+        estimates = [each.needed for each in choices if each.needed is not None]
+        expected = f", expected {format_bytes(max(estimates))}" if estimates else ""
+        memory = f"; peak memory {', '.join(peaks)}{expected}" if peaks else ""
         note_console.print(f"strategy: {', '.join(words)}{memory}", soft_wrap=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from contextlib import ExitStack
 from typing import Any, Literal, get_args
 from weakref import WeakKeyDictionary
@@ -13,12 +14,13 @@ from torch import Tensor, nn
 from inpaint_zoo.errors import unknown_name
 from inpaint_zoo.inference.batch import Filler
 from inpaint_zoo.inference.fusion import fuse
-from inpaint_zoo.inference.fusion.onednn import PackedConvolution
+from inpaint_zoo.inference.fusion.onednn import PackedConvolution, has_bfloat16
 from inpaint_zoo.interfaces import InpaintingNetwork
 
 __all__ = ["OptimizedNetwork", "Precision", "fast_form", "optimize"]
 
 Precision = Literal["fp32", "bf16"]
+PIXELS = 2**16  # pixels of the images that a CPU processes at once: the feature maps of more leave its caches
 
 
 class OptimizedNetwork(InpaintingNetwork):
@@ -59,9 +61,18 @@ class OptimizedNetwork(InpaintingNetwork):
             return self.network.stages(image, mask, **options)
 
     def forward(self, image: Tensor, mask: Tensor, **options: Any) -> Tensor:
-        """Return the network's output, computed without gradients."""
+        """Return the network's output, computed without gradients.
+
+        A CPU processes large images one after the other. A network that draws random noise then draws other numbers
+        than for the batch, from the same distribution.
+        """
         with self._inference(image.device):
-            return self.network(image, mask, **options)
+            count = max(1, PIXELS // max(1, image.shape[-2] * image.shape[-1])) if image.ndim == 4 else 0
+            if options or image.device.type != "cpu" or torch.compiler.is_compiling() or not 0 < count < len(image):
+                return self.network(image, mask, **options)
+            self.network.check(image, mask, None)  # of the whole batch, so that errors state its shape
+            pairs = zip(torch.split(image, count), torch.split(mask, count), strict=True)
+            return torch.cat([self.network(part, hole) for part, hole in pairs])
 
     def predict(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the network's raw predictions."""
@@ -81,20 +92,36 @@ def _to_bfloat16(module: nn.Module) -> None:
         _to_bfloat16(child)
 
 
-def optimize(net: InpaintingNetwork, precision: Precision = "fp32", compiled: bool = False) -> InpaintingNetwork:
+def optimize(
+    net: InpaintingNetwork, precision: Precision | Literal["auto"] = "fp32", compiled: bool = False
+) -> InpaintingNetwork:
     """Return a faster network with the same outputs; the given network is not changed.
 
     Args:
         net: Any network.
-        precision: "fp32" for equal outputs up to rounding, "bf16" for speed on devices that support it.
+        precision: "fp32" for equal outputs up to rounding, "bf16" for speed on devices that have instructions for it.
+            On a CPU without them, "bf16" is about ten times slower than "fp32", and a warning says so. "auto" selects
+            "bf16" if the device of the network has these instructions, else "fp32".
         compiled: Also use torch.compile. It takes about a minute for each new size and is worth it on a GPU.
 
     Raises:
         UnknownNameError: If ``precision`` is not one of these.
     """
-    if precision not in get_args(Precision):
-        raise unknown_name("precision", precision, get_args(Precision))
-    return OptimizedNetwork(net, precision, compiled) if any(True for _ in net.parameters()) else net
+    allowed = ("auto", *get_args(Precision))
+    if precision not in allowed:
+        raise unknown_name("precision", precision, allowed)
+    first = next(net.parameters(), None)
+    if first is None:
+        return net
+    fast = has_bfloat16(first.device)
+    if precision == "bf16" and not fast:
+        warnings.warn(
+            f"This {first.device.type.upper()} has no bfloat16 instructions, so precision 'bf16' is about ten times "
+            "slower than 'fp32'. Use 'auto' or 'fp32'.",
+            stacklevel=2,
+        )
+    chosen: Precision = ("bf16" if fast else "fp32") if precision == "auto" else precision
+    return OptimizedNetwork(net, chosen, compiled)
 
 
 _fast_forms: WeakKeyDictionary[nn.Module, tuple[object, InpaintingNetwork]] = WeakKeyDictionary()

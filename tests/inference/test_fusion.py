@@ -3,6 +3,8 @@
 import copy
 import importlib
 import pickle
+import platform
+from pathlib import Path
 
 import pytest
 import torch
@@ -204,3 +206,25 @@ def test_inpaint_uses_the_fast_form_and_notices_new_weights(monkeypatch):
     iz.inpaint(net.train(), image, mask)
     assert made == [net, net]
     assert net.training
+
+
+def test_bfloat16_without_its_instructions(monkeypatch):
+    net = iz.create_model("autoencoder_tiny")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert iz.optimize(net, "auto").precision == "fp32"
+    with pytest.warns(UserWarning, match="This CPU has no bfloat16 instructions, so precision 'bf16' is about ten"):
+        assert iz.optimize(net, "bf16").precision == "bf16"
+    with pytest.raises(iz.UnknownNameError, match="'fp16'"):
+        iz.optimize(net, "fp16")
+
+
+def test_bfloat16_with_its_instructions(monkeypatch, recwarn):
+    """The processor's flags, as Linux lists them, decide if nothing limits oneDNN."""
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    listed = Path("/proc/cpuinfo")
+    if not listed.is_file() or platform.machine() != "x86_64":
+        pytest.skip("needs the processor's flags")
+    flags = next(line for line in listed.read_text().splitlines() if line.startswith("flags")).split()
+    expected = "bf16" if {"avx512_bf16", "amx_tile"} & set(flags) else "fp32"
+    assert iz.optimize(iz.create_model("autoencoder_tiny"), "auto").precision == expected
+    assert not recwarn

@@ -2,6 +2,8 @@
 
 import importlib.util
 import math
+import subprocess
+import sys
 from functools import partial
 from itertools import pairwise
 
@@ -16,6 +18,7 @@ import inpaint_zoo as iz
 from inpaint_zoo.errors import UnknownNameError, ZooError
 from inpaint_zoo.inference.batch import fill_batch
 from inpaint_zoo.inference.strategy import AnySize, format_bytes, parse_bytes
+from inpaint_zoo.inference.strategy.any_size import MOST_PER_PIXEL
 from inpaint_zoo.inference.strategy.coarse_to_fine import Level, level_sizes, shrunk
 from inpaint_zoo.inference.strategy.crop import crops_of
 from inpaint_zoo.inference.strategy.memory import WORKSPACE, activation_bytes, peak_of
@@ -197,7 +200,7 @@ def test_a_small_memory_makes_smaller_parts_and_none_an_error(small):
 
 def test_a_batch_that_does_not_fit_runs_one_by_one(small):
     images, holes = torch.cat([photo(64), photo(64, 1)]), boxes(64, (5, 5, 60, 60)).expand(2, 1, 64, 64)
-    whole, less = AnySize(small), AnySize(small)
+    whole, less = AnySize(small, max_memory="1 TiB"), AnySize(small)
     together = fill_batch(whole, images, holes)
     less.max_memory = whole.choices[0].needed - activation_bytes(small, 64, 64) // 2
     alone = fill_batch(less, images, holes)
@@ -228,6 +231,28 @@ def test_estimates_hold_for_activations():
         with torch.no_grad():
             real = peak_of(partial(net.stages_unchecked, image, mask))
         assert real == pytest.approx(activation_bytes(net, side, side) / WORKSPACE, rel=0.2)
+
+
+@pytest.mark.parametrize("name", [name for name in iz.list_models("*_tiny") if iz.model_info(name).learned])
+def test_no_network_needs_more_than_the_limit_per_pixel(name):
+    net = iz.create_model(name)
+    for side in (16, net.training_size):
+        pixels = max(side, net.min_size) ** 2
+        assert activation_bytes(net, side, side) < MOST_PER_PIXEL * pixels
+
+
+def test_small_images_import_no_compiler():
+    """They need no estimate; its imports take longer than `import torch`."""
+    code = """
+import sys, torch, inpaint_zoo as iz
+from inpaint_zoo.inference import AnySize
+filler = AnySize(iz.create_model("isnet_tiny"))
+filler(torch.rand(1, 3, 64, 64), torch.ones(1, 1, 64, 64))
+assert filler.choices == [("full", (64, 64), (64, 64), None)], filler.choices
+print({"torch._dynamo", "sympy", "torch._inductor"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def test_attention_grows_faster_than_the_image():

@@ -8,6 +8,8 @@ dtype), the same values, up to rounding, are computed with public functions; see
 
 from __future__ import annotations
 
+import os
+import platform
 from typing import Any, Literal, NamedTuple, cast
 
 import torch
@@ -15,11 +17,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.inference.fusion import winograd
 from inpaint_zoo.inference.fusion.folding import without_spectral_norm
 from inpaint_zoo.inference.fusion.forms import fuse
 from inpaint_zoo.layers.spectral import SpectralConv2d
 
-__all__ = ["Activation", "FusedConv2d", "FusedConvTranspose2d", "PackedConvolution", "matrix_products", "uses_onednn"]
+__all__ = [
+    "Activation",
+    "FusedConv2d",
+    "FusedConvTranspose2d",
+    "PackedConvolution",
+    "has_bfloat16",
+    "matrix_products",
+    "uses_onednn",
+]
 
 _OPERATORS = (
     "_convolution_pointwise",
@@ -40,6 +51,23 @@ def uses_onednn(x: Tensor) -> bool:
     if x.dtype == torch.bfloat16:
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return x.dtype == torch.float32
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether a device has instructions for bfloat16; without them, oneDNN converts every value.
+
+    A CPU has them if it has AVX512-BF16 or AMX, and the environment variable ONEDNN_MAX_CPU_ISA does not exclude them.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return True
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
+    if not any(name in limit for name in ("DEFAULT", "BF16", "FP16", "AMX")):
+        return False
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return HAS_OPERATORS and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 class Activation(NamedTuple):
@@ -99,7 +127,7 @@ class PackedConvolution(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """Omit the reordered weights, which can be neither copied nor pickled."""
-        return {**self.__dict__, "_packed": None}
+        return {**self.__dict__, "_packed": None, "_kernels": None}
 
     def _pack(self, size: list[int]) -> Tensor:
         raise NotImplementedError
@@ -113,8 +141,13 @@ class PackedConvolution(nn.Module):
 class FusedConv2d(PackedConvolution):
     """Convolution for inference that adds to an existing feature map and applies its activation in the same pass.
 
-    See `PackedConvolution` for its weights.
+    See `PackedConvolution` for its weights. Where `winograd` is faster, a 3x3 convolution in float32 is computed that
+    way.
     """
+
+    def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d) -> None:
+        super().__init__(convolution)
+        self._kernels: Tensor | None = None
 
     def forward(self, x: Tensor, relu: bool = False, into: Tensor | None = None) -> Tensor:
         """Map (B, C_in, H, W) to (B, C, H', W').
@@ -128,6 +161,8 @@ class FusedConv2d(PackedConvolution):
         activation = Activation("relu") if relu else self.activation
         if not uses_onednn(x):
             return self._plain(x, activation, into)
+        if self._uses_winograd(x):
+            return self._by_winograd(x, activation, into)
         shape = (self.padding, self.stride, self.dilation, self.groups)
         if into is None:
             operator = torch.ops.mkldnn._convolution_pointwise
@@ -136,6 +171,24 @@ class FusedConv2d(PackedConvolution):
         joined = "relu" if activation.name == "relu" else None  # the only activation that oneDNN fuses with a sum
         out = in_place(into, x, self._packed_weight(x), self.bias, *shape, "add", 1.0, joined, [], "")
         return out if joined or activation.name == "none" else _activated(out, activation)
+
+    def _uses_winograd(self, x: Tensor) -> bool:
+        (rows, columns), dilation = self.dilation, self.dilation[0]
+        if x.dtype != torch.float32 or self.weight.shape[-2:] != (3, 3) or torch.compiler.is_compiling():
+            return False
+        if self.groups > 1 or self.stride != [1, 1] or rows != columns:
+            return False
+        height, width = (side + 2 * (pad - dilation) for side, pad in zip(x.shape[-2:], self.padding, strict=True))
+        target, source = self.weight.shape[:2]
+        return winograd.is_worthwhile(source, target, height, width, len(x), dilation)
+
+    def _by_winograd(self, x: Tensor, activation: Activation, into: Tensor | None) -> Tensor:
+        if self._kernels is None:
+            self._kernels = winograd.transform_kernels(self.weight)
+        relu = activation.name == "relu"
+        padding = (self.padding[0], self.padding[1])
+        out = winograd.convolve(x, self._kernels, self.bias, padding, self.dilation[0], relu, into)
+        return out if relu or activation.name == "none" else _activated(out, activation)
 
     def _plain(self, x: Tensor, activation: Activation, into: Tensor | None) -> Tensor:
         out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)

@@ -17,6 +17,7 @@ from inpaint_zoo.inference.strategy.crop import Crop, crops_of, fill_crops
 from inpaint_zoo.inference.strategy.memory import (
     activation_bytes,
     available_bytes,
+    fast_form_bytes,
     format_bytes,
     parse_bytes,
     weight_bytes,
@@ -33,6 +34,7 @@ Strategy = Literal["auto", "full", "crop", "tile", "coarse_to_fine"]
 
 LIBRARIES = 3 * 2**28  # memory of Python, PyTorch and the other libraries in bytes
 IMAGE_BYTES = 70  # memory in bytes for each pixel of an image and its copies, before and after the network
+MOST_PER_PIXEL = 2**14  # more memory in bytes than any network needs for each pixel of an image of the training size
 SHARE = 0.8  # part of the free memory that is used if no maximum is given
 
 
@@ -43,13 +45,14 @@ class Choice(NamedTuple):
         strategy: The strategy, never "auto".
         size: Height and width of the image.
         largest: Height and width of the largest part that the network saw.
-        needed: Estimated memory in bytes: libraries, weights, images and activations.
+        needed: Estimated memory in bytes: libraries, weights, images and activations. None if there was no estimate,
+            because the image is not larger than those of the training, and more memory is free than any network needs.
     """
 
     strategy: Strategy
     size: tuple[int, int]
     largest: tuple[int, int]
-    needed: int
+    needed: int | None
 
 
 class AnySize:
@@ -118,6 +121,9 @@ class AnySize:
             ZooError: A part does not fit into the memory, or an option does not go with the strategy.
         """
         budget = self._budget(image)
+        if self._fits_surely(image, budget):
+            self._record("full", image, (image.shape[-2], image.shape[-1]), None)
+            return self._run(image, mask > 0.5, **options)
         if len(image) > 1 and self._needed(image.shape[-2], image.shape[-1]) * len(image) > budget:
             return torch.cat([self(image[k : k + 1], mask[k : k + 1], **_of(options, k)) for k in range(len(image))])
         if self.strategy == "full" or not self._divides(image, budget):
@@ -154,6 +160,13 @@ class AnySize:
     def _run(self, image: Tensor, hole: Tensor, **options: Any) -> Tensor:
         net = self.runs if self.runs is not None else fast_form(self.net) if self.fast else self.net
         return fill_batch(net, image, hole, **options)
+
+    def _fits_surely(self, image: Tensor, budget: float) -> bool:
+        """Return whether an image fits without an estimate, whose imports take longer than a small network."""
+        if self.strategy not in ("auto", "full") or self.refine or self.max_memory is not None:
+            return False
+        pixels = len(image) * max(image.shape[-2], self._min_size) * max(image.shape[-1], self._min_size)
+        return max(image.shape[-2:]) <= self._training_size and pixels * MOST_PER_PIXEL <= budget
 
     def _divides(self, image: Tensor, budget: float) -> bool:
         if self.strategy != "auto" or not self._learned:
@@ -262,8 +275,13 @@ class AnySize:
 
     def _fixed(self, image: Tensor) -> int:
         """Return the memory in bytes that does not depend on how the image is divided."""
-        weights = weight_bytes(self.net) if isinstance(self.net, torch.nn.Module) else 0
-        weights *= 1 + (self.fast and not isinstance(self.net, OptimizedNetwork))
+        weights = copied = 0
+        if isinstance(self.net, torch.nn.Module):
+            weights = copied = weight_bytes(self.net)
+            if self._device().type == "cpu":
+                copied = fast_form_bytes(self.net)
+        if self.fast and not isinstance(self.net, OptimizedNetwork):
+            weights += copied
         if self._device().type != "cpu":
             return weights
         return weights + LIBRARIES + IMAGE_BYTES * len(image) * image.shape[-2] * image.shape[-1]
@@ -278,10 +296,11 @@ class AnySize:
             f"{format_bytes(self._fixed(image) + needed)}. Use the strategy 'auto', or allow more memory."
         )
 
-    def _record(self, strategy: Strategy, image: Tensor, largest: tuple[int, int], needed: int) -> None:
+    def _record(self, strategy: Strategy, image: Tensor, largest: tuple[int, int], needed: int | None) -> None:
         with self._lock:
             size = (image.shape[-2], image.shape[-1])
-            self.choices.append(Choice(strategy, size, largest, self._fixed(image) + needed))
+            total = None if needed is None else self._fixed(image) + needed
+            self.choices.append(Choice(strategy, size, largest, total))
 
 
 def _of(options: dict[str, Any], k: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.batch import Filler
+from inpaint_zoo.inference.fusion.winograd import is_worthwhile
 from inpaint_zoo.inference.optimize import OptimizedNetwork
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.ops import pad_to_multiple
@@ -26,6 +27,7 @@ from inpaint_zoo.ops import pad_to_multiple
 __all__ = [
     "activation_bytes",
     "available_bytes",
+    "fast_form_bytes",
     "format_bytes",
     "parse_bytes",
     "peak_of",
@@ -89,6 +91,19 @@ def available_bytes(device: torch.device) -> int:
 def weight_bytes(net: nn.Module) -> int:
     """Return the memory of the parameters and buffers of a network."""
     return sum(value.nbytes for value in (*net.parameters(), *net.buffers()))
+
+
+def fast_form_bytes(net: nn.Module) -> int:
+    """Return the memory of the weights of a network's fast form on a CPU.
+
+    The largest of them are the transformed kernels of wide 3x3 convolutions, see `inference.fusion.winograd`.
+    """
+    return weight_bytes(net) + sum(4 * value.nbytes for value in net.parameters() if _is_wide(value))
+
+
+def _is_wide(weight: Tensor) -> bool:
+    """Return whether a weight is that of a 3x3 convolution with many channels."""
+    return weight.shape[-2:] == (3, 3) and is_worthwhile(weight.shape[1], weight.shape[0], 64, 64, 1, 1)
 
 
 class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not annotate it
