@@ -1,7 +1,6 @@
 """Export models in all formats, compare the files with the networks, and time them; the table of docs/export.md.
 
     python benchmarks/speed/export_all.py [MODEL ...] --lines results.jsonl [--formats onnx torch-export] [--size 256]
-    python benchmarks/speed/export_all.py --lines results.jsonl --markdown
 
 Every model runs in a process of its own, which appends a line for each file to `--lines`. A file is for all sizes, and
 the export itself compares it with the network at three sizes; if that fails, the reason is kept, and the file is
