@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= runs/quickstart
 WORKERS ?= 2
 
-.PHONY: setup quickstart test test-diffusers test-demo fuzz coverage wheel lint clean
+.PHONY: setup quickstart test test-diffusers test-demo notebooks fuzz coverage wheel lint clean
 
 setup: $(VENV)/.ready
 
@@ -45,6 +45,11 @@ test-demo: setup
 	grep --invert-match "^pillow==" constraints.txt > $(VENV)/demo-constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint $(VENV)/demo-constraints.txt --target $(VENV)/demo --upgrade "gradio>=6"
 	PYTHONPATH=$(VENV)/demo $(BIN)/python -m pytest tests/demo
+
+# After the other tests, because torchmetrics imports matplotlib if it is there.
+notebooks: setup
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[notebooks]"
+	$(BIN)/python -m pytest tests/test_notebooks.py
 
 # A separate step, because counting lines slows the tests down; slow tests are left out. The figures are printed even if a
 # test fails here: `make test` decides.
