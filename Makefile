@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= runs/quickstart
 WORKERS ?= 2
 
-.PHONY: setup quickstart test test-diffusers test-demo notebooks fuzz coverage wheel lint clean
+.PHONY: setup quickstart test test-diffusers test-demo notebooks docs fuzz coverage wheel lint clean
 
 setup: $(VENV)/.ready
 
@@ -50,6 +50,12 @@ test-demo: setup
 notebooks: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[notebooks]"
 	$(BIN)/python -m pytest tests/test_notebooks.py
+
+# The warning that is disabled is an advertisement for another program. The built pages load nothing from other hosts.
+docs: setup
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	$(BIN)/python .ci/site.py build/site
 
 # A separate step, because counting lines slows the tests down; slow tests are left out. The figures are printed even if a
 # test fails here: `make test` decides.

@@ -63,7 +63,7 @@ TRAINER_OPTIONS: dict[str, Verdict] = {
         "starts. Use auto, ddp or ddp_find_unused_parameters_true.",
     ),
     "devices": Verdict("Works."),
-    "num_nodes": Verdict("Works; see docs/training.md, Several processes."),
+    "num_nodes": Verdict("Works; see docs/cluster.md, Several processes."),
     "precision": Verdict(
         "Works with `32-true`, `bf16-mixed`, `bf16-true` and `64-true`.",
         _starts_with("16", "transformer-engine"),
@@ -137,7 +137,7 @@ TRAINER_OPTIONS: dict[str, Verdict] = {
     ),
     "plugins": Verdict("Works with cluster environments and with precision plugins of the supported precisions."),
     "sync_batchnorm": Verdict(
-        "Works, on CPUs and with gradient penalties, too; see docs/training.md, Several processes."
+        "Works, on CPUs and with gradient penalties, too; see docs/cluster.md, Several processes."
     ),
     "reload_dataloaders_every_n_epochs": Verdict("Works."),
     "default_root_dir": Verdict(

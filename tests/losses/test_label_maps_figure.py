@@ -9,7 +9,7 @@ from tests.conftest import REPOSITORY
 
 
 def test_every_tile_of_the_figure_is_current():
-    script = runpy.run_path(str(REPOSITORY / "docs" / "label_maps.py"))
+    script = runpy.run_path(str(REPOSITORY / "docs" / "scripts" / "label_maps.py"))
     figure, side = Image.open(REPOSITORY / "docs" / "label_maps.png"), script["TILE"]
     rows = script["tiles"]()
     for row, columns in enumerate(rows.values()):

@@ -1,6 +1,6 @@
 """Draw docs/label_maps.png: masks, and what each kind of label map makes of them.
 
-Run it from the root of the repository after a change of a label map: python docs/label_maps.py [FILE.png]
+Run it from the root of the repository after a change of a label map: python docs/scripts/label_maps.py [FILE.png]
 """
 
 from __future__ import annotations
@@ -98,5 +98,5 @@ def draw() -> Image.Image:
 
 
 if __name__ == "__main__":
-    file = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).with_suffix(".png"))
+    file = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1] / "label_maps.png")
     draw().save(file, optimize=True)

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md: its example is added to a copy of the repository, and its commands are run there."""
+"""docs/adding_a_model.md: its example is added to a copy of the repository, and its commands are run there."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
-TEXT = (REPOSITORY / "CONTRIBUTING.md").read_text()
+TEXT = (REPOSITORY / "docs" / "adding_a_model.md").read_text()
 FILES = re.findall(r"^\*\*\d\..*?\*\*, `([^`]+)`.*?^```(?:python|yaml)\n(.*?)^```$", TEXT, flags=re.M | re.S)
 COMMANDS = re.search(r"^\*\*6\. Try it\.\*\*\n```bash\n(.*?)^```$", TEXT, flags=re.M | re.S).group(1).splitlines()
 
