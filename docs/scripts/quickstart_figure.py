@@ -24,8 +24,8 @@ from inpaint_zoo.benchmark import bootstrap_interval, holm, sign_flip_test
 from inpaint_zoo.data import create_dataset
 
 SEED = 2026  # of the suite
-SHOWN = ("telea", "navier_stokes", "lgnet_tiny", "glama_tiny")
-EXAMPLES = (("chelsea", "lama_thin_256"), ("coins", "lama_thin_256"))
+SHOWN = ("telea", "isnet_tiny", "glama_tiny")
+EXAMPLES = (("chelsea", "lama_thin_256"), ("astronaut", "lama_thin_256"))
 REFERENCE, MASK = "telea", "lama_thin_256"
 FIGURE = Path(__file__).parents[1] / "quickstart.png"
 
@@ -33,15 +33,15 @@ FIGURE = Path(__file__).parents[1] / "quickstart.png"
 def examples(axes: np.ndarray) -> None:
     """Fill the examples with the masks of the suite, and show the results."""
     images = create_dataset({"name": "sample", "split": "unseen", "size": 256, "crop": "center"})
-    for row, (key, mask_name) in zip(axes, EXAMPLES, strict=True):
+    for number, (key, mask_name) in enumerate(EXAMPLES):
         index = images.keys.index(key)
         truth = images.load(index)
         mask = iz.create_mask(mask_name, size=truth.shape[:2], seed=SEED, index=index)
         panels = {"masked": np.where(mask[..., None] == 1, 255, truth)}
         panels |= {name: iz.inpaint(name, truth, mask) for name in SHOWN} | {"ground truth": truth}
-        for axis, (name, image) in zip(row, panels.items(), strict=True):
+        for axis, (name, image) in zip(axes[number], panels.items(), strict=True):
             axis.imshow(image)
-            axis.set_title(name if row is axes[0] else "", fontsize=11)
+            axis.set_title("" if number else name, fontsize=12)
             axis.axis("off")
 
 
@@ -61,17 +61,17 @@ def differences(axis: plt.Axes, folder: Path) -> None:
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_yticks(range(len(others.columns)), others.columns)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.set_xlabel(f"difference of the mean PSNR from {REFERENCE}, dB")
-    axis.set_title(
-        f"{len(psnr)} images, {MASK}, 95 % intervals\ncolored: significant by the paired test (Holm)", fontsize=11
+    axis.set_xlabel(f"PSNR minus that of {REFERENCE}, dB")
+    axis.figure.suptitle(
+        f"{len(psnr)} images, {MASK}: 95 % intervals\ngreen: significant by the paired test", fontsize=12
     )
 
 
 def main(folder: Path) -> None:
     """Draw the figure."""
-    figure = plt.figure(figsize=(17, 5.2), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[2.75, 1])
-    examples(left.subplots(2, 6))
+    figure = plt.figure(figsize=(15, 5.4), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=[2.6, 1])
+    examples(left.subplots(2, 5))
     differences(right.subplots(), folder)
     figure.savefig(FIGURE, dpi=100, pil_kwargs={"optimize": True})
 
