@@ -25,7 +25,7 @@ from inpaint_zoo.data import create_dataset
 
 SEED = 2026  # of the suite
 SHOWN = ("telea", "isnet_tiny", "glama_tiny")
-EXAMPLES = (("chelsea", "lama_thin_256"), ("astronaut", "lama_thin_256"))
+EXAMPLES = (("chelsea", "lama_thin_256"), ("rocket", "lama_thin_256"))
 REFERENCE, MASK = "telea", "lama_thin_256"
 FIGURE = Path(__file__).parents[1] / "quickstart.png"
 
