@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= runs/quickstart
 WORKERS ?= 2
 
-.PHONY: setup quickstart test test-diffusers test-demo docs fuzz coverage wheel lint clean
+.PHONY: setup quickstart test test-diffusers test-demo notebooks docs fuzz coverage test-uncounted wheel lint clean
 
 setup: $(VENV)/.ready
 
@@ -46,22 +46,34 @@ test-demo: setup
 	$(BIN)/python -m pip install --quiet --constraint $(VENV)/demo-constraints.txt --target $(VENV)/demo --upgrade "gradio>=6"
 	PYTHONPATH=$(VENV)/demo $(BIN)/python -m pytest tests/demo
 
+# After the other tests, because torchmetrics imports matplotlib if it is there.
+notebooks: setup
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[notebooks]"
+	$(BIN)/python -m pytest tests/test_notebooks.py
+
 # The warning that is disabled is an advertisement for another program. The built pages load nothing from other hosts.
 docs: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	$(BIN)/python .ci/site.py build/site
 
-# A separate step, because counting lines slows the tests down; slow tests are left out. The figures are printed even if a
-# test fails here: `make test` decides.
+# The tests of `make test` in two parts, each test once: `.ci/run` makes both. Counting lines costs about a tenth of CPU time,
+# so only the fast tests of the packages with a goal are counted. Python 3.12 and later can count in the interpreter.
 COVERED := data masks metrics weights training benchmark
+FOLDERS := $(addprefix tests/,$(COVERED))
 coverage: setup
 	$(BIN)/python -m coverage erase
-	-env --unset=PYTHONDONTWRITEBYTECODE $(BIN)/python -m coverage run -m pytest --quiet -m "not slow" \
-		--numprocesses $(WORKERS) --dist worksteal $(addprefix tests/,$(COVERED))
+	COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
+		env --unset=PYTHONDONTWRITEBYTECODE $(BIN)/python -m coverage run -m pytest -m "not slow" \
+		--numprocesses $(WORKERS) --dist worksteal $(FOLDERS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage json --quiet -o coverage.json
 	$(BIN)/python .ci/coverage_by_package.py coverage.json
+
+test-uncounted: setup
+	env --unset=PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m slow $(FOLDERS)
+	env --unset=PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal \
+		$(addprefix --ignore=,$(FOLDERS))
 
 # Builds the wheel and tries it outside of the repository, where nothing but the wheel has its configurations and suites.
 wheel: setup

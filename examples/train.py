@@ -71,9 +71,9 @@ def train(out: Path, steps: int) -> dict[str, float]:
 
 def main() -> None:
     """Read the command line and train."""
-    parser = argparse.ArgumentParser(description=train.__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("runs/example"))
-    parser.add_argument("--steps", type=int, default=20)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("runs/example"), help="folder of the checkpoints and logs")
+    parser.add_argument("--steps", type=int, default=20, help="number of generator updates (default: 20)")
     options = parser.parse_args()
     print(train(options.out, options.steps))
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 import sys
@@ -93,6 +94,9 @@ def content_of(path: str) -> str:
     text = (ROOT / path).read_text(encoding="utf-8")
     if path.endswith(".md"):
         return text
+    if path.endswith(".ipynb"):
+        cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(text)["cells"]]
+        return "\n\n".join(f"```python\n{source}\n```" if kind == "code" else source for kind, source in cells)
     return f"# {path}\n````{LANGUAGES.get(Path(path).suffix, 'text')}\n{text}````\n"
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from inpaint_zoo.benchmark.places import Places
     from inpaint_zoo.benchmark.rehearsal import rehearsed
     from inpaint_zoo.benchmark.runner import Outcome, run_suite
+    from inpaint_zoo.benchmark.statistics import bootstrap_interval, fewest_groups, holm, sign_flip_test
     from inpaint_zoo.benchmark.store import LOGS, CellKey, refuse_foreign
     from inpaint_zoo.benchmark.suite import Suite, load_suite
 
@@ -33,12 +34,16 @@ __all__ = [
     "Outcome",
     "Places",
     "Suite",
+    "bootstrap_interval",
     "export_inputs",
+    "fewest_groups",
+    "holm",
     "list_suites",
     "load_suite",
     "refuse_foreign",
     "rehearsed",
     "run_suite",
+    "sign_flip_test",
 ]
 
 __getattr__ = lazy_names(
@@ -63,6 +68,12 @@ __getattr__ = lazy_names(
         "inpaint_zoo.benchmark.runner": (
             "Outcome",
             "run_suite",
+        ),
+        "inpaint_zoo.benchmark.statistics": (
+            "bootstrap_interval",
+            "fewest_groups",
+            "holm",
+            "sign_flip_test",
         ),
         "inpaint_zoo.benchmark.store": (
             "LOGS",

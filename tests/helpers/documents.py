@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 REPOSITORY = Path(__file__).parent.parent.parent
-PLACES = ("*.md", "docs/*.md", "docs/*/*.md", "benchmarks/*.md", "inpaint_zoo/models/*/*.md", "tests/vectors/*.md")
+PLACES = (
+    "*.md",
+    "docs/*.md",
+    "docs/*/*.md",
+    "benchmarks/*.md",
+    "inpaint_zoo/models/*/*.md",
+    "notebooks/*.md",
+    "tests/vectors/*.md",
+)
 PAGES = sorted(path.relative_to(REPOSITORY) for place in PLACES for path in REPOSITORY.glob(place))
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^(```+)([^\n`]*)\n(.*?)^\1 *$", re.MULTILINE | re.DOTALL)
