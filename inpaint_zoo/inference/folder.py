@@ -30,6 +30,7 @@ from inpaint_zoo.io.images import (
     MAX_PIXELS,
     DecodedImage,
     ImageError,
+    holds_xmp,
     read_image,
     write_image,
 )
@@ -155,6 +156,7 @@ def fill_folder(
                 jpeg=image.jpeg,
                 icc_profile=image.icc_profile,
                 exif=image.exif,
+                xmp=image.xmp,
                 dpi=image.dpi,
                 gray=image.gray,
             )
@@ -220,6 +222,10 @@ def _take_notes(report: FolderReport, loaded: _Loaded) -> None:
     notes = [note for note in loaded.image.notes if note != GRAY_NOTE]  # the result is gray again
     if loaded.image.alpha is not None and loaded.job.target.suffix.lower() not in ALPHA_SUFFIXES:
         notes.append(f"transparency lost, since {loaded.job.target.suffix} cannot store it")
+    if loaded.image.xmp is not None and not holds_xmp(loaded.job.target.suffix.lower(), loaded.image.xmp):
+        notes.append(
+            f"XMP packet left out, since {loaded.job.target.suffix} cannot hold its {len(loaded.image.xmp)} bytes"
+        )
     for note in notes:
         report.notes.setdefault(note, []).append(loaded.job.image)
     for kind, text in loaded.doubts.items():
