@@ -24,7 +24,7 @@ from inpaint_zoo.demo.session import (
     open_sample,
     uploaded_hole,
 )
-from inpaint_zoo.demo.task import Model, Request
+from inpaint_zoo.demo.task import STRATEGIES, Model, Request
 from inpaint_zoo.demo.worker import Worker
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.drawing import HOLE
@@ -36,7 +36,7 @@ __all__ = ["Page"]
 SAMPLES = tuple(SAMPLE_SPLITS["unseen"])
 THUMBNAIL = 96  # pixels
 PREFERRED = ("telea", "glama_tiny")
-HEAD = ["model", "time (s)", "memory (MiB)", "problem"]
+HEAD = ["model", "time (s)", "memory (MiB)", "strategy", "problem"]
 FIRST_MASK = "lama_thick_256"
 HOUR = 3600  # seconds after which the work of a visitor who has left is deleted
 CSS = (
@@ -133,6 +133,15 @@ class Page:
             with gr.Column(min_width=300):
                 gr.Markdown("## 3. Models")
                 chosen = gr.CheckboxGroup(list(self._models), value=self._preferred(), label="models")
+                strategy = gr.Dropdown(
+                    list(STRATEGIES),
+                    value=STRATEGIES[0],
+                    label="strategy for large images",
+                    info="full: in one piece; crop: around each hole; tile: overlapping tiles; coarse_to_fine: from a "
+                    "small size to the full one; auto chooses",
+                    filterable=False,
+                    elem_id="strategy",
+                )
                 inside = gr.Checkbox(label="also show stages, passes, branches and attention, where a model has them")
                 run = gr.Button("Fill the hole", variant="primary", elem_id="run")
                 status = gr.Markdown(elem_id="status")
@@ -159,7 +168,7 @@ class Page:
         make.click(self._make, [generator, seed, session], [session, editor], **private)
         mask_file.upload(self._upload_mask, [mask_file, invert, session], [session, editor], **private)
         clear.click(self._clear, session, [session, editor], **private)
-        run.click(self._run, [editor, chosen, inside, session], results, concurrency_limit=1, **private)
+        run.click(self._run, [editor, chosen, strategy, inside, session], results, concurrency_limit=1, **private)
         for choice in (left, right):
             choice.input(self._compare, [left, right, session], [slider, save], **private)
 
@@ -215,7 +224,7 @@ class Page:
         return session, _canvas(session)
 
     def _run(
-        self, editor: dict[str, Any] | None, chosen: list[str], inside: bool, session: Session
+        self, editor: dict[str, Any] | None, chosen: list[str], strategy: str, inside: bool, session: Session
     ) -> Iterator[tuple[Any, ...]]:
         """Run the chosen models one after the other, and show each result when it is there."""
         try:
@@ -232,7 +241,7 @@ class Page:
         for number, name in enumerate(chosen, start=1):
             yield self._results(session, problems, f"{number} of {len(chosen)}: {name} ...")
             try:
-                filled = self._worker(Request(self._models[name], image.rgb, hole, inside))
+                filled = self._worker(Request(self._models[name], image.rgb, hole, inside, strategy))
             except ZooError as error:
                 problems[name] = str(error)
                 continue
@@ -245,8 +254,8 @@ class Page:
         rows: list[list[Any]] = []
         for name, filled in session.results.items():
             memory = None if filled.memory_mib is None else round(filled.memory_mib)
-            rows.append([name, round(filled.seconds, 3), memory, ""])
-        rows += [[name, None, None, problem] for name, problem in problems.items()]
+            rows.append([name, round(filled.seconds, 3), memory, filled.strategy, ""])
+        rows += [[name, None, None, None, problem] for name, problem in problems.items()]
         table = gr.update(value=rows, visible=bool(rows))
         names = list(session.results)
         if not names:
