@@ -1,7 +1,7 @@
 """XMP packets: read them from any format, and change what does not hold for the result.
 
-The arrays of a decoded image are upright, so the orientation in the packet becomes 1, because readers such
-as Pillow look there, too. Thumbnails in it show the image before it was filled, so they are removed. Everything else keeps its bytes.
+The arrays of a decoded image are upright, so the orientation in the packet becomes 1, because readers such as Pillow
+look there, too. Thumbnails in it show the image before it was filled, so they are removed. The rest keeps its bytes.
 Source: XMP Specification (Adobe), part 1, sections 7.3 and 7.4; part 2, section 3.1 (thumbnails); part 3, section 1.
 """
 
