@@ -38,6 +38,7 @@ from inpaint_zoo.io.pixels import (
     GRAY_NOTE,
     ImageError,
     eight_bits,
+    is_gray,
     sixteen_bit_color,
     sixteen_bit_gray,
     to_rgb,
@@ -56,9 +57,9 @@ __all__ = [
     "ImageError",
     "JpegEncoding",
     "decode_image",
-    "holds_xmp",
     "read_image",
     "read_values",
+    "without_room",
     "write_image",
 ]
 
@@ -320,6 +321,8 @@ def write_image(
     channels = [rgb[..., :1] if gray else rgb] + ([] if alpha is None else [alpha[..., None]])
     values: NDArray[Any] = np.concatenate(channels, axis=2)
     profile = profile_of_space(icc_profile, gray)
+    if name == "PNG" and profile is not None and len(profile) > PngImagePlugin.MAX_TEXT_CHUNK:
+        profile = None  # Pillow would refuse the file
     if exif is not None:
         exif = with_thumbnail(exif, eight_bits(rgb))
     if name == "TIFF":
@@ -341,7 +344,7 @@ def write_image(
         options["icc_profile"] = profile
     if exif is not None and name in {"PNG", "JPEG", "WEBP"}:
         options["exif"] = PREFIX + exif
-    if xmp is not None and holds_xmp(suffix, xmp):
+    if xmp is not None and _holds_xmp(name, xmp):
         options |= {"pnginfo": _png_text(xmp)} if name == "PNG" else {"xmp": xmp}
     if dpi is not None and name in {"PNG", "JPEG"}:
         options["dpi"] = dpi
@@ -353,9 +356,17 @@ def write_image(
     write_bytes(path, buffer.getvalue())
 
 
-def holds_xmp(suffix: str, xmp: bytes) -> bool:
-    """Return whether `write_image` can embed an XMP packet in a file with this extension, in lower case."""
-    name = FORMATS.get(suffix, "")
+def without_room(path: Path, image: DecodedImage) -> list[str]:
+    """Return a note for each part of an image that `write_image` leaves out, because a format has no room for it."""
+    name, notes = FORMATS.get(path.suffix.lower(), ""), []
+    if image.xmp is not None and not _holds_xmp(name, image.xmp):
+        notes.append(f"XMP packet left out, since {path.suffix} cannot hold its {len(image.xmp)} bytes")
+    if name == "PNG" and image.icc_profile is not None and len(image.icc_profile) > PngImagePlugin.MAX_TEXT_CHUNK:
+        notes.append(f"color profile left out, since its {len(image.icc_profile)} bytes are too many for {path.suffix}")
+    return notes
+
+
+def _holds_xmp(name: str, xmp: bytes) -> bool:
     return name in {"PNG", "WEBP", "TIFF"} or (name == "JPEG" and len(xmp) <= JPEG_MOST)
 
 
@@ -486,7 +497,7 @@ def _decode(path: Path, image: Image.Image, note: str | None, deep: bool = False
         format="JPEG" if image.format == "MPO" else str(image.format),
         exif_orientation=orientation,
         icc_profile=profile,
-        gray=image.mode in GRAY_MODES,
+        gray=is_gray(image),
         levels=None if levels is None else np.ascontiguousarray(upright(levels, pending)),
         exif=exif,
         xmp=xmp,

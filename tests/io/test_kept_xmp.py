@@ -10,6 +10,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.io.images import DAMAGED_XMP, decode_image, read_image, write_image
+from inpaint_zoo.io.profiles import srgb_profile
 from inpaint_zoo.io.xmp import JPEG_MOST, PNG_KEYWORD, upright_xmp
 
 RGB = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
@@ -102,6 +103,31 @@ def test_the_command_keeps_the_packet_and_says_what_is_too_large(tmp_path, capsy
     assert main(["inpaint", str(tmp_path / "a.png"), *words, str(tmp_path / "jpeg"), "--format", "jpg"]) == 0
     assert xmp_in(tmp_path / "jpeg" / "a.jpg") is None
     assert f"XMP packet left out, since .jpg cannot hold its {len(long)} bytes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_profile_for_which_pillow_would_refuse_the_png_is_left_out_with_a_note(tmp_path, deep, capsys):
+    profile = srgb_profile() + bytes(PngImagePlugin.MAX_TEXT_CHUNK)
+    pixels = RGB.astype(np.uint16) * 257 if deep else RGB
+    write_image(tmp_path / "a.tif", pixels, icc_profile=profile)
+    assert read_image(tmp_path / "a.tif").icc_profile == profile
+    mask = np.zeros((24, 32), np.uint8)
+    mask[8:12] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    words = [
+        "--mask",
+        str(tmp_path / "mask.png"),
+        "--model",
+        "telea",
+        "--out",
+        str(tmp_path / "out"),
+        "--format",
+        "png",
+    ]
+    assert main(["inpaint", str(tmp_path / "a.tif"), *words]) == 0
+    assert f"color profile left out, since its {len(profile)} bytes are too many for .png" in capsys.readouterr().err
+    with Image.open(tmp_path / "out" / "a.png") as result:
+        result.load()
 
 
 @pytest.mark.parametrize("bad", [b"no xml", b"\xff\xfe\xfd<", b"<tiff:Orientation>\xff6", b"<\0t\0\xd8"])
