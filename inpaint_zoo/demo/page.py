@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from html import escape
@@ -36,7 +37,7 @@ __all__ = ["Page"]
 SAMPLES = tuple(SAMPLE_SPLITS["unseen"])
 THUMBNAIL = 96  # pixels
 PREFERRED = ("telea", "glama_tiny")
-HEAD = ["model", "time (s)", "memory (MiB)", "strategy", "problem"]
+HEAD = ["model", "time (s)", "memory (MiB)", "strategy"]
 FIRST_MASK = "lama_thick_256"
 HOUR = 3600  # seconds after which the work of a visitor who has left is deleted
 CSS = (
@@ -83,6 +84,7 @@ class Page:
     ) -> None:
         self._models = {model.name: model for model in models}
         self._masks, self._worker, self._limits, self._folder = masks, worker, limits, folder
+        self._places = threading.Semaphore(limits.queue + 1)  # for the jobs that wait and the one that is computed
         with gr.Blocks(title="inpaint-zoo", analytics_enabled=False, delete_cache=(HOUR, HOUR)) as self.blocks:
             self._build()
 
@@ -168,7 +170,7 @@ class Page:
         make.click(self._make, [generator, seed, session], [session, editor], **private)
         mask_file.upload(self._upload_mask, [mask_file, invert, session], [session, editor], **private)
         clear.click(self._clear, session, [session, editor], **private)
-        run.click(self._run, [editor, chosen, strategy, inside, session], results, concurrency_limit=1, **private)
+        run.click(self._run, [editor, chosen, strategy, inside, session], results, concurrency_limit=None, **private)
         for choice in (left, right):
             choice.input(self._compare, [left, right, session], [slider, save], **private)
 
@@ -226,7 +228,22 @@ class Page:
     def _run(
         self, editor: dict[str, Any] | None, chosen: list[str], strategy: str, inside: bool, session: Session
     ) -> Iterator[tuple[Any, ...]]:
-        """Run the chosen models one after the other, and show each result when it is there."""
+        """Run the chosen models one after the other, and show each result when it is there.
+
+        Gradio's own limit of waiting jobs shows no text, so that this method counts them.
+        """
+        if not self._places.acquire(blocking=False):
+            raise _message(
+                ZooError(f"The queue is full: {self._limits.queue} jobs are waiting. Try again in a minute.")
+            )
+        try:
+            yield from self._fill(editor, chosen, strategy, inside, session)
+        finally:
+            self._places.release()
+
+    def _fill(
+        self, editor: dict[str, Any] | None, chosen: list[str], strategy: str, inside: bool, session: Session
+    ) -> Iterator[tuple[Any, ...]]:
         try:
             image = session.opened()
             if not chosen:
@@ -254,8 +271,8 @@ class Page:
         rows: list[list[Any]] = []
         for name, filled in session.results.items():
             memory = None if filled.memory_mib is None else round(filled.memory_mib)
-            rows.append([name, round(filled.seconds, 3), memory, filled.strategy, ""])
-        rows += [[name, None, None, None, problem] for name, problem in problems.items()]
+            rows.append([name, round(filled.seconds, 3), memory, filled.strategy])
+        status += "".join(f"\n\n{escape(problem)}" for problem in problems.values())
         table = gr.update(value=rows, visible=bool(rows))
         names = list(session.results)
         if not names:
