@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from inpaint_zoo.analysis.machine import describe_device, resident_growth_mib
+from inpaint_zoo.analysis.machine import describe_device, release_freed_memory, resident_growth_mib
 from inpaint_zoo.analysis.macs import MACS_CONVENTION, THOP_CONVENTION, Macs
 
 if TYPE_CHECKING:
@@ -113,19 +113,28 @@ def measure_alone(fill: Callable[[T], float | None], items: Iterable[T], device:
     seconds: list[float] = []
     peaks: list[float] = []
     for item in items:
-        took, peak = watch_memory(partial(fill, item), device)
+        took, peak = watch_memory(partial(fill, item), device, fresh=not seconds)
         seconds.append(float(took or 0.0))
         peaks += [] if peak is None else [peak]
     return Alone(tuple(seconds), max(peaks, default=None), OUTSIDE_THE_RUN)
 
 
-def watch_memory(call: Callable[[], T], device: torch.device) -> tuple[T, float | None]:
-    """Return the result of ``call`` and its memory peak in MiB by `MEMORY_CONVENTION`; None if it is unknown."""
+def watch_memory(call: Callable[[], T], device: torch.device, *, fresh: bool = False) -> tuple[T, float | None]:
+    """Return the result of ``call`` and its memory peak in MiB by `MEMORY_CONVENTION`; None if it is unknown.
+
+    Args:
+        call: What is measured.
+        device: Device on which it runs.
+        fresh: Release freed memory first, so that all memory of the call counts. This makes the call a little slower,
+            because it requests this memory again.
+    """
     import torch
 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return call(), torch.cuda.max_memory_allocated(device) / 2**20
+    if fresh:
+        release_freed_memory()
     result, grown = resident_growth_mib(call)
     return result, grown if grown is not None and grown >= 1 else None  # below 1 MiB: served from allocator reserves
 

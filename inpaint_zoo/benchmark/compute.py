@@ -122,7 +122,7 @@ def compute_part(
     def ask(items: list[MethodInput]) -> list[MethodOutput]:
         if not part.alone:
             return cell.method.fill(items)
-        outputs, peak = watch_memory(lambda: cell.method.fill(items), scorer.device)
+        outputs, peak = watch_memory(lambda: cell.method.fill(items), scorer.device, fresh=part.peak_memory is None)
         gathered.watched(peak)
         return outputs
 

@@ -79,7 +79,7 @@ METHOD_KEYS = {
     "shipped": ("shipped",),
     **OUTSIDE_KEYS,
 }
-PATH_KEYS = ("root", "bank")  # in datasets and mask sets
+PATH_KEYS = ("root", "bank", "list")  # in datasets and mask sets, relative to the suite's file
 MOSAIC_KEYS = ("input_mode", "mosaic_unit", "mosaic_interpolation")  # in mask sets
 INTERPOLATIONS = ("bilinear", "nearest")
 FOLDER_NAME = re.compile(r"[^\\/:*?\"<>|\x00-\x1f.\s][^\\/:*?\"<>|\x00-\x1f]*(?<![.\s])")

@@ -171,7 +171,7 @@ def run(args: list[str]) -> int:
     _check(options)
 
     from inpaint_zoo.inference.device import choose_devices
-    from inpaint_zoo.inference.edits import Edits, parse_expand
+    from inpaint_zoo.inference.edits import NO_EXPANSION, Edits, parse_expand
     from inpaint_zoo.inference.extras import Extras
     from inpaint_zoo.inference.folder import Saving, fill_folder
     from inpaint_zoo.inference.inpaint import ALPHA
@@ -181,7 +181,7 @@ def run(args: list[str]) -> int:
 
     out = Path(options.out)
     extras = Extras(options.frames, options.branches, options.attention)
-    expand = parse_expand(options.expand) if options.expand else (0, 0, 0, 0)
+    expand = parse_expand(options.expand) if options.expand else NO_EXPANSION
     jobs = plan_jobs(options.images, out, options.format, extras)
     if options.mask is None and not options.expand and any(job.mask is None for job in jobs):
         raise ZooError("Give the holes by --mask, by the column mask of a CSV file, or add pixels by --expand.")

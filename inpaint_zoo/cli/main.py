@@ -48,6 +48,7 @@ COMMANDS = {
     "metrics": Command("metrics", "list the metrics and their exact definitions"),
     "models": Command("models", "list the models, show one, or compute its receptive field"),
     "predict": Command("predict", "write the results for the test set of a configuration"),
+    "recommend": Command("recommend", "name the models that suit given masks and limits, with the evidence"),
     "report": Command("report", "rebuild the report of a benchmark folder, or compare two runs"),
     "ship": Command("ship", "train a small model from its configuration and add its weights to the package"),
     "study": Command("study", "make a blind user study of a benchmark's results, and score its answers"),

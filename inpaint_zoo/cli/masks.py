@@ -37,7 +37,19 @@ from inpaint_zoo.masks.kind import KINDS, Mask, Size
 from inpaint_zoo.masks.overview import Measures, measure, summarize
 from inpaint_zoo.masks.read import MaskCheck, mask_of
 
-__all__ = ["masks_list", "masks_resolve", "masks_show", "masks_stats", "masks_write", "run"]
+__all__ = [
+    "is_mask_folder",
+    "mask_batches",
+    "mask_generator",
+    "masks_list",
+    "masks_of_files",
+    "masks_resolve",
+    "masks_show",
+    "masks_stats",
+    "masks_write",
+    "run",
+    "warn",
+]
 
 _SIZE = (256, 256)
 
@@ -97,12 +109,12 @@ def masks_show(
 
     checked("--n", n, whole(1))
     _check_png(out)
-    generator = _generator(name, seed, stream, args)
+    generator = mask_generator(name, seed, stream, args)
     shape = size or generator.size or _SIZE
-    if _is_folder(name):
+    if is_mask_folder(name):
         n = min(n, len(generator.files()))
-    _tell(generator.check_files(n))
-    masks = _drawn(generator, range(n), shape)
+    warn(generator.check_files(n))
+    masks = drawn_masks(generator, range(n), shape)
     notes = {index: generator.meta(index, shape) for index in masks}
     captions = [f"{_label(index, note)}: {100 * note['ratio']:.1f} %" for index, note in notes.items()]
     title = f"{generator.name}, {shape[0]} x {shape[1]}, seed {generator.seed}, hole ratio below each (dark is hole)"
@@ -128,9 +140,9 @@ def masks_write(
     overwrite: bool,
 ) -> None:
     """Write a bank: N mask files (255 = hole), manifest.csv and bank.json. An interrupted bank is continued."""
-    generator = _generator(name, seed, stream, args)
+    generator = mask_generator(name, seed, stream, args)
     shape = size or generator.size or _SIZE
-    _tell(generator.check_files(n))
+    warn(generator.check_files(n))
     with progress_bar() as progress:
         task = progress.add_task(f"masks of {generator.name}", total=n)
         manifest = write_bank(
@@ -156,20 +168,20 @@ def masks_stats(
     checked("--n", n, whole(1))
     if out is not None:
         _check_png(out)
-    generator = _generator(name, seed, stream, args)
+    generator = mask_generator(name, seed, stream, args)
     shape = size or generator.size or _SIZE
-    native = size is None and not args and _is_folder(name)
+    native = size is None and not args and is_mask_folder(name)
     files = generator.files()
-    if _is_folder(name):
+    if is_mask_folder(name):
         n = min(n, len(files))
     check = MaskCheck()
     if not native:
-        _tell(generator.check_files(n))
+        warn(generator.check_files(n))
     with progress_bar() as progress:
         task = progress.add_task(f"masks of {generator.name}", total=n)
-        batches = _native(files[:n], check) if native else _batches(generator, n, shape)
+        batches = masks_of_files(files[:n], check) if native else mask_batches(generator, n, shape)
         measures = measure(_counted(batches, progress, task))
-    _tell(check.lines())
+    warn(check.lines())
     where = "at their own resolution" if native else f"at {shape[0]} x {shape[1]}, seed {generator.seed}"
     title = f"{generator.name}: {len(measures.ratio)} masks {where}"
     _print_stats(title, name if shape == (256, 256) and not args else None, measures)
@@ -187,7 +199,7 @@ def masks_resolve(
     name: str, seed: int | None, stream: str | None, size: Size | None, args: dict[str, Any] | None, out: Path | None
 ) -> None:
     """Print a mask's configuration as YAML, with presets and defaults expanded, and its SHA-256."""
-    generator = _generator(name, seed, stream, args)
+    generator = mask_generator(name, seed, stream, args)
     generator.size = size or generator.size
     text = generator.to_yaml()
     if out is None:
@@ -224,12 +236,13 @@ def _counted(batches: Iterator[Mask], progress: Progress, task: TaskID) -> Itera
         progress.advance(task, len(batch))
 
 
-def _batches(generator: MaskGenerator, n: int, size: Size) -> Iterator[Mask]:
+def mask_batches(generator: MaskGenerator, n: int, size: Size) -> Iterator[Mask]:
+    """Yield the first ``n`` masks of a generator in batches (B, H, W)."""
     for first in range(0, n, BATCH):
-        yield np.stack(list(_drawn(generator, range(first, min(first + BATCH, n)), size).values()))
+        yield np.stack(list(drawn_masks(generator, range(first, min(first + BATCH, n)), size).values()))
 
 
-def _drawn(generator: MaskGenerator, indices: range, size: Size) -> dict[int, Mask]:
+def drawn_masks(generator: MaskGenerator, indices: range, size: Size) -> dict[int, Mask]:
     """Return masks by index; masks that cannot be made, such as an empty file's, are reported and left out.
 
     Raises:
@@ -250,11 +263,11 @@ def _drawn(generator: MaskGenerator, indices: range, size: Size) -> dict[int, Ma
             reasons.append(error)
     if not found:
         raise reasons[0]
-    _tell([str(reason) for reason in reasons[1:]])
+    warn([str(reason) for reason in reasons[1:]])
     return found
 
 
-def _native(files: list[Path], check: MaskCheck) -> Iterator[Mask]:
+def masks_of_files(files: list[Path], check: MaskCheck) -> Iterator[Mask]:
     """Yield masks at their own resolution, and add their doubts to ``check``."""
     for path in files:
         try:
@@ -268,20 +281,24 @@ def _native(files: list[Path], check: MaskCheck) -> Iterator[Mask]:
         raise ZooError(f"no mask can be read; the first: {check.unreadable[0]}")
 
 
-def _tell(lines: list[str]) -> None:
+def warn(lines: list[str]) -> None:
+    """Print lines as warnings."""
     for line in lines:
         err_console.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True)
 
 
-def _is_folder(name: str) -> bool:
+def is_mask_folder(name: str) -> bool:
     """Return whether ``name`` is a folder. Mask names take precedence over folders; `./center` is the folder."""
     return name not in KINDS and name not in list_masks() and Path(name).is_dir()
 
 
-def _generator(name: str, seed: int | None, stream: str | None, args: dict[str, Any] | None) -> MaskGenerator:
+def mask_generator(
+    name: str, seed: int | None, stream: str | None = None, args: dict[str, Any] | None = None
+) -> MaskGenerator:
+    """Return the generator of a mask's name, a YAML file, or a folder of mask files."""
     if is_mask_file(name):
         return create_generator(name, seed=seed, stream=stream, **(args or {}))
-    spec = {"bank": name} if _is_folder(name) else {"name": name}
+    spec = {"bank": name} if is_mask_folder(name) else {"name": name}
     return create_generator({**spec, "args": args or {}}, seed=seed, stream=stream)
 
 

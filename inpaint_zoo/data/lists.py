@@ -208,9 +208,11 @@ class _Folders:
         before_label = line.rpartition(" ")[0]
         for name in (line, before_label if before_label.lower().endswith(tuple(FORMATS)) else ""):
             folder, _, last = name.rpartition("/")
+            if name.startswith("/"):  # also "/a.png", whose folder is the empty name
+                continue
             if folder not in self._below:
                 below = Path(folder)
-                usual = not below.is_absolute() and ".." not in below.parts and below.as_posix() == (folder or ".")
+                usual = ".." not in below.parts and below.as_posix() == (folder or ".")
                 self._below[folder] = (self._in(self._root / below) if usual else None) or frozenset()
             if last in self._below[folder]:
                 return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from html import escape
@@ -24,7 +25,7 @@ from inpaint_zoo.demo.session import (
     open_sample,
     uploaded_hole,
 )
-from inpaint_zoo.demo.task import Model, Request
+from inpaint_zoo.demo.task import STRATEGIES, Model, Request
 from inpaint_zoo.demo.worker import Worker
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.drawing import HOLE
@@ -36,7 +37,7 @@ __all__ = ["Page"]
 SAMPLES = tuple(SAMPLE_SPLITS["unseen"])
 THUMBNAIL = 96  # pixels
 PREFERRED = ("telea", "glama_tiny")
-HEAD = ["model", "time (s)", "memory (MiB)", "problem"]
+HEAD = ["model", "time (s)", "memory (MiB)", "strategy"]
 FIRST_MASK = "lama_thick_256"
 HOUR = 3600  # seconds after which the work of a visitor who has left is deleted
 CSS = (
@@ -83,6 +84,7 @@ class Page:
     ) -> None:
         self._models = {model.name: model for model in models}
         self._masks, self._worker, self._limits, self._folder = masks, worker, limits, folder
+        self._places = threading.Semaphore(limits.queue + 1)  # for the jobs that wait and the one that is computed
         with gr.Blocks(title="inpaint-zoo", analytics_enabled=False, delete_cache=(HOUR, HOUR)) as self.blocks:
             self._build()
 
@@ -133,6 +135,15 @@ class Page:
             with gr.Column(min_width=300):
                 gr.Markdown("## 3. Models")
                 chosen = gr.CheckboxGroup(list(self._models), value=self._preferred(), label="models")
+                strategy = gr.Dropdown(
+                    list(STRATEGIES),
+                    value=STRATEGIES[0],
+                    label="strategy for large images",
+                    info="full: in one piece; crop: around each hole; tile: overlapping tiles; coarse_to_fine: from a "
+                    "small size to the full one; auto chooses",
+                    filterable=False,
+                    elem_id="strategy",
+                )
                 inside = gr.Checkbox(label="also show stages, passes, branches and attention, where a model has them")
                 run = gr.Button("Fill the hole", variant="primary", elem_id="run")
                 status = gr.Markdown(elem_id="status")
@@ -159,7 +170,7 @@ class Page:
         make.click(self._make, [generator, seed, session], [session, editor], **private)
         mask_file.upload(self._upload_mask, [mask_file, invert, session], [session, editor], **private)
         clear.click(self._clear, session, [session, editor], **private)
-        run.click(self._run, [editor, chosen, inside, session], results, concurrency_limit=1, **private)
+        run.click(self._run, [editor, chosen, strategy, inside, session], results, concurrency_limit=None, **private)
         for choice in (left, right):
             choice.input(self._compare, [left, right, session], [slider, save], **private)
 
@@ -215,9 +226,24 @@ class Page:
         return session, _canvas(session)
 
     def _run(
-        self, editor: dict[str, Any] | None, chosen: list[str], inside: bool, session: Session
+        self, editor: dict[str, Any] | None, chosen: list[str], strategy: str, inside: bool, session: Session
     ) -> Iterator[tuple[Any, ...]]:
-        """Run the chosen models one after the other, and show each result when it is there."""
+        """Run the chosen models one after the other, and show each result when it is there.
+
+        Gradio's own limit of waiting jobs shows no text, so that this method counts them.
+        """
+        if not self._places.acquire(blocking=False):
+            raise _message(
+                ZooError(f"The queue is full: {self._limits.queue} jobs are waiting. Try again in a minute.")
+            )
+        try:
+            yield from self._fill(editor, chosen, strategy, inside, session)
+        finally:
+            self._places.release()
+
+    def _fill(
+        self, editor: dict[str, Any] | None, chosen: list[str], strategy: str, inside: bool, session: Session
+    ) -> Iterator[tuple[Any, ...]]:
         try:
             image = session.opened()
             if not chosen:
@@ -232,7 +258,7 @@ class Page:
         for number, name in enumerate(chosen, start=1):
             yield self._results(session, problems, f"{number} of {len(chosen)}: {name} ...")
             try:
-                filled = self._worker(Request(self._models[name], image.rgb, hole, inside))
+                filled = self._worker(Request(self._models[name], image.rgb, hole, inside, strategy))
             except ZooError as error:
                 problems[name] = str(error)
                 continue
@@ -245,8 +271,8 @@ class Page:
         rows: list[list[Any]] = []
         for name, filled in session.results.items():
             memory = None if filled.memory_mib is None else round(filled.memory_mib)
-            rows.append([name, round(filled.seconds, 3), memory, ""])
-        rows += [[name, None, None, problem] for name, problem in problems.items()]
+            rows.append([name, round(filled.seconds, 3), memory, filled.strategy])
+        status += "".join(f"\n\n{escape(problem)}" for problem in problems.values())
         table = gr.update(value=rows, visible=bool(rows))
         names = list(session.results)
         if not names:

@@ -107,7 +107,7 @@ def serving(
     page = Page(models, masks, worker, limits, folder)
     hosts = list(LOOPBACK) if host in LOOPBACK else ["*"]
     try:
-        page.blocks.queue(max_size=limits.queue, default_concurrency_limit=4)
+        page.blocks.queue(max_size=limits.queue + VISITORS, default_concurrency_limit=4)
         _, address, _ = page.blocks.launch(
             server_name=host,
             server_port=port,
@@ -121,6 +121,7 @@ def serving(
             enable_monitoring=False,
             allowed_paths=[],
             max_file_size=limits.upload_mb * 10**6,
+            max_threads=limits.queue + VISITORS,
             state_session_capacity=VISITORS,
             css=CSS,
             theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),

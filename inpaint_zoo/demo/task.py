@@ -8,9 +8,11 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Drawn", "Filled", "Model", "Request", "Tasks"]
+__all__ = ["STRATEGIES", "Drawn", "Filled", "Model", "Request", "Tasks"]
 
 Bytes = NDArray[np.uint8]
+STRATEGIES = ("auto", "full", "crop", "tile", "coarse_to_fine")
+"""The values of `inference.strategy.Strategy`, whose module imports PyTorch, which the page itself does not need."""
 KEPT = 4  # networks that stay in memory; the one that was not used for the longest time is dropped
 
 
@@ -34,12 +36,14 @@ class Request(NamedTuple):
         image: (H, W, 3) uint8.
         hole: (H, W) bool, True = hole.
         inside: Also draw what the model computes on its way: stages or passes, branches, attention.
+        strategy: How the image is divided, one of `STRATEGIES`.
     """
 
     model: Model
     image: Bytes
     hole: NDArray[np.bool_]
     inside: bool
+    strategy: str = "auto"
 
 
 class Drawn(NamedTuple):
@@ -57,12 +61,14 @@ class Filled(NamedTuple):
         seconds: Time to fill the image, without loading the model.
         memory_mib: Growth of the peak memory while the image was filled; None if it is unknown; see `watch_memory`.
         inside: What the model computes on its way, if it was requested and the model has it.
+        strategy: How the image was divided, never "auto".
     """
 
     image: Bytes
     seconds: float
     memory_mib: float | None
     inside: tuple[Drawn, ...]
+    strategy: str
 
 
 class Tasks:
@@ -82,13 +88,17 @@ class Tasks:
         """Fill the image."""
         from inpaint_zoo.analysis.cost import watch_memory
         from inpaint_zoo.inference.inpaint import inpaint
+        from inpaint_zoo.inference.strategy import AnySize, Strategy
 
         net = self._network(request.model)
+        filler = AnySize(net, cast(Strategy, request.strategy))
         begin = time.perf_counter()
-        image, memory = watch_memory(lambda: cast(Bytes, inpaint(net, request.image, request.hole)), self._device)
+        image, memory = watch_memory(
+            lambda: cast(Bytes, inpaint(filler, request.image, request.hole)), self._device, fresh=True
+        )
         seconds = time.perf_counter() - begin
         inside = tuple(self._inside(request, net)) if request.inside else ()
-        return Filled(image, seconds, memory, inside)
+        return Filled(image, seconds, memory, inside, filler.choices[0].strategy)
 
     def _network(self, model: Model) -> Any:  # noqa: ANN401 - an `InpaintingNetwork`, whose module is slow to import
         from inpaint_zoo.inference.inpaint import ready_model

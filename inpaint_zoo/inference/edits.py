@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.batch import Levels
 
-__all__ = ["NO_EDITS", "Edits", "parse_expand"]
+__all__ = ["NO_EDITS", "NO_EXPANSION", "Edits", "checked_edits", "parse_expand"]
+
+NO_EXPANSION = (0, 0, 0, 0)
 
 
 class Edits(NamedTuple):
@@ -25,9 +28,9 @@ class Edits(NamedTuple):
 
     dilate: int = 0
     feather: int = 0
-    expand: tuple[int, int, int, int] = (0, 0, 0, 0)
+    expand: tuple[int, int, int, int] = NO_EXPANSION
 
-    def pixels(self, pixels: Levels) -> Levels:
+    def pixels(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Return (H, W, C) with the added pixels, which repeat the nearest ones."""
         return np.pad(pixels, (*self._widths, (0, 0)), mode="edge") if any(self.expand) else pixels
 
@@ -53,15 +56,22 @@ class Edits(NamedTuple):
         """Return the hole that the model fills, given the result of `hole`: also the band of `feather`."""
         return _grown(hole, self.feather)
 
-    def blended(self, filled: Levels, image: Levels, hole: NDArray[np.bool_]) -> Levels:
-        """Return the result (H, W, 3): the filling inside ``hole`` (H, W), which fades out over `feather` pixels."""
+    def blended(self, filled: NDArray[Any], image: NDArray[Any], hole: NDArray[np.bool_]) -> NDArray[Any]:
+        """Return the result (H, W, 3): the filling inside ``hole`` (H, W), which fades out over `feather` pixels.
+
+        Whole numbers are rounded.
+        """
         import cv2
 
         if not self.feather or not hole.any():
             return filled
         distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 5)
         share = np.clip(1 - distance / (self.feather + 1), 0, 1)[..., None]
-        mixed = np.rint(image + share * (filled.astype(np.float32) - image)).astype(image.dtype)
+        real = np.result_type(image.dtype, np.float32)
+        mixed = image + share * (filled.astype(real) - image)
+        if np.issubdtype(image.dtype, np.integer):
+            mixed = np.rint(mixed)
+        mixed = mixed.astype(image.dtype)
         return np.where(share == 0, image, np.where(hole[..., None], filled, mixed))
 
     @property
@@ -71,6 +81,22 @@ class Edits(NamedTuple):
 
 
 NO_EDITS = Edits()
+
+
+def checked_edits(dilate: int = 0, feather: int = 0, expand: Sequence[int] = NO_EXPANSION) -> Edits:
+    """Return the edits of arguments of `inpaint`.
+
+    Raises:
+        ZooError: A number is no whole number of at least 0, or ``expand`` has not four of them.
+    """
+    if isinstance(expand, str) or not isinstance(expand, Sequence) or len(expand) != 4:
+        raise ZooError(f"`expand` must be (top, right, bottom, left) in pixels, got {expand!r}.")
+    for name, values in (("dilate", (dilate,)), ("feather", (feather,)), ("expand", tuple(expand))):
+        for value in values:
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+                raise ZooError(f"`{name}` must be a whole number of pixels of at least 0, got {value!r}.")
+    top, right, bottom, left = map(int, expand)
+    return Edits(int(dilate), int(feather), (top, right, bottom, left))
 
 
 def parse_expand(text: str) -> tuple[int, int, int, int]:

@@ -31,6 +31,7 @@ from inpaint_zoo.io.images import (
     DecodedImage,
     ImageError,
     read_image,
+    without_room,
     write_image,
 )
 from inpaint_zoo.io.names import concerns_one_name, exists
@@ -142,7 +143,7 @@ def fill_folder(
 
     def write(loaded: _Loaded, painted: Painted) -> None:
         target, image = loaded.job.target, loaded.image
-        fresh = overwrite or not exists(target)
+        fresh = overwrite or not exists(target) or target.is_dir()  # writing to a folder names it as the problem
         loaded.job.extras.write(target, painted, image, _alpha(loaded, painted.result, saving, edits), fresh)
         if fresh:  # written last, so that a result with incomplete additional files is made again
             result = painted.result if target.suffix.lower() in DEEP_SUFFIXES else eight_bits(painted.result)
@@ -155,6 +156,7 @@ def fill_folder(
                 jpeg=image.jpeg,
                 icc_profile=image.icc_profile,
                 exif=image.exif,
+                xmp=image.xmp,
                 dpi=image.dpi,
                 gray=image.gray,
             )
@@ -220,6 +222,7 @@ def _take_notes(report: FolderReport, loaded: _Loaded) -> None:
     notes = [note for note in loaded.image.notes if note != GRAY_NOTE]  # the result is gray again
     if loaded.image.alpha is not None and loaded.job.target.suffix.lower() not in ALPHA_SUFFIXES:
         notes.append(f"transparency lost, since {loaded.job.target.suffix} cannot store it")
+    notes += without_room(loaded.job.target, loaded.image)
     for note in notes:
         report.notes.setdefault(note, []).append(loaded.job.image)
     for kind, text in loaded.doubts.items():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard, overload
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.batch import Filler, Levels, as_tensor, fill_batch, to_levels, to_tensors
+from inpaint_zoo.inference.edits import NO_EDITS, NO_EXPANSION, Edits, checked_edits
 from inpaint_zoo.inference.strategy import AnySize, Strategy
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.io.images import IMAGE_SUFFIXES, DecodedImage, ImageError, convert_image, read_image
@@ -50,11 +50,14 @@ def ready_model(name: str, weights: str | Path | None = None, **overrides: Any) 
 def inpaint(
     net: Filler | str,
     image: str | Path | Image.Image,
-    mask: ImageRow,
+    mask: ImageRow | None = None,
     *,
     mask_threshold: int = 127,
     invert_mask: bool = False,
     seed: int = 0,
+    dilate: int = 0,
+    feather: int = 0,
+    expand: Sequence[int] = NO_EXPANSION,
     strategy: Strategy = "auto",
     max_memory: str | int | None = None,
     refine: bool = False,
@@ -67,11 +70,14 @@ def inpaint(
 def inpaint(
     net: Filler | str,
     image: NDArray[Any],
-    mask: ImageRow,
+    mask: ImageRow | None = None,
     *,
     mask_threshold: int = 127,
     invert_mask: bool = False,
     seed: int = 0,
+    dilate: int = 0,
+    feather: int = 0,
+    expand: Sequence[int] = NO_EXPANSION,
     strategy: Strategy = "auto",
     max_memory: str | int | None = None,
     refine: bool = False,
@@ -84,11 +90,14 @@ def inpaint(
 def inpaint(
     net: Filler | str,
     image: Tensor,
-    mask: ImageRow,
+    mask: ImageRow | None = None,
     *,
     mask_threshold: int = 127,
     invert_mask: bool = False,
     seed: int = 0,
+    dilate: int = 0,
+    feather: int = 0,
+    expand: Sequence[int] = NO_EXPANSION,
     strategy: Strategy = "auto",
     max_memory: str | int | None = None,
     refine: bool = False,
@@ -100,18 +109,23 @@ def inpaint(
 def inpaint(
     net: Filler | str,
     image: ImageRow,
-    mask: ImageRow,
+    mask: ImageRow | None = None,
     *,
     mask_threshold: int = 127,
     invert_mask: bool = False,
     seed: int = 0,
+    dilate: int = 0,
+    feather: int = 0,
+    expand: Sequence[int] = NO_EXPANSION,
     strategy: Strategy = "auto",
     max_memory: str | int | None = None,
     refine: bool = False,
     fast: bool = True,
     **options: Any,
 ) -> Image.Image | NDArray[Any] | Tensor:
-    """Fill the hole of an image. The result has the type of ``image``; known pixels are bit-identical.
+    """Fill the hole of an image. The result has the type of ``image``.
+
+    Known pixels are bit-identical unless ``feather`` is given.
 
     The first call for a network in eval mode makes a fast copy, `optimize(net)`, which further calls use as long as the
     weights of ``net`` do not change. The copy needs as much memory as ``net``, and its results equal those of ``net``
@@ -122,15 +136,21 @@ def inpaint(
             `inference.batch.Filler`. A network runs on the device of its parameters. An `AnySize` is used with its own
             strategy; its `choices` tell what was done.
         image: A path or PIL image (any mode; the EXIF orientation is applied; the result is a PIL image in mode RGB or
-            RGBA, or L or LA for gray ones), an array (H, W, 3) or (H, W, 4), or a tensor (3, H, W) or (B, 3, H, W).
-            Arrays and tensors are uint8, or float in [0, 1]. H, W >= 1. An alpha channel is kept unchanged. If all
-            known pixels are gray, the filled pixels are gray too.
+            RGBA, or L, LA or I;16 for gray ones; Pillow has no mode for color with 16 bits, which therefore becomes 8
+            bits), an array (H, W, 3) or (H, W, 4), or a tensor (3, H, W) or (B, 3, H, W). Arrays and tensors are uint8,
+            uint16, or float in [0, 1]. H, W >= 1. An alpha channel is kept unchanged. If all known pixels are gray, the
+            filled pixels are gray too.
         mask: A path, PIL image or uint8 array where white is the hole; a boolean or 0/1 array or tensor (H, W) where
             True or 1 is the hole (also with leading dimensions of 1, or one per image); or a mask generator's name; or
-            "alpha" for the transparent pixels of a path or PIL image, which are opaque in the result.
+            "alpha" for the transparent pixels of a path or PIL image, which are opaque in the result. With ``expand``,
+            None for no other hole.
         mask_threshold: In uint8 masks, values above it are hole.
         invert_mask: Use black, False or 0 as hole.
         seed: Seed of a mask generator.
+        dilate: Distance in pixels by which the hole grows.
+        feather: Width in pixels of the band of known pixels around the hole in which the filling fades out.
+        expand: For outpainting, pixels to add at the top, right, bottom and left, which are hole; added pixels of an
+            alpha channel are opaque.
         strategy: How large images are divided: "full", "crop", "tile" or "coarse_to_fine"; "auto" chooses by model,
             hole and memory. See `inference.strategy.AnySize`. Images of up to twice the training size are not divided.
         max_memory: Maximum memory such as "4GiB"; None for 80 % of the free memory.
@@ -148,31 +168,31 @@ def inpaint(
         >>> inpaint("telea", gray, hole)[2, 3]
         array([90, 90, 90], dtype=uint8)
     """
+    edits = checked_edits(dilate, feather, expand)
+    if mask is None and not any(edits.expand):
+        raise ZooError("Give the hole by `mask`, or add pixels by `expand`.")
     model = ready_model(net) if isinstance(net, str) else net
     if not isinstance(model, AnySize):
         model = AnySize(model, strategy, max_memory=max_memory, refine=refine, fast=fast)
     if isinstance(mask, str) and mask == ALPHA:
         if not isinstance(image, str | Path | Image.Image):
             raise ZooError("The mask 'alpha' needs a path or PIL image. From an array: `mask=image[..., 3] == 0`.")
-        decoded = convert_image(image) if isinstance(image, Image.Image) else read_image(image)
+        decoded = _decoded(image)
         hole = alpha_hole(decoded, mask_threshold, invert_mask)
-        opaque = replace(decoded, alpha=np.where(hole, np.uint8(255), np.asarray(decoded.alpha, np.uint8)))
-        return _inpaint_image(model, opaque, lambda H, W: hole[None], options)
+        return _inpaint_image(model, decoded, lambda H, W: hole[None], edits, options, opaque=True)
 
     if isinstance(image, str | Path) and isinstance(mask, str | Path) and not is_mask_name(mask):
         refuse_own_masks([Path(image)], [Path(mask)])
 
     def hole_of(H: int, W: int) -> NDArray[np.bool_]:
-        return _hole(mask, (H, W), mask_threshold, invert_mask, seed)
+        return np.zeros((1, H, W), np.bool_) if mask is None else _hole(mask, (H, W), mask_threshold, invert_mask, seed)
 
     if isinstance(image, Tensor):
-        return _inpaint_tensor(model, image, hole_of, options)
+        return _inpaint_tensor(model, image, hole_of, edits, options)
     if isinstance(image, np.ndarray):
-        return _inpaint_array(model, image, hole_of, options)
-    if isinstance(image, Image.Image):
-        return _inpaint_image(model, convert_image(image), hole_of, options)
-    if isinstance(image, str | Path):
-        return _inpaint_image(model, read_image(image), hole_of, options)
+        return _inpaint_array(model, image, hole_of, edits, options)
+    if isinstance(image, str | Path | Image.Image):
+        return _inpaint_image(model, _decoded(image), hole_of, edits, options)
     raise ZooError(f"`image` must be a path, PIL image, numpy array or tensor, got {type(image).__name__}.")
 
 
@@ -230,9 +250,25 @@ def keep_gray(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:
 _Hole = Callable[[int, int], NDArray[np.bool_]]
 
 
-def _inpaint_image(net: Filler, image: DecodedImage, hole_of: _Hole, options: dict[str, Any]) -> Image.Image:
-    rgb = fill_bytes(net, image.rgb[None], _single(hole_of(*image.size))[None], **options)[0]
-    channels = [rgb[..., :1] if image.gray else rgb] + ([] if image.alpha is None else [image.alpha[..., None]])
+def _decoded(image: str | Path | Image.Image) -> DecodedImage:
+    return convert_image(image, deep=True) if isinstance(image, Image.Image) else read_image(image, deep=True)
+
+
+def _inpaint_image(
+    net: Filler,
+    image: DecodedImage,
+    hole_of: _Hole,
+    edits: Edits,
+    options: dict[str, Any],
+    opaque: bool = False,
+) -> Image.Image:
+    """Fill a decoded image; ``opaque`` makes the filled pixels opaque."""
+    deep = image.gray and image.alpha is None  # the only images with 16 bits that Pillow has a mode for
+    hole = _single(hole_of(*image.size))
+    filled = _edited(net, (image.pixels if deep else image.rgb)[None], hole[None], edits, options)[0]
+    channels = [filled[..., :1] if image.gray else filled]
+    if image.alpha is not None:
+        channels.append(edits.alpha(image.alpha, edits.hole(hole) if opaque else None)[..., None])
     values = np.concatenate(channels, axis=2)
     result = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
     if image.icc_profile is not None:
@@ -240,39 +276,66 @@ def _inpaint_image(net: Filler, image: DecodedImage, hole_of: _Hole, options: di
     return result
 
 
-def _inpaint_array(net: Filler, image: NDArray[Any], hole_of: _Hole, options: dict[str, Any]) -> NDArray[Any]:
+def _inpaint_array(
+    net: Filler, image: NDArray[Any], hole_of: _Hole, edits: Edits, options: dict[str, Any]
+) -> NDArray[Any]:
     if image.ndim != 3 or image.shape[2] not in {3, 4} or image.size == 0:
         hint = " For gray images: `np.repeat(image[..., None], 3, axis=2)`." if image.ndim == 2 else ""
         raise ZooError(f"`image` as an array must be (H, W, 3) or (H, W, 4), got {image.shape}.{hint}")
-    out = image.copy()
+    if image.dtype not in (np.uint8, np.uint16) and not np.issubdtype(image.dtype, np.floating):
+        raise ZooError(f"`image` as an array must be uint8, uint16, or float in [0, 1], got {image.dtype}.")
     hole = _single(hole_of(image.shape[0], image.shape[1]))
-    if image.dtype == np.uint8:
-        out[..., :3] = fill_bytes(net, image[None, ..., :3], hole[None], **options)[0]
-        return out
-    if not np.issubdtype(image.dtype, np.floating):
-        raise ZooError(f"`image` as an array must be uint8, or float in [0, 1], got {image.dtype}.")
-    x = as_tensor(image[..., :3].astype(np.float32)).permute(2, 0, 1)[None]
-    filled = _run(net, x, as_tensor(hole)[None, None], options)[0].permute(1, 2, 0).numpy()
-    out[..., :3][hole] = filled[hole]
-    return out
+    filled = _edited(net, image[None, ..., :3], hole[None], edits, options)[0]
+    if image.shape[2] == 3:
+        return filled
+    return np.concatenate([filled, edits.alpha(image[..., 3])[..., None]], axis=2)
 
 
-def _inpaint_tensor(net: Filler, image: Tensor, hole_of: _Hole, options: dict[str, Any]) -> Tensor:
+def _inpaint_tensor(net: Filler, image: Tensor, hole_of: _Hole, edits: Edits, options: dict[str, Any]) -> Tensor:
     batch = image[None] if image.ndim == 3 else image
     if batch.ndim != 4 or batch.shape[1] != 3 or batch.numel() == 0:
         raise ZooError(f"`image` as a tensor must be (3, H, W) or (B, 3, H, W), got {tuple(image.shape)}.")
-    if not (image.is_floating_point() or image.dtype == torch.uint8):
-        raise ZooError(f"`image` as a tensor must be uint8, or float in [0, 1], got {image.dtype}.")
+    if not (image.is_floating_point() or image.dtype in (torch.uint8, torch.uint16)):
+        raise ZooError(f"`image` as a tensor must be uint8, uint16, or float in [0, 1], got {image.dtype}.")
     B, _, H, W = batch.shape
-    found = as_tensor(hole_of(H, W)).to(image.device)  # (N, H, W)
-    if found.shape[0] not in {1, B}:
-        raise ZooError(f"`mask` must hold one mask, or {B} for the {B} images, got {found.shape[0]}.")
-    hole = found[:, None].expand(B, 1, H, W)
-    bytewise = image.dtype == torch.uint8
+    found = hole_of(H, W)  # (N, H, W)
+    if len(found) not in {1, B}:
+        raise ZooError(f"`mask` must hold one mask, or {B} for the {B} images, got {len(found)}.")
+    if edits == NO_EDITS and image.dtype != torch.uint16:
+        out = _filled_on_device(net, batch, as_tensor(found).to(image.device)[:, None].expand(B, 1, H, W), options)
+    else:
+        values = (batch.float() if image.dtype == torch.bfloat16 else batch).permute(0, 2, 3, 1).cpu().numpy()
+        filled = _edited(net, values, np.broadcast_to(found, (B, H, W)), edits, options)
+        out = as_tensor(filled).permute(0, 3, 1, 2).to(image.device, image.dtype)
+    return out[0] if image.ndim == 3 else out
+
+
+def _filled_on_device(net: Filler, batch: Tensor, hole: Tensor, options: dict[str, Any]) -> Tensor:
+    """Fill a uint8 or float batch (B, 3, H, W) where ``hole`` (B, 1, H, W) is True, without a copy to the CPU."""
+    bytewise = batch.dtype == torch.uint8
     filled = _run(net, batch.float() / 255 if bytewise else batch.float(), hole, options)
     # float32 cannot hold the known values of all other dtypes
-    out = to_uint8(filled) if bytewise else torch.where(hole, filled.to(image.dtype), batch)
-    return out[0] if image.ndim == 3 else out
+    return to_uint8(filled) if bytewise else torch.where(hole, filled.to(batch.dtype), batch)
+
+
+def _edited(
+    net: Filler, images: NDArray[Any], holes: NDArray[np.bool_], edits: Edits, options: dict[str, Any]
+) -> NDArray[Any]:
+    """Fill a batch of images (B, H, W, 3), uint8, uint16 or float in [0, 1], in holes (B, H, W), with the edits."""
+    wide, own, seen = images, holes, holes
+    if edits != NO_EDITS:
+        wide = np.stack([edits.pixels(image) for image in images])
+        own = np.stack([edits.hole(hole) for hole in holes])
+        seen = np.stack([edits.seen(hole) for hole in own])
+    if np.issubdtype(wide.dtype, np.integer):
+        filled: NDArray[Any] = fill_bytes(net, wide, seen, **options)
+    else:
+        x = as_tensor(wide.astype(np.float32)).permute(0, 3, 1, 2)
+        completed = _run(net, x, as_tensor(seen)[:, None], options).permute(0, 2, 3, 1).numpy()
+        filled = np.where(seen[..., None], completed.astype(wide.dtype), wide)  # float32 cannot hold all known values
+    if not edits.feather:
+        return filled
+    return np.stack([edits.blended(*each) for each in zip(filled, wide, own, strict=True)])
 
 
 def _run(net: Filler, image: Tensor, hole: Tensor, options: dict[str, Any]) -> Tensor:

@@ -14,7 +14,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.extras import Extras
 from inpaint_zoo.io.images import IMAGE_SUFFIXES, WRITABLE_SUFFIXES
 from inpaint_zoo.io.listing import list_images, natural_key
-from inpaint_zoo.io.names import exists, plain_name, real_path
+from inpaint_zoo.io.names import exists, plain_name, real_path, spelled
 from inpaint_zoo.io.stem_table import stem_of
 
 __all__ = ["FORMATS", "NO_EXTRAS", "Job", "plan_jobs", "refuse_overwriting"]
@@ -44,8 +44,8 @@ class Job(NamedTuple):
     mask: Path | None = None
 
     def done(self) -> bool:
-        """Return whether all output files exist."""
-        return exists(self.target) and self.extras.complete(self.target)
+        """Return whether all output files exist. A folder in the place of the result is no output."""
+        return exists(self.target) and not self.target.is_dir() and self.extras.complete(self.target)
 
 
 class _Found(NamedTuple):
@@ -148,11 +148,13 @@ def _manifest(path: Path) -> list[_Found]:
         if None in row or not (row["image"] or "").strip():
             raise ZooError(f"{line}: must be {', '.join(names)}, got {list(filter(None, row.values()))}")
         image, mask, output = ((row.get(name) or "").strip() for name in COLUMNS)
-        source = path.parent / image
+        source = spelled(path.parent / image)
         if output and Path(output).suffix.lower() not in WRITABLE_SUFFIXES:
             raise ZooError(f"{line}: the output '{output}' must end in .png, .jpg, .webp, .bmp, .tif or .ppm")
         relative = Path(source.name) if Path(image).is_absolute() or ".." in Path(image).parts else Path(image)
-        found.append(_Found(source, relative, path.parent / mask if mask else None, Path(output) if output else None))
+        found.append(
+            _Found(source, relative, spelled(path.parent / mask) if mask else None, Path(output) if output else None)
+        )
     if not found:
         raise ZooError(f"{path}: lists no images")
     return found

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import TiffImagePlugin
 
 from inpaint_zoo.io.exif import SUB_IFDS, load_exif
+from inpaint_zoo.io.xmp import PNG_KEYWORD
 
 __all__ = ["encode_deep_png", "encode_tiff"]
 
@@ -27,7 +28,11 @@ _STRIP = 64  # rows
 
 
 def encode_deep_png(
-    values: NDArray[np.uint16], icc_profile: bytes | None, exif: bytes | None, dpi: tuple[float, float] | None = None
+    values: NDArray[np.uint16],
+    icc_profile: bytes | None,
+    exif: bytes | None,
+    dpi: tuple[float, float] | None = None,
+    xmp: bytes | None = None,
 ) -> bytes:
     """Return the bytes of a PNG file with 16 bits per channel.
 
@@ -36,6 +41,7 @@ def encode_deep_png(
         icc_profile: Color profile.
         exif: EXIF block without prefix.
         dpi: Horizontal and vertical resolution in pixels per inch.
+        xmp: XMP packet.
     """
     H, W, C = values.shape
     rows = np.ascontiguousarray(values.astype(">u2")).view(np.uint8).reshape(H, -1)
@@ -52,6 +58,8 @@ def encode_deep_png(
         _chunk(file, b"pHYs", struct.pack(">IIB", *(round(each / 0.0254) for each in dpi), 1))
     if exif is not None:
         _chunk(file, b"eXIf", exif)
+    if xmp is not None:
+        _chunk(file, b"iTXt", PNG_KEYWORD.encode() + bytes(5) + xmp)  # not compressed, no language
     _chunk(file, b"IDAT", zlib.compress(filtered.tobytes(), _LEVEL))
     _chunk(file, b"IEND", b"")
     return file.getvalue()
@@ -62,7 +70,11 @@ def _chunk(file: io.BytesIO, kind: bytes, data: bytes) -> None:
 
 
 def encode_tiff(
-    values: Values, icc_profile: bytes | None, exif: bytes | None, dpi: tuple[float, float] | None = None
+    values: Values,
+    icc_profile: bytes | None,
+    exif: bytes | None,
+    dpi: tuple[float, float] | None = None,
+    xmp: bytes | None = None,
 ) -> bytes:
     """Return the bytes of a TIFF file with 8 or 16 bits per channel; for the arguments see `encode_deep_png`."""
     H, W, C = values.shape
@@ -94,9 +106,10 @@ def encode_tiff(
         directory[tag] = value
     for tag in (273, 279):
         directory.tagtype[tag] = 4  # LONG
-    if icc_profile is not None:
-        directory.tagtype[34675] = 7
-        directory[34675] = icc_profile
+    for tag, kind, data in ((34675, 7, icc_profile), (700, 1, xmp)):
+        if data is not None:
+            directory.tagtype[tag] = kind
+            directory[tag] = data
     return b"II*\0" + struct.pack("<I", 8) + directory.tobytes(8) + b"".join(strips)
 
 

@@ -26,7 +26,7 @@ _PIXELS = frozenset(
     {
         *(254, 255, 256, 257, 258, 259, 262, 263, 266, 273, 274, 277, 278, 279, 280, 281, 284, 292, 293, 297),
         *(317, 318, 319, 320, 322, 323, 324, 325, 330, 332, 338, 339, 340, 341, 347, 512, 513, 514, 529, 530, 531, 532),
-        34675,  # color profile, which is kept separately
+        *(700, 34675),  # XMP packet and color profile, which are kept separately
     }
 )
 """Tags of a TIFF file that describe how its pixels are stored."""

@@ -20,7 +20,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, JpegImagePlugin, UnidentifiedImageError
+from PIL import Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
 
 from inpaint_zoo.io.atomic import write_bytes
 from inpaint_zoo.io.encoders import encode_deep_png, encode_tiff
@@ -38,6 +38,7 @@ from inpaint_zoo.io.pixels import (
     GRAY_NOTE,
     ImageError,
     eight_bits,
+    is_gray,
     sixteen_bit_color,
     sixteen_bit_gray,
     to_rgb,
@@ -45,6 +46,7 @@ from inpaint_zoo.io.pixels import (
 )
 from inpaint_zoo.io.png_chunks import without_bad_metadata
 from inpaint_zoo.io.profiles import profile_of_space, srgb_profile
+from inpaint_zoo.io.xmp import JPEG_MOST, PNG_KEYWORD, upright_xmp, xmp_packet
 
 __all__ = [
     "ALPHA_SUFFIXES",
@@ -57,6 +59,7 @@ __all__ = [
     "decode_image",
     "read_image",
     "read_values",
+    "without_room",
     "write_image",
 ]
 
@@ -73,6 +76,8 @@ DEEP_SUFFIXES = frozenset({".png", ".tif", ".tiff"})
 """Extensions for which `write_image` supports 16 bits per channel."""
 
 DAMAGED_EXIF = "its EXIF block is damaged and was ignored"
+DAMAGED_XMP = "its XMP packet is damaged and was left out"
+EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"  # of a packet that does not fit into a segment of a JPEG file
 
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "PNG": {"compress_level": 1},  # a quarter of the time of level 6; files are only a few percent larger
@@ -115,6 +120,7 @@ class DecodedImage:
         levels: (H, W, 3), or (H, W, 4) with alpha, uint16: all bits of a file with 16 bits per channel; None for other
             files, or if they were not asked for.
         exif: EXIF block without prefix, with orientation 1; None if the file has none.
+        xmp: XMP packet with orientation 1 and without thumbnails; None if the file has none.
         dpi: Horizontal and vertical resolution in pixels per inch; None if the file states none.
         jpeg: How a JPEG file was encoded; None for other formats.
     """
@@ -129,6 +135,7 @@ class DecodedImage:
     gray: bool = False
     levels: NDArray[np.uint16] | None = None
     exif: bytes | None = None
+    xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     jpeg: JpegEncoding | None = None
 
@@ -207,14 +214,14 @@ def read_values(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[An
         return np.array(image)
 
 
-def convert_image(image: Image.Image, name: str = "image") -> DecodedImage:
+def convert_image(image: Image.Image, name: str = "image", *, deep: bool = False) -> DecodedImage:
     """Convert a Pillow image like `read_image` does. ``name`` is used in place of a path.
 
     Raises:
         ImageError: The same errors as `read_image`. A lazily opened file is decoded here, so it may be damaged.
     """
     with _Pillow.quiet(MAX_PIXELS), _blaming(Path(name)):
-        return _decode(Path(name), image, None)
+        return _decode(Path(name), image, None, deep)
 
 
 @contextmanager
@@ -269,6 +276,7 @@ def write_image(
     jpeg: JpegEncoding | None = None,
     icc_profile: bytes | None = None,
     exif: bytes | None = None,
+    xmp: bytes | None = None,
     dpi: tuple[float, float] | None = None,
     gray: bool = False,
 ) -> None:
@@ -289,6 +297,8 @@ def write_image(
             color space, and for formats that cannot hold it.
         exif: EXIF block to embed, such as `DecodedImage.exif`; a thumbnail in it is replaced by one of ``rgb``. BMP and
             PPM cannot hold it.
+        xmp: XMP packet to embed, such as `DecodedImage.xmp`. BMP and PPM cannot hold it, and JPEG at most `JPEG_MOST`
+            bytes.
         dpi: Resolution in pixels per inch, for JPEG, PNG and TIFF.
         gray: Whether to write only the first channel, as a grayscale image.
 
@@ -311,15 +321,17 @@ def write_image(
     channels = [rgb[..., :1] if gray else rgb] + ([] if alpha is None else [alpha[..., None]])
     values: NDArray[Any] = np.concatenate(channels, axis=2)
     profile = profile_of_space(icc_profile, gray)
+    if name == "PNG" and profile is not None and len(profile) > PngImagePlugin.MAX_TEXT_CHUNK:
+        profile = None  # Pillow would refuse the file
     if exif is not None:
         exif = with_thumbnail(exif, eight_bits(rgb))
     if name == "TIFF":
         if values.shape[2] == 2 and values.dtype == np.uint16:  # Pillow reads no such file
             values = values[..., [0, 0, 0, 1]]
-        write_bytes(path, encode_tiff(values, profile, exif, dpi))
+        write_bytes(path, encode_tiff(values, profile, exif, dpi, xmp))
         return
     if values.dtype == np.uint16 and name == "PNG":
-        write_bytes(path, encode_deep_png(values, profile, exif, dpi))
+        write_bytes(path, encode_deep_png(values, profile, exif, dpi, xmp))
         return
     values = eight_bits(values)
     values = np.ascontiguousarray(values[..., 0] if values.shape[2] == 1 else values)
@@ -332,6 +344,8 @@ def write_image(
         options["icc_profile"] = profile
     if exif is not None and name in {"PNG", "JPEG", "WEBP"}:
         options["exif"] = PREFIX + exif
+    if xmp is not None and _holds_xmp(name, xmp):
+        options |= {"pnginfo": _png_text(xmp)} if name == "PNG" else {"xmp": xmp}
     if dpi is not None and name in {"PNG", "JPEG"}:
         options["dpi"] = dpi
     buffer = io.BytesIO()
@@ -340,6 +354,26 @@ def write_image(
     except (OSError, ValueError, SystemError) as error:  # such as more than 65,500 JPEG or 16,383 WebP pixels on a side
         raise ImageError(f"{path}: {rgb.shape[1]} x {rgb.shape[0]} cannot be written as {name}: {error}") from None
     write_bytes(path, buffer.getvalue())
+
+
+def without_room(path: Path, image: DecodedImage) -> list[str]:
+    """Return a note for each part of an image that `write_image` leaves out, because a format has no room for it."""
+    name, notes = FORMATS.get(path.suffix.lower(), ""), []
+    if image.xmp is not None and not _holds_xmp(name, image.xmp):
+        notes.append(f"XMP packet left out, since {path.suffix} cannot hold its {len(image.xmp)} bytes")
+    if name == "PNG" and image.icc_profile is not None and len(image.icc_profile) > PngImagePlugin.MAX_TEXT_CHUNK:
+        notes.append(f"color profile left out, since its {len(image.icc_profile)} bytes are too many for {path.suffix}")
+    return notes
+
+
+def _holds_xmp(name: str, xmp: bytes) -> bool:
+    return name in {"PNG", "WEBP", "TIFF"} or (name == "JPEG" and len(xmp) <= JPEG_MOST)
+
+
+def _png_text(xmp: bytes) -> PngImagePlugin.PngInfo:
+    text = PngImagePlugin.PngInfo()
+    text.add(b"iTXt", PNG_KEYWORD.encode() + bytes(5) + xmp)  # not compressed, no language
+    return text
 
 
 def _jpeg_options(quality: int | None, subsampling: int | None, jpeg: JpegEncoding | None) -> dict[str, Any]:
@@ -428,6 +462,7 @@ def _decode(path: Path, image: Image.Image, note: str | None, deep: bool = False
     notes = [note] if note else []
     rawmode = str(image.tile[0].args) if getattr(image, "tile", None) else ""  # type: ignore[attr-defined]
     whole = _file_of(image) if ";16" in rawmode else b""
+    packet = xmp_packet(image)  # before Pillow removes the orientation of a TIFF image from it
     if image.format == "TIFF":  # Pillow rotates TIFF images when it loads them, and then drops the orientation
         orientation, pending = _orientation(image, notes), 1
         image.load()
@@ -451,7 +486,7 @@ def _decode(path: Path, image: Image.Image, note: str | None, deep: bool = False
     profile = _profile(image)
     if profile is None and image.info.get("icc_profile") and image.mode != "CMYK":
         notes.append("a color profile of another color space left out")
-    exif = _exif(image, notes)
+    exif, xmp = _exif(image, notes), _xmp(image, packet or xmp_packet(image), notes)
     if getattr(image, "is_animated", False):
         notes.append(f"first of {image.n_frames} frames taken")  # type: ignore[attr-defined]
     return DecodedImage(
@@ -462,9 +497,10 @@ def _decode(path: Path, image: Image.Image, note: str | None, deep: bool = False
         format="JPEG" if image.format == "MPO" else str(image.format),
         exif_orientation=orientation,
         icc_profile=profile,
-        gray=image.mode in GRAY_MODES,
+        gray=is_gray(image),
         levels=None if levels is None else np.ascontiguousarray(upright(levels, pending)),
         exif=exif,
+        xmp=xmp,
         dpi=_dpi(image),
         jpeg=_jpeg_encoding(image),
     )
@@ -477,6 +513,16 @@ def _exif(image: Image.Image, notes: list[str]) -> bytes | None:
     except Exception:  # the pixels may be valid even if the EXIF block is damaged
         if DAMAGED_EXIF not in notes:
             notes.append(DAMAGED_EXIF)
+        return None
+
+
+def _xmp(image: Image.Image, packet: bytes | None, notes: list[str]) -> bytes | None:
+    if any(data.startswith(EXTENDED_XMP) for _, data in getattr(image, "applist", ())):
+        notes.append("an extension of its XMP packet was left out")
+    try:
+        return upright_xmp(packet) if packet else None
+    except ValueError:
+        notes.append(DAMAGED_XMP)
         return None
 
 

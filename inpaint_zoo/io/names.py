@@ -7,7 +7,7 @@ import os
 import unicodedata
 from pathlib import Path
 
-__all__ = ["concerns_one_name", "exists", "plain_name", "real_path"]
+__all__ = ["concerns_one_name", "exists", "plain_name", "real_path", "spelled"]
 
 _ABOUT_ONE_NAME = frozenset(
     {
@@ -40,6 +40,22 @@ def exists(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def spelled(path: Path) -> Path:
+    """Return the file or folder called ``path`` as the disk spells it, in any Unicode normalization.
+
+    If there is none, ``path`` is returned.
+    """
+    if path.as_posix().isascii() or exists(path) or path.parent == path:
+        return path
+    folder = spelled(path.parent)
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names, not paths
+    except OSError:
+        return path
+    wanted = plain_name(path.name)
+    return next((folder / name for name in names if plain_name(name) == wanted), path)
 
 
 def real_path(path: Path) -> Path:

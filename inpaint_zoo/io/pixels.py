@@ -18,6 +18,7 @@ __all__ = [
     "ImageError",
     "brightness",
     "eight_bits",
+    "is_gray",
     "sixteen_bit_color",
     "sixteen_bit_gray",
     "to_rgb",
@@ -28,6 +29,7 @@ Bytes = NDArray[np.uint8]
 GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 """Grayscale modes of Pillow."""
 GRAY_NOTE = "gray repeated to RGB"
+PALETTE_MODES = frozenset({"P", "PA"})
 
 _log_level = threading.Lock()  # OpenCV has one log level for the whole process
 
@@ -40,6 +42,14 @@ def brightness(rgb: Bytes) -> Bytes:
     """Return the ITU-R BT.601 luma (H, W) uint8 of an RGB image (H, W, 3) uint8, equal to Pillow's mode L."""
     red, green, blue = (rgb[..., k].astype(np.uint32) for k in range(3))
     return ((19595 * red + 38470 * green + 7471 * blue + (1 << 15)) >> 16).astype(np.uint8)
+
+
+def is_gray(image: Image.Image) -> bool:
+    """Return whether an image is grayscale by its mode, or by a palette of grays without a color profile."""
+    if image.mode not in PALETTE_MODES or image.info.get("icc_profile"):
+        return image.mode in GRAY_MODES
+    palette = np.array(image.getpalette("RGB") or [0, 0, 1]).reshape(-1, 3)
+    return bool((palette == palette[:, :1]).all())
 
 
 def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[str]]:
@@ -61,7 +71,7 @@ def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[st
     if mode == "I":
         raise ImageError(f"{path}: 32-bit integers have no defined white level. Save it with 8 or 16 bits per channel.")
     notes = []
-    if mode in {"P", "PA"}:
+    if mode in PALETTE_MODES:
         notes.append(
             "palette with transparency converted to RGB and alpha" if transparent else "palette converted to RGB"
         )

@@ -33,12 +33,15 @@ class Measures:
         center: Share of hole pixels inside the centered rectangle of half the height and half the width.
         border: Share of hole pixels outside that rectangle.
         edge: Number of differing pairs of adjacent pixels (horizontal and vertical) per pixel; thin shapes have more.
+        width: Mean width of the holes, relative to the side of the image (the square root of its area): two hole pixels
+            for each differing pair. It is the width of a long line, and half the side of a square. NaN without an edge.
     """
 
     ratio: Floats
     center: Floats
     border: Floats
     edge: Floats
+    width: Floats
 
 
 def measure(batches: Iterable[Mask]) -> Measures:
@@ -55,7 +58,8 @@ def _measure(masks: Mask) -> tuple[Floats, ...]:
     inside = np.array([_holes(mask) for mask in inner])
     flips = np.array([_flips(mask[1:], mask[:-1]) + _flips(mask[:, 1:], mask[:, :-1]) for mask in masks])
     pixels = H * W
-    return total / pixels, inside / max(area, 1), (total - inside) / max(pixels - area, 1), flips / pixels
+    width = 2 * total / np.where(flips, flips, np.nan) / math.sqrt(pixels)
+    return total / pixels, inside / max(area, 1), (total - inside) / max(pixels - area, 1), flips / pixels, width
 
 
 def _holes(mask: Mask) -> int:

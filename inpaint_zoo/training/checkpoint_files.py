@@ -17,9 +17,11 @@ from torch import Tensor
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import atomic_path
+from inpaint_zoo.io.formats import kind_by_content
 
 __all__ = ["CheckpointFiles", "is_damaged", "read_checkpoint", "write_checkpoints_whole"]
 
+ZIP = b"PK"  # first bytes of the archives that torch.save writes
 IN_TRAINING = ("loops", "optimizer_states", "lr_schedulers")  # keys that resuming needs, in addition to the weights
 
 
@@ -110,10 +112,14 @@ def read_checkpoint(path: Path, training: bool = True) -> dict[str, Any]:
     if not path.is_file():
         raise ZooError(f"No checkpoint {path}. --ckpt_path takes last, best or a checkpoint file.")
     with path.open("rb") as file:
-        head = file.read(9)
-    if head[8:] == b"{":  # safetensors: the JSON header follows eight bytes with its length
+        head = file.read(16)
+    if head[8:9] == b"{":  # safetensors: the JSON header follows eight bytes with its length
         raise ZooError(f"{path} is a weight file (safetensors), not a training checkpoint. {_as_weights(path)}")
     legacy = head[:1] == pickle.PROTO  # the format of torch.save before zip archives
+    if not legacy and not head.startswith(ZIP):
+        kind = kind_by_content(head)
+        what = f"is a {kind} image" if kind else "does not begin like a file of PyTorch"
+        raise ZooError(f"{path} {what}, not a training checkpoint. --ckpt_path takes last, best or a checkpoint file.")
     if not legacy and is_damaged(path):
         raise ZooError(f"The checkpoint {path} is damaged. --ckpt_path last selects the newest undamaged one.")
     try:

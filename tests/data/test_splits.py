@@ -335,6 +335,10 @@ def test_labels_behind_the_paths_are_passed_over(tmp_path):
     lines = ["/a/1.png 0", "a/2 b.png\t12", "a/3.JPG,cat,1", "my.png image.png 7", "a/4.png 5.png"]
     (tmp_path / "list.txt").write_text("\n".join(lines))
     assert list(lists.read_list(tmp_path / "list.txt")) == ["a/1", "a/2 b", "a/3", "my.png image", "a/4.png 5"]
+    for text in ("/my.png image.png 7\na/1.png 0\n", "my.png image.png\n/a/1.png\n", "a/1.png\n/my.png image.png\n"):
+        (tmp_path / "list.txt").write_text(text)  # a leading slash also before a file of the root itself
+        assert set(lists.read_list(tmp_path / "list.txt")) == {"a/1", "my.png image"}
+        assert all(file.is_file() for file in lists.read_list(tmp_path / "list.txt").values())
     (tmp_path / "list.txt").write_text("a/1.png 0\na/9.png 3\n")
     with pytest.raises(ZooError, match=r"1 of 2 files are not below .*: a/9\.png$"):
         lists.read_list(tmp_path / "list.txt")

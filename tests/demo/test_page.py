@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import numpy as np
 import pytest
@@ -22,15 +22,20 @@ MODELS = ["--model", "telea", "--model", "glama_tiny", "--model", "lgnet_tiny"]
 WAIT = 40_000
 
 
-@pytest.fixture(scope="module")
-def address():
+@contextmanager
+def served(*words):
     """Serve the page by its command, and yield its address. At the end, Ctrl-C stops it and its other process."""
-    limits = ["--max-upload", "1", "--max-pixels", "200000"]
-    with subprocess.Popen([*COMMAND, *MODELS, *limits], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, text=True) as process:
         line = process.stdout.readline()
         yield re.search(r"http://127\.0\.0\.1:\d+/", line)[0]
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+
+
+@pytest.fixture(scope="module")
+def address():
+    with served(*MODELS, "--max-upload", "1", "--max-pixels", "200000") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +48,22 @@ def browser():
 def visit(browser, address):
     """Return a function that opens the page; afterwards, check that it asked for nothing outside this machine."""
     contexts, outside = [], []
+    addresses = {address}
 
-    def start(width, **options):
+    def start(width, at=address, **options):
+        addresses.add(at)
         context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True, **options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(WAIT)
         page.on("request", lambda request: is_local(request.url) or outside.append(request.url))
         page.on("pageerror", lambda error: outside.append(str(error)))
-        page.goto(address)
+        page.goto(at)
         page.wait_for_selector("#run")
         return page
 
     def is_local(url):
-        return url.startswith((address, "data:", "blob:"))
+        return url.startswith((*addresses, "data:", "blob:"))
 
     yield start
     for context in contexts:
@@ -188,6 +195,74 @@ def test_wrong_input_is_named(visit, image, tmp_path):
         page.get_by_label(name, exact=True).uncheck()
     page.locator("#run").click()
     assert "No model is chosen" in message(page, "No model")
+
+
+@pytest.mark.slow
+def test_the_time_and_the_queue_are_limited(visit, tmp_path):
+    """One visitor's slow model is stopped and does not stop the fast one; with a full queue, a third one is refused."""
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (700, 800, 3), np.uint8)).save(tmp_path / "noise.png")
+    mask = np.zeros((700, 800), np.uint8)
+    mask[100:600, 100:700] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    models = ["--model", "progressive:isnet_tiny", "--model", "telea"]
+    with served(*models, "--max-seconds", "10", "--max-queue", "1") as url:
+        pages = [visit(1280, at=url) for _ in range(3)]
+        for page in pages:
+            choose_image(page, tmp_path / "noise.png", "800 x 700 pixels")
+            upload_mask(page, tmp_path / "mask.png")
+            page.get_by_label("progressive:isnet_tiny", exact=True).check()
+        pages[0].locator("#run").click()
+        text_of(pages[0], "#status", "1 of 2")
+        pages[1].locator("#run").click()
+        pages[1].wait_for_timeout(500)
+        pages[2].locator("#run").click()
+        refused = message(pages[2], "queue")
+        for page in pages[:2]:
+            text = text_of(page, "#status", "done: 1 of 2 models")
+            assert "needed more than 10 seconds for 800 x 700 pixels and was stopped" in text
+    assert "The queue is full: 1 jobs are waiting. Try again in a minute." in refused
+
+
+def upload_mask(page, path):
+    page.get_by_text("Upload a mask").click()
+    page.locator("#mask input[type=file]").set_input_files(path)
+    page.wait_for_timeout(2000)
+
+
+@pytest.mark.slow
+def test_an_upload_that_is_too_large_is_named(visit, tmp_path):
+    page = visit(1280)
+    noise = np.random.default_rng(0).integers(0, 256, (700, 800, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "large.png")  # 1.7 MB
+    page.locator("#upload input[type=file]").set_input_files(tmp_path / "large.png")
+    assert 'exceed the maximum allowed size of 976.6 Kb: "large.png"' in message(page, "exceed")
+
+
+@pytest.mark.slow
+def test_the_strategy_can_be_chosen_and_the_keyboard_starts_a_run(visit, image, tmp_path):
+    hole = np.zeros((96, 160), np.uint8)
+    hole[10:20, 10:30] = hole[70:90, 120:150] = 255
+    Image.fromarray(hole).save(tmp_path / "mask.png")
+    page = visit(1280)
+    choose_image(page, image, "160 x 96 pixels")
+    upload_mask(page, tmp_path / "mask.png")
+    page.get_by_label("telea", exact=True).uncheck()
+    page.locator("#strategy input").focus()
+    page.keyboard.press("ArrowDown")  # opens the list
+    page.get_by_role("option", name="crop").wait_for()
+    page.get_by_role("option", name="crop").click()
+    page.locator("#run").focus()
+    page.keyboard.press("Enter")
+    text_of(page, "#status", "done: 1 of 1 models")
+    page.get_by_role("gridcell", name="crop").first.wait_for()
+    with page.expect_download() as download:
+        page.locator("#save").focus()
+        page.keyboard.press("Enter")
+    download.value.save_as(tmp_path / "got.png")
+    expected = np.asarray(iz.inpaint("glama_tiny", image, tmp_path / "mask.png", strategy="crop"))
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "got.png")), expected)
+    assert not np.array_equal(np.asarray(iz.inpaint("glama_tiny", image, tmp_path / "mask.png")), expected)
 
 
 @pytest.mark.slow

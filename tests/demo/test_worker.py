@@ -1,14 +1,16 @@
 """The process that computes for the page: results, the time limit, and what happens when it dies."""
 
 import multiprocessing
+from typing import get_args
 
 import numpy as np
 import pytest
 
 import inpaint_zoo as iz
-from inpaint_zoo.demo.task import Model, Request, Tasks
+from inpaint_zoo.demo.task import STRATEGIES, Model, Request, Tasks
 from inpaint_zoo.demo.worker import Worker
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.inference.strategy import Strategy
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(0, 256, (64, 80, 3), np.uint8)
@@ -55,3 +57,14 @@ def test_what_models_compute_on_their_way():
     assert np.array_equal(passes.inside[-1].image, passes.image)
     captions = [each.caption for each in tasks(request("contextual_attention_tiny", inside=True)).inside]
     assert captions == ["coarse", "fine", "attention"]
+
+
+def test_strategies_are_those_of_inpaint():
+    assert get_args(Strategy) == STRATEGIES
+    tasks = Tasks("cpu")
+    image, hole = np.tile(IMAGE, (5, 3, 1)), np.zeros((320, 240), np.bool_)
+    hole[40:70, 50:90] = hole[250:280, 100:150] = True
+    for strategy in STRATEGIES:
+        filled = tasks(Request(Model("glama_tiny"), image, hole, inside=False, strategy=strategy))
+        assert np.array_equal(filled.image, iz.inpaint("glama_tiny", image, hole, strategy=strategy)), strategy
+        assert filled.strategy == ("full" if strategy == "auto" else strategy)

@@ -210,7 +210,7 @@ def test_bytes_are_rounded_and_batches_equal_singles():
         (BASE, HOLE[:20], r"`mask` is 32 x 20, but `image` is 32 x 24 \(width x height\)"),
         (BASE[..., 0], HOLE, r"must be \(H, W, 3\) or \(H, W, 4\), got \(24, 32\). For gray images: "),
         (BASE[:0], HOLE, r"must be \(H, W, 3\)"),
-        (BASE.astype(np.uint16), HOLE, "must be uint8, or float in"),
+        (BASE.astype(np.int16), HOLE, "must be uint8, uint16, or float in"),
         (BASE.astype(np.float32), HOLE, r"must lie in \[0, 1\]"),
         (BASE, HOLE * 0.3, "must hold only 0"),
         (BASE, np.full((24, 32), np.nan), "must hold only 0"),
@@ -222,7 +222,7 @@ def test_bytes_are_rounded_and_batches_equal_singles():
         ("no/such/image.png", HOLE, r"no/such/image\.png: no such file"),
         (3, HOLE, "`image` must be a path, PIL image, numpy array or tensor, got int"),
         (torch.zeros(24, 32), HOLE, r"must be \(3, H, W\) or \(B, 3, H, W\)"),
-        (torch.zeros(3, 24, 32, dtype=torch.int64), HOLE, "must be uint8, or float"),
+        (torch.zeros(3, 24, 32, dtype=torch.int64), HOLE, "must be uint8, uint16, or float"),
         (torch.zeros(3, 3, 24, 32), np.stack([HOLE, HOLE]), "one mask, or 3 for the 3 images, got 2"),
     ],
 )

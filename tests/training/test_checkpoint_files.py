@@ -13,6 +13,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
@@ -134,6 +135,7 @@ def test_other_files_are_told_apart(tmp_path):
     (tmp_path / "pickle.ckpt").write_bytes(pickle.dumps({"a": Path()}))
     (tmp_path / "cut.ckpt").write_bytes(checkpoint.read_bytes()[:-100])
     (tmp_path / "text.ckpt").write_text("hello")
+    Image.new("RGB", (4, 4)).save(tmp_path / "image.ckpt", format="PNG")
     weights = r"To start from its weights, replace --ckpt_path by --model.init_args.init_weights .*"
     expected = {
         "bare.pth": rf"is a bare state dict \(\d+ tensors\), not a training checkpoint. {weights}bare.pth",
@@ -146,7 +148,8 @@ def test_other_files_are_told_apart(tmp_path):
         "named.ckpt": r"is a weight file \(safetensors\), not a training checkpoint",
         "pickle.ckpt": "reading it would run code stored in the file",
         "cut.ckpt": "is damaged. --ckpt_path last selects the newest undamaged one",
-        "text.ckpt": "is damaged",
+        "text.ckpt": "does not begin like a file of PyTorch, not a training checkpoint",
+        "image.ckpt": "is a PNG image, not a training checkpoint",
         "none.ckpt": r"No checkpoint .*none.ckpt. --ckpt_path takes last, best or a checkpoint file",
         "checkpoints": "is a folder; --ckpt_path takes last, best or a checkpoint file",
     }
