@@ -139,6 +139,17 @@ def test_one_test_image_among_the_validation_images_is_enough_to_refuse_a_select
         told(data, trainer("val/psnr"))
 
 
+def test_a_test_set_of_training_images_is_no_test_that_a_selection_could_spoil(pool):
+    """As in a first try on one folder: the run starts, with a warning that its scores say nothing about other images."""
+    data = InpaintingDataModule(**dict.fromkeys(("train", "val", "test"), spec(pool)), size=4)
+    notes = told(data, trainer("val/psnr"))
+    assert [note.split(": ")[0] for note in notes] == [
+        "12 of the 12 training images are validation images too",
+        "12 of the 12 training images are test images too",
+    ]
+    assert all("do not tell how well a network generalizes" in note for note in notes)
+
+
 def test_disjoint_sets_and_sets_that_are_elsewhere_are_silent(pool, tmp_path):
     parts = {part: spec(pool, holdout=4, val=2, part=part) for part in ("train", "val", "test")}
     data = InpaintingDataModule(**parts, size=4)
