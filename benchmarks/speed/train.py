@@ -2,13 +2,14 @@
 
     python benchmarks/speed/train.py [--families lama lgnet isnet grig] [--size 256] [--batch 2] [--steps 20]
                                      [--threads 2] [--clock wall] [--device cpu] [--channels-last] [--compile BACKEND]
-                                     [--precision 32-true] [--same-updates] [--tiny] [--json FILE]
+                                     [--precision 32-true] [--fast-convolutions] [--same-updates] [--tiny]
+                                     [--json FILE]
 
 Both train the same network from the same weights on the same batches and alternate step by step in one process: the
 package's module in Lightning's Trainer, and the loop of `plain_training.py` in a callback between its batches. The
 loop's layers run the operations of the released code (`plain_networks.py`). The time of a step of the package is all
 time between two steps of the loop, including that of Lightning. Backbones have random weights, which does not change
-the time. The options `--channels-last`, `--compile` and `--precision` apply to the package only.
+the time. The options `--channels-last`, `--compile`, `--precision` and `--fast-convolutions` apply to the package only.
 
 With `--same-updates`, both compute in float64, and the losses of the first 20 steps must agree within 0.1 %.
 Adversarial training is chaotic, so a second loop of the released code, whose initial weights differ by a rounding
@@ -41,7 +42,7 @@ from torch.utils.data import DataLoader
 from watch import Watch
 
 from inpaint_zoo import models
-from inpaint_zoo.training import AdversarialModule, Batch, Phase
+from inpaint_zoo.training import AdversarialModule, Batch, FastConvolutions, Phase
 
 SEED = 5
 TARGET = {"cpu": 1.2, "cuda": 2.0}  # of the package's steps per second over the loop's
@@ -208,7 +209,7 @@ def measure(family: str, args: argparse.Namespace) -> dict[str, Any]:
         enable_progress_bar=False,
         enable_model_summary=False,
         log_every_n_steps=50,
-        callbacks=[alternation],
+        callbacks=[FastConvolutions(), alternation] if args.fast_convolutions else [alternation],
     )
     trainer.fit(watched(ours, watches[0]), DataLoader(batches(args, count), batch_size=None))  # type: ignore[arg-type]
     ratios = [theirs / mine for mine, theirs in zip(alternation.ours, alternation.theirs, strict=True)]
@@ -264,6 +265,7 @@ def main() -> int:
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--compile", metavar="BACKEND", help="such as inductor")
     parser.add_argument("--precision", default="32-true", help="of Lightning's Trainer, such as bf16-mixed")
+    parser.add_argument("--fast-convolutions", action="store_true", help="as in configs/trainer/cpu.yaml")
     parser.add_argument("--same-updates", action="store_true", help="compare the losses in float64")
     parser.add_argument("--tiny", action="store_true", help="small networks, to try the script")
     parser.add_argument("--json", type=Path, help="write the figures to this file")

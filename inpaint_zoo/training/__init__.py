@@ -3,6 +3,7 @@
 from inpaint_zoo.training.adversarial import AdversarialModule
 from inpaint_zoo.training.checkpoints import Checkpoints, TrainingStoppedError
 from inpaint_zoo.training.ema import NetworkEMA
+from inpaint_zoo.training.fast_convolutions import FastConvolutions
 from inpaint_zoo.training.guard import LossGuard, NonFiniteLossError
 from inpaint_zoo.training.images import ImageGrid, PredictionWriter, image_row
 from inpaint_zoo.training.logs import CSVLog, MetricsLog, ProgressLines
@@ -30,6 +31,7 @@ __all__ = [
     "CSVLog",
     "Checkpoints",
     "ConstantThenLinear",
+    "FastConvolutions",
     "ImageGrid",
     "InpaintingModule",
     "LossFunction",

@@ -140,7 +140,7 @@ def test_one_test_image_among_the_validation_images_is_enough_to_refuse_a_select
 
 
 def test_a_test_set_of_training_images_is_no_test_that_a_selection_could_spoil(pool):
-    """As in a first try on one folder: the run starts, with a warning that its scores say nothing about other images."""
+    """As in a first try on one folder: the run starts, and warns that its scores tell nothing of other images."""
     data = InpaintingDataModule(**dict.fromkeys(("train", "val", "test"), spec(pool)), size=4)
     notes = told(data, trainer("val/psnr"))
     assert [note.split(": ")[0] for note in notes] == [

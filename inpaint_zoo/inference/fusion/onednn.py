@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inpaint_zoo.errors import ZooError
-from inpaint_zoo.inference.fusion import winograd
 from inpaint_zoo.inference.fusion.folding import without_spectral_norm
 from inpaint_zoo.inference.fusion.forms import fuse
 from inpaint_zoo.layers.spectral import SpectralConv2d
+from inpaint_zoo.ops import winograd
 
 __all__ = [
     "Activation",

@@ -19,10 +19,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.inference.batch import Filler
-from inpaint_zoo.inference.fusion.winograd import is_worthwhile
 from inpaint_zoo.inference.optimize import OptimizedNetwork
 from inpaint_zoo.interfaces import InpaintingNetwork
 from inpaint_zoo.ops import pad_to_multiple
+from inpaint_zoo.ops.winograd import is_worthwhile
 
 __all__ = [
     "activation_bytes",
@@ -96,7 +96,7 @@ def weight_bytes(net: nn.Module) -> int:
 def fast_form_bytes(net: nn.Module) -> int:
     """Return the memory of the weights of a network's fast form on a CPU.
 
-    The largest of them are the transformed kernels of wide 3x3 convolutions, see `inference.fusion.winograd`.
+    The largest of them are the transformed kernels of wide 3x3 convolutions, see `ops.winograd`.
     """
     return weight_bytes(net) + sum(4 * value.nbytes for value in net.parameters() if _is_wide(value))
 

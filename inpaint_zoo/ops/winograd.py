@@ -2,7 +2,8 @@
 
 The input is cut into overlapping tiles of 6x6 values. Small matrices transform tiles and kernels along both axes; the
 products of transformed tiles and kernels at each of the 36 positions are matrix products over the channels, and the
-last transform gives 4x4 outputs per tile. The transforms cost little if there are many channels. Rounding errors are
+last transform gives 4x4 outputs per tile. The gradients are computed by the same steps in reverse. The transforms cost
+little if there are many channels. Rounding errors are
 two to four times those of a direct convolution: at most 2e-5 of the output's standard deviation for 512 channels.
 
 Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. The interpolation points are
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["convolve", "is_worthwhile", "transform_kernels"]
+__all__ = ["convolve", "gradients", "is_worthwhile", "transform_kernels"]
 
 KERNEL, TILE = 3, 4
 SPAN = TILE + KERNEL - 1  # height and width of an input tile
@@ -54,12 +55,23 @@ def _single_precision() -> tuple[Tensor, Tensor]:
     return inputs.float(), products.float()
 
 
-def transform_kernels(weight: Tensor) -> Tensor:
-    """Return the transformed kernels (36, C, O) of weights (O, C, 3, 3)."""
+def transform_kernels(weight: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Return the transformed kernels (36, C, O) of weights (O, C, 3, 3).
+
+    Args:
+        weight: The weights.
+        dtype: Precision of the transform. In float32 it takes a third of the time, for weights that change.
+    """
+    values = weight.to(dtype).permute(2, 3, 1, 0).reshape(KERNEL**2, -1)
+    transformed = _of_kernels(dtype).to(weight.device) @ values
+    return transformed.float().view(SPAN**2, weight.shape[1], weight.shape[0])
+
+
+@cache
+def _of_kernels(dtype: torch.dtype) -> Tensor:
+    """Return the transform of kernels along both axes, (36, 9)."""
     _, transform, _ = _transforms()
-    transform = transform.to(weight.device)
-    transformed = torch.einsum("ik,jl,ockl->ijco", transform, transform, weight.double())
-    return transformed.flatten(0, 1).float().contiguous()
+    return torch.kron(transform, transform).to(dtype)
 
 
 def is_worthwhile(source: int, target: int, height: int, width: int, batch: int, dilation: int) -> bool:
@@ -165,13 +177,18 @@ def _tiles(x: Tensor, first: int, end: int, columns: int, dilation: int) -> Tens
 
 def _outputs(tiles: Tensor, kernels: Tensor) -> Tensor:
     """Return the outputs (16, tiles, O) of tiles (6, 6, ..., C)."""
-    inputs, outputs = _single_precision()
-    C, O = kernels.shape[1:]  # noqa: E741
-    spectra = torch.mm(inputs, tiles.reshape(SPAN, -1)).view(SPAN, SPAN, -1)
-    spectra = torch.bmm(inputs.expand(SPAN, -1, -1), spectra).view(SPAN**2, -1, C)
-    products = torch.bmm(spectra, kernels).view(SPAN, SPAN, -1)
+    _, outputs = _single_precision()
+    O = kernels.shape[2]  # noqa: E741
+    products = torch.bmm(_spectra(tiles), kernels).view(SPAN, SPAN, -1)
     products = torch.bmm(outputs.expand(SPAN, -1, -1), products).view(SPAN, -1)
     return torch.mm(outputs, products).view(TILE**2, -1, O)
+
+
+def _spectra(tiles: Tensor) -> Tensor:
+    """Return the transformed tiles (36, tiles, C) of tiles (6, 6, ..., C)."""
+    inputs, _ = _single_precision()
+    spectra = torch.mm(inputs, tiles.reshape(SPAN, -1)).view(SPAN, SPAN, -1)
+    return torch.bmm(inputs.expand(SPAN, -1, -1), spectra).view(SPAN**2, -1, tiles.shape[-1])
 
 
 def _tiled(x: Tensor, first: int, end: int, columns: int, dilation: int) -> Tensor:
@@ -180,3 +197,66 @@ def _tiled(x: Tensor, first: int, end: int, columns: int, dilation: int) -> Tens
     rows = x.permute(0, 2, 3, 1)[:, first * step : end * step]
     split = torch.unflatten(rows, 1, (end - first, TILE, dilation))
     return torch.unflatten(split, 4, (columns, TILE, dilation)).permute(2, 5, 0, 1, 3, 4, 6, 7)
+
+
+def gradients(
+    grad: Tensor,
+    x: Tensor,
+    kernels: Tensor,
+    padding: tuple[int, int],
+    dilation: int,
+    of_input: bool = True,
+    of_weight: bool = True,
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the gradients of `convolve`'s input and of the weights (O, C, 3, 3), by the transposed algorithm.
+
+    Args:
+        grad: Gradient of the output (B, O, H', W').
+        x: The input (B, C, H, W).
+        kernels: The transformed kernels (36, C, O).
+        padding: Zero padding of height and width.
+        dilation: Dilation of the kernel.
+        of_input: Whether the gradient of the input is needed; else the first result is None.
+        of_weight: Whether the gradient of the weights is needed; else the second result is None.
+    """
+    step = TILE * dilation
+    rows, columns = (-(-side // step) for side in grad.shape[-2:])
+    grad = _padded(grad, (0, 0), rows * step, columns * step)
+    padded = _padded(x, padding, rows * step + 2 * dilation, columns * step + 2 * dilation)
+    to_input = torch.zeros_like(padded) if of_input else None
+    to_kernels = torch.zeros_like(kernels) if of_weight else None
+    for first, end in _bands(rows, columns * dilation**2 * len(x), max(kernels.shape[1:])):
+        products = _product_gradients(_tiled(grad, first, end, columns, dilation))
+        if to_kernels is not None:
+            spectra = _spectra(_tiles(padded, first, end, columns, dilation))
+            to_kernels.baddbmm_(spectra.mT, products)
+        if to_input is not None:
+            _add_tiles(_tiles(to_input, first, end, columns, dilation), torch.bmm(products, kernels.mT))
+    if to_input is not None:
+        (top, left), (height, width) = padding, x.shape[-2:]
+        to_input = to_input[..., top : top + height, left : left + width]
+    return to_input, None if to_kernels is None else _weight_gradients(to_kernels)
+
+
+def _product_gradients(tiles: Tensor) -> Tensor:
+    """Return the gradients of the products (36, tiles, O), given those of output tiles (4, 4, ..., O)."""
+    _, outputs = _single_precision()
+    rows = torch.mm(outputs.mT, tiles.reshape(TILE, -1)).view(SPAN, TILE, -1)
+    return torch.bmm(outputs.mT.expand(SPAN, -1, -1), rows).view(SPAN**2, -1, tiles.shape[-1])
+
+
+def _add_tiles(tiles: Tensor, spectra: Tensor) -> None:
+    """Add the gradients of transformed tiles (36, tiles, C) to the values (6, 6, ..., C) that the tiles share."""
+    inputs, _ = _single_precision()
+    added = torch.mm(inputs.mT, spectra.view(SPAN, -1)).view(SPAN, SPAN, -1)
+    added = torch.bmm(inputs.mT.expand(SPAN, -1, -1), added).view(tiles.shape)
+    own, shared = slice(0, TILE), slice(TILE, SPAN)  # within one of these four parts, tiles do not overlap
+    for part in ((own, own), (own, shared), (shared, own), (shared, shared)):
+        tiles[part] += added[part]
+
+
+def _weight_gradients(kernels: Tensor) -> Tensor:
+    """Return the gradients of the weights (O, C, 3, 3), given those of the transformed kernels (36, C, O)."""
+    _, C, O = kernels.shape  # noqa: E741
+    values = _of_kernels(kernels.dtype).mT @ kernels.flatten(1)
+    return values.view(KERNEL, KERNEL, C, O).permute(3, 2, 0, 1).contiguous()

@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn import functional as F
 
 import inpaint_zoo as iz
-from inpaint_zoo.inference.fusion import FusedConv2d, onednn, winograd
+from inpaint_zoo.inference.fusion import FusedConv2d, onednn
 from inpaint_zoo.inference.strategy.memory import fast_form_bytes, weight_bytes
+from inpaint_zoo.ops import winograd
 
 ROUNDING = 2e-5  # of the output's standard deviation
 

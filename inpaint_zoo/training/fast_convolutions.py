@@ -1,0 +1,150 @@
+"""Wide 3x3 convolutions by Winograd's filtering while a module trains on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from inpaint_zoo.ops import winograd
+from inpaint_zoo.training.phases import Batch
+
+__all__ = ["FastConvolutions", "WinogradMode"]
+
+MIN_POSITIONS = 512  # of an output in all images; with fewer, transforming weights that change takes too long
+
+
+class FastConvolutions(Callback):
+    """Callback that computes wide 3x3 convolutions of training steps by Winograd's filtering, on a CPU in float32.
+
+    A convolution and its gradients then need a quarter of the multiplications. This concerns the trained networks and
+    those of the losses, such as VGG. Rounding errors are up to eight times those of direct convolutions, so a run with
+    this callback equals one without it up to rounding. Validation and tests use direct convolutions. On other devices
+    and under autocast, the callback changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self._mode: WinogradMode | None = None
+        self._runs = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note which weights are trained."""
+        groups = (group for optimizer in trainer.optimizers for group in optimizer.param_groups)
+        self._mode = WinogradMode(parameter for group in groups for parameter in group["params"])
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
+        """Start to compute convolutions by Winograd's filtering."""
+        if self._mode is not None and pl_module.device.type == "cpu":
+            self._mode.__enter__()  # type: ignore[no-untyped-call]
+            self._runs = True
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Batch, batch_idx: int
+    ) -> None:
+        """Return to direct convolutions."""
+        self._stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Return to direct convolutions."""
+        self._stop()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Free the transformed kernels."""
+        self._mode = None
+
+    def _stop(self) -> None:
+        if self._mode is not None and self._runs:
+            self._mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            self._runs = False
+
+
+class WinogradMode(TorchFunctionMode):
+    """Context in which convolutions are computed by Winograd's filtering where that is estimated to be faster.
+
+    See `ops.winograd.is_worthwhile`. The kernels of weights that are not trained are transformed once.
+
+    Args:
+        trained: Weights that change between the steps.
+    """
+
+    def __init__(self, trained: Iterable[Tensor]) -> None:
+        super().__init__()
+        self._trained = {id(parameter) for parameter in trained}
+        self._constant: dict[int, tuple[Tensor, Tensor]] = {}  # by id: the weight, which keeps its id, and its kernels
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - whatever the function returns
+        """Call ``func``, or compute its convolution."""
+        if func is not F.conv2d or kwargs or len(args) != 7 or not self._applies(*args):
+            return func(*args, **(kwargs or {}))
+        x, weight, bias, _, padding, dilation, _ = args
+        out = cast(
+            Tensor,
+            _Convolution.apply(x, weight, self._kernels(weight), padding, dilation[0]),  # type: ignore[no-untyped-call]
+        )
+        return out if bias is None else out + bias[:, None, None]
+
+    def _applies(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        stride: tuple[int, int],
+        padding: tuple[int, int] | str,
+        dilation: tuple[int, int],
+        groups: int,
+    ) -> bool:
+        del bias
+        if x.dtype != torch.float32 or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+            return False
+        if weight.shape[2:] != (3, 3) or groups != 1 or stride != (1, 1) or dilation[0] != dilation[1]:
+            return False
+        if isinstance(padding, str) or torch.compiler.is_compiling():
+            return False
+        height, width = (side + 2 * (pad - dilation[0]) for side, pad in zip(x.shape[2:], padding, strict=True))
+        if len(x) * height * width < MIN_POSITIONS and not self._is_constant(weight):
+            return False
+        return winograd.is_worthwhile(weight.shape[1], weight.shape[0], height, width, len(x), dilation[0])
+
+    def _is_constant(self, weight: Tensor) -> bool:
+        return weight.is_leaf and not weight.requires_grad and id(weight) not in self._trained
+
+    def _kernels(self, weight: Tensor) -> Tensor:
+        if not self._is_constant(weight):
+            return winograd.transform_kernels(weight.detach(), torch.float32)
+        if id(weight) not in self._constant:
+            self._constant[id(weight)] = weight, winograd.transform_kernels(weight.detach())
+        return self._constant[id(weight)][1]
+
+
+class _Convolution(torch.autograd.Function):
+    """Convolution (x, weight, transformed kernels, padding, dilation) without bias."""
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any) -> Tensor:  # noqa: ANN401 - as PyTorch declares it
+        x, weight, kernels, ctx.padding, ctx.dilation = args
+        ctx.save_for_backward(x, weight, kernels)
+        return winograd.convolve(x, kernels, None, ctx.padding, ctx.dilation)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:  # noqa: ANN401 - as PyTorch declares it
+        (grad,) = grads
+        x, weight, kernels = ctx.saved_tensors
+        needed = ctx.needs_input_grad[:2]
+        if torch.is_grad_enabled():  # of a gradient penalty, whose gradient PyTorch's own operator has
+            direct = torch.ops.aten.convolution_backward
+            shape = ([1, 1], list(ctx.padding), [ctx.dilation] * 2, False, [0, 0], 1)
+            of_x, of_weight, _ = direct(grad, x, weight, None, *shape, [*needed, False])
+        else:
+            of_x, of_weight = winograd.gradients(grad, x, kernels, ctx.padding, ctx.dilation, *needed)
+        return of_x, of_weight, None, None, None
