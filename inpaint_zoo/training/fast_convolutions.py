@@ -17,6 +17,7 @@ from inpaint_zoo.training.phases import Batch
 __all__ = ["FastConvolutions", "WinogradMode"]
 
 MIN_POSITIONS = 512  # of an output in all images; with fewer, transforming weights that change takes too long
+MIN_FOR_WEIGHTS = 4096  # for the gradient of the weights, whose transform reads and writes four times as many values
 
 
 class FastConvolutions(Callback):
@@ -140,11 +141,18 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:  # noqa: ANN401 - as PyTorch declares it
         (grad,) = grads
         x, weight, kernels = ctx.saved_tensors
-        needed = ctx.needs_input_grad[:2]
-        if torch.is_grad_enabled():  # of a gradient penalty, whose gradient PyTorch's own operator has
+        needs_x, needs_weight = ctx.needs_input_grad[:2]
+        again = torch.is_grad_enabled()  # for a gradient penalty, whose gradient PyTorch's own operator has
+        fast_x = needs_x and not again
+        fast_weight = needs_weight and not again and grad[:, 0].numel() >= MIN_FOR_WEIGHTS
+        of_x = of_weight = None
+        if fast_x or fast_weight:
+            shape = (ctx.padding, ctx.dilation)
+            of_x, of_weight = winograd.gradients(grad, x, kernels, *shape, of_input=fast_x, of_weight=fast_weight)
+        if (needs_x and not fast_x) or (needs_weight and not fast_weight):
             direct = torch.ops.aten.convolution_backward
-            shape = ([1, 1], list(ctx.padding), [ctx.dilation] * 2, False, [0, 0], 1)
-            of_x, of_weight, _ = direct(grad, x, weight, None, *shape, [*needed, False])
-        else:
-            of_x, of_weight = winograd.gradients(grad, x, kernels, ctx.padding, ctx.dilation, *needed)
+            form = ([1, 1], list(ctx.padding), [ctx.dilation] * 2, False, [0, 0], 1)
+            mask = [needs_x and not fast_x, needs_weight and not fast_weight, False]
+            direct_x, direct_weight, _ = direct(grad, x, weight, None, *form, mask)
+            of_x, of_weight = of_x if fast_x else direct_x, of_weight if fast_weight else direct_weight
         return of_x, of_weight, None, None, None

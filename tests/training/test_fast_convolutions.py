@@ -54,9 +54,9 @@ def test_gradients_equal_those_of_the_direct_convolution(height, width, batch, d
         torch.testing.assert_close(own, exact, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("dilation", [1, 2])
-def test_values_gradients_and_gradients_of_gradients(dilation, calls):
-    inputs = leaves((2, 128, 24, 24), (128, 128, 3, 3), (128,))
+@pytest.mark.parametrize(("dilation", "side"), [(1, 24), (2, 24), (1, 48)])
+def test_values_gradients_and_gradients_of_gradients(dilation, side, calls):
+    inputs = leaves((2, 128, side, side), (128, 128, 3, 3), (128,))
 
     def everything(x, weight, bias):
         out = F.conv2d(x, weight, bias, (1, 1), (dilation, dilation), (dilation, dilation), 1)
