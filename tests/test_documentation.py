@@ -125,9 +125,10 @@ def test_the_gallery_shows_every_mask_that_needs_no_files():
 def test_pages_of_the_api_name_all_public_names():
     pages = runpy.run_path(str(DOCS / "scripts" / "api_pages.py"))["API_PAGES"]
     for name in iz.__all__:
-        assert name.startswith("__") or f"'{name}'" in pages["index"]
-    for name, module in (("masks", iz.create_mask), ("metrics", iz.create_metric)):
-        assert module.__name__ not in pages[name]  # on the first page
+        assert name.startswith("__") or f"'{name}'" in pages["index"] or f".{name}.{name}\n" in pages["index"]
+    for name, function in (("masks", iz.create_mask), ("metrics", iz.create_metric)):
+        assert f"'{function.__name__}'" not in pages[name]  # on the first page, to which a link leads
+        assert f"[`{function.__name__}`](index.md#" in pages[name]
     assert "inpaint_zoo.models.isnet.module" in pages["models"]
 
 
