@@ -44,7 +44,9 @@ def unknown_name(kind: str, name: object, choices: Iterable[str], hint: str = ""
     lowered = {choice.lower(): choice for choice in choices}
     close = [lowered[match] for match in difflib.get_close_matches(str(name).lower(), lowered, n=3, cutoff=0.6)]
     message = f"Unknown {kind} {name!r}."
-    if close:
+    if str(name).endswith(("/", "\\")):
+        message = f"Unknown {kind} {name!r}, and there is no such folder."
+    elif close:
         message += f" Did you mean {' or '.join(repr(match) for match in close)}?"
     if not hint and choices:
         hint = f"Known: {', '.join(choices[:8])}{', ...' if len(choices) > 8 else ''}."

@@ -125,7 +125,18 @@ def test_the_gallery_shows_every_mask_that_needs_no_files():
 def test_pages_of_the_api_name_all_public_names():
     pages = runpy.run_path(str(DOCS / "scripts" / "api_pages.py"))["API_PAGES"]
     for name in iz.__all__:
-        assert name.startswith("__") or f"'{name}'" in pages["index"]
-    for name, module in (("masks", iz.create_mask), ("metrics", iz.create_metric)):
-        assert module.__name__ not in pages[name]  # on the first page
+        assert name.startswith("__") or f"'{name}'" in pages["index"] or f".{name}.{name}\n" in pages["index"]
+    for name, function in (("masks", iz.create_mask), ("metrics", iz.create_metric)):
+        assert f"'{function.__name__}'" not in pages[name]  # on the first page, to which a link leads
+        assert f"[`{function.__name__}`](index.md#" in pages[name]
     assert "inpaint_zoo.models.isnet.module" in pages["models"]
+
+
+def test_the_api_reference_has_functions_with_the_names_of_their_modules():
+    """mkdocstrings documents the module under such a name, so they need directives of their own."""
+    pages = runpy.run_path(str(DOCS / "scripts" / "api_pages.py"))["API_PAGES"]
+    hidden = [name for name in iz.__all__ if getattr(getattr(iz, name), "__module__", "").endswith(f".{name}")]
+    assert {"inpaint", "optimize"} <= set(hidden)
+    for name in hidden:
+        assert f"::: {getattr(iz, name).__module__}.{name}\n" in pages["index"]
+    assert "::: inpaint_zoo.ops.composite.composite\n" in pages["ops"]

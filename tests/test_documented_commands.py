@@ -1,5 +1,6 @@
 """Commands in README and docs, and options in headers of configurations, are accepted by the program."""
 
+import importlib.util
 import re
 import shlex
 import shutil
@@ -116,6 +117,8 @@ def test_a_command_that_cannot_run_here_is_accepted(command, capsys, monkeypatch
     elif program == "make":
         targets = re.findall(r"^([\w-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
         assert rest[0] in targets
+    elif program == "python" and rest[0] == "-m":
+        assert importlib.util.find_spec(rest[1]) is not None
     elif program == "python":
         source = (REPOSITORY / rest[0]).read_text()
         assert all(word.split("=")[0] in source for word in rest if word.startswith("--"))

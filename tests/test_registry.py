@@ -39,6 +39,11 @@ def converter():
     del registry.CONVERTERS["toy"]
 
 
+def test_a_name_that_ends_like_a_folder_is_reported_as_a_folder():
+    with pytest.raises(iz.UnknownNameError, match="Unknown mask 'my_masks/', and there is no such folder"):
+        iz.create_generator("my_masks/")
+
+
 def test_discriminators(discriminator):
     assert "toy_critic" in iz.list_discriminators()
     assert iz.create_discriminator("toy_critic", width=6).out_channels == 6

@@ -37,11 +37,45 @@ def modules_of(path: Path) -> dict[str, list[str]]:
     return found
 
 
+def imported(module: str) -> dict[str, str]:
+    """Return the modules from which a package imports names, by name."""
+    path = PACKAGE.parent.joinpath(*module.split("."), "__init__.py")
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if path.is_file() else ()
+    found = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return {alias.name: str(node.module) for node in found for alias in node.names}
+
+
+def hidden(module: str, name: str) -> str:
+    """Return the full name of a function or class that has the name of its module, else an empty text.
+
+    `inpaint_zoo.inference.inpaint` is both a module and the function that the package imports from it. mkdocstrings
+    documents the module under this name, so such functions need a directive of their own.
+    """
+    source = imported(module).get(name, "")
+    nested = imported(source).get(name, "") if source else ""
+    return next((f"{path}.{name}" for path in (source, nested) if path.endswith(f".{name}")), "")
+
+
+def anchor(name: str) -> str:
+    """Return the anchor of a name on the first page."""
+    return hidden("inpaint_zoo", name) or f"inpaint_zoo.{name}"
+
+
 def shown(module: str, names: list[str], skipped: set[str]) -> str:
-    """Return the directive that documents the public names of a module."""
-    members = [name for name in names if name not in skipped and name not in {"convert", "fused"}]
-    lines = [f"::: {module}", "    options:", f"      members: {members}"]
-    return "\n".join(lines)
+    """Return the directives that document the public names of a module."""
+    wanted = [name for name in names if name not in skipped and name not in {"convert", "fused"}]
+    alone = {name: path for name in wanted if (path := hidden(module, name))}
+    members = [name for name in wanted if name not in alone]
+    parts = [f"::: {module}\n    options:\n      members: {members}"]
+    parts += [f"::: {path}\n    options: {{heading_level: 3, show_root_full_path: false}}" for path in alone.values()]
+    return "\n\n".join(parts)
+
+
+def elsewhere(modules: dict[str, list[str]], root: list[str]) -> str:
+    """Return a sentence with links to the names of modules that the first page documents; empty if there are none."""
+    names = sorted({name for found in modules.values() for name in found} & set(root))
+    links = ", ".join(f"[`{name}`](index.md#{anchor(name)})" for name in names)
+    return f"The page of `inpaint_zoo` documents {links}.\n\n" if names else ""
 
 
 def all_pages() -> dict[str, str]:
@@ -55,7 +89,7 @@ def all_pages() -> dict[str, str]:
         if modules:
             skipped = set(root)  # they are on the first page
             body = "\n\n".join(shown(name, names, skipped) for name, names in sorted(modules.items()))
-            pages[path.stem] = f"# inpaint_zoo.{path.stem}\n{body}\n"
+            pages[path.stem] = f"# inpaint_zoo.{path.stem}\n{elsewhere(modules, root)}{body}\n"
     return pages
 
 

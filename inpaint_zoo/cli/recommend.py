@@ -87,7 +87,8 @@ def run(args: list[str]) -> int:
     evidence = evidence_for(read_run(options.source or SHIPPED), shape, options.metric)
     ranked, left = recommend(evidence, Limits(options.device, latency, memory))
     if not ranked:
-        raise ZooError(f"No model fits: {'; '.join(f'{each.method}: {each.reason}' for each in left)}.")
+        reasons = "; ".join(f"{each.method}: {each.reason}" for each in left)
+        raise ZooError(f"No model fits. The smallest excess is first: {reasons}.")
     if options.json:
         console.print_json(json.dumps(_plain(options.mask, measures, shape, evidence, ranked, left)))
         return 0
@@ -178,7 +179,11 @@ def _show(
     tied = [each for each in ranked if each.tied_with_best and each.latency_ms is not None]
     if len(tied) > 1:
         fastest = min(tied, key=lambda each: each.latency_ms or math.inf)
-        console.print(f"The fastest of these: {escape(fastest.method)}, {fastest.latency_ms:.0f} ms.", soft_wrap=True)
+        console.print(
+            f"The fastest one that is not significantly worse than the best: {escape(fastest.method)}, "
+            f"{fastest.latency_ms:.0f} ms.",
+            soft_wrap=True,
+        )
     for each in left:
         console.print(f"[dim]left out:[/dim] {escape(each.method)}: {escape(each.reason)}", soft_wrap=True)
     weights = "" if ranked[0].weights in (None, "shipped") else f" --weights {ranked[0].weights}"

@@ -146,7 +146,7 @@ def evidence_for(run: Run, shape: HoleShape, metric: str | None = None) -> Evide
 
 
 def recommend(evidence: Evidence, limits: Limits) -> tuple[list[Ranked], list[Left]]:
-    """Return the models that fit, the best mean first, and the other methods with the reasons.
+    """Return the models that fit, the best mean first, and the others with the reasons, the smallest excess first.
 
     All models are compared on the same images with the same masks. The tests take only models that fit into account.
 
@@ -161,14 +161,17 @@ def recommend(evidence: Evidence, limits: Limits) -> tuple[list[Ranked], list[Le
             "--from DIR."
         )
     fitting: dict[str, dict[str, Any]] = {}
-    left = []
+    excess: dict[Left, float] = {}
     for method in evidence.run.methods:
         entry = _entry(evidence.run, method)
-        reason = _not_ready(entry) or _incomplete(evidence, method) or _too_costly(evidence, method, limits)
+        reason, factor = _not_ready(entry) or _incomplete(evidence, method), math.inf
+        if not reason:
+            reason, factor = _too_costly(evidence, method, limits)
         if reason:
-            left.append(Left(method, reason))
+            excess[Left(method, reason)] = factor
         else:
             fitting[method] = entry
+    left = sorted(excess, key=excess.__getitem__)
     if not fitting:
         return [], left
     return list(_ranked(evidence, fitting, limits.device)), left
@@ -211,9 +214,9 @@ def _incomplete(evidence: Evidence, method: str) -> str:
     return f"has no results with {', '.join(cell[2] for cell in missing)}" if missing else ""
 
 
-def _too_costly(evidence: Evidence, method: str, limits: Limits) -> str:
-    """Return which limits a method exceeds, and by how much; empty if none."""
-    found = []
+def _too_costly(evidence: Evidence, method: str, limits: Limits) -> tuple[str, float]:
+    """Return which limits a method exceeds, and by how much, empty if none, and the largest factor."""
+    found, largest = [], 0.0
     wanted = (
         ("latency", _latency(evidence, method, limits.device), limits.latency_ms, "ms"),
         ("memory", _memory(evidence, method, limits.device), limits.memory_mb, "MiB"),
@@ -223,9 +226,11 @@ def _too_costly(evidence: Evidence, method: str, limits: Limits) -> str:
             continue
         if value is None:
             found.append(f"{name} was not measured")
+            largest = math.inf
         elif value > most:
             found.append(f"{name} {value:,.0f} {unit}, {value / most:.3g} times the maximum of {most:,.0f} {unit}")
-    return "; ".join(found)
+            largest = max(largest, value / most)
+    return "; ".join(found), largest
 
 
 def _kind(device: str) -> str:
