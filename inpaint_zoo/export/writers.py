@@ -23,6 +23,8 @@ __all__ = ["FORMATS", "OPSET", "Format", "Sizes", "find_format", "larger", "writ
 OPSET = 18
 """Version of ONNX's operators: the first one with all that the networks need; ONNX Runtime reads it since 1.14."""
 LARGEST_SIDE = 8192
+MOST_NODES = 3000
+"""Most nodes of a graph that onnxscript simplifies; for each node, it searches all nodes. Runtimes also do it."""
 DOUBLINGS = 5  # how often the smallest size is doubled until a network can be exported for all larger ones
 
 
@@ -125,11 +127,12 @@ def write(form: ExportForm, name: str, path: Path, sizes: Sizes, metadata: Mappi
             torch.export.save(program, path, extra_files={METADATA_FILE: text})
             return
         try:
-            converted = torch.onnx.export(program, dynamo=True, opset_version=OPSET, verbose=False)
+            converted = torch.onnx.export(program, dynamo=True, opset_version=OPSET, optimize=False, verbose=False)
+            assert converted is not None
+            _simplify(converted)
         except Exception as error:  # of several packages; the cause says what is not supported
             cause = error.__cause__ or error
             raise ExportError(f"torch.onnx cannot convert it: {type(cause).__name__}: {_first_line(cause)}") from error
-        assert converted is not None
         converted.model.metadata_props[METADATA_KEY] = text
         converted.model.graph.outputs[0].name = "completed"
         converted.save(path)
@@ -141,6 +144,17 @@ def _program(form: ExportForm, sizes: Sizes) -> torch.export.ExportedProgram:
     except Exception as error:  # the exceptions of torch.export have no common public class
         size = "size {}x{}".format(*sizes.only) if sizes.only else f"all sizes from {sizes.smallest} px"
         raise SizeError(f"torch.export cannot export it for {size}: {_first_line(error)}") from error
+
+
+def _simplify(converted: torch.onnx.ONNXProgram) -> None:
+    """Fold constants and, in graphs that are not too large, fuse layers, in place."""
+    from onnxscript import optimizer
+
+    optimizer.inline(converted.model)
+    optimizer.fold_constants(converted.model)
+    optimizer.remove_unused_nodes(converted.model)  # most of the nodes
+    if len(converted.model.graph) <= MOST_NODES:
+        converted.optimize()
 
 
 def _first_line(error: BaseException) -> str:

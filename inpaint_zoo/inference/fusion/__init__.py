@@ -8,12 +8,13 @@ from inpaint_zoo.inference.fusion import aot, contextual_attention, gated_conv, 
 from inpaint_zoo.inference.fusion.ffc import FusedFFC
 from inpaint_zoo.inference.fusion.folding import fold, fold_affine, without_spectral_norm
 from inpaint_zoo.inference.fusion.forms import fuse, fuse_children
-from inpaint_zoo.inference.fusion.hole_crop import predict_hole_crop
+from inpaint_zoo.inference.fusion.hole_crop import Box, hole_boxes, predict_hole_crop
 from inpaint_zoo.inference.fusion.onednn import Activation, FusedConv2d, FusedConvTranspose2d
 from inpaint_zoo.inference.fusion.padding import pad_unchanged
 
 __all__ = [
     "Activation",
+    "Box",
     "FusedConv2d",
     "FusedConvTranspose2d",
     "FusedFFC",
@@ -24,6 +25,7 @@ __all__ = [
     "fuse",
     "fuse_children",
     "gated_conv",
+    "hole_boxes",
     "local_resnet",
     "pad_unchanged",
     "partial_conv",

@@ -1,11 +1,11 @@
-"""Inference form of the local network, which computes only the region around the hole."""
+"""Inference form of the local network, which computes only the regions around the holes."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from inpaint_zoo.inference.fusion.forms import fuse
-from inpaint_zoo.inference.fusion.hole_crop import predict_hole_crop
+from inpaint_zoo.inference.fusion.hole_crop import Box, predict_hole_crop
 from inpaint_zoo.layers.local_resnet import LocalResNet
 
 __all__ = ["FusedLocalResNet"]
@@ -22,6 +22,8 @@ class FusedLocalResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map image and mask (B, 4, H, W) to (B, 3, H, W), which holds the prediction wherever the mask is 1."""
-        return predict_hole_crop(
-            lambda rows, columns: self.net(x[..., rows, columns]), x[:, :3], x[:, 3:], self.reach, multiple=4
-        )
+
+        def predict(box: Box) -> Tensor:
+            return self.net(x[(..., *box.scaled(1))])
+
+        return predict_hole_crop(predict, x[:, :3], x[:, 3:], self.reach, multiple=4)

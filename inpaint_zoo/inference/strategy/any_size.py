@@ -46,7 +46,7 @@ class Choice(NamedTuple):
         size: Height and width of the image.
         largest: Height and width of the largest part that the network saw.
         needed: Estimated memory in bytes: libraries, weights, images and activations. None if there was no estimate,
-            because the image is not larger than those of the training, and more memory is free than any network needs.
+            because the image is not larger than those of the training, and there is more memory than any network needs.
     """
 
     strategy: Strategy
@@ -163,7 +163,7 @@ class AnySize:
 
     def _fits_surely(self, image: Tensor, budget: float) -> bool:
         """Return whether an image fits without an estimate, whose imports take longer than a small network."""
-        if self.strategy not in ("auto", "full") or self.refine or self.max_memory is not None:
+        if self.strategy not in ("auto", "full") or self.refine:
             return False
         pixels = len(image) * max(image.shape[-2], self._min_size) * max(image.shape[-1], self._min_size)
         return max(image.shape[-2:]) <= self._training_size and pixels * MOST_PER_PIXEL <= budget

@@ -1,4 +1,4 @@
-"""Inference form of Contextual Attention's stages, whose decoders run only on the region around the hole."""
+"""Inference form of Contextual Attention's stages, whose decoders run only around the holes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from inpaint_zoo.inference.fusion import fuse, fuse_children, predict_hole_crop
+from inpaint_zoo.inference.fusion import Box, fuse, fuse_children, hole_boxes, predict_hole_crop
 from inpaint_zoo.models.contextual_attention.network import FineStage, Stage
 
 __all__ = ["FusedStage"]
 
 SCALE = 4  # downsampling factor from the image to the feature map that the decoder takes
-DECODER_REACH = 15  # radius of the decoder's receptive field, in pixels at full resolution
+# radius of the receptive field in pixels at full resolution
+DECODER_REACH = 15
+ENLARGE_REACH = 7  # of the decoder's layers at 1/2 and at full resolution, which take most of its time
 
 
 @fuse.register(Stage)
@@ -30,13 +32,23 @@ class FusedStage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map image, ones and mask (B, 5, H, W) to the raw, unbounded prediction (B, 3, H, W)."""
-        features = self.stage.encode(x)
+        features, mask = self.stage.encode(x), x[:, 4:]
+        mixed = self._mixed(features, hole_boxes(mask, DECODER_REACH, SCALE))
 
-        def predict(rows: slice, columns: slice) -> Tensor:
-            above, left = rows.start // SCALE, columns.start // SCALE
-            return self.stage.decode(features[..., above : rows.stop // SCALE, left : columns.stop // SCALE])
+        def predict(box: Box) -> Tensor:
+            return self.stage.enlarge(mixed[(..., *box.scaled(SCALE))])
 
-        return predict_hole_crop(predict, x[:, :3], x[:, 4:], DECODER_REACH, SCALE)
+        return predict_hole_crop(predict, x[:, :3], mask, ENLARGE_REACH, SCALE)
+
+    def _mixed(self, features: Tensor, boxes: list[Box]) -> Tensor:
+        """Return the decoder's feature map at 1/4 resolution, which is zero outside of the boxes."""
+        parts = [self.stage.mix(features[(..., *box.scaled(SCALE))]) for box in boxes]
+        if not parts or parts[0].shape[-2:] == features.shape[-2:]:
+            return parts[0] if parts else features  # without a hole, nothing is predicted from it
+        out = parts[0].new_zeros(*parts[0].shape[:2], *features.shape[-2:])
+        for box, part in zip(boxes, parts, strict=True):
+            out[(..., *box.scaled(SCALE))] = part
+        return out
 
 
 @fuse.register(FusedStage)

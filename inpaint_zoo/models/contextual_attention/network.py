@@ -83,7 +83,14 @@ class Stage(nn.Module):
 
     def decode(self, x: Tensor) -> Tensor:
         """Map a feature map (B, C, H/4, W/4) to the raw, unbounded prediction (B, 3, H, W)."""
-        x = self.run(x, f"{self.decoder}11", f"{self.decoder}12")
+        return self.enlarge(self.mix(x))
+
+    def mix(self, x: Tensor) -> Tensor:
+        """Run the decoder's layers at 1/4 resolution, (B, C, H/4, W/4) to (B, C', H/4, W/4)."""
+        return self.run(x, f"{self.decoder}11", f"{self.decoder}12")
+
+    def enlarge(self, x: Tensor) -> Tensor:
+        """Run the decoder's other layers, from (B, C', H/4, W/4) to the raw, unbounded prediction (B, 3, H, W)."""
         for first, second in ((13, 14), (15, 16)):
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
             x = self.run(x, f"{self.decoder}{first}", f"{self.decoder}{second}")
