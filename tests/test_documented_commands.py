@@ -98,7 +98,7 @@ def test_the_options_in_a_header_are_accepted(path, options, monkeypatch):
 SHOWN = {page: shown for page in PAGES if page.name != "adding_a_model.md" and (shown := commands_of(page))}
 ALL = [command for shown in SHOWN.values() for command in shown]
 RUN = {page: run for page, shown in SHOWN.items() if (run := [command for command in shown if not command.reason])}
-PROGRAMS = {"eval", "pip", "python3", "source", "srun", "tensorboard", "torchrun", "wandb", "ruff", "pytest"}
+PROGRAMS = {"eval", "jupyter", "pip", "python3", "source", "srun", "tensorboard", "torchrun", "wandb", "ruff", "pytest"}
 
 
 def test_most_commands_run():

@@ -30,7 +30,7 @@ def test_verbose_names_the_files_and_quiet_shows_no_progress(words, capsys):
         out, seen[option] = capsys.readouterr()
         assert out.startswith("1 inpainted")
     assert "INFO inpaint_zoo.weights.files: the weights" in seen["-v"]
-    assert "DEBUG inpaint_zoo.registry: the model 'aot_gan_tiny' is built with" in seen["-vv"]
+    assert "DEBUG inpaint_zoo.registry.create: the model 'aot_gan_tiny' is built with" in seen["-vv"]
     assert "DEBUG" not in seen["-v"]
     assert seen[""].startswith("1/1 ")
     assert "INFO" not in seen[""]

@@ -167,10 +167,10 @@ def test_any_size_from_one_pixel_up(model, shape):
 
 
 def test_no_model_runs_with_random_weights(monkeypatch):
-    from inpaint_zoo import registry
+    from inpaint_zoo.registry import lookup
 
     name = next(name for name in iz.list_models() if iz.model_info(name).learned)
-    monkeypatch.setattr(registry, "shipped_weights", lambda name: None)
+    monkeypatch.setattr(lookup, "shipped_weights", lambda name: None)
     with pytest.raises(iz.ZooError, match=f"'{name}' is a learned model and the package ships no weights"):
         iz.inpaint(name, BASE, HOLE)
     with pytest.raises(iz.UnknownNameError, match="Did you mean 'telea'"):
