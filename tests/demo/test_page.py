@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import re
 import signal
 import subprocess
@@ -199,9 +198,6 @@ def test_wrong_input_is_named(visit, image, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    "INPAINT_ZOO_PAGE_LIMITS" not in os.environ, reason="waits for three browsers; set INPAINT_ZOO_PAGE_LIMITS"
-)
 def test_the_time_and_the_queue_are_limited(visit, tmp_path):
     """One visitor's slow model is stopped and does not stop the fast one; with a full queue, a third one is refused."""
     rng = np.random.default_rng(0)
