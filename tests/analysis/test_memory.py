@@ -35,4 +35,4 @@ def test_the_peak_of_a_call_counts_memory_that_an_earlier_call_has_freed():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     for size, result, peak in json.loads(done.stdout):
         assert result == 64 * size
-        assert 0.9 * size <= peak < size + 8
+        assert size - 1 <= peak < size + 8  # the kernel counts pages in batches, per processor
