@@ -43,7 +43,7 @@ def deploy(model: str, out: Path, size: int) -> tuple[Path, int]:
 
     Args:
         model: Name of a learned model that ships with weights (`inpaint-zoo models`).
-        out: Folder of the file and of a picture with image, result of ONNX Runtime and result of PyTorch.
+        out: Folder of the file and of compared.png, with image, result of ONNX Runtime and result of PyTorch.
         size: Height and width in pixels of the images that the file takes.
 
     Returns:

@@ -67,7 +67,7 @@ def test_it_uses_the_public_api_only(path):
 @each_notebook
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Jupyter's packages
-def test_it_runs_and_ends_with_a_picture(path, tmp_path, monkeypatch):
+def test_it_runs_and_ends_with_an_image(path, tmp_path, monkeypatch):
     """Run each notebook in a process of its own, as a reader does, in an empty folder."""
     nbformat = pytest.importorskip("nbformat", reason="`make notebooks` installs the extra `notebooks`")
     client = pytest.importorskip("nbclient")

@@ -17,10 +17,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import mean, median
+from statistics import median
 from typing import Any
 
 import torch
+from export import IMAGES, psnr
 from torch import Tensor
 
 import inpaint_zoo as iz
@@ -75,13 +76,6 @@ def time_ratios(forms: Forms, pair: tuple[Tensor, Tensor], rounds: int) -> tuple
     return median(warm["eager"]), ratios
 
 
-def psnr(net: iz.InpaintingNetwork, side: int) -> float:
-    """Return the mean PSNR of a network's results in dB."""
-    pairs = [sample_pair(index, (side, side)) for index in range(4)]
-    with torch.inference_mode():
-        return mean(float((net(*pair) - pair[0]).square().mean().log10() * -10) for pair in pairs)
-
-
 def measure(model: str, settings: Settings) -> list[dict[str, Any]]:
     """Return a line for each format and precision of a model; call it in a new process."""
     torch.set_num_threads(1)
@@ -103,14 +97,16 @@ def measure(model: str, settings: Settings) -> list[dict[str, Any]]:
                     forms[f"{name} {precision}"] = iz.load_exported(path)
         if not settings.rounds:
             return lines
-        seconds, ratios = time_ratios(forms, sample_pair(0, (settings.size,) * 2), settings.rounds)
-        level = psnr(net, settings.size) if shipped else None
+        pairs = [sample_pair(index, (settings.size, settings.size)) for index in range(IMAGES)]
+        seconds, ratios = time_ratios(forms, pairs[0], settings.rounds)
+        with torch.inference_mode():
+            levels = {key: psnr(form, pairs) for key, form in forms.items() if key != "fast"} if shipped else {}
         for line in lines:
             key = f"{line['format']} {line['precision']}"
             line |= {"side": settings.size, "eager_seconds": seconds, "fast_ratio": ratios["fast"]}
             if key in forms:
                 line["ratio"] = ratios[key]
-                line["psnr_change"] = None if level is None else psnr(forms[key], settings.size) - level
+                line["psnr_change"] = levels[key] - levels["eager"] if shipped else None
     return lines
 
 

@@ -32,7 +32,6 @@ __all__ = ["run"]
 
 MEASURED = 256  # masks of a folder or generator
 SIZE = (256, 256)
-SIGNIFICANT = 0.05
 
 
 def _parser() -> ArgumentParser:
@@ -163,9 +162,9 @@ def _show(
     source: str | None,
 ) -> None:
     from inpaint_zoo.benchmark.recommend import verdict
+    from inpaint_zoo.benchmark.report.notes import count
 
-    count = len(measures.ratio)
-    console.print(f"{escape(mask)}: {_counted(count, 'mask')}, {_described(shape)}", soft_wrap=True)
+    console.print(f"{escape(mask)}: {count(len(measures.ratio), 'mask')}, {_described(shape)}", soft_wrap=True)
     for line in _evidence_lines(evidence, ranked[0], source):
         console.print(escape(line), soft_wrap=True)
     if not _alike(evidence):
@@ -193,6 +192,8 @@ def _show(
 
 
 def _evidence_lines(evidence: Evidence, first: Ranked, source: str | None) -> list[str]:
+    from inpaint_zoo.benchmark.report.notes import count
+
     where = source or "the results that come with the package"
     version = f"version {first.provenance['code_version']}"
     commit = first.provenance["git_commit"]
@@ -204,8 +205,8 @@ def _evidence_lines(evidence: Evidence, first: Ranked, source: str | None) -> li
     measured = f"latency and memory: images of {sizes} px, one at a time, on {' and '.join(evidence.devices)}"
     measured += f" ({environment['cores']} cores, {environment['torch_threads']} threads)" if environment else ""
     return [
-        f"evidence: {where} (suite {evidence.run.suite['name']}, {version}): {_counted(first.n_images, 'result')} of "
-        f"{_counted(first.n_groups, 'image')} for each model, of {datasets}",
+        f"evidence: {where} (suite {evidence.run.suite['name']}, {version}): {count(first.n_images, 'result')} of "
+        f"{count(first.n_groups, 'image')} for each model, of {datasets}",
         f"masks like yours: {sets}",
         *([measured] if sizes else []),
     ]
@@ -215,10 +216,6 @@ def _alike(evidence: Evidence) -> bool:
     from inpaint_zoo.benchmark.recommend import ALIKE
 
     return evidence.masks[0].factor <= ALIKE
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _described(shape: HoleShape) -> str:
@@ -258,7 +255,7 @@ def _difference(each: Ranked, digits: int) -> str:
     if math.isnan(each.difference):
         return ""
     sure = "" if math.isnan(each.difference_p) else f", p = {each.difference_p:.2g}"
-    word = "" if each.difference_p <= SIGNIFICANT else ", not significant"
+    word = "" if each.differs_from_next else ", not significant"
     return f"{each.difference:+.{digits}f}{sure}{word}"
 
 
@@ -291,5 +288,5 @@ def _mask_set(each: MaskSet) -> dict[str, Any]:
 
 
 def _model(each: Ranked) -> dict[str, Any]:
-    plain = each._asdict() | {"interval": list(each.interval), "significant": each.difference_p <= SIGNIFICANT}
+    plain = each._asdict() | {"interval": list(each.interval), "significant": each.differs_from_next}
     return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in plain.items()}

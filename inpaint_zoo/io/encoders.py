@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import TiffImagePlugin
 
 from inpaint_zoo.io.exif import SUB_IFDS, load_exif
-from inpaint_zoo.io.xmp import PNG_KEYWORD
+from inpaint_zoo.io.xmp import png_chunk
 
 __all__ = ["encode_deep_png", "encode_tiff"]
 
@@ -59,7 +59,7 @@ def encode_deep_png(
     if exif is not None:
         _chunk(file, b"eXIf", exif)
     if xmp is not None:
-        _chunk(file, b"iTXt", PNG_KEYWORD.encode() + bytes(5) + xmp)  # not compressed, no language
+        _chunk(file, b"iTXt", png_chunk(xmp))
     _chunk(file, b"IDAT", zlib.compress(filtered.tobytes(), _LEVEL))
     _chunk(file, b"IEND", b"")
     return file.getvalue()

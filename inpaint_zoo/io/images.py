@@ -46,7 +46,7 @@ from inpaint_zoo.io.pixels import (
 )
 from inpaint_zoo.io.png_chunks import without_bad_metadata
 from inpaint_zoo.io.profiles import profile_of_space, srgb_profile
-from inpaint_zoo.io.xmp import JPEG_MOST, PNG_KEYWORD, upright_xmp, xmp_packet
+from inpaint_zoo.io.xmp import JPEG_MOST, png_chunk, upright_xmp, xmp_packet
 
 __all__ = [
     "ALPHA_SUFFIXES",
@@ -372,7 +372,7 @@ def _holds_xmp(name: str, xmp: bytes) -> bool:
 
 def _png_text(xmp: bytes) -> PngImagePlugin.PngInfo:
     text = PngImagePlugin.PngInfo()
-    text.add(b"iTXt", PNG_KEYWORD.encode() + bytes(5) + xmp)  # not compressed, no language
+    text.add(b"iTXt", png_chunk(xmp))
     return text
 
 

@@ -11,7 +11,7 @@ import re
 
 from PIL import Image
 
-__all__ = ["JPEG_MOST", "PNG_KEYWORD", "upright_xmp", "xmp_packet"]
+__all__ = ["JPEG_MOST", "png_chunk", "upright_xmp", "xmp_packet"]
 
 PNG_KEYWORD = "XML:com.adobe.xmp"
 JPEG_MOST = 65502
@@ -28,6 +28,11 @@ def xmp_packet(image: Image.Image) -> bytes | None:
     if isinstance(packet, tuple):  # a TIFF field of whole numbers
         packet = bytes(packet)
     return bytes(packet).rstrip(b"\0") or None if isinstance(packet, bytes | bytearray) else None
+
+
+def png_chunk(packet: bytes) -> bytes:
+    """Return the content of the iTXt chunk of a PNG file that holds a packet: not compressed, without a language."""
+    return PNG_KEYWORD.encode() + bytes(5) + packet
 
 
 def upright_xmp(packet: bytes) -> bytes:

@@ -3,23 +3,23 @@
 The input is cut into overlapping tiles of 6x6 values. Small matrices transform tiles and kernels along both axes; the
 products of transformed tiles and kernels at each of the 36 positions are matrix products over the channels, and the
 last transform gives 4x4 outputs per tile. The gradients are computed by the same steps in reverse. The transforms cost
-little if there are many channels. Rounding errors are
-two to four times those of a direct convolution: at most 2e-5 of the output's standard deviation for 512 channels.
+little if there are many channels. Rounding errors are two to eight times those of a direct convolution: at most 2e-5 of
+the output's standard deviation for 512 channels.
 
-Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. The interpolation points are
-zoo only: 0, 1/sqrt(2), sqrt(2), their negatives and infinity have a quarter of the rounding error of the usual 0, 1, 2.
+Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. The interpolation points differ
+from theirs: 0, 1/sqrt(2), sqrt(2), their negatives and infinity have a quarter of the rounding error of 0, 1 and 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["convolve", "gradients", "is_worthwhile", "transform_kernels"]
+__all__ = ["applies", "convolve", "gradients", "is_worthwhile", "output_size", "transform_kernels"]
 
 KERNEL, TILE = 3, 4
 SPAN = TILE + KERNEL - 1  # height and width of an input tile
@@ -74,6 +74,41 @@ def _of_kernels(dtype: torch.dtype) -> Tensor:
     return torch.kron(transform, transform).to(dtype)
 
 
+def applies(
+    x: Tensor,
+    weight: Tensor,
+    stride: Sequence[int],
+    padding: Sequence[int] | str,
+    dilation: Sequence[int],
+    groups: int,
+) -> bool:
+    """Return whether `convolve` computes a convolution, and is estimated to be faster than PyTorch's operator.
+
+    Shapes must not depend on values under compile and export, so the answer is then False.
+
+    Args:
+        x: The input (B, C, H, W).
+        weight: The weights (O, C, height, width).
+        stride: As of `torch.nn.functional.conv2d`, like the arguments after it.
+        padding: Zero padding of height and width, or its name.
+        dilation: Dilation of height and width.
+        groups: Number of groups.
+    """
+    if x.dtype != torch.float32 or x.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    if weight.shape[-2:] != (KERNEL, KERNEL) or groups != 1 or tuple(stride) != (1, 1) or isinstance(padding, str):
+        return False
+    target, source = weight.shape[:2]
+    rows, columns = dilation
+    return rows == columns and is_worthwhile(source, target, *output_size(x, padding, rows), len(x), rows)
+
+
+def output_size(x: Tensor, padding: Sequence[int], dilation: int) -> tuple[int, int]:
+    """Return height and width of the output of a 3x3 convolution with stride 1."""
+    height, width = (side + 2 * (pad - dilation) for side, pad in zip(x.shape[-2:], padding, strict=True))
+    return height, width
+
+
 def is_worthwhile(source: int, target: int, height: int, width: int, batch: int, dilation: int) -> bool:
     """Estimate whether `convolve` takes less than 92 % of the time of a direct convolution.
 
@@ -114,7 +149,7 @@ def convolve(
         relu: Apply ReLU to the result.
         into: Feature map of the result's shape that is added before ReLU. The result overwrites it.
     """
-    height, width = (side + 2 * pad - 2 * dilation for side, pad in zip(x.shape[-2:], padding, strict=True))
+    height, width = output_size(x, padding, dilation)
     step = TILE * dilation
     rows, columns = -(-height // step), -(-width // step)
     x = _padded(x, padding, rows * step + 2 * dilation, columns * step + 2 * dilation)
@@ -222,12 +257,13 @@ def gradients(
     step = TILE * dilation
     rows, columns = (-(-side // step) for side in grad.shape[-2:])
     grad = _padded(grad, (0, 0), rows * step, columns * step)
-    padded = _padded(x, padding, rows * step + 2 * dilation, columns * step + 2 * dilation)
-    to_input = torch.zeros_like(padded) if of_input else None
+    size = (rows * step + 2 * dilation, columns * step + 2 * dilation)
+    padded = _padded(x, padding, *size) if of_weight else None
+    to_input = _zeros(x, *size) if of_input else None
     to_kernels = torch.zeros_like(kernels.mT) if of_weight else None
     for first, end in _bands(rows, columns * dilation**2 * len(x), max(kernels.shape[1:])):
         products = _product_gradients(_tiled(grad, first, end, columns, dilation))
-        if to_kernels is not None:
+        if to_kernels is not None and padded is not None:
             spectra = _spectra(_tiles(padded, first, end, columns, dilation))
             to_kernels.baddbmm_(products.mT, spectra)
         if to_input is not None:
@@ -236,6 +272,11 @@ def gradients(
         (top, left), (height, width) = padding, x.shape[-2:]
         to_input = to_input[..., top : top + height, left : left + width]
     return to_input, None if to_kernels is None else _weight_gradients(to_kernels)
+
+
+def _zeros(x: Tensor, height: int, width: int) -> Tensor:
+    """Return zeros for the gradient of the padded input, in channels-last format."""
+    return x.new_zeros(len(x), height, width, x.shape[1]).permute(0, 3, 1, 2)
 
 
 def _product_gradients(tiles: Tensor) -> Tensor:

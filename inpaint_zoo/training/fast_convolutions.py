@@ -95,27 +95,13 @@ class WinogradMode(TorchFunctionMode):
         )
         return out if bias is None else out + bias[:, None, None]
 
-    def _applies(
-        self,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        stride: tuple[int, int],
-        padding: tuple[int, int] | str,
-        dilation: tuple[int, int],
-        groups: int,
-    ) -> bool:
-        del bias
-        if x.dtype != torch.float32 or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+    def _applies(self, x: Tensor, weight: Tensor, bias: Tensor | None, *shape: Any) -> bool:
+        """Return whether a call of `F.conv2d` with these arguments is computed by Winograd's filtering."""
+        if torch.is_autocast_enabled("cpu") or not winograd.applies(x, weight, *shape):
             return False
-        if weight.shape[2:] != (3, 3) or groups != 1 or stride != (1, 1) or dilation[0] != dilation[1]:
-            return False
-        if isinstance(padding, str) or torch.compiler.is_compiling():
-            return False
-        height, width = (side + 2 * (pad - dilation[0]) for side, pad in zip(x.shape[2:], padding, strict=True))
-        if len(x) * height * width < MIN_POSITIONS and not self._is_constant(weight):
-            return False
-        return winograd.is_worthwhile(weight.shape[1], weight.shape[0], height, width, len(x), dilation[0])
+        _stride, padding, dilation, _groups = shape
+        height, width = winograd.output_size(x, padding, dilation[0])
+        return self._is_constant(weight) or len(x) * height * width >= MIN_POSITIONS
 
     def _is_constant(self, weight: Tensor) -> bool:
         return weight.is_leaf and not weight.requires_grad and id(weight) not in self._trained

@@ -36,17 +36,17 @@ def by_winograd(convolution, x, **options):
         return winograd.convolve(x, kernels, convolution.bias, convolution.padding, convolution.dilation[0], **options)
 
 
+SHAPES = {
+    "height": st.integers(1, 19),
+    "width": st.integers(1, 19),
+    "batch": st.integers(1, 2),
+    "dilation": st.integers(1, 3),
+    "padding": st.integers(0, 3),
+}
+
+
 @settings(max_examples=25, deadline=None)
-@given(
-    height=st.integers(1, 19),
-    width=st.integers(1, 19),
-    batch=st.integers(1, 2),
-    dilation=st.integers(1, 3),
-    padding=st.integers(0, 3),
-    bias=st.booleans(),
-    relu=st.booleans(),
-    added=st.booleans(),
-)
+@given(**SHAPES, bias=st.booleans(), relu=st.booleans(), added=st.booleans())
 def test_equals_the_direct_convolution(height, width, batch, dilation, padding, bias, relu, added):
     extra = 2 * max(0, dilation - padding)  # at least one output
     convolution, x = layer(5, 7, height + extra, width + extra, batch, dilation, padding, bias)
@@ -57,6 +57,28 @@ def test_equals_the_direct_convolution(height, width, batch, dilation, padding, 
     got = by_winograd(convolution, x, relu=relu, into=into)
     torch.testing.assert_close(got, (expected.relu() if relu else expected).float(), atol=ROUNDING, rtol=0)
     assert into is None or got is into
+
+
+@settings(max_examples=25, deadline=None)
+@given(**SHAPES, band=st.sampled_from([1, winograd.BAND]))
+def test_gradients_equal_those_of_the_direct_convolution(height, width, batch, dilation, padding, band):
+    extra = 2 * max(0, dilation - padding)  # at least one output
+    convolution, x = layer(5, 7, height + extra, width + extra, batch, dilation, padding, bias=False)
+    x.requires_grad_()
+    out = exact(convolution, x)
+    grad = torch.randn(out.shape)
+    expected = torch.autograd.grad(out, (x, convolution.weight), grad.double())
+    with pytest.MonkeyPatch.context() as patch, torch.no_grad():
+        patch.setattr(winograd, "BAND", band)
+        kernels = winograd.transform_kernels(convolution.weight)
+        got = winograd.gradients(grad, x, kernels, (padding, padding), dilation)
+        (alone, _), (_, other) = (
+            winograd.gradients(grad, x, kernels, (padding, padding), dilation, *needed)
+            for needed in ((True, False), (False, True))
+        )
+    for own, single, right in zip(got, (alone, other), expected, strict=True):
+        torch.testing.assert_close(own, right, atol=1e-4, rtol=1e-4)
+        assert torch.equal(own, single)
 
 
 def test_bands_do_not_show(monkeypatch):

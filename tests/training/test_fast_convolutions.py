@@ -2,8 +2,6 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from lightning.pytorch import Callback, Trainer
 from torch import nn
 from torch.nn import functional as F
@@ -29,29 +27,6 @@ def calls(monkeypatch):
 def leaves(*shapes, dtype=torch.float32):
     generator = torch.Generator().manual_seed(0)
     return [torch.randn(shape, generator=generator).to(dtype).requires_grad_() for shape in shapes]
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    height=st.integers(1, 19),
-    width=st.integers(1, 19),
-    batch=st.integers(1, 2),
-    dilation=st.integers(1, 3),
-    padding=st.integers(0, 3),
-    band=st.sampled_from([1, 2**20]),
-)
-def test_gradients_equal_those_of_the_direct_convolution(height, width, batch, dilation, padding, band):
-    extra = 2 * max(0, dilation - padding)  # at least one output
-    x, weight = leaves((batch, 5, height + extra, width + extra), (7, 5, 3, 3))
-    out = F.conv2d(x.double(), weight.double(), padding=padding, dilation=dilation)
-    grad = torch.randn(out.shape, generator=torch.Generator().manual_seed(1))
-    expected = torch.autograd.grad(out, (x, weight), grad.double())
-    with pytest.MonkeyPatch.context() as patch, torch.no_grad():
-        patch.setattr(winograd, "BAND", band)
-        kernels = winograd.transform_kernels(weight)
-        got = winograd.gradients(grad, x, kernels, (padding, padding), dilation)
-    for own, exact in zip(got, expected, strict=True):
-        torch.testing.assert_close(own, exact, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("dilation", "side"), [(1, 24), (2, 24), (1, 48)])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inpaint_zoo.benchmark.recommend.resemblance import HoleShape, MaskSet, resembling
 from inpaint_zoo.benchmark.report.run_folder import Cell, Run
 from inpaint_zoo.benchmark.report.verdicts import best_against_others, joined
-from inpaint_zoo.benchmark.statistics import holm, sign_flip_test
+from inpaint_zoo.benchmark.statistics import ALPHA, holm, sign_flip_test
 from inpaint_zoo.benchmark.summary import summarize
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.metrics import MetricInfo
@@ -82,6 +82,11 @@ class Ranked(NamedTuple):
     latency_ms: float | None
     memory_mb: float | None
     provenance: dict[str, Any]
+
+    @property
+    def differs_from_next(self) -> bool:
+        """Whether the tests reject that the chosen metric is the same as the next model's."""
+        return self.difference_p <= ALPHA
 
 
 @dataclass(frozen=True)

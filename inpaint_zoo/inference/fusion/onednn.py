@@ -127,7 +127,7 @@ class PackedConvolution(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """Omit the reordered weights, which can be neither copied nor pickled."""
-        return {**self.__dict__, "_packed": None, "_kernels": None}
+        return {**self.__dict__, "_packed": None}
 
     def _pack(self, size: list[int]) -> Tensor:
         raise NotImplementedError
@@ -149,6 +149,10 @@ class FusedConv2d(PackedConvolution):
         super().__init__(convolution)
         self._kernels: Tensor | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Omit the transformed kernels, which are made again from the weights."""
+        return {**super().__getstate__(), "_kernels": None}
+
     def forward(self, x: Tensor, relu: bool = False, into: Tensor | None = None) -> Tensor:
         """Map (B, C_in, H, W) to (B, C, H', W').
 
@@ -161,9 +165,9 @@ class FusedConv2d(PackedConvolution):
         activation = Activation("relu") if relu else self.activation
         if not uses_onednn(x):
             return self._plain(x, activation, into)
-        if self._uses_winograd(x):
-            return self._by_winograd(x, activation, into)
         shape = (self.padding, self.stride, self.dilation, self.groups)
+        if winograd.applies(x, self.weight, self.stride, self.padding, self.dilation, self.groups):
+            return self._by_winograd(x, activation, into)
         if into is None:
             operator = torch.ops.mkldnn._convolution_pointwise
             return operator(x, self._packed_weight(x), self.bias, *shape, *activation.arguments)
@@ -171,16 +175,6 @@ class FusedConv2d(PackedConvolution):
         joined = "relu" if activation.name == "relu" else None  # the only activation that oneDNN fuses with a sum
         out = in_place(into, x, self._packed_weight(x), self.bias, *shape, "add", 1.0, joined, [], "")
         return out if joined or activation.name == "none" else _activated(out, activation)
-
-    def _uses_winograd(self, x: Tensor) -> bool:
-        (rows, columns), dilation = self.dilation, self.dilation[0]
-        if x.dtype != torch.float32 or self.weight.shape[-2:] != (3, 3) or torch.compiler.is_compiling():
-            return False
-        if self.groups > 1 or self.stride != [1, 1] or rows != columns:
-            return False
-        height, width = (side + 2 * (pad - dilation) for side, pad in zip(x.shape[-2:], self.padding, strict=True))
-        target, source = self.weight.shape[:2]
-        return winograd.is_worthwhile(source, target, height, width, len(x), dilation)
 
     def _by_winograd(self, x: Tensor, activation: Activation, into: Tensor | None) -> Tensor:
         if self._kernels is None:
