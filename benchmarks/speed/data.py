@@ -1,11 +1,12 @@
 """Measure the speed of sample loading by stage: 256-pixel samples from 512-pixel JPEGs of scikit-image's images.
 
-    python benchmarks/speed/data.py [--rounds 7] [--batches 8] [--only PATTERN] [--json FILE]
+    python benchmarks/speed/data.py [--rounds 7] [--batches 8] [--only PATTERN] [--train] [--json FILE]
 
 One thread makes each batch stage by stage, alternating between the settings. In addition, the whole data module runs
 with 0, 1 and 2 workers. The target is that augmentation and masks together take less time than decoding, which cannot
-be avoided. The crop is not included, because every image has to be resized. Run it on an idle machine; the load is
-printed.
+be avoided. The crop is not included, because every image has to be resized. With `--train`, `autoencoder_tiny` is
+trained on all cores instead, which shows whether the workers take the cores from the training. Run it on an idle
+machine; the load is printed.
 """
 
 import argparse
@@ -23,16 +24,21 @@ import cv2
 import numpy as np
 import PIL
 import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import LambdaCallback
 from processor import processor
 from rich.console import Console
 from rich.table import Table
 
+from inpaint_zoo.analysis.machine import cores
 from inpaint_zoo.data import InpaintingDataModule, create_dataset
 from inpaint_zoo.data.augment import create_augmentation
 from inpaint_zoo.data.samples import collate, make_sample
 from inpaint_zoo.io.images import write_image
+from inpaint_zoo.models import Autoencoder
 
 SIZE, BATCH, FILES = 256, 32, 64
+TRAINED = 8  # images per batch of a training
 WORKERS = (0, 1, 2)
 STAGES = ("decode", "crop", "augment", "mask", "collate")
 JITTER = {"op": "color_jitter", "brightness": 0.05, "contrast": 0.05, "saturation": 0.05, "hue": 0.05}
@@ -96,15 +102,15 @@ def by_stage(folder: Path, setting: tuple, first: int, batches: int) -> dict[str
     return {name: 1000 * seconds / (batches * BATCH) for name, seconds in watch.seconds.items()}
 
 
-def module(folder: Path, setting: tuple, workers: int, batches: int = 1) -> InpaintingDataModule:
+def module(folder: Path, setting: tuple, workers: int, batches: int = 1, size: int = BATCH) -> InpaintingDataModule:
     """Return the data module of a setting."""
     cut, steps, masks, _ = setting
     return InpaintingDataModule(
         train={"name": "images", "root": str(folder), "size": SIZE},
         masks=masks,
         augment=[*cut, *steps],
-        batch_size=BATCH,
-        epoch_samples=batches * BATCH,
+        batch_size=size,
+        epoch_samples=batches * size,
         workers=workers,
     )
 
@@ -117,6 +123,47 @@ def whole(folder: Path, setting: tuple, workers: int, batches: int) -> float:
         data.on_after_batch_transfer(batch, 0)
         start = start or time.perf_counter()
     return batches * BATCH / (time.perf_counter() - start)
+
+
+def while_training(folder: Path, setting: tuple, workers: int, batches: int) -> float:
+    """Return the images per second of a training, without its first batch and the start of its processes."""
+    ends: list[float] = []
+    module_of_network = Autoencoder(network="autoencoder_tiny")
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[LambdaCallback(on_train_batch_end=lambda *_: ends.append(time.perf_counter()))],
+    )
+    trainer.fit(module_of_network, module(folder, setting, workers, batches + 1, TRAINED))
+    return batches * TRAINED / (ends[-1] - ends[0])
+
+
+def train(folder: Path, names: list[str], rounds: int, batches: int) -> list[dict[str, object]]:
+    """Train on all settings, alternating between the numbers of workers."""
+    rates = {name: {workers: [] for workers in WORKERS} for name in names}
+    for _ in range(rounds):
+        for name in names:
+            for workers in WORKERS:
+                rates[name][workers].append(while_training(folder, SETTINGS[name], workers, batches))
+    return [
+        {"title": name, "images_per_s": {str(workers): median(found) for workers, found in rates[name].items()}}
+        for name in names
+    ]
+
+
+def training_table(rows: list[dict[str, object]]) -> Table:
+    """Return the table of trainings."""
+    out = Table(title="Training autoencoder_tiny: images per second by the number of workers")
+    for title in ("setting", *map(str, WORKERS)):
+        out.add_column(title, justify="left" if title == "setting" else "right")
+    for row in rows:
+        out.add_row(row["title"], *(f"{row['images_per_s'][str(workers)]:.1f}" for workers in WORKERS))
+    return out
 
 
 def measure(folder: Path, names: list[str], rounds: int, batches: int) -> list[dict[str, object]]:
@@ -173,29 +220,30 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batches", type=int, default=8, help="batches in each round")
     parser.add_argument("--only", default="*", help="shell pattern for the settings")
+    parser.add_argument("--train", action="store_true", help="measure trainings on the samples")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(cores() if args.train else 1)
     cv2.setNumThreads(1)
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         write_images(Path(folder))
         names = [name for name in SETTINGS if fnmatchcase(name, args.only)]
-        rows = measure(Path(folder), names, args.rounds, args.batches)
+        rows = (train if args.train else measure)(Path(folder), names, args.rounds, args.batches)
     machine = {
         "processor": processor(),
-        "cores": os.cpu_count(),
+        "cores": cores(),
         "load_before": load,
         "pillow": PIL.__version__,
         "opencv": cv2.__version__,
         "torch": torch.__version__,
     }
     console = Console()
-    console.print(table(rows))
+    console.print((training_table if args.train else table)(rows))
     console.print(", ".join(f"{key} {value}" for key, value in machine.items()))
     if args.json:
         args.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
-    return int(any(row["gated"] and row["share_of_decoding"]["median"] >= 1 for row in rows))
+    return int(not args.train and any(row["gated"] and row["share_of_decoding"]["median"] >= 1 for row in rows))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 They hold the parameters of the package's layers, give the same results up to rounding, and run the operations of the
 released code: LaMa's fast Fourier convolution adds and multiplies by the constants of its unused options, LGNet's
-attention stores the scores of all pairs of positions, output layers are ordinary convolutions, and pretrained networks
-have their own norms and the layout of their input.
+attention stores the scores of all pairs of positions, output layers are ordinary convolutions, autograd differentiates
+the spectral norm, and pretrained networks have their own norms and the layout of their input.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from inpaint_zoo.layers import ADE20KFeatures, VGGFeatures
 from inpaint_zoo.layers.attention import SelfPatchAttention
 from inpaint_zoo.layers.ffc import FFC, Branches, FourierUnit, SpectralTransform
 from inpaint_zoo.layers.output_conv import OutputConv2d
+from inpaint_zoo.layers.spectral import SpectralConv2d
 from inpaint_zoo.losses import StyleLoss
 from inpaint_zoo.ops import without_autocast
 
@@ -105,6 +106,16 @@ class PlainStyleLoss(StyleLoss):
         return distance
 
 
+class PlainSpectralConv2d(SpectralConv2d):
+    """Quotient of the weight and its norm that autograd differentiates."""
+
+    @property
+    def normalized_weight(self) -> Tensor:
+        """The weight divided by its spectral norm."""
+        u, v = self.weight_u.clone(), self.weight_v.clone()
+        return self.weight_orig / torch.dot(u, torch.mv(self.weight_orig.flatten(1), v))
+
+
 class PlainOutputConv2d(OutputConv2d):
     """Ordinary convolution."""
 
@@ -131,6 +142,7 @@ PLAIN: dict[type[nn.Module], type[nn.Module]] = {
     SelfPatchAttention: PlainAttention,
     VGGFeatures: PlainVGGFeatures,
     OutputConv2d: PlainOutputConv2d,
+    SpectralConv2d: PlainSpectralConv2d,
     StyleLoss: PlainStyleLoss,
 }
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
-import os
 import sys
 from typing import NamedTuple
 
@@ -60,10 +59,6 @@ COMMANDS = {
 
 
 VERBOSITY = {"-q": -1, "--quiet": -1, "-v": 1, "--verbose": 1, "-vv": 2}
-
-TRAINING = ("fit", "ship", "sweep")
-"""Commands whose threads sleep while they wait for work. By default, they keep their processor busy for a while, which
-takes it from the processes that load images."""
 
 
 def _usage() -> str:
@@ -117,8 +112,6 @@ def main(argv: list[str] | None = None) -> int:
     def command() -> int:
         if args[0] not in COMMANDS:
             raise unknown_name("command", args[0], COMMANDS, "inpaint-zoo --help lists them.")
-        if args[0] in TRAINING:
-            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read by OpenMP when PyTorch is imported
         module = importlib.import_module(f"inpaint_zoo.cli.{COMMANDS[args[0]].module}")
         return int(module.run(args[1:]))
 

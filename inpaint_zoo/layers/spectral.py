@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -66,7 +68,8 @@ class SpectralConv2d(nn.Conv2d):
         with without_autocast(self.weight_orig.device):
             # copies, because the next forward pass may update u and v before the backward pass of this one
             u, v = (F.normalize(vector, dim=0) for vector in (self.weight_u, self.weight_v))
-            return self.weight_orig / torch.dot(u, self.weight_orig.flatten(1).mv(v))
+            normalized: Tensor = _Normalization.apply(self.weight_orig, u, v)  # type: ignore[no-untyped-call]
+        return normalized
 
     @torch.no_grad()
     def iterate(self, times: int = 1) -> None:
@@ -87,3 +90,33 @@ class SpectralConv2d(nn.Conv2d):
         if self.training:
             self.iterate()
         return self._conv_forward(x, self.normalized_weight, self.bias)
+
+
+class _Normalization(torch.autograd.Function):
+    """Quotient of a weight W and its norm s = u^T W v, given the singular vectors u and v.
+
+    Each operation on a large weight takes as long as reading it from memory, so the gradient uses the closed form of
+    Miyato et al. (equation 12): (G - <G, W / s> u v^T) / s for a gradient G. Autograd would differentiate the quotient
+    and the norm by three times as many operations.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *args: Tensor) -> Tensor:  # noqa: ANN401 - as PyTorch declares it
+        weight, u, v = args
+        norm = _norm(weight, u, v)
+        normalized = weight / norm
+        ctx.save_for_backward(weight, u, v, norm, normalized)
+        return normalized
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:  # noqa: ANN401 - as PyTorch declares it
+        (grad,) = grads
+        weight, u, v, norm, normalized = ctx.saved_tensors
+        if torch.is_grad_enabled():  # for a gradient penalty; the normalized weight is part of the graph already
+            norm = _norm(weight, u, v)
+        along = torch.dot(grad.flatten(), normalized.flatten())
+        return (torch.addr(grad.flatten(1), -along * u, v) / norm).view_as(weight), None, None
+
+
+def _norm(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    return torch.dot(u, weight.flatten(1).mv(v))

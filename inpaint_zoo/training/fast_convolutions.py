@@ -86,8 +86,10 @@ class WinogradMode(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401 - whatever the function returns
         """Call ``func``, or compute its convolution."""
-        if func is not F.conv2d or kwargs or len(args) != 7 or not self._applies(*args):
+        if func is not F.conv2d or kwargs or len(args) != 7:
             return func(*args, **(kwargs or {}))
+        if not self._applies(*args):
+            return func(*_in_layout_of_weight(*args))
         x, weight, bias, _, padding, dilation, _ = args
         out = cast(
             Tensor,
@@ -112,6 +114,16 @@ class WinogradMode(TorchFunctionMode):
         if id(weight) not in self._constant:
             self._constant[id(weight)] = weight, winograd.transform_kernels(weight.detach())
         return self._constant[id(weight)][1]
+
+
+def _in_layout_of_weight(x: Tensor, weight: Tensor, *others: Any) -> tuple[Any, ...]:
+    """Return the arguments of a direct convolution, with an input that is smaller than the weight in its layout.
+
+    Winograd's filtering gives channels-last results. PyTorch would convert the weight to their layout in each pass.
+    """
+    if weight.numel() > x.numel() and weight.is_contiguous():
+        x = x.contiguous()
+    return x, weight, *others
 
 
 class _Convolution(torch.autograd.Function):

@@ -45,6 +45,18 @@ def test_training_and_eval_are_those_of_torch():
     torch.testing.assert_close(*(layer.eval()(x) for layer in layers))
 
 
+def test_gradients_of_the_normalized_weight():
+    torch.manual_seed(1)
+    layer = SpectralConv2d(2, 3, 3).double().eval()
+    values = layer.weight_orig.detach().clone().requires_grad_()
+
+    def normalized(weight):
+        return torch.func.functional_call(layer, {"weight_orig": weight}, torch.ones(1, 2, 3, 3).double())
+
+    assert torch.autograd.gradcheck(normalized, values)
+    assert torch.autograd.gradgradcheck(normalized, values)
+
+
 def test_eval_leaves_u_and_v_and_training_moves_them_once():
     layer, _ = pair()
     with torch.no_grad():
