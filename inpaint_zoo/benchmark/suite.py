@@ -36,7 +36,7 @@ datasets, masks and metrics.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -61,6 +61,7 @@ from inpaint_zoo.benchmark.places import Places
 from inpaint_zoo.benchmark.stamp import Rehearsal
 from inpaint_zoo.benchmark.training_keys import read_data_training
 from inpaint_zoo.config import Table, increasing, mapping, read_document, string, whole
+from inpaint_zoo.data.fetching import is_remote
 from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.io.atomic import sha256_json
 
@@ -79,7 +80,7 @@ METHOD_KEYS = {
     "shipped": ("shipped",),
     **OUTSIDE_KEYS,
 }
-PATH_KEYS = ("root", "bank", "list")  # in datasets and mask sets, relative to the suite's file
+PATH_KEYS = ("root", "bank", "list", "shards", "labels")  # in datasets and mask sets, relative to the suite's file
 MOSAIC_KEYS = ("input_mode", "mosaic_unit", "mosaic_interpolation")  # in mask sets
 INTERPOLATIONS = ("bilinear", "nearest")
 FOLDER_NAME = re.compile(r"[^\\/:*?\"<>|\x00-\x1f.\s][^\\/:*?\"<>|\x00-\x1f]*(?<![.\s])")
@@ -119,7 +120,7 @@ class Suite:
         """Return plain values in suite order, without paths of this machine."""
 
         def named(entry: SourceEntry) -> dict[str, Any]:
-            spec = {key: Path(value).name if key in PATH_KEYS else value for key, value in entry.spec.items()}
+            spec = _with_paths(entry.spec, lambda path: Path(path).name)
             mosaic = dict(zip(MOSAIC_KEYS, ("mosaic", *entry.mosaic), strict=True)) if entry.mosaic else {}
             draws = {"draws": entry.draws} if entry.draws > 1 else {}
             return {"label": entry.label, **spec, **draws, **mosaic, **_in_paper(entry)}
@@ -248,15 +249,29 @@ def _dataset(table: Table, base: Path) -> SourceEntry:
 def _source(table: Table, base: Path, others: Collection[str] = ()) -> SourceEntry:
     """Return a dataset or mask set; ``others`` are keys that its factory does not take."""
     spec = {key: value for key, value in table.values.items() if key not in ("label", *others)}
-    for key in PATH_KEYS:
+    for key in ("root", "bank", "list", "shards"):
         if key in spec:
-            spec[key] = str(base / Path(table.need(key, string)).expanduser())
+            table.need(key, string)
+    spec = _with_paths(spec, lambda path: str(base / Path(path).expanduser()))
     if "bank" not in spec:
         table.need("name", string)
     label = table.get("label", string) or str(spec["name"] if "name" in spec else Path(spec["bank"]).name)
     if not FOLDER_NAME.fullmatch(label):
         raise table.error(f"the label '{label}' must be a valid folder name: no / \\ : * ? \" < > |.", "label")
     return SourceEntry(label, table, spec)
+
+
+def _with_paths(spec: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """Return a dataset or mask set with other paths, also those of its parts; URLs of shards stay as they are."""
+
+    def changed(key: str, value: object) -> object:
+        if isinstance(value, list):
+            return [changed(key, each) for each in value]
+        if key == "parts" and isinstance(value, Mapping):
+            return _with_paths(value, change)
+        return change(value) if key in PATH_KEYS and isinstance(value, str) and not is_remote(value) else value
+
+    return {key: changed(key, value) for key, value in spec.items()}
 
 
 def _mask_sets(table: Table, base: Path, places: Places) -> Iterator[SourceEntry]:

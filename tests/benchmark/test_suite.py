@@ -11,8 +11,10 @@ from inpaint_zoo.benchmark.methods.base import MethodInput
 from inpaint_zoo.benchmark.methods.network import NetworkMethod
 from inpaint_zoo.benchmark.plan import open_sources
 from inpaint_zoo.benchmark.statistics import fewest_groups
+from inpaint_zoo.cli.main import main
 from inpaint_zoo.data import create_dataset
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.io.images import write_image
 from inpaint_zoo.registry import list_models, model_info
 from tests.helpers.suites import small_suite, write_suite
 from tests.helpers.toy import registered_toy
@@ -51,6 +53,32 @@ def test_labels_kinds_and_order(tmp_path):
     assert suite.methods[2].folder == tmp_path / "results/theirs"
     assert [entry.label for entry in suite.masks] == ["center", "lama_box"]
     assert suite.masks[1].spec == {"name": "lama_box"}
+
+
+def test_paths_of_datasets_are_relative_to_the_suite(tmp_path, monkeypatch):
+    folder = tmp_path / "suites"
+    for part, count in (("one", 2), ("two", 3)):
+        for number in range(count):
+            write_image(folder / part / f"{part}{number}.png", np.full((64, 64, 3), 9 * number, np.uint8))
+    assert main(["data", "shard", str(folder / "one"), "--out", str(folder / "tars")]) == 0
+    named = "{name: mine, root: one, select: {every: 1}, labels: [classes.txt, names.txt], label: C}"
+    sources = [
+        "{name: mine, parts: [{name: a, root: one}, {name: b, root: two}], size: 64, label: A}",
+        "{name: mine, shards: tars, size: 64, label: B}",
+        "{name: mine, shards: 'https://example.org/{00..09}.tar', label: D}",
+        named,
+    ]
+    text = GOOD.replace("  - {name: sample, size: 64}", "\n".join(f"  - {source}" for source in sources))
+    monkeypatch.chdir(tmp_path)
+    path = suite_file(folder, text)
+    suite = load_suite(path.relative_to(tmp_path))
+    parts, shards, remote, labeled = (entry.spec for entry in suite.datasets)
+    assert [len(create_dataset(spec)) for spec in (parts, shards)] == [5, 2]
+    assert remote["shards"] == "https://example.org/{00..09}.tar"
+    assert [Path(file).parent.name for file in labeled["labels"]] == ["suites", "suites"]
+    moved = tmp_path / "elsewhere"
+    folder.rename(moved)
+    assert load_suite(moved / "s.yaml").plain() == suite.plain()
 
 
 def test_plain_holds_no_machine_path(tmp_path):
