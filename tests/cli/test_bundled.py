@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,19 @@ def test_the_wheel_has_every_file(wheel):
     for path in (wheel / "benchmarks").rglob("*.yaml"):  # suites name tables and configurations by relative paths
         for other in re.findall(r"(?:table|train|config): (\.\.[^,} \n]+)", path.read_text("utf-8")):
             assert (path.parent / other).is_file() or "{dataset}" in other, f"{path}: {other}"
+
+
+def test_the_source_distribution_has_every_file():
+    """MANIFEST.in names everything at the top of the repository that setuptools does not include by itself."""
+    try:
+        listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, check=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("the files of the repository are listed by git")
+    lines = [line.split() for line in (REPOSITORY / "MANIFEST.in").read_text("utf-8").splitlines()]
+    stated = {name for command, *names in lines if command in ("include", "graft") for name in names}
+    by_itself = {"LICENSE", "MANIFEST.in", "README.md", "inpaint_zoo", "pyproject.toml", "setup.py"}
+    of_the_host = {".gitignore", ".github"}
+    assert {name.split("/")[0] for name in listed.splitlines()} == stated | by_itself | of_the_host
 
 
 def test_configurations_of_the_wheel_build_on_others(wheel):
