@@ -77,7 +77,7 @@ def masks_list(pattern: str = "*") -> None:
     lists = [name for name in MASK_SUITES if fnmatchcase(name, pattern)]
     if lists:
         console.print("\nLists of masks for benchmark suites, {masks: NAME}:", markup=False)
-        console.print(_mask_lists(lists))
+        print_table(_mask_lists(lists))
 
 
 def _mask_lists(names: list[str]) -> Table:

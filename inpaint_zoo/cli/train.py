@@ -20,7 +20,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from inpaint_zoo.cli.common import console, err_console
+from inpaint_zoo.cli.common import err_console, print_table
 from inpaint_zoo.cli.config_files import expand_configs
 from inpaint_zoo.cli.train_errors import configuration_error, refused_argument
 from inpaint_zoo.cli.train_output import say, score_table, show_dry_run
@@ -424,7 +424,7 @@ class ZooCLI(LightningCLI):
 
     @rank_zero_only
     def _write_scores(self, name: str, model: TrainingModule) -> None:
-        console.print(score_table(model.results))
+        print_table(score_table(model.results))
         self._write(name, {"metrics": model.results})
 
     @rank_zero_only
