@@ -85,6 +85,16 @@ def test_configurations_of_the_wheel_build_on_others(wheel):
     assert masks == f"--data.init_args.masks={wheel / 'configs' / 'masks' / 'lama_train.yaml'}"
 
 
+@pytest.mark.parametrize("name", ["masks/lama_train", "configs/masks/lama_train.yaml"])
+def test_masks_of_the_wheel_are_found_by_name(wheel, name, capsys):
+    assert main(["masks", "resolve", name]) == 0
+    assert "lama_irregular" in capsys.readouterr().out
+    Path("masks").mkdir()
+    Path("masks/lama_train").mkdir()
+    assert main(["masks", "resolve", "masks/lama_train"]) == 2  # the folder of this name, which has no masks
+    assert "masks/lama_train" in capsys.readouterr().err
+
+
 def test_a_configuration_may_be_text():
     assert expand_configs(["--config", "{trainer: {max_steps: 1}}"]) == ["--config", "{trainer: {max_steps: 1}}"]
 
