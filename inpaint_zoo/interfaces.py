@@ -17,7 +17,15 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.ops import change_range, composite, crop_to, describe, pad_to_multiple, spread_known, to_range
 from inpaint_zoo.ops.padding import Padding
 
-__all__ = ["MIN_SIDE", "InpaintingNetwork", "Origin", "check_pair", "check_values", "predict_difference"]
+__all__ = [
+    "MIN_SIDE",
+    "InpaintingNetwork",
+    "Origin",
+    "check_network",
+    "check_pair",
+    "check_values",
+    "predict_difference",
+]
 
 MIN_SIDE = 16  # every model accepts every height and width of at least this number of pixels
 
@@ -249,6 +257,21 @@ class InpaintingNetwork(nn.Module, ABC):
 
 
 Network = TypeVar("Network", bound=InpaintingNetwork)
+
+
+def check_network(name: str, value: object) -> None:
+    """Check that an argument is a network, and not the name of a model.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: Expected: an `InpaintingNetwork`.
+
+    Raises:
+        ZooError: If it is anything else.
+    """
+    if not isinstance(value, InpaintingNetwork):
+        way_out = f" Create it first: `create_model('{value}')`." if isinstance(value, str) else ""
+        raise ZooError(f"`{name}` must be an InpaintingNetwork, got {describe(value)}.{way_out}")
 
 
 def predict_difference(network: Network, enabled: bool = True) -> Network:

@@ -70,6 +70,23 @@ def test_a_name_is_taken_once():
         registry.register_model(source="tests")(toy)
 
 
+@pytest.mark.parametrize(
+    ("argument", "call"),
+    [
+        ("network", lambda: iz.progressive("isnet_tiny")),
+        ("first", lambda: iz.local_global("isnet_tiny")),
+        ("first", lambda: iz.two_stage("isnet_tiny", "isnet_tiny")),
+        ("second", lambda: iz.two_stage(iz.create_model("isnet_tiny"), "isnet_tiny")),
+        ("net", lambda: iz.optimize("isnet_tiny")),
+        ("net", lambda: iz.export_model("isnet_tiny", "isnet.onnx")),
+    ],
+)
+def test_a_name_in_place_of_a_network_is_explained(argument, call):
+    """`inpaint` takes both, so that names are tried elsewhere, too."""
+    with pytest.raises(ZooError, match=rf"`{argument}` must be an .*, got str\. .*`create_model\('isnet_tiny'\)`"):
+        call()
+
+
 def test_public_names_resolve():
     for name in iz.__all__:
         assert getattr(iz, name) is not None

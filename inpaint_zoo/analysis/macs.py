@@ -15,7 +15,8 @@ __all__ = ["MACS_CONVENTION", "OLD_THOP_CONVENTION", "THOP_CONVENTION", "Macs", 
 MACS_CONVENTION = "FLOPs of torch.utils.flop_counter / 2: convolutions, matrix products and attention, one image"
 THOP_CONVENTION = (
     "as thop 0.1.1: transposed convolutions at their output's size, 4 for each element of a norm, "
-    "11 for each of a bilinear enlargement that is a layer, what is no layer (FFT, attention products) not at all"
+    "11 for each output element of a layer that interpolates bilinearly, none for operations that are no layer (FFT, "
+    "attention products)"
 )
 OLD_THOP_CONVENTION = "as thop 0.1.1, but 2 for each element of a norm, as older versions count"
 UPSAMPLE = {"nearest": 1, "bilinear": 11}  # operations per element, as counted by thop 0.1.1

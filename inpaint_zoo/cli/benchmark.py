@@ -14,7 +14,15 @@ from rich.table import Column, Table
 
 from inpaint_zoo.benchmark import CellKey, Listener
 from inpaint_zoo.cli.bundled import bundled_file, bundled_folder
-from inpaint_zoo.cli.common import command_parser, console, err_console, note_console, progress_bar, split_pairs
+from inpaint_zoo.cli.common import (
+    command_parser,
+    console,
+    err_console,
+    note_console,
+    print_table,
+    progress_bar,
+    split_pairs,
+)
 from inpaint_zoo.cli.publish import add_publish_arguments, checked_publishers, publish, refuse_to_publish
 from inpaint_zoo.config import checked, whole
 
@@ -233,7 +241,7 @@ def _conclude(outcome: Outcome, out: Path, allow_missing: bool, rehearsal: bool)
         if stamp:
             console.print(stamp, soft_wrap=True)
         if len(outcome.run.summary):
-            console.print(ranking(out))
+            print_table(ranking(out))
         if comparison := compare(outcome.run):
             for part in _beside_the_paper(comparison):
                 console.print(part)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, Action, ArgumentParser, HelpFormatter, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -68,11 +68,22 @@ class ParserFoundError(Exception):
         self.parser = parser
 
 
+class _HelpWithDefaults(HelpFormatter):
+    """Help that states the default of each option whose text does not."""
+
+    def _get_help_string(self, action: Action) -> str | None:
+        text = action.help or ""
+        none = action.default is None or action.default is False  # not by ==, because a default of 0 is one
+        if none or action.default in (SUPPRESS, []) or "default" in text or not action.option_strings:
+            return action.help
+        return f"{text} (default: %(default)s)"
+
+
 class _Parser(ArgumentParser):
     """Parser that does not accept abbreviated options; its subcommands use the same class."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, **options)
+        super().__init__(allow_abbrev=False, formatter_class=_HelpWithDefaults, **options)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as in the base class
         if reading_parser.get():

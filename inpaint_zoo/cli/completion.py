@@ -7,6 +7,7 @@ reads the parser of the command, so that no list of options is kept. Without a c
 from __future__ import annotations
 
 import argparse
+import glob
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +28,8 @@ SCRIPTS = {
 }
 TRAINING = ("fit", "validate", "test", "predict")
 """Commands of Lightning, whose parser takes seconds."""
+FILES_FIRST = ("mask",)
+"""Arguments that are files more often than names: a name completes only a word that no file begins with."""
 TRAINING_OPTIONS = ("--ckpt_path", "--config", "--help", "--out", "--print_config")
 
 
@@ -68,6 +71,8 @@ def _candidates(before: list[str], current: str, modules: dict[str, str]) -> Ite
         parser = _verbs(parser).get(word, parser)
     option = next((action for action in parser._actions if last in action.option_strings), None)
     if option is not None and option.nargs != 0:
+        if option.dest in FILES_FIRST and (not current or glob.glob(glob.escape(current) + "*")):  # noqa: PTH207 - as typed
+            return ()
         return option.choices or _names(option.dest, command)
     if current.startswith("-"):
         return (text for action in parser._actions for text in action.option_strings)
@@ -105,13 +110,16 @@ def _names(argument: str, command: str) -> Sequence[str]:
 
         return list_models()
 
+    def masks(ready: bool = True) -> list[str]:
+        from inpaint_zoo.masks import list_masks
+
+        return list_masks(ready=ready)
+
     def of_command() -> list[str]:
         if command == "models":
             return models()
         if command == "masks":
-            from inpaint_zoo.masks import list_masks
-
-            return list_masks(ready=False)
+            return masks(ready=False)
         if command == "metrics":
             from inpaint_zoo.metrics import list_metrics
 
@@ -124,6 +132,7 @@ def _names(argument: str, command: str) -> Sequence[str]:
         "config": lambda: bundled_names("configuration"),
         "suite": lambda: bundled_names("suite"),
         "model": models,
+        "mask": masks,
         "name": of_command,
     }
     return sources[argument]() if argument in sources else []

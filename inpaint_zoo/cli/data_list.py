@@ -87,7 +87,7 @@ def _info(options: Namespace) -> int:
         splits.add_row(split, count, rule.folder or ".", escape(select) if rule.select else "all")
     for part in (tree, splits):
         console.print()
-        console.print(part)
+        print_table(part)
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from inpaint_zoo.cli.common import add_option_argument, command_parser, console, parse_options
+from inpaint_zoo.cli.common import add_option_argument, command_parser, console, parse_options, print_table
 from inpaint_zoo.errors import ZooError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _show(exported: Exported) -> None:
             f"{each.psnr_network:.2f} dB",
             f"{each.psnr_file:.2f} dB",
         )
-    console.print(table)
+    print_table(table)
     facts = exported.metadata
     stated = ", ".join(f"{key} {value}" for key, value in facts["convention"].items()) or "the package's"
     console.print(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from inpaint_zoo.cli.common import command_parser, console, note_console, split_pairs
+from inpaint_zoo.cli.common import command_parser, console, note_console, print_table, split_pairs
 
 __all__ = ["run"]
 
@@ -36,7 +36,7 @@ def run(args: list[str]) -> int:
     merged = merge_runs(options.folders, options.out, split_pairs("--label", "DIR=NAME", options.label))
     for line in merged.notes:
         note_console.print(f"[yellow]note:[/yellow] {escape(line)}", soft_wrap=True)
-    console.print(ranking(Path(options.out)))
+    print_table(ranking(Path(options.out)))
     print_findings(read_run(options.out))
     console.print(f"{merged.methods} methods of {len(options.folders)} runs, {merged.cells} cells")
     console.print(f"report: {escape(str(merged.report))}", soft_wrap=True)

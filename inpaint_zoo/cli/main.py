@@ -98,10 +98,8 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.write("".join(f"{word}\n" for word in complete(args[1:], modules)))
         return 0
     debug = "--debug" in args
-    args = [arg for arg in args if arg != "--debug"]
-    verbosity = 0
-    while args and args[0] in VERBOSITY:
-        verbosity += VERBOSITY[args.pop(0)]
+    verbosity = sum(VERBOSITY.get(arg, 0) for arg in args)
+    args = [arg for arg in args if arg != "--debug" and arg not in VERBOSITY]
     if not args or args[0] in {"-h", "--help", "help"}:
         sys.stdout.write(_usage())
         return 0

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from inpaint_zoo.cli.bundled import bundled_file, bundled_names
 from inpaint_zoo.cli.common import command_parser, console, err_console, print_table, progress_bar
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
@@ -77,7 +78,7 @@ def masks_list(pattern: str = "*") -> None:
     lists = [name for name in MASK_SUITES if fnmatchcase(name, pattern)]
     if lists:
         console.print("\nLists of masks for benchmark suites, {masks: NAME}:", markup=False)
-        console.print(_mask_lists(lists))
+        print_table(_mask_lists(lists))
 
 
 def _mask_lists(names: list[str]) -> Table:
@@ -295,7 +296,14 @@ def is_mask_folder(name: str) -> bool:
 def mask_generator(
     name: str, seed: int | None, stream: str | None = None, args: dict[str, Any] | None = None
 ) -> MaskGenerator:
-    """Return the generator of a mask's name, a YAML file, or a folder of mask files."""
+    """Return the generator of a mask's name, a YAML file or its name in the package, or a folder of mask files."""
+    configuration = name.removeprefix("configs/").removesuffix(".yaml")
+    if (
+        configuration.startswith("masks/")
+        and not Path(name).exists()
+        and configuration in bundled_names("configuration")
+    ):
+        name = str(bundled_file("configuration", configuration))
     if is_mask_file(name):
         return create_generator(name, seed=seed, stream=stream, **(args or {}))
     spec = {"bank": name} if is_mask_folder(name) else {"name": name}
@@ -336,7 +344,10 @@ def _parser() -> ArgumentParser:
 
     common = ArgumentParser(add_help=False)
     common.add_argument(
-        "name", metavar="NAME", help="a mask of `inpaint-zoo masks list`, a YAML file, or a folder of mask files"
+        "name",
+        metavar="NAME",
+        help="a mask of `inpaint-zoo masks list`, a YAML file, one of the package such as masks/lama_train, or a "
+        "folder of mask files",
     )
     common.add_argument(
         "--size",

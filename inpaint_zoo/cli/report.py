@@ -9,7 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Column, Table
 
-from inpaint_zoo.cli.common import command_parser, console, err_console, note_console, split_pairs
+from inpaint_zoo.cli.common import command_parser, console, err_console, note_console, print_table, split_pairs
 from inpaint_zoo.cli.publish import add_publish_arguments, checked_publishers, publish, refuse_to_publish
 from inpaint_zoo.errors import ZooError
 
@@ -87,7 +87,7 @@ def _compare(options: Namespace) -> int:
         table = Table("what changed", "old", "new", box=box.SIMPLE_HEAD, pad_edge=False)
         for change in found.changes:
             table.add_row(*map(escape, change))
-        console.print(table)
+        print_table(table)
     else:
         console.print("nothing changed that the runs record\n")
     for key, reason in found.not_compared.items():
@@ -105,7 +105,7 @@ def _compare(options: Namespace) -> int:
                 row = (each.method, *(each.texts()[at] for at in columns), each.verdict)
                 table.add_row(*map(escape, row), style=STYLES.get(each.verdict))
             table.add_section()
-        console.print(table)
+        print_table(table)
     for line in notes(found)[1:]:
         console.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
     if options.out is not None:

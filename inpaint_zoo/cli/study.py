@@ -8,7 +8,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from inpaint_zoo.cli.common import command_parser, console, err_console, note_console
+from inpaint_zoo.cli.common import command_parser, console, err_console, note_console, print_table
 
 __all__ = ["run"]
 
@@ -108,7 +108,7 @@ def _score(args: list[str]) -> int:
             table.add_column(title, justify="left" if at == 0 else "right")
         for at, row in enumerate(part.rows):
             table.add_row(*map(escape, row_texts(row, at == 0)))
-        console.print(table)
+        print_table(table)
         console.print(escape(part.verdict), soft_wrap=True)
         console.print(f"[dim]{escape(part.agreement)}[/dim]", soft_wrap=True)
     console.print(f"scores: {escape(str(write_scores(scored, Path(options.folder))))}", soft_wrap=True)

@@ -20,7 +20,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from inpaint_zoo.cli.common import console, err_console
+from inpaint_zoo.cli.common import err_console, note_console, print_table
 from inpaint_zoo.cli.config_files import expand_configs
 from inpaint_zoo.cli.train_errors import configuration_error, refused_argument
 from inpaint_zoo.cli.train_output import say, score_table, show_dry_run
@@ -201,7 +201,8 @@ class ZooCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Return the Trainer with the CSV logs and callbacks of every run.
 
-        If stderr is not a terminal, lines of text replace the progress bar by default.
+        If stderr is not a terminal, lines of text replace the progress bar by default. `inpaint-zoo -q` shows neither,
+        and no summary of the network, unless an option requests it.
 
         Raises:
             ZooError: A Trainer option is not supported; see `training.lightning_options`.
@@ -225,9 +226,13 @@ class ZooCLI(LightningCLI):
             callbacks.append(PredictionWriter())
         given = settings.get("callbacks") or []
         has_bar = any(isinstance(callback, ProgressBar) for callback in (given if isinstance(given, list) else [given]))
-        if not sys.stderr.isatty() and settings.get("enable_progress_bar") is None and not has_bar:
+        quiet = note_console.quiet
+        if (quiet or not sys.stderr.isatty()) and settings.get("enable_progress_bar") is None and not has_bar:
             kwargs["enable_progress_bar"] = False
-            callbacks.append(ProgressLines())
+            if not quiet:
+                callbacks.append(ProgressLines())
+        if quiet and settings.get("enable_model_summary") is None:
+            kwargs["enable_model_summary"] = False
         self.trainer_defaults = {"callbacks": callbacks}
         return super().instantiate_trainer(**kwargs)
 
@@ -424,7 +429,7 @@ class ZooCLI(LightningCLI):
 
     @rank_zero_only
     def _write_scores(self, name: str, model: TrainingModule) -> None:
-        console.print(score_table(model.results))
+        print_table(score_table(model.results))
         self._write(name, {"metrics": model.results})
 
     @rank_zero_only
@@ -466,7 +471,8 @@ def train(command: str, args: list[str], callbacks: Sequence[Callback] = ()) -> 
             "--config isnet/sample. --help lists all options."
         )
     # hide Lightning's messages at each start, but not its warnings
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    for module in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+        logging.getLogger(module).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     # The model summary only estimates sizes in float32. Frozen networks are in eval mode on purpose.
     warnings.filterwarnings("ignore", message=".*is not supported by the model summary.*")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lightning.pytorch.utilities import rank_zero_only
 from rich.table import Table
 
-from inpaint_zoo.cli.common import console
+from inpaint_zoo.cli.common import console, print_table
 from inpaint_zoo.training.dry_run import DryRun
 
 __all__ = ["say", "score_table", "show_dry_run"]
@@ -58,4 +58,4 @@ def show_dry_run(result: DryRun) -> None:
     table.add_row("free disk space", f"{result.disk.free_gib:,.1f} GiB")
     table.add_row("loss terms dropped", ", ".join(result.dropped) or "none")
     table.add_row("data", "every image can be read" if result.checked else "one batch was read")
-    console.print(table)
+    print_table(table)

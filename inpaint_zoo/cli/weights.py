@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from inpaint_zoo.cli.common import Verb, add_option_argument, console, list_and_show, parse_options
+from inpaint_zoo.cli.common import Verb, add_option_argument, console, list_and_show, parse_options, print_table
 from inpaint_zoo.cli.convert import official_network, sources_record
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.weights import RELEASES, Release, ReleasedFile, find_release, release_path
@@ -39,7 +39,7 @@ def weights_list(pattern: str, markdown: bool) -> None:
     for each in releases:
         imported = "yes" if release_path(each).is_file() else "no"
         table.add_row(*(escape(text) for text in (each.name, imported, each.publisher, each.licence)))
-    console.print(table)
+    print_table(table)
 
 
 def weights_info(name: str) -> None:
@@ -66,7 +66,7 @@ def weights_info(name: str) -> None:
     table.add_column(overflow="fold")
     for key, value in rows.items():
         table.add_row(escape(key), escape(value))
-    console.print(table)
+    print_table(table)
 
 
 def _described(file: ReleasedFile) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from inpaint_zoo.interfaces import InpaintingNetwork
+from inpaint_zoo.interfaces import InpaintingNetwork, check_network
 
 __all__ = ["RefinementNetwork"]
 
@@ -19,6 +19,7 @@ class RefinementNetwork(InpaintingNetwork):
 
     def __init__(self, first: InpaintingNetwork, freeze_first: bool) -> None:
         super().__init__()
+        check_network("first", first)
         self.first = first.requires_grad_(False) if freeze_first else first
         self.freeze_first = freeze_first
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from inpaint_zoo.combinators.refinement import RefinementNetwork
 from inpaint_zoo.config import checked, whole
-from inpaint_zoo.interfaces import InpaintingNetwork
+from inpaint_zoo.interfaces import InpaintingNetwork, check_network
 from inpaint_zoo.ops import composite, from_range, to_range
 
 __all__ = ["TwoStage", "two_stage"]
@@ -48,6 +48,7 @@ class TwoStage(RefinementNetwork):
         freeze_first: bool = False,
     ) -> None:
         super().__init__(first, freeze_first)
+        check_network("second", second)
         checked("`coarse_size`", coarse_size, whole(16))
         self.second = second
         self.coarse_size = coarse_size

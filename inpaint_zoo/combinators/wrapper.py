@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from inpaint_zoo.interfaces import InpaintingNetwork
+from inpaint_zoo.interfaces import InpaintingNetwork, check_network
 
 __all__ = ["RepeatingNetwork", "WrapperNetwork", "repeating_networks"]
 
@@ -21,6 +21,7 @@ class WrapperNetwork(InpaintingNetwork):
 
     def __init__(self, network: InpaintingNetwork) -> None:
         super().__init__()
+        check_network("network", network)
         self.network = network
         self.register_state_dict_post_hook(_leave_out_own_name)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_put_in_own_name)  # type: ignore[no-untyped-call]

@@ -16,7 +16,7 @@ from inpaint_zoo.export.errors import ExportError, SizeError
 from inpaint_zoo.export.form import export_form, smallest_side
 from inpaint_zoo.export.load import load_exported
 from inpaint_zoo.export.writers import FORMATS, OPSET, Sizes, find_format, larger, write
-from inpaint_zoo.interfaces import InpaintingNetwork
+from inpaint_zoo.interfaces import InpaintingNetwork, check_network
 from inpaint_zoo.io.atomic import atomic_path
 from inpaint_zoo.weights import state_sha256
 
@@ -72,7 +72,9 @@ def export_model(
 
     Raises:
         ExportError: If the network cannot be exported so, or the file does not compute what the network computes.
+        ZooError: If ``net`` is not a network.
     """
+    check_network("net", net)
     path = Path(path)
     chosen = find_format(format, path)
     _check(net, chosen, precision)

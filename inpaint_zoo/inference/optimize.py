@@ -15,7 +15,7 @@ from inpaint_zoo.errors import unknown_name
 from inpaint_zoo.inference.batch import Filler
 from inpaint_zoo.inference.fusion import fuse
 from inpaint_zoo.inference.fusion.onednn import PackedConvolution, has_bfloat16
-from inpaint_zoo.interfaces import InpaintingNetwork
+from inpaint_zoo.interfaces import InpaintingNetwork, check_network
 
 __all__ = ["OptimizedNetwork", "Precision", "fast_form", "optimize"]
 
@@ -106,7 +106,9 @@ def optimize(
 
     Raises:
         UnknownNameError: If ``precision`` is not one of these.
+        ZooError: If ``net`` is not a network.
     """
+    check_network("net", net)
     allowed = ("auto", *get_args(Precision))
     if precision not in allowed:
         raise unknown_name("precision", precision, allowed)

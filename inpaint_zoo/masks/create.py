@@ -162,10 +162,13 @@ def create_mask(
 
     Args:
         name: Mask specification as in `create_generator`.
-        size: (H, W) of the image in pixels.
+        size: (H, W) of the image in pixels, or one number for a square.
         seed: Seed of the masks.
-        index: Index of the mask in the sequence of this seed.
+        index: Index of the mask in the sequence of this seed, from 0 to 2^63 - 1.
         args: Arguments of the kind; use `args={"size": 64}` for names that equal one of the arguments above.
+
+    Raises:
+        MaskConfigError: If a name or value is wrong, or the mask does not fit into ``size``.
 
     Example:
         >>> int(create_mask("center", size=(256, 256)).sum())

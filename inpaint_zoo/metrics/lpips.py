@@ -1,4 +1,4 @@
-"""LPIPS v0.1 from the `lpips` package, with backbone weights from a file: never random, never downloaded silently."""
+"""LPIPS v0.1 from the `lpips` package, with backbone weights from a file, never random."""
 
 from __future__ import annotations
 

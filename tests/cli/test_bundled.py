@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -64,11 +65,34 @@ def test_the_wheel_has_every_file(wheel):
             assert (path.parent / other).is_file() or "{dataset}" in other, f"{path}: {other}"
 
 
+def test_the_source_distribution_has_every_file():
+    """MANIFEST.in names everything at the top of the repository that setuptools does not include by itself."""
+    try:
+        listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, check=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("the files of the repository are listed by git")
+    lines = [line.split() for line in (REPOSITORY / "MANIFEST.in").read_text("utf-8").splitlines()]
+    stated = {name for command, *names in lines if command in ("include", "graft") for name in names}
+    by_itself = {"LICENSE", "MANIFEST.in", "README.md", "inpaint_zoo", "pyproject.toml", "setup.py"}
+    of_the_host = {".gitignore", ".github"}
+    assert {name.split("/")[0] for name in listed.splitlines()} == stated | by_itself | of_the_host
+
+
 def test_configurations_of_the_wheel_build_on_others(wheel):
     first, second, masks = expand_configs(["--config", "isnet/isnet_celeba", "--config=masks/lama_train"])[:3]
     assert first == f"--config={wheel / 'configs' / 'isnet' / 'base.yaml'}"
     assert "class_path" in second or "data" in second
     assert masks == f"--data.init_args.masks={wheel / 'configs' / 'masks' / 'lama_train.yaml'}"
+
+
+@pytest.mark.parametrize("name", ["masks/lama_train", "configs/masks/lama_train.yaml"])
+def test_masks_of_the_wheel_are_found_by_name(wheel, name, capsys):
+    assert main(["masks", "resolve", name]) == 0
+    assert "lama_irregular" in capsys.readouterr().out
+    Path("masks").mkdir()
+    Path("masks/lama_train").mkdir()
+    assert main(["masks", "resolve", "masks/lama_train"]) == 2  # the folder of this name, which has no masks
+    assert "masks/lama_train" in capsys.readouterr().err
 
 
 def test_a_configuration_may_be_text():

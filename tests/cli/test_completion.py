@@ -28,6 +28,8 @@ MODULES = {name: command.module for name, command in COMMANDS.items()}
         ("metrics show ps", {"psnr"}),
         ("data info celeba_", {"celeba_hq"}),
         ("inpaint a.png --model grig_", {"grig_tiny"}),
+        ("inpaint a.png --mask lama_thick_", {"lama_thick_256", "lama_thick_512"}),
+        ("recommend --mask lama_thin_", {"lama_thin_256", "lama_thin_512"}),
         ("sweep grig/table_5", {"grig/table_5"}),
     ],
 )
@@ -40,6 +42,14 @@ def test_candidates(line, some):
 @pytest.mark.parametrize("line", ["nothing ", "inpaint a.png --mask ", "fit --out "])
 def test_other_words_are_files(line):
     assert complete(line.split(" "), MODULES) == []
+
+
+def test_a_file_that_begins_like_a_mask_generator_is_completed_by_the_shell(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = ["inpaint", "a.png", "--mask", "lama_thick_5"]
+    assert complete(line, MODULES) == ["lama_thick_512"]
+    (tmp_path / "lama_thick_5_of_mine.png").touch()
+    assert complete(line, MODULES) == []
 
 
 @pytest.mark.parametrize("command", sorted(MODULES.keys() - {"fit", "validate", "test", "predict"}))

@@ -42,6 +42,20 @@ def test_every_command_has_help(name):
     assert "usage: inpaint-zoo" in program.stdout
 
 
+def test_help_states_defaults_once(capsys):
+    """Each option with a default states it: by its own text, else by the parser."""
+    with pytest.raises(SystemExit, match="0"):
+        main(["inpaint", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for stated in (
+        "--seed N seed of a mask generator; image i gets mask i (default: 0)",
+        "JPEG quality; default: that of a JPEG input, else 95. WebP is lossless unless this is set --subsampling",
+        "--overwrite write existing files again --frames",
+    ):
+        assert stated in text
+    assert "(default: None)" not in text
+
+
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [

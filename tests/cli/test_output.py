@@ -1,6 +1,7 @@
 """Output of commands works on terminals and pipes of any encoding, and warnings are single lines."""
 
 import io
+import re
 import subprocess
 import sys
 
@@ -103,3 +104,18 @@ def test_warnings_of_every_command_are_lines(tmp_path):
     command = [sys.executable, "-m", "inpaint_zoo.cli.main", "data", "check", "--root", str(folder)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stderr == f"warning: {folder}: folders of thumbnails or system files left out (1): @eaDir\n"
+
+
+def test_a_table_in_a_pipe_has_a_line_for_each_row(capsys, tmp_path):
+    """A pipe has no width: an address that is folded, or a name that is cut, could not be used."""
+    assert main(["weights", "info", "big_lama"]) == 0
+    out = capsys.readouterr().out
+    assert "https://github.com/Sanster/models/releases/download/add_big_lama/big-lama.pt\n" in out
+    assert main(["weights", "list"]) == 0
+    out = capsys.readouterr().out
+    assert "\u2026" not in out
+    assert re.search("^contextual_attention:imagenet-tf .*converted from the authors' TensorFlow checkpoint", out, re.M)
+    label = "a method whose label is longer than eighty columns, which is what terminals have at least, as this one"
+    suite = write_suite(tmp_path, methods=[{"model": "mean_fill", "label": label}])
+    assert main(["benchmark", str(suite), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
+    assert re.search(rf"^ ?{label} +[\d.]+", capsys.readouterr().out, re.M)

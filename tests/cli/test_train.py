@@ -187,6 +187,23 @@ def test_mistakes_are_named_in_one_line(args, message, run):
     assert len(err.splitlines()) == 1 or err.splitlines()[-1].startswith("error:")
 
 
+def test_a_quiet_training_prints_its_result_only(config, tmp_path, capfd):
+    """The configuration of the run does not depend on what is printed."""
+    texts = {}
+    for options in ([], ["-q"]):
+        out = tmp_path / f"run{''.join(options)}"
+        assert main([*options, "fit", "--config", config, "--out", str(out)]) == 0
+        printed, errors = capfd.readouterr()
+        texts[len(options)] = (out / "config.yaml").read_text().replace(str(out), "OUT")
+        assert "Seed set" not in errors
+        lines = printed.splitlines()
+        assert any(line.startswith("step 2/6: ") for line in lines) == (not options)
+        assert any("Trainable params" in line for line in lines) == (not options)
+    assert lines[0].startswith("trained for 6 steps: ")
+    assert errors == ""
+    assert texts[0] == texts[1]
+
+
 def test_a_logger_whose_package_is_missing_is_named_in_one_line(run, monkeypatch):
     monkeypatch.setattr(tensorboard, "_TENSORBOARD_AVAILABLE", False)
     monkeypatch.setattr(tensorboard, "_TENSORBOARDX_AVAILABLE", False)

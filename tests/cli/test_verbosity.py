@@ -38,6 +38,13 @@ def test_verbose_names_the_files_and_quiet_shows_no_progress(words, capsys):
     assert logging.getLogger("inpaint_zoo").level == logging.NOTSET
 
 
+def test_the_options_may_follow_the_command(words, capsys):
+    assert main([*words, "-v"]) == 0
+    assert "INFO inpaint_zoo.weights.files: the weights" in capsys.readouterr().err
+    assert main([words[0], "-q", *words[1:], "--overwrite"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_errors_are_printed_in_quiet_mode(capsys):
     assert main(["-q", "inpaint", "none.png", "--mask", "none.png", "--out", "x", "--model", "telea"]) == 2
     assert capsys.readouterr().err.startswith("error: ")
