@@ -259,6 +259,10 @@ CALLBACK = ("--trainer.callbacks+=lightning.pytorch.callbacks.EarlyStopping", "-
         (("--model.init_args.network_options", "{widht: 3}"), "Did you mean 'width'?"),
         (("--ckpt_path", "nowhere.ckpt"), "No checkpoint nowhere.ckpt."),
         (("--checkpoints.monitor", "val/psn", "--trainer.num_sanity_val_steps", "1"), "Did you mean 'val/psnr'"),
+        (
+            (*CALLBACK, "--trainer.callbacks.monitor", "val/psn", "--trainer.num_sanity_val_steps", "1"),
+            "Unknown metric that EarlyStopping monitors: 'val/psn'. Did you mean 'val/psnr'",
+        ),
         (("--checkpoints.every", "0"), "`every` must be at least 1, got 0."),
         (("--data.batch_size", "many"), "data.batch_size must be int, got many."),
         (("--checkpoints.mode", "up"), "checkpoints.mode must be one of 'max', 'min', got up."),
