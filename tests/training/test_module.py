@@ -380,11 +380,6 @@ def test_the_average_has_the_precision_of_the_weights(precision, dtype, tmp_path
     assert {tensor.dtype for tensor in average.average.module.parameters()} == {dtype}
 
 
-def test_an_average_in_half_precision_is_refused(tmp_path):
-    with pytest.raises(ZooError, match="NetworkEMA needs weights in float32"):
-        fit(tmp_path, build(Reconstruction), callbacks=[NetworkEMA()], precision="bf16-true", max_steps=1)
-
-
 def test_the_time_that_is_left_ends_with_the_time_limit(tmp_path):
     assert seconds_left(make_trainer(tmp_path), None) is None
     assert seconds_left(make_trainer(tmp_path), 90.0) == 90.0
