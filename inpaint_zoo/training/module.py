@@ -9,6 +9,7 @@ from typing import IO, Any, ClassVar, Self, TypeVar
 
 import torch
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
@@ -360,13 +361,19 @@ class TrainingModule(ScoredModule):
             make_exact(self.trainer, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check the network and restore the batch count.
+        """Check the network and restore the batch count. An evaluation takes only the network's weights.
+
+        So a checkpoint can be evaluated with the training module of another family, whose discriminator is not used.
 
         Raises:
             ZooError: The checkpoint holds another network, or the network has another option that ``network_options``
                 does not set; see `check_same_network`.
         """
         check_same_network(self.network, checkpoint.get("hyper_parameters", {}))
+        if self._trainer is not None and self._trainer.state.fn != TrainerFn.FITTING:
+            of_network = {key: entry for key, entry in checkpoint["state_dict"].items() if key.startswith("network.")}
+            others = {key: entry for key, entry in self.state_dict().items() if not key.startswith("network.")}
+            checkpoint["state_dict"] = of_network | others
         self.batches = int(checkpoint.get("batches", 0))
         self.trained_steps = int(checkpoint.get("global_step", 0))
         self.evaluates_average = True if "averaging_state" in checkpoint else None

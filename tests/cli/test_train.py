@@ -104,6 +104,21 @@ def test_scoring_uses_the_average_and_says_so(with_callback, run, tmp_path):
     assert scores["val/psnr"] == pytest.approx(float(trained["val/psnr"]), abs=1e-9)
 
 
+def test_a_checkpoint_of_another_training_class_is_scored(run, tmp_path):
+    """An evaluation needs the weights of the network, not those of a discriminator."""
+    assert run("fit", "--trainer.max_steps", "2", "--trainer.limit_val_batches", "0")[0] == 0
+    checkpoint = ("--ckpt_path", str(tmp_path / "run" / "checkpoints" / "last.ckpt"))
+    assert run("validate", "--ckpt_path", "last")[0] == 0
+    expected = json.loads((tmp_path / "run" / "validate.json").read_text())["metrics"]
+    gan = ("--model", "tests.helpers.toys.ToyGAN", "--model.init_args.metrics", "[psnr, l1]")
+    assert run("validate", *gan, *checkpoint)[0] == 0
+    assert json.loads((tmp_path / "run" / "validate.json").read_text())["metrics"] == expected
+    # and the other way round
+    other = ("--out", str(tmp_path / "gan"))
+    assert run("fit", *gan, *other, "--trainer.max_steps", "2", "--trainer.limit_val_batches", "0")[0] == 0
+    assert run("validate", "--ckpt_path", str(tmp_path / "gan" / "checkpoints" / "last.ckpt"))[0] == 0
+
+
 def test_without_a_best_checkpoint_the_newest_is_scored(run, tmp_path):
     code, out, _ = run("test", "--data", "tests.helpers.cli_run.Held", "--ckpt_path", "random")
     assert code == 0
@@ -263,6 +278,9 @@ CALLBACK = ("--trainer.callbacks+=lightning.pytorch.callbacks.EarlyStopping", "-
             (*CALLBACK, "--trainer.callbacks.monitor", "val/psn", "--trainer.num_sanity_val_steps", "1"),
             "Unknown metric that EarlyStopping monitors: 'val/psn'. Did you mean 'val/psnr'",
         ),
+        (("--images.count", "-1"), "`count` of `images` must be at least 0, got -1."),
+        (("--checkpoints.folder", __file__), "test_train.py is a file, but checkpoints.folder must be a folder."),
+        (("--out", f"{__file__}/run"), "test_train.py is a file, but --out must be a folder."),
         (("--checkpoints.every", "0"), "`every` must be at least 1, got 0."),
         (("--data.batch_size", "many"), "data.batch_size must be int, got many."),
         (("--checkpoints.mode", "up"), "checkpoints.mode must be one of 'max', 'min', got up."),
