@@ -47,14 +47,16 @@ def storable_arguments(
     """
     stored: dict[str, Any] = {}
     others = []
-    defaults = inspect.signature(type(instance)).parameters
+    defaults: dict[str, Any] = {}
+    for kind in reversed(type(instance).__mro__):  # a class passes arguments that it does not name to its base
+        defaults |= {name: entry.default for name, entry in inspect.signature(kind.__init__).parameters.items()}
     for name, value in _constructor_arguments(instance).items():
         if name in leave_out:
             continue
         try:
             stored[name] = _plain(value)
         except _NotPlainError:
-            if name not in defaults or not _same_function(value, defaults[name].default):
+            if name not in defaults or not _same_function(value, defaults[name]):
                 others.append(name)
     origin = origin_of(network)
     return stored | {"network": origin.name, "network_options": _plain(origin.options)}, others

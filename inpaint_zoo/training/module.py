@@ -400,10 +400,22 @@ class TrainingModule(ScoredModule):
             weights_only: Same as for `torch.load`.
             arguments: Arguments of the constructor, such as optimizers. They override those in the checkpoint.
                 ``network_options`` overrides only the options that it contains.
+
+        Raises:
+            ZooError: The checkpoint, or ``arguments``, states an argument that the class does not have.
         """
         given = arguments.get("network_options")
         if given and isinstance(checkpoint_path, str | Path) and Path(checkpoint_path).is_file():
             arguments["network_options"] = {**read_header(checkpoint_path).options, **given}
-        return super().load_from_checkpoint(
-            checkpoint_path, map_location, hparams_file, strict, weights_only, **arguments
-        )
+        try:
+            return super().load_from_checkpoint(
+                checkpoint_path, map_location, hparams_file, strict, weights_only, **arguments
+            )
+        except TypeError as error:
+            if "unexpected keyword argument" not in str(error):
+                raise
+            raise ZooError(
+                f"{checkpoint_path} cannot be loaded as {cls.__name__}: {error}. The checkpoint stores the arguments "
+                "of the class that was trained. Load it with this class, or its network alone with create_model(name, "
+                "weights=path)."
+            ) from error

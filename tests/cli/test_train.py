@@ -238,8 +238,9 @@ def test_a_run_with_default_optimizers_resumes_from_its_own_configuration(tmp_pa
     (tmp_path / "stated.yaml").write_text(yaml.safe_dump(stated))
     run = tmp_path / "run"
     assert main(["fit", "--config", str(tmp_path / "stated.yaml"), "--out", str(run)]) == 0
-    stored = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["config"]
-    assert stored["model.generator_optimizer.lr"] == 1e-3
+    stored = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert stored["config"]["model.generator_optimizer.lr"] == 1e-3
+    assert stored["arguments_not_stored"] == []
     words = ["fit", "--config", str(run / "config.yaml"), "--ckpt_path", "last", "--trainer.max_steps", "2"]
     assert main(words) == 0
     capsys.readouterr()
