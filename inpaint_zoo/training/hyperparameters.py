@@ -49,7 +49,8 @@ def storable_arguments(
     others = []
     defaults: dict[str, Any] = {}
     for kind in reversed(type(instance).__mro__):  # a class passes arguments that it does not name to its base
-        defaults |= {name: entry.default for name, entry in inspect.signature(kind.__init__).parameters.items()}
+        if function := vars(kind).get("__init__"):
+            defaults |= {name: entry.default for name, entry in inspect.signature(function).parameters.items()}
     for name, value in _constructor_arguments(instance).items():
         if name in leave_out:
             continue
