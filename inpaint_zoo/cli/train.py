@@ -307,11 +307,26 @@ class ZooCLI(LightningCLI):
         model.check_trainer(self.trainer)
         if isinstance(datamodule, InpaintingDataModule):
             datamodule.check_trainer(self.trainer)
+            if self.trainer.limit_val_batches == 0 or datamodule.specs["val"] is None:
+                self._refuse_monitors()
         with self._locked(), self._closing_loggers():
             path = self._resume_from(model, ckpt_path)
             self._train(model, datamodule, path)
         if self.code == UNFINISHED and (job := slurm_job()) is not None:
             say(requeue(job))
+
+    def _refuse_monitors(self) -> None:
+        """Refuse callbacks that monitor a validation metric in a training without validations.
+
+        Lightning would report it at the end of the first epoch, or, for a `ModelCheckpoint`, never save one.
+        """
+        for callback in self._callbacks:
+            monitor = getattr(callback, "monitor", None)
+            if isinstance(monitor, str) and monitor.startswith("val") and not isinstance(callback, Checkpoints):
+                raise ZooError(
+                    f"{type(callback).__name__} monitors '{monitor}', but this training has no validations. Set `val` "
+                    "of the data and trainer.limit_val_batches, or remove the callback."
+                )
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -343,6 +343,20 @@ def test_images_of_files_have_the_precision_of_the_weights(fit, tmp_path):
     assert main(["validate", "--config", "config.yaml", "--out", "run"]) == 0
 
 
+@pytest.mark.parametrize("without", ["data.val=null", "trainer.limit_val_batches=0"])
+def test_a_monitor_without_validations_is_refused_at_the_start(without, fit, tmp_path):
+    train, val = (
+        {"name": "sample", "split": "train", "select": rule, "size": 32} for rule in ({"first": 2}, {"after": 4})
+    )
+    arguments = {"train": train, "val": val, "masks": {"name": "center", "size": 16}, "batch_size": 2, "workers": 0}
+    data = {"class_path": "inpaint_zoo.data.InpaintingDataModule", "init_args": arguments}
+    monitor = {"class_path": "lightning.pytorch.callbacks.ModelCheckpoint", "init_args": {"monitor": "val/psnr"}}
+    code, error = fit(ONE_OPTIMIZER, {"callbacks": [monitor]}, f"--{without}", data=data)
+    assert code == 2
+    assert "ModelCheckpoint monitors 'val/psnr', but this training has no validations" in error
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("precision", ["bf16-true", "16-mixed"])
 def test_weights_and_losses_of_low_precision_are_refused(precision, fit):
     code, error = fit({"class_path": "tests.helpers.toys.Reconstruction"}, {"precision": precision})
