@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import inpaint_zoo
 from inpaint_zoo.cli.opencv import opencv_advice
 from inpaint_zoo.errors import ZooError
 
@@ -50,7 +49,7 @@ def _code_of_the_user(error: BaseException) -> str | None:
 
     Code is of the user if it belongs neither to inpaint-zoo nor to an installed package or Python itself.
     """
-    installed = (str(Path(inpaint_zoo.__file__).parent), *sysconfig.get_paths().values(), sys.prefix, sys.base_prefix)
+    installed = (str(Path(__file__).parent.parent), *sysconfig.get_paths().values(), sys.prefix, sys.base_prefix)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not frame.filename.startswith(("<", *installed)):
             return f"{frame.filename}, line {frame.lineno}"

@@ -13,7 +13,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
-from inpaint_zoo.errors import ZooError
+from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.layers import init_scaled
 from inpaint_zoo.losses import OnMissing, unless_missing
 from inpaint_zoo.ops import (
@@ -116,6 +116,8 @@ class TrainingModule(ScoredModule):
     ) -> None:
         super().__init__()
         check_augment_steps("augment", augment)
+        if compile is not None and compile not in (backends := torch.compiler.list_backends(None)):
+            raise unknown_name("backend of torch.compile:", compile, backends, "The usual one is inductor.")
         self.network = create_model(network, weights=init_weights, **(network_options or {})).train()
         if channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs

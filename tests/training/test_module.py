@@ -380,6 +380,18 @@ def test_the_average_has_the_precision_of_the_weights(precision, dtype, tmp_path
     assert {tensor.dtype for tensor in average.average.module.parameters()} == {dtype}
 
 
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"compile": "inducktor"}, "Unknown backend of torch.compile: 'inducktor'. Did you mean 'inductor'"),
+        ({"guard_every": 0}, "`guard_every` must be at least 1, got 0"),
+    ],
+)
+def test_arguments_that_cannot_be_used_are_refused_when_the_module_is_built(argument, message):
+    with pytest.raises(ZooError, match=re.escape(message)):
+        build(Reconstruction, **argument)
+
+
 def test_the_time_that_is_left_ends_with_the_time_limit(tmp_path):
     assert seconds_left(make_trainer(tmp_path), None) is None
     assert seconds_left(make_trainer(tmp_path), 90.0) == 90.0
