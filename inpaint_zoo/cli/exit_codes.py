@@ -50,8 +50,9 @@ def _code_of_the_user(error: BaseException) -> str | None:
     Code is of the user if it belongs neither to inpaint-zoo nor to an installed package or Python itself.
     """
     installed = (str(Path(__file__).parent.parent), *sysconfig.get_paths().values(), sys.prefix, sys.base_prefix)
+    folders = tuple(f"{folder.rstrip(os.sep)}{os.sep}" for folder in installed)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not frame.filename.startswith(("<", *installed)):
+        if not frame.filename.startswith(("<", *folders)):
             return f"{frame.filename}, line {frame.lineno}"
     return None
 
