@@ -7,8 +7,11 @@ import os
 import re
 import shlex
 import sys
+import sysconfig
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from inpaint_zoo.cli.opencv import opencv_advice
 from inpaint_zoo.errors import ZooError
@@ -39,6 +42,19 @@ def _output_is_closed() -> bool:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return True
     return False
+
+
+def _code_of_the_user(error: BaseException) -> str | None:
+    """Return the file and line of the innermost call in code of the user, such as a callback; None if there is none.
+
+    Code is of the user if it belongs neither to inpaint-zoo nor to an installed package or Python itself.
+    """
+    installed = (str(Path(__file__).parent.parent), *sysconfig.get_paths().values(), sys.prefix, sys.base_prefix)
+    folders = tuple(f"{folder.rstrip(os.sep)}{os.sep}" for folder in installed)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith(("<", *folders)):
+            return f"{frame.filename}, line {frame.lineno}"
+    return None
 
 
 def exit_code(command: Callable[[], int], args: Sequence[str], debug: bool = False) -> int:
@@ -81,8 +97,10 @@ def exit_code(command: Callable[[], int], args: Sequence[str], debug: bool = Fal
             _complain(f"{type(error).__name__}: {error}. {advice}")
             return 2
         line = shlex.join(["inpaint-zoo", "--debug", *args])
-        _complain(
-            f"{type(error).__name__}: {error} (this is a fault of inpaint-zoo; please report it with the output of: "
-            f"{line})"
-        )
+        origin = _code_of_the_user(error)
+        if origin is None:
+            advice = f"this is a fault of inpaint-zoo; please report it with the output of: {line}"
+        else:
+            advice = f"raised by {origin}; to see the calls, run: {line}"
+        _complain(f"{type(error).__name__}: {error} ({advice})")
         return 1

@@ -19,6 +19,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from inpaint_zoo.cli.common import err_console, note_console, print_table
 from inpaint_zoo.cli.config_files import expand_configs
@@ -41,6 +43,7 @@ from inpaint_zoo.training import (
 from inpaint_zoo.training.checkpoint_files import read_checkpoint
 from inpaint_zoo.training.dry_run import dry_run
 from inpaint_zoo.training.experiment import ExperimentRecord, finish_wandb, name_wandb_run
+from inpaint_zoo.training.hyperparameters import built_by
 from inpaint_zoo.training.lightning_options import TRAINER_OPTIONS, check_settings
 from inpaint_zoo.training.matching import refuse_lost_average, refuse_other_name, refuse_other_network
 from inpaint_zoo.training.requeue import requeue, slurm_job
@@ -64,6 +67,31 @@ METHODS = {
     "test": {"model", "dataloaders", "datamodule", "weights_only", "verbose"},
     "predict": {"model", "dataloaders", "datamodule", "weights_only", "return_predictions"},
 }
+
+
+class ZooParser(LightningArgumentParser):
+    """Parser that writes the default optimizers and schedules of a class to YAML by their class and arguments.
+
+    By default, they are classes or ``functools.partial`` objects. jsonargparse would write the objects' ``repr``, which
+    it cannot read again.
+    """
+
+    def dump(self, cfg: Namespace, *args: Any, **kwargs: Any) -> str:
+        """Return the configuration as text, see `jsonargparse.ArgumentParser.dump`."""
+        return str(super().dump(_with_stated_defaults(cfg), *args, **kwargs))
+
+
+def _with_stated_defaults(value: Any) -> Any:  # noqa: ANN401 any part of a configuration
+    """Return a copy in which ``class_path`` and ``init_args`` replace functions that build optimizers and schedules."""
+    if isinstance(value, Namespace):
+        return Namespace({key: _with_stated_defaults(entry) for key, entry in vars(value).items()})  # type: ignore[no-untyped-call]
+    if isinstance(value, list):
+        return [_with_stated_defaults(entry) for entry in value]
+    built = built_by(value)
+    if built is None or not issubclass(built[0], (Optimizer, LRScheduler)):
+        return value
+    path = f"{built[0].__module__}.{built[0].__qualname__}"
+    return Namespace(class_path=path, init_args=Namespace(**built[1]))  # type: ignore[no-untyped-call]
 
 
 class ZooCLI(LightningCLI):
@@ -94,6 +122,7 @@ class ZooCLI(LightningCLI):
             seed_everything_default=0,
             load_from_checkpoint_support=False,
             auto_configure_optimizers=False,
+            parser_class=ZooParser,
             parser_kwargs={"prog": "inpaint-zoo", "exit_on_error": False, command: {"exit_on_error": False}},
             args=[command, *expand_configs(args)],
         )
@@ -283,11 +312,26 @@ class ZooCLI(LightningCLI):
         model.check_trainer(self.trainer)
         if isinstance(datamodule, InpaintingDataModule):
             datamodule.check_trainer(self.trainer)
+            if self.trainer.limit_val_batches == 0 or datamodule.specs["val"] is None:
+                self._refuse_monitors()
         with self._locked(), self._closing_loggers():
             path = self._resume_from(model, ckpt_path)
             self._train(model, datamodule, path)
         if self.code == UNFINISHED and (job := slurm_job()) is not None:
             say(requeue(job))
+
+    def _refuse_monitors(self) -> None:
+        """Refuse callbacks that monitor a validation metric in a training without validations.
+
+        Lightning would report it at the end of the first epoch, or, for a `ModelCheckpoint`, never save one.
+        """
+        for callback in self._callbacks:
+            monitor = getattr(callback, "monitor", None)
+            if isinstance(monitor, str) and monitor.startswith("val") and not isinstance(callback, Checkpoints):
+                raise ZooError(
+                    f"{type(callback).__name__} monitors '{monitor}', but this training has no validations. Set `val` "
+                    "of the data and trainer.limit_val_batches, or remove the callback."
+                )
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -376,11 +376,13 @@ class InpaintingDataModule(LightningDataModule):
         return self._eval_loader("test")
 
     def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int) -> Sample:
-        """Convert uint8 to float on the device, and report unreadable images."""
+        """Convert uint8 to the Trainer's float type on the device, and report unreadable images."""
         floats: Sample = {key: batch[key].float() / 255 for key in ("image", "hole_fill") if key in batch}
         floats["mask"] = batch["mask"].float()
         if self.input_mode == "mosaic":
             floats["hole_fill"] = mosaic(floats["image"], floats["mask"], self.mosaic_unit, self.mosaic_interpolation)
+        if self.trainer is not None:  # Lightning has converted the batch, but not images that were still uint8
+            floats = self.trainer.precision_plugin.convert_input(floats)
         for bad in batch.get("replaced", ()):
             self._count(bad)
             self.replaced_in_training += self.trainer is not None and self.trainer.training

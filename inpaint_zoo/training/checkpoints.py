@@ -6,7 +6,7 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, cast
@@ -280,13 +280,15 @@ class Checkpoints(Checkpoint):
         """Save the best checkpoint, and the newest one if training ends with this validation.
 
         Raises:
-            UnknownNameError: No metric has the name ``monitor``. The sanity check already detects this.
+            UnknownNameError: No metric has the name ``monitor``, or the name that another callback or a schedule
+                monitors. The sanity check already detects this.
         """
         if trainer.state.fn != TrainerFn.FITTING:
             return
         if self.monitor is not None:
             self._save_best(trainer, pl_module, self.monitor)
         if trainer.sanity_checking:
+            _refuse_unknown_monitors(trainer, cast(TrainingModule, pl_module).results)
             return
         # After the best one, whose value and step it stores. The validation may have set should_stop (early stopping).
         if self._save_after_validation or (self._at_boundary and self._ends(trainer)):
@@ -417,6 +419,19 @@ class Checkpoints(Checkpoint):
 def _is_rehearsal(trainer: Trainer) -> bool:
     """Return whether this is a ``fast_dev_run``, which writes no files."""
     return bool(trainer.fast_dev_run)  # type: ignore[attr-defined]  # set by Lightning, but not declared
+
+
+def _refuse_unknown_monitors(trainer: Trainer, results: Mapping[str, float]) -> None:
+    """Refuse a callback or schedule that monitors a validation metric which the validations do not compute.
+
+    Lightning detects it after the first validation, which can take hours.
+    """
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning, but not declared
+    monitors = [(each, getattr(each, "monitor", None)) for each in callbacks]
+    monitors += [(each.scheduler, each.monitor) for each in trainer.lr_scheduler_configs]
+    for owner, monitor in monitors:
+        if isinstance(monitor, str) and monitor.startswith("val") and monitor not in results:
+            raise unknown_name(f"metric that {type(owner).__name__} monitors:", monitor, results)
 
 
 def _is_free(handler: Handler) -> bool:

@@ -11,7 +11,6 @@ from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from inpaint_zoo.errors import ZooError
 from inpaint_zoo.training.module import TrainingModule
 from inpaint_zoo.training.phases import Batch
 
@@ -67,15 +66,9 @@ class NetworkEMA(WeightAveraging):
         return step_idx is not None and step_idx >= self.start and (step_idx - self.start) % self.every == 0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Copy the network when fitting begins, in the precision that the Trainer will convert it to.
-
-        Raises:
-            ZooError: This precision is below float32: small changes of the average would be lost.
-        """
+        """Copy the network when fitting begins, in the precision that the Trainer will convert it to."""
         if stage != "fit":
             return
-        if trainer.precision == "bf16-true":
-            raise ZooError("NetworkEMA needs weights in float32. Set trainer.precision to bf16-mixed, not bf16-true.")
         self._average_model = AveragedModel(
             _network(pl_module), device=pl_module.device, use_buffers=self._use_buffers, **self._kwargs
         )

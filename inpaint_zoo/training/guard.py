@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
 
 __all__ = ["LossGuard", "NonFiniteLossError"]
@@ -49,6 +50,7 @@ class LossGuard:
     """
 
     def __init__(self, every: int = 50) -> None:
+        checked("`guard_every`", every, whole(1))
         self.every = every
         self.records: list[_Record] = []
 

@@ -11,13 +11,14 @@ import importlib
 import inspect
 import os
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.interfaces import InpaintingNetwork, Origin
 from inpaint_zoo.registry import model_info, options_clash
 
-__all__ = ["build_stated", "check_same_network", "origin_of", "stated_form", "storable_arguments"]
+__all__ = ["build_stated", "built_by", "check_same_network", "origin_of", "stated_form", "storable_arguments"]
 
 
 class _NotPlainError(ZooError):
@@ -46,17 +47,44 @@ def storable_arguments(
     """
     stored: dict[str, Any] = {}
     others = []
-    defaults = inspect.signature(type(instance)).parameters
+    defaults: dict[str, Any] = {}
+    for kind in reversed(type(instance).__mro__):  # a class passes arguments that it does not name to its base
+        if function := vars(kind).get("__init__"):
+            defaults |= {name: entry.default for name, entry in inspect.signature(function).parameters.items()}
     for name, value in _constructor_arguments(instance).items():
         if name in leave_out:
             continue
         try:
             stored[name] = _plain(value)
         except _NotPlainError:
-            if name not in defaults or value is not defaults[name].default:
+            if name not in defaults or not _same_function(value, defaults[name]):
                 others.append(name)
     origin = origin_of(network)
     return stored | {"network": origin.name, "network_options": _plain(origin.options)}, others
+
+
+def built_by(function: object) -> tuple[type, dict[str, Any]] | None:
+    """Return what a function of a configuration builds, such as a default optimizer; None if that is unknown.
+
+    Args:
+        function: A class, or a ``functools.partial`` of a class.
+
+    Returns:
+        The class and its arguments with their values, defaults included.
+    """
+    kind, given = function, {}
+    if isinstance(function, partial):
+        # jsonargparse passes the class as the argument of a function of its own
+        kind, given = function.args[0] if function.args else function.func, function.keywords
+    if not isinstance(kind, type):
+        return None
+    defaults = {name: entry.default for name, entry in inspect.signature(kind).parameters.items()}
+    return kind, {name: value for name, value in (defaults | given).items() if value is not inspect.Parameter.empty}
+
+
+def _same_function(value: object, default: object) -> bool:
+    """Return whether both are the same function, or build objects of the same class with the same arguments."""
+    return value is default or ((built := built_by(value)) is not None and built == built_by(default))
 
 
 def _constructor_arguments(instance: object) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
+from inpaint_zoo.config import checked, whole
 from inpaint_zoo.inference.attention import attention_sheet
 from inpaint_zoo.inference.batch import Bytes, to_bytes
 from inpaint_zoo.inference.extras import HasAttention
@@ -78,10 +79,11 @@ class ImageGrid(Callback):
     ``images/attention_<n>.png``, logged as ``attention``.
 
     Args:
-        count: Number of samples.
+        count: Number of samples; 0 writes no images.
     """
 
     def __init__(self, count: int = 4) -> None:
+        checked("`count` of `images`", count, whole(0))
         self.count = count
         self._rows: list[Bytes] = []
         self._sheets: list[Bytes] = []

@@ -65,10 +65,10 @@ TRAINER_OPTIONS: dict[str, Verdict] = {
     "devices": Verdict("Works."),
     "num_nodes": Verdict("Works; see docs/cluster.md, Several processes."),
     "precision": Verdict(
-        "Works with `32-true`, `bf16-mixed`, `bf16-true` and `64-true`.",
-        _starts_with("16", "transformer-engine"),
-        "float16 overflows in FFT and GAN losses, and transformer-engine has no layers for these networks. "
-        "Use bf16-mixed.",
+        "Works with `32-true`, `bf16-mixed` and `64-true`.",
+        _starts_with("16", "bf16-true", "transformer-engine"),
+        "float16 overflows in FFT and GAN losses, weights in bfloat16 lose small updates and do not fit FFTs, and "
+        "transformer-engine has no layers for these networks. Use bf16-mixed.",
     ),
     "logger": Verdict(
         "Works. `metrics.csv` and `speed.csv` are written in addition to the given loggers, but not with `false`."

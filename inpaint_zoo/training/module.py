@@ -9,10 +9,11 @@ from typing import IO, Any, ClassVar, Self, TypeVar
 
 import torch
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
-from inpaint_zoo.errors import ZooError
+from inpaint_zoo.errors import ZooError, unknown_name
 from inpaint_zoo.layers import init_scaled
 from inpaint_zoo.losses import OnMissing, unless_missing
 from inpaint_zoo.ops import (
@@ -115,6 +116,8 @@ class TrainingModule(ScoredModule):
     ) -> None:
         super().__init__()
         check_augment_steps("augment", augment)
+        if compile is not None and compile not in (backends := torch.compiler.list_backends(None)):
+            raise unknown_name("backend of torch.compile:", compile, backends, "The usual one is inductor.")
         self.network = create_model(network, weights=init_weights, **(network_options or {})).train()
         if channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
@@ -360,13 +363,19 @@ class TrainingModule(ScoredModule):
             make_exact(self.trainer, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check the network and restore the batch count.
+        """Check the network and restore the batch count. An evaluation takes only the network's weights.
+
+        So a checkpoint can be evaluated with the training module of another family, whose discriminator is not used.
 
         Raises:
             ZooError: The checkpoint holds another network, or the network has another option that ``network_options``
                 does not set; see `check_same_network`.
         """
         check_same_network(self.network, checkpoint.get("hyper_parameters", {}))
+        if self._trainer is not None and self._trainer.state.fn != TrainerFn.FITTING:
+            of_network = {key: entry for key, entry in checkpoint["state_dict"].items() if key.startswith("network.")}
+            others = {key: entry for key, entry in self.state_dict().items() if not key.startswith("network.")}
+            checkpoint["state_dict"] = of_network | others
         self.batches = int(checkpoint.get("batches", 0))
         self.trained_steps = int(checkpoint.get("global_step", 0))
         self.evaluates_average = True if "averaging_state" in checkpoint else None
@@ -393,10 +402,22 @@ class TrainingModule(ScoredModule):
             weights_only: Same as for `torch.load`.
             arguments: Arguments of the constructor, such as optimizers. They override those in the checkpoint.
                 ``network_options`` overrides only the options that it contains.
+
+        Raises:
+            ZooError: The checkpoint, or ``arguments``, states an argument that the class does not have.
         """
         given = arguments.get("network_options")
         if given and isinstance(checkpoint_path, str | Path) and Path(checkpoint_path).is_file():
             arguments["network_options"] = {**read_header(checkpoint_path).options, **given}
-        return super().load_from_checkpoint(
-            checkpoint_path, map_location, hparams_file, strict, weights_only, **arguments
-        )
+        try:
+            return super().load_from_checkpoint(
+                checkpoint_path, map_location, hparams_file, strict, weights_only, **arguments
+            )
+        except TypeError as error:
+            if "unexpected keyword argument" not in str(error):
+                raise
+            raise ZooError(
+                f"{checkpoint_path} cannot be loaded as {cls.__name__}: {error}. The checkpoint stores the arguments "
+                "of the class that was trained. Load it with this class, or its network alone with create_model(name, "
+                "weights=path)."
+            ) from error

@@ -222,6 +222,7 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], resets: Iterable[str
         if not any(_names(reset, key) for key in new):
             raise unknown_name("key of --reset:", reset, sorted(new), "Valid keys look like optimizer.lr or data.seed.")
     found = Changes()
+    old, new = _with_absent_classes(old, new), _with_absent_classes(new, old)
     for key in sorted(old.keys() & new.keys()):  # a key in only one of them is from another version of the package
         change = Change(key, old[key], new[key])
         if change.old == change.new:
@@ -233,6 +234,16 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], resets: Iterable[str
         else:
             found.refused.append(change)
     return found
+
+
+def _with_absent_classes(config: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Add ``KEY.class_path: None`` for each ``KEY: None`` for which the other configuration states a class.
+
+    A class is flattened to its arguments. Without this entry, a schedule that only one of the two configurations has
+    would have no key in common with the other one.
+    """
+    absent = {f"{key}.class_path": None for key, value in config.items() if value is None}
+    return {**config, **{key: None for key in absent if key in other}}
 
 
 def _names(reset: str, key: str) -> bool:

@@ -58,16 +58,21 @@ class RunFolder:
         """Refuse to start a run in a folder that contains files of another run.
 
         Raises:
-            ZooError: The folder contains such files, or ``out`` is a file.
+            ZooError: The folder contains such files, or a folder to write to is a file.
         """
-        if self.out.exists() and not self.out.is_dir():
-            raise ZooError(f"{self.out} is a file, but --out must be a folder.")
+        self._refuse_files()
         first = next(self.contents(), None)
         if first is not None:
             raise ZooError(
                 f"{self.out} already contains a run ({first.name}). Resume it with --ckpt_path last, or choose another "
                 "--out."
             )
+
+    def _refuse_files(self) -> None:
+        for folder, option in ((self.out, "--out"), (self.checkpoints, "checkpoints.folder")):
+            found = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+            if not found.is_dir():
+                raise ZooError(f"{found} is a file, but {option} must be a folder.")
 
     def holds(self, path: Path, others: Iterable[str | Path] = ()) -> bool:
         """Return whether a checkpoint is in one of this run's folders.
@@ -89,8 +94,9 @@ class RunFolder:
             command: "fit", "validate", "test" or "predict".
 
         Raises:
-            ZooError: Another process runs the same command in this folder.
+            ZooError: Another process runs the same command in this folder, or a folder to write to is a file.
         """
+        self._refuse_files()
         with lock_folder(self.out, "" if command == "fit" else command):
             if command == "fit":
                 self._tidy()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-import inpaint_zoo
+import inpaint_zoo.cli.models
 from inpaint_zoo.cli.main import COMMANDS, main
 from inpaint_zoo.errors import ZooError
 from tests.helpers.programs import Program
@@ -66,8 +66,7 @@ def test_help_states_defaults_once(capsys):
         (
             RuntimeError("odd"),
             1,
-            "error: RuntimeError: odd (this is a fault of inpaint-zoo; please report it with the output of: "
-            "inpaint-zoo --debug models)",
+            f"error: RuntimeError: odd (raised by {__file__}, line ",
         ),
     ],
 )
@@ -83,6 +82,18 @@ def test_failures_are_one_line(monkeypatch, capsys, error, code, line):
     if not isinstance(error, KeyboardInterrupt):
         with pytest.raises(type(error)):
             main(["--debug", "models"])
+
+
+def test_a_fault_of_the_package_asks_for_a_report(monkeypatch, capsys):
+    names = {}
+    # code that seems to be a part of the package
+    exec(compile("def fail(args): raise RuntimeError('odd')", inpaint_zoo.cli.models.__file__, "exec"), names)
+    monkeypatch.setattr("inpaint_zoo.cli.models.run", names["fail"])
+    assert main(["models"]) == 1
+    assert capsys.readouterr().err == (
+        "error: RuntimeError: odd (this is a fault of inpaint-zoo; please report it with the output of: "
+        "inpaint-zoo --debug models)\n"
+    )
 
 
 def test_models_list_and_show(capsys):

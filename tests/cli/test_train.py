@@ -1,7 +1,10 @@
 """fit, validate, test and predict on the command line: combined configurations, run folders, and error messages."""
 
 import csv
+import importlib
+import inspect
 import json
+import pkgutil
 import warnings
 from pathlib import Path
 
@@ -11,13 +14,26 @@ import torch
 import yaml
 from lightning.fabric.loggers import tensorboard
 
+import inpaint_zoo.models
 from inpaint_zoo.cli.main import main
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.images import write_image
+from inpaint_zoo.training import Reconstruction, TrainingModule
 from inpaint_zoo.training.dry_run import Disk, GPUMemory
+from inpaint_zoo.training.hyperparameters import built_by
 from tests.helpers.cli_run import CONFIG
 from tests.helpers.toys import painter_registered
 
+TRAINING_CLASSES = [
+    kind
+    for family in pkgutil.iter_modules(inpaint_zoo.models.__path__)
+    if (Path(inpaint_zoo.models.__path__[0]) / family.name / "module.py").is_file()
+    for kind in vars(importlib.import_module(f"inpaint_zoo.models.{family.name}.module")).values()
+    if isinstance(kind, type)
+    and issubclass(kind, TrainingModule)
+    and kind.__module__.endswith(f"{family.name}.module")
+    and "first_training" not in inspect.signature(kind).parameters  # has no default
+] + [Reconstruction]
 REPOSITORY = Path(__file__).parent.parent.parent
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),
@@ -86,6 +102,21 @@ def test_scoring_uses_the_average_and_says_so(with_callback, run, tmp_path):
     scores = json.loads((tmp_path / "run" / "validate.json").read_text())["metrics"]
     assert scores["val/ema"] == float(trained["val/ema"]) == 1
     assert scores["val/psnr"] == pytest.approx(float(trained["val/psnr"]), abs=1e-9)
+
+
+def test_a_checkpoint_of_another_training_class_is_scored(run, tmp_path):
+    """An evaluation needs the weights of the network, not those of a discriminator."""
+    assert run("fit", "--trainer.max_steps", "2", "--trainer.limit_val_batches", "0")[0] == 0
+    checkpoint = ("--ckpt_path", str(tmp_path / "run" / "checkpoints" / "last.ckpt"))
+    assert run("validate", "--ckpt_path", "last")[0] == 0
+    expected = json.loads((tmp_path / "run" / "validate.json").read_text())["metrics"]
+    gan = ("--model", "tests.helpers.toys.ToyGAN", "--model.init_args.metrics", "[psnr, l1]")
+    assert run("validate", *gan, *checkpoint)[0] == 0
+    assert json.loads((tmp_path / "run" / "validate.json").read_text())["metrics"] == expected
+    # and the other way round
+    other = ("--out", str(tmp_path / "gan"))
+    assert run("fit", *gan, *other, "--trainer.max_steps", "2", "--trainer.limit_val_batches", "0")[0] == 0
+    assert run("validate", "--ckpt_path", str(tmp_path / "gan" / "checkpoints" / "last.ckpt"))[0] == 0
 
 
 def test_without_a_best_checkpoint_the_newest_is_scored(run, tmp_path):
@@ -158,11 +189,78 @@ def test_a_printed_configuration_runs(config, tmp_path, capsys):
     assert (tmp_path / "run" / "checkpoints" / "step_00000002.ckpt").is_file()
 
 
+def default_configuration(capsys, *words):
+    """Return what ``fit --print_config`` prints."""
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", *words, "--print_config"])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", TRAINING_CLASSES, ids=lambda kind: kind.__name__)
+def test_default_optimizers_and_schedules_are_printed_in_a_form_that_is_read_again(kind, tmp_path, capsys):
+    given = inspect.signature(kind).parameters
+    first = default_configuration(capsys, "--model", f"{kind.__module__}.{kind.__name__}", "--model.network", "lgnet")
+    arguments = yaml.safe_load(first)["model"]["init_args"]
+    for name in [name for name in arguments if name.endswith(("optimizer", "scheduler"))]:
+        # the defaults of some classes are those of the base class
+        default = built_by(given[name].default) if name in given else None
+        stated = arguments[name]
+        if default is None:
+            assert stated is None or stated["class_path"].startswith("torch.optim.")
+        else:
+            assert stated["class_path"].rpartition(".")[2] == default[0].__name__
+            asked = {key: list(value) if isinstance(value, tuple) else value for key, value in default[1].items()}
+            assert stated["init_args"] == asked
+    (tmp_path / "printed.yaml").write_text(first)
+    again = default_configuration(capsys, "--config", str(tmp_path / "printed.yaml"))
+    assert yaml.safe_load(again) == yaml.safe_load(first)
+
+
+def test_a_run_with_default_optimizers_resumes_from_its_own_configuration(tmp_path, capsys):
+    stated = {
+        "model": {
+            "class_path": "inpaint_zoo.models.GLaMa",
+            "init_args": {"network": "glama_tiny", "perceptual": 0, "discriminator_width": 4},
+        },
+        "data": {
+            "class_path": "inpaint_zoo.data.InpaintingDataModule",
+            "init_args": {
+                "train": {"name": "sample", "split": "train", "size": 32},
+                "val": None,
+                "masks": {"name": "center", "size": 16},
+                "batch_size": 1,
+                "workers": 0,
+            },
+        },
+        "trainer": {"accelerator": "cpu", "max_steps": 1, "log_every_n_steps": 1},
+    }
+    (tmp_path / "stated.yaml").write_text(yaml.safe_dump(stated))
+    run = tmp_path / "run"
+    assert main(["fit", "--config", str(tmp_path / "stated.yaml"), "--out", str(run)]) == 0
+    stored = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert stored["config"]["model.generator_optimizer.lr"] == 1e-3
+    assert stored["arguments_not_stored"] == []
+    words = ["fit", "--config", str(run / "config.yaml"), "--ckpt_path", "last", "--trainer.max_steps", "2"]
+    assert main(words) == 0
+    capsys.readouterr()
+    # a schedule that the checkpoint does not have is a change, too
+    schedule = "{class_path: torch.optim.lr_scheduler.StepLR, init_args: {step_size: 1}}"
+    assert main([*words, "--model.generator_scheduler", schedule]) == 2
+    assert "model.generator_scheduler.class_path None -> 'torch.optim.lr_scheduler.StepLR'" in capsys.readouterr().err
+    assert main([*words, "--model.generator_optimizer.lr", "1e-5"]) == 2
+    assert "model.generator_optimizer.lr 0.001 -> 1e-05" in capsys.readouterr().err
+
+
 def test_help(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["fit", "--help"])
     assert ended.value.code == 0
     assert "--ckpt_path" in capsys.readouterr().out
+
+
+GLAMA = ("--model", "inpaint_zoo.models.GLaMa", "--model.network", "glama_tiny")
+CALLBACK = ("--trainer.callbacks+=lightning.pytorch.callbacks.EarlyStopping", "--trainer.callbacks.monitor", "val/psnr")
 
 
 @pytest.mark.parametrize(
@@ -177,7 +275,35 @@ def test_help(capsys):
         (("--model.init_args.network_options", "{widht: 3}"), "Did you mean 'width'?"),
         (("--ckpt_path", "nowhere.ckpt"), "No checkpoint nowhere.ckpt."),
         (("--checkpoints.monitor", "val/psn", "--trainer.num_sanity_val_steps", "1"), "Did you mean 'val/psnr'"),
+        (
+            (*CALLBACK, "--trainer.callbacks.monitor", "val/psn", "--trainer.num_sanity_val_steps", "1"),
+            "Unknown metric that EarlyStopping monitors: 'val/psn'. Did you mean 'val/psnr'",
+        ),
+        (("--images.count", "-1"), "`count` of `images` must be at least 0, got -1."),
+        (("--checkpoints.folder", __file__), "test_train.py is a file, but checkpoints.folder must be a folder."),
+        (("--out", f"{__file__}/run"), "test_train.py is a file, but --out must be a folder."),
         (("--checkpoints.every", "0"), "`every` must be at least 1, got 0."),
+        (("--data.batch_size", "many"), "data.batch_size must be int, got many."),
+        (("--checkpoints.mode", "up"), "checkpoints.mode must be one of 'max', 'min', got up."),
+        (("--trainer.limit_val_batches", "few"), "trainer.limit_val_batches must be int or float or null, got few."),
+        (("--model.init_args.network_options", "3"), "model.network_options must be dict or null, got 3."),
+        (("--model", "tests.helpers.toys.Nothing"), "model: module 'tests.helpers.toys' has no attribute 'Nothing'."),
+        (("--trainer.logger", "nowhere.Logger"), "trainer.logger: No module named 'nowhere'."),
+        ((*CALLBACK, "--trainer.callbacks.patience", "x"), "trainer.callbacks.patience must be int, got x."),
+        (
+            (*CALLBACK, "--trainer.callbacks.patienc", "3"),
+            "Unknown argument of lightning.pytorch.callbacks.EarlyStopping: 'patienc'. Did you mean 'patience'?",
+        ),
+        ((*GLAMA, "--model.generator_optimizer", "torch.optim.Adamm"), "'torch.optim' has no attribute 'Adamm'."),
+        ((*GLAMA, "--model.generator_optimizer.lr", "x"), "generator_optimizer has no class that takes 'lr'. State"),
+        (
+            (*GLAMA, "--model.generator_optimizer", "torch.optim.Adam", "--model.generator_optimizer.lr", "x"),
+            "model.generator_optimizer.lr must be float or a class path, got x.",
+        ),
+        (
+            (*GLAMA, "--model.generator_scheduler", "torch.optim.lr_scheduler.StepLR"),
+            "model.generator_scheduler: the following arguments are required: step_size.",
+        ),
     ],
 )
 def test_mistakes_are_named_in_one_line(args, message, run):

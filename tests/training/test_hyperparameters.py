@@ -75,6 +75,24 @@ def test_training_goes_on_with_optimizers_that_are_given_or_says_that_it_takes_t
     fit(tmp_path / "as default", Painting.load_from_checkpoint(default), max_steps=1)
 
 
+@pytest.mark.parametrize(
+    "optimizer", [torch.optim.Adam, functools.partial(torch.optim.Adam, lr=1e-3, betas=(0.9, 0.999))]
+)
+def test_an_optimizer_that_equals_the_default_of_the_base_class_need_not_be_stored(optimizer, tmp_path):
+    path = saved(tmp_path, module(optimizer=optimizer))
+    assert torch.load(path, weights_only=True)["arguments_not_stored"] == []
+
+
+def test_a_checkpoint_of_another_training_class_is_refused(tmp_path):
+    class Other(Painting):
+        def __init__(self, network: str = "painter", sharpness: float = 1.0, **base):
+            super().__init__(network, **base)
+
+    path = saved(tmp_path, Other(metrics=["psnr"]))
+    with pytest.raises(ZooError, match=r"cannot be loaded as Painting: .*'sharpness'.* Load it with this class"):
+        Painting.load_from_checkpoint(path)
+
+
 def test_checkpoints_that_only_name_the_network_load_as_before(tmp_path):
     built = module()
     path = saved(tmp_path, built)

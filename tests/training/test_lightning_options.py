@@ -57,7 +57,6 @@ WORKS = {
         **{"check_val_every_n_epoch": None, "val_check_interval": 2, "overfit_batches": 0.0},
     },
     "double precision": {"precision": "64-true", "fast_dev_run": 1},
-    "bfloat16": {"precision": "bf16-true"},
 }
 WORKS_WITH_ONE_OPTIMIZER = {
     "accumulation": {"accumulate_grad_batches": 2, "gradient_clip_val": 0.5, "gradient_clip_algorithm": "value"},
@@ -323,6 +322,46 @@ def test_weights_and_biases_without_a_key_is_a_mistake(fit, monkeypatch, tmp_pat
     code, error = fit(ONE_OPTIMIZER, {"logger": [wandb_logger]})
     assert code == 2
     assert "WANDB_MODE=offline" in error.splitlines()[-1]
+
+
+def test_images_of_files_have_the_precision_of_the_weights(fit, tmp_path):
+    """The toy images above are float, and Lightning converts them; images of files are uint8 when it does."""
+    train, val = (
+        {"name": "sample", "split": "train", "select": rule, "size": 32} for rule in ({"first": 2}, {"after": 4})
+    )
+    arguments = {"train": train, "val": val, "masks": {"name": "center", "size": 16}, "workers": 0}
+    data = {
+        "class_path": "inpaint_zoo.data.InpaintingDataModule",
+        "init_args": {**arguments, "batch_size": 2, "test": None},
+    }
+    model = {"class_path": "inpaint_zoo.training.Reconstruction", "init_args": {"network": "partial_conv_tiny"}}
+    trainer = {"precision": "64-true", "log_every_n_steps": 1, "num_sanity_val_steps": 1}
+    code, error = fit(model, trainer, data=data, checkpoints={"monitor": None})
+    assert code == 0, error
+    state = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert {value.dtype for value in state.values() if value.is_floating_point()} == {torch.float64}
+    assert main(["validate", "--config", "config.yaml", "--out", "run"]) == 0
+
+
+@pytest.mark.parametrize("without", ["data.val=null", "trainer.limit_val_batches=0"])
+def test_a_monitor_without_validations_is_refused_at_the_start(without, fit, tmp_path):
+    train, val = (
+        {"name": "sample", "split": "train", "select": rule, "size": 32} for rule in ({"first": 2}, {"after": 4})
+    )
+    arguments = {"train": train, "val": val, "masks": {"name": "center", "size": 16}, "batch_size": 2, "workers": 0}
+    data = {"class_path": "inpaint_zoo.data.InpaintingDataModule", "init_args": arguments}
+    monitor = {"class_path": "lightning.pytorch.callbacks.ModelCheckpoint", "init_args": {"monitor": "val/psnr"}}
+    code, error = fit(ONE_OPTIMIZER, {"callbacks": [monitor]}, f"--{without}", data=data)
+    assert code == 2
+    assert "ModelCheckpoint monitors 'val/psnr', but this training has no validations" in error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "16-mixed"])
+def test_weights_and_losses_of_low_precision_are_refused(precision, fit):
+    code, error = fit({"class_path": "tests.helpers.toys.Reconstruction"}, {"precision": precision})
+    assert code == 2
+    assert f"trainer.precision={precision} is not supported" in error
 
 
 def plateau_config(tmp_path, scheduler):

@@ -380,9 +380,16 @@ def test_the_average_has_the_precision_of_the_weights(precision, dtype, tmp_path
     assert {tensor.dtype for tensor in average.average.module.parameters()} == {dtype}
 
 
-def test_an_average_in_half_precision_is_refused(tmp_path):
-    with pytest.raises(ZooError, match="NetworkEMA needs weights in float32"):
-        fit(tmp_path, build(Reconstruction), callbacks=[NetworkEMA()], precision="bf16-true", max_steps=1)
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"compile": "inducktor"}, "Unknown backend of torch.compile: 'inducktor'. Did you mean 'inductor'"),
+        ({"guard_every": 0}, "`guard_every` must be at least 1, got 0"),
+    ],
+)
+def test_arguments_that_cannot_be_used_are_refused_when_the_module_is_built(argument, message):
+    with pytest.raises(ZooError, match=re.escape(message)):
+        build(Reconstruction, **argument)
 
 
 def test_the_time_that_is_left_ends_with_the_time_limit(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, TypedDict
 
 import torch
@@ -31,7 +32,7 @@ class FocalOptions(TypedDict, total=False):
 
 
 def _adam(lr: float) -> OptimizerCallable:
-    return lambda parameters: torch.optim.Adam(parameters, lr=lr)
+    return partial(torch.optim.Adam, lr=lr)
 
 
 class LaMa(AdversarialModule):
