@@ -47,6 +47,7 @@ def exif_block(image: Image.Image) -> bytes | None:
         exif = image.getexif()
         for tag in STORAGE_TAGS & exif.keys():
             del exif[tag]
+        exif.bigtiff = False  # an EXIF block has positions of 32 bits
         return exif.tobytes().removeprefix(PREFIX) if len(exif) else None
     block = image.info.get("exif")
     if block is None and "Raw profile type exif" in image.info:  # text of a PNG by older programs

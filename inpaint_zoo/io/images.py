@@ -40,6 +40,7 @@ from inpaint_zoo.io.pixels import (
     eight_bits,
     is_gray,
     keyed_alpha,
+    mend_planes,
     sixteen_bit_color,
     sixteen_bit_gray,
     to_rgb,
@@ -224,6 +225,7 @@ def convert_image(image: Image.Image, name: str = "image", *, deep: bool = False
         ImageError: The same errors as `read_image`. A lazily opened file is decoded here, so it may be damaged.
     """
     with _Pillow.quiet(MAX_PIXELS), _blaming(Path(name)):
+        mend_planes(image)
         return _decode(Path(name), image, None, deep)
 
 
@@ -255,6 +257,7 @@ def _parsed(path: Path, file: IO[bytes], max_pixels: int) -> Iterator[tuple[Imag
             raise ImageError(f"{path}: {_why_unidentified(file)}") from None
         if max_pixels < image.height * image.width:
             raise _too_large(path, image.height * image.width, max_pixels)
+        mend_planes(image)
         yield image, note
 
 

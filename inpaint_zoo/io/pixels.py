@@ -22,6 +22,7 @@ __all__ = [
     "eight_bits",
     "is_gray",
     "keyed_alpha",
+    "mend_planes",
     "sixteen_bit_color",
     "sixteen_bit_gray",
     "to_rgb",
@@ -33,7 +34,9 @@ GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"
 """Grayscale modes of Pillow."""
 GRAY_NOTE = "gray repeated to RGB"
 PALETTE_MODES = frozenset({"P", "PA"})
-PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # a tag of TIFF, and its value for inverted grayscale
+BITS = 258  # tags of TIFF
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
+PLANAR, SEPARATE = 284, 2
 
 _log_level = threading.Lock()  # OpenCV has one log level for the whole process
 
@@ -96,6 +99,26 @@ def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[st
     return rgba[..., :3], rgba[..., 3], notes
 
 
+def mend_planes(image: Image.Image) -> None:
+    """Make Pillow read uncompressed TIFF files with 16 bits whose channels are stored one after the other.
+
+    Pillow takes their values for bytes: it cuts ";16L" or ";16B" off the names of the channels. The image must not be
+    loaded yet.
+    """
+    if not isinstance(image, TiffImageFile) or image.tag_v2.get(PLANAR) != SEPARATE:
+        return
+    if set(image.tag_v2.get(BITS, ())) == {16}:
+        order = "B" if image.tag_v2.prefix == b"MM" else "L"
+        image.tile = [
+            tile._replace(
+                args=(f"{tile.args[0]};16{order}" if len(image.getbands()) > 1 else image.mode, *tile.args[1:])
+            )
+            if tile.codec_name == "raw" and isinstance(tile.args, tuple)
+            else tile
+            for tile in image.tile
+        ]
+
+
 def keyed_alpha(values: NDArray[Any], key: Sequence[int]) -> Bytes:
     """Return the alpha channel (H, W) of an image (H, W, C) of which one color, ``key``, is transparent."""
     return np.where((values == np.array(key)).all(-1), np.uint8(0), np.uint8(255))
@@ -125,8 +148,8 @@ def sixteen_bit_color(
         full: Any = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
         cv2.utils.logging.setLogLevel(level)
     high = rgb if alpha is None or key else np.concatenate([rgb, alpha[..., None]], axis=2)
-    channels = high.shape[2]
-    if full is not None and full.dtype == np.uint16 and full.ndim == 3 and full.shape[2] == (4 if key else channels):
+    channels = high.shape[2]  # OpenCV also returns a fourth channel that is no alpha, and the alpha of ``key``
+    if full is not None and full.dtype == np.uint16 and full.ndim == 3 and full.shape[2] >= channels:
         full = upright(full[..., [2, 1, 0, 3][:channels]], applied)  # BGR(A) to RGB(A)
         if full.shape == high.shape and np.array_equal(full >> 8, high):
             if key:

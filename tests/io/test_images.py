@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inpaint_zoo.io.exif import load_exif
 from inpaint_zoo.io.images import (
     ALPHA_SUFFIXES,
     WRITABLE_SUFFIXES,
@@ -241,6 +242,46 @@ def test_gray_tiff_files_whose_zero_is_white_are_inverted(tmp_path, depth, photo
     np.testing.assert_array_equal(image.pixels[..., 0], expected)
     write_image(tmp_path / "b.tif", image.pixels, gray=True)
     np.testing.assert_array_equal(read_image(tmp_path / "b.tif", deep=True).pixels[..., 0], expected)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tiff_files_with_separate_planes_of_sixteen_bits_are_read(tmp_path, channels, order):
+    values = np.random.default_rng(0).integers(0, 65536, (channels, 24, 32), dtype=np.uint16)
+    planes = [plane.astype(f"{order}u2").tobytes() for plane in values]
+    head = b"II*\0" if order == "<" else b"MM\0*"
+    photometric = 1 if channels == 1 else 2
+    tags = {256: 32, 257: 24, 258: 16, 259: 1, 262: photometric, 273: 8, 277: channels, 278: 24, 279: 1536, 284: 2}
+    lists = b"".join(
+        struct.pack(f"{order}3I", *numbers)
+        for numbers in ([8, 8 + 1536, 8 + 3072], [1536] * 3, [0x00100010, 0x00100010, 0])
+    )
+    end = 8 + 1536 * channels
+    places = {273: end, 279: end + 12, 258: end + 24}
+    fields = b""
+    for tag, value in tags.items():
+        kind = 3 if tag == 258 else 4
+        several = channels == 3 and tag in places
+        number = struct.pack(f"{order}I", places[tag] if several else value)
+        if kind == 3 and not several:
+            number = struct.pack(f"{order}HH", value, 0)
+        fields += struct.pack(f"{order}HHI", tag, kind, 3 if several else 1) + number
+    directory = struct.pack(f"{order}H", len(tags)) + fields + bytes(4)
+    body = b"".join(planes) + lists
+    (tmp_path / "a.tif").write_bytes(head + struct.pack(f"{order}I", 8 + len(body)) + body + directory)
+    for image in (read_image(tmp_path / "a.tif", deep=True), convert_image(Image.open(tmp_path / "a.tif"), deep=True)):
+        if channels == 1:
+            np.testing.assert_array_equal(image.pixels[..., 0], values[0])
+        else:
+            np.testing.assert_array_equal(image.rgb, (values >> 8).transpose(1, 2, 0))
+            assert image.notes == ("16 bits per channel cut to the upper 8",)
+
+
+def test_the_tags_of_a_bigtiff_file_are_kept(tmp_path):
+    Image.fromarray(BASE).save(tmp_path / "a.tif", big_tiff=True, description="a cat", software="GIMP")
+    image = read_image(tmp_path / "a.tif")
+    assert image.notes == ()
+    assert load_exif(image.exif) == {270: "a cat", 305: "GIMP"}
 
 
 def test_the_limit_is_checked_before_decoding_and_can_be_raised(tmp_path):
