@@ -100,10 +100,11 @@ def weights_import(name: str, sources: list[str], *, other: bool = False, words:
 
 
 def _check(release: Release, path: Path, other: bool) -> None:
-    """Check the size and the hash of a file whose name is that of a released one, as far as they are known."""
+    """Check the size and the hash of a file with the suffix of a released one, as far as they are known."""
     from inpaint_zoo.io.atomic import sha256_file
 
-    known = next((file for file in release.files if file.name == path.name and file.sha256), None)
+    # not by the whole name: a browser saves a second download as `big-lama (1).pt`
+    known = next((file for file in release.files if file.sha256 and Path(file.name).suffix == path.suffix), None)
     if known is None or other or not path.is_file():
         return
     size = path.stat().st_size
