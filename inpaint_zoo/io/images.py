@@ -36,6 +36,7 @@ from inpaint_zoo.io.formats import (
 from inpaint_zoo.io.pixels import (
     GRAY_MODES,
     GRAY_NOTE,
+    LOW_NOTE,
     ImageError,
     eight_bits,
     is_gray,
@@ -522,7 +523,7 @@ def _decode(path: Path, image: Image.Image, note: str | None, deep: bool = False
         levels = None
         notes.extend(converted)
     elif image.mode in GRAY_MODES:
-        notes.append(GRAY_NOTE)
+        notes.extend(each for each in converted if each in (LOW_NOTE, GRAY_NOTE))
     profile = _profile(image)
     if profile is None and image.info.get("icc_profile") and image.mode != "CMYK":
         notes.append("a color profile of another color space left out")

@@ -17,6 +17,7 @@ from inpaint_zoo.errors import ZooError
 __all__ = [
     "GRAY_MODES",
     "GRAY_NOTE",
+    "LOW_NOTE",
     "ImageError",
     "brightness",
     "eight_bits",
@@ -33,6 +34,7 @@ Bytes = NDArray[np.uint8]
 GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 """Grayscale modes of Pillow."""
 GRAY_NOTE = "gray repeated to RGB"
+LOW_NOTE = "16-bit gray without a value above 255, so it is nearly black"
 PALETTE_MODES = frozenset({"P", "PA"})
 BITS = 258  # tags of TIFF
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
@@ -73,7 +75,8 @@ def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[st
     if (deep := sixteen_bit_gray(image)) is not None:
         values = eight_bits(deep)
         alpha = values[..., 3] if values.shape[2] == 4 else None
-        return values[..., :3], alpha, ["16-bit gray scaled to 8 bits", GRAY_NOTE]
+        low = [LOW_NOTE] if 0 < deep[..., :3].max() <= 255 else []
+        return values[..., :3], alpha, ["16-bit gray scaled to 8 bits", *low, GRAY_NOTE]
     if mode == "F":
         return _stack(_from_float(path, np.array(image))), None, ["float gray in [0, 1] scaled to 8 bits"]
     if mode == "I":
