@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -100,7 +101,7 @@ def from_pretrained(
         revision: Branch, tag or commit on the hub.
         token: Access token of the hub; None uses the stored one.
         cache_dir: Folder for downloads; None uses the hub's.
-        local_files_only: Use only files that were downloaded before.
+        local_files_only: Use only files that were downloaded before, as with the variable INPAINT_ZOO_OFFLINE.
         overrides: Options of the model, as in `create_model`.
 
     Raises:
@@ -111,8 +112,13 @@ def from_pretrained(
         path = folder / WEIGHTS
         if not path.is_file():
             raise ZooError(f"{folder} has no {WEIGHTS}: expected a folder that save_pretrained() wrote.")
+    elif folder.is_file():
+        raise ZooError(
+            f"{folder} is a file: give its folder, or pass it to create_model(name, weights={str(folder)!r})."
+        )
     else:
-        path = _downloaded(str(source), revision, token, cache_dir, local_files_only)
+        offline = local_files_only or bool(os.environ.get("INPAINT_ZOO_OFFLINE"))
+        path = _downloaded(str(source), revision, token, cache_dir, offline)
     name = read_header(path).name
     if name is None:
         raise ZooError(f"{path} does not state its model: it was not written by save_pretrained().")
@@ -168,7 +174,7 @@ def push_to_hub(
         message: Message of the commit.
 
     Raises:
-        ZooError: If huggingface_hub is not installed.
+        ZooError: If huggingface_hub is not installed, or the hub refuses the upload or cannot be reached.
         WeightsError: If the network was not built by name.
     """
     _need_hub()
@@ -177,8 +183,12 @@ def push_to_hub(
     api = HfApi(token=token, library_name="inpaint-zoo", library_version=__version__)
     with TemporaryDirectory() as temporary:
         folder = save_pretrained(net, Path(temporary) / "model", licence=licence, training=training, repo=repo)
-        api.create_repo(repo, private=private, exist_ok=True)
-        commit = api.upload_folder(repo_id=repo, folder_path=folder, commit_message=message or "Upload the network")
+        try:
+            api.create_repo(repo, private=private, exist_ok=True)
+            commit = api.upload_folder(repo_id=repo, folder_path=folder, commit_message=message or "Upload the network")
+        except Exception as error:  # the errors of a connection come from another package in each version of the hub's
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise ZooError(f"The network cannot be uploaded to '{repo}' on the Hugging Face hub: {reason}") from error
     return str(commit)
 
 

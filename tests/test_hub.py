@@ -67,6 +67,28 @@ def test_an_upload_contains_the_folder(monkeypatch, net):
     assert b'from_pretrained("me/glcic")' in got["files"]["README.md"]
 
 
+def test_nothing_is_requested_from_the_hub_offline(monkeypatch, tmp_path):
+    from huggingface_hub.utils import get_session
+
+    monkeypatch.setenv("INPAINT_ZOO_OFFLINE", "1")
+    monkeypatch.setattr(type(get_session()), "send", lambda *args, **kwargs: pytest.fail("a request was sent"))
+    with pytest.raises(ZooError, match=r"No folder me/glcic, and model.safetensors of 'me/glcic' cannot be loaded"):
+        iz.from_pretrained("me/glcic", cache_dir=tmp_path)
+
+
+def test_a_file_in_place_of_a_folder_is_an_error(net, tmp_path):
+    path = iz.save_weights(net, tmp_path / "net.safetensors")
+    with pytest.raises(ZooError, match="is a file: give its folder"):
+        iz.from_pretrained(path)
+
+
+def test_an_upload_without_a_connection_is_an_error_of_one_line(monkeypatch, net):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(ZooError, match=r"\AThe network cannot be uploaded to 'me/glcic' on the Hugging Face hub: .+\Z"):
+        iz.push_to_hub(net, "me/glcic", token="hf_none")
+
+
 def test_a_missing_package_is_named(monkeypatch, net):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ZooError, match=r"pip install 'inpaint-zoo\[hub\]'"):

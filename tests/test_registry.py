@@ -3,6 +3,7 @@
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -99,3 +100,25 @@ def test_models_are_found_in_a_new_process_that_imports_the_registry_alone():
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         for names in (registry.list_models, registry.list_combinators):
             assert pool.submit(names).result() == names()
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "words"),
+    [
+        ("autoencoder_tiny", "difference", "maybe", "true or false"),
+        ("autoencoder_tiny", "difference", 1, "true or false"),
+        ("grig_tiny", "steps", 2.5, "a whole number"),
+        ("grig_tiny", "steps", True, "a whole number"),
+        ("progressive:telea", "kernel_size", "3", "a whole number"),
+        ("telea", "radius", "wide", "a number"),
+        ("isnet", "blocks", "4", "a whole number"),
+    ],
+)
+def test_an_option_of_another_type_is_an_error(name, option, value, words):
+    with pytest.raises(ZooError, match=f"The option {option} of model '{name}' must be {words}, got {value!r}"):
+        iz.create_model(name, **{option: value})
+
+
+def test_numbers_of_numpy_and_whole_numbers_for_numbers_are_options():
+    assert iz.create_model("grig_tiny", steps=np.int64(2)).steps == 2
+    iz.create_model("telea", radius=5)

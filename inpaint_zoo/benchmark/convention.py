@@ -80,6 +80,8 @@ PRESETS = {
     # The authors' bin/to_jit.py ("big-lama.pt"): padded symmetrically to multiples of 8, composited result in 0..1
     "lama_torchscript": Convention(multiple_of=8),
 }
+MOST_SIDE = 16384
+"""Largest height and width that a convention may ask for: images are padded to them, which takes memory."""
 SIZE_KEYS = ("hole_value", "multiple_of", "min_size", "padding", "pads_hole", "size", "size_by", "square")
 FILE_KEYS = ("mask_hole", *SIZE_KEYS)
 """Keys for models that get image files or PIL images, whose range and layout are fixed."""
@@ -161,7 +163,7 @@ def recorded_convention(stated: object) -> Convention:
 
 
 def _size(value: Any) -> tuple[int, int]:  # noqa: ANN401 - any plain value
-    side = whole(1)
+    side = whole(1, MOST_SIDE)
     if isinstance(value, list):
         height, width = list_of(side, 2)(value)
         return height, width
@@ -196,8 +198,8 @@ _PARSERS: dict[str, Any] = {
     "mask_hole": number(),
     "mask_known": number(),
     "hole_value": _hole_value,
-    "multiple_of": whole(1),
-    "min_size": whole(1),
+    "multiple_of": whole(1, MOST_SIDE),
+    "min_size": whole(1, MOST_SIDE),
     "padding": _padding,
     "pads_hole": boolean,
     "size": _size,

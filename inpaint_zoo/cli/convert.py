@@ -95,7 +95,7 @@ def official_network(
         network_options: Options of the network.
 
     Raises:
-        ZooError: If there is no converter, a file is missing, or it does not fit the network.
+        ZooError: If there is no converter, a file is missing, it does not fit the network, or holds NaN or infinity.
     """
     from inpaint_zoo.registry import convert_official, create_unfilled, official_files
     from inpaint_zoo.weights import load_foreign
@@ -106,7 +106,18 @@ def official_network(
     converted = convert_official(name, states if isinstance(files, Mapping) else states[""], **network_options)
     net = create_unfilled(name, **network_options)
     net.to_empty(device="cpu").load_state_dict(converted)
+    _check_finite(net, sources)
     return paths, net
+
+
+def _check_finite(net: nn.Module, sources: list[str]) -> None:
+    """Raise an error if weights are NaN or infinite, as in a file that was damaged, or whose training diverged."""
+    bad = [name for name, values in net.state_dict().items() if not values.isfinite().all()]
+    if bad:
+        more = f" and {len(bad) - 1} more tensors" if len(bad) > 1 else ""
+        raise ZooError(
+            f"{', '.join(sources)}: NaN or infinity in {bad[0]}{more}: the file is damaged, or its training diverged."
+        )
 
 
 def _find(sources: list[str], files: Mapping[str, str]) -> dict[str, Path]:

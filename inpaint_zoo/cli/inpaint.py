@@ -216,7 +216,7 @@ def run(args: list[str]) -> int:
             overwrite=options.overwrite,
             finished=finished,
         )
-    _conclude(report, len(jobs) - len(todo), Path(os.path.commonpath([job.image.parent for job in jobs])), out)
+    _conclude(report, len(jobs) - len(todo), _common_folder([job.image for job in jobs]), out)
     _tell_strategies([choice for filler in fillers for choice in filler.choices], devices)
     return 1 if report.problems else 0
 
@@ -323,6 +323,17 @@ def _counting(jobs: Sequence[Job]) -> Iterator[Any]:
         yield finished
 
 
+def _common_folder(images: Sequence[Path]) -> Path:
+    """Return the folder that contains all images, for tables; "." if there is none, as on two drives of Windows."""
+    parents = [image.parent for image in images]
+    if any(parent.is_absolute() for parent in parents):
+        parents = [parent.absolute() for parent in parents]
+    try:
+        return Path(os.path.commonpath(parents))
+    except ValueError:
+        return Path()
+
+
 def _conclude(report: FolderReport, skipped: int, root: Path, out: Path) -> None:
     for line in doubt_lines(report.doubts):
         err_console.print(f"[yellow]warning:[/yellow] {escape(line)}", soft_wrap=True)
@@ -342,5 +353,6 @@ def _show_problems(problems: Sequence[Problem], root: Path) -> None:
     table.add_column("image", overflow="fold")
     table.add_column("why it has no result", overflow="fold")
     for problem in problems:
-        table.add_row(escape(os.path.relpath(problem.image, root)), escape(problem.reason))
+        image = problem.image.relative_to(root) if problem.image.is_relative_to(root) else problem.image
+        table.add_row(escape(str(image)), escape(problem.reason))
     print_table(table, err_console)

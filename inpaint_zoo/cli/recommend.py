@@ -178,9 +178,12 @@ def _show(
     tied = [each for each in ranked if each.tied_with_best and each.latency_ms is not None]
     if len(tied) > 1:
         fastest = min(tied, key=lambda each: each.latency_ms or math.inf)
+        info = evidence.info
+        distance = abs(fastest.means[info.name] - ranked[0].means[info.name])
+        far = f", {info.title} {distance:.{info.digits}f} {info.unit}".rstrip() + " from the best" if distance else ""
         console.print(
             f"The fastest one that is not significantly worse than the best: {escape(fastest.method)}, "
-            f"{fastest.latency_ms:.0f} ms.",
+            f"{fastest.latency_ms:.0f} ms{far}.",
             soft_wrap=True,
         )
     for each in left:

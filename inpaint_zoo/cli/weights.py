@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser, Namespace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -103,7 +104,8 @@ def _check(release: Release, path: Path, other: bool) -> None:
     """Check the size and the hash of a file whose name is that of a released one, as far as they are known."""
     from inpaint_zoo.io.atomic import sha256_file
 
-    known = next((file for file in release.files if file.name == path.name and file.sha256), None)
+    name = re.sub(r" ?\(\d+\)(?=\.\w+$)", "", path.name)  # a browser saves a second download as `big-lama (1).pt`
+    known = next((file for file in release.files if file.sha256 and file.name == name), None)
     if known is None or other or not path.is_file():
         return
     size = path.stat().st_size

@@ -30,6 +30,11 @@ class Edits(NamedTuple):
     feather: int = 0
     expand: tuple[int, int, int, int] = NO_EXPANSION
 
+    def size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return (H, W) with the added pixels."""
+        top, right, bottom, left = self.expand
+        return size[0] + top + bottom, size[1] + left + right
+
     def pixels(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Return (H, W, C) with the added pixels, which repeat the nearest ones."""
         return np.pad(pixels, (*self._widths, (0, 0)), mode="edge") if any(self.expand) else pixels

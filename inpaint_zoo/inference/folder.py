@@ -29,7 +29,6 @@ from inpaint_zoo.io.images import (
     DEEP_SUFFIXES,
     MAX_PIXELS,
     DecodedImage,
-    ImageError,
     read_image,
     without_room,
     write_image,
@@ -135,6 +134,12 @@ def fill_folder(
 
     def load(job: Job) -> _Loaded:
         image = read_image(job.image, max_pixels=max_pixels, deep=job.target.suffix.lower() in DEEP_SUFFIXES)
+        H, W = edits.size(image.size)
+        if max_pixels < H * W:
+            raise ZooError(
+                f"with the added pixels, the image is {W} x {H}, more than the {max_pixels:,} pixels allowed "
+                "(max_pixels raises the limit)"
+            )
         mask, doubts = masks(job, image)
         if mask.shape != image.size:
             raise ZooError(_sizes(image, mask))
@@ -171,7 +176,7 @@ def fill_folder(
     def settle(job: Job, writing: Future[None]) -> None:
         try:
             writing.result()
-        except (ImageError, OSError) as error:
+        except Exception as error:  # of an encoder, for example for metadata that it cannot write
             if isinstance(error, OSError) and not concerns_one_name(error):
                 raise
             fail(job, error)

@@ -374,6 +374,8 @@ def _hole(mask: ImageRow, size: tuple[int, int], threshold: int, invert: bool, s
         values = _array_mask(mask, threshold, invert)
     holes = values.reshape(-1, *values.shape[-2:]).astype(bool)
     if holes.shape[1:] != size:
+        if isinstance(mask, np.ndarray) and mask.ndim == 3 and mask.shape[:2] == size:
+            raise ZooError(f"`mask` must have one channel, got {mask.shape}. Keep one: `mask[..., 0]`.")
         raise ZooError(
             f"`mask` is {holes.shape[2]} x {holes.shape[1]}, but `image` is {size[1]} x {size[0]} (width x height)."
         )
@@ -396,7 +398,11 @@ def is_mask_name(mask: object) -> TypeGuard[str]:
 
 def _array_mask(mask: NDArray[Any] | Tensor, threshold: int, invert: bool) -> NDArray[np.bool_]:
     """Return (..., H, W), True = hole; several masks are checked together for probable mistakes."""
-    values = mask.detach().cpu().numpy() if isinstance(mask, Tensor) else mask
+    if isinstance(mask, Tensor):
+        held = mask.detach().cpu()
+        values = (held.float() if held.dtype == torch.bfloat16 else held).numpy()  # NumPy has no bfloat16
+    else:
+        values = mask
     if not isinstance(values, np.ndarray):
         raise ZooError(f"`mask` must be a path, name, PIL image, array or tensor, got {type(mask).__name__}.")
     if isinstance(mask, np.ndarray) and values.ndim == 3 and values.shape[2] == 1:

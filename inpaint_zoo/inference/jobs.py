@@ -87,7 +87,7 @@ def plan_jobs(
         suffix = each.path.suffix
         ending = FORMATS.get(form, suffix if suffix.lower() in WRITABLE_SUFFIXES else ".png")
         target = out / (each.output or each.name.with_suffix(ending))
-        key = plain_name(target.as_posix())  # some file systems treat names that look alike as one file
+        key = plain_name(os.path.normpath(target))  # some file systems treat names that look alike as one file
         if key in taken:
             raise ZooError(f"{taken[key]} and {each.path} would both be written to {target}; rename one of them")
         taken[key] = each.path
@@ -147,6 +147,8 @@ def _manifest(path: Path) -> list[_Found]:
         line = f"{path}, line {rows.line_num}"
         if None in row or not (row["image"] or "").strip():
             raise ZooError(f"{line}: must be {', '.join(names)}, got {list(filter(None, row.values()))}")
+        if "\0" in "".join(filter(None, row.values())):
+            raise ZooError(f"{line}: a path contains the character NUL, which no file name can have")
         image, mask, output = ((row.get(name) or "").strip() for name in COLUMNS)
         source = spelled(path.parent / image)
         if output and Path(output).suffix.lower() not in WRITABLE_SUFFIXES:

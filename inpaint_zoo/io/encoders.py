@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import TiffImagePlugin
 
-from inpaint_zoo.io.exif import SUB_IFDS, load_exif
+from inpaint_zoo.io.exif import STORAGE_TAGS, SUB_IFDS, load_exif
 from inpaint_zoo.io.xmp import png_chunk
 
-__all__ = ["encode_deep_png", "encode_tiff"]
+__all__ = ["encode_deep_png", "encode_tiff", "tiff_tags"]
 
 Values = NDArray[np.unsignedinteger[Any]]
 _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
@@ -79,10 +79,8 @@ def encode_tiff(
     """Return the bytes of a TIFF file with 8 or 16 bits per channel; for the arguments see `encode_deep_png`."""
     H, W, C = values.shape
     directory = TiffImagePlugin.ImageFileDirectory_v2()
-    for tag, value in (load_exif(exif) if exif else {}).items():
-        if tag in SUB_IFDS:
-            directory.tagtype[tag] = 4  # LONG: the position of the sub-directory
-        directory[tag] = value
+    for tag, value in (tiff_tags(exif)[0] if exif else {}).items():
+        _add(directory, tag, value)
     strips = list(_strips(values))
     offsets = [0]  # Pillow adds the length of the directory, which it puts before the strips
     for strip in strips:
@@ -111,6 +109,32 @@ def encode_tiff(
             directory.tagtype[tag] = kind
             directory[tag] = data
     return b"II*\0" + struct.pack("<I", 8) + directory.tobytes(8) + b"".join(strips)
+
+
+def tiff_tags(exif: bytes) -> tuple[dict[int, Any], list[int]]:
+    """Return the tags of an EXIF block that a TIFF file can hold with their values, and the other tags.
+
+    Tags that describe how pixels are stored are in neither of them: they describe another file.
+    """
+    kept, unfit = {}, []
+    for tag, value in load_exif(exif).items():
+        if tag in STORAGE_TAGS:
+            continue
+        directory = TiffImagePlugin.ImageFileDirectory_v2()
+        try:
+            _add(directory, tag, value)
+            directory.tobytes(8)
+        except Exception:  # Pillow reads values of a wrong type or count, and fails in many ways when it writes them
+            unfit.append(tag)
+        else:
+            kept[tag] = value
+    return kept, unfit
+
+
+def _add(directory: TiffImagePlugin.ImageFileDirectory_v2, tag: int, value: object) -> None:
+    if tag in SUB_IFDS:
+        directory.tagtype[tag] = 4  # LONG: the position of the sub-directory
+    directory[tag] = value
 
 
 def _strips(values: Values) -> Iterator[bytes]:

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["PREFIX", "exif_block", "load_exif", "upright_exif", "with_thumbnail"]
+__all__ = ["PREFIX", "STORAGE_TAGS", "exif_block", "load_exif", "upright_exif", "with_thumbnail"]
 
 PREFIX = b"Exif\x00\x00"
 ORIENTATION, JPEG_START, JPEG_LENGTH, SUB_IFDS, INTEROP = 0x0112, 0x0201, 0x0202, (0x8769, 0x8825), 0xA005
 SHORT = 3
 JPEG_MARKER = b"\xff\xd8"
-_PIXELS = frozenset(
+STORAGE_TAGS = frozenset(
     {
         *(254, 255, 256, 257, 258, 259, 262, 263, 266, 273, 274, 277, 278, 279, 280, 281, 284, 292, 293, 297),
         *(317, 318, 319, 320, 322, 323, 324, 325, 330, 332, 338, 339, 340, 341, 347, 512, 513, 514, 529, 530, 531, 532),
@@ -45,8 +45,9 @@ def exif_block(image: Image.Image) -> bytes | None:
     """
     if image.format == "TIFF":
         exif = image.getexif()
-        for tag in _PIXELS & exif.keys():
+        for tag in STORAGE_TAGS & exif.keys():
             del exif[tag]
+        exif.bigtiff = False  # an EXIF block has positions of 32 bits
         return exif.tobytes().removeprefix(PREFIX) if len(exif) else None
     block = image.info.get("exif")
     if block is None and "Raw profile type exif" in image.info:  # text of a PNG by older programs

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
 
 from inpaint_zoo.io.atomic import write_bytes
-from inpaint_zoo.io.encoders import encode_deep_png, encode_tiff
+from inpaint_zoo.io.encoders import encode_deep_png, encode_tiff, tiff_tags
 from inpaint_zoo.io.exif import PREFIX, exif_block, upright_exif, with_thumbnail
 from inpaint_zoo.io.formats import (
     FORMATS,
@@ -36,9 +36,12 @@ from inpaint_zoo.io.formats import (
 from inpaint_zoo.io.pixels import (
     GRAY_MODES,
     GRAY_NOTE,
+    LOW_NOTE,
     ImageError,
     eight_bits,
     is_gray,
+    keyed_alpha,
+    mend_planes,
     sixteen_bit_color,
     sixteen_bit_gray,
     to_rgb,
@@ -79,6 +82,8 @@ DAMAGED_EXIF = "its EXIF block is damaged and was ignored"
 DAMAGED_XMP = "its XMP packet is damaged and was left out"
 EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"  # of a packet that does not fit into a segment of a JPEG file
 
+_LOW_DEPTHS = {"L;2": 85, "L;4": 17}
+"""Factor by which Pillow scales the values of grayscale PNG files with 2 and 4 bits."""
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "PNG": {"compress_level": 1},  # a quarter of the time of level 6; files are only a few percent larger
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -221,6 +226,7 @@ def convert_image(image: Image.Image, name: str = "image", *, deep: bool = False
         ImageError: The same errors as `read_image`. A lazily opened file is decoded here, so it may be damaged.
     """
     with _Pillow.quiet(MAX_PIXELS), _blaming(Path(name)):
+        mend_planes(image)
         return _decode(Path(name), image, None, deep)
 
 
@@ -252,6 +258,7 @@ def _parsed(path: Path, file: IO[bytes], max_pixels: int) -> Iterator[tuple[Imag
             raise ImageError(f"{path}: {_why_unidentified(file)}") from None
         if max_pixels < image.height * image.width:
             raise _too_large(path, image.height * image.width, max_pixels)
+        mend_planes(image)
         yield image, note
 
 
@@ -296,7 +303,7 @@ def write_image(
         icc_profile: ICC color profile to embed, such as `DecodedImage.icc_profile`. It is ignored if it is for another
             color space, and for formats that cannot hold it.
         exif: EXIF block to embed, such as `DecodedImage.exif`; a thumbnail in it is replaced by one of ``rgb``. BMP and
-            PPM cannot hold it.
+            PPM cannot hold it, and JPEG at most 65,527 bytes.
         xmp: XMP packet to embed, such as `DecodedImage.xmp`. BMP and PPM cannot hold it, and JPEG at most `JPEG_MOST`
             bytes.
         dpi: Resolution in pixels per inch, for JPEG, PNG and TIFF.
@@ -320,15 +327,16 @@ def write_image(
             raise ImageError(f"{path}: {name} has no alpha channel. Write PNG, WebP or TIFF, or omit `alpha`.")
     channels = [rgb[..., :1] if gray else rgb] + ([] if alpha is None else [alpha[..., None]])
     values: NDArray[Any] = np.concatenate(channels, axis=2)
-    profile = profile_of_space(icc_profile, gray)
-    if name == "PNG" and profile is not None and len(profile) > PngImagePlugin.MAX_TEXT_CHUNK:
-        profile = None  # Pillow would refuse the file
+    parts = _Metadata(profile_of_space(icc_profile, gray), exif, xmp)
+    profile, exif, xmp = parts._replace(**dict.fromkeys(parts.without_room(name, gray)))
     if exif is not None:
         exif = with_thumbnail(exif, eight_bits(rgb))
     if name == "TIFF":
         if values.shape[2] == 2 and values.dtype == np.uint16:  # Pillow reads no such file
             values = values[..., [0, 0, 0, 1]]
-        write_bytes(path, encode_tiff(values, profile, exif, dpi, xmp))
+        with _Pillow.quiet(MAX_PIXELS):  # it warns about EXIF blocks that are damaged in part
+            encoded = encode_tiff(values, profile, exif, dpi, xmp)
+        write_bytes(path, encoded)
         return
     if values.dtype == np.uint16 and name == "PNG":
         write_bytes(path, encode_deep_png(values, profile, exif, dpi, xmp))
@@ -340,11 +348,11 @@ def write_image(
         options = _jpeg_options(quality, subsampling, jpeg)
     elif quality is not None and name == "WEBP":
         options = {"quality": quality, "exact": True}
-    if profile is not None and name in {"PNG", "JPEG", *(() if gray else ("WEBP",))}:  # WebP is always RGB
+    if profile is not None:
         options["icc_profile"] = profile
-    if exif is not None and name in {"PNG", "JPEG", "WEBP"}:
+    if exif is not None:
         options["exif"] = PREFIX + exif
-    if xmp is not None and _holds_xmp(name, xmp):
+    if xmp is not None:
         options |= {"pnginfo": _png_text(xmp)} if name == "PNG" else {"xmp": xmp}
     if dpi is not None and name in {"PNG", "JPEG"}:
         options["dpi"] = dpi
@@ -358,16 +366,45 @@ def write_image(
 
 def without_room(path: Path, image: DecodedImage) -> list[str]:
     """Return a note for each part of an image that `write_image` leaves out, because a format has no room for it."""
-    name, notes = FORMATS.get(path.suffix.lower(), ""), []
-    if image.xmp is not None and not _holds_xmp(name, image.xmp):
-        notes.append(f"XMP packet left out, since {path.suffix} cannot hold its {len(image.xmp)} bytes")
-    if name == "PNG" and image.icc_profile is not None and len(image.icc_profile) > PngImagePlugin.MAX_TEXT_CHUNK:
-        notes.append(f"color profile left out, since its {len(image.icc_profile)} bytes are too many for {path.suffix}")
+    name = FORMATS.get(path.suffix.lower(), "")
+    parts = _Metadata(image.icc_profile, image.exif, image.xmp)
+    notes = [
+        f"{_PART_NAMES[part]} left out, since {path.suffix} cannot hold its {size} bytes"
+        for part, size in parts.without_room(name, image.gray).items()
+    ]
+    if name == "TIFF" and image.exif is not None:
+        with _Pillow.quiet(MAX_PIXELS):
+            _, unfit = tiff_tags(image.exif)
+        notes += [f"EXIF tag {tag} left out, since its value is damaged or does not fit into TIFF" for tag in unfit]
     return notes
 
 
-def _holds_xmp(name: str, xmp: bytes) -> bool:
-    return name in {"PNG", "WEBP", "TIFF"} or (name == "JPEG" and len(xmp) <= JPEG_MOST)
+class _Metadata(NamedTuple):
+    """Metadata to embed in a file."""
+
+    profile: bytes | None
+    exif: bytes | None
+    xmp: bytes | None
+
+    def without_room(self, name: str, gray: bool) -> dict[str, int]:
+        """Return the parts for which the format ``name`` has no room, with their numbers of bytes."""
+        found = {}
+        for part, data in self._asdict().items():
+            most = 0 if (part, name, gray) == ("profile", "WEBP", True) else _MOST_BYTES[part].get(name, 0)
+            if data is not None and len(data) > most:
+                found[part] = len(data)
+        return found
+
+
+_PART_NAMES = {"profile": "color profile", "exif": "EXIF block", "xmp": "XMP packet"}
+_ANY = 2**32
+_MOST_BYTES = {
+    # Pillow refuses larger profiles of PNG; JPEG divides a profile into at most 255 segments; WebP is always RGB
+    "profile": {"PNG": PngImagePlugin.MAX_TEXT_CHUNK, "JPEG": 255 * 65519, "WEBP": _ANY, "TIFF": _ANY},
+    "exif": {"PNG": _ANY, "JPEG": 65533 - len(PREFIX), "WEBP": _ANY, "TIFF": _ANY},
+    "xmp": {"PNG": _ANY, "JPEG": JPEG_MOST, "WEBP": _ANY, "TIFF": _ANY},
+}
+"""Largest number of bytes of each part by format; a format that is missing cannot hold the part."""
 
 
 def _png_text(xmp: bytes) -> PngImagePlugin.PngInfo:
@@ -474,15 +511,19 @@ def _decode(path: Path, image: Image.Image, note: str | None, deep: bool = False
 
     rgb, alpha, converted = to_rgb(path, image)
     levels = sixteen_bit_gray(image) if deep else None
+    key = image.info.get("transparency")  # in the depth of the file, which Pillow does not take into account
     if ";16" in rawmode and image.mode in {"RGB", "RGBA", "LA"}:
+        applied = orientation if image.format == "TIFF" else 1
         rgb, alpha, converted, levels = sixteen_bit_color(
-            whole, rgb, alpha, orientation if image.format == "TIFF" else 1
+            whole, rgb, alpha, applied, key if isinstance(key, tuple) else None
         )
+    elif rawmode in _LOW_DEPTHS and isinstance(key, int):
+        alpha = keyed_alpha(rgb[..., :1], [key * _LOW_DEPTHS[rawmode]])
     if levels is None or not deep:
         levels = None
         notes.extend(converted)
     elif image.mode in GRAY_MODES:
-        notes.append(GRAY_NOTE)
+        notes.extend(each for each in converted if each in (LOW_NOTE, GRAY_NOTE))
     profile = _profile(image)
     if profile is None and image.info.get("icc_profile") and image.mode != "CMYK":
         notes.append("a color profile of another color space left out")
@@ -531,7 +572,7 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
         x, y = (float(each) for each in image.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
-    return (x, y) if min(x, y) >= 1 and max(x, y) < 2**16 else None
+    return (x, y) if all(1 <= each < 2**16 for each in (x, y)) else None  # False for NaN
 
 
 def _jpeg_encoding(image: Image.Image) -> JpegEncoding | None:

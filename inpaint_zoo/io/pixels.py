@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from inpaint_zoo.errors import ZooError
 
 __all__ = [
     "GRAY_MODES",
     "GRAY_NOTE",
+    "LOW_NOTE",
     "ImageError",
     "brightness",
     "eight_bits",
     "is_gray",
+    "keyed_alpha",
+    "mend_planes",
     "sixteen_bit_color",
     "sixteen_bit_gray",
     "to_rgb",
@@ -29,7 +34,11 @@ Bytes = NDArray[np.uint8]
 GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"})
 """Grayscale modes of Pillow."""
 GRAY_NOTE = "gray repeated to RGB"
+LOW_NOTE = "16-bit gray without a value above 255, so it is nearly black"
 PALETTE_MODES = frozenset({"P", "PA"})
+BITS = 258  # tags of TIFF
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
+PLANAR, SEPARATE = 284, 2
 
 _log_level = threading.Lock()  # OpenCV has one log level for the whole process
 
@@ -63,9 +72,11 @@ def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[st
     """
     mode = image.mode
     transparent = "transparency" in image.info or mode in {"LA", "La", "PA", "RGBA", "RGBa"}
-    if mode in {"I;16", "I;16B", "I;16L"} or (mode == "I" and image.format in {"PNG", "PPM"}):
-        gray = eight_bits(np.array(image).astype(np.uint16))
-        return _stack(gray), None, ["16-bit gray scaled to 8 bits", GRAY_NOTE]
+    if (deep := sixteen_bit_gray(image)) is not None:
+        values = eight_bits(deep)
+        alpha = values[..., 3] if values.shape[2] == 4 else None
+        low = [LOW_NOTE] if 0 < deep[..., :3].max() <= 255 else []
+        return values[..., :3], alpha, ["16-bit gray scaled to 8 bits", *low, GRAY_NOTE]
     if mode == "F":
         return _stack(_from_float(path, np.array(image))), None, ["float gray in [0, 1] scaled to 8 bits"]
     if mode == "I":
@@ -91,8 +102,33 @@ def to_rgb(path: Path, image: Image.Image) -> tuple[Bytes, Bytes | None, list[st
     return rgba[..., :3], rgba[..., 3], notes
 
 
+def mend_planes(image: Image.Image) -> None:
+    """Make Pillow read uncompressed TIFF files with 16 bits whose channels are stored one after the other.
+
+    Pillow takes their values for bytes: it cuts ";16L" or ";16B" off the names of the channels. The image must not be
+    loaded yet.
+    """
+    if not isinstance(image, TiffImageFile) or image.tag_v2.get(PLANAR) != SEPARATE:
+        return
+    if set(image.tag_v2.get(BITS, ())) == {16}:
+        order = "B" if image.tag_v2.prefix == b"MM" else "L"
+        image.tile = [
+            tile._replace(
+                args=(f"{tile.args[0]};16{order}" if len(image.getbands()) > 1 else image.mode, *tile.args[1:])
+            )
+            if tile.codec_name == "raw" and isinstance(tile.args, tuple)
+            else tile
+            for tile in image.tile
+        ]
+
+
+def keyed_alpha(values: NDArray[Any], key: Sequence[int]) -> Bytes:
+    """Return the alpha channel (H, W) of an image (H, W, C) of which one color, ``key``, is transparent."""
+    return np.where((values == np.array(key)).all(-1), np.uint8(0), np.uint8(255))
+
+
 def sixteen_bit_color(
-    file: bytes, rgb: Bytes, alpha: Bytes | None, applied: int
+    file: bytes, rgb: Bytes, alpha: Bytes | None, applied: int, key: tuple[int, int, int] | None = None
 ) -> tuple[Bytes, Bytes | None, list[str], NDArray[np.uint16] | None]:
     """Convert 16-bit color channels to 8 bits by rounding. Pillow reads only their high bytes, so OpenCV decodes them.
 
@@ -103,6 +139,7 @@ def sixteen_bit_color(
         rgb: (H, W, 3) from Pillow.
         alpha: (H, W) from Pillow, or None.
         applied: EXIF orientation that Pillow has already applied; 1 for none.
+        key: Color with 16 bits per channel that is transparent, and which replaces ``alpha``; None if there is none.
 
     Returns:
         RGB, alpha and notes as `to_rgb`; and the 16-bit values (H, W, 3 or 4), None if they could not be decoded.
@@ -113,20 +150,38 @@ def sixteen_bit_color(
         level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         full: Any = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
         cv2.utils.logging.setLogLevel(level)
-    high = rgb if alpha is None else np.concatenate([rgb, alpha[..., None]], axis=2)
-    if full is not None and full.dtype == np.uint16 and full.ndim == 3 and full.shape[2] == high.shape[2]:
-        full = upright(full[..., [2, 1, 0, 3][: full.shape[2]]], applied)  # BGR(A) to RGB(A)
+    high = rgb if alpha is None or key else np.concatenate([rgb, alpha[..., None]], axis=2)
+    channels = high.shape[2]  # OpenCV also returns a fourth channel that is no alpha, and the alpha of ``key``
+    if full is not None and full.dtype == np.uint16 and full.ndim == 3 and full.shape[2] >= channels:
+        full = upright(full[..., [2, 1, 0, 3][:channels]], applied)  # BGR(A) to RGB(A)
         if full.shape == high.shape and np.array_equal(full >> 8, high):
+            if key:
+                full = _with_alpha(full, keyed_alpha(full, key))
             high = eight_bits(full)
-            return high[..., :3], None if alpha is None else high[..., 3], ["16 bits per channel scaled to 8"], full
+            alpha = high[..., 3] if high.shape[2] == 4 else None
+            return high[..., :3], alpha, ["16 bits per channel scaled to 8"], full
+    if key:
+        alpha = keyed_alpha(rgb, [value >> 8 for value in key])
     return rgb, alpha, ["16 bits per channel cut to the upper 8"], None
 
 
 def sixteen_bit_gray(image: Image.Image) -> NDArray[np.uint16] | None:
-    """Return the 16-bit values (H, W, 3) of a loaded 16-bit grayscale image, repeated; None for other images."""
-    if image.mode in {"I;16", "I;16B", "I;16L"} or (image.mode == "I" and image.format in {"PNG", "PPM"}):
-        return np.repeat(np.array(image).astype(np.uint16)[..., None], 3, axis=2)
-    return None
+    """Return the 16-bit values of a loaded 16-bit grayscale image, None for other images.
+
+    They are (H, W, 3) with equal channels, or (H, W, 4) with alpha if one gray value is transparent.
+    """
+    if image.mode not in {"I;16", "I;16B", "I;16L"} and not (image.mode == "I" and image.format in {"PNG", "PPM"}):
+        return None
+    gray = np.array(image).astype(np.uint16)[..., None]
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        gray = np.uint16(65535) - gray  # Pillow inverts such values only if they have 8 bits
+    values = np.repeat(gray, 3, axis=2)
+    key = image.info.get("transparency")
+    return _with_alpha(values, keyed_alpha(gray, [key])) if isinstance(key, int) else values
+
+
+def _with_alpha(values: NDArray[np.uint16], alpha: Bytes) -> NDArray[np.uint16]:
+    return np.concatenate([values, alpha[..., None] * np.uint16(257)], axis=2)
 
 
 def eight_bits(values: NDArray[np.unsignedinteger[Any]]) -> Bytes:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inpaint_zoo.io.images import DecodedImage, ImageError, read_image
-from inpaint_zoo.io.pixels import brightness
+from inpaint_zoo.io.pixels import LOW_NOTE, brightness
 from inpaint_zoo.masks.errors import MaskConfigError, MaskWarning
 from inpaint_zoo.masks.kind import Mask
 
@@ -39,6 +39,7 @@ DOUBTS = {
     "large": "more than 60 % hole",
     "gray": "gray",
     "values": "values 0 and 1",
+    "depth": "values of 8 bits in a file of 16",
     "alpha": "shape in the alpha channel",
 }
 """Kinds of doubts, each with its wording in messages."""
@@ -172,7 +173,7 @@ def binary_mask(image: DecodedImage, *, threshold: int = 127, invert: bool = Fal
 
     Warns:
         MaskWarning: If no pixel is hole, more than 60 % are hole, more than 1 % are gray, the values are 0 and 1, or
-            the shape is in the alpha channel.
+            the shape is in the alpha channel, or values of 8 bits are stored with 16.
     """
     mask, doubts = mask_of(image, threshold=threshold, invert=invert)
     for text in doubts.values():
@@ -206,4 +207,7 @@ def mask_of(
         return mask, doubts_about(mask, image.alpha, threshold=threshold, invert=invert)
     gray = luminance(image)
     mask = binarize(gray, threshold, invert)
+    if LOW_NOTE in image.notes:
+        text = "the mask has 16 bits, where white is 65535, but no value is above 255; save it with 8 bits."
+        return mask, {"depth": text}
     return mask, doubts_about(mask, gray, alpha=image.alpha, threshold=threshold, invert=invert)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import inspect
 from collections.abc import Callable, Mapping
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from inpaint_zoo.errors import ZooError, unknown_name
@@ -134,8 +135,27 @@ def matching(table: Mapping[str, object], pattern: str) -> list[str]:
     return sorted(fnmatch.filter(table, pattern), key=natural_key)
 
 
+class _Plain(NamedTuple):
+    """A plain type of an option, and what it is called in messages."""
+
+    type: type
+    words: str
+
+
+_PLAIN = {
+    bool: _Plain(bool, "true or false"),
+    int: _Plain(Integral, "a whole number"),
+    float: _Plain(Real, "a number"),
+    str: _Plain(str, "a text"),
+}
+
+
+def _is_plain(value: object, expected: _Plain) -> bool:
+    return isinstance(value, expected.type) and (expected.type is bool or not isinstance(value, bool))
+
+
 def check_options(kind: str, name: str, build: Callable[..., object], options: Mapping[str, Any]) -> None:
-    """Check that a builder takes the options.
+    """Check that a builder takes the options, and that truth values, numbers and texts are of the default's type.
 
     Args:
         kind: What is built, for the message: "model" or "discriminator".
@@ -145,12 +165,21 @@ def check_options(kind: str, name: str, build: Callable[..., object], options: M
 
     Raises:
         UnknownNameError: If the builder does not take an option.
+        ZooError: If a value is of another type. Values of options without a plain default or type are not checked.
     """
     accepted = inspect.signature(build).parameters
     for option in options:
         if option not in accepted:
             hint = f"'{name}' takes: {', '.join(accepted)}." if accepted else f"'{name}' takes none."
             raise unknown_name(f"option of {kind} '{name}':", option, accepted, hint)
+    for option, value in options.items():
+        parameter = accepted[option]
+        kind_of = type(parameter.default)
+        expected = _PLAIN.get(kind_of)
+        stated = parameter.annotation in (inspect.Parameter.empty, kind_of, kind_of.__name__)
+        # a truth value is a number in Python, and every text is true: `difference=maybe` would mean True
+        if expected and stated and value is not None and not _is_plain(value, expected):
+            raise ZooError(f"The option {option} of {kind} '{name}' must be {expected.words}, got {value!r}.")
 
 
 def call(kind: str, name: str, build: Callable[..., Built], options: Mapping[str, Any]) -> Built:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from inpaint_zoo._version import __version__
 from inpaint_zoo.io.atomic import atomic_path
 from inpaint_zoo.weights.errors import WeightsError
-from inpaint_zoo.weights.inert import is_archive, is_script, read_inert, tensors_by_name
+from inpaint_zoo.weights.inert import is_archive, is_script, read_inert, refuse_packed, tensors_by_name
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -264,6 +264,7 @@ def _unpickled(path: Path, mmap: bool = False) -> object:
         "dict alone with torch.save(model.state_dict(), ...). inpaint-zoo convert reads the authors' checkpoints "
         "without running their code."
     )
+    refuse_packed(path)
     try:
         return torch.load(path, "cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:

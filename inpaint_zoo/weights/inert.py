@@ -22,10 +22,11 @@ from inpaint_zoo.weights.errors import WeightsError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["is_archive", "is_script", "read_inert", "tensors_by_name"]
+__all__ = ["is_archive", "is_script", "read_inert", "refuse_packed", "tensors_by_name"]
 
 ZIP_MAGIC = b"PK\x03\x04"  # torch.load also uses these bytes to distinguish archives from plain pickles
 DATA_RECORDS = re.compile(r"[^/]+/(data\.pkl|data/[^/]+|version|\.data/version|byteorder)")
+MOST_TIMES = 4
 SCRIPT_RECORD = re.compile(r"[^/]+/constants\.pkl")  # torch.load recognizes TorchScript archives by this record
 
 
@@ -99,10 +100,34 @@ def is_script(path: Path) -> bool:
         return False
 
 
+def refuse_packed(path: Path) -> None:
+    """Check that the data in a zip archive does not unpack to many times the size of the file.
+
+    PyTorch writes tensors without compression, and a few megabytes of compressed zeros would fill the memory. Other
+    files are not checked.
+
+    Raises:
+        WeightsError: It unpacks to more than `MOST_TIMES` its size.
+    """
+    if not is_archive(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(record.file_size for record in archive.infolist() if DATA_RECORDS.fullmatch(record.filename))
+    except zipfile.BadZipFile:  # the reader says what is damaged
+        return
+    if size > MOST_TIMES * (own := path.stat().st_size):
+        raise WeightsError(
+            f"{path} has {own:,} bytes but unpacks to {size:,}, so it was not read: torch.save does not compress. "
+            "If you trust the file, load it with PyTorch and save it again."
+        )
+
+
 def _data_of(path: Path) -> io.BytesIO:
     """Return the file's content for `torch.load`; for an archive, only its data records."""
     if not is_archive(path):
         return io.BytesIO(path.read_bytes())
+    refuse_packed(path)
     copy = io.BytesIO()
     with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as kept:
         for name in dict.fromkeys(archive.namelist()):
@@ -127,7 +152,7 @@ def read_inert(path: Path) -> object:
             warnings.simplefilter("ignore", torch.serialization.SourceChangeWarning)
             # torch.load accepts a pickle module only with weights_only=False; the module above never resolves code
             return torch.load(_data_of(path), "cpu", weights_only=False, pickle_module=_inert_pickle)
-    except OSError:
+    except (OSError, WeightsError):
         raise
     except Exception as error:  # a damaged or malicious pickle can raise any error: types, missing keys, recursion
         raise WeightsError(f"{path} is damaged or is not a checkpoint: {type(error).__name__}: {error}") from error

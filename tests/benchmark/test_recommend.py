@@ -268,3 +268,14 @@ def test_the_results_in_the_package_recommend_something_for_each_kind_of_hole(ca
         assert found["masks_alike"] is True
         assert len(found["models"]) == len(found["left_out"]) + len(found["models"]) > 10
         assert mask in {each["mask"] for each in found["mask_sets"]}
+
+
+def test_the_fastest_model_is_named_with_its_distance_from_the_best(capsys):
+    answer = chosen(capsys, "--mask", "center")
+    tied = [each for each in answer["models"] if each["tied_with_best"]]
+    fastest = min(tied, key=lambda each: each["latency_ms"])
+    far = answer["models"][0]["means"]["psnr"] - fastest["means"]["psnr"]
+    assert far > 0
+    assert main(["recommend", "--mask", "center"]) == 0
+    line = f"{fastest['model']}, {fastest['latency_ms']:.0f} ms, PSNR {far:.2f} dB from the best."
+    assert line in capsys.readouterr().out

@@ -11,6 +11,7 @@ from PIL import Image
 import inpaint_zoo as iz
 from inpaint_zoo.benchmark.convention import Convention, recorded_convention
 from inpaint_zoo.cli.main import main
+from inpaint_zoo.errors import ZooError
 from inpaint_zoo.export import ExportError, layers, writers
 from inpaint_zoo.export.check import check_file, sample_pair
 from inpaint_zoo.io.model_metadata import read_archive_metadata
@@ -187,3 +188,9 @@ def test_a_file_without_or_with_damaged_metadata(tmp_path):
 def test_conventions_are_recorded_as_plain_values():
     convention = Convention(hole_value="neighbor_fill", multiple_of=8, padding="reflect", pads_hole=False, size=(8, 16))
     assert recorded_convention(json.loads(json.dumps(convention.plain()))) == convention
+
+
+@pytest.mark.parametrize("key", ["multiple_of", "min_size", "size"])
+def test_a_recorded_size_that_would_fill_the_memory_is_refused(key):
+    with pytest.raises(ZooError, match=f"its metadata state {key} = 1000000000"):
+        recorded_convention({key: 10**9})

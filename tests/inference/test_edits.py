@@ -121,3 +121,16 @@ def test_wrong_edits_are_named(edits, message):
 def test_no_hole_at_all_is_named():
     with pytest.raises(iz.ZooError, match="Give the hole by `mask`, or add pixels by `expand`"):
         iz.inpaint("mean_fill", BASE)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float16, torch.bfloat16, torch.float64])
+def test_a_mask_of_each_dtype_is_the_same_mask(dtype):
+    expected = iz.inpaint("mean_fill", BASE, HOLE)
+    np.testing.assert_array_equal(iz.inpaint("mean_fill", BASE, torch.from_numpy(HOLE).to(dtype)), expected)
+
+
+def test_a_mask_with_channels_is_refused_with_the_way_out():
+    with pytest.raises(
+        iz.ZooError, match=r"`mask` must have one channel, got \(24, 32, 3\)\. Keep one: `mask\[..., 0\]`"
+    ):
+        iz.inpaint("mean_fill", BASE, np.repeat(HOLE[..., None], 3, axis=2).astype(np.uint8) * 255)

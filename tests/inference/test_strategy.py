@@ -354,3 +354,12 @@ def test_sizes_of_memory(text, count):
 def test_depth_of_holes():
     assert hole_depth(boxes(64, (10, 0, 20, 64))[0, 0].numpy()) == pytest.approx(5, abs=0.6)
     assert hole_depth(np.ones((8, 8), bool)) == math.inf
+
+
+def test_tiles_of_a_small_image_are_recorded_with_its_size(small):
+    model = AnySize(small, "tile")
+    hole = torch.zeros(1, 1, 24, 40, dtype=torch.bool)
+    hole[..., 8:12, 8:12] = True
+    fill_batch(model, torch.rand(1, 3, 24, 40), hole)
+    assert model.choices[0].largest == (24, 40)
+    assert model.choices[0].strategy == "tile"

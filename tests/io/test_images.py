@@ -3,9 +3,11 @@
 import os
 import re
 import stat
+import struct
 import subprocess
 import sys
 import warnings
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inpaint_zoo.io.exif import load_exif
 from inpaint_zoo.io.images import (
     ALPHA_SUFFIXES,
     WRITABLE_SUFFIXES,
@@ -194,6 +197,91 @@ def test_sixteen_bit_color_turns_with_exif(tmp_path):
     image = read_image(tmp_path / "a.png")
     np.testing.assert_array_equal(image.rgb, UPRIGHT[8](((color.astype(int) + 128) // 257).astype(np.uint8)))
     assert image.notes == ("rotated according to EXIF orientation 8", "16 bits per channel scaled to 8")
+
+
+def keyed_png(values, depth, key):
+    """Return a PNG file of (H, W, C) values with `depth` bits, of which the color `key` is transparent."""
+    H, W, C = values.shape
+    bits = np.unpackbits(values.astype(">u2").view(np.uint8).reshape(H, W * C, 2), axis=2)[..., -depth:]
+    rows = np.packbits(bits.reshape(H, -1), axis=1)
+    header = struct.pack(">IIBBBBB", W, H, depth, 0 if C == 1 else 2, 0, 0, 0)
+    data = zlib.compress(np.pad(rows, ((0, 0), (1, 0))).tobytes())
+    chunks = [(b"IHDR", header), (b"tRNS", struct.pack(f">{C}H", *key)), (b"IDAT", data), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize(("channels", "depth"), [(1, 1), (1, 2), (1, 4), (1, 8), (1, 16), (3, 8), (3, 16)])
+def test_a_transparent_color_is_compared_in_the_depth_of_the_file(tmp_path, channels, depth, deep):
+    values = np.random.default_rng(0).integers(0, 2**depth, (24, 32, channels), dtype=np.uint16)
+    key = values[3, 4]
+    values[5, 6] = key  # a second pixel, and one that differs in the lowest bit only
+    values[7, 8] = key ^ 1
+    (tmp_path / "a.png").write_bytes(keyed_png(values, depth, key))
+    image = read_image(tmp_path / "a.png", deep=deep)
+    opaque = (values != key).any(2)
+    np.testing.assert_array_equal(image.alpha, opaque * 255)
+    assert image.gray == (channels == 1)
+    assert (image.levels is not None) == (deep and depth == 16)
+    if image.levels is not None:
+        np.testing.assert_array_equal(image.levels[..., :3], np.broadcast_to(values, (24, 32, 3)))
+        np.testing.assert_array_equal(image.levels[..., 3], opaque * 65535)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_gray_tiff_files_whose_zero_is_white_are_inverted(tmp_path, depth, photometric):
+    values = np.random.default_rng(0).integers(0, 2**depth, (24, 32), dtype=np.uint16)
+    tags = [(256, 32), (257, 24), (258, depth), (259, 1), (262, photometric), (273, 8), (277, 1), (278, 24)]
+    data = values.astype(f"<u{depth // 8}").tobytes()
+    fields = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in [*tags, (279, len(data))])
+    head = b"II*\0" + struct.pack("<I", 8 + len(data))
+    (tmp_path / "a.tif").write_bytes(head + data + struct.pack("<H", 9) + fields + bytes(4))
+    image = read_image(tmp_path / "a.tif", deep=True)
+    expected = values if photometric == 1 else 2**depth - 1 - values
+    np.testing.assert_array_equal(image.pixels[..., 0], expected)
+    write_image(tmp_path / "b.tif", image.pixels, gray=True)
+    np.testing.assert_array_equal(read_image(tmp_path / "b.tif", deep=True).pixels[..., 0], expected)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tiff_files_with_separate_planes_of_sixteen_bits_are_read(tmp_path, channels, order):
+    values = np.random.default_rng(0).integers(0, 65536, (channels, 24, 32), dtype=np.uint16)
+    planes = [plane.astype(f"{order}u2").tobytes() for plane in values]
+    head = b"II*\0" if order == "<" else b"MM\0*"
+    photometric = 1 if channels == 1 else 2
+    tags = {256: 32, 257: 24, 258: 16, 259: 1, 262: photometric, 273: 8, 277: channels, 278: 24, 279: 1536, 284: 2}
+    lists = b"".join(
+        struct.pack(f"{order}3I", *numbers)
+        for numbers in ([8, 8 + 1536, 8 + 3072], [1536] * 3, [0x00100010, 0x00100010, 0])
+    )
+    end = 8 + 1536 * channels
+    places = {273: end, 279: end + 12, 258: end + 24}
+    fields = b""
+    for tag, value in tags.items():
+        kind = 3 if tag == 258 else 4
+        several = channels == 3 and tag in places
+        number = struct.pack(f"{order}I", places[tag] if several else value)
+        if kind == 3 and not several:
+            number = struct.pack(f"{order}HH", value, 0)
+        fields += struct.pack(f"{order}HHI", tag, kind, 3 if several else 1) + number
+    directory = struct.pack(f"{order}H", len(tags)) + fields + bytes(4)
+    body = b"".join(planes) + lists
+    (tmp_path / "a.tif").write_bytes(head + struct.pack(f"{order}I", 8 + len(body)) + body + directory)
+    for image in (read_image(tmp_path / "a.tif", deep=True), convert_image(Image.open(tmp_path / "a.tif"), deep=True)):
+        if channels == 1:
+            np.testing.assert_array_equal(image.pixels[..., 0], values[0])
+        else:
+            np.testing.assert_array_equal(image.rgb, (values >> 8).transpose(1, 2, 0))
+            assert image.notes == ("16 bits per channel cut to the upper 8",)
+
+
+def test_the_tags_of_a_bigtiff_file_are_kept(tmp_path):
+    Image.fromarray(BASE).save(tmp_path / "a.tif", big_tiff=True, description="a cat", software="GIMP")
+    image = read_image(tmp_path / "a.tif")
+    assert image.notes == ()
+    assert load_exif(image.exif) == {270: "a cat", 305: "GIMP"}
 
 
 def test_the_limit_is_checked_before_decoding_and_can_be_raised(tmp_path):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inpaint_zoo.masks import MaskConfigError, MaskWarning, create_generator
+from inpaint_zoo.cli.main import main
+from inpaint_zoo.masks import MaskConfigError, MaskWarning, create_generator, read_mask
 from inpaint_zoo.masks.index import INDEX_NAME
 from inpaint_zoo.masks.read import DOUBTS, doubts_about
 
@@ -179,3 +180,20 @@ def test_masks_beside_their_images_are_taken_alone(tmp_path):
         generator = create_generator({"bank": str(tmp_path)})
     assert [path.name for path in generator.files()] == ["x_mask001.png"]
     assert generator(0, 20).sum() == generator(1, 20).sum() == 100
+
+
+@pytest.mark.parametrize("white", [1, 255])
+def test_values_of_8_bits_in_a_file_of_16_are_named_behind_every_door(tmp_path, white, capsys):
+    values = np.zeros((64, 64), np.uint16)
+    values[20:40, 20:40] = white
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(values).save(tmp_path / "masks" / "a.png")
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "a.png")
+    with pytest.warns(MaskWarning, match="the mask has 16 bits, where white is 65535, but no value is above 255"):
+        read_mask(tmp_path / "masks" / "a.png")
+    for mask in ("masks", "masks/a.png"):
+        words = ["--mask", str(tmp_path / mask), "--model", "mean_fill", "--out", str(tmp_path / "out"), "--overwrite"]
+        assert main(["inpaint", str(tmp_path / "a.png"), *words]) == 0
+        assert "values of 8 bits in a file of 16" in capsys.readouterr().err
+    assert main(["inpaint", str(tmp_path / "masks" / "a.png"), "--expand", "0,4,0,0", *words[2:]]) == 0
+    assert "16-bit gray without a value above 255, so it is nearly black" in capsys.readouterr().err

@@ -230,3 +230,22 @@ def test_a_content_without_end_is_damaged(tmp_path):
     torch.save(content, tmp_path / "endless.pt")
     with pytest.raises(WeightsError, match="nested infinitely"):
         load_foreign(tmp_path / "endless.pt")
+
+
+@pytest.mark.parametrize("records", ["pickle", "tensor"])
+def test_an_archive_that_unpacks_to_more_than_its_size_is_not_read(records, tmp_path, monkeypatch, capsys):
+    name = "bomb/data.pkl" if records == "pickle" else "bomb/data/0"
+    with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb/version", "3")
+        archive.writestr(name, bytes(1 << 20))
+    monkeypatch.setenv("INPAINT_ZOO_WEIGHTS", str(tmp_path / "kept"))
+    path = str(tmp_path / "bomb.pt")
+    out = str(tmp_path / "out.safetensors")
+    for words in (
+        ["weights", "import", "aot_gan:places2", path],
+        ["convert", path, "--model", "toy", "--out", out],
+        ["models", "show", path],
+    ):
+        assert main(words) == 2
+        assert "but unpacks to" in capsys.readouterr().err
+    assert not (tmp_path / "kept").exists()

@@ -1,6 +1,8 @@
 """Released weights: files in the published layouts are checked, converted, stored, and found by every command."""
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -100,13 +102,31 @@ def test_an_incomplete_or_other_file_is_refused(tmp_path, capsys, monkeypatch):
     net = iz.create_model("gated_conv")
     file = tmp_path / "states_pt_places2.pth"
     torch.save({"G": port_of_gated_conv(net)}, file)
+    renamed = Path(shutil.copy(file, tmp_path / "states_pt_places2 (1).pth"))  # as browsers name a second download
     release = RELEASES["gated_conv:places2"]
     for size, message in ((7, "the download is incomplete"), (file.stat().st_size, "has the SHA-256")):
         known = release.files[0]._replace(size=size, sha256="0" * 64)
         monkeypatch.setitem(released.RELEASES, "gated_conv:places2", release._replace(files=(known,)))
-        assert main(["weights", "import", "gated_conv:places2", str(file)]) == 2
-        assert message in " ".join(capsys.readouterr().err.split())
+        for path in (file, renamed):
+            assert main(["weights", "import", "gated_conv:places2", str(path)]) == 2
+            assert message in " ".join(capsys.readouterr().err.split())
     assert main(["weights", "import", "gated_conv:places2", str(file), "--other-file"]) == 0
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path, home, capsys):
+    state = port_of_gated_conv(iz.create_model("gated_conv"))
+    name = next(iter(state))
+    state[name].view(-1)[5] = torch.nan
+    torch.save({"G": state}, tmp_path / "states_pt_places2.pth")
+    words = [str(tmp_path / "states_pt_places2.pth")]
+    for command in (
+        ["weights", "import", "gated_conv:places2", *words],
+        ["convert", *words, "--model", "gated_conv", "--out", str(tmp_path / "out.safetensors")],
+    ):
+        assert main(command) == 2
+        assert "the file is damaged, or its training diverged" in " ".join(capsys.readouterr().err.split())
+    assert not home.exists()
+    assert not (tmp_path / "out.safetensors").exists()
 
 
 def test_the_layout_of_tensorflow_weights_is_named(tmp_path, capsys):

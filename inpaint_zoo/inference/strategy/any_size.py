@@ -246,7 +246,8 @@ class AnySize:
 
     def _tiles(self, image: Tensor, hole: Tensor, budget: float, options: dict[str, Any]) -> Tensor:
         side = self._tile_side(image, budget)
-        self._record("tile", image, (side, side), self._needed(side, side))
+        tile = (min(side, image.shape[-2]), min(side, image.shape[-1]))
+        self._record("tile", image, tile, self._needed(*tile))
         return fill_tiles(lambda x, h: self._run(x, h, **options), image, hole, (side, side), *margins(side))
 
     def _tile_side(self, image: Tensor, budget: float) -> int:
