@@ -13,6 +13,7 @@ from inpaint_zoo.cli.common import command_parser, console, err_console, split_p
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.demo import Limits
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.interruption import once_interrupted
 
 if TYPE_CHECKING:
     from inpaint_zoo.demo.task import Model
@@ -71,7 +72,10 @@ def run(args: list[str]) -> int:
     models = _models(options.model, split_pairs("--weights", "NAME=FILE", options.weights))
     limits = Limits(options.max_upload, options.max_pixels, options.max_queue, options.max_seconds)
     try:
-        with serving(models, list_masks(), options.device, limits, options.host, options.port) as address:
+        with (
+            once_interrupted(),  # also by SIGTERM, so that the visitors' images are deleted
+            serving(models, list_masks(), options.device, limits, options.host, options.port) as address,
+        ):
             console.print(f"The page is at {escape(address)} (Ctrl-C stops it).", soft_wrap=True)
             if options.host != LOCAL:
                 err_console.print(

@@ -19,10 +19,10 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from inpaint_zoo.benchmark import LOGS, Suite, refuse_foreign
-from inpaint_zoo.benchmark.ranks import once_interrupted
 from inpaint_zoo.cli.exit_codes import exit_code
 from inpaint_zoo.cli.output import readable_output
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.interruption import once_interrupted
 
 __all__ = ["launch_ranks"]
 

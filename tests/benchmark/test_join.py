@@ -5,9 +5,10 @@ import signal
 
 import pytest
 
-from inpaint_zoo.benchmark.ranks import find_launcher, once_interrupted
+from inpaint_zoo.benchmark.ranks import find_launcher
 from inpaint_zoo.benchmark.ranks.join import _Rank, _wrong_devices, _wrong_number
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.interruption import once_interrupted
 
 
 @pytest.fixture

@@ -23,13 +23,16 @@ WAIT = 40_000
 
 
 @contextmanager
-def served(*words):
-    """Serve the page by its command, and yield its address. At the end, Ctrl-C stops it and its other process."""
+def served(*words, stop=signal.SIGINT):
+    """Serve the page by its command, and yield its address. At the end, a signal stops it and its other process."""
     with subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, text=True) as process:
-        line = process.stdout.readline()
-        yield re.search(r"http://127\.0\.0\.1:\d+/", line)[0]
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        try:
+            line = process.stdout.readline()
+            yield re.search(r"http://127\.0\.0\.1:\d+/", line)[0]
+            process.send_signal(stop)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -198,15 +201,19 @@ def test_wrong_input_is_named(visit, image, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_time_and_the_queue_are_limited(visit, tmp_path):
-    """One visitor's slow model is stopped and does not stop the fast one; with a full queue, a third one is refused."""
+def test_the_time_and_the_queue_are_limited(visit, tmp_path, monkeypatch):
+    """One visitor's slow model is stopped and does not stop the fast one; with a full queue, a third one is refused.
+
+    At the end, the images of all visitors are deleted.
+    """
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 256, (700, 800, 3), np.uint8)).save(tmp_path / "noise.png")
     mask = np.zeros((700, 800), np.uint8)
     mask[100:600, 100:700] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
     models = ["--model", "progressive:isnet_tiny", "--model", "telea"]
-    with served(*models, "--max-seconds", "10", "--max-queue", "1") as url:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with served(*models, "--max-seconds", "10", "--max-queue", "1", stop=signal.SIGTERM) as url:
         pages = [visit(1280, at=url) for _ in range(3)]
         for page in pages:
             choose_image(page, tmp_path / "noise.png", "800 x 700 pixels")
@@ -222,6 +229,7 @@ def test_the_time_and_the_queue_are_limited(visit, tmp_path):
             text = text_of(page, "#status", "done: 1 of 2 models")
             assert "needed more than 10 seconds for 800 x 700 pixels and was stopped" in text
     assert "The queue is full: 1 jobs are waiting. Try again in a minute." in refused
+    assert not list(tmp_path.glob("inpaint-zoo-demo-*"))
 
 
 def upload_mask(page, path):

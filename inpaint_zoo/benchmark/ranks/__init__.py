@@ -2,6 +2,6 @@
 
 from inpaint_zoo.benchmark.ranks.follow import follow
 from inpaint_zoo.benchmark.ranks.group import LostRankError, ManyRanks, Ranks
-from inpaint_zoo.benchmark.ranks.join import find_launcher, join_ranks, once_interrupted
+from inpaint_zoo.benchmark.ranks.join import find_launcher, join_ranks
 
-__all__ = ["LostRankError", "ManyRanks", "Ranks", "find_launcher", "follow", "join_ranks", "once_interrupted"]
+__all__ = ["LostRankError", "ManyRanks", "Ranks", "find_launcher", "follow", "join_ranks"]

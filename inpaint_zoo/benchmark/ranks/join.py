@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inpaint_zoo.analysis.machine import cores as count_cores
 from inpaint_zoo.benchmark.ranks.group import PATIENCE, LostRankError, ManyRanks, Ranks
 from inpaint_zoo.errors import ZooError
+from inpaint_zoo.interruption import once_interrupted
 
 if TYPE_CHECKING:
     import torch
     from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-__all__ = ["find_launcher", "join_ranks", "once_interrupted"]
+__all__ = ["find_launcher", "join_ranks"]
 
 START = timedelta(minutes=30)  # how long the first ranks wait for the last one, which may be in a queue
 
@@ -190,44 +188,3 @@ def _destroy() -> None:
 
     if distributed.is_initialized():
         distributed.destroy_process_group()
-
-
-class Interruption:
-    """Handler of SIGINT and SIGTERM that raises a `KeyboardInterrupt` once, and ignores further signals.
-
-    Attributes:
-        happened: Whether a signal has arrived.
-    """
-
-    happened = False
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Handle the first signal."""
-        self.happened = True
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-
-@contextmanager
-def once_interrupted() -> Iterator[Interruption]:
-    """Let the first SIGINT or SIGTERM raise a `KeyboardInterrupt`, and ignore further ones.
-
-    A terminal sends Ctrl-C to all processes, and the launcher sends a signal to each of them as well; the second one
-    must not break off what the first one has begun. Blocks inside of each other share the handler of the outer one.
-    """
-    known = signal.getsignal(signal.SIGTERM)
-    if isinstance(known, Interruption):
-        yield known
-        return
-    stop = Interruption()
-    if threading.current_thread() is not threading.main_thread():  # the handlers of a program that calls the package
-        yield stop
-        return
-    before = {name: signal.signal(name, stop) for name in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for name, handler in before.items():
-            if signal.getsignal(name) is stop:
-                signal.signal(name, handler)
