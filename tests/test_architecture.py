@@ -14,7 +14,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "inpaint_zoo"
 LEVELS = [
-    {"_version", "discovery", "errors", "lazy", "model_table", "random"},
+    {"_version", "discovery", "errors", "interruption", "lazy", "model_table", "random"},
     {"config"},
     {"io"},
     {"ops"},

@@ -69,7 +69,8 @@ def refused_argument(text: str) -> ZooError | None:
     if stated := _REASON.search(reason):
         return ZooError(f"{keys}: {stated[0]}.")
     given = re.findall(r"(?:Got|Given) value: (.+?)(?=\. Got value: |\s*$)", reason, re.M)
-    kinds = dict.fromkeys(_kind(*groups) for groups in _KIND.findall(reason))
+    # jsonargparse's order differs between versions of Python
+    kinds = sorted({_kind(*groups) for groups in _KIND.findall(reason)}, key=lambda kind: (kind == "null", kind))
     if not (kinds and given):
         return None
     return ZooError(f"{keys} must be {' or '.join(kinds)}, got {given[0]}.")

@@ -285,7 +285,7 @@ CALLBACK = ("--trainer.callbacks+=lightning.pytorch.callbacks.EarlyStopping", "-
         (("--checkpoints.every", "0"), "`every` must be at least 1, got 0."),
         (("--data.batch_size", "many"), "data.batch_size must be int, got many."),
         (("--checkpoints.mode", "up"), "checkpoints.mode must be one of 'max', 'min', got up."),
-        (("--trainer.limit_val_batches", "few"), "trainer.limit_val_batches must be int or float or null, got few."),
+        (("--trainer.limit_val_batches", "few"), "trainer.limit_val_batches must be float or int or null, got few."),
         (("--model.init_args.network_options", "3"), "model.network_options must be dict or null, got 3."),
         (("--model", "tests.helpers.toys.Nothing"), "model: module 'tests.helpers.toys' has no attribute 'Nothing'."),
         (("--trainer.logger", "nowhere.Logger"), "trainer.logger: No module named 'nowhere'."),
@@ -298,7 +298,7 @@ CALLBACK = ("--trainer.callbacks+=lightning.pytorch.callbacks.EarlyStopping", "-
         ((*GLAMA, "--model.generator_optimizer.lr", "x"), "generator_optimizer has no class that takes 'lr'. State"),
         (
             (*GLAMA, "--model.generator_optimizer", "torch.optim.Adam", "--model.generator_optimizer.lr", "x"),
-            "model.generator_optimizer.lr must be float or a class path, got x.",
+            "model.generator_optimizer.lr must be a class path or float, got x.",
         ),
         (
             (*GLAMA, "--model.generator_scheduler", "torch.optim.lr_scheduler.StepLR"),
