@@ -238,7 +238,7 @@ def main() -> int:
         "opencv": cv2.__version__,
         "torch": torch.__version__,
     }
-    console = Console()
+    console = Console(width=140)
     console.print((training_table if args.train else table)(rows))
     console.print(", ".join(f"{key} {value}" for key, value in machine.items()))
     if args.json:
