@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +18,7 @@ from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_bytes, write_json
 from inpaint_zoo.registry import ModelInfo, create_model, model_info
 from inpaint_zoo.weights import load_weights, read_header, save_weights
+from inpaint_zoo.weights.backbones import is_offline
 
 if TYPE_CHECKING:
     from inpaint_zoo.interfaces import InpaintingNetwork
@@ -117,8 +117,7 @@ def from_pretrained(
             f"{folder} is a file: give its folder, or pass it to create_model(name, weights={str(folder)!r})."
         )
     else:
-        offline = local_files_only or bool(os.environ.get("INPAINT_ZOO_OFFLINE"))
-        path = _downloaded(str(source), revision, token, cache_dir, offline)
+        path = _downloaded(str(source), revision, token, cache_dir, local_files_only or is_offline())
     name = read_header(path).name
     if name is None:
         raise ZooError(f"{path} does not state its model: it was not written by save_pretrained().")

@@ -102,15 +102,17 @@ def by_stage(folder: Path, setting: tuple, first: int, batches: int) -> dict[str
     return {name: 1000 * seconds / (batches * BATCH) for name, seconds in watch.seconds.items()}
 
 
-def module(folder: Path, setting: tuple, workers: int, batches: int = 1, size: int = BATCH) -> InpaintingDataModule:
+def module(
+    folder: Path, setting: tuple, workers: int, batches: int = 1, batch_size: int = BATCH
+) -> InpaintingDataModule:
     """Return the data module of a setting."""
     cut, steps, masks, _ = setting
     return InpaintingDataModule(
         train={"name": "images", "root": str(folder), "size": SIZE},
         masks=masks,
         augment=[*cut, *steps],
-        batch_size=size,
-        epoch_samples=batches * size,
+        batch_size=batch_size,
+        epoch_samples=batches * batch_size,
         workers=workers,
     )
 
@@ -128,7 +130,6 @@ def whole(folder: Path, setting: tuple, workers: int, batches: int) -> float:
 def while_training(folder: Path, setting: tuple, workers: int, batches: int) -> float:
     """Return the images per second of a training, without its first batch and the start of its processes."""
     ends: list[float] = []
-    module_of_network = Autoencoder(network="autoencoder_tiny")
     trainer = Trainer(
         accelerator="cpu",
         max_epochs=1,
@@ -139,7 +140,7 @@ def while_training(folder: Path, setting: tuple, workers: int, batches: int) -> 
         enable_model_summary=False,
         callbacks=[LambdaCallback(on_train_batch_end=lambda *_: ends.append(time.perf_counter()))],
     )
-    trainer.fit(module_of_network, module(folder, setting, workers, batches + 1, TRAINED))
+    trainer.fit(Autoencoder(network="autoencoder_tiny"), module(folder, setting, workers, batches + 1, TRAINED))
     return batches * TRAINED / (ends[-1] - ends[0])
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from inpaint_zoo.errors import unknown_name
 
-__all__ = ["bundled_file", "bundled_folder", "bundled_names"]
+__all__ = ["bundled_file", "bundled_folder", "bundled_names", "bundled_path"]
 
 _logger = logging.getLogger(__name__)
 
@@ -39,6 +39,16 @@ def bundled_names(kind: Kind) -> list[str]:
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
 
 
+def _name(kind: Kind, given: str | Path) -> str:
+    return re.sub(r"\.ya?ml$", "", Path(given).as_posix().removeprefix(f"{_FOLDERS[kind]}/"))
+
+
+def bundled_path(kind: Kind, given: str | Path) -> Path | None:
+    """Return the package's file of a name such as `isnet/sample` or `configs/isnet/sample.yaml`; None for no name."""
+    name = _name(kind, given)
+    return bundled_folder(kind) / f"{name}.yaml" if name in bundled_names(kind) else None
+
+
 def bundled_file(kind: Kind, given: str | Path) -> Path:
     """Return a file that the user names: the path of a file, or else the name of one that comes with the package.
 
@@ -56,10 +66,10 @@ def bundled_file(kind: Kind, given: str | Path) -> Path:
     path = Path(given).expanduser()
     if path.is_file():
         return path
-    name = re.sub(r"\.ya?ml$", "", Path(given).as_posix().removeprefix(f"{_FOLDERS[kind]}/"))
-    names = bundled_names(kind)
-    if name not in names:
-        raise unknown_name(kind, name, names, f"The file {given} does not exist. {_HINTS[kind]}")
-    found = bundled_folder(kind) / f"{name}.yaml"
+    found = bundled_path(kind, given)
+    if found is None:
+        raise unknown_name(
+            kind, _name(kind, given), bundled_names(kind), f"The file {given} does not exist. {_HINTS[kind]}"
+        )
     _logger.info("the %s '%s' is %s", kind, given, found)
     return found

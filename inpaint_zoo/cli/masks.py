@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from inpaint_zoo.cli.bundled import bundled_file, bundled_names
+from inpaint_zoo.cli.bundled import bundled_path
 from inpaint_zoo.cli.common import command_parser, console, err_console, print_table, progress_bar
 from inpaint_zoo.config import checked, whole
 from inpaint_zoo.errors import ZooError
@@ -297,13 +297,9 @@ def mask_generator(
     name: str, seed: int | None, stream: str | None = None, args: dict[str, Any] | None = None
 ) -> MaskGenerator:
     """Return the generator of a mask's name, a YAML file or its name in the package, or a folder of mask files."""
-    configuration = name.removeprefix("configs/").removesuffix(".yaml")
-    if (
-        configuration.startswith("masks/")
-        and not Path(name).exists()
-        and configuration in bundled_names("configuration")
-    ):
-        name = str(bundled_file("configuration", configuration))
+    found = None if Path(name).exists() else bundled_path("configuration", name)
+    if found is not None and found.parent.name == "masks":
+        name = str(found)
     if is_mask_file(name):
         return create_generator(name, seed=seed, stream=stream, **(args or {}))
     spec = {"bank": name} if is_mask_folder(name) else {"name": name}

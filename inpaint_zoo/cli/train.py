@@ -19,13 +19,12 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from inpaint_zoo.cli.common import err_console, note_console, print_table
 from inpaint_zoo.cli.config_files import expand_configs
 from inpaint_zoo.cli.train_errors import configuration_error, refused_argument
 from inpaint_zoo.cli.train_output import say, score_table, show_dry_run
+from inpaint_zoo.cli.train_parser import ZooParser
 from inpaint_zoo.data import InpaintingDataModule
 from inpaint_zoo.errors import ZooError
 from inpaint_zoo.io.atomic import write_json
@@ -43,7 +42,6 @@ from inpaint_zoo.training import (
 from inpaint_zoo.training.checkpoint_files import read_checkpoint
 from inpaint_zoo.training.dry_run import dry_run
 from inpaint_zoo.training.experiment import ExperimentRecord, finish_wandb, name_wandb_run
-from inpaint_zoo.training.hyperparameters import built_by
 from inpaint_zoo.training.lightning_options import TRAINER_OPTIONS, check_settings
 from inpaint_zoo.training.matching import refuse_lost_average, refuse_other_name, refuse_other_network
 from inpaint_zoo.training.requeue import requeue, slurm_job
@@ -67,31 +65,6 @@ METHODS = {
     "test": {"model", "dataloaders", "datamodule", "weights_only", "verbose"},
     "predict": {"model", "dataloaders", "datamodule", "weights_only", "return_predictions"},
 }
-
-
-class ZooParser(LightningArgumentParser):
-    """Parser that writes the default optimizers and schedules of a class to YAML by their class and arguments.
-
-    By default, they are classes or ``functools.partial`` objects. jsonargparse would write the objects' ``repr``, which
-    it cannot read again.
-    """
-
-    def dump(self, cfg: Namespace, *args: Any, **kwargs: Any) -> str:
-        """Return the configuration as text, see `jsonargparse.ArgumentParser.dump`."""
-        return str(super().dump(_with_stated_defaults(cfg), *args, **kwargs))
-
-
-def _with_stated_defaults(value: Any) -> Any:  # noqa: ANN401 any part of a configuration
-    """Return a copy in which ``class_path`` and ``init_args`` replace functions that build optimizers and schedules."""
-    if isinstance(value, Namespace):
-        return Namespace({key: _with_stated_defaults(entry) for key, entry in vars(value).items()})  # type: ignore[no-untyped-call]
-    if isinstance(value, list):
-        return [_with_stated_defaults(entry) for entry in value]
-    built = built_by(value)
-    if built is None or not issubclass(built[0], (Optimizer, LRScheduler)):
-        return value
-    path = f"{built[0].__module__}.{built[0].__qualname__}"
-    return Namespace(class_path=path, init_args=Namespace(**built[1]))  # type: ignore[no-untyped-call]
 
 
 class ZooCLI(LightningCLI):

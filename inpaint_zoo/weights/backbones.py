@@ -25,6 +25,7 @@ __all__ = [
     "WeightsNotFoundError",
     "backbone_place",
     "find_backbone",
+    "is_offline",
     "recorded_backbones",
     "weights_folder",
 ]
@@ -132,10 +133,15 @@ def _socket_timeout(seconds: float) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
+def is_offline() -> bool:
+    """Return whether the variable `INPAINT_ZOO_OFFLINE` forbids downloads."""
+    return bool(os.environ.get("INPAINT_ZOO_OFFLINE"))
+
+
 def _download(name: str, backbone: Backbone) -> Path | None:
     import torch
 
-    if os.environ.get("INPAINT_ZOO_OFFLINE"):
+    if is_offline():
         _failed_downloads[name] = "INPAINT_ZOO_OFFLINE is set"
     elif not backbone.hashed:
         _failed_downloads[name] = "its publisher provides no hash to verify a download"
